@@ -1,0 +1,2 @@
+//! pullsecrets
+fn main(){}
