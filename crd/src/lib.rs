@@ -1,1 +1,33 @@
-//! crd
+//! The API of pullsecrets: the types of `ClusterPullSecret`, the rules by which the API server refuses bad input,
+//! the status with its one condition setter, and every name that others can see.
+//!
+//! # Not here
+//!
+//! No client, no runtime, no clock: time comes in as an argument. Canonical registry names and the kubelet's matching
+//! rules belong to the plan. What only a cluster can tell (a missing source, a refused login) is not a schema rule: it
+//! becomes a condition.
+//!
+//! # Invariants
+//!
+//! - Every string, list and map of the schema is bounded: the cost of validation rules is counted from the bounds, and
+//!   adding a bound later would break stored objects.
+//! - A field is in the schema only when its behaviour exists.
+//! - The root rules (length of the name, immutable secret name) are never tightened: the API server checks them on every
+//!   write, so an object that violates a later one could neither get a status nor lose its finalizer.
+//! - An absent value is left out, never `null`: a null would stay in the store.
+
+pub mod manifest;
+pub mod names;
+mod rules;
+mod schema;
+pub mod spec;
+pub mod status;
+
+pub use spec::{
+    AttachMode, BasicAuthSource, ClusterPullSecret, ClusterPullSecretSpec, ConflictPolicy, Credentials, DeletionPolicy,
+    DockerConfigSource, NamespaceSelection, Registry, SecretReference, SecretTemplate, ServiceAccountSelection,
+};
+pub use status::{
+    ClusterPullSecretStatus, Condition, ConditionStatus, ConditionType, Counts, Failure, FailureReason, Reason,
+    RegistryState, RegistryStatus, remove_condition, set_condition,
+};

@@ -1,1 +1,51 @@
-//! e2e
+//! The whole product on a real Kubernetes control plane, on one machine, without a container runtime.
+//!
+//! | module | what it gives |
+//! |---|---|
+//! | [`binaries`] | the control plane, the registry and the operator, built when their sources changed |
+//! | [`cluster`] | etcd, kube-apiserver and kube-controller-manager on free loopback ports |
+//! | [`operator`] | the real `pullsecrets` process with the rights that `config/rbac` gives it |
+//! | [`registry`] | the CNCF registry behind a password |
+//! | [`audit`] | what was asked of the API server, by whom |
+//! | [`oracle`] | what must be true of the store, written without the operator's code |
+//! | [`scene`] | one scenario's stage: its cluster, its namespaces, its names |
+//!
+//! Nothing here decides anything that the operator decides: this crate names neither `operator` nor `plan` as a
+//! dependency, so that a mistake in them cannot repeat itself in what judges them.
+//!
+//! Every process started from here ends with the process that started it, however that one ends (see [`process`]).
+
+pub mod audit;
+pub mod binaries;
+pub mod certificates;
+pub mod cluster;
+pub mod folder;
+mod guardian;
+
+pub mod kubectl;
+pub mod loopback;
+pub mod operator;
+pub mod oracle;
+pub mod ports;
+pub mod process;
+pub mod registry;
+pub mod scene;
+pub mod wait;
+
+use std::path::{Path, PathBuf};
+
+/// The namespace that the operator lives in, and the only one that it reads sources from by default.
+pub const SYSTEM_NAMESPACE: &str = "pullsecrets-system";
+
+/// The `ServiceAccount` of the operator.
+pub const OPERATOR_ACCOUNT: &str = "pullsecrets";
+
+/// The user name of [`OPERATOR_ACCOUNT`] in the API server's audit log.
+pub const OPERATOR_USER: &str = "system:serviceaccount:pullsecrets-system:pullsecrets";
+
+/// The folder of the workspace that this crate was compiled in.
+pub fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .map_or_else(PathBuf::new, Path::to_path_buf)
+}

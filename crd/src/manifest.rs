@@ -1,0 +1,67 @@
+//! The `CustomResourceDefinition` as it is installed.
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
+    CustomResourceDefinition, JSON, JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
+};
+use kube::CustomResourceExt;
+use serde_json::json;
+
+use crate::ClusterPullSecret;
+
+/// The definition of `ClusterPullSecret`, the same bytes for the same source.
+///
+/// It differs from what the types alone give in three ways:
+///
+/// - no field is nullable: the API server drops a null instead of keeping it in the store for ever;
+/// - a new object has `status.observedGeneration: -1`, so that tools that wait for objects see work outstanding before
+///   the first visit of the operator instead of nothing to wait for;
+/// - a line break inside a paragraph of a description is a space, so that `kubectl explain` can fill the terminal.
+pub fn crd() -> CustomResourceDefinition {
+    let mut crd = ClusterPullSecret::crd();
+    let schemas = crd
+        .spec
+        .versions
+        .iter_mut()
+        .filter_map(|version| version.schema.as_mut()?.open_api_v3_schema.as_mut());
+    for schema in schemas {
+        each_schema(schema, &mut |part| {
+            part.nullable = None;
+            part.description = part.description.take().map(|text| unwrapped(&text));
+        });
+        if let Some(status) = schema.properties.as_mut().and_then(|root| root.get_mut("status")) {
+            status.default = Some(JSON(json!({ "observedGeneration": -1 })));
+        }
+    }
+    crd
+}
+
+/// [`crd()`] as the YAML that stands in `config/crd`, with a first line that says where it comes from.
+pub fn yaml() -> Result<String, serde_saphyr::ser::Error> {
+    Ok(format!(
+        "# Generated from the types in crd/ by `cargo crdgen`; do not edit.\n{}",
+        serde_saphyr::to_string(&crd())?
+    ))
+}
+
+/// Visits a schema and every schema inside it.
+fn each_schema(schema: &mut JSONSchemaProps, visit: &mut impl FnMut(&mut JSONSchemaProps)) {
+    visit(schema);
+    for field in schema.properties.iter_mut().flat_map(|fields| fields.values_mut()) {
+        each_schema(field, visit);
+    }
+    if let Some(JSONSchemaPropsOrBool::Schema(values)) = &mut schema.additional_properties {
+        each_schema(values, visit);
+    }
+    match &mut schema.items {
+        Some(JSONSchemaPropsOrArray::Schema(item)) => each_schema(item, visit),
+        Some(JSONSchemaPropsOrArray::Schemas(items)) => items.iter_mut().for_each(|item| each_schema(item, visit)),
+        None => {}
+    }
+}
+
+fn unwrapped(text: &str) -> String {
+    text.split("\n\n")
+        .map(|paragraph| paragraph.replace('\n', " "))
+        .collect::<Vec<_>>()
+        .join("\n\n")
+}

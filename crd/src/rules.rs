@@ -1,0 +1,82 @@
+//! Rules over several fields, checked by the API server: each is a CEL expression and the message of its refusal.
+//!
+//! The message stands behind the path of the value, so it says what to do, not where. Rules over one value stand with
+//! its shape in `schema`.
+
+/// A CEL expression that must be true, and what is said when it is not.
+pub(crate) type Rule = (&'static str, &'static str);
+
+/// A root rule, hence never to be tightened.
+pub(crate) const NAME_FITS_A_LABEL: Rule = (
+    "size(self.metadata.name) <= 63",
+    "metadata.name must have at most 63 characters: it becomes the value of a label",
+);
+
+/// A root rule, hence never to be tightened. It compares the effective name: a rule on the field alone is passed by
+/// taking the field away and setting it again.
+pub(crate) const SECRET_NAME_IS_IMMUTABLE: Rule = (
+    "(has(self.spec.secret.name) ? self.spec.secret.name : self.metadata.name) == \
+     (has(oldSelf.spec.secret.name) ? oldSelf.spec.secret.name : oldSelf.metadata.name)",
+    "spec.secret.name (default: metadata.name) cannot be changed: create a second object with the new name, and delete \
+     this one when the second is ready",
+);
+
+pub(crate) const SERVERS_ARE_DISTINCT: Rule = (
+    "self.registries.all(r, !has(r.server) || self.registries.exists_one(other, has(other.server) && other.server == r.server))",
+    "registries must name each server at most once: remove the second entry, or give it another path",
+);
+
+pub(crate) const SERVER_IS_GIVEN: Rule = (
+    "has(self.server) || has(self.credentials.dockerConfig)",
+    "server is required: only credentials.dockerConfig may go without it, and then every entry of that docker config is taken",
+);
+
+pub(crate) const EXACTLY_ONE_SOURCE: Rule = (
+    "has(self.basicAuth) != has(self.dockerConfig)",
+    "exactly one of basicAuth and dockerConfig must be given",
+);
+
+pub(crate) const NAMESPACES_ARE_GIVEN: Rule = (
+    "(has(self.selectors) && size(self.selectors) > 0) || (has(self.names) && size(self.names) > 0)",
+    "at least one of selectors and names must be given; selectors: [{}] selects every namespace",
+);
+
+/// Whether an entry of `matchExpressions` has the values that its operator needs.
+pub(crate) const OPERATOR_HAS_VALUES: Rule = (
+    "!(self.operator in ['In', 'NotIn']) || (has(self.values) && size(self.values) > 0)",
+    "the operators In and NotIn need at least one entry in values",
+);
+
+/// Whether an entry of `matchExpressions` has values that its operator would ignore.
+pub(crate) const OPERATOR_HAS_NO_VALUES: Rule = (
+    "!(self.operator in ['Exists', 'DoesNotExist']) || !has(self.values) || size(self.values) == 0",
+    "the operators Exists and DoesNotExist take no values: remove them, or use In or NotIn",
+);
+
+/// The pattern of a label key, once for the schema of Kubernetes' own fields and once inside an expression.
+macro_rules! label_key {
+    () => {
+        r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$"
+    };
+}
+
+/// The pattern of a label key, with or without a prefix.
+pub(crate) const LABEL_KEY: &str = label_key!();
+
+/// Keys of a map have no bound of their own in a schema, so their length is part of the rule.
+pub(crate) const KEYS_ARE_VALID: Rule = (
+    concat!("self.all(key, size(key) <= 317 && key.matches(r'", label_key!(), "'))"),
+    "each key must be a name of at most 63 letters, digits, '-', '_' and '.', with a letter or digit at both ends; \
+     before it may stand a domain in lower case and a '/', as in example.com/team",
+);
+
+/// Tracking labels of deployment tools on a copy would make the tool prune it; those of Kubernetes and our own have
+/// meaning to others. The recommended `app.kubernetes.io/` labels are for users, less the two that say who owns.
+pub(crate) const KEYS_ARE_NOT_RESERVED: Rule = (
+    r"self.all(key, key.startsWith('app.kubernetes.io/')
+  ? !(key in ['app.kubernetes.io/instance', 'app.kubernetes.io/managed-by'])
+  : !key.matches(r'^(([^/]*\.)?(pullsecrets\.dev|kubernetes\.io|k8s\.io|toolkit\.fluxcd\.io)|argocd\.argoproj\.io|(meta\.)?helm\.sh)/'))",
+    "keys of Kubernetes, of this operator and of deployment tools are reserved: pullsecrets.dev/, kubernetes.io/, k8s.io/ \
+     and their subdomains, argocd.argoproj.io/, *.toolkit.fluxcd.io/, helm.sh/, meta.helm.sh/, \
+     app.kubernetes.io/instance and app.kubernetes.io/managed-by; use a prefix of your own",
+);

@@ -1,0 +1,180 @@
+//! The shape of single values: bounds, and rules that the API server checks.
+//!
+//! The bounds are chosen so that the estimated cost of all rules stays within the budget of the API server, which counts
+//! with the longest value in every place.
+
+mod server;
+
+use schemars::{Schema, SchemaGenerator, json_schema};
+use serde_json::{Value, json};
+
+use crate::rules::{self, Rule};
+
+pub(crate) use server::server;
+
+/// Entries of a list that users write.
+const MAX_LIST: u32 = 64;
+/// Labels or annotations of the copies.
+const MAX_LABELS: u32 = 16;
+/// Labels or expressions of one selector.
+const MAX_SELECTOR: u32 = 32;
+/// A prefix of 253 characters, a slash, and a name of 63.
+const MAX_LABEL_KEY: u32 = 317;
+/// As Kubernetes has it for label values, namespaces and many names.
+const MAX_LABEL: u32 = 63;
+/// As Kubernetes has it for names of Secrets and service accounts, and for data keys.
+const MAX_NAME: u32 = 253;
+/// Kubernetes has no bound for one annotation, but 256 KiB for all of an object.
+const MAX_ANNOTATION: u32 = 1024;
+
+const LABEL_VALUE: &str = r"^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$";
+
+/// The name of a Secret.
+pub(crate) fn object_name(_: &mut SchemaGenerator) -> Schema {
+    text(
+        MAX_NAME,
+        &[(
+            r"self.matches(r'^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$')",
+            "must be the name of a Secret: lower case letters, digits, '-' and '.', with a letter or digit at both ends \
+             and around each '.'",
+        )],
+    )
+}
+
+/// The name of a namespace.
+pub(crate) fn namespace_name(_: &mut SchemaGenerator) -> Schema {
+    text(
+        MAX_LABEL,
+        &[(
+            "self.matches(r'^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",
+            "must be the name of a namespace: lower case letters, digits and '-', with a letter or digit at both ends",
+        )],
+    )
+}
+
+/// A key in the data of a Secret.
+pub(crate) fn data_key(_: &mut SchemaGenerator) -> Schema {
+    text(
+        MAX_NAME,
+        &[(
+            "self.matches('^[-._a-zA-Z0-9]+$') && self != '.' && !self.startsWith('..')",
+            "must be a data key of a Secret: letters, digits, '-', '_' and '.', not '.' alone and not '..' at the start",
+        )],
+    )
+}
+
+/// Names of namespaces or service accounts, in which `*` and `?` are wild.
+pub(crate) fn globs(_: &mut SchemaGenerator) -> Schema {
+    let glob = text(
+        MAX_NAME,
+        &[(
+            "self.matches('^[a-z0-9.*?-]+$')",
+            "must be a name or a glob of lower case letters, digits, '-', '.', '*' (any characters) and '?' (one character)",
+        )],
+    );
+    json_schema!({ "type": "array", "maxItems": MAX_LIST, "items": glob, "x-kubernetes-list-type": "set" })
+}
+
+/// Label selectors with the semantics of Kubernetes. Its own schema has no bounds, so it stands here again.
+pub(crate) fn selectors(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "array",
+        "maxItems": MAX_LIST,
+        "x-kubernetes-list-type": "atomic",
+        "items": {
+            "description": "A label selector of Kubernetes: both parts must hold, and an empty one matches everything.",
+            "type": "object",
+            "x-kubernetes-map-type": "atomic",
+            "properties": {
+                "matchLabels": match_labels(),
+                "matchExpressions": {
+                    "description": "Requirements that must all hold.",
+                    "type": "array",
+                    "maxItems": MAX_SELECTOR,
+                    "x-kubernetes-list-type": "atomic",
+                    "items": requirement(),
+                },
+            },
+        },
+    })
+}
+
+fn match_labels() -> Value {
+    json!({
+        "description": "Labels that must all be there, with these values.",
+        "type": "object",
+        "maxProperties": MAX_SELECTOR,
+        "additionalProperties": label_value(),
+        "x-kubernetes-validations": checks(&[rules::KEYS_ARE_VALID]),
+    })
+}
+
+fn requirement() -> Value {
+    json!({
+        "type": "object",
+        "required": ["key", "operator"],
+        "properties": {
+            "key": {
+                "description": "The key of the label.",
+                "type": "string",
+                "minLength": 1,
+                "maxLength": MAX_LABEL_KEY,
+                "pattern": rules::LABEL_KEY,
+            },
+            "operator": {
+                "description": "`In` and `NotIn` compare with `values`; `Exists` and `DoesNotExist` take none.",
+                "type": "string",
+                "enum": ["In", "NotIn", "Exists", "DoesNotExist"],
+            },
+            "values": {
+                "description": "The values to compare with.",
+                "type": "array",
+                "maxItems": MAX_LIST,
+                "items": label_value(),
+                "x-kubernetes-list-type": "atomic",
+            },
+        },
+        "x-kubernetes-validations": checks(&[rules::OPERATOR_HAS_VALUES, rules::OPERATOR_HAS_NO_VALUES]),
+    })
+}
+
+/// Labels that users put on the copies.
+pub(crate) fn copy_labels(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "maxProperties": MAX_LABELS,
+        "additionalProperties": label_value(),
+        "x-kubernetes-validations": checks(&[rules::KEYS_ARE_VALID, rules::KEYS_ARE_NOT_RESERVED]),
+    })
+}
+
+/// Annotations that users put on the copies.
+pub(crate) fn copy_annotations(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "maxProperties": MAX_LABELS,
+        "additionalProperties": { "type": "string", "maxLength": MAX_ANNOTATION },
+        "x-kubernetes-validations": checks(&[rules::KEYS_ARE_VALID, rules::KEYS_ARE_NOT_RESERVED]),
+    })
+}
+
+/// A pattern rather than a rule: a pattern costs nothing of the budget, and values stand three lists deep.
+fn label_value() -> Value {
+    json!({ "type": "string", "maxLength": MAX_LABEL, "pattern": LABEL_VALUE })
+}
+
+fn text(max: u32, rules: &[Rule]) -> Schema {
+    json_schema!({
+        "type": "string",
+        "minLength": 1,
+        "maxLength": max,
+        "x-kubernetes-validations": checks(rules),
+    })
+}
+
+fn checks(rules: &[Rule]) -> Value {
+    rules
+        .iter()
+        .map(|(rule, message)| json!({ "rule": rule, "message": message }))
+        .collect()
+}

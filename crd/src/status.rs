@@ -1,0 +1,225 @@
+//! What the operator reports. Values are made here, so that each fits the bounds of the schema: a status that the API
+//! server refuses would silence the object for good.
+
+mod condition;
+
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use condition::{Condition, ConditionStatus, ConditionType, Reason, remove_condition, set_condition};
+
+/// The most failures that a status lists; the rest shows in the counts only.
+pub const MAX_FAILURES: usize = 20;
+
+/// The length of every message in a status, in characters. Longer ones are cut.
+pub const MAX_MESSAGE: usize = 1024;
+
+/// What the operator last saw and did for this object.
+#[derive(JsonSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ClusterPullSecretStatus {
+    /// The `metadata.generation` that this status speaks of; -1 before the first visit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+
+    /// The name of the copy in every namespace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 253))]
+    pub secret_name: Option<String>,
+
+    /// `Ready` sums up `CredentialsReady`, `SecretsSynced` and `ServiceAccountsSynced`. `Reconciling` is present while
+    /// work is outstanding, `Stalled` while a person must act.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 16),
+        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"])
+    )]
+    pub conditions: Vec<Condition>,
+
+    /// Counts of namespaces.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespaces: Option<Counts>,
+
+    /// Counts of service accounts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service_accounts: Option<Counts>,
+
+    /// Namespaces where something failed, the first 20 by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 20), extend("x-kubernetes-list-type" = "atomic"))]
+    pub failures: Vec<Failure>,
+
+    /// One entry for each declared registry, in the order of `spec.registries`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "atomic"))]
+    pub registries: Vec<RegistryStatus>,
+
+    /// Registries whose credentials are resolved, of those declared, for example `2/3`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub registries_ready: Option<String>,
+
+    /// The value of the annotation `pullsecrets.dev/reconcile-requested-at` that was last acted on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub last_handled_reconcile_at: Option<String>,
+}
+
+/// How many of the selected are done.
+#[derive(JsonSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Counts {
+    /// How many are selected.
+    #[schemars(range(min = 0))]
+    pub selected: i64,
+
+    /// How many of the selected are as declared.
+    #[schemars(range(min = 0))]
+    pub ready: i64,
+
+    /// How many of the selected were refused or are in conflict.
+    #[schemars(range(min = 0))]
+    pub failed: i64,
+
+    /// Ready of selected, for example `811/812`.
+    #[schemars(length(max = 64))]
+    pub summary: String,
+}
+
+impl Counts {
+    /// Counts with the summary that goes with them. Negative numbers count as 0.
+    pub fn new(selected: i64, ready: i64, failed: i64) -> Self {
+        let (selected, ready, failed) = (selected.max(0), ready.max(0), failed.max(0));
+        Self {
+            selected,
+            ready,
+            failed,
+            summary: format!("{ready}/{selected}"),
+        }
+    }
+}
+
+/// One namespace where something failed.
+#[derive(JsonSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Failure {
+    /// The namespace.
+    #[schemars(length(max = 63))]
+    pub namespace: String,
+
+    /// Why, in one word.
+    pub reason: FailureReason,
+
+    /// Why, in a sentence. Never holds anything that came from a credential.
+    #[schemars(length(max = 1024))]
+    pub message: String,
+}
+
+impl Failure {
+    /// A failure whose message fits the schema: it is cut to [`MAX_MESSAGE`] characters.
+    pub fn new(namespace: impl Into<String>, reason: FailureReason, message: impl Into<String>) -> Self {
+        Self {
+            namespace: namespace.into(),
+            reason,
+            message: cut(message.into()),
+        }
+    }
+}
+
+/// Why a namespace does not have what is declared for it.
+#[derive(JsonSchema, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum FailureReason {
+    /// A Secret of that name exists and is not ours, or an older object decides it.
+    SecretConflict,
+    /// RBAC refused the write.
+    Forbidden,
+    /// A quota refused the write.
+    QuotaExceeded,
+    /// An admission policy or webhook refused the write.
+    AdmissionDenied,
+    /// RBAC by name does not list the name of the copy.
+    NameNotPermitted,
+    /// Another writer keeps undoing the write.
+    Contended,
+    /// The API server failed or did not answer.
+    ServerError,
+}
+
+impl FailureReason {
+    /// The word that stands in the status.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::SecretConflict => "SecretConflict",
+            Self::Forbidden => "Forbidden",
+            Self::QuotaExceeded => "QuotaExceeded",
+            Self::AdmissionDenied => "AdmissionDenied",
+            Self::NameNotPermitted => "NameNotPermitted",
+            Self::Contended => "Contended",
+            Self::ServerError => "ServerError",
+        }
+    }
+}
+
+impl fmt::Display for FailureReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The credentials of one declared registry.
+#[derive(JsonSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RegistryStatus {
+    /// The server as declared; absent for a docker config that is taken whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 253))]
+    pub server: Option<String>,
+
+    /// Whether its credentials are resolved.
+    pub state: RegistryState,
+
+    /// Why, in one word.
+    #[schemars(length(min = 1, max = 128))]
+    pub reason: String,
+
+    /// Why, in a sentence. Never holds anything that came from a credential.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub message: Option<String>,
+}
+
+impl RegistryStatus {
+    /// A registry's status whose message fits the schema: it is cut to [`MAX_MESSAGE`] characters.
+    pub fn new(server: Option<String>, state: RegistryState, reason: Reason, message: Option<String>) -> Self {
+        Self {
+            server,
+            state,
+            reason: reason.as_str().to_owned(),
+            message: message.map(cut),
+        }
+    }
+}
+
+/// Whether the credentials of a registry are resolved.
+#[derive(JsonSchema, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum RegistryState {
+    /// The declared credentials are in use.
+    Ready,
+    /// They could not be resolved; the last good entry, if any, stays in use.
+    NotReady,
+}
+
+/// Cuts to [`MAX_MESSAGE`] characters, which is how the API server counts, and marks the cut with an ellipsis.
+fn cut(mut message: String) -> String {
+    if message.chars().nth(MAX_MESSAGE).is_some() {
+        let end = message
+            .char_indices()
+            .nth(MAX_MESSAGE - 1)
+            .map_or(message.len(), |(at, _)| at);
+        message.truncate(end);
+        message.push('…');
+    }
+    message
+}

@@ -1,0 +1,281 @@
+//! What was asked of the API server, from its own audit log.
+//!
+//! Every request is there once, with its outcome, in the order in which they ended; a watch is there as it begins. Bodies
+//! are not recorded. The server writes a record after it has answered, so a record may be a moment younger than the reply:
+//! read with [`wait::until`](crate::wait::until), or put a request of your own behind with [`Audit::settle`].
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context;
+use jiff::Timestamp;
+use kube::Client;
+use serde::Deserialize;
+
+use crate::cluster;
+use crate::wait::until;
+
+/// The policy file: who asked what and what became of it, without bodies, once per request.
+pub(crate) const POLICY: &str = "\
+apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived]
+rules:
+- level: Metadata
+";
+
+/// One request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// `get`, `list`, `watch`, `create`, `update`, `patch`, `delete`, `deletecollection`.
+    pub verb: String,
+    /// The user name, for instance [`OPERATOR_USER`](crate::OPERATOR_USER).
+    pub user: String,
+    /// Plural, lower case; empty for requests that are about no object, such as `/readyz`.
+    pub resource: String,
+    /// For instance `status`; mostly empty.
+    pub subresource: String,
+    /// Empty for cluster-scoped objects and for requests over all namespaces.
+    pub namespace: String,
+    /// Empty for lists, watches and creations with POST.
+    pub name: String,
+    /// The HTTP status of the answer.
+    pub code: u16,
+    /// Path and query as sent.
+    pub request_uri: String,
+    /// When the server received it, to the microsecond.
+    pub timestamp: Timestamp,
+    /// When the server had answered it.
+    pub answered: Timestamp,
+}
+
+impl Record {
+    /// Whether it can change the store. Refused ones are writes too: they were sent.
+    pub fn is_write(&self) -> bool {
+        matches!(
+            self.verb.as_str(),
+            "create" | "update" | "patch" | "delete" | "deletecollection"
+        )
+    }
+
+    /// For a person: `patch serviceaccounts a/default 200`.
+    pub fn summary(&self) -> String {
+        let Self {
+            verb,
+            resource,
+            subresource,
+            namespace,
+            name,
+            code,
+            ..
+        } = self;
+        let slash = if subresource.is_empty() { "" } else { "/" };
+        format!("{verb} {resource}{slash}{subresource} {namespace}/{name} {code}")
+    }
+}
+
+/// The writes of one user, those that are not about the state of the world apart.
+#[derive(Debug, Clone, Default)]
+pub struct Writes {
+    /// Everything but the two below.
+    pub objects: Vec<Record>,
+    /// Leader election.
+    pub leases: Vec<Record>,
+    /// Events told to people.
+    pub events: Vec<Record>,
+}
+
+impl Writes {
+    /// The object writes to one resource, its subresources left out.
+    pub fn to(&self, resource: &str) -> Vec<&Record> {
+        let matches = |record: &&Record| record.resource == resource && record.subresource.is_empty();
+        self.objects.iter().filter(matches).collect()
+    }
+
+    /// The object writes for a person, one a line.
+    pub fn summary(&self) -> String {
+        self.objects.iter().map(Record::summary).collect::<Vec<_>>().join("\n")
+    }
+}
+
+/// Picks the writes of `user`.
+pub fn writes_of(user: &str, records: &[Record]) -> Writes {
+    let mut writes = Writes::default();
+    for record in records.iter().filter(|record| record.user == user && record.is_write()) {
+        let list = match record.resource.as_str() {
+            "leases" => &mut writes.leases,
+            "events" => &mut writes.events,
+            _ => &mut writes.objects,
+        };
+        list.push(record.clone());
+    }
+    writes
+}
+
+/// A place in the log; what is recorded later is "since" it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mark(u64);
+
+/// The audit log of one API server.
+#[derive(Debug, Clone)]
+pub struct Audit {
+    log: PathBuf,
+}
+
+impl Audit {
+    pub(crate) fn new(log: &Path) -> Self {
+        Self { log: log.to_owned() }
+    }
+
+    /// The end of the log now.
+    ///
+    /// # Errors
+    ///
+    /// When the log is not there.
+    pub fn mark(&self) -> anyhow::Result<Mark> {
+        Ok(Mark(std::fs::metadata(&self.log).context("no audit log")?.len()))
+    }
+
+    /// Everything recorded since, by anybody.
+    ///
+    /// # Errors
+    ///
+    /// When the log cannot be read or a line of it is not a record.
+    pub fn since(&self, mark: Mark) -> anyhow::Result<Vec<Record>> {
+        let mut file = File::open(&self.log).context("no audit log")?;
+        file.seek(SeekFrom::Start(mark.0))?;
+        let mut text = String::new();
+        file.read_to_string(&mut text)?;
+        // The last line may still be in the making.
+        let complete = text.rfind('\n').map_or("", |end| &text[..end]);
+        complete.lines().filter_map(|line| parse(line).transpose()).collect()
+    }
+
+    /// The writes of `user` since `mark`.
+    ///
+    /// # Errors
+    ///
+    /// As [`since`](Self::since).
+    pub fn writes_since(&self, mark: Mark, user: &str) -> anyhow::Result<Writes> {
+        Ok(writes_of(user, &self.since(mark)?))
+    }
+
+    /// Comes back when a request sent now is in the log, so that those answered before are there too, save for a few that
+    /// the server had answered in the same instant.
+    ///
+    /// # Errors
+    ///
+    /// When the server does not answer or does not record.
+    pub async fn settle(&self, client: &Client) -> anyhow::Result<()> {
+        let mark = self.mark()?;
+        cluster::get(client, &format!("/readyz?behind={}", mark.0)).await?;
+        let needle = format!("behind={}", mark.0);
+        until("the audit log catches up", Duration::from_secs(10), async || {
+            let records = self.since(mark).map_err(|error| error.to_string())?;
+            let there = records.iter().any(|record| record.request_uri.ends_with(&needle));
+            there
+                .then_some(())
+                .ok_or_else(|| "the request is not recorded".to_owned())
+        })
+        .await
+    }
+}
+
+/// `None` for the end of a watch, which was recorded when it began.
+fn parse(line: &str) -> anyhow::Result<Option<Record>> {
+    let event: Event = serde_json::from_str(line).context("an audit record")?;
+    if event.verb == "watch" && event.stage != "ResponseStarted" {
+        return Ok(None);
+    }
+    let object = event.object_ref;
+    Ok(Some(Record {
+        verb: event.verb,
+        user: event.user.username,
+        resource: object.resource,
+        subresource: object.subresource,
+        namespace: object.namespace,
+        name: object.name,
+        code: event.response_status.code,
+        request_uri: event.request_uri,
+        timestamp: event.request_received_timestamp.parse()?,
+        answered: event.stage_timestamp.parse()?,
+    }))
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Event {
+    stage: String,
+    verb: String,
+    #[serde(rename = "requestURI")]
+    request_uri: String,
+    user: User,
+    #[serde(default)]
+    object_ref: ObjectRef,
+    #[serde(default)]
+    response_status: ResponseStatus,
+    request_received_timestamp: String,
+    stage_timestamp: String,
+}
+
+#[derive(Deserialize)]
+struct User {
+    #[serde(default)]
+    username: String,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct ObjectRef {
+    resource: String,
+    subresource: String,
+    namespace: String,
+    name: String,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct ResponseStatus {
+    code: u16,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(stage: &str, verb: &str, resource: &str, user: &str) -> String {
+        serde_json::json!({
+            "stage": stage, "verb": verb, "requestURI": "/api/v1/x", "user": {"username": user},
+            "objectRef": {"resource": resource, "namespace": "a", "name": "n"},
+            "responseStatus": {"code": 200}, "requestReceivedTimestamp": "2026-01-01T00:00:00.000000Z",
+            "stageTimestamp": "2026-01-01T00:00:00.000500Z",
+        })
+        .to_string()
+    }
+
+    #[test]
+    fn a_watch_counts_once_and_as_it_begins() {
+        let began = parse(&line("ResponseStarted", "watch", "pods", "me")).unwrap();
+        assert_eq!(began.map(|record| record.verb), Some("watch".to_owned()));
+        assert_eq!(parse(&line("ResponseComplete", "watch", "pods", "me")).unwrap(), None);
+    }
+
+    #[test]
+    fn writes_of_one_user_are_told_from_reads_and_from_other_users() {
+        let records: Vec<Record> = [
+            ("patch", "serviceaccounts", "me"),
+            ("list", "serviceaccounts", "me"),
+            ("patch", "serviceaccounts", "another"),
+            ("update", "leases", "me"),
+            ("create", "events", "me"),
+        ]
+        .into_iter()
+        .filter_map(|(verb, kind, user)| parse(&line("ResponseComplete", verb, kind, user)).unwrap())
+        .collect();
+        let writes = writes_of("me", &records);
+        assert_eq!(writes.summary(), "patch serviceaccounts a/n 200");
+        assert_eq!((writes.leases.len(), writes.events.len()), (1, 1));
+    }
+}

@@ -1,0 +1,171 @@
+//! What the story is played on.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use e2e::SYSTEM_NAMESPACE;
+use e2e::cluster::{self, Cluster};
+use e2e::operator::{self, Operator};
+use e2e::oracle::{self, DATA_KEY, Expected, Login};
+use e2e::registry::Registry;
+use e2e::wait::until;
+use k8s_openapi::api::core::v1::Secret;
+use kube::{Api, Client};
+
+use anyhow::{Context, ensure};
+
+use crate::terminal::{Terminal, say};
+
+/// The object, and so its copies.
+pub(crate) const OBJECT: &str = "company";
+
+/// The Secret that holds the login.
+pub(crate) const SOURCE: &str = "robot-login";
+
+/// The user whom the registry knows.
+pub(crate) const USER: &str = "robot";
+
+/// How long a promise may take on a busy machine.
+const SOON: Duration = Duration::from_secs(30);
+
+/// A cluster with the operator on it, and a registry.
+pub(crate) struct Stage {
+    pub(crate) operator: Operator,
+    pub(crate) registry: Registry,
+    pub(crate) cluster: Cluster,
+    pub(crate) client: Client,
+}
+
+impl Stage {
+    pub(crate) async fn start() -> anyhow::Result<Self> {
+        let (cluster, registry) = tokio::try_join!(Cluster::start(cluster::Options::default()), Registry::start())?;
+        cluster.install().await?;
+        let operator = Operator::start(&cluster, &operator::Options::default()).await?;
+        let client = cluster.admin().await?;
+        Ok(Self {
+            operator,
+            registry,
+            cluster,
+            client,
+        })
+    }
+
+    /// Ends everything, and says so if something would not end by itself.
+    pub(crate) fn end(self) -> anyhow::Result<()> {
+        self.operator.stop()?;
+        self.cluster.stop()
+    }
+
+    /// Shows a kubectl command, runs it, shows what it prints.
+    pub(crate) async fn kubectl(&self, terminal: &Terminal, command: &str) -> anyhow::Result<()> {
+        terminal.command(&format!("kubectl {command}"));
+        // The story's commands have no quoted blanks, save for a label selector or a patch without any.
+        let arguments: Vec<String> = command
+            .split_whitespace()
+            .map(|word| word.trim_matches('\'').to_owned())
+            .collect();
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        say(&self.cluster.kubectl().run(&arguments, "").await?);
+        Ok(())
+    }
+
+    /// Shows and runs `kubectl apply` of a manifest.
+    pub(crate) async fn apply(&self, terminal: &Terminal, manifest: &str) -> anyhow::Result<()> {
+        terminal.command(&format!("kubectl apply -f - <<'EOF'\n{manifest}EOF"));
+        say(&self.cluster.kubectl().apply(manifest).await?);
+        Ok(())
+    }
+
+    /// Puts the login into its Secret, new or not. The password is not shown.
+    pub(crate) async fn write_source(&self, terminal: &Terminal, password: &str) -> anyhow::Result<()> {
+        let create = format!(
+            "create secret generic {SOURCE} -n {SYSTEM_NAMESPACE} --type=kubernetes.io/basic-auth \
+             --from-literal=username={USER} --dry-run=client -o yaml"
+        );
+        terminal.command(&format!(
+            "kubectl {create} --from-literal=password=$PASSWORD | kubectl apply -f -"
+        ));
+        let secret = format!("--from-literal=password={password}");
+        let arguments: Vec<&str> = create.split_whitespace().chain([secret.as_str()]).collect();
+        let output = self.cluster.kubectl().output(&arguments, "").await?;
+        ensure!(output.status.success(), "kubectl create secret fails");
+        let manifest = String::from_utf8_lossy(&output.stdout);
+        say(&self.cluster.kubectl().apply(&manifest).await?);
+        Ok(())
+    }
+
+    /// What must be in the store when the object serves the `default` accounts of these namespaces.
+    pub(crate) fn expected(&self, namespaces: &[&str], password: &str) -> Expected {
+        let accounts = BTreeSet::from(["default".to_owned()]);
+        let login = Login::new(USER, password);
+        Expected {
+            object: OBJECT.to_owned(),
+            secret: OBJECT.to_owned(),
+            logins: BTreeMap::from([(self.registry.address().to_owned(), login)]),
+            holders: namespaces
+                .iter()
+                .map(|name| ((*name).to_owned(), accounts.clone()))
+                .collect(),
+        }
+    }
+
+    /// Waits until the store is so.
+    pub(crate) async fn holds(&self, what: &str, expected: &Expected) -> anyhow::Result<()> {
+        until(what, SOON, async || oracle::check(&self.client, expected).await).await
+    }
+
+    /// Waits until nothing of the object is left.
+    pub(crate) async fn gone(&self) -> anyhow::Result<()> {
+        until("nothing is left of it", SOON, async || {
+            oracle::check_gone(&self.client, OBJECT, OBJECT).await
+        })
+        .await
+    }
+
+    /// Waits until `kubectl get` would show the object as ready with this many namespaces.
+    pub(crate) async fn ready(&self, namespaces: usize) -> anyhow::Result<()> {
+        until("the object is ready", SOON, async || {
+            let object = oracle::object(&self.client, OBJECT).await?.ok_or("no such object")?;
+            let status = &object.data["status"];
+            let ready = status["conditions"].as_array().is_some_and(|conditions| {
+                conditions
+                    .iter()
+                    .any(|found| found["type"] == "Ready" && found["status"] == "True")
+            });
+            let counted = status["namespaces"]["ready"] == namespaces;
+            if ready && counted {
+                Ok(())
+            } else {
+                Err(status["namespaces"].to_string())
+            }
+        })
+        .await
+    }
+
+    /// What the registry answers to the login in a namespace's copy.
+    pub(crate) async fn answer(&self, namespace: &str) -> anyhow::Result<u16> {
+        let copies: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
+        let copy = copies.get(OBJECT).await?;
+        let data = copy.data.unwrap_or_default();
+        let bytes = data.get(DATA_KEY).context("the copy has no docker config")?;
+        self.registry.status_with_docker_config(&bytes.0).await
+    }
+
+    /// Shows what the registry answers to each namespace's copy, and checks it.
+    pub(crate) async fn check_answers(
+        &self,
+        terminal: &Terminal,
+        namespaces: &[&str],
+        expected: u16,
+    ) -> anyhow::Result<()> {
+        for namespace in namespaces {
+            let code = self.answer(namespace).await?;
+            ensure!(
+                code == expected,
+                "the registry answers {code} to the copy in {namespace}"
+            );
+            terminal.holds(&format!("{namespace}: the registry answers {code} to its copy"));
+        }
+        Ok(())
+    }
+}

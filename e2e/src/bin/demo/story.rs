@@ -1,0 +1,184 @@
+//! The story, in the order in which it is told.
+
+use anyhow::{Context, ensure};
+use e2e::OPERATOR_USER;
+use e2e::audit::{Mark, Record};
+use e2e::oracle;
+use k8s_openapi::api::core::v1::ServiceAccount;
+use kube::Api;
+
+use crate::stage::{OBJECT, Stage, USER};
+use crate::terminal::Terminal;
+
+const NAMESPACES: [&str; 3] = ["payments", "search", "checkout"];
+
+/// The namespace that comes later.
+const LATER: &str = "brand-new";
+
+/// Passwords of a registry that lives as long as the demo.
+const PASSWORDS: [&str; 2] = ["first-password", "second-password"];
+
+/// Tells all of it.
+///
+/// # Errors
+///
+/// The first thing that is not as promised.
+pub(crate) async fn play(stage: &mut Stage, terminal: &Terminal) -> anyhow::Result<()> {
+    three_namespaces(stage, terminal)
+        .await
+        .context("three namespaces and a registry")?;
+    one_object(stage, terminal).await.context("one object")?;
+    a_new_namespace(stage, terminal).await.context("a new namespace")?;
+    rotation(stage, terminal).await.context("a new password")?;
+    the_end(stage, terminal).await.context("the end")
+}
+
+async fn three_namespaces(stage: &mut Stage, terminal: &Terminal) -> anyhow::Result<()> {
+    terminal.step("1. Three namespaces, and a registry that asks for a password");
+    for namespace in NAMESPACES {
+        stage
+            .kubectl(terminal, &format!("create namespace {namespace}"))
+            .await?;
+        stage
+            .kubectl(terminal, &format!("label namespace {namespace} pulls=company"))
+            .await?;
+    }
+    // Somebody else's pull secret, to see later that it is let be.
+    let patch = r#"'{"imagePullSecrets":[{"name":"theirs"}]}'"#;
+    let command = format!("patch serviceaccount default -n {} -p {patch}", NAMESPACES[0]);
+    stage.kubectl(terminal, &command).await?;
+
+    stage.registry.set_password(USER, PASSWORDS[0])?;
+    let code = stage.registry.status_with(None).await?;
+    ensure!(code == 401, "the registry answers {code} to nobody");
+    terminal.holds(&format!(
+        "the registry {} answers 401 without a login",
+        stage.registry.address()
+    ));
+    Ok(())
+}
+
+async fn one_object(stage: &Stage, terminal: &Terminal) -> anyhow::Result<()> {
+    terminal.step("2. The login once, and one object that says who may use it");
+    stage.write_source(terminal, PASSWORDS[0]).await?;
+    stage.apply(terminal, &manifest(stage.registry.address())).await?;
+    let expected = stage.expected(&NAMESPACES, PASSWORDS[0]);
+    stage
+        .holds("each namespace has its copy and its reference", &expected)
+        .await?;
+    stage.ready(NAMESPACES.len()).await?;
+    stage.kubectl(terminal, "get cps").await?;
+    stage.check_answers(terminal, &NAMESPACES, 200).await?;
+    check_theirs(stage, terminal).await
+}
+
+async fn a_new_namespace(stage: &Stage, terminal: &Terminal) -> anyhow::Result<()> {
+    terminal.step("3. A new namespace, and nobody does anything");
+    let mark = stage.cluster.audit().mark()?;
+    let manifest =
+        format!("apiVersion: v1\nkind: Namespace\nmetadata:\n  name: {LATER}\n  labels: {{pulls: company}}\n");
+    stage.apply(terminal, &manifest).await?;
+    stage
+        .holds("it is served", &stage.expected(&all(), PASSWORDS[0]))
+        .await?;
+    stage.cluster.audit().settle(&stage.client).await?;
+    let (total, ours) = milliseconds(stage, mark)?;
+    terminal.holds(&format!(
+        "copy and reference were there after {total:.1} ms, {ours:.1} ms after Kubernetes had made its ServiceAccount"
+    ));
+    stage.check_answers(terminal, &[LATER], 200).await
+}
+
+async fn rotation(stage: &mut Stage, terminal: &Terminal) -> anyhow::Result<()> {
+    terminal.step("4. A new password");
+    let before = oracle::uids(&stage.client, OBJECT).await.map_err(anyhow::Error::msg)?;
+    stage.registry.set_password(USER, PASSWORDS[1])?;
+    stage.check_answers(terminal, &all(), 401).await?;
+    stage.write_source(terminal, PASSWORDS[1]).await?;
+    stage
+        .holds("each copy has the new login", &stage.expected(&all(), PASSWORDS[1]))
+        .await?;
+    stage.check_answers(terminal, &all(), 200).await?;
+    let after = oracle::uids(&stage.client, OBJECT).await.map_err(anyhow::Error::msg)?;
+    ensure!(before == after, "a copy was made anew instead of being updated");
+    terminal.holds("every copy is the same object as before, updated in place");
+    check_theirs(stage, terminal).await
+}
+
+async fn the_end(stage: &Stage, terminal: &Terminal) -> anyhow::Result<()> {
+    terminal.step("5. The object goes");
+    stage.kubectl(terminal, &format!("delete cps {OBJECT}")).await?;
+    stage.gone().await?;
+    let label = format!("get secrets -A -l {}={OBJECT}", oracle::LABEL);
+    stage.kubectl(terminal, &label).await?;
+    terminal.holds("no copy and no reference is left");
+    check_theirs(stage, terminal).await
+}
+
+fn all() -> [&'static str; 4] {
+    let [a, b, c] = NAMESPACES;
+    [a, b, c, LATER]
+}
+
+fn manifest(server: &str) -> String {
+    format!(
+        "apiVersion: pullsecrets.dev/v1alpha1
+kind: ClusterPullSecret
+metadata:
+  name: {OBJECT}
+spec:
+  registries:
+    - server: {server}
+      credentials:
+        basicAuth:
+          secretRef: {{name: {}}}
+  namespaces:
+    selectors:
+      - matchLabels: {{pulls: company}}
+",
+        crate::stage::SOURCE
+    )
+}
+
+async fn check_theirs(stage: &Stage, terminal: &Terminal) -> anyhow::Result<()> {
+    let accounts: Api<ServiceAccount> = Api::namespaced(stage.client.clone(), NAMESPACES[0]);
+    let account = accounts.get("default").await?;
+    let entries: Vec<String> = account
+        .image_pull_secrets
+        .into_iter()
+        .flatten()
+        .map(|entry| entry.name)
+        .collect();
+    let first = entries.first().map(String::as_str);
+    ensure!(
+        first == Some("theirs"),
+        "the foreign entry is not where it was: {entries:?}"
+    );
+    terminal.holds(&format!("{}/default refers to {}", NAMESPACES[0], entries.join(", ")));
+    Ok(())
+}
+
+/// From the API server's log: the time from the arrival of the new namespace until the operator's last write to it was
+/// answered, and the part of it since its `default` account was there; in milliseconds.
+fn milliseconds(stage: &Stage, mark: Mark) -> anyhow::Result<(f64, f64)> {
+    let records = stage.cluster.audit().since(mark)?;
+    let created = |record: &&Record| record.resource == "namespaces" && record.is_write() && record.name == LATER;
+    let account =
+        |record: &&Record| record.resource == "serviceaccounts" && record.verb == "create" && record.namespace == LATER;
+    let begin = records
+        .iter()
+        .find(created)
+        .context("the namespace is not in the audit log")?;
+    let account = records
+        .iter()
+        .find(account)
+        .context("its account is not in the audit log")?;
+    let end = records
+        .iter()
+        .filter(|record| record.user == OPERATOR_USER && record.is_write() && record.namespace == LATER)
+        .map(|record| record.answered)
+        .max()
+        .context("the operator wrote nothing to the new namespace")?;
+    let since = |start: jiff::Timestamp| end.duration_since(start).as_secs_f64() * 1e3;
+    Ok((since(begin.timestamp), since(account.answered)))
+}

@@ -1,0 +1,272 @@
+//! Building a Go module into the cache.
+
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{BufRead, BufReader, ErrorKind};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, bail};
+use sha2::{Digest, Sha256};
+
+use super::progress::Progress;
+
+/// The oldest Go that the modules' `go` lines allow.
+const OLDEST: (u32, u32) = (1, 26);
+
+/// What a module is built from, and all that the result depends on besides the compiler.
+const SOURCES: [&str; 3] = ["go.mod", "go.sum", "main.go"];
+
+/// How many of the compiler's last lines an error shows.
+const LAST_WORDS: usize = 30;
+
+/// A Go module in this crate's folder with one `main`.
+pub(super) struct Module {
+    name: &'static str,
+    folder: PathBuf,
+    /// Linker settings for the module's `go.mod`, given as text.
+    linker: fn(&str) -> anyhow::Result<String>,
+}
+
+impl Module {
+    pub(super) fn controlplane() -> Self {
+        Self::named("controlplane", kubernetes_version)
+    }
+
+    pub(super) fn registry() -> Self {
+        Self::named("registry", |_| Ok("-s -w".to_owned()))
+    }
+
+    fn named(name: &'static str, linker: fn(&str) -> anyhow::Result<String>) -> Self {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
+        Self { name, folder, linker }
+    }
+
+    /// The binary of these sources and this compiler, built if the cache lacks it.
+    pub(super) fn built(&self, go: &str) -> anyhow::Result<PathBuf> {
+        let cache = cache()?;
+        let folder = cache.join(self.key(go)?);
+        let binary = folder.join(self.name);
+        if binary.exists() {
+            return Ok(binary);
+        }
+        std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        // One lock for all modules: two builds at once would only share the same cores.
+        let lock = File::create(cache.join("lock"))?;
+        lock.lock().context("cannot lock the cache of test binaries")?;
+        if !binary.exists() {
+            // Renamed when whole, so that whoever sees the name sees a finished binary.
+            let unfinished = folder.join(format!("{}.unfinished", self.name));
+            self.build(&unfinished)?;
+            std::fs::rename(&unfinished, &binary)?;
+        }
+        Ok(binary)
+    }
+
+    /// SHA-256 over compiler and sources, in hexadecimal.
+    fn key(&self, go: &str) -> anyhow::Result<String> {
+        let mut hash = Sha256::new();
+        hash.update(go);
+        for source in SOURCES {
+            let path = self.folder.join(source);
+            let bytes = std::fs::read(&path).with_context(|| path.display().to_string())?;
+            // The length keeps two files from passing as one.
+            hash.update(bytes.len().to_le_bytes());
+            hash.update(bytes);
+        }
+        let mut key = String::new();
+        for byte in hash.finalize() {
+            write!(key, "{byte:02x}")?;
+        }
+        Ok(key)
+    }
+
+    fn build(&self, output: &Path) -> anyhow::Result<()> {
+        let module = std::fs::read_to_string(self.folder.join("go.mod"))?;
+        let linker = (self.linker)(&module)?;
+        let progress = Progress::start(self.name, self.packages()?);
+        let mut child = go(&self.folder)
+            .args(["build", "-v", "-trimpath", "-ldflags", &linker, "-o"])
+            .arg(output)
+            .arg(".")
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(missing)?;
+        let mut last_words = Vec::new();
+        for line in BufReader::new(child.stderr.take().context("no output of go")?).lines() {
+            let line = line?;
+            if is_package(&line) {
+                progress.package(&line);
+            } else {
+                last_words.push(line);
+            }
+        }
+        if !child.wait()?.success() {
+            let from = last_words.len().saturating_sub(LAST_WORDS);
+            bail!(
+                "go build of e2e/{} failed:\n{}",
+                self.name,
+                last_words[from..].join("\n")
+            );
+        }
+        progress.finish();
+        Ok(())
+    }
+
+    /// The number of packages of the whole build; those in Go's own cache count too, since Go does not tell them apart.
+    fn packages(&self) -> anyhow::Result<u64> {
+        let output = go(&self.folder)
+            .args(["list", "-deps", "."])
+            .output()
+            .map_err(missing)?;
+        if !output.status.success() {
+            let reason = String::from_utf8_lossy(&output.stderr).into_owned();
+            bail!("go cannot read the module e2e/{}:\n{reason}", self.name);
+        }
+        Ok(String::from_utf8_lossy(&output.stdout).lines().count() as u64)
+    }
+}
+
+/// The installed Go, for instance `go1.26.8`.
+///
+/// # Errors
+///
+/// When there is none or it is too old, with what to do.
+pub(super) fn version() -> anyhow::Result<String> {
+    // Asked outside the modules: inside, an old Go refuses `go.mod` before it names itself.
+    let output = go(&std::env::temp_dir())
+        .args(["env", "GOVERSION"])
+        .output()
+        .map_err(missing)?;
+    let version = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    if is_new_enough(&version) {
+        Ok(version)
+    } else {
+        let (major, minor) = OLDEST;
+        bail!("the test control plane needs Go {major}.{minor} or later, and `go` is {version:?}");
+    }
+}
+
+/// A link of that name beside `target`, so that a multi-call binary knows what it is asked to be.
+pub(super) fn link(target: &Path, name: &str) -> anyhow::Result<PathBuf> {
+    let link = target.with_file_name(name);
+    match std::os::unix::fs::symlink(target, &link) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => {
+            Err(error).with_context(|| link.display().to_string())
+        }
+        _ => Ok(link),
+    }
+}
+
+/// The same settings everywhere, so that Go's own build cache is used by all builds.
+fn go(folder: &Path) -> Command {
+    let mut command = Command::new("go");
+    command
+        .current_dir(folder)
+        .env("CGO_ENABLED", "0")
+        .env("GOFLAGS", "-mod=readonly")
+        // A module that needs a newer Go must fail at once, not fetch a toolchain.
+        .env("GOTOOLCHAIN", "local");
+    command
+}
+
+fn missing(error: std::io::Error) -> anyhow::Error {
+    let (major, minor) = OLDEST;
+    if error.kind() == ErrorKind::NotFound {
+        anyhow::anyhow!(
+            "the test control plane is built with Go, and no `go` was found on PATH: \
+             install Go {major}.{minor} or later"
+        )
+    } else {
+        anyhow::Error::new(error).context("cannot run `go`")
+    }
+}
+
+fn is_new_enough(version: &str) -> bool {
+    let mut numbers = version
+        .trim_start_matches("go")
+        .split(|character: char| !character.is_ascii_digit())
+        .map_while(|number| number.parse::<u32>().ok());
+    let found = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+    found >= OLDEST
+}
+
+/// `go build -v` names each package as it compiles it; everything else that it says is prose.
+fn is_package(line: &str) -> bool {
+    !line.is_empty() && !line.starts_with('#') && !line.contains([' ', '\t', ':'])
+}
+
+/// Tells the binaries which release they are, from the version that `go.mod` requires.
+///
+/// Without it `kubectl version` and whatever parses the server's version as semver fail. A wrong minor would move the
+/// server's feature gates, so it is never written twice.
+fn kubernetes_version(module: &str) -> anyhow::Result<String> {
+    let version = module
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("k8s.io/kubernetes v"))
+        .find_map(|rest| rest.split_whitespace().next())
+        .context("e2e/controlplane/go.mod requires no k8s.io/kubernetes")?;
+    let (major, rest) = version.split_once('.').context("a version of Kubernetes")?;
+    let (minor, _) = rest.split_once('.').context("a version of Kubernetes")?;
+    let package = "k8s.io/component-base/version";
+    Ok(format!(
+        "-s -w -X {package}.gitVersion=v{version} -X {package}.gitMajor={major} \
+         -X {package}.gitMinor={minor} -X {package}.gitTreeState=clean"
+    ))
+}
+
+fn cache() -> anyhow::Result<PathBuf> {
+    let base = match std::env::var_os("XDG_CACHE_HOME").filter(|value| !value.is_empty()) {
+        Some(path) => PathBuf::from(path),
+        None => std::env::home_dir()
+            .context("no home folder to keep test binaries in")?
+            .join(".cache"),
+    };
+    let cache = base.join("pullsecrets-e2e");
+    std::fs::create_dir_all(&cache).with_context(|| format!("cannot make {}", cache.display()))?;
+    Ok(cache)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_older_go_is_told_from_a_newer_one() {
+        for (version, expected) in [
+            ("go1.26.0", true),
+            ("go1.26", true),
+            ("go1.27rc1", true),
+            ("go2.0", true),
+            ("go1.25.9", false),
+            ("go1.9", false),
+            ("", false),
+            ("devel", false),
+        ] {
+            assert_eq!(is_new_enough(version), expected, "{version:?}");
+        }
+    }
+
+    #[test]
+    fn the_server_is_told_the_release_that_go_mod_requires() {
+        let flags = kubernetes_version("require (\n\tk8s.io/kubernetes v1.36.4\n)\n").unwrap();
+        assert!(flags.contains("gitVersion=v1.36.4 "), "{flags}");
+        assert!(flags.contains("gitMinor=36 "), "{flags}");
+        assert!(kubernetes_version("module example.invalid/empty\n").is_err());
+    }
+
+    #[test]
+    fn only_package_names_count_as_progress() {
+        for (line, expected) in [
+            ("k8s.io/api/core/v1", true),
+            ("internal/goarch", true),
+            ("# example.invalid/e2e/controlplane", false),
+            ("./main.go:10:2: \"os\" imported and not used", false),
+            ("go: downloading k8s.io/api v0.36.4", false),
+            ("", false),
+        ] {
+            assert_eq!(is_package(line), expected, "{line:?}");
+        }
+    }
+}

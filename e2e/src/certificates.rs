@@ -1,0 +1,141 @@
+//! Keys, certificates and kubeconfigs of a cluster that lives for minutes.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
+    KeyUsagePurpose,
+};
+use serde_json::{Value, json};
+
+/// The names that the API server is called by: loopback, and the first address of the service range for completeness.
+const SERVER_NAMES: [&str; 6] = [
+    "127.0.0.1",
+    "10.0.0.1",
+    "localhost",
+    "kubernetes",
+    "kubernetes.default",
+    "kubernetes.default.svc",
+];
+
+/// Paths of what the control plane reads, all of it in one folder.
+#[derive(Debug, Clone)]
+pub struct Certificates {
+    /// The authority's certificate, trusted by all clients and for all clients.
+    pub authority: PathBuf,
+    /// The API server's serving certificate.
+    pub server: PathBuf,
+    /// Its key.
+    pub server_key: PathBuf,
+    /// Signs `ServiceAccount` tokens (ES256).
+    pub account_key: PathBuf,
+    /// Verifies them.
+    pub account_public_key: PathBuf,
+    /// Kubeconfig of a member of `system:masters`.
+    pub admin: PathBuf,
+    /// Kubeconfig of the controller manager.
+    pub controller_manager: PathBuf,
+    authority_pem: String,
+    server_url: String,
+}
+
+impl Certificates {
+    /// Makes everything anew in `folder` for the API server at `server_url`.
+    ///
+    /// # Errors
+    ///
+    /// When a file cannot be written.
+    pub fn make(folder: &Path, server_url: &str) -> anyhow::Result<Self> {
+        let authority = authority().context("cannot make a certificate authority")?;
+        let certificates = Self {
+            authority: folder.join("ca.crt"),
+            server: folder.join("apiserver.crt"),
+            server_key: folder.join("apiserver.key"),
+            account_key: folder.join("sa.key"),
+            account_public_key: folder.join("sa.pub"),
+            admin: folder.join("admin.kubeconfig"),
+            controller_manager: folder.join("kcm.kubeconfig"),
+            authority_pem: authority.pem(),
+            server_url: server_url.to_owned(),
+        };
+        std::fs::write(&certificates.authority, &certificates.authority_pem)?;
+
+        let (certificate, key) = server(&authority)?;
+        std::fs::write(&certificates.server, certificate)?;
+        std::fs::write(&certificates.server_key, key)?;
+
+        let accounts = KeyPair::generate()?;
+        std::fs::write(&certificates.account_key, accounts.serialize_pem())?;
+        std::fs::write(&certificates.account_public_key, accounts.public_key_pem())?;
+
+        let admin = client(&authority, "admin", Some("system:masters"))?;
+        std::fs::write(&certificates.admin, certificates.kubeconfig(&admin))?;
+        let manager = client(&authority, "system:kube-controller-manager", None)?;
+        std::fs::write(&certificates.controller_manager, certificates.kubeconfig(&manager))?;
+        Ok(certificates)
+    }
+
+    /// The text of a kubeconfig whose one user logs in with a bearer token.
+    pub fn token_kubeconfig(&self, token: &str) -> String {
+        self.kubeconfig(&json!({"token": token}))
+    }
+
+    /// JSON, which is YAML too.
+    fn kubeconfig(&self, user: &Value) -> String {
+        let config = json!({
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": "e2e", "cluster": {
+                "server": self.server_url,
+                "certificate-authority-data": STANDARD.encode(&self.authority_pem),
+            }}],
+            "users": [{"name": "e2e", "user": user}],
+            "contexts": [{"name": "e2e", "context": {"cluster": "e2e", "user": "e2e"}}],
+            "current-context": "e2e",
+        });
+        format!("{config:#}\n")
+    }
+}
+
+type Authority = CertifiedIssuer<'static, KeyPair>;
+
+fn authority() -> Result<Authority, rcgen::Error> {
+    let mut params = CertificateParams::new(Vec::new())?;
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    params.distinguished_name.push(DnType::CommonName, "e2e-ca");
+    CertifiedIssuer::self_signed(params, KeyPair::generate()?)
+}
+
+/// Certificate and key in PEM.
+fn server(authority: &Authority) -> Result<(String, String), rcgen::Error> {
+    let mut params = CertificateParams::new(SERVER_NAMES.map(String::from))?;
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    params.distinguished_name.push(DnType::CommonName, "kube-apiserver");
+    signed(params, authority)
+}
+
+/// The user part of a kubeconfig: the API server takes the common name as the user, the organisation as a group.
+fn client(authority: &Authority, user: &str, group: Option<&str>) -> Result<Value, rcgen::Error> {
+    let mut params = CertificateParams::new(Vec::new())?;
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    params.distinguished_name.push(DnType::CommonName, user);
+    if let Some(group) = group {
+        params.distinguished_name.push(DnType::OrganizationName, group);
+    }
+    let (certificate, key) = signed(params, authority)?;
+    Ok(json!({
+        "client-certificate-data": STANDARD.encode(certificate),
+        "client-key-data": STANDARD.encode(key),
+    }))
+}
+
+fn signed(mut params: CertificateParams, authority: &Authority) -> Result<(String, String), rcgen::Error> {
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    let key = KeyPair::generate()?;
+    let certificate = params.signed_by(&key, authority)?;
+    Ok((certificate.pem(), key.serialize_pem()))
+}

@@ -1,0 +1,103 @@
+//! How the parts are started.
+
+use std::path::{Path, PathBuf};
+
+use crate::certificates::Certificates;
+use crate::ports;
+
+/// What the scenarios need: namespaces that end, accounts and their tokens, garbage collection, quotas, aggregated roles
+/// and the type check of admission policies. No workloads run here.
+const CONTROLLERS: &str = "namespace-controller,serviceaccount-controller,serviceaccount-token-controller,\
+    root-ca-certificate-publisher-controller,garbage-collector-controller,resourcequota-controller,\
+    clusterrole-aggregation-controller,validatingadmissionpolicy-status-controller,\
+    legacy-serviceaccount-token-cleaner-controller";
+
+/// The issuer and audience of `ServiceAccount` tokens, as in a real cluster.
+const ISSUER: &str = "https://kubernetes.default.svc";
+
+/// One port each. A part that is started again keeps its own.
+#[derive(Debug, Clone)]
+pub(super) struct Ports {
+    etcd: u16,
+    etcd_peer: u16,
+    apiserver: u16,
+    controller_manager: u16,
+}
+
+impl Ports {
+    pub(super) fn find() -> std::io::Result<Self> {
+        let [etcd, etcd_peer, apiserver, controller_manager] = ports::free_set()?;
+        Ok(Self {
+            etcd,
+            etcd_peer,
+            apiserver,
+            controller_manager,
+        })
+    }
+
+    pub(super) fn server_url(&self) -> String {
+        format!("https://127.0.0.1:{}", self.apiserver)
+    }
+}
+
+pub(super) fn audit_policy(folder: &Path) -> PathBuf {
+    folder.join("audit-policy.yaml")
+}
+
+pub(super) fn audit_log(folder: &Path) -> PathBuf {
+    folder.join("audit.log")
+}
+
+pub(super) fn etcd(folder: &Path, ports: &Ports) -> Vec<String> {
+    vec![
+        format!("--data-dir={}", folder.join("etcd").display()),
+        format!("--listen-client-urls=http://127.0.0.1:{}", ports.etcd),
+        format!("--listen-peer-urls=http://127.0.0.1:{}", ports.etcd_peer),
+        // The data does not outlive the run.
+        "--unsafe-no-fsync".to_owned(),
+    ]
+}
+
+pub(super) fn apiserver(folder: &Path, ports: &Ports, keys: &Certificates) -> Vec<String> {
+    vec![
+        format!("--etcd-servers=http://127.0.0.1:{}", ports.etcd),
+        "--bind-address=127.0.0.1".to_owned(),
+        format!("--secure-port={}", ports.apiserver),
+        "--advertise-address=127.0.0.1".to_owned(),
+        "--endpoint-reconciler-type=none".to_owned(),
+        "--service-cluster-ip-range=10.0.0.0/24".to_owned(),
+        format!("--tls-cert-file={}", keys.server.display()),
+        format!("--tls-private-key-file={}", keys.server_key.display()),
+        format!("--client-ca-file={}", keys.authority.display()),
+        "--authorization-mode=Node,RBAC".to_owned(),
+        format!("--service-account-issuer={ISSUER}"),
+        format!("--api-audiences={ISSUER}"),
+        format!("--service-account-key-file={}", keys.account_public_key.display()),
+        format!("--service-account-signing-key-file={}", keys.account_key.display()),
+        "--enable-priority-and-fairness=false".to_owned(),
+        "--profiling=false".to_owned(),
+        format!("--audit-policy-file={}", audit_policy(folder).display()),
+        format!("--audit-log-path={}", audit_log(folder).display()),
+        "--audit-log-format=json".to_owned(),
+        // A record is written before the request is over, so that counts are complete; never rotated away.
+        "--audit-log-mode=blocking".to_owned(),
+        "--audit-log-maxsize=4096".to_owned(),
+    ]
+}
+
+pub(super) fn controller_manager(folder: &Path, ports: &Ports, keys: &Certificates) -> Vec<String> {
+    vec![
+        format!("--kubeconfig={}", keys.controller_manager.display()),
+        "--bind-address=127.0.0.1".to_owned(),
+        format!("--secure-port={}", ports.controller_manager),
+        format!("--cert-dir={}", folder.join("kcm-certs").display()),
+        "--leader-elect=false".to_owned(),
+        "--use-service-account-credentials=true".to_owned(),
+        format!("--service-account-private-key-file={}", keys.account_key.display()),
+        format!("--root-ca-file={}", keys.authority.display()),
+        // Else its own limit, not the operator, would decide how fast a thousand namespaces get their accounts.
+        "--kube-api-qps=500".to_owned(),
+        "--kube-api-burst=1000".to_owned(),
+        format!("--controllers={CONTROLLERS}"),
+    ]
+}

@@ -1,0 +1,100 @@
+//! The last to leave: a small shell that ends what this process started, however this process ends.
+//!
+//! A destructor does not run when a process is killed, nor for a `static`. So the first process or folder that is to be
+//! watched starts one shell with a pipe to us. The kernel closes our end of the pipe when we end in any way; the
+//! shell then kills the process groups that it was told of and removes the folders.
+
+use std::fmt::Display;
+use std::io::Write;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use anyhow::{Context, anyhow};
+
+/// Reads one order a line. Groups are forgotten once they have ended, since their numbers can be given to others;
+/// a folder that is gone already is no error. It waits for killed groups (a second at most: a zombie that nobody
+/// reaps counts as alive) so that none of them writes into a folder while it is removed.
+/// `kill -s` because dash takes no group after `kill -KILL --`.
+const SCRIPT: &str = r#"
+trap '' HUP INT QUIT TERM PIPE
+groups=
+while read -r order subject; do
+  case $order in
+    group) groups="$groups $subject" ;;
+    ended)
+      rest=
+      for group in $groups; do [ "$group" = "$subject" ] || rest="$rest $group"; done
+      groups=$rest ;;
+    folder) set -- "$@" "$subject" ;;
+  esac
+done
+for group in $groups; do kill -s KILL -- "-$group" 2>/dev/null; done
+looks=0
+for group in $groups; do
+  while [ $looks -lt 20 ] && kill -s 0 -- "-$group" 2>/dev/null; do sleep 0.05; looks=$((looks + 1)); done
+done
+for folder in "$@"; do rm -rf -- "$folder"; done
+"#;
+
+struct Guardian {
+    orders: Mutex<ChildStdin>,
+    /// Held so that the shell is not waited for: it ends after us.
+    _shell: Child,
+}
+
+/// Kills the process group `group` when this process ends. The group number is that of its first process.
+///
+/// # Errors
+///
+/// When the shell cannot be started or does not listen.
+pub(crate) fn watch_group(group: u32) -> anyhow::Result<()> {
+    order("group", group)
+}
+
+/// Forgets a group whose first process has been reaped: its number is free for others from now on.
+pub(crate) fn group_ended(group: u32) -> anyhow::Result<()> {
+    order("ended", group)
+}
+
+/// Removes the folder when this process ends.
+///
+/// # Errors
+///
+/// As [`watch_group`].
+pub(crate) fn watch_folder(path: &Path) -> anyhow::Result<()> {
+    order("folder", path.display())
+}
+
+fn order(verb: &str, subject: impl Display) -> anyhow::Result<()> {
+    static GUARDIAN: OnceLock<Result<Guardian, std::io::Error>> = OnceLock::new();
+    let guardian = GUARDIAN
+        .get_or_init(Guardian::start)
+        .as_ref()
+        .map_err(|error| anyhow!("cannot start the shell that ends test processes: {error}"))?;
+    let mut orders = guardian.orders.lock().unwrap_or_else(PoisonError::into_inner);
+    writeln!(orders, "{verb} {subject}").context("the shell that ends test processes is gone")
+}
+
+impl Guardian {
+    fn start() -> std::io::Result<Self> {
+        let mut shell = Command::new("sh")
+            .args(["-c", SCRIPT, "pullsecrets-e2e-guardian"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .current_dir("/")
+            // Out of reach of a Ctrl-C in the terminal, which goes to our whole group.
+            .process_group(0)
+            .spawn()?;
+        let orders = shell
+            .stdin
+            .take()
+            .ok_or_else(|| std::io::Error::other("the shell has no input"))?;
+        Ok(Self {
+            orders: Mutex::new(orders),
+            _shell: shell,
+        })
+    }
+}

@@ -1,0 +1,79 @@
+//! The real kubectl, as a user runs it.
+
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
+
+use anyhow::{Context, bail};
+use tokio::io::AsyncWriteExt;
+
+/// kubectl with one kubeconfig.
+#[derive(Debug, Clone)]
+pub struct Kubectl {
+    binary: PathBuf,
+    kubeconfig: PathBuf,
+    cache: PathBuf,
+}
+
+impl Kubectl {
+    /// Runs `binary` with `kubeconfig`; what it learns about the server is kept in the folder `cache`, since kubectl's
+    /// own place for it is keyed by address and a later cluster may have the same port.
+    pub fn new(binary: &Path, kubeconfig: &Path, cache: &Path) -> Self {
+        Self {
+            binary: binary.to_owned(),
+            kubeconfig: kubeconfig.to_owned(),
+            cache: cache.to_owned(),
+        }
+    }
+
+    /// The executable, which also works for a person.
+    pub fn binary(&self) -> &Path {
+        &self.binary
+    }
+
+    /// Runs it with `input` as standard input and waits. A refusal is no error: it is in the output.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be run.
+    pub async fn output(&self, arguments: &[&str], input: &str) -> anyhow::Result<Output> {
+        let mut child = tokio::process::Command::new(&self.binary)
+            .args(arguments)
+            .env("KUBECONFIG", &self.kubeconfig)
+            .env("KUBECACHEDIR", &self.cache)
+            .current_dir(crate::workspace())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .context("cannot run kubectl")?;
+        let mut stdin = child.stdin.take().context("kubectl has no input")?;
+        // kubectl may end before it has read everything; what it says then matters, not the broken pipe.
+        let _ = stdin.write_all(input.as_bytes()).await;
+        drop(stdin);
+        child.wait_with_output().await.context("kubectl does not end")
+    }
+
+    /// Runs it and gives its standard output.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be run or fails: the command and its standard error, never its input (manifests hold passwords).
+    pub async fn run(&self, arguments: &[&str], input: &str) -> anyhow::Result<String> {
+        let output = self.output(arguments, input).await?;
+        if !output.status.success() {
+            let reason = String::from_utf8_lossy(&output.stderr);
+            bail!("kubectl {}: {}", arguments.join(" "), reason.trim());
+        }
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    /// `kubectl apply -f -` of one or more YAML documents.
+    ///
+    /// # Errors
+    ///
+    /// As [`run`](Self::run).
+    pub async fn apply(&self, manifest: &str) -> anyhow::Result<String> {
+        self.run(&["apply", "-f", "-"], manifest).await
+    }
+}

@@ -1,0 +1,48 @@
+//! The one HTTP request that tests need besides the Kubernetes client: a GET over plain loopback TCP.
+
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+/// A server on loopback that takes longer is as good as dead.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The status code and the body of `GET http://ADDRESS PATH`.
+///
+/// `authorization` is the value of that header; it appears in no error.
+///
+/// # Errors
+///
+/// When nothing listens there, or what comes back within five seconds is not HTTP.
+pub async fn get(address: &str, path: &str, authorization: Option<&str>) -> anyhow::Result<(u16, String)> {
+    tokio::time::timeout(PATIENCE, exchange(address, path, authorization))
+        .await
+        .with_context(|| format!("http://{address}{path} did not answer"))?
+        .with_context(|| format!("GET http://{address}{path}"))
+}
+
+async fn exchange(address: &str, path: &str, authorization: Option<&str>) -> anyhow::Result<(u16, String)> {
+    let mut stream = TcpStream::connect(address).await?;
+    let mut request = format!("GET {path} HTTP/1.0\r\nHost: {address}\r\n");
+    if let Some(value) = authorization {
+        request.push_str("Authorization: ");
+        request.push_str(value);
+        request.push_str("\r\n");
+    }
+    request.push_str("\r\n");
+    stream.write_all(request.as_bytes()).await?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await?;
+    let answer = String::from_utf8_lossy(&answer);
+    let Some((head, body)) = answer.split_once("\r\n\r\n") else {
+        bail!("not an HTTP answer");
+    };
+    let code = head
+        .split(' ')
+        .nth(1)
+        .and_then(|code| code.parse().ok())
+        .context("no status code")?;
+    Ok((code, body.to_owned()))
+}

@@ -1,0 +1,201 @@
+//! The operator as a process, with the rights that the installation gives it and no other.
+
+use std::path::PathBuf;
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use anyhow::{Context, bail, ensure};
+use nix::sys::signal::Signal;
+
+use crate::cluster::Cluster;
+use crate::process::{Process, Program};
+use crate::wait::{blocking, until};
+use crate::{OPERATOR_ACCOUNT, SYSTEM_NAMESPACE, binaries, loopback, ports};
+
+/// How long until it says that it is ready; generous, since other builds and tests may run beside it.
+const STARTS_WITHIN: Duration = Duration::from_mins(1);
+
+/// What the operator promises: SIGTERM, and it is gone within this time.
+const STOPS_WITHIN: Duration = Duration::from_secs(10);
+
+/// Tries with another port, when the free one was taken meanwhile.
+const ATTEMPTS: usize = 3;
+
+/// Lines of its log that a failing test shows.
+const TAIL: usize = 60;
+
+/// How it is started.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The value of `RUST_LOG`.
+    pub log: String,
+    /// Flags added to the ones that every run has.
+    pub flags: Vec<String>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            log: "info,pullsecrets=debug,operator=debug".to_owned(),
+            flags: Vec::new(),
+        }
+    }
+}
+
+/// A running operator. Dropping it kills it.
+#[derive(Debug)]
+pub struct Operator {
+    process: Process,
+    health: String,
+}
+
+impl Operator {
+    /// Starts it outside the cluster, as the `ServiceAccount` of the installation, without leader election and metrics, and
+    /// waits until it says that it is ready.
+    ///
+    /// # Errors
+    ///
+    /// When it does not build, ends early, or is not ready within a minute: with the tail of its log.
+    pub async fn start(cluster: &Cluster, options: &Options) -> anyhow::Result<Self> {
+        let binary = blocking(binaries::operator).await?;
+        let kubeconfig = cluster
+            .service_account_kubeconfig(SYSTEM_NAMESPACE, OPERATOR_ACCOUNT)
+            .await?;
+        for _ in 1..ATTEMPTS {
+            match Self::attempt(cluster, options, &binary, &kubeconfig).await {
+                Err(error) if ports::taken(&format!("{error:#}")) => {}
+                result => return result,
+            }
+        }
+        Self::attempt(cluster, options, &binary, &kubeconfig).await
+    }
+
+    async fn attempt(
+        cluster: &Cluster,
+        options: &Options,
+        binary: &std::path::Path,
+        kubeconfig: &std::path::Path,
+    ) -> anyhow::Result<Self> {
+        let health = format!("127.0.0.1:{}", ports::free()?);
+        let mut program = Program::new(
+            binary,
+            [
+                format!("--kubeconfig={}", kubeconfig.display()),
+                format!("--namespace={SYSTEM_NAMESPACE}"),
+                format!("--health-bind-address={health}"),
+                "--metrics-bind-address=0".to_owned(),
+                "--leader-elect=false".to_owned(),
+                "--log-format=json".to_owned(),
+            ]
+            .into_iter()
+            .chain(options.flags.iter().cloned()),
+        );
+        program
+            .environment
+            .push(("RUST_LOG".to_owned(), options.log.clone().into()));
+        let log = log_file(cluster);
+        let mut operator = Self {
+            process: Process::start("pullsecrets", &program, &log)?,
+            health,
+        };
+        operator.wait_until_ready().await?;
+        Ok(operator)
+    }
+
+    async fn wait_until_ready(&mut self) -> anyhow::Result<()> {
+        let Self { process, health } = self;
+        let outcome = until("the operator is ready", STARTS_WITHIN, async || {
+            if let Some(status) = process.ended().map_err(|error| error.to_string())? {
+                return Ok(Some(status));
+            }
+            match loopback::get(health, "/readyz", None).await {
+                Ok((200, _)) => Ok(None),
+                Ok((code, body)) => Err(format!("/readyz says {code} {body}")),
+                Err(error) => Err(format!("{error:#}")),
+            }
+        });
+        match outcome.await {
+            Ok(None) => Ok(()),
+            Ok(Some(status)) => bail!("the operator ended: {status}\n{}", self.tail()),
+            Err(late) => bail!("{late:#}\n{}", self.tail()),
+        }
+    }
+
+    /// Asks it to end (SIGTERM) and waits.
+    ///
+    /// # Errors
+    ///
+    /// When it takes longer than the ten seconds that it promises, or does not end with code 0.
+    pub fn stop(mut self) -> anyhow::Result<()> {
+        let status: ExitStatus = self.process.stop(Signal::SIGTERM, STOPS_WITHIN)?;
+        ensure!(status.success(), "the operator ended with {status}\n{}", self.tail());
+        Ok(())
+    }
+
+    /// Ends it at once, as a crash would (SIGKILL).
+    ///
+    /// # Errors
+    ///
+    /// When it had ended before, by itself.
+    pub fn kill(mut self) -> anyhow::Result<()> {
+        if let Some(status) = self.process.ended()? {
+            bail!("the operator had ended: {status}\n{}", self.tail());
+        }
+        self.process.kill()
+    }
+
+    /// Its resident memory now, in KiB.
+    ///
+    /// # Errors
+    ///
+    /// When it has ended.
+    pub fn rss_kib(&self) -> anyhow::Result<u64> {
+        self.process.rss_kib()
+    }
+
+    /// The most resident memory that it had since its start, in KiB.
+    ///
+    /// # Errors
+    ///
+    /// When it has ended.
+    pub fn peak_kib(&self) -> anyhow::Result<u64> {
+        self.process.peak_kib()
+    }
+
+    /// The process, to pause it or to see that it lives.
+    pub fn process(&mut self) -> &mut Process {
+        &mut self.process
+    }
+
+    /// The address of `/livez` and `/readyz`.
+    pub fn health_address(&self) -> &str {
+        &self.health
+    }
+
+    /// Everything that operators of this cluster have logged, one JSON object a line.
+    pub fn log(&self) -> String {
+        self.process.log()
+    }
+
+    /// The end of the log, for a person.
+    pub fn tail(&self) -> String {
+        self.process.tail(TAIL)
+    }
+}
+
+/// One file for all runs on a cluster, so that a search for something that must not be logged sees them all.
+fn log_file(cluster: &Cluster) -> PathBuf {
+    cluster.folder().join("pullsecrets.log")
+}
+
+/// What all operators of `cluster` have logged so far, running or not; empty before the first.
+///
+/// # Errors
+///
+/// When the log is there and cannot be read.
+pub fn logged(cluster: &Cluster) -> anyhow::Result<String> {
+    match std::fs::read_to_string(log_file(cluster)) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
+        result => result.context("the operator's log"),
+    }
+}

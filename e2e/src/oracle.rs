@@ -1,0 +1,142 @@
+//! What must be true of the store, whoever wrote it.
+//!
+//! Everything is read from the API server with the administrator's client at the moment of asking. The names below are the
+//! ones that users see, spelled out here a second time on purpose: a name that changes by accident is noticed.
+
+mod copies;
+mod foreign;
+mod references;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use kube::api::{ApiResource, DynamicObject, GroupVersionKind, ListParams};
+use kube::{Api, Client};
+
+pub use foreign::Foreign;
+
+/// The label of every copy; its value is the object's name.
+pub const LABEL: &str = "pullsecrets.dev/cluster-pull-secret";
+
+/// The annotation on `ServiceAccount`s that records the references that are the operator's own.
+pub const ATTACHED: &str = "pullsecrets.dev/attached";
+
+/// The key and, with a dot before it, the data key of a docker config Secret.
+pub const DATA_KEY: &str = ".dockerconfigjson";
+
+/// A user name and a password of a test.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Login {
+    /// The user name.
+    pub username: String,
+    /// The password.
+    pub password: String,
+}
+
+impl Login {
+    /// Both from text.
+    pub fn new(username: &str, password: &str) -> Self {
+        Self {
+            username: username.to_owned(),
+            password: password.to_owned(),
+        }
+    }
+}
+
+impl fmt::Debug for Login {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Login(redacted)")
+    }
+}
+
+/// What one `ClusterPullSecret` must have brought about.
+#[derive(Debug, Clone)]
+pub struct Expected {
+    /// The object's name.
+    pub object: String,
+    /// The effective name of its Secrets.
+    pub secret: String,
+    /// Every login that each copy holds, by server as the docker config spells it.
+    pub logins: BTreeMap<String, Login>,
+    /// Each namespace that holds a copy, with the `ServiceAccount`s that refer to it. No other namespace holds one.
+    pub holders: BTreeMap<String, BTreeSet<String>>,
+}
+
+/// Checks that `expected` and nothing else of that object is in the store: one right copy in each namespace, one recorded
+/// reference on each account, none elsewhere.
+///
+/// # Errors
+///
+/// The first difference, by kind, namespace and name; never a value from a Secret.
+pub async fn check(client: &Client, expected: &Expected) -> Result<(), String> {
+    let object = object(client, &expected.object)
+        .await?
+        .ok_or_else(|| format!("there is no ClusterPullSecret {}", expected.object))?;
+    let uid = object.metadata.uid.unwrap_or_default();
+    copies::check(client, expected, &uid).await?;
+    references::check(client, expected).await
+}
+
+/// Checks that nothing of a deleted object is left: not the object, no copy, no reference, no record of one. What other
+/// tools wrote may be there, unless it refers to a Secret of that name.
+///
+/// # Errors
+///
+/// What is left.
+pub async fn check_gone(client: &Client, name: &str, secret: &str) -> Result<(), String> {
+    if object(client, name).await?.is_some() {
+        return Err(format!("the ClusterPullSecret {name} is still there"));
+    }
+    let nothing = Expected {
+        object: name.to_owned(),
+        secret: secret.to_owned(),
+        logins: BTreeMap::new(),
+        holders: BTreeMap::new(),
+    };
+    copies::check(client, &nothing, "").await?;
+    references::check(client, &nothing).await
+}
+
+/// The uid of the object's copy in each namespace that has one.
+///
+/// # Errors
+///
+/// What the API server says.
+pub async fn uids(client: &Client, object: &str) -> Result<BTreeMap<String, String>, String> {
+    let copies = copies::of(client, object).await?;
+    Ok(copies
+        .into_iter()
+        .map(|copy| {
+            (
+                copy.metadata.namespace.unwrap_or_default(),
+                copy.metadata.uid.unwrap_or_default(),
+            )
+        })
+        .collect())
+}
+
+/// A `ClusterPullSecret` as the store has it; `None` when there is none of that name.
+///
+/// # Errors
+///
+/// What the API server says.
+pub async fn object(client: &Client, name: &str) -> Result<Option<DynamicObject>, String> {
+    objects(client).get_opt(name).await.map_err(|error| error.to_string())
+}
+
+/// The `ClusterPullSecret`s.
+pub fn objects(client: &Client) -> Api<DynamicObject> {
+    let kind = GroupVersionKind::gvk("pullsecrets.dev", "v1alpha1", "ClusterPullSecret");
+    Api::all_with(client.clone(), &ApiResource::from_gvk(&kind))
+}
+
+/// The whole list in one answer.
+async fn list<K>(api: &Api<K>, params: &ListParams) -> Result<Vec<K>, String>
+where
+    K: Clone + serde::de::DeserializeOwned + std::fmt::Debug,
+{
+    api.list(params)
+        .await
+        .map(|list| list.items)
+        .map_err(|error| error.to_string())
+}

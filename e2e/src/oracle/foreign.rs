@@ -1,0 +1,86 @@
+//! What belongs to others, before and after.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::{Secret, ServiceAccount};
+use kube::api::ListParams;
+use kube::{Api, Client, ResourceExt};
+
+use super::{ATTACHED, LABEL, list};
+
+/// Everything in some namespaces that is not the operator's, as it was at one moment.
+///
+/// Of a foreign Secret the `resourceVersion` is kept, so that a write which changes nothing is noticed too. Of a
+/// `ServiceAccount` everything but the references to one Secret and the operator's own annotation is kept: the operator
+/// shares the object, not these parts of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Foreign {
+    secret: String,
+    namespaces: Vec<String>,
+    found: BTreeMap<String, String>,
+}
+
+impl Foreign {
+    /// Looks at these namespaces now; references to `secret` are the operator's.
+    ///
+    /// # Errors
+    ///
+    /// What the API server says.
+    pub async fn in_namespaces(client: &Client, namespaces: &[String], secret: &str) -> Result<Self, String> {
+        let mut found = BTreeMap::new();
+        for namespace in namespaces {
+            let secrets: Api<Secret> = Api::namespaced(client.clone(), namespace);
+            for foreign in list(&secrets, &ListParams::default().labels(&format!("!{LABEL}"))).await? {
+                let version = format!("uid {:?} version {:?}", foreign.uid(), foreign.resource_version());
+                found.insert(format!("secret {namespace}/{}", foreign.name_any()), version);
+            }
+            let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), namespace);
+            for account in list(&accounts, &ListParams::default()).await? {
+                let place = format!("serviceaccount {namespace}/{}", account.name_any());
+                found.insert(place, theirs(account, secret));
+            }
+        }
+        Ok(Self {
+            secret: secret.to_owned(),
+            namespaces: namespaces.to_vec(),
+            found,
+        })
+    }
+
+    /// Checks that it is all there, and as it was. What others have added since is no difference.
+    ///
+    /// # Errors
+    ///
+    /// The first object that differs, with both states (never data of a Secret).
+    pub async fn check_unchanged(&self, client: &Client) -> Result<(), String> {
+        let now = Self::in_namespaces(client, &self.namespaces, &self.secret).await?;
+        for (place, before) in &self.found {
+            match now.found.get(place) {
+                Some(after) if after == before => {}
+                Some(after) => return Err(format!("{place} was {before} and is {after}")),
+                None => return Err(format!("{place} is gone")),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The part of an account that the operator has no business with, in one line.
+fn theirs(account: ServiceAccount, secret: &str) -> String {
+    let mut annotations = account.metadata.annotations.unwrap_or_default();
+    annotations.remove(ATTACHED);
+    let entries: Vec<String> = account
+        .image_pull_secrets
+        .into_iter()
+        .flatten()
+        .map(|entry| entry.name)
+        .filter(|name| name != secret)
+        .collect();
+    let labels = account.metadata.labels.unwrap_or_default();
+    let mounted = account.secrets.unwrap_or_default();
+    let token = account.automount_service_account_token;
+    format!(
+        "uid {:?} entries {entries:?} annotations {annotations:?} labels {labels:?} secrets {mounted:?} token {token:?}",
+        account.metadata.uid
+    )
+}

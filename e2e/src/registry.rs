@@ -1,0 +1,148 @@
+//! A real registry that asks for a password.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
+
+use crate::binaries::binaries;
+use crate::folder::Folder;
+use crate::process::{Process, Program};
+use crate::wait::{blocking, until};
+use crate::{loopback, ports};
+
+/// How long until it answers.
+const STARTS_WITHIN: Duration = Duration::from_secs(30);
+
+/// The cheapest bcrypt: the passwords protect nothing.
+const BCRYPT_COST: u32 = 4;
+
+/// The CNCF registry on a loopback port, with nothing in it. Dropping it ends it.
+pub struct Registry {
+    /// Ended before its folder goes.
+    _process: Process,
+    folder: Folder,
+    address: String,
+    passwords: BTreeMap<String, String>,
+}
+
+impl fmt::Debug for Registry {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Registry")
+            .field("address", &self.address)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Registry {
+    /// Starts one that lets nobody in yet.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be built, or does not answer within half a minute: with its log.
+    pub async fn start() -> anyhow::Result<Self> {
+        let binary = &blocking(binaries).await?.registry;
+        let folder = Folder::new("pullsecrets-e2e-registry")?;
+        let address = format!("127.0.0.1:{}", ports::free()?);
+        let config = folder.join("config.yml");
+        std::fs::write(&config, configuration(&address, &folder))?;
+        write_htpasswd(&folder, &BTreeMap::new())?;
+        let program = Program::new(binary, ["serve".as_ref(), config.as_os_str()]);
+        let mut process = Process::start("registry", &program, &folder.join("registry.log"))?;
+        let answer = until("the registry answers", STARTS_WITHIN, async || {
+            if let Some(status) = process.ended().map_err(|error| error.to_string())? {
+                return Err(format!("it ended: {status}"));
+            }
+            loopback::get(&address, "/v2/", None)
+                .await
+                .map_err(|error| format!("{error:#}"))
+        });
+        if let Err(late) = answer.await {
+            bail!("{late:#}\n{}", process.tail(20));
+        }
+        Ok(Self {
+            _process: process,
+            folder,
+            address,
+            passwords: BTreeMap::new(),
+        })
+    }
+
+    /// `127.0.0.1:PORT`: the `server` of a `ClusterPullSecret` for it.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Lets `user` in with this password from now on, and with no earlier one.
+    ///
+    /// # Errors
+    ///
+    /// When the password file cannot be written.
+    pub fn set_password(&mut self, user: &str, password: &str) -> anyhow::Result<()> {
+        let hash = bcrypt::hash(password, BCRYPT_COST).context("cannot hash a password")?;
+        self.passwords.insert(user.to_owned(), hash);
+        write_htpasswd(&self.folder, &self.passwords)
+    }
+
+    /// The status of `GET /v2/` with this user and password, or without any: 200 lets in, 401 does not.
+    ///
+    /// # Errors
+    ///
+    /// When the registry does not answer.
+    pub async fn status_with(&self, login: Option<(&str, &str)>) -> anyhow::Result<u16> {
+        let authorization =
+            login.map(|(user, password)| format!("Basic {}", STANDARD.encode(format!("{user}:{password}"))));
+        self.status(authorization.as_deref()).await
+    }
+
+    /// The status of `GET /v2/` with what a docker config (the bytes of `.dockerconfigjson`) holds for this registry, sent
+    /// as a kubelet would: the entry's `auth` as it is.
+    ///
+    /// # Errors
+    ///
+    /// When it is no docker config, has no entry for this registry, or the registry does not answer. No error quotes it.
+    pub async fn status_with_docker_config(&self, bytes: &[u8]) -> anyhow::Result<u16> {
+        let Ok(config) = serde_json::from_slice::<Value>(bytes) else {
+            bail!("the docker config is no JSON");
+        };
+        let auth = config["auths"][self.address.as_str()]["auth"]
+            .as_str()
+            .with_context(|| format!("the docker config has no login for {}", self.address))?;
+        self.status(Some(&format!("Basic {auth}"))).await
+    }
+
+    async fn status(&self, authorization: Option<&str>) -> anyhow::Result<u16> {
+        Ok(loopback::get(&self.address, "/v2/", authorization).await?.0)
+    }
+}
+
+fn configuration(address: &str, folder: &Folder) -> String {
+    let passwords = folder.join("htpasswd");
+    format!(
+        "version: 0.1\n\
+         log: {{level: warn}}\n\
+         storage: {{inmemory: {{}}}}\n\
+         http: {{addr: \"{address}\", secret: e2e}}\n\
+         auth: {{htpasswd: {{realm: e2e, path: {}}}}}\n",
+        passwords.display()
+    )
+}
+
+/// The registry reads the file again when its time of change differs; it must never see half of one.
+fn write_htpasswd(folder: &Folder, passwords: &BTreeMap<String, String>) -> anyhow::Result<()> {
+    let mut text = String::new();
+    for (user, hash) in passwords {
+        text.push_str(user);
+        text.push(':');
+        text.push_str(hash);
+        text.push('\n');
+    }
+    let unfinished = folder.join("htpasswd.unfinished");
+    std::fs::write(&unfinished, text)?;
+    std::fs::rename(&unfinished, folder.join("htpasswd")).context("cannot replace htpasswd")
+}

@@ -1,0 +1,108 @@
+//! Waiting for a condition, never for a length of time.
+
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use tokio::time::Instant;
+
+/// Time between two looks. Short against what is waited for, long against what a look costs.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// Looks again and again until `attempt` succeeds, and gives its value.
+///
+/// # Errors
+///
+/// After `deadline`: `what`, and the reason that the last look gave. A look that hangs is cut off at the deadline.
+pub async fn until<T>(
+    what: &str,
+    deadline: Duration,
+    mut attempt: impl AsyncFnMut() -> Result<T, String>,
+) -> anyhow::Result<T> {
+    let end = Instant::now() + deadline;
+    let mut reason = String::from("the first look did not come back");
+    loop {
+        match tokio::time::timeout_at(end, attempt()).await {
+            Ok(Ok(value)) => return Ok(value),
+            Ok(Err(seen)) => reason = seen,
+            Err(_) => {}
+        }
+        if Instant::now() + PAUSE >= end {
+            bail!("not within {deadline:?}: {what}\n  last seen: {reason}");
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// As [`until`], for tests.
+///
+/// # Panics
+///
+/// After `deadline`, with `what` and the reason that the last look gave.
+#[expect(clippy::panic, reason = "a promise that does not come true fails the test")]
+pub async fn eventually<T>(what: &str, deadline: Duration, attempt: impl AsyncFnMut() -> Result<T, String>) -> T {
+    match until(what, deadline, attempt).await {
+        Ok(value) => value,
+        Err(reason) => panic!("{reason:#}"),
+    }
+}
+
+/// Watches that nothing happens for `length`: the one case in which time itself is what is waited for.
+///
+/// # Panics
+///
+/// As soon as `look` finds something, with `what` and what it found.
+#[expect(clippy::panic, reason = "a promise that does not hold fails the test")]
+pub async fn quiet(what: &str, length: Duration, mut look: impl AsyncFnMut() -> Result<(), String>) {
+    let end = Instant::now() + length;
+    loop {
+        if let Err(seen) = look().await {
+            panic!("{what}, and yet: {seen}");
+        }
+        if Instant::now() >= end {
+            return;
+        }
+        tokio::time::sleep(PAUSE * 5).await;
+    }
+}
+
+/// Runs blocking work of the harness (starting and stopping processes, builds) beside the async runtime.
+///
+/// # Errors
+///
+/// Those of `work`; and its panic, as an error.
+pub async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> anyhow::Result<T> + Send + 'static,
+) -> anyhow::Result<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .context("blocking work of the test harness panicked")?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn the_last_reason_is_told_at_the_deadline() {
+        let mut looks = 0;
+        let told = until("the sky is green", Duration::from_secs(1), async || {
+            looks += 1;
+            Err::<(), _>(format!("look {looks}: blue"))
+        })
+        .await
+        .unwrap_err();
+        let told = told.to_string();
+        assert!(told.contains("the sky is green"), "{told}");
+        assert!(told.contains(&format!("look {looks}: blue")), "{told}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_look_that_hangs_is_cut_off_at_the_deadline() {
+        let told = until("an answer", Duration::from_secs(1), async || {
+            std::future::pending::<Result<(), String>>().await
+        })
+        .await
+        .unwrap_err();
+        assert!(told.to_string().contains("did not come back"));
+    }
+}

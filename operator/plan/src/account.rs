@@ -1,0 +1,138 @@
+//! One `ServiceAccount`: which entries are put in, which are taken out, and nothing else.
+
+use std::sync::Arc;
+
+use crd::DeletionPolicy;
+
+use crate::action::AccountAction;
+use crate::copy;
+use crate::object::{Object, Standing};
+use crate::observed::{Account, Entry};
+use crate::scope::Scope;
+use crate::verdict::{Decision, Failure, State};
+
+/// What is known of an account besides how it looks.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Circumstances<'a> {
+    /// What the server, or another writer, did with our last attempts.
+    pub trouble: Option<&'a Failure>,
+}
+
+/// Decides of the account `name` of a namespace: one write for all objects together.
+///
+/// Guarantees: an entry that we did not record is neither removed nor moved; a recorded one is removed only when an
+/// object has its name and none wants it here; what was there before us is not recorded and so never removed; nothing
+/// is added to a terminating namespace.
+pub(crate) fn decide<'a>(
+    scope: &Scope<'a>,
+    name: &str,
+    seen: &Account,
+    circumstances: &Circumstances<'_>,
+) -> Decision<'a, AccountAction> {
+    let mut decision = Decision::default();
+    if seen.deleting {
+        return decision;
+    }
+    let wanted = wanted(scope, name, seen);
+    if !scope.seen.terminating {
+        decision.states = wanted
+            .iter()
+            .map(|object| {
+                let state = if has(seen, &object.spec.secret_name) {
+                    State::Ready
+                } else {
+                    circumstances
+                        .trouble
+                        .map_or(State::Pending, |trouble| State::Failed(trouble.clone()))
+                };
+                (*object, state)
+            })
+            .collect();
+    }
+    let (entries, attached) = target(scope, seen, &wanted);
+    if entries != seen.entries || attached != seen.attached {
+        decision.owed_to = departing(scope, seen, &attached);
+        decision.action = Some(AccountAction {
+            version: seen.version.clone(),
+            entries,
+            attached,
+        });
+    }
+    decision
+}
+
+/// The list and the record as they should be.
+fn target(scope: &Scope<'_>, seen: &Account, wanted: &[&Arc<Object>]) -> (Vec<Entry>, Vec<Box<str>>) {
+    let wants = |name: &str| wanted.iter().any(|object| object.spec.secret_name.as_ref() == name);
+    let goes = |name: &str| !wants(name) && may_detach(scope, name);
+    let recorded = |name: &str| seen.attached.iter().any(|held| held.as_ref() == name);
+
+    let stays = |entry: &&Entry| !(recorded(entry.name()) && goes(entry.name()));
+    let mut entries: Vec<Entry> = seen.entries.iter().filter(stays).cloned().collect();
+    let mut attached: Vec<Box<str>> = seen.attached.iter().filter(|name| !goes(name)).cloned().collect();
+    for object in wanted {
+        let name = object.spec.secret_name.as_ref();
+        if has(seen, name) || object.standing != Standing::Live || scope.seen.terminating {
+            continue;
+        }
+        entries.push(Entry::named(name));
+        if !recorded(name) {
+            attached.push(name.into());
+        }
+    }
+    (entries, attached)
+}
+
+/// The objects that want their reference on the account, oldest first: those that decide a copy which is, or can
+/// become, ours.
+fn wanted<'a>(scope: &Scope<'a>, name: &str, seen: &Account) -> Vec<&'a Arc<Object>> {
+    let wants = |object: &&'a Arc<Object>| {
+        let selection = object.spec.selection.as_ref();
+        selection.is_some_and(|selection| selection.selects_account(name, &seen.labels))
+            && !copy::is_in_conflict(scope, &object.spec.secret_name, object)
+    };
+    scope.deciders().into_iter().filter(wants).collect()
+}
+
+/// Whether a recorded entry of this name may be taken out where no object wants it: the name is ours (an object has
+/// it, or a copy that outlived its object), none that has it is held, and where none selects the namespace any more,
+/// none of them says Retain.
+fn may_detach(scope: &Scope<'_>, secret: &str) -> bool {
+    let cluster = scope.cluster;
+    if cluster.named(secret).next().is_none() {
+        return scope
+            .seen
+            .secrets
+            .get(secret)
+            .is_some_and(|seen| copy::is_orphan(scope, seen));
+    }
+    let retained = || {
+        cluster
+            .named(secret)
+            .any(|object| object.spec.deletion_policy == DeletionPolicy::Retain)
+    };
+    !cluster.is_held(secret) && (!scope.claimants(secret).is_empty() || !retained())
+}
+
+/// Whether an account of the namespace still holds a recorded entry of this name that is to go.
+pub(crate) fn any_to_detach(scope: &Scope<'_>, secret: &str) -> bool {
+    may_detach(scope, secret)
+        && scope.seen.accounts.values().any(|account| {
+            !account.deleting && has(account, secret) && account.attached.iter().any(|held| held.as_ref() == secret)
+        })
+}
+
+fn has(account: &Account, secret: &str) -> bool {
+    account.entries.iter().any(|entry| entry.name() == secret)
+}
+
+/// The objects being deleted whose record this write takes away.
+fn departing<'a>(scope: &Scope<'a>, seen: &Account, attached: &[Box<str>]) -> Vec<&'a Arc<Object>> {
+    let gone = |name: &str| {
+        seen.attached.iter().any(|held| held.as_ref() == name) && !attached.iter().any(|held| held.as_ref() == name)
+    };
+    let objects = scope.cluster.objects().iter();
+    objects
+        .filter(|object| object.standing == Standing::Deleting && gone(&object.spec.secret_name))
+        .collect()
+}

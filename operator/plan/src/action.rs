@@ -1,0 +1,65 @@
+//! Everything that may be written into a namespace. Each write carries the version that it was planned from.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::identity::Version;
+use crate::observed::{Entry, Owner};
+use crate::payload::Payload;
+
+/// A write of one Secret.
+#[derive(Clone, Debug, PartialEq)]
+pub enum SecretAction {
+    /// Make it where nothing of that name exists; whatever exists is not touched.
+    Create(Content),
+    /// Bring our copy, as seen, to the content: same uid, one write.
+    Update {
+        /// As seen.
+        version: Version,
+        /// As it shall be.
+        content: Content,
+    },
+    /// Mark a retained copy as ours again; its content is compared afterwards.
+    Reclaim {
+        /// As seen.
+        version: Version,
+        /// The object that takes it back.
+        object: Arc<str>,
+    },
+    /// Leave the copy to its namespace: our label and ownerReferences go, a mark says whose it was.
+    Release {
+        /// As seen.
+        version: Version,
+        /// The object that it was a copy of.
+        object: Arc<str>,
+    },
+    /// Take our copy away.
+    Delete {
+        /// As seen.
+        version: Version,
+    },
+}
+
+/// What we declare of a copy. Whatever else it carries is let be.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Content {
+    /// Ours and those of `spec.secret.labels`.
+    pub labels: BTreeMap<String, String>,
+    /// Those of `spec.secret.annotations`, and the record of what was declared.
+    pub annotations: BTreeMap<String, String>,
+    /// One for each live object that wants the copy.
+    pub owners: Vec<Owner>,
+    /// The data.
+    pub payload: Arc<Payload>,
+}
+
+/// The one write that brings a `ServiceAccount` to what all objects together want of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccountAction {
+    /// As seen.
+    pub version: Version,
+    /// The whole list `imagePullSecrets`: what was seen, with our entries added or taken out.
+    pub entries: Vec<Entry>,
+    /// The whole record of what we added; empty takes the annotation away.
+    pub attached: Vec<Box<str>>,
+}

@@ -1,0 +1,36 @@
+//! Doubling delays with a bound.
+
+use std::time::Duration;
+
+/// A delay that doubles with each attempt up to a bound. Jitter is the caller's: there is no randomness here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Backoff {
+    first: Duration,
+    longest: Duration,
+}
+
+impl Backoff {
+    /// From `first` to `longest`.
+    pub const fn new(first: Duration, longest: Duration) -> Self {
+        Self { first, longest }
+    }
+
+    /// The delay after `failures` earlier ones: `first` for none.
+    pub fn delay(self, failures: u32) -> Duration {
+        let factor = 1_u32.checked_shl(failures.min(31)).unwrap_or(u32::MAX);
+        self.first.saturating_mul(factor).min(self.longest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn delays_double_and_are_bounded() {
+        let backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(30));
+        let millis = |failures| backoff.delay(failures).as_millis();
+        assert_eq!([millis(0), millis(1), millis(2), millis(8)], [100, 200, 400, 25_600]);
+        assert_eq!([millis(9), millis(31), millis(32), millis(u32::MAX)], [30_000; 4]);
+    }
+}

@@ -1,0 +1,343 @@
+//! One Secret: whether it is ours, what it should hold, and when it may go.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crd::names::{ANNOTATION_DECLARED, ANNOTATION_RETAINED, LABEL_MANAGED_BY, LABEL_OBJECT, MANAGED_BY};
+use crd::{ConflictPolicy, DeletionPolicy, FailureReason};
+
+use crate::account;
+use crate::action::{Content, SecretAction};
+use crate::object::{Object, Standing};
+use crate::observed::{Owner, Secret, Shape};
+use crate::payload::Payload;
+use crate::scope::Scope;
+use crate::verdict::{Decision, Failure, State};
+
+/// How long a copy that is to go waits for the references to it to go first. Whoever keeps putting a reference back,
+/// or a policy that refuses its removal, does not keep the credential longer than this.
+pub const REFERENCES_FIRST: Duration = Duration::from_secs(10);
+
+/// What is known of a Secret besides how it looks.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Circumstances<'a> {
+    /// What the server, or another writer, did with our last attempts.
+    pub trouble: Option<&'a Failure>,
+    /// How long it has been known that the copy is to go.
+    pub leaving_for: Duration,
+}
+
+/// Whose a Secret is, by what it carries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ownership<'a> {
+    /// Our label: the copy of the object of this name.
+    Copy(&'a str),
+    /// The label is gone, yet the data was applied by us: ours to update, not to delete.
+    Stripped,
+    /// Left to the namespace when this object went or stopped selecting; taken back by whichever wants it.
+    Retained(&'a str),
+    /// Somebody else's.
+    Foreign,
+}
+
+/// Whose the Secret is. What says so is the label first, then the mark of a retained copy, then managedFields.
+pub fn ownership(shape: &Shape) -> Ownership<'_> {
+    if let Some(object) = shape.labels.get(LABEL_OBJECT) {
+        Ownership::Copy(object)
+    } else if let Some(object) = shape.annotations.get(ANNOTATION_RETAINED) {
+        Ownership::Retained(object)
+    } else if shape.applied_by_us {
+        Ownership::Stripped
+    } else {
+        Ownership::Foreign
+    }
+}
+
+/// Decides of the Secret `name` of a namespace.
+///
+/// Guarantees: a Secret that is not ours is in no action unless `conflictPolicy: Adopt` allows it; nothing is added to
+/// a terminating namespace; a copy is deleted only under our label and when no object asks for it; nothing is done
+/// under a name that a held object has.
+pub(crate) fn decide<'a>(
+    scope: &Scope<'a>,
+    name: &'a str,
+    circumstances: &Circumstances<'_>,
+) -> Decision<'a, SecretAction> {
+    if scope.cluster.is_unreadable(name) {
+        return unreadable(scope, name);
+    }
+    let seen = scope.seen.secrets.get(name);
+    match scope.claimants(name).first() {
+        Some(decider) => wanted(scope, name, seen, decider, circumstances),
+        None => seen.map_or_else(Decision::default, |seen| unwanted(scope, name, seen, circumstances)),
+    }
+}
+
+/// An object that cannot be read may want this Secret here: whoever else asks for it has to wait.
+fn unreadable<'a>(scope: &Scope<'a>, name: &str) -> Decision<'a, SecretAction> {
+    let message = format!("secret {name:?} belongs to a ClusterPullSecret that this version cannot read");
+    let failure = Failure::new(FailureReason::SecretConflict, message);
+    let states = scope
+        .claimants(name)
+        .iter()
+        .map(|object| (*object, State::Failed(failure.clone())));
+    Decision {
+        states: states.collect(),
+        ..Decision::default()
+    }
+}
+
+/// Whether the Secret of that name is somebody else's and stays so: then nothing refers to it on our behalf.
+pub(crate) fn is_in_conflict(scope: &Scope<'_>, name: &str, decider: &Object) -> bool {
+    if scope.cluster.is_unreadable(name) {
+        return true;
+    }
+    scope
+        .seen
+        .secrets
+        .get(name)
+        .is_some_and(|seen| obstacle(scope, name, seen, decider).is_some())
+}
+
+/// Why the Secret that is there cannot become, or be, the decider's copy.
+fn obstacle(scope: &Scope<'_>, name: &str, seen: &Secret, decider: &Object) -> Option<Failure> {
+    let conflict = |what: &str| {
+        Some(Failure::new(
+            FailureReason::SecretConflict,
+            format!("secret {name:?} {what}"),
+        ))
+    };
+    let fit = seen.shape.docker_config_type && !seen.shape.immutable;
+    match ownership(&seen.shape) {
+        Ownership::Copy(_) => None,
+        Ownership::Stripped | Ownership::Retained(_) if fit => None,
+        _ if decider.spec.conflict_policy == ConflictPolicy::Fail => {
+            conflict("exists and is not managed by pullsecrets")
+        }
+        _ if !seen.shape.docker_config_type => {
+            conflict("exists with another type than kubernetes.io/dockerconfigjson and cannot be adopted")
+        }
+        _ if seen.shape.immutable => conflict("exists, is immutable and cannot be adopted"),
+        _ if seen.shape.controlled => conflict("exists, has a controller and cannot be adopted"),
+        _ if scope.cluster.is_source(scope.name, name) => {
+            conflict("is the source of a ClusterPullSecret and cannot be adopted")
+        }
+        _ => None,
+    }
+}
+
+fn wanted<'a>(
+    scope: &Scope<'a>,
+    name: &'a str,
+    seen: Option<&Secret>,
+    decider: &'a Arc<Object>,
+    circumstances: &Circumstances<'_>,
+) -> Decision<'a, SecretAction> {
+    let mut decision = Decision::default();
+    let needed = seen.map_or_else(
+        || Ok(create(scope, name, decider)),
+        |seen| match obstacle(scope, name, seen, decider) {
+            Some(conflict) => Err(conflict),
+            None => Ok(mend(scope, name, seen, decider)),
+        },
+    );
+    let state = match (&needed, circumstances.trouble) {
+        (Err(conflict), _) => State::Failed(conflict.clone()),
+        (Ok(Step::InPlace), _) => State::Ready,
+        (Ok(_), Some(trouble)) => State::Failed(trouble.clone()),
+        (Ok(_), None) => State::Pending,
+    };
+    if !scope.seen.terminating {
+        decision.states = states(scope, name, decider, &state);
+    }
+    if let Ok(Step::Write(action)) = needed
+        && decider.standing == Standing::Live
+        && !scope.seen.terminating
+    {
+        decision.owed_to = seen.map(|seen| departing_owners(scope, seen)).unwrap_or_default();
+        decision.action = Some(action);
+    }
+    decision
+}
+
+/// The decider has the state of the copy; whoever is younger and wants the same name has a conflict with it.
+fn states<'a>(
+    scope: &Scope<'a>,
+    name: &'a str,
+    decider: &'a Arc<Object>,
+    state: &State,
+) -> Vec<(&'a Arc<Object>, State)> {
+    let beaten = |object: &&'a Arc<Object>| {
+        let message = format!(
+            "secret {name:?} is decided by the older ClusterPullSecret {:?}",
+            decider.name
+        );
+        (
+            *object,
+            State::Failed(Failure::new(FailureReason::SecretConflict, message)),
+        )
+    };
+    let younger = scope.claimants(name).iter().skip(1).map(beaten);
+    std::iter::once((decider, state.clone())).chain(younger).collect()
+}
+
+/// What separates a Secret from what is declared.
+enum Step {
+    /// Nothing.
+    InPlace,
+    /// A write.
+    Write(SecretAction),
+    /// Something that no write of ours can bring about: credentials that were never resolved, or the end of a
+    /// deletion that someone's finalizer holds up.
+    Wait,
+}
+
+fn create(scope: &Scope<'_>, name: &str, decider: &Object) -> Step {
+    decider.payload.as_ref().map_or(Step::Wait, |payload| {
+        Step::Write(SecretAction::Create(content(scope, name, decider, payload)))
+    })
+}
+
+fn mend(scope: &Scope<'_>, name: &str, seen: &Secret, decider: &Object) -> Step {
+    let shape = &seen.shape;
+    let version = seen.version.clone();
+    let Some(payload) = &decider.payload else {
+        return Step::Wait;
+    };
+    if shape.deleting {
+        return Step::Wait;
+    }
+    if let Ownership::Retained(_) = ownership(shape) {
+        return Step::Write(SecretAction::Reclaim {
+            version,
+            object: Arc::clone(&decider.name),
+        });
+    }
+    // Neither can be mended in place: the type never, the data of an immutable Secret neither.
+    if !shape.docker_config_type || shape.immutable {
+        return Step::Write(SecretAction::Delete { version });
+    }
+    let content = content(scope, name, decider, payload);
+    if is_in_place(seen, &content) {
+        Step::InPlace
+    } else {
+        Step::Write(SecretAction::Update { version, content })
+    }
+}
+
+/// Drift is a field that we declare and that differs; what others added is let be. ownerReferences to our kind are
+/// ours altogether, since a wrong one would have garbage collection take a copy away or leave it behind.
+fn is_in_place(seen: &Secret, content: &Content) -> bool {
+    let shape = &seen.shape;
+    let holds = |held: &crate::labels::Labels, declared: &BTreeMap<String, String>| {
+        declared.iter().all(|(key, value)| held.get(key) == Some(value))
+    };
+    seen.digest == Some(content.payload.digest())
+        && holds(&shape.labels, &content.labels)
+        && holds(&shape.annotations, &content.annotations)
+        && shape.annotations.get(ANNOTATION_DECLARED)
+            == content.annotations.get(ANNOTATION_DECLARED).map(String::as_str)
+        && shape.owners == content.owners
+}
+
+fn content(scope: &Scope<'_>, name: &str, decider: &Object, payload: &Arc<Payload>) -> Content {
+    let spec = &decider.spec;
+    let mut labels = spec.labels.clone();
+    labels.insert(LABEL_OBJECT.to_owned(), decider.name.to_string());
+    labels.insert(LABEL_MANAGED_BY.to_owned(), MANAGED_BY.to_owned());
+    let mut annotations = spec.annotations.clone();
+    let declared: Vec<&str> = spec
+        .labels
+        .keys()
+        .chain(spec.annotations.keys())
+        .map(String::as_str)
+        .collect();
+    if !declared.is_empty() {
+        annotations.insert(ANNOTATION_DECLARED.to_owned(), declared.join(","));
+    }
+    Content {
+        labels,
+        annotations,
+        owners: owners(scope, name),
+        payload: Arc::clone(payload),
+    }
+}
+
+/// One for each object that wants the copy; none at all if one of them says Retain, since garbage collection would
+/// not ask it.
+fn owners(scope: &Scope<'_>, name: &str) -> Vec<Owner> {
+    let retained = scope
+        .claimants(name)
+        .iter()
+        .any(|object| object.spec.deletion_policy == DeletionPolicy::Retain);
+    if retained {
+        return Vec::new();
+    }
+    let owner = |object: &&Arc<Object>| Owner {
+        uid: object.uid.clone(),
+        name: Arc::clone(&object.name),
+    };
+    let mut owners: Vec<Owner> = scope.claimants(name).iter().map(owner).collect();
+    owners.sort_unstable();
+    owners
+}
+
+fn unwanted<'a>(
+    scope: &Scope<'a>,
+    name: &'a str,
+    seen: &Secret,
+    circumstances: &Circumstances<'_>,
+) -> Decision<'a, SecretAction> {
+    let mut decision = Decision::default();
+    let Ownership::Copy(label) = ownership(&seen.shape) else {
+        return decision;
+    };
+    if scope.cluster.is_held(name) || seen.shape.deleting {
+        return decision;
+    }
+    let version = seen.version.clone();
+    match scope.cluster.object(label) {
+        // The label of an object whose copies have another name: copied by hand, not made by us.
+        Some(object) if object.spec.secret_name.as_ref() != name => return decision,
+        Some(object) if object.spec.deletion_policy == DeletionPolicy::Retain => {
+            decision.action = Some(SecretAction::Release {
+                version,
+                object: Arc::clone(&object.name),
+            });
+        }
+        None if !is_orphan(scope, seen) => return decision,
+        Some(_) | None => {
+            decision.leaving = true;
+            let left = REFERENCES_FIRST.saturating_sub(circumstances.leaving_for);
+            if left > Duration::ZERO && account::any_to_detach(scope, name) {
+                decision.again_after = Some(left);
+            } else {
+                decision.action = Some(SecretAction::Delete { version });
+            }
+        }
+    }
+    let departing = scope
+        .cluster
+        .object(label)
+        .filter(|object| object.standing == Standing::Deleting);
+    decision.owed_to = departing.into_iter().chain(departing_owners(scope, seen)).collect();
+    decision.owed_to.dedup_by(|a, b| a.name == b.name);
+    decision
+}
+
+/// A copy of an object that is no more: its finalizer was taken off by hand. Nothing but our two labels speaks for it,
+/// so both must be there.
+pub(crate) fn is_orphan(scope: &Scope<'_>, seen: &Secret) -> bool {
+    matches!(ownership(&seen.shape), Ownership::Copy(label) if scope.cluster.object(label).is_none())
+        && seen.shape.labels.get(LABEL_MANAGED_BY) == Some(MANAGED_BY)
+}
+
+/// The objects being deleted that the copy still names as owners: garbage collection would follow them.
+fn departing_owners<'a>(scope: &Scope<'a>, seen: &Secret) -> Vec<&'a Arc<Object>> {
+    let objects = scope.cluster.objects().iter();
+    objects
+        .filter(|object| object.standing == Standing::Deleting)
+        .filter(|object| seen.shape.owners.iter().any(|owner| owner.uid == object.uid))
+        .collect()
+}

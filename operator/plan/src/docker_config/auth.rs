@@ -1,0 +1,33 @@
+//! The field `auth`: `username:password` in base64.
+
+use base64::Engine as _;
+use base64::alphabet::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+
+use super::EntryError;
+use crate::credential::Credential;
+
+/// Go does not look at the bits that the last character leaves over.
+const LAX: GeneralPurposeConfig = GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true);
+const PADDED: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    LAX.with_decode_padding_mode(DecodePaddingMode::RequireCanonical),
+);
+const UNPADDED: GeneralPurpose =
+    GeneralPurpose::new(&STANDARD, LAX.with_decode_padding_mode(DecodePaddingMode::RequireNone));
+
+/// Reads the field as a kubelet does: padded if it ends in `=`, else unpadded; line breaks between
+/// the characters are skipped, as `base64` without `-w0` leaves them; any other space is an error.
+pub(super) fn decode(field: &str) -> Result<Credential, EntryError> {
+    let field: String = field.chars().filter(|c| !matches!(c, '\r' | '\n')).collect();
+    let engine = if field.ends_with('=') { PADDED } else { UNPADDED };
+    let pair = engine.decode(field).map_err(|_| EntryError::AuthNotBase64)?;
+    let pair = String::from_utf8(pair).map_err(|_| EntryError::AuthNotUtf8)?;
+    let (username, password) = pair.split_once(':').ok_or(EntryError::AuthWithoutColon)?;
+    Ok(Credential::new(username, password)?)
+}
+
+/// Writes the field, padded.
+pub(super) fn encode(credential: &Credential) -> String {
+    PADDED.encode(format!("{}:{}", credential.username(), credential.password()))
+}

@@ -1,0 +1,200 @@
+//! A key of a docker config as a kubelet parses and matches it.
+//!
+//! Kubelets parse each key twice: once to normalise it, and the outcome again for each match. Both
+//! passes follow Go's `url.Parse` for an `https` URL, whose rules are not those of a browser. All
+//! is done on bytes, since percent-escapes may stand for any.
+
+use std::net::Ipv6Addr;
+
+use crate::glob;
+use crate::server;
+
+/// Host, port and path of a key or of an image's repository.
+pub(super) struct Location {
+    host: Vec<u8>,
+    port: Vec<u8>,
+    path: Vec<u8>,
+}
+
+/// What `url.Parse` keeps: the host with its port, and the path, both unescaped.
+struct Url {
+    host: Vec<u8>,
+    path: Vec<u8>,
+}
+
+impl Location {
+    /// Parses an address without scheme, as a kubelet does for each match.
+    pub(super) fn parse(address: &[u8]) -> Option<Self> {
+        let Url { host, path } = parse_url(address)?;
+        let (host, port) = split_port(&host);
+        Some(Self {
+            host: host.to_vec(),
+            port: port.to_vec(),
+            path,
+        })
+    }
+
+    /// Whether a key at this location serves an image at `target`.
+    pub(super) fn covers(&self, target: &Self) -> bool {
+        self.port == target.port
+            && target.path.starts_with(&self.path)
+            && labels(&self.host).count() == labels(&target.host).count()
+            && labels(&self.host)
+                .zip(labels(&target.host))
+                .all(|(pattern, label)| covers_label(pattern, label))
+    }
+}
+
+/// Host and path of a key, less what kubelets drop: the scheme, a `/v1/` or `/v2/` in front, and a
+/// path of nothing but `/`. `None` if it cannot be parsed.
+pub(super) fn normalised(key: &str) -> Option<Vec<u8>> {
+    let Url { mut host, path } = parse_url(server::without_scheme(key).as_bytes())?;
+    let path = if path.starts_with(b"/v1/") || path.starts_with(b"/v2/") {
+        &path[3..]
+    } else {
+        &path[..]
+    };
+    if path != b"/" {
+        host.extend_from_slice(path);
+    }
+    Some(host)
+}
+
+fn labels(host: &[u8]) -> impl Iterator<Item = &[u8]> {
+    host.split(|&b| b == b'.')
+}
+
+/// An IPv6 address without a port keeps its brackets, and those are a set of characters to the
+/// kubelet's glob: it never matches the address itself.
+fn covers_label(pattern: &[u8], label: &[u8]) -> bool {
+    !pattern.contains(&b'[') && glob::covers(pattern, label)
+}
+
+fn split_port(host: &[u8]) -> (&[u8], &[u8]) {
+    let Some(colon) = host.iter().rposition(|&b| b == b':') else {
+        return (host, b"");
+    };
+    let (before, port) = (&host[..colon], &host[colon + 1..]);
+    match before.strip_prefix(b"[") {
+        None => (before, port),
+        // The colon belongs to the address unless the bracket closes right before it.
+        Some(bracketed) => match bracketed.strip_suffix(b"]") {
+            Some(address) => (address, port),
+            None => (host, b""),
+        },
+    }
+}
+
+fn parse_url(address: &[u8]) -> Option<Url> {
+    let (address, fragment) = cut(address, b'#');
+    if address.iter().any(u8::is_ascii_control) {
+        return None;
+    }
+    unescape(fragment)?;
+    let (address, _query) = cut(address, b'?');
+    let slash = address.iter().position(|&b| b == b'/');
+    let (authority, path) = address.split_at(slash.unwrap_or(address.len()));
+    Some(Url {
+        host: parse_authority(authority)?,
+        path: unescape(path)?,
+    })
+}
+
+/// The host of an authority; user and password are checked and dropped.
+fn parse_authority(authority: &[u8]) -> Option<Vec<u8>> {
+    let Some(at) = authority.iter().rposition(|&b| b == b'@') else {
+        return parse_host(authority);
+    };
+    let user = &authority[..at];
+    if !user.iter().all(|&b| may_stand_in_user(b)) {
+        return None;
+    }
+    unescape(user)?;
+    parse_host(&authority[at + 1..])
+}
+
+fn parse_host(host: &[u8]) -> Option<Vec<u8>> {
+    match host.iter().rposition(|&b| b == b'[') {
+        Some(0) => return parse_bracketed(host),
+        Some(_) => return None,
+        None => {}
+    }
+    let (_, port) = cut(host, b':');
+    port.iter().all(u8::is_ascii_digit).then(|| unescape_host(host))?
+}
+
+/// A zone after the address is refused here, while Go lets it pass: its `%` makes the second
+/// parse fail, so that it matches nothing either way.
+fn parse_bracketed(host: &[u8]) -> Option<Vec<u8>> {
+    let close = host.iter().rposition(|&b| b == b']')?;
+    let (address, port) = (&host[1..close], &host[close + 1..]);
+    std::str::from_utf8(address).ok()?.parse::<Ipv6Addr>().ok()?;
+    let port_fits = match port.split_first() {
+        None => true,
+        Some((b':', digits)) => digits.iter().all(u8::is_ascii_digit),
+        Some(_) => false,
+    };
+    port_fits.then(|| host.to_vec())
+}
+
+/// Escapes in a host may stand for bytes beyond ASCII only, and for `%` itself.
+fn unescape_host(host: &[u8]) -> Option<Vec<u8>> {
+    let mut at = 0;
+    while let Some(&byte) = host.get(at) {
+        if byte == b'%' {
+            let beyond_ascii = matches!(host.get(at + 1), Some(b'8'..=b'9' | b'a'..=b'f' | b'A'..=b'F'));
+            if !beyond_ascii && !host[at..].starts_with(b"%25") {
+                return None;
+            }
+            at += 3;
+        } else if byte.is_ascii() && !may_stand_in_host(byte) {
+            return None;
+        } else {
+            at += 1;
+        }
+    }
+    unescape(host)
+}
+
+/// `None` if a `%` is not followed by two hexadecimal digits.
+fn unescape(text: &[u8]) -> Option<Vec<u8>> {
+    let mut plain = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((&byte, tail)) = rest.split_first() {
+        if byte == b'%' {
+            let &[high, low, ref after @ ..] = tail else {
+                return None;
+            };
+            plain.push(hex(high)? << 4 | hex(low)?);
+            rest = after;
+        } else {
+            plain.push(byte);
+            rest = tail;
+        }
+    }
+    Some(plain)
+}
+
+fn hex(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        b'A'..=b'F' => Some(digit - b'A' + 10),
+        _ => None,
+    }
+}
+
+fn cut(text: &[u8], at: u8) -> (&[u8], &[u8]) {
+    match text.iter().position(|&b| b == at) {
+        Some(found) => (&text[..found], &text[found + 1..]),
+        None => (text, b""),
+    }
+}
+
+fn may_stand_in_host(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-_.~!$&'()*+,;=:[]<>\"".contains(&byte)
+}
+
+fn may_stand_in_user(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._:~!$&'()*+,;=%@".contains(&byte)
+}

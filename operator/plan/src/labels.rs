@@ -1,0 +1,58 @@
+//! Labels and annotations, kept small.
+
+use std::collections::BTreeMap;
+
+/// A sorted list of keys and values: a few words for each entry where a map of strings takes half a kilobyte.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Labels(Box<[(Box<str>, Box<str>)]>);
+
+impl Labels {
+    /// The value under `key`.
+    pub fn get(&self, key: &str) -> Option<&str> {
+        self.0
+            .binary_search_by(|(held, _)| held.as_ref().cmp(key))
+            .ok()
+            .map(|at| self.0[at].1.as_ref())
+    }
+
+    /// Keys and values in the order of the keys.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(key, value)| (key.as_ref(), value.as_ref()))
+    }
+
+    /// As selectors want them.
+    pub fn to_map(&self) -> BTreeMap<String, String> {
+        self.iter()
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .collect()
+    }
+}
+
+impl<K: AsRef<str>, V: AsRef<str>> FromIterator<(K, V)> for Labels {
+    fn from_iter<I: IntoIterator<Item = (K, V)>>(entries: I) -> Self {
+        let sorted: BTreeMap<Box<str>, Box<str>> = entries
+            .into_iter()
+            .map(|(key, value)| (key.as_ref().into(), value.as_ref().into()))
+            .collect();
+        Self(sorted.into_iter().collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_label_is_found_whatever_the_order_it_came_in() {
+        let labels: Labels = [("b", "2"), ("a", "1"), ("c", "3"), ("a", "4")].into_iter().collect();
+        assert_eq!(
+            labels.get("a"),
+            Some("4"),
+            "the last of two equal keys wins, as in a map"
+        );
+        assert_eq!(labels.get("c"), Some("3"));
+        assert_eq!(labels.get("d"), None);
+        assert_eq!(labels.iter().count(), 3);
+        assert_eq!(labels.to_map().len(), 3);
+    }
+}

@@ -1,0 +1,245 @@
+//! A `ClusterPullSecret`, parsed once into a value that cannot be wrong.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crd::{AttachMode, ClusterPullSecretSpec, ConflictPolicy, DeletionPolicy, SecretReference};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use kube_core::{Selector, SelectorExt as _};
+use thiserror::Error;
+
+use crate::glob::Glob;
+use crate::identity::Uid;
+use crate::labels::Labels;
+use crate::payload::Payload;
+
+/// One object with all that decides what is done for it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Object {
+    /// `metadata.name`.
+    pub name: Arc<str>,
+    /// `metadata.uid`.
+    pub uid: Uid,
+    /// `metadata.creationTimestamp` in seconds of Unix time; with the name it orders objects that want the same.
+    pub created: i64,
+    /// What may be done for it now.
+    pub standing: Standing,
+    /// What its spec asks for.
+    pub spec: Spec,
+    /// What its copies hold, as soon as its credentials were resolved once. Without it no copy is made, and what is
+    /// there is let be.
+    pub payload: Option<Arc<Payload>>,
+}
+
+/// What may be done for an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Everything.
+    Live,
+    /// Nothing: neither added nor removed. What it holds stays its own.
+    Held,
+    /// It is being deleted: what it holds is taken away, or retained.
+    Deleting,
+}
+
+/// The parsed spec.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Spec {
+    /// Which namespaces and accounts; `None` when the spec could not be read: such an object is held, and whatever
+    /// has its Secret's name is let be in every namespace.
+    pub selection: Option<Selection>,
+    /// The name of its copies.
+    pub secret_name: Arc<str>,
+    /// Labels for the copies.
+    pub labels: BTreeMap<String, String>,
+    /// Annotations for the copies.
+    pub annotations: BTreeMap<String, String>,
+    /// Whether a Secret that is not ours may be taken over.
+    pub conflict_policy: ConflictPolicy,
+    /// What becomes of copies and references that are no longer wanted.
+    pub deletion_policy: DeletionPolicy,
+    /// The Secrets that it names as sources, as (namespace, name).
+    pub sources: BTreeSet<(String, String)>,
+}
+
+/// A spec that the schema should have refused, met because an older schema let it through.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[error("{field}: {problem}")]
+pub struct SpecError {
+    /// The path of the field, from `spec`.
+    pub field: String,
+    /// What is wrong with it and how to mend it.
+    pub problem: String,
+}
+
+impl Spec {
+    /// Parses the spec of the object `name`; `operator_namespace` is where sources live that name no namespace.
+    pub fn parse(name: &str, spec: &ClusterPullSecretSpec, operator_namespace: &str) -> Result<Self, SpecError> {
+        Ok(Self {
+            selection: Some(Selection::parse(spec)?),
+            secret_name: spec.secret.name.as_deref().unwrap_or(name).into(),
+            labels: spec.secret.labels.clone(),
+            annotations: spec.secret.annotations.clone(),
+            conflict_policy: spec.secret.conflict_policy,
+            deletion_policy: spec.deletion_policy,
+            sources: sources(spec, operator_namespace),
+        })
+    }
+
+    /// Of an object whose spec cannot be read: it selects nothing that is known and asks for nothing.
+    pub fn unreadable(secret_name: &str, deletion_policy: DeletionPolicy) -> Self {
+        Self {
+            selection: None,
+            secret_name: secret_name.into(),
+            labels: BTreeMap::new(),
+            annotations: BTreeMap::new(),
+            conflict_policy: ConflictPolicy::Fail,
+            deletion_policy,
+            sources: BTreeSet::new(),
+        }
+    }
+}
+
+/// Where a source lives.
+pub fn source_location(reference: &SecretReference, operator_namespace: &str) -> (String, String) {
+    let namespace = reference.namespace.as_deref().unwrap_or(operator_namespace);
+    (namespace.to_owned(), reference.name.clone())
+}
+
+fn sources(spec: &ClusterPullSecretSpec, operator_namespace: &str) -> BTreeSet<(String, String)> {
+    let references = spec.registries.iter().flat_map(|registry| {
+        let basic = registry
+            .credentials
+            .basic_auth
+            .as_ref()
+            .map(|source| &source.secret_ref);
+        let docker = registry
+            .credentials
+            .docker_config
+            .as_ref()
+            .map(|source| &source.secret_ref);
+        basic.into_iter().chain(docker)
+    });
+    references
+        .map(|reference| source_location(reference, operator_namespace))
+        .collect()
+}
+
+/// Which namespaces, and which accounts in them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Selection {
+    namespaces: Matcher,
+    accounts: Matcher,
+    mode: AttachMode,
+}
+
+impl Selection {
+    fn parse(spec: &ClusterPullSecretSpec) -> Result<Self, SpecError> {
+        let namespaces = Matcher {
+            selectors: selectors("spec.namespaces.selectors", &spec.namespaces.selectors)?,
+            names: globs("spec.namespaces.names", &spec.namespaces.names)?,
+            excluded: globs("spec.namespaces.excluded", &spec.namespaces.excluded)?,
+        };
+        let declared = &spec.service_accounts;
+        let mut accounts = Matcher {
+            selectors: selectors("spec.serviceAccounts.selectors", &declared.selectors)?,
+            names: globs("spec.serviceAccounts.names", &declared.names)?,
+            excluded: globs("spec.serviceAccounts.excluded", &declared.excluded)?,
+        };
+        if accounts.selectors.is_empty() && accounts.names.is_empty() {
+            accounts.names = globs("spec.serviceAccounts.names", &["default".to_owned()])?;
+        }
+        Ok(Self {
+            namespaces,
+            accounts,
+            mode: declared.mode,
+        })
+    }
+
+    /// Whether the namespace is selected. A `protected` one (system namespaces, the operator's own, those of sources)
+    /// only by an entry of `names` that is exactly its name, never by a selector or a glob.
+    pub fn selects_namespace(&self, name: &str, labels: &Labels, protected: bool) -> bool {
+        if labels.get(crd::names::LABEL_EXCLUDE) == Some("true") {
+            return false;
+        }
+        if protected {
+            return self.namespaces.names_exactly(name);
+        }
+        self.namespaces.matches(name, labels)
+    }
+
+    /// Whether references are put on accounts at all.
+    pub fn attaches(&self) -> bool {
+        self.mode == AttachMode::Attach
+    }
+
+    /// Whether the account is selected, in a namespace that is.
+    pub fn selects_account(&self, name: &str, labels: &Labels) -> bool {
+        self.attaches() && labels.get(crd::names::LABEL_EXCLUDE) != Some("true") && self.accounts.matches(name, labels)
+    }
+}
+
+/// Selectors and names, ORed; what is excluded wins.
+#[derive(Clone, Debug, PartialEq)]
+struct Matcher {
+    selectors: Vec<Selector>,
+    names: Vec<Glob>,
+    excluded: Vec<Glob>,
+}
+
+impl Matcher {
+    fn matches(&self, name: &str, labels: &Labels) -> bool {
+        let named = |globs: &[Glob]| globs.iter().any(|glob| glob.matches(name));
+        if named(&self.excluded) {
+            return false;
+        }
+        if named(&self.names) || self.selectors.iter().any(Selector::selects_all) {
+            return true;
+        }
+        !self.selectors.is_empty() && {
+            let labels = labels.to_map();
+            self.selectors.iter().any(|selector| selector.matches(&labels))
+        }
+    }
+
+    fn names_exactly(&self, name: &str) -> bool {
+        self.names.iter().any(|glob| glob.exact() == Some(name)) && !self.excluded.iter().any(|glob| glob.matches(name))
+    }
+}
+
+fn globs(field: &str, texts: &[String]) -> Result<Vec<Glob>, SpecError> {
+    let parse = |(at, text): (usize, &String)| {
+        Glob::parse(text).map_err(|error| SpecError {
+            field: format!("{field}[{at}]"),
+            problem: error.to_string(),
+        })
+    };
+    texts.iter().enumerate().map(parse).collect()
+}
+
+fn selectors(field: &str, declared: &[LabelSelector]) -> Result<Vec<Selector>, SpecError> {
+    let parse = |(at, selector): (usize, &LabelSelector)| {
+        let wrong = |problem: String| SpecError {
+            field: format!("{field}[{at}]"),
+            problem,
+        };
+        for expression in selector.match_expressions.iter().flatten() {
+            let empty = expression.values.as_ref().is_none_or(Vec::is_empty);
+            let wants_values = matches!(expression.operator.as_str(), "In" | "NotIn");
+            if wants_values == empty {
+                return Err(wrong(format!(
+                    "operator {} of key {} takes {}",
+                    expression.operator,
+                    expression.key,
+                    if wants_values {
+                        "at least one value"
+                    } else {
+                        "no values"
+                    }
+                )));
+            }
+        }
+        Selector::try_from(selector.clone()).map_err(|error| wrong(error.to_string()))
+    };
+    declared.iter().enumerate().map(parse).collect()
+}

@@ -1,0 +1,65 @@
+//! What is to be said of a Secret or an account on behalf of an object.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crd::FailureReason;
+
+use crate::object::Object;
+
+/// How things stand with one copy, or one reference, of one object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum State {
+    /// As declared.
+    Ready,
+    /// Not yet; nothing stands against it.
+    Pending,
+    /// Something stands against it.
+    Failed(Failure),
+}
+
+/// What stands against a copy or a reference.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// One of the reasons that the API promises.
+    pub reason: FailureReason,
+    /// For a person: names the object at fault, never a value of a Secret.
+    pub message: Arc<str>,
+}
+
+impl Failure {
+    /// A failure with its message.
+    pub fn new(reason: FailureReason, message: impl Into<Arc<str>>) -> Self {
+        Self {
+            reason,
+            message: message.into(),
+        }
+    }
+}
+
+/// What the plan says of one Secret or one account.
+#[derive(Clone, Debug)]
+pub struct Decision<'a, A> {
+    /// The write to make now, if any.
+    pub action: Option<A>,
+    /// Nothing now, but ask again after this time even if nothing is seen to happen.
+    pub again_after: Option<Duration>,
+    /// It is to be taken away, now or when the references are gone.
+    pub leaving: bool,
+    /// For each object that wants it, how it stands.
+    pub states: Vec<(&'a Arc<Object>, State)>,
+    /// Objects being deleted that still wait for a write here.
+    pub owed_to: Vec<&'a Arc<Object>>,
+}
+
+impl<A> Default for Decision<'_, A> {
+    fn default() -> Self {
+        Self {
+            action: None,
+            again_after: None,
+            leaving: false,
+            states: Vec::new(),
+            owed_to: Vec::new(),
+        }
+    }
+}

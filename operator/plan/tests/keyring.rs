@@ -1,0 +1,277 @@
+//! The kubelet's lookup, row by row, as its own code answers.
+
+use plan::docker_config::whole_key;
+use plan::keyring::{lookup, matches, repository};
+use proptest::prelude::*;
+
+const HUB: &str = "https://index.docker.io/v1/";
+
+fn found<'a>(keys: &[&'a str], image: &str) -> Vec<&'a str> {
+    lookup(keys.iter().copied(), image)
+}
+
+#[test]
+fn docker_hub_is_known_by_four_spellings() {
+    for key in [HUB, "index.docker.io", "docker.io", "docker.io/v1/"] {
+        assert!(matches(key, "docker.io/library/nginx"), "{key}");
+        assert!(matches(key, "nginx"), "{key}");
+        assert!(matches(key, "acme/app:1"), "{key}");
+        assert!(!matches(key, "ghcr.io/acme/app"), "{key}");
+    }
+}
+
+#[test]
+fn an_api_path_without_its_slash_is_a_repository() {
+    assert!(!matches("https://index.docker.io/v1", "nginx"));
+    assert!(!matches("https://r.example.com/v2", "r.example.com/x"));
+    assert!(matches("https://r.example.com/v2/", "r.example.com/x"));
+}
+
+#[test]
+fn the_host_that_docker_pulls_from_is_in_no_image_name() {
+    assert!(!matches("registry-1.docker.io", "nginx"));
+}
+
+#[test]
+fn docker_hub_counts_only_if_nothing_else_matches() {
+    let image = "docker.io/acme/app";
+    assert_eq!(found(&[HUB, "docker.io/acme"], image), ["docker.io/acme"]);
+    assert_eq!(found(&[HUB, "*.io"], "nginx"), ["*.io"]);
+    assert_eq!(found(&[HUB, "ghcr.io"], "nginx"), [HUB]);
+}
+
+/// `docker.io` written as such does not have this: the fallback is for the other key alone.
+#[test]
+fn the_fallback_takes_a_host_without_dot_and_port_for_docker_hub() {
+    for (key, image, expected) in [
+        (HUB, "localhost/app", true),
+        (HUB, "Registry/app", true),
+        (HUB, "localhost:5000/app", false),
+        ("docker.io", "localhost/app", false),
+    ] {
+        assert_eq!(matches(key, image), expected, "{key} {image}");
+    }
+    assert_eq!(found(&[HUB, "localhost"], "localhost/app"), ["localhost"]);
+}
+
+#[test]
+fn a_path_is_a_plain_prefix() {
+    assert!(matches("docker.io/acme", "docker.io/acme-other/app"));
+    assert!(!matches("docker.io/acme/", "docker.io/acme-other/app"));
+    assert!(matches("docker.io/acme/", "docker.io/acme/app"));
+    assert!(!matches("ghcr.io/acme/", "ghcr.io/acme"));
+}
+
+#[test]
+fn all_that_match_come_in_reverse_order_of_the_keys() {
+    assert_eq!(
+        found(&["ghcr.io", "ghcr.io/acme", "ghcr.io/acme/app"], "ghcr.io/acme/app"),
+        ["ghcr.io/acme/app", "ghcr.io/acme", "ghcr.io"]
+    );
+    assert_eq!(
+        found(&["*.example.com/team", "a.example.com"], "a.example.com/team/x"),
+        ["a.example.com", "*.example.com/team"],
+        "the order of the text, not the longest match"
+    );
+}
+
+#[test]
+fn spellings_of_one_key_stay_in_the_order_in_which_they_came() {
+    for keys in [["https://ghcr.io", "ghcr.io/v2/"], ["ghcr.io/v2/", "https://ghcr.io"]] {
+        assert_eq!(found(&keys, "ghcr.io/a"), keys);
+    }
+}
+
+#[test]
+fn a_star_stands_for_one_label_or_a_part_of_it() {
+    for (key, image, expected) in [
+        ("*.example.com", "a.example.com/x", true),
+        ("*.example.com", "a.b.example.com/x", false),
+        ("*.example.com", "example.com/x", false),
+        ("*-good.example.com", "very-good.example.com/x", true),
+        ("a.*.com", "a.example.com/x", true),
+        ("k*.io", "quay.io/x", false),
+        ("*example.com", "example.com/x", true),
+        ("*example.com", "a.example.com/x", false),
+        ("*.example.com:5000/a", "r.example.com:5000/a/b", true),
+        ("*.example.com:5000/a", "r.example.com:5001/a/b", false),
+    ] {
+        assert_eq!(matches(key, image), expected, "{key} {image}");
+    }
+}
+
+#[test]
+fn ports_are_compared_as_text() {
+    for (key, image, expected) in [
+        ("r.example.com", "r.example.com:5000/x", false),
+        ("r.example.com:443", "r.example.com/x", false),
+        ("r.example.com:5000", "r.example.com:5000/x", true),
+        ("r.example.com:05000", "r.example.com:5000/x", false),
+        ("r.example.com:", "r.example.com/x", true),
+    ] {
+        assert_eq!(matches(key, image), expected, "{key} {image}");
+    }
+}
+
+#[test]
+fn keys_that_look_right_and_match_nothing() {
+    for key in [
+        "r.example.com/*",
+        "r.example.com/team/app:tag",
+        "oci://r.example.com",
+        "HTTPS://r.example.com",
+        "R.example.com",
+    ] {
+        assert!(!matches(key, "r.example.com/team/app:tag"), "{key}");
+    }
+    assert!(matches("R.example.com", "R.example.com/team/app"));
+}
+
+#[test]
+fn keys_that_a_kubelet_cannot_parse_are_skipped_and_hide_nothing() {
+    for key in [
+        "r.example.com:*",
+        "r.example.com ",
+        "r.example.com:1:2",
+        "r.example.com:port",
+        "r.example.com/%zz",
+        "r%41.example.com",
+        "[::1",
+        "a[::1]",
+        "r.example.com\u{1}",
+        "a b@r.example.com",
+    ] {
+        assert_eq!(
+            found(&[key, "r.example.com"], "r.example.com/x"),
+            ["r.example.com"],
+            "{key}"
+        );
+    }
+}
+
+#[test]
+fn what_a_kubelet_drops_from_a_key() {
+    for key in [
+        "http://r.example.com",
+        "r.example.com/",
+        "r.example.com?query",
+        "r.example.com#fragment",
+        "user:pass@r.example.com",
+        "r.example.com/v1/te",
+        "r.example.com/te%61m",
+        "r.example.com/te%3Fcut-at-the-second-parse",
+    ] {
+        assert!(matches(key, "r.example.com/team/app"), "{key}");
+    }
+}
+
+#[test]
+fn an_ipv6_address_needs_its_port() {
+    assert!(matches("[fd00::1]:5000", "[fd00::1]:5000/x"));
+    assert!(!matches("[fd00::1]", "[fd00::1]/x"));
+    assert!(!matches("[fd00::1]:5000", "[fd00::1]:5001/x"));
+    assert!(!matches("[1.2.3.4]:5000", "1.2.3.4:5000/x"));
+}
+
+#[test]
+fn an_image_is_looked_up_by_its_full_name() {
+    let digest = format!("sha256:{}", "0a".repeat(32));
+    for (image, expected) in [
+        ("nginx", Some("docker.io/library/nginx")),
+        ("nginx:1.29", Some("docker.io/library/nginx")),
+        ("acme/app", Some("docker.io/acme/app")),
+        ("docker.io/nginx", Some("docker.io/library/nginx")),
+        ("index.docker.io/acme/app", Some("docker.io/acme/app")),
+        ("localhost/app", Some("localhost/app")),
+        ("registry/app", Some("docker.io/registry/app")),
+        ("registry:5000/app:1", Some("registry:5000/app")),
+        ("registry:5000", Some("docker.io/library/registry")),
+        ("Registry/app", Some("Registry/app")),
+        ("ghcr.io/a/b__c-.d", None),
+        ("ghcr.io/a/b__c---d", Some("ghcr.io/a/b__c---d")),
+        ("[fd00::1]:5000/app", Some("[fd00::1]:5000/app")),
+        ("[fd00::1]5000/app", None),
+        ("a_b.example.com/app", Some("a_b.example.com/app")),
+        ("a_b.example.com:80/app", None),
+        ("", None),
+        ("Nginx", None),
+        ("ghcr.io/Acme/app", None),
+        ("ghcr.io//app", None),
+        ("ghcr.io/app:", None),
+        ("ghcr.io/app:a tag", None),
+        ("ghcr.io/app@sha256:abc", None),
+        ("https://ghcr.io/app", None),
+    ] {
+        assert_eq!(repository(image).as_deref(), expected, "{image}");
+    }
+    for image in ["nginx", "nginx:1"] {
+        let pinned = format!("{image}@{digest}");
+        assert_eq!(repository(&pinned).as_deref(), Some("docker.io/library/nginx"));
+    }
+    assert_eq!(repository(&"0a".repeat(32)), None, "an image id");
+    assert_eq!(repository(&format!("ghcr.io/{}", "a".repeat(256))), None);
+}
+
+#[test]
+fn an_invalid_image_finds_nothing() {
+    assert!(!matches("*.example.com", "a.example.com/Team"));
+}
+
+/// Keys and images from few enough parts that they often meet.
+fn key() -> impl Strategy<Value = String> {
+    (
+        prop::sample::select(vec!["", "https://", "http://"]),
+        prop::sample::select(vec![
+            "docker.io",
+            "index.docker.io",
+            "registry-1.docker.io",
+            "*.io",
+            "ghcr.io",
+        ]),
+        prop::sample::select(vec!["", "/", "/v1", "/v1/", "/v2/", "/acme", "/v1/acme/"]),
+    )
+        .prop_map(|(scheme, host, path)| format!("{scheme}{host}{path}"))
+}
+
+fn image() -> impl Strategy<Value = String> {
+    prop::sample::select(vec![
+        "nginx",
+        "acme/app",
+        "index.docker.io/acme/app",
+        "ghcr.io/acme/app",
+        "registry-1.docker.io/acme/app",
+    ])
+    .prop_map(str::to_owned)
+}
+
+proptest! {
+    #[test]
+    fn a_key_of_a_config_taken_whole_alone_serves_the_same_images(key in key(), image in image()) {
+        prop_assert_eq!(matches(&whole_key(&key), &image), matches(&key, &image));
+    }
+
+    #[test]
+    fn a_config_taken_whole_never_gains_a_match(keys in prop::collection::vec(key(), 1..4), image in image()) {
+        let rewritten: Vec<String> = keys.iter().map(|key| whole_key(key)).collect();
+        let before = lookup(keys.iter().map(String::as_str), &image);
+        let after = lookup(rewritten.iter().map(String::as_str), &image);
+        for key in after {
+            let had = before.iter().any(|&was| whole_key(was) == key);
+            prop_assert!(had, "{} is new for {}", key, image);
+        }
+    }
+
+    #[test]
+    fn no_key_and_no_image_makes_the_lookup_panic(key in ".{0,40}", image in ".{0,40}") {
+        let _ = matches(&key, &image);
+        let _ = matches(&key, "r.example.com/x");
+    }
+
+    #[test]
+    fn a_full_name_is_its_own_full_name(image in "[a-zA-Z0-9.:/_@\\[\\]-]{1,30}") {
+        if let Some(name) = repository(&image) {
+            let again = repository(&name);
+            prop_assert_eq!(again, Some(name));
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! The writes. Everything that the operator changes in a cluster goes through here, and nothing is decided here.
+//!
+//! # Guarantees
+//!
+//! - A create makes an object where nothing of that name exists, or does nothing.
+//! - An update, patch or delete carries the uid and resourceVersion that it was planned from, or the resourceVersion
+//!   alone where the patch has no way to change the uid; a lost race is a conflict, never an overwrite.
+//! - Each call ends within [`DEADLINE`]. There is no retry in here.
+//! - No error text holds anything of a body.
+
+mod account;
+mod object;
+mod secret;
+pub mod setback;
+
+use std::time::Duration;
+
+use kube::Client;
+
+pub use object::Step as ObjectStep;
+pub use setback::Setback;
+
+/// The longest that one call may take. Long enough for a server that is slow, short enough that a connection which
+/// swallows bytes does not hold up a key for minutes.
+pub const DEADLINE: Duration = Duration::from_secs(30);
+
+/// What came of a write.
+#[derive(Debug)]
+pub enum Outcome<T> {
+    /// It was made; this is the object now. None when it is gone, as was asked.
+    Done(Option<T>),
+    /// A race was lost, or the name is taken; this is the object now. None when there is none.
+    Changed(Option<T>),
+    /// It was not made.
+    Failed(Setback),
+}
+
+/// Makes the writes, over a client of its own that does not retry.
+#[derive(Clone)]
+pub struct Writer {
+    client: Client,
+    /// Where the state Secrets live.
+    namespace: String,
+}
+
+impl Writer {
+    /// `namespace` is the operator's own.
+    pub fn new(client: Client, namespace: impl Into<String>) -> Self {
+        Self { client, namespace: namespace.into() }
+    }
+}
+
+/// Runs one call within the deadline.
+async fn call<T>(request: impl Future<Output = kube::Result<T>>) -> Result<T, Setback> {
+    match tokio::time::timeout(DEADLINE, request).await {
+        Ok(Ok(reply)) => Ok(reply),
+        Ok(Err(error)) => Err(Setback::from(&error)),
+        Err(_) => Err(Setback::Unavailable(format!("no reply within {} s", DEADLINE.as_secs()))),
+    }
+}
+
+/// A read after a conflict: an object that is not there is an answer.
+fn found<T>(read: Result<T, Setback>) -> Result<Option<T>, Setback> {
+    match read {
+        Ok(object) => Ok(Some(object)),
+        Err(Setback::NotFound) => Ok(None),
+        Err(setback) => Err(setback),
+    }
+}

@@ -1,0 +1,75 @@
+//! Writes of `ServiceAccount`s.
+
+use crd::names::{ANNOTATION_ATTACHED, FIELD_MANAGER};
+use kube::Api;
+use kube::api::{Patch, PatchParams};
+use plan::action::AccountAction;
+use plan::observed::{Account, Entry};
+use serde_json::{Value, json};
+
+use super::{Outcome, Setback, Writer, call, found};
+use crate::kinds::SeenAccount;
+
+impl Writer {
+    /// Brings the account `name` of `namespace` to the list and the record of the action, in one write.
+    ///
+    /// A JSON merge patch with the resourceVersion: any race is a 409. A JSON patch would not do: one that adds an
+    /// absent parent wipes what is not seen, and its 422 cannot be told from a refusal.
+    pub async fn account(&self, namespace: &str, name: &str, action: &AccountAction) -> Outcome<Account> {
+        let api: Api<SeenAccount> = Api::namespaced(self.client.clone(), namespace);
+        let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        match call(api.patch(name, &params, &Patch::Merge(body(action)))).await {
+            Ok(account) => Outcome::Done(Some(account.facts())),
+            Err(Setback::NotFound) => Outcome::Changed(None),
+            Err(Setback::Conflict) => match found(call(api.get(name)).await) {
+                Ok(account) => Outcome::Changed(account.map(SeenAccount::facts)),
+                Err(setback) => Outcome::Failed(setback),
+            },
+            Err(setback) => Outcome::Failed(setback),
+        }
+    }
+}
+
+fn body(action: &AccountAction) -> Value {
+    let attached = (!action.attached.is_empty()).then(|| action.attached.join(","));
+    let entries: Vec<Value> = action.entries.iter().map(element).collect();
+    json!({
+        "metadata": {
+            "uid": action.version.uid.to_string(),
+            "resourceVersion": action.version.resource_version.to_string(),
+            "annotations": {ANNOTATION_ATTACHED: attached},
+        },
+        "imagePullSecrets": entries,
+    })
+}
+
+/// An element as it was read.
+fn element(entry: &Entry) -> Value {
+    let raw = entry.raw_json().and_then(|json| serde_json::from_str(json).ok());
+    raw.unwrap_or_else(|| json!({"name": entry.name()}))
+}
+
+#[cfg(test)]
+mod tests {
+    use plan::identity::Version;
+
+    use super::*;
+
+    #[test]
+    fn the_patch_carries_the_version_the_whole_list_and_the_record() {
+        let mut action = AccountAction {
+            version: Version::new("u", "7"),
+            entries: vec![Entry::raw("", "{}"), Entry::named("a")],
+            attached: vec!["a".into(), "b".into()],
+        };
+        assert_eq!(
+            body(&action),
+            json!({
+                "metadata": {"uid": "u", "resourceVersion": "7", "annotations": {"pullsecrets.dev/attached": "a,b"}},
+                "imagePullSecrets": [{}, {"name": "a"}],
+            })
+        );
+        action.attached.clear();
+        assert_eq!(body(&action)["metadata"]["annotations"], json!({"pullsecrets.dev/attached": null}));
+    }
+}

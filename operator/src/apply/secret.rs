@@ -1,0 +1,182 @@
+//! Writes of copies.
+
+use std::collections::BTreeMap;
+
+use crd::names::{
+    ANNOTATION_RETAINED, DOCKER_CONFIG_KEY, DOCKER_CONFIG_TYPE, FIELD_MANAGER, GROUP, LABEL_MANAGED_BY, LABEL_OBJECT,
+    MANAGED_BY,
+};
+use kube::Api;
+use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
+use plan::action::{Content, SecretAction};
+use plan::identity::Version;
+use plan::observed::{Owner, Secret};
+use serde::Serialize;
+use serde_json::json;
+
+use super::{Outcome, Setback, Writer, call, found};
+use crate::kinds::{WrittenSecret, read_facts};
+
+/// A server-side apply that carries this creates, or conflicts with whatever exists. A plain apply would take a
+/// Secret over that holds the same bytes. Measured on 1.36.
+const ONLY_IF_ABSENT: &str = "1";
+
+impl Writer {
+    /// Carries out an action on the Secret `name` of `namespace`.
+    pub async fn secret(&self, namespace: &str, name: &str, action: &SecretAction) -> Outcome<Secret> {
+        let written = match action {
+            SecretAction::Create(content) => {
+                let body = Body::new(name, None, content);
+                self.apply(namespace, name, &body, content).await.map(Some)
+            }
+            SecretAction::Update { version, content } => {
+                let body = Body::new(name, Some(version), content);
+                self.apply(namespace, name, &body, content).await.map(Some)
+            }
+            // What a merge patch leaves out stays. The data does, and is not in the reply: it is read.
+            SecretAction::Reclaim { version, object } => {
+                let metadata = json!({
+                    "labels": {LABEL_OBJECT: object, LABEL_MANAGED_BY: MANAGED_BY},
+                    "annotations": {ANNOTATION_RETAINED: null},
+                });
+                self.mark(namespace, name, version, metadata).await
+            }
+            SecretAction::Release { version, object } => self.release(namespace, name, version, object).await,
+            SecretAction::Delete { version } => self.delete(namespace, name, version).await,
+        };
+        match written {
+            Ok(now) => Outcome::Done(now),
+            Err(Setback::NotFound) if !matches!(action, SecretAction::Create(_)) => Outcome::Changed(None),
+            Err(Setback::Conflict) => match self.read(namespace, name).await {
+                Ok(now) => Outcome::Changed(now),
+                Err(setback) => Outcome::Failed(setback),
+            },
+            Err(setback) => Outcome::Failed(setback),
+        }
+    }
+
+    /// Reads one Secret, to learn whose it is.
+    pub async fn read(&self, namespace: &str, name: &str) -> Result<Option<Secret>, Setback> {
+        let api: Api<k8s_openapi::api::core::v1::Secret> = Api::namespaced(self.client.clone(), namespace);
+        let secret = found(call(api.get(name)).await)?;
+        Ok(secret.as_ref().map(read_facts))
+    }
+
+    async fn apply(&self, namespace: &str, name: &str, body: &Body<'_>, content: &Content) -> Result<Secret, Setback> {
+        let api: Api<WrittenSecret> = Api::namespaced(self.client.clone(), namespace);
+        // Forced: another manager may have set one of our fields. What proves the Secret ours is in the version.
+        let params = PatchParams::apply(FIELD_MANAGER).force();
+        let written = call(api.patch(name, &params, &Patch::Apply(body))).await?;
+        Ok(written.facts(Some(content.payload.digest())))
+    }
+
+    async fn mark(
+        &self,
+        namespace: &str,
+        name: &str,
+        version: &Version,
+        mut metadata: serde_json::Value,
+    ) -> Result<Option<Secret>, Setback> {
+        metadata["uid"] = version.uid.to_string().into();
+        metadata["resourceVersion"] = version.resource_version.to_string().into();
+        let api: Api<WrittenSecret> = Api::namespaced(self.client.clone(), namespace);
+        let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        let patch = Patch::Merge(json!({"metadata": metadata}));
+        call(api.patch(name, &params, &patch)).await?;
+        self.read(namespace, name).await
+    }
+
+    async fn release(
+        &self,
+        namespace: &str,
+        name: &str,
+        version: &Version,
+        object: &str,
+    ) -> Result<Option<Secret>, Setback> {
+        let api: Api<WrittenSecret> = Api::namespaced(self.client.clone(), namespace);
+        // A merge patch replaces the list of ownerReferences: those of others are repeated.
+        let seen = call(api.get(name)).await?;
+        let metadata = json!({
+            "labels": {LABEL_OBJECT: null, LABEL_MANAGED_BY: null},
+            "annotations": {ANNOTATION_RETAINED: object},
+            "ownerReferences": seen.other_owners(),
+        });
+        self.mark(namespace, name, version, metadata).await
+    }
+
+    async fn delete(&self, namespace: &str, name: &str, version: &Version) -> Result<Option<Secret>, Setback> {
+        let api: Api<WrittenSecret> = Api::namespaced(self.client.clone(), namespace);
+        let preconditions = Preconditions {
+            uid: Some(version.uid.to_string()),
+            resource_version: Some(version.resource_version.to_string()),
+        };
+        let deleted = call(api.delete(name, &DeleteParams::default().preconditions(preconditions))).await?;
+        match deleted.left() {
+            // Someone's finalizer holds it: it is there until that one goes.
+            Some(secret) if secret.is_held_up() => self.read(namespace, name).await,
+            Some(_) | None => Ok(None),
+        }
+    }
+}
+
+/// The body of an apply. It holds the credential: no `Debug`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Body<'a> {
+    api_version: &'static str,
+    kind: &'static str,
+    metadata: BodyMeta<'a>,
+    #[serde(rename = "type")]
+    type_: &'static str,
+    data: BTreeMap<&'static str, &'a str>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct BodyMeta<'a> {
+    name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    uid: Option<String>,
+    resource_version: String,
+    labels: &'a BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    annotations: &'a BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    owner_references: Vec<BodyOwner<'a>>,
+}
+
+/// No `controller` and no `blockOwnerDeletion`: several objects may own one copy, and none waits for it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct BodyOwner<'a> {
+    api_version: String,
+    kind: &'static str,
+    name: &'a str,
+    uid: String,
+}
+
+impl<'a> Body<'a> {
+    fn new(name: &'a str, version: Option<&Version>, content: &'a Content) -> Self {
+        let owner = |owner: &'a Owner| BodyOwner {
+            api_version: format!("{GROUP}/v1alpha1"),
+            kind: "ClusterPullSecret",
+            name: &owner.name,
+            uid: owner.uid.to_string(),
+        };
+        Self {
+            api_version: "v1",
+            kind: "Secret",
+            metadata: BodyMeta {
+                name,
+                uid: version.map(|version| version.uid.to_string()),
+                resource_version: version
+                    .map_or_else(|| ONLY_IF_ABSENT.to_owned(), |version| version.resource_version.to_string()),
+                labels: &content.labels,
+                annotations: &content.annotations,
+                owner_references: content.owners.iter().map(owner).collect(),
+            },
+            type_: DOCKER_CONFIG_TYPE,
+            data: BTreeMap::from([(DOCKER_CONFIG_KEY, content.payload.base64())]),
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! Why a call did not do what it was to do, and what that means for the next attempt.
+
+use std::time::Duration;
+
+use crd::FailureReason;
+use kube::core::Status;
+use plan::verdict::Failure;
+
+/// Shown instead of a server's own words, which may quote the object that it refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Setback {
+    /// 409: it is not what it was, or it exists already.
+    Conflict,
+    /// 404: the object or its namespace is gone.
+    NotFound,
+    /// 403 with the cause NamespaceTerminating: nothing more can be made there.
+    NamespaceTerminating,
+    /// 429: slow down, all of us, for this long.
+    Throttled(Duration),
+    /// The server, or a policy, does not want this write.
+    Refused(Failure),
+    /// No answer, or none that tells anything: the write may have been made or not.
+    Unavailable(String),
+}
+
+/// How long to wait after a 429 that does not say it.
+const UNSAID_PAUSE: Duration = Duration::from_secs(1);
+
+impl From<&kube::Error> for Setback {
+    fn from(error: &kube::Error) -> Self {
+        match error {
+            kube::Error::Api(status) => Self::from(status.as_ref()),
+            // Neither names a value: the first has a position, the others the connection.
+            kube::Error::SerdeError(error) => Self::Unavailable(format!(
+                "a reply that does not decode (line {}, column {})",
+                error.line(),
+                error.column()
+            )),
+            kube::Error::HyperError(_) | kube::Error::Service(_) | kube::Error::ReadEvents(_) => {
+                Self::Unavailable("the connection failed".to_owned())
+            }
+            _ => Self::Unavailable("the request could not be made".to_owned()),
+        }
+    }
+}
+
+impl From<&Status> for Setback {
+    fn from(status: &Status) -> Self {
+        let details = status.details.as_ref();
+        let caused_by = |reason: &str| {
+            details.is_some_and(|details| details.causes.iter().any(|cause| cause.reason == reason))
+        };
+        let seconds = details.map_or(0, |details| details.retry_after_seconds);
+        match status.code {
+            404 => Self::NotFound,
+            409 => Self::Conflict,
+            429 if seconds > 0 => Self::Throttled(Duration::from_secs(seconds.into())),
+            429 => Self::Throttled(UNSAID_PAUSE),
+            403 if caused_by("NamespaceTerminating") => Self::NamespaceTerminating,
+            400 | 401 | 403 | 405 | 413 | 422 => Self::Refused(refusal(status)),
+            code => Self::Unavailable(format!("the server answered {code}")),
+        }
+    }
+}
+
+fn refusal(status: &Status) -> Failure {
+    let text = &status.message;
+    let code = status.code;
+    let between = |start: &str, end: char| {
+        let rest = text.split_once(start)?.1;
+        rest.split_once(end).map(|(name, _)| name).filter(|name| is_object_name(name))
+    };
+    if let Some(quota) = between("exceeded quota: ", ',') {
+        return Failure::new(FailureReason::QuotaExceeded, format!("quota {quota:?} is used up"));
+    }
+    let policy = between("ValidatingAdmissionPolicy '", '\'').map(|name| format!("policy {name:?}"));
+    let webhook = || between("admission webhook \"", '"').map(|name| format!("admission webhook {name:?}"));
+    match policy.or_else(webhook) {
+        Some(by) => Failure::new(FailureReason::AdmissionDenied, format!("refused by {by} ({code})")),
+        None if code == 403 || code == 401 => {
+            Failure::new(FailureReason::Forbidden, format!("the server forbids it ({code})"))
+        }
+        None => Failure::new(
+            FailureReason::AdmissionDenied,
+            format!("refused by the server ({code} {})", status.reason),
+        ),
+    }
+}
+
+/// Names of objects are all that is ever taken out of a server's message.
+fn is_object_name(text: &str) -> bool {
+    !text.is_empty()
+        && text.len() <= 253
+        && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-".contains(&byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::core::response::{StatusCause, StatusDetails};
+
+    use super::*;
+
+    fn setback(code: u16, message: &str, cause: Option<&str>, retry_after_seconds: u32) -> Setback {
+        let causes = cause.map(|reason| StatusCause { reason: reason.to_owned(), ..StatusCause::default() });
+        let details = StatusDetails {
+            causes: causes.into_iter().collect(),
+            retry_after_seconds,
+            ..StatusDetails::default()
+        };
+        Setback::from(&Status::failure(message, "Reason").with_code(code).with_details(details))
+    }
+
+    fn refused(reason: FailureReason, message: &str) -> Setback {
+        Setback::Refused(Failure::new(reason, message))
+    }
+
+    #[test]
+    fn each_answer_of_the_server_means_one_thing() {
+        use FailureReason::{AdmissionDenied, Forbidden, QuotaExceeded};
+        let quota = r#"secrets "x" is forbidden: exceeded quota: small, requested: secrets=1"#;
+        let policy = "serviceaccounts \"d\" is forbidden: ValidatingAdmissionPolicy 'no.dice' with binding 'b' denied";
+        let webhook = r#"admission webhook "hook.example.com" denied the request: CANARY"#;
+        for (seen, expected) in [
+            (setback(404, "", None, 0), Setback::NotFound),
+            (setback(409, "", None, 0), Setback::Conflict),
+            (setback(429, "", None, 7), Setback::Throttled(Duration::from_secs(7))),
+            (setback(429, "", None, 0), Setback::Throttled(UNSAID_PAUSE)),
+            (setback(403, "", Some("NamespaceTerminating"), 0), Setback::NamespaceTerminating),
+            (setback(403, "no", None, 0), refused(Forbidden, "the server forbids it (403)")),
+            (setback(403, quota, None, 0), refused(QuotaExceeded, r#"quota "small" is used up"#)),
+            (setback(422, policy, None, 0), refused(AdmissionDenied, r#"refused by policy "no.dice" (422)"#)),
+            (
+                setback(400, webhook, None, 0),
+                refused(AdmissionDenied, r#"refused by admission webhook "hook.example.com" (400)"#),
+            ),
+            (setback(422, "CANARY", None, 0), refused(AdmissionDenied, "refused by the server (422 Reason)")),
+            (setback(503, "CANARY", None, 0), Setback::Unavailable("the server answered 503".to_owned())),
+        ] {
+            assert_eq!(seen, expected);
+        }
+    }
+
+    #[test]
+    fn a_message_that_quotes_a_value_is_not_passed_on() {
+        let leak = setback(403, "exceeded quota: CANARY-s3cret!, ValidatingAdmissionPolicy 'CAN ARY'", None, 0);
+        assert!(!format!("{leak:?}").contains("CAN"), "{leak:?}");
+    }
+}

@@ -1,0 +1,4 @@
+//! Where credentials come from, and what is remembered of them.
+
+pub mod sources;
+pub mod state;

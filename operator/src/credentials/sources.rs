@@ -1,0 +1,108 @@
+//! The Secrets of the source namespaces, as the watches show them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crd::SecretReference;
+use crd::names::STATE_TYPE;
+use kube::ResourceExt as _;
+use kube::runtime::watcher::Event;
+use plan::registries::{LastGood, Lookup, Source};
+
+use super::state;
+use crate::kinds::SourceSecret;
+
+/// The sources of all objects, and the state Secrets among them.
+#[derive(Debug)]
+pub struct Sources {
+    /// The operator's own namespace: the default for a reference, and where state lives.
+    own: String,
+    namespaces: BTreeMap<String, View>,
+}
+
+/// One namespace of sources.
+#[derive(Debug, Default)]
+struct View {
+    secrets: BTreeMap<String, Held>,
+    /// While a list comes in: what it held so far. Taken over only when the list is complete.
+    incoming: Option<BTreeMap<String, Held>>,
+    complete: bool,
+}
+
+#[derive(Clone, Debug)]
+struct Held {
+    resource_version: String,
+    source: Source,
+}
+
+/// The state Secret of an object.
+pub struct State {
+    /// For the precondition of the next write.
+    pub resource_version: String,
+    /// None when it does not read.
+    pub last_good: Option<LastGood>,
+}
+
+impl Sources {
+    /// `own` is the operator's namespace; sources live there and in `others`.
+    pub fn new(own: &str, others: &BTreeSet<String>) -> Self {
+        let namespaces = others.iter().cloned().chain([own.to_owned()]).map(|name| (name, View::default()));
+        Self { own: own.to_owned(), namespaces: namespaces.collect() }
+    }
+
+    /// The namespaces to watch.
+    pub fn namespaces(&self) -> impl Iterator<Item = &str> {
+        self.namespaces.keys().map(String::as_str)
+    }
+
+    /// Whether the Secrets of every source namespace were listed once.
+    pub fn is_complete(&self) -> bool {
+        self.namespaces.values().all(|view| view.complete)
+    }
+
+    /// Takes an event of the watch of `namespace` in.
+    pub fn take(&mut self, namespace: &str, event: Event<SourceSecret>) {
+        let Some(view) = self.namespaces.get_mut(namespace) else {
+            return;
+        };
+        match event {
+            Event::Init => view.incoming = Some(BTreeMap::new()),
+            Event::InitApply(secret) => {
+                view.incoming.get_or_insert_default().insert(secret.name_any(), held(secret));
+            }
+            Event::InitDone => {
+                view.secrets = view.incoming.take().unwrap_or_default();
+                view.complete = true;
+            }
+            Event::Apply(secret) => {
+                view.secrets.insert(secret.name_any(), held(secret));
+            }
+            Event::Delete(secret) => {
+                view.secrets.remove(&secret.name_any());
+            }
+        }
+    }
+
+    /// Finds the source that a reference names; none while its namespace was not listed yet.
+    pub fn find(&self, reference: &SecretReference) -> Option<Lookup<'_>> {
+        let namespace = reference.namespace.as_deref().unwrap_or(&self.own);
+        let Some(view) = self.namespaces.get(namespace) else {
+            return Some(Lookup::NotAllowed);
+        };
+        let lookup = view.secrets.get(&reference.name).map_or(Lookup::Missing, |held| Lookup::Found(&held.source));
+        view.complete.then_some(lookup)
+    }
+
+    /// The state Secret of the object with this uid.
+    pub fn state(&self, uid: &str) -> Option<State> {
+        let held = self.namespaces.get(&self.own)?.secrets.get(&state::secret_name(uid))?;
+        let value = held.source.data.get(state::KEY).filter(|_| held.source.type_ == STATE_TYPE);
+        Some(State {
+            resource_version: held.resource_version.clone(),
+            last_good: value.and_then(|bytes| state::from_json(bytes)),
+        })
+    }
+}
+
+fn held(secret: SourceSecret) -> Held {
+    Held { resource_version: secret.resource_version().unwrap_or_default(), source: secret.into_source() }
+}

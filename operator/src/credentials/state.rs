@@ -1,0 +1,91 @@
+//! The Secret that remembers the last good entries of one object.
+//!
+//! It lives in the operator's own namespace, is named after the object's uid, and is written before the first copy of
+//! a new credential. Copies are never read back: tenants can write those.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use plan::credential::Credential;
+use plan::docker_config::{DockerConfig, render};
+use plan::registries::{Entries, LastGood};
+use serde_json::value::RawValue;
+
+/// The one key of its data.
+pub const KEY: &str = "registries.json";
+
+/// The name of the state Secret of the object with this uid.
+pub fn secret_name(uid: &str) -> String {
+    format!("pullsecrets-state-{uid}")
+}
+
+/// What is to be written, and over what.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Content {
+    last_good: LastGood,
+    replaces: Option<String>,
+}
+
+impl fmt::Debug for Content {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Content(redacted)")
+    }
+}
+
+impl Content {
+    /// `replaces` is the resourceVersion of the state that was read; none when there was none.
+    pub fn new(last_good: LastGood, replaces: Option<String>) -> Self {
+        Self { last_good, replaces }
+    }
+
+    /// The resourceVersion that the write carries: "1" is a create that fails where something exists.
+    pub fn precondition(&self) -> &str {
+        self.replaces.as_deref().unwrap_or("1")
+    }
+
+    /// A JSON object: for each registry, by its key, the docker config with its entries.
+    pub fn to_json(&self) -> Vec<u8> {
+        let rendered = self.last_good.iter().filter_map(|(key, entries)| {
+            let text = String::from_utf8(render(entries)).ok()?;
+            Some((key.as_str(), RawValue::from_string(text).ok()?))
+        });
+        serde_json::to_vec(&rendered.collect::<BTreeMap<_, _>>()).unwrap_or_default()
+    }
+}
+
+/// Reads what [`Content::to_json`] wrote. None when it does not read: it is then as good as missing.
+pub fn from_json(bytes: &[u8]) -> Option<LastGood> {
+    let registries: BTreeMap<String, &RawValue> = serde_json::from_slice(bytes).ok()?;
+    let read = |(key, config): (String, &RawValue)| {
+        let config = DockerConfig::parse(config.get().as_bytes()).ok()?;
+        let entries: Entries =
+            config.entries().iter().map(|(key, entry): (&String, &Credential)| (key.clone(), entry.clone())).collect();
+        Some((key, entries))
+    };
+    registries.into_iter().map(read).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn last_good() -> LastGood {
+        let credential = Credential::new("user", "CANARY").unwrap();
+        let entries = Entries::from([("ghcr.io".to_owned(), credential)]);
+        LastGood::from([("ghcr.io".to_owned(), entries.clone()), ("secret:all".to_owned(), entries)])
+    }
+
+    #[test]
+    fn what_is_remembered_reads_back() {
+        let content = Content::new(last_good(), None);
+        assert_eq!(from_json(&content.to_json()), Some(last_good()));
+        assert_eq!(from_json(b"{}"), Some(LastGood::new()));
+        assert_eq!(from_json(b"nonsense"), None);
+        assert_eq!(from_json(br#"{"ghcr.io":{"auths":[]}}"#), None);
+    }
+
+    #[test]
+    fn nothing_of_it_is_printed() {
+        assert_eq!(format!("{:?}", Content::new(last_good(), None)), "Content(redacted)");
+    }
+}

@@ -1,0 +1,378 @@
+//! What the API server sends, pruned while it is decoded: of each kind just what decides.
+//!
+//! Foreign data never stays: managedFields are skipped, Secret data becomes a digest. The one exception is
+//! [`SourceSecret`], which is read in the namespaces of sources only.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, LazyLock};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use crd::names::{
+    ANNOTATION_ATTACHED, BASIC_AUTH_TYPE, DOCKER_CONFIG_KEY, DOCKER_CONFIG_TYPE, FIELD_MANAGER, GROUP, STATE_TYPE,
+};
+use k8s_openapi::ByteString;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference, Time};
+use kube::Resource;
+use kube::core::{ClusterResourceScope, NamespaceResourceScope};
+use plan::identity::Version;
+use plan::labels::Labels;
+use plan::observed::{Account, Entry, Owner, Secret, Shape, parse_attached};
+use plan::payload::{Digest, DigestKey};
+use plan::registries::Source;
+use serde::{Deserialize, Deserializer};
+
+/// The key of this process's digests.
+pub static DIGEST_KEY: LazyLock<DigestKey> = LazyLock::new(|| DigestKey::new(rand::random()));
+
+/// Names a pruned type after the kind that it is decoded from.
+macro_rules! pruned {
+    ($type:ident: $kind:literal, $group:expr, $version:literal, $plural:literal, $scope:ty, metadata only: $metadata:literal) => {
+        impl Resource for $type {
+            type DynamicType = ();
+            type Scope = $scope;
+
+            fn metadata_api() -> bool {
+                $metadata
+            }
+            fn kind((): &()) -> std::borrow::Cow<'_, str> {
+                $kind.into()
+            }
+            fn group((): &()) -> std::borrow::Cow<'_, str> {
+                $group.into()
+            }
+            fn version((): &()) -> std::borrow::Cow<'_, str> {
+                $version.into()
+            }
+            fn plural((): &()) -> std::borrow::Cow<'_, str> {
+                $plural.into()
+            }
+            fn meta(&self) -> &ObjectMeta {
+                &self.metadata
+            }
+            fn meta_mut(&mut self) -> &mut ObjectMeta {
+                &mut self.metadata
+            }
+        }
+    };
+}
+
+/// `ObjectMeta` less managedFields, which are most of it.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WireMeta {
+    name: Option<String>,
+    namespace: Option<String>,
+    uid: Option<String>,
+    resource_version: Option<String>,
+    generation: Option<i64>,
+    creation_timestamp: Option<Time>,
+    deletion_timestamp: Option<Time>,
+    labels: Option<BTreeMap<String, String>>,
+    annotations: Option<BTreeMap<String, String>>,
+    owner_references: Option<Vec<OwnerReference>>,
+    finalizers: Option<Vec<String>>,
+}
+
+fn meta<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D::Error> {
+    let wire = WireMeta::deserialize(deserializer)?;
+    Ok(ObjectMeta {
+        name: wire.name,
+        namespace: wire.namespace,
+        uid: wire.uid,
+        resource_version: wire.resource_version,
+        generation: wire.generation,
+        creation_timestamp: wire.creation_timestamp,
+        deletion_timestamp: wire.deletion_timestamp,
+        labels: wire.labels,
+        annotations: wire.annotations,
+        owner_references: wire.owner_references,
+        finalizers: wire.finalizers,
+        ..ObjectMeta::default()
+    })
+}
+
+fn version(meta: &ObjectMeta) -> Version {
+    Version::new(
+        meta.uid.as_deref().unwrap_or_default(),
+        meta.resource_version.as_deref().unwrap_or_default(),
+    )
+}
+
+/// A namespace: metadata only.
+#[derive(Clone, Debug, Deserialize)]
+pub struct SeenNamespace {
+    #[serde(deserialize_with = "meta")]
+    metadata: ObjectMeta,
+}
+pruned!(SeenNamespace: "Namespace", "", "v1", "namespaces", ClusterResourceScope, metadata only: true);
+
+impl SeenNamespace {
+    /// Its labels.
+    pub fn labels(&self) -> Labels {
+        self.metadata.labels.iter().flatten().collect()
+    }
+
+    /// Whether it has a deletionTimestamp.
+    pub fn is_terminating(&self) -> bool {
+        self.metadata.deletion_timestamp.is_some()
+    }
+}
+
+/// A `ServiceAccount`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SeenAccount {
+    #[serde(deserialize_with = "meta")]
+    metadata: ObjectMeta,
+    #[serde(default, deserialize_with = "entries")]
+    image_pull_secrets: Vec<Entry>,
+}
+pruned!(SeenAccount: "ServiceAccount", "", "v1", "serviceaccounts", NamespaceResourceScope, metadata only: false);
+
+fn entries<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Entry>, D::Error> {
+    let elements = Option::<Vec<serde_json::Value>>::deserialize(deserializer)?.unwrap_or_default();
+    let entry = |element: &serde_json::Value| {
+        let name = element.get("name").and_then(serde_json::Value::as_str).unwrap_or_default();
+        let only_a_name = !name.is_empty() && element.as_object().is_some_and(|fields| fields.len() == 1);
+        if only_a_name { Entry::named(name) } else { Entry::raw(name, &element.to_string()) }
+    };
+    Ok(elements.iter().map(entry).collect())
+}
+
+impl SeenAccount {
+    /// The facts that the plan wants.
+    pub fn facts(self) -> Account {
+        let attached = self.metadata.annotations.as_ref().and_then(|all| all.get(ANNOTATION_ATTACHED));
+        Account {
+            version: version(&self.metadata),
+            labels: self.metadata.labels.iter().flatten().collect(),
+            attached: attached.map(|text| parse_attached(text)).unwrap_or_default(),
+            deleting: self.metadata.deletion_timestamp.is_some(),
+            entries: self.image_pull_secrets,
+        }
+    }
+}
+
+/// The data of a Secret, of which a digest is all that stays.
+#[derive(Clone, Debug, Default, Deserialize)]
+struct Digests {
+    #[serde(rename = ".dockerconfigjson", default, deserialize_with = "digest")]
+    docker_config: Option<Digest>,
+}
+
+fn digest<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Digest>, D::Error> {
+    struct Text;
+    impl serde::de::Visitor<'_> for Text {
+        type Value = Digest;
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("base64")
+        }
+        fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Digest, E> {
+            Ok(DIGEST_KEY.digest(text))
+        }
+    }
+    deserializer.deserialize_str(Text).map(Some)
+}
+
+/// A Secret seen by the watch of copies: it carries our label.
+#[derive(Clone, Debug, Deserialize)]
+pub struct SeenCopy {
+    #[serde(deserialize_with = "meta")]
+    metadata: ObjectMeta,
+    #[serde(rename = "type", default)]
+    type_: String,
+    #[serde(default)]
+    immutable: Option<bool>,
+    #[serde(default)]
+    data: Option<Digests>,
+}
+pruned!(SeenCopy: "Secret", "", "v1", "secrets", NamespaceResourceScope, metadata only: false);
+
+impl SeenCopy {
+    /// The facts that the plan wants.
+    pub fn facts(self) -> Secret {
+        let shape = Shape {
+            docker_config_type: self.type_ == DOCKER_CONFIG_TYPE,
+            immutable: self.immutable.unwrap_or(false),
+            ..shape(&self.metadata)
+        };
+        Secret {
+            version: version(&self.metadata),
+            digest: self.data.and_then(|data| data.docker_config),
+            shape: Arc::new(shape),
+        }
+    }
+}
+
+/// Whether the owner is a `ClusterPullSecret`, of whatever version.
+fn is_ours(reference: &OwnerReference) -> bool {
+    reference.kind == "ClusterPullSecret" && reference.api_version.split('/').next() == Some(GROUP)
+}
+
+/// What the metadata says of a Secret.
+fn shape(meta: &ObjectMeta) -> Shape {
+    let references = meta.owner_references.as_deref().unwrap_or_default();
+    let mut owners: Vec<Owner> = references
+        .iter()
+        .filter(|reference| is_ours(reference))
+        .map(|reference| Owner { uid: reference.uid.as_str().into(), name: reference.name.as_str().into() })
+        .collect();
+    owners.sort_unstable();
+    let kubectl = |(key, _): &(&String, &String)| key.as_str() != "kubectl.kubernetes.io/last-applied-configuration";
+    Shape {
+        deleting: meta.deletion_timestamp.is_some(),
+        labels: meta.labels.iter().flatten().collect(),
+        annotations: meta.annotations.iter().flatten().filter(kubectl).collect(),
+        controlled: references.iter().any(|reference| reference.controller == Some(true)),
+        owners,
+        ..Shape::default()
+    }
+}
+
+/// The facts of a Secret that was read by itself, to learn whose it is: after a create that found the name taken, or
+/// a lost race. Read whole, since only managedFields tell a copy that lost its label.
+pub fn read_facts(secret: &k8s_openapi::api::core::v1::Secret) -> Secret {
+    let value = secret.data.as_ref().and_then(|data| data.get(DOCKER_CONFIG_KEY));
+    let shape = Shape {
+        docker_config_type: secret.type_.as_deref() == Some(DOCKER_CONFIG_TYPE),
+        immutable: secret.immutable.unwrap_or(false),
+        applied_by_us: is_applied_by_us(&secret.metadata),
+        ..shape(&secret.metadata)
+    };
+    Secret {
+        version: version(&secret.metadata),
+        digest: value.map(|value| DIGEST_KEY.digest(&STANDARD.encode(&value.0))),
+        shape: Arc::new(shape),
+    }
+}
+
+fn is_applied_by_us(meta: &ObjectMeta) -> bool {
+    meta.managed_fields.iter().flatten().any(|entry| {
+        let owned = entry.fields_v1.as_ref().and_then(|fields| fields.0.get("f:data"));
+        entry.manager.as_deref() == Some(FIELD_MANAGER)
+            && entry.operation.as_deref() == Some("Apply")
+            && owned.is_some_and(|data| data.get(format!("f:{DOCKER_CONFIG_KEY}")).is_some())
+    })
+}
+
+/// The reply to a write of a Secret: metadata only, so that no copy's data comes back.
+#[derive(Clone, Debug, Deserialize)]
+pub struct WrittenSecret {
+    #[serde(deserialize_with = "meta")]
+    metadata: ObjectMeta,
+}
+pruned!(WrittenSecret: "Secret", "", "v1", "secrets", NamespaceResourceScope, metadata only: true);
+
+impl WrittenSecret {
+    /// The facts after a write of which the reply does not show the data: `digest` is what it holds.
+    pub fn facts(&self, digest: Option<Digest>) -> Secret {
+        let shape = Shape { docker_config_type: true, ..shape(&self.metadata) };
+        Secret { version: version(&self.metadata), digest, shape: Arc::new(shape) }
+    }
+
+    /// Its ownerReferences to anything but our kind.
+    pub fn other_owners(&self) -> Vec<&OwnerReference> {
+        let references = self.metadata.owner_references.as_deref().unwrap_or_default();
+        references.iter().filter(|reference| !is_ours(reference)).collect()
+    }
+
+    /// Whether a deletion waits for somebody's finalizer.
+    pub fn is_held_up(&self) -> bool {
+        self.metadata.finalizers.as_ref().is_some_and(|finalizers| !finalizers.is_empty())
+    }
+}
+
+/// A Secret in a namespace of sources: the only kind whose data is kept, and only of the types that can be a source
+/// or hold our state.
+#[derive(Clone, Deserialize)]
+pub struct SourceSecret {
+    #[serde(deserialize_with = "meta")]
+    metadata: ObjectMeta,
+    #[serde(rename = "type", default)]
+    type_: String,
+    #[serde(default)]
+    data: BTreeMap<String, ByteString>,
+}
+pruned!(SourceSecret: "Secret", "", "v1", "secrets", NamespaceResourceScope, metadata only: false);
+
+impl fmt::Debug for SourceSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SourceSecret").field("name", &self.metadata.name).finish_non_exhaustive()
+    }
+}
+
+impl SourceSecret {
+    /// What the plan wants to know of a source.
+    pub fn into_source(self) -> Source {
+        let keeps = matches!(self.type_.as_str(), BASIC_AUTH_TYPE | DOCKER_CONFIG_TYPE | STATE_TYPE | "Opaque");
+        let data = if keeps { self.data } else { BTreeMap::new() };
+        Source {
+            labels: self.metadata.labels.iter().flatten().collect(),
+            data: data.into_iter().map(|(key, value)| (key, value.0)).collect(),
+            type_: self.type_,
+        }
+    }
+}
+
+/// A `ClusterPullSecret` as it came, so that one which this version cannot read does not hide the others.
+#[derive(Clone, Debug, Deserialize)]
+pub struct SeenObject {
+    #[serde(deserialize_with = "meta")]
+    metadata: ObjectMeta,
+    /// The raw spec.
+    #[serde(default)]
+    pub spec: serde_json::Value,
+    /// The raw status.
+    #[serde(default)]
+    pub status: serde_json::Value,
+}
+pruned!(SeenObject: "ClusterPullSecret", GROUP, "v1alpha1", "clusterpullsecrets", ClusterResourceScope, metadata only: false);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_element_of_image_pull_secrets_is_kept_as_it_came() {
+        let account: SeenAccount = serde_json::from_value(serde_json::json!({
+            "metadata": {"name": "a", "uid": "u", "resourceVersion": "7", "managedFields": [{"manager": "x"}],
+                "annotations": {"pullsecrets.dev/attached": "ours", "other": "kept out"}},
+            "imagePullSecrets": [{"name": "x"}, {}, {"name": "y", "future": 1}],
+        }))
+        .unwrap();
+        let facts = account.facts();
+        assert_eq!(facts.entries[0], Entry::named("x"));
+        assert_eq!(facts.entries[1], Entry::raw("", "{}"));
+        assert_eq!(facts.entries[2].name(), "y");
+        assert_eq!(facts.entries[2].raw_json(), Some(r#"{"future":1,"name":"y"}"#));
+        assert_eq!(facts.attached, ["ours".into()]);
+    }
+
+    #[test]
+    fn a_secret_is_seen_alike_by_the_watch_and_by_a_read() {
+        let json = serde_json::json!({
+            "metadata": {"name": "a", "uid": "u", "resourceVersion": "7", "labels": {"l": "v"}},
+            "type": "kubernetes.io/dockerconfigjson",
+            "data": {".dockerconfigjson": "e30=", "other": "Zm9v"},
+        });
+        let watched: SeenCopy = serde_json::from_value(json.clone()).unwrap();
+        let read: k8s_openapi::api::core::v1::Secret = serde_json::from_value(json).unwrap();
+        assert_eq!(watched.facts(), read_facts(&read));
+    }
+
+    #[test]
+    fn an_apply_by_us_that_owns_the_data_is_evidence_and_nothing_less() {
+        let applied = |manager: &str, operation: &str, fields: serde_json::Value| {
+            let secret = serde_json::from_value(serde_json::json!({"metadata": {"managedFields": [
+                {"manager": manager, "operation": operation, "fieldsType": "FieldsV1", "fieldsV1": fields}]}}));
+            read_facts(&secret.unwrap()).shape.applied_by_us
+        };
+        let data = serde_json::json!({"f:data": {"f:.dockerconfigjson": {}}});
+        assert!(applied("pullsecrets", "Apply", data.clone()));
+        assert!(!applied("pullsecrets", "Update", data.clone()));
+        assert!(!applied("kubectl", "Apply", data));
+        assert!(!applied("pullsecrets", "Apply", serde_json::json!({"f:metadata": {}})));
+    }
+}

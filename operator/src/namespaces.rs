@@ -1,0 +1,422 @@
+//! The namespace loop: events come in, the world says which keys need a write, the queue says in which order, and up
+//! to `concurrency` writes are under way at a time.
+
+use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crd::names::LABEL_OBJECT;
+use futures::FutureExt as _;
+use kube::runtime::watcher::Event;
+use kube::{Api, Client, ResourceExt as _};
+use plan::identity::Uid;
+use plan::object::Object;
+use plan::observed::{Account, Secret};
+use tokio::sync::mpsc;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::{Instrument as _, debug, info, info_span, warn};
+
+use crate::apply::{Outcome, Setback, Writer};
+use crate::board::Summary;
+use crate::health::Pulse;
+use crate::kinds::{SeenAccount, SeenCopy, SeenNamespace};
+use crate::queue::{Lane, Queue};
+use crate::watch::{self, Lists, Which};
+use crate::world::{Action, Key, Kind, Seen, Target, Work, World};
+
+/// What the object loop tells this one.
+#[derive(Debug)]
+pub enum Command {
+    /// The object is, or is now, like this.
+    Declare {
+        /// The object.
+        object: Arc<Object>,
+        /// Comes back in the summary.
+        revision: u64,
+        /// What is not ready makes it unready at once.
+        urgent: bool,
+    },
+    /// The object is gone.
+    Forget(Arc<str>),
+    /// Every object was told once.
+    Complete,
+}
+
+/// An event of one of this loop's watches.
+#[derive(Debug)]
+enum Input {
+    Namespace(Event<SeenNamespace>),
+    Account(Event<SeenAccount>),
+    Copy(Event<SeenCopy>),
+    /// Something happened to a Secret that is followed by its name.
+    Followed(Key),
+}
+
+/// What came of a write.
+#[derive(Debug)]
+enum Reply {
+    Secret(Outcome<Secret>),
+    Account(Outcome<Account>),
+}
+
+/// Secrets of others under a name of ours that are watched one by one. Each is a connection; beyond this they are
+/// looked at now and then.
+const FOLLOWED: usize = 20;
+/// How often.
+const LOOK: Duration = Duration::from_secs(30);
+/// Summaries of a busy object are sent no oftener.
+const SUMMARY: Duration = Duration::from_millis(100);
+/// How many events are taken in before the writes are looked after again.
+const BATCH: usize = 256;
+
+/// What the loop works with.
+pub struct Settings {
+    /// For the watches: no read timeout, no retry.
+    pub watch: Client,
+    /// For the writes.
+    pub writer: Writer,
+    /// How lists are to be had.
+    pub lists: Lists,
+    /// Writes under way at a time.
+    pub concurrency: usize,
+    /// As in [`World::new`].
+    pub protected: Vec<String>,
+    /// Tells that the loop is alive, and when it has seen everything.
+    pub pulse: Pulse,
+}
+
+/// Runs until the token is cancelled; then ends the writes that are under way.
+pub async fn run(
+    settings: Settings,
+    commands: mpsc::UnboundedReceiver<Command>,
+    summaries: mpsc::UnboundedSender<(Arc<str>, Summary)>,
+    token: CancellationToken,
+) {
+    let (sender, inputs) = mpsc::channel(BATCH);
+    let watches = token.child_token();
+    start_watches(&settings, &sender, &watches);
+    let mut looper = Loop {
+        world: World::new(settings.protected.iter().cloned()),
+        queue: Queue::default(),
+        writes: JoinSet::new(),
+        followed: HashMap::new(),
+        epoch: Instant::now(),
+        summarised: Instant::now(),
+        complete: false,
+        inputs: sender,
+        watches,
+        summaries,
+        settings,
+    };
+    looper.run(inputs, commands, &token).await;
+    while looper.writes.join_next().await.is_some() {}
+}
+
+fn start_watches(settings: &Settings, sender: &mpsc::Sender<Input>, token: &CancellationToken) {
+    let (client, lists) = (&settings.watch, settings.lists);
+    let all = Which::default;
+    watch::spawn(Api::all(client.clone()), lists, all(), sender.clone(), token.clone(), Input::Namespace);
+    watch::spawn(Api::all(client.clone()), lists, all(), sender.clone(), token.clone(), Input::Account);
+    let ours = Which { labels: Some(LABEL_OBJECT.to_owned()), ..Which::default() };
+    watch::spawn(Api::all(client.clone()), lists, ours, sender.clone(), token.clone(), Input::Copy);
+}
+
+struct Loop {
+    world: World,
+    queue: Queue<Key>,
+    writes: JoinSet<(Key, Option<Reply>)>,
+    /// By the key of a Secret that is not ours under a name of ours.
+    followed: HashMap<Key, JoinHandle<()>>,
+    /// Times in the world are since this.
+    epoch: Instant,
+    summarised: Instant,
+    /// Every object was told once.
+    complete: bool,
+    inputs: mpsc::Sender<Input>,
+    watches: CancellationToken,
+    summaries: mpsc::UnboundedSender<(Arc<str>, Summary)>,
+    settings: Settings,
+}
+
+impl Loop {
+    async fn run(
+        &mut self,
+        mut inputs: mpsc::Receiver<Input>,
+        mut commands: mpsc::UnboundedReceiver<Command>,
+        token: &CancellationToken,
+    ) {
+        let mut batch = Vec::with_capacity(BATCH);
+        while !token.is_cancelled() {
+            self.settings.pulse.beat();
+            self.dispatch();
+            let wake = self.wake_at();
+            tokio::select! {
+                biased;
+                () = token.cancelled() => return,
+                Some(ended) = self.writes.join_next() => self.ended(ended),
+                command = commands.recv() => match command {
+                    Some(command) => self.obey(command),
+                    None => return,
+                },
+                _ = inputs.recv_many(&mut batch, BATCH) => {
+                    for input in batch.drain(..) {
+                        self.take(input);
+                    }
+                }
+                () = tokio::time::sleep_until(wake) => {}
+            }
+            self.start_when_complete();
+            self.summarise();
+        }
+    }
+
+    fn now(&self) -> Duration {
+        self.epoch.elapsed()
+    }
+
+    /// When there is something to do although nothing comes in.
+    fn wake_at(&self) -> Instant {
+        let now = Instant::now();
+        let idle = now + Pulse::INTERVAL;
+        let queue = self.queue.next_at(now).filter(|_| self.writes.len() < self.settings.concurrency);
+        let summary = self.world.board.has_changed().then(|| self.summarised + SUMMARY);
+        queue.into_iter().chain(summary).fold(idle, Instant::min)
+    }
+
+    fn obey(&mut self, command: Command) {
+        let now = self.now();
+        let work = match command {
+            Command::Declare { object, revision, urgent } => self.world.declare(object, revision, urgent, now),
+            Command::Forget(name) => self.world.forget_object(&name, now),
+            Command::Complete => {
+                self.complete = true;
+                Vec::new()
+            }
+        };
+        self.enqueue(work);
+    }
+
+    fn take(&mut self, input: Input) {
+        let now = self.now();
+        let work = match input {
+            Input::Namespace(event) => self.namespace(event, now),
+            Input::Account(event) => self.account(event, now),
+            Input::Copy(event) => self.copy(event, now),
+            Input::Followed(key) => {
+                self.queue.push(key, Lane::Fresh);
+                Vec::new()
+            }
+        };
+        self.enqueue(work);
+    }
+
+    fn namespace(&mut self, event: Event<SeenNamespace>, now: Duration) -> Vec<Work> {
+        let world = &mut self.world;
+        match event {
+            Event::Init => world.begin_list(Kind::Namespace),
+            Event::InitDone => return world.end_list(Kind::Namespace, now),
+            Event::Apply(seen) | Event::InitApply(seen) => {
+                return world.see_namespace(&seen.name_any(), seen.labels(), seen.is_terminating(), now);
+            }
+            Event::Delete(seen) => return world.forget_namespace(&seen.name_any(), now),
+        }
+        Vec::new()
+    }
+
+    fn account(&mut self, event: Event<SeenAccount>, now: Duration) -> Vec<Work> {
+        let world = &mut self.world;
+        let (seen, gone) = match event {
+            Event::Init => {
+                world.begin_list(Kind::Account);
+                return Vec::new();
+            }
+            Event::InitDone => return world.end_list(Kind::Account, now),
+            Event::Apply(seen) | Event::InitApply(seen) => (seen, false),
+            Event::Delete(seen) => (seen, true),
+        };
+        let (namespace, name) = (seen.namespace().unwrap_or_default(), seen.name_any());
+        let seen = if gone { Seen::Gone(uid(&seen)) } else { Seen::There(seen.facts()) };
+        world.see_account(&namespace, &name, seen, now)
+    }
+
+    fn copy(&mut self, event: Event<SeenCopy>, now: Duration) -> Vec<Work> {
+        let world = &mut self.world;
+        let (seen, gone) = match event {
+            Event::Init => {
+                world.begin_list(Kind::Copy);
+                return Vec::new();
+            }
+            Event::InitDone => return world.end_list(Kind::Copy, now),
+            Event::Apply(seen) | Event::InitApply(seen) => (seen, false),
+            Event::Delete(seen) => (seen, true),
+        };
+        let (namespace, name) = (seen.namespace().unwrap_or_default(), seen.name_any());
+        let seen = if gone { Seen::Gone(uid(&seen)) } else { Seen::There(seen.facts()) };
+        world.see_secret(&namespace, &name, seen, now)
+    }
+
+    /// Nothing is planned before everything was seen: what is not there yet may only not have been listed yet.
+    fn start_when_complete(&mut self) {
+        if self.complete && self.world.is_listed() && !self.world.is_started() {
+            let work = self.world.start(self.now());
+            info!(writes = work.len(), "everything was listed, the namespace loop starts");
+            self.enqueue(work);
+            self.settings.pulse.ready();
+        }
+    }
+
+    fn enqueue(&mut self, work: Vec<Work>) {
+        for Work { key, lane, at } in work {
+            match at {
+                Some(at) => self.queue.push_at(key, lane, self.epoch + jittered(at, self.epoch.elapsed())),
+                None => self.queue.push(key, lane),
+            }
+        }
+    }
+
+    fn dispatch(&mut self) {
+        if !self.world.is_started() {
+            return;
+        }
+        while self.writes.len() < self.settings.concurrency {
+            let Some(key) = self.queue.pop(Instant::now()) else {
+                return;
+            };
+            let now = self.now();
+            match self.world.action(&key, now) {
+                Some(action) => self.write(key, action),
+                None if self.world.is_squatted(&key) => self.look(key),
+                None => {
+                    self.queue.done(&key);
+                    let work = self.world.revisit(&key, now).into_iter().filter(|work| work.at.is_some());
+                    let work = work.collect();
+                    self.enqueue(work);
+                }
+            }
+        }
+    }
+
+    fn write(&mut self, key: Key, action: Action) {
+        let writer = self.settings.writer.clone();
+        let span = match &key.target {
+            Target::Secret(name) => info_span!("write", namespace = %key.namespace, secret = %name),
+            Target::Account(name) => info_span!("write", namespace = %key.namespace, service_account = %name),
+        };
+        let write = async move {
+            let namespace = Arc::clone(&key.namespace);
+            let call = async {
+                match (&key.target, &action) {
+                    (Target::Secret(name), Action::Secret(action)) => {
+                        Reply::Secret(writer.secret(&namespace, name, action).await)
+                    }
+                    (Target::Account(name), Action::Account(action)) => {
+                        Reply::Account(writer.account(&namespace, name, action).await)
+                    }
+                    (Target::Secret(_), Action::Account(_)) => Reply::Secret(Outcome::Changed(None)),
+                    (Target::Account(_), Action::Secret(_)) => Reply::Account(Outcome::Changed(None)),
+                }
+            };
+            // A panic is an error of this key, never the end of the process.
+            let reply = AssertUnwindSafe(call).catch_unwind().await.ok();
+            (key, reply)
+        };
+        self.writes.spawn(write.instrument(span));
+    }
+
+    /// A Secret that is not ours holds a name of ours: reads it again.
+    fn look(&mut self, key: Key) {
+        let writer = self.settings.writer.clone();
+        self.writes.spawn(async move {
+            let Target::Secret(name) = key.target.clone() else {
+                return (key, None);
+            };
+            let reply = match writer.read(&key.namespace, &name).await {
+                Ok(secret) => Outcome::Changed(secret),
+                Err(setback) => Outcome::Failed(setback),
+            };
+            (key, Some(Reply::Secret(reply)))
+        });
+    }
+
+    fn ended(&mut self, ended: Result<(Key, Option<Reply>), tokio::task::JoinError>) {
+        let Ok((key, reply)) = ended else {
+            return;
+        };
+        let now = self.now();
+        let throttled = match &reply {
+            Some(Reply::Secret(Outcome::Failed(Setback::Throttled(pause)))) => Some(*pause),
+            Some(Reply::Account(Outcome::Failed(Setback::Throttled(pause)))) => Some(*pause),
+            _ => None,
+        };
+        if let Some(pause) = throttled {
+            warn!(seconds = pause.as_secs(), "the server asks for less, all writes pause");
+            self.queue.pause(Instant::now() + pause);
+        }
+        let work = match reply {
+            Some(Reply::Secret(outcome)) => self.world.wrote_secret(&key, outcome, now),
+            Some(Reply::Account(outcome)) => self.world.wrote_account(&key, outcome, now),
+            None => {
+                warn!(namespace = %key.namespace, "a write panicked");
+                self.world.wrote_secret(&key, Outcome::Failed(Setback::Unavailable("a write panicked".into())), now)
+            }
+        };
+        self.queue.done(&key);
+        self.enqueue(work);
+        let swept = self.world.sweep(now);
+        self.enqueue(swept);
+        self.follow(key);
+    }
+
+    /// Watches a Secret of others by its name for as long as it holds a name of ours.
+    fn follow(&mut self, key: Key) {
+        if !self.world.is_squatted(&key) {
+            if let Some(task) = self.followed.remove(&key) {
+                task.abort();
+            }
+            return;
+        }
+        let Target::Secret(name) = &key.target else {
+            return;
+        };
+        if self.followed.contains_key(&key) {
+            return;
+        }
+        if self.followed.len() >= FOLLOWED {
+            self.queue.push_at(key, Lane::Fresh, Instant::now() + LOOK);
+            return;
+        }
+        debug!(namespace = %key.namespace, %name, "following a secret that is not ours");
+        let api: Api<SeenCopy> = Api::namespaced(self.settings.watch.clone(), &key.namespace);
+        let which = Which { fields: Some(format!("metadata.name={name}")), ..Which::default() };
+        let followed = key.clone();
+        let wrap = move |_| Input::Followed(followed.clone());
+        let task = watch::spawn(api, self.settings.lists, which, self.inputs.clone(), self.watches.clone(), wrap);
+        self.followed.insert(key, task);
+    }
+
+    fn summarise(&mut self) {
+        let busy = !self.queue.is_empty() && self.summarised.elapsed() < SUMMARY;
+        if !self.world.is_started() || !self.world.board.has_changed() || busy {
+            return;
+        }
+        self.summarised = Instant::now();
+        for object in self.world.board.take_changed() {
+            if let Some(summary) = self.world.board.summary(&object) {
+                // The object loop ends only with the process.
+                let _ = self.summaries.send((object, summary));
+            }
+        }
+    }
+}
+
+/// Spreads retries by a fifth either way, so that those which failed together do not come back together.
+fn jittered(at: Duration, now: Duration) -> Duration {
+    now + at.saturating_sub(now).mul_f64(rand::Rng::random_range(&mut rand::rng(), 0.8..1.2))
+}
+
+fn uid<K: kube::Resource>(seen: &K) -> Uid {
+    seen.meta().uid.as_deref().unwrap_or_default().into()
+}

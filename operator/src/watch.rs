@@ -1,0 +1,126 @@
+//! The watches: each a task of its own that hands events to its loop and never gives up.
+
+use std::time::Duration;
+
+use futures::{StreamExt as _, TryStreamExt as _};
+use kube::api::ListParams;
+use kube::runtime::watcher::{self, Config, Event, InitialListStrategy};
+use kube::runtime::{WatchStreamExt as _, watcher as watch};
+use kube::{Api, Client, Resource};
+use serde::de::DeserializeOwned;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, warn};
+
+/// The server ends a watch after this many seconds, and a watch that is silent for longer is opened anew.
+const WATCH_SECONDS: u32 = 290;
+
+/// Pages of a list, where the server does not stream it. Small pages are slower by far and save little, since what is
+/// kept is pruned while it is decoded.
+const PAGE: u32 = 500;
+
+/// How lists are to be had from this server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lists {
+    /// As a stream, at the head of the watch.
+    Streaming,
+    /// In pages.
+    Paged,
+}
+
+impl Lists {
+    /// Asks the server once. Streaming is off by default in 1.33, and kube has no fallback for a server that refuses.
+    pub async fn probe(client: &Client) -> Self {
+        let request = http::Request::get(
+            "/api/v1/namespaces?watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan\
+             &allowWatchBookmarks=true&timeoutSeconds=1&fieldSelector=metadata.name%3Dkube-system",
+        );
+        let Ok(request) = request.body(Vec::new()) else {
+            return Self::Paged;
+        };
+        let answer = tokio::time::timeout(Duration::from_secs(10), client.request_text(request)).await;
+        match answer {
+            Ok(Ok(events)) if events.contains("k8s.io/initial-events-end") => Self::Streaming,
+            _ => Self::Paged,
+        }
+    }
+
+    fn config(self) -> Config {
+        let config = Config::default().timeout(WATCH_SECONDS);
+        match self {
+            Self::Streaming => Config { initial_list_strategy: InitialListStrategy::StreamingList, ..config },
+            Self::Paged => config.page_size(PAGE),
+        }
+    }
+}
+
+/// What to watch: which kind is said by the type.
+#[derive(Clone, Debug, Default)]
+pub struct Which {
+    /// Only with these labels.
+    pub labels: Option<String>,
+    /// Only with these fields.
+    pub fields: Option<String>,
+}
+
+/// Watches until the token is cancelled, and sends each event on. Errors are logged and the watch opened again, with a
+/// backoff of its own, so that one watch that is forbidden slows no other.
+pub fn spawn<K, E>(
+    api: Api<K>,
+    lists: Lists,
+    which: Which,
+    events: mpsc::Sender<E>,
+    token: CancellationToken,
+    wrap: impl Fn(Event<K>) -> E + Send + 'static,
+) -> tokio::task::JoinHandle<()>
+where
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + std::fmt::Debug + Send + 'static,
+    E: Send + 'static,
+{
+    let config =
+        Config { label_selector: which.labels, field_selector: which.fields, ..lists.config() };
+    tokio::spawn(async move {
+        let stream = watch(api, config).default_backoff();
+        let mut stream = std::pin::pin!(stream.inspect_err(|error| log(&K::plural(&()), error)));
+        loop {
+            let next = tokio::select! {
+                () = token.cancelled() => return,
+                next = stream.next() => next,
+            };
+            match next {
+                Some(Ok(event)) => {
+                    if events.send(wrap(event)).await.is_err() {
+                        return;
+                    }
+                }
+                Some(Err(_)) => {}
+                None => return,
+            }
+        }
+    })
+}
+
+/// A watch that ends is daily business; a list or watch that is refused is worth a look. Never the error's own text:
+/// it may quote what did not decode.
+fn log(kind: &str, error: &watcher::Error) {
+    let (what, cause) = match error {
+        watcher::Error::InitialListFailed(cause) => ("list", Some(cause)),
+        watcher::Error::WatchStartFailed(cause) => ("start of watch", Some(cause)),
+        watcher::Error::WatchFailed(cause) => ("watch", Some(cause)),
+        watcher::Error::WatchError(status) => {
+            debug!(kind, code = status.code, "watch ended by the server, listing anew");
+            return;
+        }
+        watcher::Error::NoResourceVersion => ("watch without resourceVersion", None),
+    };
+    let setback = cause.map(crate::apply::Setback::from);
+    warn!(kind, what, ?setback, "watch failed, trying again");
+}
+
+/// Whether one object of the kind can be listed: a quick answer to "does the server let us".
+pub async fn may_list<K>(api: &Api<K>) -> Result<(), crate::apply::Setback>
+where
+    K: Clone + DeserializeOwned + std::fmt::Debug,
+{
+    api.list(&ListParams::default().limit(1)).await.map(drop).map_err(|error| (&error).into())
+}
