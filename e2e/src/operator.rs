@@ -50,7 +50,7 @@ pub struct Operator {
 }
 
 impl Operator {
-    /// Starts it outside the cluster, as the `ServiceAccount` of the installation, without leader election and metrics, and
+    /// Starts it outside the cluster, as the `ServiceAccount` of the installation, and
     /// waits until it says that it is ready.
     ///
     /// # Errors
@@ -83,8 +83,7 @@ impl Operator {
                 format!("--kubeconfig={}", kubeconfig.display()),
                 format!("--namespace={SYSTEM_NAMESPACE}"),
                 format!("--health-bind-address={health}"),
-                "--metrics-bind-address=0".to_owned(),
-                "--leader-elect=false".to_owned(),
+
                 "--log-format=json".to_owned(),
             ]
             .into_iter()

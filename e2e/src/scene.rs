@@ -348,11 +348,33 @@ impl Scene {
     /// Waits until a condition has this status and this reason, and gives its message.
     pub async fn says(&self, kind: &str, status: &str, reason: &str) -> String {
         let what = format!("{} says {kind}={status} {reason}", self.name);
-        eventually(&what, SOON, async || match self.condition(kind).await {
-            Some(seen) if seen.status == status && seen.reason == reason => Ok(seen.message),
+        let right = |seen: &Condition| seen.status == status && seen.reason == reason;
+        self.condition_that(&what, kind, right).await.message
+    }
+
+    /// Waits until a condition has this status, for whatever reason.
+    pub async fn reaches(&self, kind: &str, status: &str) -> Condition {
+        let what = format!("{} says {kind}={status}", self.name);
+        self.condition_that(&what, kind, |seen| seen.status == status).await
+    }
+
+    async fn condition_that(&self, what: &str, kind: &str, right: impl Fn(&Condition) -> bool) -> Condition {
+        eventually(what, SOON, async || match self.condition(kind).await {
+            Some(seen) if right(&seen) => Ok(seen),
             seen => Err(format!("{seen:?}")),
         })
         .await
+    }
+
+    /// Waits until the status counts this many namespaces, all of them ready.
+    pub async fn counts(&self, namespaces: usize) {
+        let what = format!("{} counts {namespaces} namespaces", self.name);
+        eventually(&what, SOON, async || {
+            let seen = self.current().await["status"]["namespaces"].clone();
+            let wanted = json!({"selected": namespaces, "ready": namespaces, "failed": 0});
+            if seen == wanted { Ok(()) } else { Err(seen.to_string()) }
+        })
+        .await;
     }
 
     /// The place in the audit log behind everything that was answered by now.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crd::FailureReason;
 use plan::verdict::{Failure, State};
 
 use crate::world::{Key, Target};
@@ -57,9 +58,12 @@ pub struct Summary {
     pub accounts: Count,
     /// The first of those that failed, by namespace, and the account where it is one.
     pub failures: Vec<(Arc<str>, Failure)>,
-    /// When the first of those that are neither ready nor failed makes the object unready; times are since the
-    /// process started.
-    pub late_at: Option<Duration>,
+    /// When the first namespace that is neither ready nor failed makes the object unready; since the process started.
+    pub namespaces_late_at: Option<Duration>,
+    /// The same of the first account.
+    pub accounts_late_at: Option<Duration>,
+    /// Something failed that does not pass by itself: a person must act.
+    pub needs_person: bool,
     /// Of an object being deleted: writes that are still to be made.
     pub owed: usize,
     /// Since when every one of those was refused; none while one of them was not.
@@ -174,6 +178,10 @@ impl Tally {
         }
     }
 
+    fn late_at(&self, counts: impl Fn(&Target) -> bool) -> Option<Duration> {
+        self.pending.iter().filter(|(key, _)| counts(&key.target)).map(|(_, &late_at)| late_at).min()
+    }
+
     fn summary(&self) -> Summary {
         let named = |(key, failure): (&Key, &Failure)| {
             let failure = match &key.target {
@@ -190,9 +198,23 @@ impl Tally {
             namespaces: self.namespaces,
             accounts: self.accounts,
             failures: self.failures.iter().take(FAILURES_NAMED).map(named).collect(),
-            late_at: self.pending.values().min().copied(),
+            namespaces_late_at: self.late_at(|target| matches!(target, Target::Secret(_))),
+            accounts_late_at: self.late_at(|target| matches!(target, Target::Account(_))),
+            needs_person: self.failures.values().any(|failure| needs_person(failure.reason)),
             owed: self.owed.len(),
             refused_since: self.owed.values().flatten().max().copied().filter(|_| all_refused),
         }
+    }
+}
+
+/// What passes by itself is an answer that did not come, and another writer that may stop.
+fn needs_person(reason: FailureReason) -> bool {
+    match reason {
+        FailureReason::ServerError | FailureReason::Contended => false,
+        FailureReason::SecretConflict
+        | FailureReason::Forbidden
+        | FailureReason::QuotaExceeded
+        | FailureReason::AdmissionDenied
+        | FailureReason::NameNotPermitted => true,
     }
 }

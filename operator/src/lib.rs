@@ -1,1 +1,33 @@
-//! operator
+//! The pullsecrets operator: watches, two loops, writes.
+//!
+//! ```text
+//!  watches ─▶ world (compact map) ─▶ plan (pure) ─▶ queue: fresh | bulk ─▶ apply (writes)
+//!                  ▲    ▲                                                      │
+//!                  │    └──────────────── each reply ──────────────────────────┤
+//!  ClusterPullSecret ─▶ objects ─▶ credentials ─▶ payloads            board ◀──┘
+//!         ▲                                                             │
+//!         └────────────── status, Events ◀── report (pure) ◀────────────┘
+//! ```
+//!
+//! Reading order: [`kinds`] and [`watch`] (what comes in), [`world`] and [`board`] (what is held), [`queue`],
+//! [`namespaces`] (the namespace loop), [`objects`] (the object loop) with [`credentials`] and [`report`],
+//! [`apply`] (every write), [`runtime`] (what is started).
+//!
+//! Decisions are in the crate `plan`, writes in [`apply`]; nothing else does either.
+
+pub mod apply;
+pub mod args;
+pub mod board;
+pub mod credentials;
+pub mod events;
+pub mod health;
+pub mod kinds;
+pub mod namespaces;
+pub mod objects;
+mod otlp;
+pub mod queue;
+pub mod report;
+pub mod runtime;
+pub mod telemetry;
+pub mod watch;
+pub mod world;

@@ -84,6 +84,8 @@ pub struct Settings {
     pub concurrency: usize,
     /// As in [`World::new`].
     pub protected: Vec<String>,
+    /// Times in a summary are since this.
+    pub epoch: Instant,
     /// Tells that the loop is alive, and when it has seen everything.
     pub pulse: Pulse,
 }
@@ -103,7 +105,7 @@ pub async fn run(
         queue: Queue::default(),
         writes: JoinSet::new(),
         followed: HashMap::new(),
-        epoch: Instant::now(),
+        epoch: settings.epoch,
         summarised: Instant::now(),
         complete: false,
         inputs: sender,
@@ -360,7 +362,7 @@ impl Loop {
             Some(Reply::Account(outcome)) => self.world.wrote_account(&key, outcome, now),
             None => {
                 warn!(namespace = %key.namespace, "a write panicked");
-                self.world.wrote_secret(&key, Outcome::Failed(Setback::Unavailable("a write panicked".into())), now)
+                self.world.failed(&key, Setback::Unavailable("a write panicked".to_owned()), now)
             }
         };
         self.queue.done(&key);

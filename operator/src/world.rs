@@ -549,7 +549,8 @@ impl World {
         trouble.retry_at = late.map_or(now, |late| now + RACED.delay(late));
     }
 
-    fn failed(&mut self, key: &Key, setback: Setback, now: Duration) -> Vec<Work> {
+    /// A write has failed.
+    pub fn failed(&mut self, key: &Key, setback: Setback, now: Duration) -> Vec<Work> {
         if setback == Setback::NamespaceTerminating {
             let namespace = Arc::clone(&key.namespace);
             return self.change(&namespace, &Touch::Whole, Cause::Replied { made: false }, now, |world| {

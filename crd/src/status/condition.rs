@@ -143,6 +143,8 @@ pub enum Reason {
     Progressing,
     /// Credentials are resolved.
     Resolved,
+    /// Another registry of the object declares the same server and is used instead.
+    Superseded,
     /// The source Secret does not exist.
     SourceNotFound,
     /// The source Secret cannot be used: wrong type, missing key, unparsable, or one of our own.
@@ -178,6 +180,7 @@ impl Reason {
             Self::ServiceAccountsFailed => "ServiceAccountsFailed",
             Self::Progressing => "Progressing",
             Self::Resolved => "Resolved",
+            Self::Superseded => "Superseded",
             Self::SourceNotFound => "SourceNotFound",
             Self::SourceInvalid => "SourceInvalid",
             Self::SourceNamespaceNotAllowed => "SourceNamespaceNotAllowed",

@@ -292,23 +292,14 @@ fn status(resolution: &Resolution, beaten: &[&str], remembered: bool) -> Registr
     let (state, reason, message) = match &resolution.result {
         Ok(_) if !beaten.is_empty() => {
             let message = format!("declared more than once, another one is used: {}", beaten.join(", "));
-            (RegistryState::Ready, "Superseded".to_owned(), Some(message))
+            (RegistryState::Ready, Reason::Superseded, Some(message))
         }
-        Ok(_) => (RegistryState::Ready, Reason::Resolved.to_string(), None),
+        Ok(_) => (RegistryState::Ready, Reason::Resolved, None),
         Err(problem) => {
-            let still = if remembered {
-                "; the last good credentials stay"
-            } else {
-                ""
-            };
+            let still = if remembered { "; the last good credentials stay" } else { "" };
             let message = format!("{}{still}", problem.message);
-            (RegistryState::NotReady, problem.reason.to_string(), Some(message))
+            (RegistryState::NotReady, problem.reason, Some(message))
         }
     };
-    RegistryStatus {
-        server: resolution.server.clone(),
-        state,
-        reason,
-        message,
-    }
+    RegistryStatus::new(resolution.server.clone(), state, reason, message)
 }

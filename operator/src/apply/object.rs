@@ -15,7 +15,7 @@ use super::{Outcome, Setback, Writer, call, found};
 use crate::credentials::state;
 use crate::kinds::{SeenObject, SourceSecret};
 
-/// A write for one object of ours.
+/// A write to an object of ours.
 pub enum Step {
     /// Put our finalizer on: nothing is written for an object that has none, since nothing would take it away.
     Arm,
@@ -23,10 +23,17 @@ pub enum Step {
     Disarm,
     /// Say how things stand.
     Report(Box<ClusterPullSecretStatus>),
-    /// Remember the last good credentials, before the first copy of new ones is made.
-    Remember(state::Content),
-    /// Forget them.
-    Forget,
+}
+
+impl Step {
+    /// One word for a log or a span.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Arm => "arm",
+            Self::Disarm => "disarm",
+            Self::Report(_) => "report",
+        }
+    }
 }
 
 impl Writer {
@@ -34,8 +41,7 @@ impl Writer {
     pub async fn object(&self, seen: &SeenObject, step: &Step) -> Outcome<SeenObject> {
         let api: Api<SeenObject> = Api::all(self.client.clone());
         let name = seen.name_any();
-        let version = json!({"uid": seen.uid(), "resourceVersion": seen.resource_version()});
-        let mut metadata = version.clone();
+        let mut metadata = json!({"uid": seen.uid(), "resourceVersion": seen.resource_version()});
         let written = match step {
             Step::Arm | Step::Disarm => {
                 let others = seen.finalizers().iter().filter(|held| held.as_str() != FINALIZER);
@@ -54,61 +60,59 @@ impl Writer {
                 let params = PatchParams::apply(FIELD_MANAGER_STATUS).force();
                 call(api.patch_status(&name, &params, &Patch::Apply(body))).await
             }
-            Step::Remember(_) | Step::Forget => return self.state(seen, step).await,
         };
-        self.outcome(written, || call(api.get(&name))).await
+        outcome(written, || call(api.get(&name))).await
     }
 
-    async fn outcome<F: Future<Output = Result<SeenObject, Setback>>>(
-        &self,
-        written: Result<SeenObject, Setback>,
-        read: impl FnOnce() -> F,
-    ) -> Outcome<SeenObject> {
-        match written {
-            Ok(object) => Outcome::Done(Some(object)),
-            Err(Setback::NotFound) => Outcome::Changed(None),
-            Err(Setback::Conflict) => match found(read().await) {
-                Ok(object) => Outcome::Changed(object),
-                Err(setback) => Outcome::Failed(setback),
-            },
-            Err(setback) => Outcome::Failed(setback),
-        }
-    }
-
-    /// The state Secret has one writer, and is keyed by the uid: no race to lose but with one that lost the lease.
-    async fn state(&self, seen: &SeenObject, step: &Step) -> Outcome<SeenObject> {
-        let api: Api<SourceSecret> = Api::namespaced(self.client.clone(), &self.namespace);
-        let uid = seen.uid().unwrap_or_default();
+    /// Writes the state Secret of an object, over what was read of it.
+    pub async fn remember(&self, object: &SeenObject, content: &state::Content) -> Outcome<SourceSecret> {
+        let uid = object.uid().unwrap_or_default();
         let name = state::secret_name(&uid);
-        let done = match step {
-            Step::Remember(content) => {
-                let body = json!({
-                    "apiVersion": "v1",
-                    "kind": "Secret",
-                    "metadata": {
-                        "name": name,
-                        "labels": {LABEL_MANAGED_BY: MANAGED_BY},
-                        "ownerReferences": [{
-                            "apiVersion": format!("{GROUP}/v1alpha1"),
-                            "kind": "ClusterPullSecret",
-                            "name": seen.name_any(),
-                            "uid": uid,
-                        }],
-                        "resourceVersion": content.precondition(),
-                    },
-                    "type": STATE_TYPE,
-                    "data": BTreeMap::from([(state::KEY, ByteString(content.to_json()))]),
-                });
-                let params = PatchParams::apply(FIELD_MANAGER).force();
-                call(api.patch(&name, &params, &Patch::Apply(body))).await.map(drop)
-            }
-            Step::Forget => found(call(api.delete(&name, &DeleteParams::default())).await).map(drop),
-            Step::Arm | Step::Disarm | Step::Report(_) => Ok(()),
-        };
-        match done {
-            Ok(()) => Outcome::Done(Some(seen.clone())),
-            Err(Setback::Conflict) => Outcome::Changed(Some(seen.clone())),
+        let api: Api<SourceSecret> = Api::namespaced(self.client.clone(), &self.namespace);
+        let body = json!({
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {
+                "name": name,
+                "resourceVersion": content.precondition(),
+                "labels": {LABEL_MANAGED_BY: MANAGED_BY},
+                "ownerReferences": [{
+                    "apiVersion": format!("{GROUP}/v1alpha1"),
+                    "kind": "ClusterPullSecret",
+                    "name": object.name_any(),
+                    "uid": uid,
+                }],
+            },
+            "type": STATE_TYPE,
+            "data": BTreeMap::from([(state::KEY, ByteString(content.to_json()))]),
+        });
+        let params = PatchParams::apply(FIELD_MANAGER).force();
+        let written = call(api.patch(&name, &params, &Patch::Apply(body))).await;
+        outcome(written, || call(api.get(&name))).await
+    }
+
+    /// Deletes the state Secret of an object that goes.
+    pub async fn forget(&self, object: &SeenObject) -> Outcome<SourceSecret> {
+        let api: Api<SourceSecret> = Api::namespaced(self.client.clone(), &self.namespace);
+        let name = state::secret_name(&object.uid().unwrap_or_default());
+        match found(call(api.delete(&name, &DeleteParams::default())).await) {
+            Ok(_) => Outcome::Done(None),
             Err(setback) => Outcome::Failed(setback),
         }
+    }
+}
+
+async fn outcome<T, F: Future<Output = Result<T, Setback>>>(
+    written: Result<T, Setback>,
+    read: impl FnOnce() -> F,
+) -> Outcome<T> {
+    match written {
+        Ok(object) => Outcome::Done(Some(object)),
+        Err(Setback::NotFound) => Outcome::Changed(None),
+        Err(Setback::Conflict) => match found(read().await) {
+            Ok(object) => Outcome::Changed(object),
+            Err(setback) => Outcome::Failed(setback),
+        },
+        Err(setback) => Outcome::Failed(setback),
     }
 }

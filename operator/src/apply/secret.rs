@@ -1,6 +1,7 @@
 //! Writes of copies.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use crd::names::{
     ANNOTATION_RETAINED, DOCKER_CONFIG_KEY, DOCKER_CONFIG_TYPE, FIELD_MANAGER, GROUP, LABEL_MANAGED_BY, LABEL_OBJECT,
@@ -36,7 +37,7 @@ impl Writer {
             // What a merge patch leaves out stays. The data does, and is not in the reply: it is read.
             SecretAction::Reclaim { version, object } => {
                 let metadata = json!({
-                    "labels": {LABEL_OBJECT: object, LABEL_MANAGED_BY: MANAGED_BY},
+                    "labels": {LABEL_OBJECT: object.as_ref(), LABEL_MANAGED_BY: MANAGED_BY},
                     "annotations": {ANNOTATION_RETAINED: null},
                 });
                 self.mark(namespace, name, version, metadata).await
@@ -119,7 +120,7 @@ impl Writer {
     }
 }
 
-/// The body of an apply. It holds the credential: no `Debug`.
+/// The body of an apply. It holds the credential, so what it prints says nothing.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Body<'a> {
@@ -153,6 +154,12 @@ struct BodyOwner<'a> {
     kind: &'static str,
     name: &'a str,
     uid: String,
+}
+
+impl fmt::Debug for Body<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Body(redacted)")
+    }
 }
 
 impl<'a> Body<'a> {

@@ -6,6 +6,7 @@ use crd::SecretReference;
 use crd::names::STATE_TYPE;
 use kube::ResourceExt as _;
 use kube::runtime::watcher::Event;
+use plan::identity::ResourceVersion;
 use plan::registries::{LastGood, Lookup, Source};
 
 use super::state;
@@ -73,11 +74,22 @@ impl Sources {
                 view.secrets = view.incoming.take().unwrap_or_default();
                 view.complete = true;
             }
-            Event::Apply(secret) => {
-                view.secrets.insert(secret.name_any(), held(secret));
-            }
+            Event::Apply(secret) => view.put(secret),
             Event::Delete(secret) => {
                 view.secrets.remove(&secret.name_any());
+            }
+        }
+    }
+
+    /// The reply to a write of a state Secret: what it is now, or none when it is gone.
+    pub fn take_state(&mut self, uid: &str, secret: Option<SourceSecret>) {
+        let Some(view) = self.namespaces.get_mut(&self.own) else {
+            return;
+        };
+        match secret {
+            Some(secret) => view.put(secret),
+            None => {
+                view.secrets.remove(&state::secret_name(uid));
             }
         }
     }
@@ -100,6 +112,18 @@ impl Sources {
             resource_version: held.resource_version.clone(),
             last_good: value.and_then(|bytes| state::from_json(bytes)),
         })
+    }
+}
+
+impl View {
+    /// What is older than what is held is passed over: the reply to a write comes before its echo.
+    fn put(&mut self, secret: SourceSecret) {
+        let (name, new) = (secret.name_any(), held(secret));
+        let version = |held: &Held| ResourceVersion::from(held.resource_version.as_str());
+        let old = self.secrets.get(&name).is_some_and(|known| version(&new).is_older_than(&version(known)));
+        if !old {
+            self.secrets.insert(name, new);
+        }
     }
 }
 

@@ -1,6 +1,8 @@
 //! The harness itself: what every scenario stands on.
 #![allow(clippy::unwrap_used, reason = "also in what the tests share")]
 
+mod oracle;
+
 use std::time::Duration;
 
 use e2e::cluster::{Cluster, Options, Part};

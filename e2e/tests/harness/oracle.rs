@@ -1,0 +1,200 @@
+//! The oracles see what is wrong. No operator runs here: what one would write is written by hand, rightly first, and then
+//! wrong in one way after the other.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use e2e::cluster::{Cluster, Options};
+use e2e::kubectl::Kubectl;
+use e2e::oracle::{self, Expected, Foreign, Login};
+use k8s_openapi::api::core::v1::ServiceAccount;
+use kube::{Api, Client};
+use serde_json::json;
+
+use super::{SOON, create_namespace, wait_for_account};
+use e2e::wait::eventually;
+
+/// One way to be wrong: what a person types to get there and back, and a word of what the oracle says.
+const WRONGS: [(&str, &str, &str); 8] = [
+    (
+        "label secret company -n a app.kubernetes.io/managed-by-",
+        "label secret company -n a app.kubernetes.io/managed-by=pullsecrets",
+        "keeper",
+    ),
+    (
+        "label secret company -n a pullsecrets.dev/cluster-pull-secret-",
+        "label secret company -n a pullsecrets.dev/cluster-pull-secret=company",
+        "missing in [\"a\"]",
+    ),
+    (
+        r#"patch secret company -n a -p {"data":{".dockerconfigjson":"eyJhdXRocyI6e319"}}"#,
+        "RESTORE",
+        "has logins for",
+    ),
+    (
+        r#"patch secret company -n a --type=merge -p {"metadata":{"ownerReferences":null}}"#,
+        "RESTORE",
+        "0 owners",
+    ),
+    (
+        r#"patch sa default -n a --type=merge -p {"imagePullSecrets":[{"name":"theirs"}]}"#,
+        r#"patch sa default -n a --type=merge -p {"imagePullSecrets":[{"name":"theirs"},{"name":"company"}]}"#,
+        "refers 0 times",
+    ),
+    (
+        r#"patch sa default -n a --type=merge -p {"imagePullSecrets":[{"name":"company"},{"name":"company"}]}"#,
+        r#"patch sa default -n a --type=merge -p {"imagePullSecrets":[{"name":"theirs"},{"name":"company"}]}"#,
+        "refers 2 times",
+    ),
+    (
+        "annotate sa default -n a pullsecrets.dev/attached-",
+        "annotate sa default -n a pullsecrets.dev/attached=company",
+        "records it 0 times",
+    ),
+    (
+        r#"patch sa default -n b --type=merge -p {"imagePullSecrets":[{"name":"company"}]}"#,
+        r#"patch sa default -n b --type=merge -p {"imagePullSecrets":null}"#,
+        "serviceaccount b/default",
+    ),
+];
+
+#[tokio::test]
+async fn each_way_to_be_wrong_is_seen() {
+    let cluster = Cluster::start(Options::default()).await.unwrap();
+    cluster.install().await.unwrap();
+    let client = cluster.admin().await.unwrap();
+    let kubectl = cluster.kubectl();
+    for namespace in ["a", "b"] {
+        create_namespace(&client, namespace).await;
+        wait_for_account(&client, namespace).await;
+    }
+    let expected = expected();
+    write_by_hand(&kubectl, &client).await;
+    oracle::check(&client, &expected).await.unwrap();
+
+    for (there, back, word) in WRONGS {
+        run(&kubectl, there).await;
+        let told = oracle::check(&client, &expected).await.err().unwrap_or_default();
+        assert!(told.contains(word), "{there}: {told}");
+        if back == "RESTORE" {
+            kubectl
+                .run(&["delete", "secret", "company", "-n", "a"], "")
+                .await
+                .unwrap();
+            write_copy(&kubectl, &client).await;
+        } else {
+            run(&kubectl, back).await;
+        }
+        oracle::check(&client, &expected).await.unwrap();
+    }
+
+    run(&kubectl, "delete cps company --cascade=orphan").await;
+    let told = oracle::check_gone(&client, "company", "company").await.unwrap_err();
+    assert!(told.contains("should not be in [\"a\"]"), "{told}");
+    run(&kubectl, "delete secret company -n a").await;
+    let told = oracle::check_gone(&client, "company", "company").await.unwrap_err();
+    assert!(told.contains("serviceaccount a/default"), "{told}");
+    run(
+        &kubectl,
+        r#"patch sa default -n a --type=merge -p {"imagePullSecrets":[{"name":"theirs"}]}"#,
+    )
+    .await;
+    run(&kubectl, "annotate sa default -n a pullsecrets.dev/attached-").await;
+    oracle::check_gone(&client, "company", "company").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_touched_foreign_object_is_seen_and_our_own_part_of_an_account_is_not() {
+    let cluster = Cluster::start(Options::default()).await.unwrap();
+    let client = cluster.admin().await.unwrap();
+    let kubectl = cluster.kubectl();
+    create_namespace(&client, "a").await;
+    wait_for_account(&client, "a").await;
+    run(&kubectl, "create secret generic theirs -n a --from-literal=k=v").await;
+    run(
+        &kubectl,
+        r#"patch sa default -n a -p {"imagePullSecrets":[{"name":"one"},{"name":"two"}]}"#,
+    )
+    .await;
+    let foreign = Foreign::in_namespaces(&client, &["a".to_owned()], "company")
+        .await
+        .unwrap();
+
+    let ours = r#"{"imagePullSecrets":[{"name":"one"},{"name":"company"},{"name":"two"}],"metadata":{"annotations":{"pullsecrets.dev/attached":"company"}}}"#;
+    run(&kubectl, &format!("patch sa default -n a --type=merge -p {ours}")).await;
+    foreign.check_unchanged(&client).await.unwrap();
+
+    let swapped = r#"{"imagePullSecrets":[{"name":"two"},{"name":"company"},{"name":"one"}]}"#;
+    run(&kubectl, &format!("patch sa default -n a --type=merge -p {swapped}")).await;
+    let told = foreign.check_unchanged(&client).await.unwrap_err();
+    assert!(told.contains("serviceaccount a/default"), "{told}");
+    run(&kubectl, &format!("patch sa default -n a --type=merge -p {ours}")).await;
+
+    run(&kubectl, "label secret theirs -n a touched=yes").await;
+    let told = foreign.check_unchanged(&client).await.unwrap_err();
+    assert!(told.contains("secret a/theirs"), "{told}");
+    run(&kubectl, "delete secret theirs -n a").await;
+    let told = foreign.check_unchanged(&client).await.unwrap_err();
+    assert!(told.contains("secret a/theirs is gone"), "{told}");
+}
+
+/// The words of a command have no blanks in them.
+async fn run(kubectl: &Kubectl, command: &str) {
+    kubectl.run(&command.split(' ').collect::<Vec<_>>(), "").await.unwrap();
+}
+
+fn expected() -> Expected {
+    Expected {
+        object: "company".to_owned(),
+        secret: "company".to_owned(),
+        logins: BTreeMap::from([("registry.example.com".to_owned(), Login::new("robot", "first"))]),
+        holders: BTreeMap::from([("a".to_owned(), BTreeSet::from(["default".to_owned()]))]),
+    }
+}
+
+async fn write_by_hand(kubectl: &Kubectl, client: &Client) {
+    let object = json!({
+        "apiVersion": "pullsecrets.dev/v1alpha1", "kind": "ClusterPullSecret", "metadata": {"name": "company"},
+        "spec": {
+            "registries": [{
+                "server": "registry.example.com",
+                "credentials": {"basicAuth": {"secretRef": {"name": "company"}}},
+            }],
+            "namespaces": {"names": ["a"]},
+        },
+    });
+    kubectl.apply(&object.to_string()).await.unwrap();
+    write_copy(kubectl, client).await;
+    run(
+        kubectl,
+        r#"patch sa default -n a -p {"imagePullSecrets":[{"name":"theirs"},{"name":"company"}]}"#,
+    )
+    .await;
+    run(kubectl, "annotate sa default -n a pullsecrets.dev/attached=company").await;
+    let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), "a");
+    assert!(accounts.get("default").await.unwrap().metadata.annotations.is_some());
+}
+
+async fn write_copy(kubectl: &Kubectl, client: &Client) {
+    let uid = eventually("the object is there", SOON, async || {
+        let object = oracle::object(client, "company").await?.ok_or("no object")?;
+        object.metadata.uid.ok_or_else(|| "no uid".to_owned())
+    })
+    .await;
+    let config =
+        r#"{"auths":{"registry.example.com":{"auth":"cm9ib3Q6Zmlyc3Q=","password":"first","username":"robot"}}}"#;
+    let copy = json!({
+        "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/dockerconfigjson",
+        "metadata": {
+            "name": "company", "namespace": "a",
+            "labels": {
+                "pullsecrets.dev/cluster-pull-secret": "company",
+                "app.kubernetes.io/managed-by": "pullsecrets",
+            },
+            "ownerReferences": [{
+                "apiVersion": "pullsecrets.dev/v1alpha1", "kind": "ClusterPullSecret", "name": "company", "uid": uid,
+            }],
+        },
+        "stringData": {".dockerconfigjson": config},
+    });
+    kubectl.apply(&copy.to_string()).await.unwrap();
+}

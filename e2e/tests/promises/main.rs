@@ -1,0 +1,14 @@
+//! What the operator promises while it runs, one module for each promise.
+//!
+//! All scenarios share one cluster and one operator, and keep to namespaces and names of their own.
+#![allow(clippy::unwrap_used, reason = "also in what the tests share")]
+
+mod bad_input;
+mod conflict;
+mod copies;
+mod created;
+mod deleted;
+mod namespaces;
+mod references;
+mod rotated;
+mod side_by_side;

@@ -1,0 +1,62 @@
+//! Settled means silent.
+
+use std::time::Duration;
+
+use e2e::OPERATOR_USER;
+use e2e::audit::Mark;
+use e2e::oracle::Login;
+use e2e::scene::Scene;
+use e2e::wait::quiet;
+
+/// Longer than the second between two writes of a status, and than what a start needs.
+const A_WHILE: Duration = Duration::from_secs(5);
+
+#[tokio::test]
+async fn nothing_is_written_while_nothing_changes_nor_after_a_restart() {
+    let scene = Scene::own("silence").await;
+    let login = Login::new("robot", "first");
+    scene.set_up(&["a", "b", "c"], &login).await;
+    scene.says("Ready", "True", "Synced").await;
+    scene.counts(3).await;
+
+    let mark = scene.mark().await;
+    writes_nothing_since(&scene, mark, "nothing changes").await;
+
+    scene.stop_operator();
+    let mark = scene.mark().await;
+    scene.start_operator().await;
+    writes_nothing_since(&scene, mark, "it starts and all is in place").await;
+
+    scene.kill_operator();
+    let mark = scene.mark().await;
+    scene.start_operator().await;
+    writes_nothing_since(&scene, mark, "it starts after a crash and all is in place").await;
+
+    // It is silent because it has nothing to do, not because it does nothing.
+    scene.namespaces(&["d"]).await;
+    scene
+        .holds(
+            "a new namespace is served",
+            &scene.expected(&["a", "b", "c", "d"], &login),
+        )
+        .await;
+}
+
+/// Leases aside; Events are writes too.
+async fn writes_nothing_since(scene: &Scene, mark: Mark, when: &str) {
+    let audit = scene.cluster().audit();
+    quiet(
+        &format!("the operator writes nothing when {when}"),
+        A_WHILE,
+        async || {
+            let writes = audit
+                .writes_since(mark, OPERATOR_USER)
+                .map_err(|error| error.to_string())?;
+            if writes.objects.is_empty() && writes.events.is_empty() {
+                return Ok(());
+            }
+            Err(format!("{} and {} Events", writes.summary(), writes.events.len()))
+        },
+    )
+    .await;
+}

@@ -1,0 +1,100 @@
+//! Another writer of the same lists, at the same time.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use e2e::oracle::Login;
+use e2e::scene::{LABEL, Scene};
+use futures::{StreamExt, stream};
+use k8s_openapi::api::core::v1::ServiceAccount;
+use kube::Api;
+use kube::api::{Patch, PatchParams};
+use serde_json::{Value, json};
+
+use crate::ONE_AT_A_TIME;
+
+const ACCOUNTS: usize = 200;
+
+/// What the other writer adds to each list, one after the other.
+const THEIRS: [&str; 3] = ["theirs-1", "theirs-2", "theirs-3"];
+
+/// Tries of the other writer for one entry; it loses a race now and then, as we do.
+const TRIES: usize = 100;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_entry_of_anybody_is_lost_while_another_writer_adds_its_own() {
+    let _alone = ONE_AT_A_TIME.lock().await;
+    let scene = Scene::own("company").await;
+    let login = Login::new("robot", "first");
+    let parts: Vec<String> = (0..ACCOUNTS).map(|number| format!("{number:03}")).collect();
+    let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+    let names = scene.in_scene(&parts);
+    let labels = BTreeMap::from([(LABEL.to_owned(), "company".to_owned())]);
+    scene.make_namespaces(names.clone(), &labels).await;
+    scene.wait_for_accounts(&names).await;
+    scene.source(&login).await;
+
+    let theirs = async {
+        let all = stream::iter(&names).for_each_concurrent(16, |namespace| add_all(&scene, namespace));
+        all.await;
+    };
+    let object = scene.object();
+    tokio::join!(theirs, scene.apply(&object));
+
+    scene
+        .holds("all namespaces are served", &scene.expected(&parts, &login))
+        .await;
+    for namespace in &names {
+        let accounts: Api<ServiceAccount> = Api::namespaced(scene.client().clone(), namespace);
+        let account = accounts.get("default").await.unwrap();
+        let entries: Vec<String> = account
+            .image_pull_secrets
+            .into_iter()
+            .flatten()
+            .map(|entry| entry.name)
+            .collect();
+        let foreign: Vec<&str> = entries
+            .iter()
+            .map(String::as_str)
+            .filter(|name| *name != "company")
+            .collect();
+        assert_eq!(foreign, THEIRS, "{namespace}: {entries:?}");
+        assert_eq!(
+            entries.iter().collect::<BTreeSet<_>>().len(),
+            4,
+            "{namespace}: {entries:?}"
+        );
+    }
+}
+
+async fn add_all(scene: &Scene, namespace: &str) {
+    let accounts: Api<ServiceAccount> = Api::namespaced(scene.client().clone(), namespace);
+    for entry in THEIRS {
+        let mut added = false;
+        for _ in 0..TRIES {
+            if add(&accounts, entry).await {
+                added = true;
+                break;
+            }
+        }
+        assert!(added, "the other writer cannot add {entry} in {namespace}");
+    }
+}
+
+/// One JSON patch without a resourceVersion: to the end of the list, or a new list if there still is none.
+async fn add(accounts: &Api<ServiceAccount>, entry: &str) -> bool {
+    let account = accounts.get("default").await.unwrap();
+    let patch: Value = if account.image_pull_secrets.is_some() {
+        json!([{"op": "add", "path": "/imagePullSecrets/-", "value": {"name": entry}}])
+    } else {
+        json!([
+            {"op": "test", "path": "/imagePullSecrets", "value": null},
+            {"op": "add", "path": "/imagePullSecrets", "value": [{"name": entry}]},
+        ])
+    };
+    let patch = Patch::Json::<()>(serde_json::from_value(patch).unwrap());
+    match accounts.patch("default", &PatchParams::default(), &patch).await {
+        Ok(_) => true,
+        Err(kube::Error::Api(status)) if status.code == 409 || status.code == 422 => false,
+        Err(error) => panic!("{error}"),
+    }
+}

@@ -1,0 +1,125 @@
+//! A thousand namespaces: filled and rotated with exactly the writes that it takes.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use e2e::OPERATOR_USER;
+use e2e::audit::{Mark, Record};
+use e2e::oracle::{self, Expected, Login};
+use e2e::scene::{LABEL, Scene};
+use e2e::wait::eventually;
+use futures::{StreamExt, TryStreamExt, stream};
+use k8s_openapi::api::core::v1::ServiceAccount;
+use kube::Api;
+use kube::api::{ObjectMeta, PostParams};
+use serde_json::json;
+
+use crate::ONE_AT_A_TIME;
+
+const NAMESPACES: usize = 1000;
+
+/// Served in each namespace.
+const ACCOUNTS: [&str; 2] = ["default", "build"];
+
+/// Finalizer, state, and status at most once a second for a run of a minute.
+const CONSTANT: usize = 70;
+
+/// An unoptimised operator on a machine that does other things too.
+const PATIENCE: Duration = Duration::from_mins(2);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_namespaces_take_one_write_for_each_copy_and_each_reference() {
+    let _alone = ONE_AT_A_TIME.lock().await;
+    let scene = Scene::own("many").await;
+    let (first, second) = (Login::new("robot", "first"), Login::new("robot", "second"));
+    let names: Vec<String> = (0..NAMESPACES).map(|number| format!("many-{number:04}")).collect();
+    let labels = BTreeMap::from([(LABEL.to_owned(), "many".to_owned())]);
+    scene.make_namespaces(names.clone(), &labels).await;
+    make_accounts(&scene, &names).await;
+    scene.wait_for_accounts(&names).await;
+    let mut object = scene.object();
+    object["spec"]["serviceAccounts"] = json!({"names": ACCOUNTS});
+    let mut expected = scene.expected(&[], &first);
+    let accounts = ACCOUNTS.map(String::from);
+    expected.holders = names
+        .iter()
+        .map(|name| (name.clone(), accounts.clone().into()))
+        .collect();
+
+    scene.source(&first).await;
+    let mark = scene.mark().await;
+    let start = Instant::now();
+    scene.apply(&object).await;
+    come_true(&scene, "all namespaces are served", &expected).await;
+    println!(
+        "filled {NAMESPACES} namespaces of {} accounts in {:?}",
+        ACCOUNTS.len(),
+        start.elapsed()
+    );
+    let secrets = NAMESPACES;
+    check_calls(&scene, mark, secrets, NAMESPACES * ACCOUNTS.len()).await;
+    scene.counts(NAMESPACES).await;
+
+    expected.logins = scene.expected(&[], &second).logins;
+    let mark = scene.mark().await;
+    let start = Instant::now();
+    scene.source(&second).await;
+    come_true(&scene, "all copies have the new login", &expected).await;
+    println!("rotated {NAMESPACES} namespaces in {:?}", start.elapsed());
+    check_calls(&scene, mark, secrets, 0).await;
+    let (now, peak) = scene.memory_kib();
+    println!("resident {} MiB, at most {} MiB", now / 1024, peak / 1024);
+}
+
+async fn make_accounts(scene: &Scene, namespaces: &[String]) {
+    let made = stream::iter(namespaces).map(|namespace| {
+        let accounts: Api<ServiceAccount> = Api::namespaced(scene.client().clone(), namespace);
+        let metadata = ObjectMeta {
+            name: Some(ACCOUNTS[1].to_owned()),
+            ..ObjectMeta::default()
+        };
+        async move {
+            let account = ServiceAccount {
+                metadata,
+                ..ServiceAccount::default()
+            };
+            accounts.create(&PostParams::default(), &account).await
+        }
+    });
+    let made: Vec<_> = made.buffer_unordered(32).try_collect().await.unwrap();
+    assert_eq!(made.len(), namespaces.len());
+}
+
+async fn come_true(scene: &Scene, what: &str, expected: &Expected) {
+    eventually(what, PATIENCE, async || oracle::check(scene.client(), expected).await).await;
+}
+
+/// Exactly so many successful writes to copies and accounts, hardly any others, and no read of a single one of them.
+async fn check_calls(scene: &Scene, mark: Mark, secrets: usize, accounts: usize) {
+    let audit = scene.cluster().audit();
+    audit.settle(scene.client()).await.unwrap();
+    let records = audit.since(mark).unwrap();
+    let ours: Vec<&Record> = records.iter().filter(|record| record.user == OPERATOR_USER).collect();
+    let (inside, outside): (Vec<&Record>, Vec<&Record>) = ours
+        .into_iter()
+        .partition(|record| record.namespace.starts_with("many-"));
+    let to = |resource: &str| {
+        inside
+            .iter()
+            .filter(|record| record.resource == resource && record.is_write())
+            .count()
+    };
+    assert_eq!(
+        (to("secrets"), to("serviceaccounts")),
+        (secrets, accounts),
+        "writes to copies and to accounts"
+    );
+    let others: Vec<String> = inside
+        .iter()
+        .filter(|record| !record.is_write())
+        .map(|record| record.summary())
+        .collect();
+    assert!(others.is_empty(), "reads of single objects: {others:?}");
+    let constant: Vec<String> = outside.iter().map(|record| record.summary()).collect();
+    assert!(constant.len() <= CONSTANT, "{constant:#?}");
+}

@@ -1,0 +1,341 @@
+//! The object loop: finalizer, credentials, status, Events. It writes to our own objects and to the state Secrets,
+//! never into namespaces: what is to be done there it tells the namespace loop.
+//!
+//! It has its own use of the queue, keyed by the object's name. A step for one object ends before the next of the
+//! same object begins; a panic in one is an error of that object.
+
+mod held;
+
+use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt as _;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::runtime::watcher::Event;
+use kube::{Api, Client, ResourceExt as _};
+use plan::backoff::Backoff;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::{Instrument as _, info, info_span, warn};
+
+use crate::apply::{Outcome, Setback, Writer};
+use crate::board::Summary;
+use crate::credentials::sources::Sources;
+use crate::events::Announcer;
+use crate::health::Pulse;
+use crate::kinds::{SeenObject, SourceSecret};
+use crate::namespaces::Command;
+use crate::queue::{Lane, Queue};
+use crate::watch::{self, Lists, Which};
+use held::{Held, Next, Step};
+pub(crate) use held::{is_progress, ready_of};
+
+/// What the loop works with.
+pub struct Settings {
+    /// For the watches.
+    pub watch: Client,
+    /// For the writes.
+    pub writer: Writer,
+    /// For Events.
+    pub announcer: Announcer,
+    /// How lists are to be had.
+    pub lists: Lists,
+    /// The operator's own namespace.
+    pub namespace: String,
+    /// The source namespaces, nothing read yet.
+    pub sources: Sources,
+    /// Times in a summary are since this.
+    pub epoch: Instant,
+    /// Tells that the loop is alive, and when it has seen everything.
+    pub pulse: Pulse,
+}
+
+enum Input {
+    Object(Event<SeenObject>),
+    Source(String, Event<SourceSecret>),
+}
+
+/// What came of a step.
+enum Reply {
+    Object(Outcome<SeenObject>),
+    State(Outcome<SourceSecret>),
+    Panicked,
+}
+
+/// Steps under way at a time. Each is one call.
+const CONCURRENCY: usize = 8;
+/// A step that failed is tried again after this.
+const RETRY: Backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(30));
+/// Sources that cannot be listed do not hold up the objects that do not need them for longer than this.
+const PATIENCE: Duration = Duration::from_secs(5);
+const BATCH: usize = 64;
+
+/// Runs until the token is cancelled; then ends the steps that are under way.
+pub async fn run(
+    settings: Settings,
+    commands: mpsc::UnboundedSender<Command>,
+    mut summaries: mpsc::UnboundedReceiver<(Arc<str>, Summary)>,
+    token: CancellationToken,
+) {
+    let (sender, mut inputs) = mpsc::channel(BATCH);
+    let (client, lists) = (settings.watch.clone(), settings.lists);
+    watch::spawn(Api::all(client.clone()), lists, Which::default(), sender.clone(), token.clone(), Input::Object);
+    for namespace in settings.sources.namespaces() {
+        let api = Api::namespaced(client.clone(), namespace);
+        let namespace = namespace.to_owned();
+        let wrap = move |event| Input::Source(namespace.clone(), event);
+        watch::spawn(api, lists, Which::default(), sender.clone(), token.clone(), wrap);
+    }
+    let mut looper = Loop {
+        settings,
+        objects: BTreeMap::new(),
+        relist: None,
+        listed: false,
+        complete: false,
+        queue: Queue::default(),
+        steps: JoinSet::new(),
+        commands,
+        started: Instant::now(),
+    };
+    let mut batch = Vec::with_capacity(BATCH);
+    while !token.is_cancelled() {
+        looper.settings.pulse.beat();
+        looper.dispatch();
+        let wake = looper.wake_at();
+        tokio::select! {
+            biased;
+            () = token.cancelled() => break,
+            Some(ended) = looper.steps.join_next() => looper.ended(ended),
+            Some((name, summary)) = summaries.recv() => looper.summarised(&name, summary),
+            _ = inputs.recv_many(&mut batch, BATCH) => {
+                for input in batch.drain(..) {
+                    looper.take(input);
+                }
+            }
+            () = tokio::time::sleep_until(wake) => {}
+        }
+        looper.complete_when_listed();
+    }
+    while looper.steps.join_next().await.is_some() {}
+}
+
+struct Loop {
+    settings: Settings,
+    objects: BTreeMap<Arc<str>, Held>,
+    /// While a list comes in: the names that it held so far.
+    relist: Option<Vec<Arc<str>>>,
+    listed: bool,
+    /// The namespace loop was told of every object.
+    complete: bool,
+    queue: Queue<Arc<str>>,
+    steps: JoinSet<(Arc<str>, Reply)>,
+    commands: mpsc::UnboundedSender<Command>,
+    started: Instant,
+}
+
+impl Loop {
+    fn wake_at(&self) -> Instant {
+        let now = Instant::now();
+        let free = self.steps.len() < CONCURRENCY;
+        let queue = self.queue.next_at(now).filter(|_| free);
+        let patience = (!self.complete).then(|| now.max(self.started + PATIENCE));
+        queue.into_iter().chain(patience).fold(now + Pulse::INTERVAL, Instant::min)
+    }
+
+    fn take(&mut self, input: Input) {
+        match input {
+            Input::Object(event) => self.object(event),
+            Input::Source(namespace, event) => {
+                let settled = matches!(event, Event::Apply(_) | Event::Delete(_) | Event::InitDone);
+                self.settings.sources.take(&namespace, event);
+                if settled {
+                    // Few objects, few sources: each looks again at what it names, and finds nothing changed.
+                    for name in self.objects.keys() {
+                        self.queue.push(Arc::clone(name), Lane::Fresh);
+                    }
+                }
+            }
+        }
+    }
+
+    fn object(&mut self, event: Event<SeenObject>) {
+        match event {
+            Event::Init => self.relist = Some(Vec::new()),
+            Event::InitApply(seen) => {
+                let name = self.see(seen);
+                self.relist.get_or_insert_default().push(name);
+            }
+            Event::InitDone => {
+                let listed = self.relist.take().unwrap_or_default();
+                let gone: Vec<Arc<str>> =
+                    self.objects.keys().filter(|name| !listed.contains(name)).cloned().collect();
+                for name in gone {
+                    self.forget(&name);
+                }
+                self.listed = true;
+            }
+            Event::Apply(seen) => {
+                self.see(seen);
+            }
+            Event::Delete(seen) => {
+                let name = seen.name_any();
+                let same = self.objects.get(name.as_str()).is_some_and(|held| held.uid() == seen.uid());
+                if same {
+                    self.forget(&name);
+                }
+            }
+        }
+    }
+
+    fn see(&mut self, seen: SeenObject) -> Arc<str> {
+        let name: Arc<str> = seen.name_any().into();
+        let same = self.objects.get_mut(&name).filter(|held| held.uid() == seen.uid());
+        match same {
+            Some(held) => held.see(seen),
+            None => {
+                let held = Held::new(seen, &self.settings.namespace);
+                self.objects.insert(Arc::clone(&name), held);
+            }
+        }
+        self.queue.push(Arc::clone(&name), Lane::Fresh);
+        name
+    }
+
+    fn forget(&mut self, name: &str) {
+        if let Some((name, _)) = self.objects.remove_entry(name) {
+            self.tell(Command::Forget(name));
+        }
+    }
+
+    fn tell(&self, command: Command) {
+        // The namespace loop ends only with the process.
+        let _ = self.commands.send(command);
+    }
+
+    fn summarised(&mut self, name: &Arc<str>, summary: Summary) {
+        if let Some(held) = self.objects.get_mut(name) {
+            held.summarised(summary);
+            self.queue.push(Arc::clone(name), Lane::Fresh);
+        }
+    }
+
+    /// The namespace loop may start as soon as it knows every object, with its credentials: else it would take what
+    /// is there for something that nobody asks for, or write everything twice.
+    fn complete_when_listed(&mut self) {
+        let sources = self.settings.sources.is_complete() || self.started.elapsed() >= PATIENCE;
+        if self.complete || !self.listed || !sources {
+            return;
+        }
+        let names: Vec<Arc<str>> = self.objects.keys().cloned().collect();
+        for name in &names {
+            self.declare(name);
+        }
+        self.complete = true;
+        self.tell(Command::Complete);
+        self.settings.pulse.ready();
+        info!(objects = names.len(), "every object was listed, the object loop starts");
+    }
+
+    /// Tells the namespace loop what is asked for, if that changed.
+    fn declare(&mut self, name: &Arc<str>) {
+        let Some(held) = self.objects.get_mut(name) else {
+            return;
+        };
+        held.resolve(&self.settings.sources);
+        if let Some((object, revision, urgent)) = held.declaration() {
+            self.tell(Command::Declare { object, revision, urgent });
+        }
+    }
+
+    fn dispatch(&mut self) {
+        while self.complete && self.steps.len() < CONCURRENCY {
+            let Some(name) = self.queue.pop(Instant::now()) else {
+                return;
+            };
+            self.declare(&name);
+            let next = self.objects.get_mut(&name).map_or(Next::Nothing, |held| {
+                held.next(self.settings.epoch, Instant::now(), &now())
+            });
+            match next {
+                Next::Write(step) => self.write(name, step),
+                Next::At(at) => {
+                    self.queue.done(&name);
+                    self.queue.push_at(name, Lane::Fresh, at);
+                }
+                Next::Nothing => self.queue.done(&name),
+            }
+        }
+    }
+
+    fn write(&mut self, name: Arc<str>, step: Step) {
+        let Some(held) = self.objects.get_mut(&name) else {
+            return;
+        };
+        let (writer, seen) = (self.settings.writer.clone(), held.seen().clone());
+        let announcement = held.announcement(&step);
+        let announcer = self.settings.announcer.clone();
+        let span = info_span!("reconcile", object = %name, step = step.name());
+        let call = async move {
+            let reply = match &step {
+                Step::Object(step) => Reply::Object(writer.object(&seen, step).await),
+                Step::Remember(content) => Reply::State(writer.remember(&seen, content).await),
+                Step::Forget => Reply::State(writer.forget(&seen).await),
+            };
+            if let (Reply::Object(Outcome::Done(_)), Some(announcement)) = (&reply, announcement) {
+                announcer.announce(&seen, announcement).await;
+            }
+            reply
+        };
+        let step = async move { (name, AssertUnwindSafe(call).catch_unwind().await.unwrap_or(Reply::Panicked)) };
+        self.steps.spawn(step.instrument(span));
+    }
+
+    fn ended(&mut self, ended: Result<(Arc<str>, Reply), tokio::task::JoinError>) {
+        let Ok((name, reply)) = ended else {
+            return;
+        };
+        self.queue.done(&name);
+        let setback = match reply {
+            Reply::Object(Outcome::Done(seen) | Outcome::Changed(seen)) => {
+                match (seen, self.objects.get_mut(&name)) {
+                    (Some(seen), Some(held)) => held.see(seen),
+                    (None, _) => self.forget(&name),
+                    (Some(_), None) => {}
+                }
+                None
+            }
+            Reply::State(Outcome::Done(secret) | Outcome::Changed(secret)) => {
+                let uid = self.objects.get(&name).and_then(Held::uid).unwrap_or_default();
+                self.settings.sources.take_state(&uid, secret);
+                None
+            }
+            Reply::Object(Outcome::Failed(setback)) | Reply::State(Outcome::Failed(setback)) => Some(setback),
+            Reply::Panicked => Some(Setback::Unavailable("a step panicked".to_owned())),
+        };
+        let Some(held) = self.objects.get_mut(&name) else {
+            return;
+        };
+        let Some(setback) = setback else {
+            held.attempts = 0;
+            self.queue.push(name, Lane::Fresh);
+            return;
+        };
+        let delay = match &setback {
+            Setback::Throttled(pause) => *pause,
+            _ => RETRY.delay(held.attempts),
+        };
+        held.attempts += 1;
+        warn!(object = %name, ?setback, retry_in = ?delay, "a step failed");
+        let at = Instant::now() + delay;
+        held.not_before = Some(at);
+        self.queue.push_at(name, Lane::Fresh, at);
+    }
+}
+
+fn now() -> Time {
+    Time(jiff::Timestamp::now())
+}

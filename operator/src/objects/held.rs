@@ -1,0 +1,386 @@
+//! One object as the object loop holds it, and the decision what is its next step.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crd::names::{ANNOTATION_RECONCILE, FINALIZER};
+use crd::{AttachMode, ClusterPullSecretSpec, ClusterPullSecretStatus, ConditionType, DeletionPolicy, Reason};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::{Resource as _, ResourceExt as _};
+use plan::docker_config::render;
+use plan::object::{Object, Spec, Standing};
+use plan::payload::Payload;
+use plan::registries::{LastGood, Lookup, Merged, merge, resolve};
+use tokio::time::Instant;
+
+use crate::apply::ObjectStep;
+use crate::board::Summary;
+use crate::credentials::sources::Sources;
+use crate::credentials::state;
+use crate::events::Announcement;
+use crate::kinds::{DIGEST_KEY, SeenObject};
+use crate::report::{Facts, Late, report};
+
+/// A busy object's status is written no oftener.
+const REPORT_EVERY: Duration = Duration::from_secs(1);
+/// A missing source may come with the next object of the same commit; after this a person must act.
+const MISSING_UNTIL_STALLED: Duration = Duration::from_secs(30);
+/// A deletion that is refused for so long everywhere where it is not done goes on without: garbage collection takes
+/// the copies.
+const REFUSED_UNTIL_DISARMED: Duration = Duration::from_secs(60);
+
+/// A write that an object needs.
+pub(super) enum Step {
+    /// To the object itself.
+    Object(ObjectStep),
+    /// Remember the last good credentials, before the first copy of new ones is made.
+    Remember(state::Content),
+    /// Forget them: the object goes.
+    Forget,
+}
+
+impl Step {
+    /// One word for a log or a span.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Object(step) => step.name(),
+            Self::Remember(_) => "remember",
+            Self::Forget => "forget",
+        }
+    }
+}
+
+/// What is to be done for an object now.
+pub(super) enum Next {
+    /// This write.
+    Write(Step),
+    /// Another look at that time.
+    At(Instant),
+    /// Nothing before something is seen.
+    Nothing,
+}
+
+/// See the module.
+pub(super) struct Held {
+    seen: SeenObject,
+    reading: Reading,
+    status: ClusterPullSecretStatus,
+    credentials: Option<Merged>,
+    /// The state Secret: its resourceVersion and what it remembers. None when there is none.
+    state: Option<(String, Option<LastGood>)>,
+    /// Since when the credentials have a problem.
+    problem_since: Option<Instant>,
+    told: Option<Arc<Object>>,
+    revision: u64,
+    summary: Option<Summary>,
+    reported_at: Option<Instant>,
+    /// Failed steps in a row.
+    pub(super) attempts: u32,
+    /// No step before this.
+    pub(super) not_before: Option<Instant>,
+    operator_namespace: String,
+}
+
+/// A spec as this version understands it.
+struct Reading {
+    spec: Spec,
+    declared: Option<ClusterPullSecretSpec>,
+    /// Why the object is frozen: nothing added, nothing removed.
+    unreadable: Option<String>,
+}
+
+impl Reading {
+    fn of(seen: &SeenObject, operator_namespace: &str) -> Self {
+        let name = seen.name_any();
+        let mut unknown = BTreeSet::new();
+        let decoded: Result<ClusterPullSecretSpec, _> =
+            serde_ignored::deserialize(&seen.spec, |path| {
+                unknown.insert(path.to_string());
+            });
+        let declared = match decoded {
+            Ok(declared) => declared,
+            // What serde says of a spec names fields and values of the spec: no credential is in there.
+            Err(error) => return Self::unreadable(seen, format!("spec does not decode: {error}")),
+        };
+        match Spec::parse(&name, &declared, operator_namespace) {
+            Ok(spec) => {
+                let fields: Vec<String> = unknown.into_iter().map(|path| format!("spec.{path}")).collect();
+                let unreadable = (!fields.is_empty())
+                    .then(|| format!("this version does not know {}", fields.join(", ")));
+                Self { spec, declared: Some(declared), unreadable }
+            }
+            Err(error) => Self::unreadable(seen, error.to_string()),
+        }
+    }
+
+    fn unreadable(seen: &SeenObject, why: String) -> Self {
+        let text = |pointer: &str| seen.spec.pointer(pointer).and_then(serde_json::Value::as_str);
+        let name = seen.name_any();
+        let policy = match text("/deletionPolicy") {
+            Some("Retain") => DeletionPolicy::Retain,
+            _ => DeletionPolicy::Delete,
+        };
+        let spec = Spec::unreadable(text("/secret/name").unwrap_or(&name), policy);
+        Self { spec, declared: None, unreadable: Some(why) }
+    }
+}
+
+impl Held {
+    pub(super) fn new(seen: SeenObject, operator_namespace: &str) -> Self {
+        let mut held = Self {
+            reading: Reading::of(&seen, operator_namespace),
+            status: ClusterPullSecretStatus::default(),
+            seen,
+            credentials: None,
+            state: None,
+            problem_since: None,
+            told: None,
+            revision: 0,
+            summary: None,
+            reported_at: None,
+            attempts: 0,
+            not_before: None,
+            operator_namespace: operator_namespace.to_owned(),
+        };
+        held.read_status();
+        held
+    }
+
+    /// Another version of the same object; an older one is passed over.
+    pub(super) fn see(&mut self, seen: SeenObject) {
+        let version = |seen: &SeenObject| {
+            plan::identity::ResourceVersion::from(seen.resource_version().unwrap_or_default().as_str())
+        };
+        if version(&seen).is_older_than(&version(&self.seen)) {
+            return;
+        }
+        if seen.spec != self.seen.spec {
+            self.reading = Reading::of(&seen, &self.operator_namespace);
+        }
+        self.seen = seen;
+        self.read_status();
+    }
+
+    /// A status that does not decode, from another version, is written anew.
+    fn read_status(&mut self) {
+        self.status = ClusterPullSecretStatus::default();
+        if let Ok(status) = serde_json::from_value(self.seen.status.clone()) {
+            self.status = status;
+        }
+    }
+
+    pub(super) fn seen(&self) -> &SeenObject {
+        &self.seen
+    }
+
+    pub(super) fn uid(&self) -> Option<String> {
+        self.seen.uid()
+    }
+
+    pub(super) fn summarised(&mut self, summary: Summary) {
+        self.summary = Some(summary);
+    }
+
+    fn is_deleting(&self) -> bool {
+        self.seen.meta().deletion_timestamp.is_some()
+    }
+
+    fn is_armed(&self) -> bool {
+        self.seen.finalizers().iter().any(|held| held == FINALIZER)
+    }
+
+    fn is_suspended(&self) -> bool {
+        self.reading.declared.as_ref().is_some_and(|declared| declared.suspend)
+    }
+
+    fn generation(&self) -> i64 {
+        self.seen.meta().generation.unwrap_or_default()
+    }
+
+    /// Finds the credentials in the sources as they are now.
+    pub(super) fn resolve(&mut self, sources: &Sources) {
+        let uid = self.uid().unwrap_or_default();
+        self.state = sources.state(&uid).map(|state| (state.resource_version, state.last_good));
+        let Some(declared) = &self.reading.declared else {
+            self.credentials = None;
+            return;
+        };
+        let mut unread = false;
+        let resolutions: Vec<_> = declared
+            .registries
+            .iter()
+            .map(|registry| {
+                resolve(registry, |reference| {
+                    sources.find(reference).unwrap_or_else(|| {
+                        unread = true;
+                        Lookup::Missing
+                    })
+                })
+            })
+            .collect();
+        let remembered = self.state.as_ref().and_then(|(_, last_good)| last_good.clone()).unwrap_or_default();
+        self.credentials = (!unread).then(|| merge(&resolutions, &remembered));
+        let problem = self.credentials.as_ref().is_some_and(|credentials| credentials.problem.is_some());
+        self.problem_since = problem.then(|| self.problem_since.unwrap_or_else(Instant::now));
+    }
+
+    /// What was remembered is lost, and a source that would tell it is broken: then what is in the copies may be the
+    /// only place where an entry still stands.
+    fn is_state_lost(&self, credentials: &Merged) -> bool {
+        let readable = self.state.as_ref().is_some_and(|(_, last_good)| last_good.is_some());
+        credentials.incomplete && !readable && self.status.secret_name.is_some()
+    }
+
+    fn payload(&self) -> Option<Arc<Payload>> {
+        let credentials = self.credentials.as_ref()?;
+        if credentials.entries.is_empty() || self.is_state_lost(credentials) {
+            return None;
+        }
+        let payload = Payload::new(&render(&credentials.entries), &DIGEST_KEY);
+        let told = self.told.as_ref().and_then(|told| told.payload.clone());
+        Some(told.filter(|told| **told == payload).unwrap_or_else(|| Arc::new(payload)))
+    }
+
+    /// What is to be remembered and is not yet.
+    fn to_remember(&self) -> Option<state::Content> {
+        let credentials = self.credentials.as_ref()?;
+        self.payload()?;
+        let remembered = self.state.as_ref().and_then(|(_, last_good)| last_good.as_ref());
+        let replaces = self.state.as_ref().map(|(version, _)| version.clone());
+        (remembered != Some(&credentials.last_good))
+            .then(|| state::Content::new(credentials.last_good.clone(), replaces))
+    }
+
+    fn standing(&self) -> Standing {
+        if self.is_deleting() {
+            return Standing::Deleting;
+        }
+        let unread = self.reading.declared.is_some() && self.credentials.is_none();
+        let held = self.reading.unreadable.is_some()
+            || self.is_suspended()
+            || !self.is_armed()
+            || unread
+            || self.to_remember().is_some();
+        if held { Standing::Held } else { Standing::Live }
+    }
+
+    /// The object as the namespace loop should know it, if it knows it otherwise; its revision; whether what is not
+    /// ready makes it unready at once.
+    pub(super) fn declaration(&mut self) -> Option<(Arc<Object>, u64, bool)> {
+        let created = self.seen.creation_timestamp().map_or(0, |time| time.0.as_second());
+        let object = Object {
+            name: self.seen.name_any().into(),
+            uid: self.uid().unwrap_or_default().as_str().into(),
+            created,
+            standing: self.standing(),
+            spec: self.reading.spec.clone(),
+            payload: self.payload(),
+        };
+        if self.told.as_deref() == Some(&object) {
+            return None;
+        }
+        let object = Arc::new(object);
+        self.told = Some(Arc::clone(&object));
+        self.revision += 1;
+        let urgent = self.status.observed_generation != Some(self.generation());
+        Some((object, self.revision, urgent))
+    }
+
+    /// The next step. `epoch` is what times in the summary are since.
+    pub(super) fn next(&mut self, epoch: Instant, now: Instant, time: &Time) -> Next {
+        if let Some(at) = self.not_before.filter(|&at| now < at) {
+            return Next::At(at);
+        }
+        self.not_before = None;
+        if self.is_deleting() {
+            return self.next_of_deletion(epoch, now);
+        }
+        let acts = self.reading.unreadable.is_none() && !self.is_suspended();
+        if acts && !self.is_armed() {
+            return Next::Write(Step::Object(ObjectStep::Arm));
+        }
+        if acts && let Some(content) = self.to_remember() {
+            return Next::Write(Step::Remember(content));
+        }
+        self.next_report(epoch, now, time)
+    }
+
+    fn next_of_deletion(&self, epoch: Instant, now: Instant) -> Next {
+        if !self.is_armed() {
+            return Next::Nothing;
+        }
+        let Some(summary) = self.current_summary() else {
+            return Next::Nothing;
+        };
+        let give_up_at = summary.refused_since.map(|since| epoch + since + REFUSED_UNTIL_DISARMED);
+        match give_up_at {
+            _ if summary.owed == 0 => {}
+            Some(at) if at <= now => {}
+            Some(at) => return Next::At(at),
+            None => return Next::Nothing,
+        }
+        let step = if self.state.is_some() { Step::Forget } else { Step::Object(ObjectStep::Disarm) };
+        Next::Write(step)
+    }
+
+    /// The summary, if it speaks of the object as it is now.
+    fn current_summary(&self) -> Option<&Summary> {
+        self.summary.as_ref().filter(|summary| summary.revision == self.revision)
+    }
+
+    fn next_report(&self, epoch: Instant, now: Instant, time: &Time) -> Next {
+        let Some(summary) = self.current_summary() else {
+            return Next::Nothing;
+        };
+        let due = |at: Option<Duration>| at.map(|at| epoch + at);
+        let stalls_at = self.problem_since.map(|since| since + MISSING_UNTIL_STALLED);
+        let times = [due(summary.namespaces_late_at), due(summary.accounts_late_at), stalls_at];
+        let passed = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        let status = report(&Facts {
+            generation: self.generation(),
+            secret_name: &self.reading.spec.secret_name,
+            previous: &self.status,
+            unreadable: self.reading.unreadable.as_deref(),
+            attaches: self.reading.declared.as_ref().is_none_or(|spec| spec.service_accounts.mode == AttachMode::Attach),
+            credentials: self.credentials.as_ref(),
+            lasting_problem: passed(stalls_at),
+            summary,
+            late: Late { namespaces: passed(times[0]), accounts: passed(times[1]) },
+            requested_at: self.seen.annotations().get(ANNOTATION_RECONCILE).map(String::as_str),
+            now: time,
+        });
+        if status != self.status {
+            return match self.reported_at.map(|at| at + REPORT_EVERY).filter(|&at| now < at) {
+                Some(at) => Next::At(at),
+                None => Next::Write(Step::Object(ObjectStep::Report(Box::new(status)))),
+            };
+        }
+        times.into_iter().flatten().filter(|&at| at > now).min().map_or(Next::Nothing, Next::At)
+    }
+
+    /// What is to be announced once the step is done; also notes that it was taken.
+    pub(super) fn announcement(&mut self, step: &Step) -> Option<Announcement> {
+        match step {
+            Step::Object(ObjectStep::Report(status)) => {
+                self.reported_at = Some(Instant::now());
+                Announcement::of_report(&self.status, status)
+            }
+            Step::Object(ObjectStep::Disarm) => {
+                let left = self.summary.as_ref().filter(|summary| summary.owed > 0)?;
+                Some(Announcement::left_behind(left.owed, &left.failures))
+            }
+            Step::Object(ObjectStep::Arm) | Step::Remember(_) | Step::Forget => None,
+        }
+    }
+}
+
+/// `Ready` as a status has it.
+pub(crate) fn ready_of(status: &ClusterPullSecretStatus) -> Option<&crd::Condition> {
+    status.conditions.iter().find(|condition| condition.type_ == ConditionType::Ready.as_str())
+}
+
+/// A reason that says that nothing is wrong yet.
+pub(crate) fn is_progress(reason: &str) -> bool {
+    reason == Reason::Progressing.as_str()
+}

@@ -1,0 +1,228 @@
+//! What the status says. Pure: the same facts give the same status, and one that says the same but for the time is
+//! not written.
+
+use crd::status::MAX_MESSAGE;
+use crd::{
+    ClusterPullSecretStatus, ConditionStatus, ConditionType, Counts, Failure, FailureReason, Reason, RegistryState,
+    remove_condition, set_condition,
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use plan::registries::Merged;
+
+use crate::board::{Count, Summary};
+
+/// All that a status is made of.
+#[derive(Clone, Debug)]
+pub struct Facts<'a> {
+    /// `metadata.generation`.
+    pub generation: i64,
+    /// The name of the copies.
+    pub secret_name: &'a str,
+    /// What the last status said: it keeps the times of conditions that did not change.
+    pub previous: &'a ClusterPullSecretStatus,
+    /// Why nothing is done for the object: it cannot be read.
+    pub unreadable: Option<&'a str>,
+    /// References are put on accounts.
+    pub attaches: bool,
+    /// The credentials; none while sources were not listed, or when the spec cannot be read.
+    pub credentials: Option<&'a Merged>,
+    /// The problem of the credentials has lasted so long that a person must act.
+    pub lasting_problem: bool,
+    /// How its namespaces stand.
+    pub summary: &'a Summary,
+    /// Namespaces or accounts are not ready that should be by now.
+    pub late: Late,
+    /// The annotation that asks for another look.
+    pub requested_at: Option<&'a str>,
+    /// For conditions that change.
+    pub now: &'a Time,
+}
+
+/// What should be ready by now and is not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Late {
+    /// A copy.
+    pub namespaces: bool,
+    /// A reference.
+    pub accounts: bool,
+}
+
+/// One condition before it is set.
+struct Finding {
+    status: ConditionStatus,
+    reason: Reason,
+    message: String,
+}
+
+impl Finding {
+    fn good(reason: Reason, message: impl Into<String>) -> Self {
+        Self { status: ConditionStatus::True, reason, message: message.into() }
+    }
+
+    fn bad(reason: Reason, message: impl Into<String>) -> Self {
+        Self { status: ConditionStatus::False, reason, message: message.into() }
+    }
+
+    fn is_good(&self) -> bool {
+        self.status == ConditionStatus::True
+    }
+}
+
+/// The status that tells these facts.
+pub fn report(facts: &Facts<'_>) -> ClusterPullSecretStatus {
+    let mut status = ClusterPullSecretStatus {
+        observed_generation: Some(facts.generation),
+        secret_name: Some(facts.secret_name.to_owned()),
+        conditions: facts.previous.conditions.clone(),
+        last_handled_reconcile_at: facts.requested_at.map(|text| text.chars().take(MAX_MESSAGE).collect()),
+        ..ClusterPullSecretStatus::default()
+    };
+    if let Some(why) = facts.unreadable {
+        frozen(&mut status, facts, why);
+        return status;
+    }
+    let (namespaces, accounts) = (facts.summary.namespaces, facts.summary.accounts);
+    status.namespaces = Some(counts(namespaces));
+    status.service_accounts = Some(counts(accounts));
+    let failure =
+        |(namespace, failure): &(std::sync::Arc<str>, plan::verdict::Failure)| {
+            Failure::new(namespace.as_ref(), failure.reason, failure.message.as_ref())
+        };
+    status.failures = facts.summary.failures.iter().map(failure).collect();
+    if let Some(credentials) = facts.credentials {
+        let ready = credentials.registries.iter().filter(|registry| registry.state == RegistryState::Ready).count();
+        status.registries_ready = Some(format!("{ready}/{}", credentials.registries.len()));
+        status.registries.clone_from(&credentials.registries);
+    }
+
+    let credentials = credentials_ready(facts);
+    let secrets = secrets_synced(facts);
+    let references = accounts_synced(facts);
+    let ready = ready(facts, &credentials, &secrets, &references);
+    let stalled = stalled(facts, &ready);
+    let mut set = |type_, finding: &Finding| {
+        let Finding { status: value, reason, message } = finding;
+        set_condition(&mut status.conditions, type_, *value, *reason, message, facts.generation, facts.now.clone());
+    };
+    set(ConditionType::Ready, &ready);
+    set(ConditionType::CredentialsReady, &credentials);
+    set(ConditionType::SecretsSynced, &secrets);
+    set(ConditionType::ServiceAccountsSynced, &references);
+    let present = |present: bool| present.then(|| Finding::good(ready.reason, ready.message.clone()));
+    let progress = [
+        (ConditionType::Stalled, present(stalled)),
+        (ConditionType::Reconciling, present(!stalled && !ready.is_good())),
+    ];
+    for (type_, finding) in progress {
+        match finding {
+            Some(finding) => set_condition(
+                &mut status.conditions,
+                type_,
+                finding.status,
+                finding.reason,
+                finding.message,
+                facts.generation,
+                facts.now.clone(),
+            ),
+            None => remove_condition(&mut status.conditions, type_),
+        }
+    }
+    status
+}
+
+/// An object that cannot be read: what was known of it before is not repeated, since nobody looks after it.
+fn frozen(status: &mut ClusterPullSecretStatus, facts: &Facts<'_>, why: &str) {
+    for type_ in [ConditionType::CredentialsReady, ConditionType::SecretsSynced, ConditionType::ServiceAccountsSynced] {
+        remove_condition(&mut status.conditions, type_);
+    }
+    remove_condition(&mut status.conditions, ConditionType::Reconciling);
+    for (type_, value) in
+        [(ConditionType::Ready, ConditionStatus::False), (ConditionType::Stalled, ConditionStatus::True)]
+    {
+        let message = format!("nothing is added or removed for this object: {why}");
+        let conditions = &mut status.conditions;
+        set_condition(conditions, type_, value, Reason::InvalidSpec, message, facts.generation, facts.now.clone());
+    }
+}
+
+fn counts(count: Count) -> Counts {
+    Counts::new(count.selected, count.ready, count.failed)
+}
+
+fn credentials_ready(facts: &Facts<'_>) -> Finding {
+    match facts.credentials {
+        None => Finding::bad(Reason::Progressing, "the source namespaces were not read yet"),
+        Some(Merged { problem: Some(problem), .. }) => Finding::bad(problem.reason, problem.message.clone()),
+        Some(Merged { registries, .. }) => {
+            Finding::good(Reason::Resolved, format!("{} of {0} registries resolved", registries.len()))
+        }
+    }
+}
+
+fn secrets_synced(facts: &Facts<'_>) -> Finding {
+    let Count { selected, ready, failed } = facts.summary.namespaces;
+    if failed > 0 {
+        let first = first_failure(facts, |_| true);
+        return Finding::bad(Reason::NamespacesFailed, format!("{failed} of {selected} namespaces failed{first}"));
+    }
+    if facts.late.namespaces {
+        return Finding::bad(Reason::Progressing, format!("{ready} of {selected} namespaces have the secret"));
+    }
+    Finding::good(Reason::Synced, format!("every one of {selected} namespaces has the secret"))
+}
+
+fn accounts_synced(facts: &Facts<'_>) -> Finding {
+    if !facts.attaches {
+        return Finding::good(Reason::NotRequested, "serviceAccounts.mode is None");
+    }
+    let Count { selected, ready, failed } = facts.summary.accounts;
+    let contended = |reason: FailureReason| reason == FailureReason::Contended;
+    if failed > 0 {
+        let fight = facts.summary.failures.iter().any(|(_, failure)| contended(failure.reason));
+        let reason = if fight { Reason::Contended } else { Reason::ServiceAccountsFailed };
+        let first = first_failure(facts, |reason| !fight || contended(reason));
+        return Finding::bad(reason, format!("{failed} of {selected} service accounts failed{first}"));
+    }
+    if facts.late.accounts {
+        return Finding::bad(Reason::Progressing, format!("{ready} of {selected} service accounts have the reference"));
+    }
+    Finding::good(Reason::Synced, format!("every one of {selected} service accounts has the reference"))
+}
+
+fn first_failure(facts: &Facts<'_>, of: impl Fn(FailureReason) -> bool) -> String {
+    let first = facts.summary.failures.iter().find(|(_, failure)| of(failure.reason));
+    first.map_or_else(String::new, |(namespace, failure)| format!(", {namespace}: {}", failure.message))
+}
+
+/// The worst of the rest.
+fn ready(facts: &Facts<'_>, credentials: &Finding, secrets: &Finding, accounts: &Finding) -> Finding {
+    if !credentials.is_good() {
+        let reason = match credentials.reason {
+            Reason::Progressing => Reason::Progressing,
+            _ => Reason::CredentialsNotReady,
+        };
+        return Finding::bad(reason, credentials.message.clone());
+    }
+    if !secrets.is_good() {
+        return Finding::bad(secrets.reason, secrets.message.clone());
+    }
+    if !accounts.is_good() {
+        let reason = match accounts.reason {
+            Reason::Progressing => Reason::Progressing,
+            _ => Reason::ServiceAccountsFailed,
+        };
+        return Finding::bad(reason, accounts.message.clone());
+    }
+    if facts.summary.namespaces.selected == 0 {
+        return Finding::good(Reason::NoNamespaceSelected, "no namespace is selected");
+    }
+    Finding::good(Reason::Synced, secrets.message.clone())
+}
+
+/// A person must act: what is wrong does not pass by itself. A source that is missing may still come with the next
+/// object of the same commit, so that has to last first.
+fn stalled(facts: &Facts<'_>, ready: &Finding) -> bool {
+    let problem = facts.credentials.and_then(|credentials| credentials.problem.as_ref());
+    let credentials = problem.is_some_and(|problem| problem.reason != Reason::SourceNotFound || facts.lasting_problem);
+    !ready.is_good() && (credentials || facts.summary.needs_person)
+}

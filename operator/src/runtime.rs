@@ -1,0 +1,134 @@
+//! Everything that is started, and how it ends.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Client, Config};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::apply::Writer;
+use crate::args::Args;
+use crate::credentials::sources::Sources;
+use crate::events::Announcer;
+use crate::health::{self, Pulse};
+use crate::telemetry::Telemetry;
+use crate::watch::Lists;
+use crate::{namespaces, objects};
+
+/// Writes under way get this long to end after SIGTERM.
+const GRACE: Duration = Duration::from_secs(8);
+
+/// Runs the operator until SIGTERM or SIGINT. An error is one of the start: a wrong kubeconfig, an address in use.
+pub async fn run(args: Args) -> anyhow::Result<()> {
+    let telemetry = Telemetry::start(args.log_format)?;
+    let ended = operate(&args).await;
+    // The exporter blocks its thread while it sends what is left.
+    let _ = tokio::task::spawn_blocking(move || telemetry.stop()).await;
+    ended
+}
+
+async fn operate(args: &Args) -> anyhow::Result<()> {
+    let config = config(args).await?;
+    let (watch, write) = (watch_client(&config)?, write_client(&config)?);
+    let token = CancellationToken::new();
+    let (namespace_pulse, object_pulse) = (Pulse::new(), Pulse::new());
+    let pulses = vec![namespace_pulse.clone(), object_pulse.clone()];
+    health::serve(args.health_bind_address, pulses, token.clone())
+        .await
+        .with_context(|| format!("--health-bind-address {}", args.health_bind_address))?;
+
+    let (own, others) = (args.own_namespace(), args.other_source_namespaces());
+    let lists = Lists::probe(&watch).await;
+    info!(namespace = %own, ?lists, version = env!("CARGO_PKG_VERSION"), "starting");
+    let epoch = Instant::now();
+    let writer = Writer::new(write.clone(), own.clone());
+    let (command_sender, commands) = mpsc::unbounded_channel();
+    let (summary_sender, summaries) = mpsc::unbounded_channel();
+    let namespace_loop = tokio::spawn(namespaces::run(
+        namespaces::Settings {
+            watch: watch.clone(),
+            writer: writer.clone(),
+            lists,
+            concurrency: args.concurrency.into(),
+            protected: others.iter().cloned().chain([own.clone()]).collect(),
+            epoch,
+            pulse: namespace_pulse,
+        },
+        commands,
+        summary_sender,
+        token.clone(),
+    ));
+    let object_loop = tokio::spawn(objects::run(
+        objects::Settings {
+            watch,
+            writer,
+            announcer: Announcer::new(write),
+            lists,
+            sources: Sources::new(&own, &others),
+            namespace: own,
+            epoch,
+            pulse: object_pulse,
+        },
+        command_sender,
+        summaries,
+        token.clone(),
+    ));
+
+    let loops = async { tokio::try_join!(namespace_loop, object_loop) };
+    tokio::pin!(loops);
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        ended = &mut loops => {
+            // A loop that panics ends the process: the next one starts from what the cluster holds.
+            ended.context("a loop ended")?;
+            anyhow::bail!("a loop ended by itself");
+        }
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    info!("stopping: no new work, the writes under way end");
+    token.cancel();
+    match tokio::time::timeout(GRACE, loops).await {
+        Ok(ended) => drop(ended.context("a loop ended")?),
+        Err(_) => warn!("writes did not end in time"),
+    }
+    Ok(())
+}
+
+/// The pod's service account where there is one: a kubeconfig that happens to lie there is not asked.
+async fn config(args: &Args) -> anyhow::Result<Config> {
+    if let Some(path) = &args.kubeconfig {
+        let kubeconfig = Kubeconfig::read_from(path).with_context(|| format!("--kubeconfig {}", path.display()))?;
+        return Ok(Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?);
+    }
+    match Config::incluster() {
+        Ok(config) => Ok(config),
+        Err(_) => Config::from_kubeconfig(&KubeConfigOptions::default())
+            .await
+            .context("no service account of a pod, and no kubeconfig: set KUBECONFIG or --kubeconfig"),
+    }
+}
+
+/// No read timeout, since a watch is silent for as long as nothing happens; the watcher has its own.
+fn watch_client(config: &Config) -> anyhow::Result<Client> {
+    let mut config = config.clone();
+    config.default_retry = false;
+    config.read_timeout = None;
+    Ok(Client::try_from(config)?)
+}
+
+/// No retry: what failed is planned anew. The timeout counts from the request, not from when the connection was idle.
+fn write_client(config: &Config) -> anyhow::Result<Client> {
+    let mut config = config.clone();
+    config.default_retry = false;
+    config.connect_timeout = Some(Duration::from_secs(10));
+    config.read_timeout = Some(crate::apply::DEADLINE);
+    config.reset_reader_on_write = true;
+    Ok(Client::try_from(config)?)
+}
