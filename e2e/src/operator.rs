@@ -83,7 +83,6 @@ impl Operator {
                 format!("--kubeconfig={}", kubeconfig.display()),
                 format!("--namespace={SYSTEM_NAMESPACE}"),
                 format!("--health-bind-address={health}"),
-
                 "--log-format=json".to_owned(),
             ]
             .into_iter()

@@ -23,8 +23,8 @@ use crate::audit::{Mark, Record};
 use crate::cluster::{self, Cluster};
 use crate::operator::{self, Operator};
 use crate::oracle::{self, Expected, Foreign, Login};
-use crate::wait::eventually;
-use crate::{OPERATOR_USER, SYSTEM_NAMESPACE};
+use crate::wait::{blocking, eventually};
+use crate::{OPERATOR_USER, SYSTEM_NAMESPACE, binaries};
 
 /// The registry that a scene's object declares; nobody calls it.
 pub const SERVER: &str = "registry.example.com";
@@ -65,6 +65,8 @@ struct Running {
 
 impl Running {
     async fn start(shared: bool) -> anyhow::Result<Arc<Self>> {
+        // First what fails first when something does not compile.
+        blocking(binaries::operator).await?;
         let cluster = Cluster::start(cluster::Options::default()).await?;
         cluster.install().await?;
         let operator = Operator::start(&cluster, &operator::Options::default()).await?;
@@ -90,9 +92,10 @@ impl Scene {
     /// A part of the cluster and of the operator that all scenarios of this test binary share. `name` is a DNS label.
     pub async fn shared(name: &str) -> Self {
         // Tests have an async runtime each; what is kept here are processes, which belong to none.
-        static SHARED: OnceCell<Arc<Running>> = OnceCell::const_new();
-        let running = SHARED.get_or_try_init(|| Running::start(true)).await;
-        Self::on(name, running.expect("the shared cluster starts").clone()).await
+        // A failure is kept too: the next scenario would only fail in the same way, a minute later.
+        static SHARED: OnceCell<anyhow::Result<Arc<Running>>> = OnceCell::const_new();
+        let running = SHARED.get_or_init(|| Running::start(true)).await;
+        Self::on(name, running.as_ref().expect("the shared cluster starts").clone()).await
     }
 
     /// A cluster and an operator for this scenario alone.

@@ -46,7 +46,10 @@ pub struct Writer {
 impl Writer {
     /// `namespace` is the operator's own.
     pub fn new(client: Client, namespace: impl Into<String>) -> Self {
-        Self { client, namespace: namespace.into() }
+        Self {
+            client,
+            namespace: namespace.into(),
+        }
     }
 }
 
@@ -55,7 +58,10 @@ async fn call<T>(request: impl Future<Output = kube::Result<T>>) -> Result<T, Se
     match tokio::time::timeout(DEADLINE, request).await {
         Ok(Ok(reply)) => Ok(reply),
         Ok(Err(error)) => Err(Setback::from(&error)),
-        Err(_) => Err(Setback::Unavailable(format!("no reply within {} s", DEADLINE.as_secs()))),
+        Err(_) => Err(Setback::Unavailable(format!(
+            "no reply within {} s",
+            DEADLINE.as_secs()
+        ))),
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
 
-/// Keeps pull secrets, and the references to them, in every namespace that a ClusterPullSecret selects.
+/// Keeps pull secrets, and the references to them, in every namespace that a `ClusterPullSecret` selects.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "pullsecrets", version)]
 pub struct Args {
@@ -31,7 +31,7 @@ pub struct Args {
     #[arg(long, env = "PULLSECRETS_KUBECONFIG")]
     pub kubeconfig: Option<PathBuf>,
 
-    /// How log lines look. What is logged is set by RUST_LOG.
+    /// How log lines look. What is logged is set by `RUST_LOG`.
     #[arg(long, env = "PULLSECRETS_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
 }
@@ -51,14 +51,28 @@ const NAMESPACE_FILE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/name
 impl Args {
     /// The operator's own namespace.
     pub fn own_namespace(&self) -> String {
-        let file = || std::fs::read_to_string(NAMESPACE_FILE).ok().map(|text| text.trim().to_owned());
-        let given = self.namespace.clone().or_else(|| std::env::var("POD_NAMESPACE").ok()).or_else(file);
-        given.filter(|name| !name.is_empty()).unwrap_or_else(|| "pullsecrets-system".to_owned())
+        let file = || {
+            std::fs::read_to_string(NAMESPACE_FILE)
+                .ok()
+                .map(|text| text.trim().to_owned())
+        };
+        let given = self
+            .namespace
+            .clone()
+            .or_else(|| std::env::var("POD_NAMESPACE").ok())
+            .or_else(file);
+        given
+            .filter(|name| !name.is_empty())
+            .unwrap_or_else(|| "pullsecrets-system".to_owned())
     }
 
     /// The namespaces in which sources are read, besides the operator's own.
     pub fn other_source_namespaces(&self) -> BTreeSet<String> {
         let own = self.own_namespace();
-        self.source_namespaces.iter().filter(|name| !name.is_empty() && **name != own).cloned().collect()
+        self.source_namespaces
+            .iter()
+            .filter(|name| !name.is_empty() && **name != own)
+            .cloned()
+            .collect()
     }
 }

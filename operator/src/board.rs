@@ -122,7 +122,8 @@ impl Board {
                 }
                 State::Pending => {
                     let late_at = if urgent { now } else { now + GRACE };
-                    tally.pending.entry(key.clone()).or_insert(late_at);
+                    let known = tally.pending.entry(key.clone()).or_insert(late_at);
+                    *known = late_at.min(*known);
                     tally.failures.remove(key);
                 }
                 State::Failed(failure) => {
@@ -130,7 +131,9 @@ impl Board {
                     tally.failures.insert(key.clone(), failure.clone());
                 }
             }
-            let same = before.iter().any(|other| other.object == entry.object && other.state == entry.state);
+            let same = before
+                .iter()
+                .any(|other| other.object == entry.object && other.state == entry.state);
             if !same {
                 self.changed.insert(Arc::clone(&entry.object));
             }
@@ -179,7 +182,11 @@ impl Tally {
     }
 
     fn late_at(&self, counts: impl Fn(&Target) -> bool) -> Option<Duration> {
-        self.pending.iter().filter(|(key, _)| counts(&key.target)).map(|(_, &late_at)| late_at).min()
+        self.pending
+            .iter()
+            .filter(|(key, _)| counts(&key.target))
+            .map(|(_, &late_at)| late_at)
+            .min()
     }
 
     fn summary(&self) -> Summary {

@@ -35,35 +35,55 @@ impl Announcement {
             return None;
         }
         let warning = is.status != ConditionStatus::True;
-        Some(Self { warning, reason: is.reason.clone(), note: is.message.clone() })
+        Some(Self {
+            warning,
+            reason: is.reason.clone(),
+            note: is.message.clone(),
+        })
     }
 
     /// Of an object that goes although not all could be taken away.
     pub fn left_behind(owed: usize, failures: &[(Arc<str>, Failure)]) -> Self {
-        let named: Vec<String> =
-            failures.iter().map(|(namespace, failure)| format!("{namespace}: {}", failure.message)).collect();
+        let named: Vec<String> = failures
+            .iter()
+            .map(|(namespace, failure)| format!("{namespace}: {}", failure.message))
+            .collect();
         let note = format!(
             "{owed} removals were refused for a minute and are left; copies go by garbage collection. {}",
             named.join("; ")
         );
-        Self { warning: true, reason: "LeftBehind".to_owned(), note }
+        Self {
+            warning: true,
+            reason: "LeftBehind".to_owned(),
+            note,
+        }
     }
 }
 
 impl Announcer {
     /// Publishes as `pullsecrets`.
     pub fn new(client: Client) -> Self {
-        let reporter = Reporter { controller: crd::names::GROUP.to_owned(), instance: std::env::var("HOSTNAME").ok() };
+        let reporter = Reporter {
+            controller: crd::names::GROUP.to_owned(),
+            instance: std::env::var("HOSTNAME").ok(),
+        };
         Self(Recorder::new(client, reporter))
     }
 
     /// Publishes an Event about the object.
     pub async fn announce(&self, about: &SeenObject, announcement: Announcement) {
         let mut note = announcement.note;
-        let end = (0..=NOTE.min(note.len())).rev().find(|&at| note.is_char_boundary(at)).unwrap_or(0);
+        let end = (0..=NOTE.min(note.len()))
+            .rev()
+            .find(|&at| note.is_char_boundary(at))
+            .unwrap_or(0);
         note.truncate(end);
         let event = Event {
-            type_: if announcement.warning { EventType::Warning } else { EventType::Normal },
+            type_: if announcement.warning {
+                EventType::Warning
+            } else {
+                EventType::Normal
+            },
             reason: announcement.reason,
             note: Some(note),
             action: "Reconcile".to_owned(),

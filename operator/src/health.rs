@@ -28,7 +28,11 @@ impl Pulse {
 
     /// Beating now, not ready.
     pub fn new() -> Self {
-        Self { epoch: Instant::now(), last: Arc::default(), ready: Arc::default() }
+        Self {
+            epoch: Instant::now(),
+            last: Arc::default(),
+            ready: Arc::default(),
+        }
     }
 
     /// The loop turns.
@@ -64,11 +68,27 @@ impl Default for Pulse {
 /// was listed once.
 pub async fn serve(address: SocketAddr, pulses: Vec<Pulse>, token: CancellationToken) -> std::io::Result<()> {
     let listener = tokio::net::TcpListener::bind(address).await?;
-    let answer = |good: bool| if good { (StatusCode::OK, "ok") } else { (StatusCode::SERVICE_UNAVAILABLE, "not ok") };
+    let answer = |good: bool| {
+        if good {
+            (StatusCode::OK, "ok")
+        } else {
+            (StatusCode::SERVICE_UNAVAILABLE, "not ok")
+        }
+    };
     let ready = pulses.clone();
     let router = Router::new()
-        .route("/livez", get(move || async move { answer(pulses.iter().all(Pulse::is_alive)) }))
-        .route("/readyz", get(move || async move { answer(ready.iter().all(Pulse::is_ready)) }));
-    tokio::spawn(async move { axum::serve(listener, router).with_graceful_shutdown(token.cancelled_owned()).await });
+        .route(
+            "/livez",
+            get(move || async move { answer(pulses.iter().all(Pulse::is_alive)) }),
+        )
+        .route(
+            "/readyz",
+            get(move || async move { answer(ready.iter().all(Pulse::is_ready)) }),
+        );
+    tokio::spawn(async move {
+        axum::serve(listener, router)
+            .with_graceful_shutdown(token.cancelled_owned())
+            .await
+    });
     Ok(())
 }

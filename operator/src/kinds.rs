@@ -134,9 +134,16 @@ pruned!(SeenAccount: "ServiceAccount", "", "v1", "serviceaccounts", NamespaceRes
 fn entries<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Entry>, D::Error> {
     let elements = Option::<Vec<serde_json::Value>>::deserialize(deserializer)?.unwrap_or_default();
     let entry = |element: &serde_json::Value| {
-        let name = element.get("name").and_then(serde_json::Value::as_str).unwrap_or_default();
+        let name = element
+            .get("name")
+            .and_then(serde_json::Value::as_str)
+            .unwrap_or_default();
         let only_a_name = !name.is_empty() && element.as_object().is_some_and(|fields| fields.len() == 1);
-        if only_a_name { Entry::named(name) } else { Entry::raw(name, &element.to_string()) }
+        if only_a_name {
+            Entry::named(name)
+        } else {
+            Entry::raw(name, &element.to_string())
+        }
     };
     Ok(elements.iter().map(entry).collect())
 }
@@ -144,7 +151,11 @@ fn entries<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Entry>, D::
 impl SeenAccount {
     /// The facts that the plan wants.
     pub fn facts(self) -> Account {
-        let attached = self.metadata.annotations.as_ref().and_then(|all| all.get(ANNOTATION_ATTACHED));
+        let attached = self
+            .metadata
+            .annotations
+            .as_ref()
+            .and_then(|all| all.get(ANNOTATION_ATTACHED));
         Account {
             version: version(&self.metadata),
             labels: self.metadata.labels.iter().flatten().collect(),
@@ -217,7 +228,10 @@ fn shape(meta: &ObjectMeta) -> Shape {
     let mut owners: Vec<Owner> = references
         .iter()
         .filter(|reference| is_ours(reference))
-        .map(|reference| Owner { uid: reference.uid.as_str().into(), name: reference.name.as_str().into() })
+        .map(|reference| Owner {
+            uid: reference.uid.as_str().into(),
+            name: reference.name.as_str().into(),
+        })
         .collect();
     owners.sort_unstable();
     let kubectl = |(key, _): &(&String, &String)| key.as_str() != "kubectl.kubernetes.io/last-applied-configuration";
@@ -268,8 +282,15 @@ pruned!(WrittenSecret: "Secret", "", "v1", "secrets", NamespaceResourceScope, me
 impl WrittenSecret {
     /// The facts after a write of which the reply does not show the data: `digest` is what it holds.
     pub fn facts(&self, digest: Option<Digest>) -> Secret {
-        let shape = Shape { docker_config_type: true, ..shape(&self.metadata) };
-        Secret { version: version(&self.metadata), digest, shape: Arc::new(shape) }
+        let shape = Shape {
+            docker_config_type: true,
+            ..shape(&self.metadata)
+        };
+        Secret {
+            version: version(&self.metadata),
+            digest,
+            shape: Arc::new(shape),
+        }
     }
 
     /// Its ownerReferences to anything but our kind.
@@ -280,7 +301,10 @@ impl WrittenSecret {
 
     /// Whether a deletion waits for somebody's finalizer.
     pub fn is_held_up(&self) -> bool {
-        self.metadata.finalizers.as_ref().is_some_and(|finalizers| !finalizers.is_empty())
+        self.metadata
+            .finalizers
+            .as_ref()
+            .is_some_and(|finalizers| !finalizers.is_empty())
     }
 }
 
@@ -299,14 +323,19 @@ pruned!(SourceSecret: "Secret", "", "v1", "secrets", NamespaceResourceScope, met
 
 impl fmt::Debug for SourceSecret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SourceSecret").field("name", &self.metadata.name).finish_non_exhaustive()
+        f.debug_struct("SourceSecret")
+            .field("name", &self.metadata.name)
+            .finish_non_exhaustive()
     }
 }
 
 impl SourceSecret {
     /// What the plan wants to know of a source.
     pub fn into_source(self) -> Source {
-        let keeps = matches!(self.type_.as_str(), BASIC_AUTH_TYPE | DOCKER_CONFIG_TYPE | STATE_TYPE | "Opaque");
+        let keeps = matches!(
+            self.type_.as_str(),
+            BASIC_AUTH_TYPE | DOCKER_CONFIG_TYPE | STATE_TYPE | "Opaque"
+        );
         let data = if keeps { self.data } else { BTreeMap::new() };
         Source {
             labels: self.metadata.labels.iter().flatten().collect(),

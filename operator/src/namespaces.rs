@@ -120,10 +120,34 @@ pub async fn run(
 fn start_watches(settings: &Settings, sender: &mpsc::Sender<Input>, token: &CancellationToken) {
     let (client, lists) = (&settings.watch, settings.lists);
     let all = Which::default;
-    watch::spawn(Api::all(client.clone()), lists, all(), sender.clone(), token.clone(), Input::Namespace);
-    watch::spawn(Api::all(client.clone()), lists, all(), sender.clone(), token.clone(), Input::Account);
-    let ours = Which { labels: Some(LABEL_OBJECT.to_owned()), ..Which::default() };
-    watch::spawn(Api::all(client.clone()), lists, ours, sender.clone(), token.clone(), Input::Copy);
+    watch::spawn(
+        Api::all(client.clone()),
+        lists,
+        all(),
+        sender.clone(),
+        token.clone(),
+        Input::Namespace,
+    );
+    watch::spawn(
+        Api::all(client.clone()),
+        lists,
+        all(),
+        sender.clone(),
+        token.clone(),
+        Input::Account,
+    );
+    let ours = Which {
+        labels: Some(LABEL_OBJECT.to_owned()),
+        ..Which::default()
+    };
+    watch::spawn(
+        Api::all(client.clone()),
+        lists,
+        ours,
+        sender.clone(),
+        token.clone(),
+        Input::Copy,
+    );
 }
 
 struct Loop {
@@ -183,7 +207,10 @@ impl Loop {
     fn wake_at(&self) -> Instant {
         let now = Instant::now();
         let idle = now + Pulse::INTERVAL;
-        let queue = self.queue.next_at(now).filter(|_| self.writes.len() < self.settings.concurrency);
+        let queue = self
+            .queue
+            .next_at(now)
+            .filter(|_| self.writes.len() < self.settings.concurrency);
         let summary = self.world.board.has_changed().then(|| self.summarised + SUMMARY);
         queue.into_iter().chain(summary).fold(idle, Instant::min)
     }
@@ -191,7 +218,11 @@ impl Loop {
     fn obey(&mut self, command: Command) {
         let now = self.now();
         let work = match command {
-            Command::Declare { object, revision, urgent } => self.world.declare(object, revision, urgent, now),
+            Command::Declare {
+                object,
+                revision,
+                urgent,
+            } => self.world.declare(&object, revision, urgent, now),
             Command::Forget(name) => self.world.forget_object(&name, now),
             Command::Complete => {
                 self.complete = true;
@@ -240,7 +271,11 @@ impl Loop {
             Event::Delete(seen) => (seen, true),
         };
         let (namespace, name) = (seen.namespace().unwrap_or_default(), seen.name_any());
-        let seen = if gone { Seen::Gone(uid(&seen)) } else { Seen::There(seen.facts()) };
+        let seen = if gone {
+            Seen::Gone(uid(&seen))
+        } else {
+            Seen::There(seen.facts())
+        };
         world.see_account(&namespace, &name, seen, now)
     }
 
@@ -256,7 +291,11 @@ impl Loop {
             Event::Delete(seen) => (seen, true),
         };
         let (namespace, name) = (seen.namespace().unwrap_or_default(), seen.name_any());
-        let seen = if gone { Seen::Gone(uid(&seen)) } else { Seen::There(seen.facts()) };
+        let seen = if gone {
+            Seen::Gone(uid(&seen))
+        } else {
+            Seen::There(seen.facts())
+        };
         world.see_secret(&namespace, &name, seen, now)
     }
 
@@ -273,7 +312,9 @@ impl Loop {
     fn enqueue(&mut self, work: Vec<Work>) {
         for Work { key, lane, at } in work {
             match at {
-                Some(at) => self.queue.push_at(key, lane, self.epoch + jittered(at, self.epoch.elapsed())),
+                Some(at) => self
+                    .queue
+                    .push_at(key, lane, self.epoch + jittered(at, self.epoch.elapsed())),
                 None => self.queue.push(key, lane),
             }
         }
@@ -293,7 +334,11 @@ impl Loop {
                 None if self.world.is_squatted(&key) => self.look(key),
                 None => {
                     self.queue.done(&key);
-                    let work = self.world.revisit(&key, now).into_iter().filter(|work| work.at.is_some());
+                    let work = self
+                        .world
+                        .revisit(&key, now)
+                        .into_iter()
+                        .filter(|work| work.at.is_some());
                     let work = work.collect();
                     self.enqueue(work);
                 }
@@ -349,8 +394,10 @@ impl Loop {
         };
         let now = self.now();
         let throttled = match &reply {
-            Some(Reply::Secret(Outcome::Failed(Setback::Throttled(pause)))) => Some(*pause),
-            Some(Reply::Account(Outcome::Failed(Setback::Throttled(pause)))) => Some(*pause),
+            Some(
+                Reply::Secret(Outcome::Failed(Setback::Throttled(pause)))
+                | Reply::Account(Outcome::Failed(Setback::Throttled(pause))),
+            ) => Some(*pause),
             _ => None,
         };
         if let Some(pause) = throttled {
@@ -362,7 +409,8 @@ impl Loop {
             Some(Reply::Account(outcome)) => self.world.wrote_account(&key, outcome, now),
             None => {
                 warn!(namespace = %key.namespace, "a write panicked");
-                self.world.failed(&key, Setback::Unavailable("a write panicked".to_owned()), now)
+                self.world
+                    .failed(&key, Setback::Unavailable("a write panicked".to_owned()), now)
             }
         };
         self.queue.done(&key);
@@ -392,10 +440,20 @@ impl Loop {
         }
         debug!(namespace = %key.namespace, %name, "following a secret that is not ours");
         let api: Api<SeenCopy> = Api::namespaced(self.settings.watch.clone(), &key.namespace);
-        let which = Which { fields: Some(format!("metadata.name={name}")), ..Which::default() };
+        let which = Which {
+            fields: Some(format!("metadata.name={name}")),
+            ..Which::default()
+        };
         let followed = key.clone();
         let wrap = move |_| Input::Followed(followed.clone());
-        let task = watch::spawn(api, self.settings.lists, which, self.inputs.clone(), self.watches.clone(), wrap);
+        let task = watch::spawn(
+            api,
+            self.settings.lists,
+            which,
+            self.inputs.clone(),
+            self.watches.clone(),
+            wrap,
+        );
         self.followed.insert(key, task);
     }
 
@@ -416,7 +474,9 @@ impl Loop {
 
 /// Spreads retries by a fifth either way, so that those which failed together do not come back together.
 fn jittered(at: Duration, now: Duration) -> Duration {
-    now + at.saturating_sub(now).mul_f64(rand::Rng::random_range(&mut rand::rng(), 0.8..1.2))
+    now + at
+        .saturating_sub(now)
+        .mul_f64(rand::Rng::random_range(&mut rand::rng(), 0.8..1.2))
 }
 
 fn uid<K: kube::Resource>(seen: &K) -> Uid {

@@ -83,7 +83,14 @@ pub async fn run(
 ) {
     let (sender, mut inputs) = mpsc::channel(BATCH);
     let (client, lists) = (settings.watch.clone(), settings.lists);
-    watch::spawn(Api::all(client.clone()), lists, Which::default(), sender.clone(), token.clone(), Input::Object);
+    watch::spawn(
+        Api::all(client.clone()),
+        lists,
+        Which::default(),
+        sender.clone(),
+        token.clone(),
+        Input::Object,
+    );
     for namespace in settings.sources.namespaces() {
         let api = Api::namespaced(client.clone(), namespace);
         let namespace = namespace.to_owned();
@@ -100,6 +107,7 @@ pub async fn run(
         steps: JoinSet::new(),
         commands,
         started: Instant::now(),
+        revision: 0,
     };
     let mut batch = Vec::with_capacity(BATCH);
     while !token.is_cancelled() {
@@ -135,6 +143,9 @@ struct Loop {
     steps: JoinSet<(Arc<str>, Reply)>,
     commands: mpsc::UnboundedSender<Command>,
     started: Instant,
+    /// Of the last declaration. One count for all objects, so that a summary of an object is not taken for one of
+    /// another that has its name now.
+    revision: u64,
 }
 
 impl Loop {
@@ -143,7 +154,10 @@ impl Loop {
         let free = self.steps.len() < CONCURRENCY;
         let queue = self.queue.next_at(now).filter(|_| free);
         let patience = (!self.complete).then(|| now.max(self.started + PATIENCE));
-        queue.into_iter().chain(patience).fold(now + Pulse::INTERVAL, Instant::min)
+        queue
+            .into_iter()
+            .chain(patience)
+            .fold(now + Pulse::INTERVAL, Instant::min)
     }
 
     fn take(&mut self, input: Input) {
@@ -171,8 +185,12 @@ impl Loop {
             }
             Event::InitDone => {
                 let listed = self.relist.take().unwrap_or_default();
-                let gone: Vec<Arc<str>> =
-                    self.objects.keys().filter(|name| !listed.contains(name)).cloned().collect();
+                let gone: Vec<Arc<str>> = self
+                    .objects
+                    .keys()
+                    .filter(|name| !listed.contains(name))
+                    .cloned()
+                    .collect();
                 for name in gone {
                     self.forget(&name);
                 }
@@ -183,7 +201,10 @@ impl Loop {
             }
             Event::Delete(seen) => {
                 let name = seen.name_any();
-                let same = self.objects.get(name.as_str()).is_some_and(|held| held.uid() == seen.uid());
+                let same = self
+                    .objects
+                    .get(name.as_str())
+                    .is_some_and(|held| held.uid() == seen.uid());
                 if same {
                     self.forget(&name);
                 }
@@ -194,12 +215,11 @@ impl Loop {
     fn see(&mut self, seen: SeenObject) -> Arc<str> {
         let name: Arc<str> = seen.name_any().into();
         let same = self.objects.get_mut(&name).filter(|held| held.uid() == seen.uid());
-        match same {
-            Some(held) => held.see(seen),
-            None => {
-                let held = Held::new(seen, &self.settings.namespace);
-                self.objects.insert(Arc::clone(&name), held);
-            }
+        if let Some(held) = same {
+            held.see(seen);
+        } else {
+            let held = Held::new(seen, &self.settings.namespace);
+            self.objects.insert(Arc::clone(&name), held);
         }
         self.queue.push(Arc::clone(&name), Lane::Fresh);
         name
@@ -246,8 +266,14 @@ impl Loop {
             return;
         };
         held.resolve(&self.settings.sources);
-        if let Some((object, revision, urgent)) = held.declaration() {
-            self.tell(Command::Declare { object, revision, urgent });
+        let revision = self.revision + 1;
+        if let Some((object, urgent)) = held.declaration(revision) {
+            self.revision = revision;
+            self.tell(Command::Declare {
+                object,
+                revision,
+                urgent,
+            });
         }
     }
 
@@ -290,7 +316,12 @@ impl Loop {
             }
             reply
         };
-        let step = async move { (name, AssertUnwindSafe(call).catch_unwind().await.unwrap_or(Reply::Panicked)) };
+        let step = async move {
+            (
+                name,
+                AssertUnwindSafe(call).catch_unwind().await.unwrap_or(Reply::Panicked),
+            )
+        };
         self.steps.spawn(step.instrument(span));
     }
 

@@ -25,7 +25,10 @@ pub(crate) struct Sender {
 impl Sender {
     /// Sends on the runtime that this is called on.
     pub(crate) fn new() -> Self {
-        Self { client: Client::builder(TokioExecutor::new()).build_http(), runtime: Handle::current() }
+        Self {
+            client: Client::builder(TokioExecutor::new()).build_http(),
+            runtime: Handle::current(),
+        }
     }
 }
 

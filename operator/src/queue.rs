@@ -94,9 +94,7 @@ impl<K: Clone + Eq + Hash> Queue<K> {
                 self.delay(key, lane, at);
             }
             None => self.delay(key, lane, at),
-            Some(
-                Place::Waiting(_) | Place::Delayed(..) | Place::InFlightAgain(_) | Place::InFlightLater(..),
-            ) => {}
+            Some(Place::Waiting(_) | Place::Delayed(..) | Place::InFlightAgain(_) | Place::InFlightLater(..)) => {}
         }
     }
 
@@ -139,7 +137,11 @@ impl<K: Clone + Eq + Hash> Queue<K> {
     /// When [`Queue::pop`] may have something, given that nothing is pushed before; none when it waits for a push.
     pub fn next_at(&self, now: Instant) -> Option<Instant> {
         let waiting = !self.fresh.is_empty() || !self.bulk.is_empty();
-        let due = if waiting { Some(now) } else { self.delayed.keys().next().map(|&(at, _)| at) };
+        let due = if waiting {
+            Some(now)
+        } else {
+            self.delayed.keys().next().map(|&(at, _)| at)
+        };
         due.map(|due| self.paused_until.map_or(due, |until| due.max(until)))
     }
 
@@ -227,7 +229,11 @@ mod tests {
         queue.push("a", Lane::Fresh);
         queue.push_at("a", Lane::Fresh, later + Duration::from_secs(5));
         queue.done(&"a");
-        assert_eq!(queue.pop(Instant::now()), Some("a"), "a push at once is not put off by a later delay");
+        assert_eq!(
+            queue.pop(Instant::now()),
+            Some("a"),
+            "a push at once is not put off by a later delay"
+        );
         queue.push_at("a", Lane::Fresh, later + Duration::from_secs(5));
         queue.done(&"a");
         assert_eq!(queue.next_at(Instant::now()), Some(later + Duration::from_secs(5)));
@@ -257,7 +263,11 @@ mod tests {
         let mut owed: std::collections::HashSet<u32> = std::collections::HashSet::new();
         for _ in 0..20_000 {
             let key = rand::Rng::random_range(&mut random, 0..12_u32);
-            let lane = if rand::Rng::random(&mut random) { Lane::Fresh } else { Lane::Bulk };
+            let lane = if rand::Rng::random(&mut random) {
+                Lane::Fresh
+            } else {
+                Lane::Bulk
+            };
             let now = Instant::now();
             match rand::Rng::random_range(&mut random, 0..6_u32) {
                 0 | 1 => {

@@ -56,11 +56,19 @@ struct Finding {
 
 impl Finding {
     fn good(reason: Reason, message: impl Into<String>) -> Self {
-        Self { status: ConditionStatus::True, reason, message: message.into() }
+        Self {
+            status: ConditionStatus::True,
+            reason,
+            message: message.into(),
+        }
     }
 
     fn bad(reason: Reason, message: impl Into<String>) -> Self {
-        Self { status: ConditionStatus::False, reason, message: message.into() }
+        Self {
+            status: ConditionStatus::False,
+            reason,
+            message: message.into(),
+        }
     }
 
     fn is_good(&self) -> bool {
@@ -84,13 +92,16 @@ pub fn report(facts: &Facts<'_>) -> ClusterPullSecretStatus {
     let (namespaces, accounts) = (facts.summary.namespaces, facts.summary.accounts);
     status.namespaces = Some(counts(namespaces));
     status.service_accounts = Some(counts(accounts));
-    let failure =
-        |(namespace, failure): &(std::sync::Arc<str>, plan::verdict::Failure)| {
-            Failure::new(namespace.as_ref(), failure.reason, failure.message.as_ref())
-        };
+    let failure = |(namespace, failure): &(std::sync::Arc<str>, plan::verdict::Failure)| {
+        Failure::new(namespace.as_ref(), failure.reason, failure.message.as_ref())
+    };
     status.failures = facts.summary.failures.iter().map(failure).collect();
     if let Some(credentials) = facts.credentials {
-        let ready = credentials.registries.iter().filter(|registry| registry.state == RegistryState::Ready).count();
+        let ready = credentials
+            .registries
+            .iter()
+            .filter(|registry| registry.state == RegistryState::Ready)
+            .count();
         status.registries_ready = Some(format!("{ready}/{}", credentials.registries.len()));
         status.registries.clone_from(&credentials.registries);
     }
@@ -101,8 +112,20 @@ pub fn report(facts: &Facts<'_>) -> ClusterPullSecretStatus {
     let ready = ready(facts, &credentials, &secrets, &references);
     let stalled = stalled(facts, &ready);
     let mut set = |type_, finding: &Finding| {
-        let Finding { status: value, reason, message } = finding;
-        set_condition(&mut status.conditions, type_, *value, *reason, message, facts.generation, facts.now.clone());
+        let Finding {
+            status: value,
+            reason,
+            message,
+        } = finding;
+        set_condition(
+            &mut status.conditions,
+            type_,
+            *value,
+            *reason,
+            message,
+            facts.generation,
+            facts.now.clone(),
+        );
     };
     set(ConditionType::Ready, &ready);
     set(ConditionType::CredentialsReady, &credentials);
@@ -132,16 +155,29 @@ pub fn report(facts: &Facts<'_>) -> ClusterPullSecretStatus {
 
 /// An object that cannot be read: what was known of it before is not repeated, since nobody looks after it.
 fn frozen(status: &mut ClusterPullSecretStatus, facts: &Facts<'_>, why: &str) {
-    for type_ in [ConditionType::CredentialsReady, ConditionType::SecretsSynced, ConditionType::ServiceAccountsSynced] {
+    for type_ in [
+        ConditionType::CredentialsReady,
+        ConditionType::SecretsSynced,
+        ConditionType::ServiceAccountsSynced,
+    ] {
         remove_condition(&mut status.conditions, type_);
     }
     remove_condition(&mut status.conditions, ConditionType::Reconciling);
-    for (type_, value) in
-        [(ConditionType::Ready, ConditionStatus::False), (ConditionType::Stalled, ConditionStatus::True)]
-    {
+    for (type_, value) in [
+        (ConditionType::Ready, ConditionStatus::False),
+        (ConditionType::Stalled, ConditionStatus::True),
+    ] {
         let message = format!("nothing is added or removed for this object: {why}");
         let conditions = &mut status.conditions;
-        set_condition(conditions, type_, value, Reason::InvalidSpec, message, facts.generation, facts.now.clone());
+        set_condition(
+            conditions,
+            type_,
+            value,
+            Reason::InvalidSpec,
+            message,
+            facts.generation,
+            facts.now.clone(),
+        );
     }
 }
 
@@ -152,46 +188,82 @@ fn counts(count: Count) -> Counts {
 fn credentials_ready(facts: &Facts<'_>) -> Finding {
     match facts.credentials {
         None => Finding::bad(Reason::Progressing, "the source namespaces were not read yet"),
-        Some(Merged { problem: Some(problem), .. }) => Finding::bad(problem.reason, problem.message.clone()),
-        Some(Merged { registries, .. }) => {
-            Finding::good(Reason::Resolved, format!("{} of {0} registries resolved", registries.len()))
-        }
+        Some(Merged {
+            problem: Some(problem), ..
+        }) => Finding::bad(problem.reason, problem.message.clone()),
+        Some(Merged { registries, .. }) => Finding::good(
+            Reason::Resolved,
+            format!("{} of {0} registries resolved", registries.len()),
+        ),
     }
 }
 
 fn secrets_synced(facts: &Facts<'_>) -> Finding {
-    let Count { selected, ready, failed } = facts.summary.namespaces;
+    let Count {
+        selected,
+        ready,
+        failed,
+    } = facts.summary.namespaces;
     if failed > 0 {
         let first = first_failure(facts, |_| true);
-        return Finding::bad(Reason::NamespacesFailed, format!("{failed} of {selected} namespaces failed{first}"));
+        return Finding::bad(
+            Reason::NamespacesFailed,
+            format!("{failed} of {selected} namespaces failed{first}"),
+        );
     }
     if facts.late.namespaces {
-        return Finding::bad(Reason::Progressing, format!("{ready} of {selected} namespaces have the secret"));
+        return Finding::bad(
+            Reason::Progressing,
+            format!("{ready} of {selected} namespaces have the secret"),
+        );
     }
-    Finding::good(Reason::Synced, format!("every one of {selected} namespaces has the secret"))
+    Finding::good(
+        Reason::Synced,
+        format!("every one of {selected} namespaces has the secret"),
+    )
 }
 
 fn accounts_synced(facts: &Facts<'_>) -> Finding {
     if !facts.attaches {
         return Finding::good(Reason::NotRequested, "serviceAccounts.mode is None");
     }
-    let Count { selected, ready, failed } = facts.summary.accounts;
+    let Count {
+        selected,
+        ready,
+        failed,
+    } = facts.summary.accounts;
     let contended = |reason: FailureReason| reason == FailureReason::Contended;
     if failed > 0 {
-        let fight = facts.summary.failures.iter().any(|(_, failure)| contended(failure.reason));
-        let reason = if fight { Reason::Contended } else { Reason::ServiceAccountsFailed };
+        let fight = facts
+            .summary
+            .failures
+            .iter()
+            .any(|(_, failure)| contended(failure.reason));
+        let reason = if fight {
+            Reason::Contended
+        } else {
+            Reason::ServiceAccountsFailed
+        };
         let first = first_failure(facts, |reason| !fight || contended(reason));
         return Finding::bad(reason, format!("{failed} of {selected} service accounts failed{first}"));
     }
     if facts.late.accounts {
-        return Finding::bad(Reason::Progressing, format!("{ready} of {selected} service accounts have the reference"));
+        return Finding::bad(
+            Reason::Progressing,
+            format!("{ready} of {selected} service accounts have the reference"),
+        );
     }
-    Finding::good(Reason::Synced, format!("every one of {selected} service accounts has the reference"))
+    Finding::good(
+        Reason::Synced,
+        format!("every one of {selected} service accounts has the reference"),
+    )
 }
 
 fn first_failure(facts: &Facts<'_>, of: impl Fn(FailureReason) -> bool) -> String {
     let first = facts.summary.failures.iter().find(|(_, failure)| of(failure.reason));
-    first.map_or_else(String::new, |(namespace, failure)| format!(", {namespace}: {}", failure.message))
+    first.map_or_else(String::new, |(namespace, failure)| {
+        format!(", {namespace}: {}", failure.message)
+    })
 }
 
 /// The worst of the rest.

@@ -94,9 +94,10 @@ async fn operate(args: &Args) -> anyhow::Result<()> {
     }
     info!("stopping: no new work, the writes under way end");
     token.cancel();
-    match tokio::time::timeout(GRACE, loops).await {
-        Ok(ended) => drop(ended.context("a loop ended")?),
-        Err(_) => warn!("writes did not end in time"),
+    if let Ok(ended) = tokio::time::timeout(GRACE, loops).await {
+        ended.context("a loop ended")?;
+    } else {
+        warn!("writes did not end in time");
     }
     Ok(())
 }

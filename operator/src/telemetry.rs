@@ -1,6 +1,6 @@
 //! Logs, and traces where somebody wants them.
 //!
-//! The target `kube_client::client` is always dropped, whatever RUST_LOG says: it logs response bodies.
+//! The target `kube_client::client` is always dropped, whatever `RUST_LOG` says: it logs response bodies.
 
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_otlp::{SpanExporter, WithHttpConfig as _};
@@ -27,9 +27,11 @@ impl Telemetry {
     /// Sets logs and traces up. Called once, on the runtime that sends the traces.
     pub fn start(format: LogFormat) -> anyhow::Result<Self> {
         let provider = std::env::var_os(ENDPOINT).map(|_| provider()).transpose()?;
-        let traces = provider
-            .as_ref()
-            .map(|provider| tracing_opentelemetry::layer().with_tracer(provider.tracer("pullsecrets")).with_filter(ours()));
+        let traces = provider.as_ref().map(|provider| {
+            tracing_opentelemetry::layer()
+                .with_tracer(provider.tracer("pullsecrets"))
+                .with_filter(ours())
+        });
         tracing_subscriber::registry().with(logs(format)).with(traces).init();
         Ok(Self(provider))
     }
@@ -44,9 +46,15 @@ impl Telemetry {
 }
 
 fn provider() -> anyhow::Result<SdkTracerProvider> {
-    let exporter = SpanExporter::builder().with_http().with_http_client(Sender::new()).build()?;
+    let exporter = SpanExporter::builder()
+        .with_http()
+        .with_http_client(Sender::new())
+        .build()?;
     let resource = Resource::builder().with_service_name("pullsecrets").build();
-    Ok(SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource).build())
+    Ok(SdkTracerProvider::builder()
+        .with_batch_exporter(exporter)
+        .with_resource(resource)
+        .build())
 }
 
 fn logs<S: Subscriber + for<'a> LookupSpan<'a>>(format: LogFormat) -> Box<dyn Layer<S> + Send + Sync> {
@@ -54,15 +62,20 @@ fn logs<S: Subscriber + for<'a> LookupSpan<'a>>(format: LogFormat) -> Box<dyn La
     let filter = wanted.and(no_bodies());
     match format {
         LogFormat::Text => fmt::layer().with_writer(std::io::stderr).with_filter(filter).boxed(),
-        LogFormat::Json => {
-            fmt::layer().json().flatten_event(true).with_writer(std::io::stderr).with_filter(filter).boxed()
-        }
+        LogFormat::Json => fmt::layer()
+            .json()
+            .flatten_event(true)
+            .with_writer(std::io::stderr)
+            .with_filter(filter)
+            .boxed(),
     }
 }
 
 /// Everything but the target that logs bodies.
 fn no_bodies() -> Targets {
-    Targets::new().with_default(LevelFilter::TRACE).with_target("kube_client::client", LevelFilter::OFF)
+    Targets::new()
+        .with_default(LevelFilter::TRACE)
+        .with_target("kube_client::client", LevelFilter::OFF)
 }
 
 /// Our own spans: a collector is not flooded with those of every connection.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures::{StreamExt as _, TryStreamExt as _};
-use kube::api::ListParams;
+use kube::api::{WatchEvent, WatchParams};
 use kube::runtime::watcher::{self, Config, Event, InitialListStrategy};
 use kube::runtime::{WatchStreamExt as _, watcher as watch};
 use kube::{Api, Client, Resource};
@@ -11,6 +11,8 @@ use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
+
+use crate::kinds::SeenNamespace;
 
 /// The server ends a watch after this many seconds, and a watch that is silent for longer is opened anew.
 const WATCH_SECONDS: u32 = 290;
@@ -31,16 +33,13 @@ pub enum Lists {
 impl Lists {
     /// Asks the server once. Streaming is off by default in 1.33, and kube has no fallback for a server that refuses.
     pub async fn probe(client: &Client) -> Self {
-        let request = http::Request::get(
-            "/api/v1/namespaces?watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan\
-             &allowWatchBookmarks=true&timeoutSeconds=1&fieldSelector=metadata.name%3Dkube-system",
-        );
-        let Ok(request) = request.body(Vec::new()) else {
-            return Self::Paged;
-        };
-        let answer = tokio::time::timeout(Duration::from_secs(10), client.request_text(request)).await;
-        match answer {
-            Ok(Ok(events)) if events.contains("k8s.io/initial-events-end") => Self::Streaming,
+        let namespaces: Api<SeenNamespace> = Api::all(client.clone());
+        let one = WatchParams::default()
+            .fields("metadata.name=kube-system")
+            .initial_events();
+        let first = async { Box::pin(namespaces.watch(&one, "").await.ok()?).next().await };
+        match tokio::time::timeout(Duration::from_secs(10), first).await {
+            Ok(Some(Ok(WatchEvent::Added(_) | WatchEvent::Bookmark(_)))) => Self::Streaming,
             _ => Self::Paged,
         }
     }
@@ -48,7 +47,10 @@ impl Lists {
     fn config(self) -> Config {
         let config = Config::default().timeout(WATCH_SECONDS);
         match self {
-            Self::Streaming => Config { initial_list_strategy: InitialListStrategy::StreamingList, ..config },
+            Self::Streaming => Config {
+                initial_list_strategy: InitialListStrategy::StreamingList,
+                ..config
+            },
             Self::Paged => config.page_size(PAGE),
         }
     }
@@ -77,8 +79,11 @@ where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + std::fmt::Debug + Send + 'static,
     E: Send + 'static,
 {
-    let config =
-        Config { label_selector: which.labels, field_selector: which.fields, ..lists.config() };
+    let config = Config {
+        label_selector: which.labels,
+        field_selector: which.fields,
+        ..lists.config()
+    };
     tokio::spawn(async move {
         let stream = watch(api, config).default_backoff();
         let mut stream = std::pin::pin!(stream.inspect_err(|error| log(&K::plural(&()), error)));
@@ -115,12 +120,4 @@ fn log(kind: &str, error: &watcher::Error) {
     };
     let setback = cause.map(crate::apply::Setback::from);
     warn!(kind, what, ?setback, "watch failed, trying again");
-}
-
-/// Whether one object of the kind can be listed: a quick answer to "does the server let us".
-pub async fn may_list<K>(api: &Api<K>) -> Result<(), crate::apply::Setback>
-where
-    K: Clone + DeserializeOwned + std::fmt::Debug,
-{
-    api.list(&ListParams::default().limit(1)).await.map(drop).map_err(|error| (&error).into())
 }

@@ -12,7 +12,11 @@ use crate::workspace;
 /// The environment variable that chooses the profile: `release`, else the one for development.
 pub(super) const PROFILE: &str = "PULLSECRETS_E2E_PROFILE";
 
-/// The path of the `pullsecrets` binary of the sources as they are now, built first where needed.
+/// The environment variable that names a binary to be used as it is, for instance one out of an image.
+pub(super) const BINARY: &str = "PULLSECRETS_E2E_OPERATOR";
+
+/// The path of the `pullsecrets` binary of the sources as they are now, built first where needed; or of the one that
+/// `PULLSECRETS_E2E_OPERATOR` names. `PULLSECRETS_E2E_PROFILE=release` builds it as it is shipped.
 ///
 /// So neither `cargo test` nor `cargo demo` needs anything to be run before it. Cargo is asked once for each process.
 ///
@@ -28,6 +32,9 @@ pub fn operator() -> anyhow::Result<PathBuf> {
 }
 
 fn build() -> anyhow::Result<PathBuf> {
+    if let Some(binary) = std::env::var_os(BINARY).filter(|value| !value.is_empty()) {
+        return Ok(PathBuf::from(binary));
+    }
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command.current_dir(workspace()).args([

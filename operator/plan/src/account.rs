@@ -27,7 +27,7 @@ pub(crate) fn decide<'a>(
     scope: &Scope<'a>,
     name: &str,
     seen: &Account,
-    circumstances: &Circumstances<'_>,
+    circumstances: Circumstances<'_>,
 ) -> Decision<'a, AccountAction> {
     let mut decision = Decision::default();
     if seen.deleting {

@@ -62,7 +62,7 @@ pub fn ownership(shape: &Shape) -> Ownership<'_> {
 pub(crate) fn decide<'a>(
     scope: &Scope<'a>,
     name: &'a str,
-    circumstances: &Circumstances<'_>,
+    circumstances: Circumstances<'_>,
 ) -> Decision<'a, SecretAction> {
     if scope.cluster.is_unreadable(name) {
         return unreadable(scope, name);
@@ -132,7 +132,7 @@ fn wanted<'a>(
     name: &'a str,
     seen: Option<&Secret>,
     decider: &'a Arc<Object>,
-    circumstances: &Circumstances<'_>,
+    circumstances: Circumstances<'_>,
 ) -> Decision<'a, SecretAction> {
     let mut decision = Decision::default();
     let needed = seen.map_or_else(
@@ -287,7 +287,7 @@ fn unwanted<'a>(
     scope: &Scope<'a>,
     name: &'a str,
     seen: &Secret,
-    circumstances: &Circumstances<'_>,
+    circumstances: Circumstances<'_>,
 ) -> Decision<'a, SecretAction> {
     let mut decision = Decision::default();
     let Ownership::Copy(label) = ownership(&seen.shape) else {

@@ -81,7 +81,7 @@ pub(crate) fn covers(pattern: &[u8], text: &[u8]) -> bool {
                 let Some((star, taken)) = last_star else {
                     return false;
                 };
-                
+                last_star = Some((star, taken + 1));
                 p = star + 1;
                 t = taken + 1;
             }

@@ -179,7 +179,7 @@ impl Selection {
     }
 }
 
-/// Selectors and names, ORed; what is excluded wins.
+/// Selectors and names: any of them selects; what is excluded wins.
 #[derive(Clone, Debug, PartialEq)]
 struct Matcher {
     selectors: Vec<Selector>,

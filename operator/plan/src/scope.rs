@@ -125,7 +125,7 @@ impl<'a> Scope<'a> {
     }
 
     /// Decides of the Secret of that name. See [`copy::decide`].
-    pub fn secret(&self, name: &'a str, circumstances: &copy::Circumstances<'_>) -> Decision<'a, SecretAction> {
+    pub fn secret(&self, name: &'a str, circumstances: copy::Circumstances<'_>) -> Decision<'a, SecretAction> {
         copy::decide(self, name, circumstances)
     }
 
@@ -134,7 +134,7 @@ impl<'a> Scope<'a> {
         &self,
         name: &str,
         seen: &Account,
-        circumstances: &account::Circumstances<'_>,
+        circumstances: account::Circumstances<'_>,
     ) -> Decision<'a, AccountAction> {
         account::decide(self, name, seen, circumstances)
     }

@@ -17,7 +17,10 @@ impl Writer {
     /// absent parent wipes what is not seen, and its 422 cannot be told from a refusal.
     pub async fn account(&self, namespace: &str, name: &str, action: &AccountAction) -> Outcome<Account> {
         let api: Api<SeenAccount> = Api::namespaced(self.client.clone(), namespace);
-        let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        let params = PatchParams {
+            field_manager: Some(FIELD_MANAGER.to_owned()),
+            ..PatchParams::default()
+        };
         match call(api.patch(name, &params, &Patch::Merge(body(action)))).await {
             Ok(account) => Outcome::Done(Some(account.facts())),
             Err(Setback::NotFound) => Outcome::Changed(None),
@@ -70,6 +73,9 @@ mod tests {
             })
         );
         action.attached.clear();
-        assert_eq!(body(&action)["metadata"]["annotations"], json!({"pullsecrets.dev/attached": null}));
+        assert_eq!(
+            body(&action)["metadata"]["annotations"],
+            json!({"pullsecrets.dev/attached": null})
+        );
     }
 }

@@ -3,9 +3,7 @@
 use std::collections::BTreeMap;
 
 use crd::ClusterPullSecretStatus;
-use crd::names::{
-    FIELD_MANAGER, FIELD_MANAGER_STATUS, FINALIZER, GROUP, LABEL_MANAGED_BY, MANAGED_BY, STATE_TYPE,
-};
+use crd::names::{FIELD_MANAGER, FIELD_MANAGER_STATUS, FINALIZER, GROUP, LABEL_MANAGED_BY, MANAGED_BY, STATE_TYPE};
 use k8s_openapi::ByteString;
 use kube::api::{DeleteParams, Patch, PatchParams};
 use kube::{Api, ResourceExt as _};
@@ -47,7 +45,10 @@ impl Writer {
                 let others = seen.finalizers().iter().filter(|held| held.as_str() != FINALIZER);
                 let ours = matches!(step, Step::Arm).then(|| FINALIZER.to_owned());
                 metadata["finalizers"] = others.cloned().chain(ours).collect();
-                let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+                let params = PatchParams {
+                    field_manager: Some(FIELD_MANAGER.to_owned()),
+                    ..PatchParams::default()
+                };
                 call(api.patch(&name, &params, &Patch::Merge(json!({"metadata": metadata})))).await
             }
             Step::Report(status) => {

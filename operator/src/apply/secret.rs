@@ -81,7 +81,10 @@ impl Writer {
         metadata["uid"] = version.uid.to_string().into();
         metadata["resourceVersion"] = version.resource_version.to_string().into();
         let api: Api<WrittenSecret> = Api::namespaced(self.client.clone(), namespace);
-        let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        let params = PatchParams {
+            field_manager: Some(FIELD_MANAGER.to_owned()),
+            ..PatchParams::default()
+        };
         let patch = Patch::Merge(json!({"metadata": metadata}));
         call(api.patch(name, &params, &patch)).await?;
         self.read(namespace, name).await
@@ -176,8 +179,10 @@ impl<'a> Body<'a> {
             metadata: BodyMeta {
                 name,
                 uid: version.map(|version| version.uid.to_string()),
-                resource_version: version
-                    .map_or_else(|| ONLY_IF_ABSENT.to_owned(), |version| version.resource_version.to_string()),
+                resource_version: version.map_or_else(
+                    || ONLY_IF_ABSENT.to_owned(),
+                    |version| version.resource_version.to_string(),
+                ),
                 labels: &content.labels,
                 annotations: &content.annotations,
                 owner_references: content.owners.iter().map(owner).collect(),

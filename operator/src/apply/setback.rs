@@ -13,7 +13,7 @@ pub enum Setback {
     Conflict,
     /// 404: the object or its namespace is gone.
     NotFound,
-    /// 403 with the cause NamespaceTerminating: nothing more can be made there.
+    /// 403 with the cause `NamespaceTerminating`: nothing more can be made there.
     NamespaceTerminating,
     /// 429: slow down, all of us, for this long.
     Throttled(Duration),
@@ -47,9 +47,8 @@ impl From<&kube::Error> for Setback {
 impl From<&Status> for Setback {
     fn from(status: &Status) -> Self {
         let details = status.details.as_ref();
-        let caused_by = |reason: &str| {
-            details.is_some_and(|details| details.causes.iter().any(|cause| cause.reason == reason))
-        };
+        let caused_by =
+            |reason: &str| details.is_some_and(|details| details.causes.iter().any(|cause| cause.reason == reason));
         let seconds = details.map_or(0, |details| details.retry_after_seconds);
         match status.code {
             404 => Self::NotFound,
@@ -68,7 +67,9 @@ fn refusal(status: &Status) -> Failure {
     let code = status.code;
     let between = |start: &str, end: char| {
         let rest = text.split_once(start)?.1;
-        rest.split_once(end).map(|(name, _)| name).filter(|name| is_object_name(name))
+        rest.split_once(end)
+            .map(|(name, _)| name)
+            .filter(|name| is_object_name(name))
     };
     if let Some(quota) = between("exceeded quota: ", ',') {
         return Failure::new(FailureReason::QuotaExceeded, format!("quota {quota:?} is used up"));
@@ -91,7 +92,9 @@ fn refusal(status: &Status) -> Failure {
 fn is_object_name(text: &str) -> bool {
     !text.is_empty()
         && text.len() <= 253
-        && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-".contains(&byte))
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-".contains(&byte))
 }
 
 #[cfg(test)]
@@ -101,11 +104,18 @@ mod tests {
     use super::*;
 
     fn setback(code: u16, message: &str, cause: Option<&str>, retry_after_seconds: u32) -> Setback {
-        let causes = cause.map(|reason| StatusCause { reason: reason.to_owned(), ..StatusCause::default() });
+        let causes = cause.map(|reason| StatusCause {
+            reason: reason.to_owned(),
+            message: String::new(),
+            field: String::new(),
+        });
         let details = StatusDetails {
             causes: causes.into_iter().collect(),
             retry_after_seconds,
-            ..StatusDetails::default()
+            name: String::new(),
+            group: String::new(),
+            kind: String::new(),
+            uid: String::new(),
         };
         Setback::from(&Status::failure(message, "Reason").with_code(code).with_details(details))
     }
@@ -125,16 +135,37 @@ mod tests {
             (setback(409, "", None, 0), Setback::Conflict),
             (setback(429, "", None, 7), Setback::Throttled(Duration::from_secs(7))),
             (setback(429, "", None, 0), Setback::Throttled(UNSAID_PAUSE)),
-            (setback(403, "", Some("NamespaceTerminating"), 0), Setback::NamespaceTerminating),
-            (setback(403, "no", None, 0), refused(Forbidden, "the server forbids it (403)")),
-            (setback(403, quota, None, 0), refused(QuotaExceeded, r#"quota "small" is used up"#)),
-            (setback(422, policy, None, 0), refused(AdmissionDenied, r#"refused by policy "no.dice" (422)"#)),
+            (
+                setback(403, "", Some("NamespaceTerminating"), 0),
+                Setback::NamespaceTerminating,
+            ),
+            (
+                setback(403, "no", None, 0),
+                refused(Forbidden, "the server forbids it (403)"),
+            ),
+            (
+                setback(403, quota, None, 0),
+                refused(QuotaExceeded, r#"quota "small" is used up"#),
+            ),
+            (
+                setback(422, policy, None, 0),
+                refused(AdmissionDenied, r#"refused by policy "no.dice" (422)"#),
+            ),
             (
                 setback(400, webhook, None, 0),
-                refused(AdmissionDenied, r#"refused by admission webhook "hook.example.com" (400)"#),
+                refused(
+                    AdmissionDenied,
+                    r#"refused by admission webhook "hook.example.com" (400)"#,
+                ),
             ),
-            (setback(422, "CANARY", None, 0), refused(AdmissionDenied, "refused by the server (422 Reason)")),
-            (setback(503, "CANARY", None, 0), Setback::Unavailable("the server answered 503".to_owned())),
+            (
+                setback(422, "CANARY", None, 0),
+                refused(AdmissionDenied, "refused by the server (422 Reason)"),
+            ),
+            (
+                setback(503, "CANARY", None, 0),
+                Setback::Unavailable("the server answered 503".to_owned()),
+            ),
         ] {
             assert_eq!(seen, expected);
         }
@@ -142,7 +173,12 @@ mod tests {
 
     #[test]
     fn a_message_that_quotes_a_value_is_not_passed_on() {
-        let leak = setback(403, "exceeded quota: CANARY-s3cret!, ValidatingAdmissionPolicy 'CAN ARY'", None, 0);
+        let leak = setback(
+            403,
+            "exceeded quota: CANARY-s3cret!, ValidatingAdmissionPolicy 'CAN ARY'",
+            None,
+            0,
+        );
         assert!(!format!("{leak:?}").contains("CAN"), "{leak:?}");
     }
 }

@@ -46,8 +46,15 @@ pub struct State {
 impl Sources {
     /// `own` is the operator's namespace; sources live there and in `others`.
     pub fn new(own: &str, others: &BTreeSet<String>) -> Self {
-        let namespaces = others.iter().cloned().chain([own.to_owned()]).map(|name| (name, View::default()));
-        Self { own: own.to_owned(), namespaces: namespaces.collect() }
+        let namespaces = others
+            .iter()
+            .cloned()
+            .chain([own.to_owned()])
+            .map(|name| (name, View::default()));
+        Self {
+            own: own.to_owned(),
+            namespaces: namespaces.collect(),
+        }
     }
 
     /// The namespaces to watch.
@@ -68,7 +75,9 @@ impl Sources {
         match event {
             Event::Init => view.incoming = Some(BTreeMap::new()),
             Event::InitApply(secret) => {
-                view.incoming.get_or_insert_default().insert(secret.name_any(), held(secret));
+                view.incoming
+                    .get_or_insert_default()
+                    .insert(secret.name_any(), held(secret));
             }
             Event::InitDone => {
                 view.secrets = view.incoming.take().unwrap_or_default();
@@ -100,14 +109,21 @@ impl Sources {
         let Some(view) = self.namespaces.get(namespace) else {
             return Some(Lookup::NotAllowed);
         };
-        let lookup = view.secrets.get(&reference.name).map_or(Lookup::Missing, |held| Lookup::Found(&held.source));
+        let lookup = view
+            .secrets
+            .get(&reference.name)
+            .map_or(Lookup::Missing, |held| Lookup::Found(&held.source));
         view.complete.then_some(lookup)
     }
 
     /// The state Secret of the object with this uid.
     pub fn state(&self, uid: &str) -> Option<State> {
         let held = self.namespaces.get(&self.own)?.secrets.get(&state::secret_name(uid))?;
-        let value = held.source.data.get(state::KEY).filter(|_| held.source.type_ == STATE_TYPE);
+        let value = held
+            .source
+            .data
+            .get(state::KEY)
+            .filter(|_| held.source.type_ == STATE_TYPE);
         Some(State {
             resource_version: held.resource_version.clone(),
             last_good: value.and_then(|bytes| state::from_json(bytes)),
@@ -120,7 +136,10 @@ impl View {
     fn put(&mut self, secret: SourceSecret) {
         let (name, new) = (secret.name_any(), held(secret));
         let version = |held: &Held| ResourceVersion::from(held.resource_version.as_str());
-        let old = self.secrets.get(&name).is_some_and(|known| version(&new).is_older_than(&version(known)));
+        let old = self
+            .secrets
+            .get(&name)
+            .is_some_and(|known| version(&new).is_older_than(&version(known)));
         if !old {
             self.secrets.insert(name, new);
         }
@@ -128,5 +147,8 @@ impl View {
 }
 
 fn held(secret: SourceSecret) -> Held {
-    Held { resource_version: secret.resource_version().unwrap_or_default(), source: secret.into_source() }
+    Held {
+        resource_version: secret.resource_version().unwrap_or_default(),
+        source: secret.into_source(),
+    }
 }

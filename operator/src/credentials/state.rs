@@ -58,8 +58,11 @@ pub fn from_json(bytes: &[u8]) -> Option<LastGood> {
     let registries: BTreeMap<String, &RawValue> = serde_json::from_slice(bytes).ok()?;
     let read = |(key, config): (String, &RawValue)| {
         let config = DockerConfig::parse(config.get().as_bytes()).ok()?;
-        let entries: Entries =
-            config.entries().iter().map(|(key, entry): (&String, &Credential)| (key.clone(), entry.clone())).collect();
+        let entries: Entries = config
+            .entries()
+            .iter()
+            .map(|(key, entry): (&String, &Credential)| (key.clone(), entry.clone()))
+            .collect();
         Some((key, entries))
     };
     registries.into_iter().map(read).collect()
@@ -72,7 +75,10 @@ mod tests {
     fn last_good() -> LastGood {
         let credential = Credential::new("user", "CANARY").unwrap();
         let entries = Entries::from([("ghcr.io".to_owned(), credential)]);
-        LastGood::from([("ghcr.io".to_owned(), entries.clone()), ("secret:all".to_owned(), entries)])
+        LastGood::from([
+            ("ghcr.io".to_owned(), entries.clone()),
+            ("secret:all".to_owned(), entries),
+        ])
     }
 
     #[test]

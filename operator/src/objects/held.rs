@@ -24,6 +24,8 @@ use crate::report::{Facts, Late, report};
 
 /// A busy object's status is written no oftener.
 const REPORT_EVERY: Duration = Duration::from_secs(1);
+/// What is done so fast is told once, when it is done, and not as progress before.
+const SOON_DONE: Duration = Duration::from_millis(500);
 /// A missing source may come with the next object of the same commit; after this a person must act.
 const MISSING_UNTIL_STALLED: Duration = Duration::from_secs(30);
 /// A deletion that is refused for so long everywhere where it is not done goes on without: garbage collection takes
@@ -72,6 +74,7 @@ pub(super) struct Held {
     /// Since when the credentials have a problem.
     problem_since: Option<Instant>,
     told: Option<Arc<Object>>,
+    told_at: Option<Instant>,
     revision: u64,
     summary: Option<Summary>,
     reported_at: Option<Instant>,
@@ -94,10 +97,9 @@ impl Reading {
     fn of(seen: &SeenObject, operator_namespace: &str) -> Self {
         let name = seen.name_any();
         let mut unknown = BTreeSet::new();
-        let decoded: Result<ClusterPullSecretSpec, _> =
-            serde_ignored::deserialize(&seen.spec, |path| {
-                unknown.insert(path.to_string());
-            });
+        let decoded: Result<ClusterPullSecretSpec, _> = serde_ignored::deserialize(&seen.spec, |path| {
+            unknown.insert(path.to_string());
+        });
         let declared = match decoded {
             Ok(declared) => declared,
             // What serde says of a spec names fields and values of the spec: no credential is in there.
@@ -106,9 +108,13 @@ impl Reading {
         match Spec::parse(&name, &declared, operator_namespace) {
             Ok(spec) => {
                 let fields: Vec<String> = unknown.into_iter().map(|path| format!("spec.{path}")).collect();
-                let unreadable = (!fields.is_empty())
-                    .then(|| format!("this version does not know {}", fields.join(", ")));
-                Self { spec, declared: Some(declared), unreadable }
+                let unreadable =
+                    (!fields.is_empty()).then(|| format!("this version does not know {}", fields.join(", ")));
+                Self {
+                    spec,
+                    declared: Some(declared),
+                    unreadable,
+                }
             }
             Err(error) => Self::unreadable(seen, error.to_string()),
         }
@@ -122,7 +128,11 @@ impl Reading {
             _ => DeletionPolicy::Delete,
         };
         let spec = Spec::unreadable(text("/secret/name").unwrap_or(&name), policy);
-        Self { spec, declared: None, unreadable: Some(why) }
+        Self {
+            spec,
+            declared: None,
+            unreadable: Some(why),
+        }
     }
 }
 
@@ -136,6 +146,7 @@ impl Held {
             state: None,
             problem_since: None,
             told: None,
+            told_at: None,
             revision: 0,
             summary: None,
             reported_at: None,
@@ -201,7 +212,9 @@ impl Held {
     /// Finds the credentials in the sources as they are now.
     pub(super) fn resolve(&mut self, sources: &Sources) {
         let uid = self.uid().unwrap_or_default();
-        self.state = sources.state(&uid).map(|state| (state.resource_version, state.last_good));
+        self.state = sources
+            .state(&uid)
+            .map(|state| (state.resource_version, state.last_good));
         let Some(declared) = &self.reading.declared else {
             self.credentials = None;
             return;
@@ -219,9 +232,16 @@ impl Held {
                 })
             })
             .collect();
-        let remembered = self.state.as_ref().and_then(|(_, last_good)| last_good.clone()).unwrap_or_default();
+        let remembered = self
+            .state
+            .as_ref()
+            .and_then(|(_, last_good)| last_good.clone())
+            .unwrap_or_default();
         self.credentials = (!unread).then(|| merge(&resolutions, &remembered));
-        let problem = self.credentials.as_ref().is_some_and(|credentials| credentials.problem.is_some());
+        let problem = self
+            .credentials
+            .as_ref()
+            .is_some_and(|credentials| credentials.problem.is_some());
         self.problem_since = problem.then(|| self.problem_since.unwrap_or_else(Instant::now));
     }
 
@@ -239,7 +259,10 @@ impl Held {
         }
         let payload = Payload::new(&render(&credentials.entries), &DIGEST_KEY);
         let told = self.told.as_ref().and_then(|told| told.payload.clone());
-        Some(told.filter(|told| **told == payload).unwrap_or_else(|| Arc::new(payload)))
+        Some(
+            told.filter(|told| **told == payload)
+                .unwrap_or_else(|| Arc::new(payload)),
+        )
     }
 
     /// What is to be remembered and is not yet.
@@ -265,9 +288,9 @@ impl Held {
         if held { Standing::Held } else { Standing::Live }
     }
 
-    /// The object as the namespace loop should know it, if it knows it otherwise; its revision; whether what is not
-    /// ready makes it unready at once.
-    pub(super) fn declaration(&mut self) -> Option<(Arc<Object>, u64, bool)> {
+    /// The object as the namespace loop should know it, if it knows it otherwise, and whether what is not ready makes
+    /// it unready at once. The summary that speaks of it will carry `next_revision`.
+    pub(super) fn declaration(&mut self, next_revision: u64) -> Option<(Arc<Object>, bool)> {
         let created = self.seen.creation_timestamp().map_or(0, |time| time.0.as_second());
         let object = Object {
             name: self.seen.name_any().into(),
@@ -282,9 +305,10 @@ impl Held {
         }
         let object = Arc::new(object);
         self.told = Some(Arc::clone(&object));
-        self.revision += 1;
+        self.told_at = Some(Instant::now());
+        self.revision = next_revision;
         let urgent = self.status.observed_generation != Some(self.generation());
-        Some((object, self.revision, urgent))
+        Some((object, urgent))
     }
 
     /// The next step. `epoch` is what times in the summary are since.
@@ -313,20 +337,28 @@ impl Held {
         let Some(summary) = self.current_summary() else {
             return Next::Nothing;
         };
-        let give_up_at = summary.refused_since.map(|since| epoch + since + REFUSED_UNTIL_DISARMED);
+        let give_up_at = summary
+            .refused_since
+            .map(|since| epoch + since + REFUSED_UNTIL_DISARMED);
         match give_up_at {
             _ if summary.owed == 0 => {}
             Some(at) if at <= now => {}
             Some(at) => return Next::At(at),
             None => return Next::Nothing,
         }
-        let step = if self.state.is_some() { Step::Forget } else { Step::Object(ObjectStep::Disarm) };
+        let step = if self.state.is_some() {
+            Step::Forget
+        } else {
+            Step::Object(ObjectStep::Disarm)
+        };
         Next::Write(step)
     }
 
     /// The summary, if it speaks of the object as it is now.
     fn current_summary(&self) -> Option<&Summary> {
-        self.summary.as_ref().filter(|summary| summary.revision == self.revision)
+        self.summary
+            .as_ref()
+            .filter(|summary| summary.revision == self.revision)
     }
 
     fn next_report(&self, epoch: Instant, now: Instant, time: &Time) -> Next {
@@ -335,28 +367,47 @@ impl Held {
         };
         let due = |at: Option<Duration>| at.map(|at| epoch + at);
         let stalls_at = self.problem_since.map(|since| since + MISSING_UNTIL_STALLED);
-        let times = [due(summary.namespaces_late_at), due(summary.accounts_late_at), stalls_at];
+        let times = [
+            due(summary.namespaces_late_at),
+            due(summary.accounts_late_at),
+            stalls_at,
+        ];
         let passed = |at: Option<Instant>| at.is_some_and(|at| at <= now);
         let status = report(&Facts {
             generation: self.generation(),
             secret_name: &self.reading.spec.secret_name,
             previous: &self.status,
             unreadable: self.reading.unreadable.as_deref(),
-            attaches: self.reading.declared.as_ref().is_none_or(|spec| spec.service_accounts.mode == AttachMode::Attach),
+            attaches: self
+                .reading
+                .declared
+                .as_ref()
+                .is_none_or(|spec| spec.service_accounts.mode == AttachMode::Attach),
             credentials: self.credentials.as_ref(),
             lasting_problem: passed(stalls_at),
             summary,
-            late: Late { namespaces: passed(times[0]), accounts: passed(times[1]) },
+            late: Late {
+                namespaces: passed(times[0]),
+                accounts: passed(times[1]),
+            },
             requested_at: self.seen.annotations().get(ANNOTATION_RECONCILE).map(String::as_str),
             now: time,
         });
         if status != self.status {
-            return match self.reported_at.map(|at| at + REPORT_EVERY).filter(|&at| now < at) {
+            let in_progress = ready_of(&status).is_some_and(|ready| is_progress(&ready.reason));
+            let soon_done = self.told_at.filter(|_| in_progress).map(|at| at + SOON_DONE);
+            let rested = self.reported_at.map(|at| at + REPORT_EVERY);
+            return match soon_done.max(rested).filter(|&at| now < at) {
                 Some(at) => Next::At(at),
                 None => Next::Write(Step::Object(ObjectStep::Report(Box::new(status)))),
             };
         }
-        times.into_iter().flatten().filter(|&at| at > now).min().map_or(Next::Nothing, Next::At)
+        times
+            .into_iter()
+            .flatten()
+            .filter(|&at| at > now)
+            .min()
+            .map_or(Next::Nothing, Next::At)
     }
 
     /// What is to be announced once the step is done; also notes that it was taken.
@@ -377,7 +428,10 @@ impl Held {
 
 /// `Ready` as a status has it.
 pub(crate) fn ready_of(status: &ClusterPullSecretStatus) -> Option<&crd::Condition> {
-    status.conditions.iter().find(|condition| condition.type_ == ConditionType::Ready.as_str())
+    status
+        .conditions
+        .iter()
+        .find(|condition| condition.type_ == ConditionType::Ready.as_str())
 }
 
 /// A reason that says that nothing is wrong yet.

@@ -65,7 +65,11 @@ impl Stage {
             .map(|word| word.trim_matches('\'').to_owned())
             .collect();
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        say(&self.cluster.kubectl().run(&arguments, "").await?);
+        let output = self.cluster.kubectl().output(&arguments, "").await?;
+        // A terminal shows both; "No resources found" is on standard error.
+        say(&String::from_utf8_lossy(&output.stdout));
+        say(&String::from_utf8_lossy(&output.stderr));
+        ensure!(output.status.success(), "kubectl {command} fails");
         Ok(())
     }
 

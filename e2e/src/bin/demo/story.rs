@@ -90,7 +90,7 @@ async fn a_new_namespace(stage: &Stage, terminal: &Terminal) -> anyhow::Result<(
 }
 
 async fn rotation(stage: &mut Stage, terminal: &Terminal) -> anyhow::Result<()> {
-    terminal.step("4. A new password");
+    terminal.step("4. A new password: the registry has it first, then the one Secret");
     let before = oracle::uids(&stage.client, OBJECT).await.map_err(anyhow::Error::msg)?;
     stage.registry.set_password(USER, PASSWORDS[1])?;
     stage.check_answers(terminal, &all(), 401).await?;

@@ -9,9 +9,11 @@ const GREEN: &str = "\x1b[32m";
 const RED: &str = "\x1b[31m";
 const PLAIN: &str = "\x1b[0m";
 
-/// A line as it is.
-pub(crate) fn say(line: &str) {
-    println!("{}", line.trim_end_matches('\n'));
+/// Text as it is; nothing for nothing.
+pub(crate) fn say(text: &str) {
+    if !text.is_empty() {
+        println!("{}", text.trim_end_matches('\n'));
+    }
 }
 
 /// Beside the story, so on standard error.

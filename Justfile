@@ -1,0 +1,51 @@
+# Every command that a person runs here. What a check does stands in .ci/checks, which CI runs too.
+
+[private]
+default:
+    @just --list --unsorted
+
+# All checks that need no cluster; CI runs these and the tests
+ci:
+    .ci/checks
+
+# Formatting, without changing anything
+fmt:
+    .ci/checks fmt
+
+# Clippy on everything, warnings are errors
+lint:
+    .ci/checks lint
+
+# Each crate alone, what crates may depend on, what may stand at the top
+walls:
+    .ci/checks walls
+
+# Whether config/crd is what the types say
+generated:
+    .ci/checks generated
+
+# The documentation builds, and its links lead somewhere
+docs:
+    .ci/checks docs
+
+# Licences, bans and sources of dependencies (needs cargo-deny)
+deny:
+    .ci/checks deny
+
+# Known vulnerabilities of dependencies (needs cargo-deny and the network)
+advisories:
+    cargo deny check advisories
+
+# Every test; the first time builds the control plane, about 7 minutes
+test:
+    cargo test --workspace
+
+# The product on a control plane of its own, step by step; `just demo --keep` stays
+demo *arguments:
+    cargo demo {{ arguments }}
+
+# Writes config/crd from the types
+generate:
+    # Compiled first: an error must not leave an empty file behind.
+    cargo build --quiet --package crd --bin crdgen
+    cargo crdgen > config/crd/clusterpullsecrets.yaml

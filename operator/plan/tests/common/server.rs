@@ -1,0 +1,252 @@
+//! An API server in memory: what it does with the writes of the plan, preconditions and field managers included.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crd::names::{ANNOTATION_RETAINED, LABEL_MANAGED_BY, LABEL_OBJECT, MANAGED_BY};
+use plan::action::{AccountAction, Content, SecretAction};
+use plan::identity::{Uid, Version};
+use plan::labels::Labels;
+use plan::observed::{Account, Namespace, Secret, Shape};
+
+use super::World;
+
+/// Why a write was not made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// Something of that name is there, or is not what was seen: 409.
+    Conflict,
+    /// 404.
+    NotFound,
+    /// The server makes nothing in a namespace that goes: 403.
+    Terminating,
+}
+
+/// Where and what.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Key {
+    Secret(String, String),
+    Account(String, String),
+}
+
+/// A write.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Action {
+    Secret(SecretAction),
+    Account(AccountAction),
+}
+
+/// The metadata that our field manager owns of a Secret: only this can an apply of ours take away again.
+#[derive(Clone, Debug, Default)]
+struct Owned {
+    labels: BTreeSet<String>,
+    annotations: BTreeSet<String>,
+    owners: BTreeSet<Uid>,
+}
+
+/// See the module.
+#[derive(Clone, Debug)]
+pub(crate) struct Server {
+    pub(crate) world: World,
+    revision: u64,
+    owned: BTreeMap<(String, String), Owned>,
+}
+
+impl Server {
+    /// Takes every copy with our label in `world` as applied by us, unless `restored`: then another tool wrote all of
+    /// it, as a restore from a backup does.
+    pub(crate) fn new(world: World, restored: bool) -> Self {
+        let mut owned = BTreeMap::new();
+        for (namespace, facts) in &world.namespaces {
+            for (name, secret) in facts.secrets.iter().filter(|_| !restored) {
+                let shape = &secret.shape;
+                if shape.labels.get(LABEL_OBJECT).is_some() || shape.applied_by_us {
+                    owned.insert((namespace.clone(), name.to_string()), Owned::all_of(shape));
+                }
+            }
+        }
+        Self {
+            world,
+            revision: 1000,
+            owned,
+        }
+    }
+
+    /// All writes that the plan wants now. `leaving_for` as in [`plan::copy::Circumstances`].
+    pub(crate) fn planned(&self, leaving_for: Duration) -> Vec<(Key, Action)> {
+        planned(&self.world, leaving_for)
+    }
+
+    pub(crate) fn apply(&mut self, key: &Key, action: &Action) -> Result<(), Refusal> {
+        self.revision += 1;
+        match (key, action) {
+            (Key::Secret(namespace, name), Action::Secret(action)) => self.secret(namespace, name, action),
+            (Key::Account(namespace, name), Action::Account(action)) => self.account(namespace, name, action),
+            (Key::Secret(..), Action::Account(_)) | (Key::Account(..), Action::Secret(_)) => Err(Refusal::NotFound),
+        }
+    }
+
+    fn facts(&mut self, namespace: &str) -> Result<&mut Namespace, Refusal> {
+        self.world.namespaces.get_mut(namespace).ok_or(Refusal::NotFound)
+    }
+
+    fn secret(&mut self, namespace: &str, name: &str, action: &SecretAction) -> Result<(), Refusal> {
+        let revision = self.revision.to_string();
+        let key = (namespace.to_owned(), name.to_owned());
+        let mut owned = self.owned.get(&key).cloned().unwrap_or_default();
+        let facts = self.facts(namespace)?;
+        let held = facts.secrets.get(name).cloned();
+        let result = match action {
+            SecretAction::Create(_) if held.is_some() => return Err(Refusal::Conflict),
+            SecretAction::Create(_) if facts.terminating => return Err(Refusal::Terminating),
+            SecretAction::Create(content) => {
+                owned = Owned::default();
+                Some(owned.apply(&Shape::default(), content, Version::new(&revision, &revision)))
+            }
+            SecretAction::Update { version, content } => {
+                let held = unchanged(held, version)?;
+                let version = Version::new(&held.version.uid.to_string(), &revision);
+                // The type is fixed for ever, and so is the data of an immutable Secret: 422.
+                if !held.shape.docker_config_type || held.shape.immutable {
+                    return Err(Refusal::Conflict);
+                }
+                Some(owned.apply(&held.shape, content, version))
+            }
+            SecretAction::Reclaim { version, object } => {
+                let mut held = unchanged(held, version)?;
+                let mut shape = (*held.shape).clone();
+                shape.labels = with(&shape.labels, [(LABEL_OBJECT, object.as_ref()), (LABEL_MANAGED_BY, MANAGED_BY)]);
+                shape.annotations = without(&shape.annotations, &[ANNOTATION_RETAINED]);
+                held.shape = Arc::new(shape);
+                Some(held)
+            }
+            SecretAction::Release { version, object } => {
+                let mut held = unchanged(held, version)?;
+                let mut shape = (*held.shape).clone();
+                shape.labels = without(&shape.labels, &[LABEL_OBJECT, LABEL_MANAGED_BY]);
+                shape.annotations = with(&shape.annotations, [(ANNOTATION_RETAINED, object.as_ref())]);
+                shape.owners.clear();
+                held.shape = Arc::new(shape);
+                Some(held)
+            }
+            SecretAction::Delete { version } => {
+                unchanged(held, version)?;
+                None
+            }
+        };
+        if let Some(mut secret) = result {
+            secret.version = Version::new(&secret.version.uid.to_string(), &revision);
+            facts.secrets.insert(name.into(), secret);
+            self.owned.insert(key, owned);
+        } else {
+            facts.secrets.remove(name);
+            self.owned.remove(&key);
+        }
+        Ok(())
+    }
+
+    fn account(&mut self, namespace: &str, name: &str, action: &AccountAction) -> Result<(), Refusal> {
+        let revision = self.revision.to_string();
+        let accounts = &mut self.facts(namespace)?.accounts;
+        let held = accounts.get(name).ok_or(Refusal::NotFound)?;
+        if held.version != action.version {
+            return Err(Refusal::Conflict);
+        }
+        let written = Account {
+            version: Version::new(&held.version.uid.to_string(), &revision),
+            entries: action.entries.clone(),
+            attached: action.attached.clone(),
+            ..held.clone()
+        };
+        accounts.insert(name.into(), written);
+        Ok(())
+    }
+}
+
+/// All writes that the plan wants now, by key.
+pub(crate) fn planned(world: &World, leaving_for: Duration) -> Vec<(Key, Action)> {
+    let cluster = world.cluster();
+    let mut planned = Vec::new();
+    for (namespace, facts) in &world.namespaces {
+        let scope = cluster.scope(namespace, facts);
+        for name in scope.secret_names() {
+            let circumstances = plan::copy::Circumstances {
+                trouble: None,
+                leaving_for,
+            };
+            if let Some(action) = scope.secret(name, circumstances).action {
+                planned.push((Key::Secret(namespace.clone(), name.to_owned()), Action::Secret(action)));
+            }
+        }
+        for (name, seen) in &facts.accounts {
+            let circumstances = plan::account::Circumstances::default();
+            if let Some(action) = scope.account(name, seen, circumstances).action {
+                planned.push((Key::Account(namespace.clone(), name.to_string()), Action::Account(action)));
+            }
+        }
+    }
+    planned
+}
+
+fn unchanged(held: Option<Secret>, version: &Version) -> Result<Secret, Refusal> {
+    let held = held.ok_or(Refusal::NotFound)?;
+    if held.version == *version {
+        Ok(held)
+    } else {
+        Err(Refusal::Conflict)
+    }
+}
+
+impl Owned {
+    fn all_of(shape: &Shape) -> Self {
+        let keys = |labels: &Labels| labels.iter().map(|(key, _)| key.to_owned()).collect();
+        Self {
+            labels: keys(&shape.labels),
+            annotations: keys(&shape.annotations),
+            owners: shape.owners.iter().map(|owner| owner.uid.clone()).collect(),
+        }
+    }
+
+    /// A forced server-side apply: what is given is set, what was ours and is not given any more goes, the rest stays.
+    fn apply(&mut self, held: &Shape, content: &Content, version: Version) -> Secret {
+        let merged = |held: &Labels, owned: &BTreeSet<String>, given: &BTreeMap<String, String>| {
+            let mut map = held.to_map();
+            map.retain(|key, _| !owned.contains(key));
+            map.extend(given.clone());
+            map.iter().collect::<Labels>()
+        };
+        let mut owners = held.owners.clone();
+        owners.retain(|owner| !self.owners.contains(&owner.uid) && !content.owners.contains(owner));
+        owners.extend(content.owners.iter().cloned());
+        owners.sort_unstable();
+        let shape = Shape {
+            docker_config_type: true,
+            labels: merged(&held.labels, &self.labels, &content.labels),
+            annotations: merged(&held.annotations, &self.annotations, &content.annotations),
+            owners,
+            applied_by_us: true,
+            ..held.clone()
+        };
+        *self = Self {
+            labels: content.labels.keys().cloned().collect(),
+            annotations: content.annotations.keys().cloned().collect(),
+            owners: content.owners.iter().map(|owner| owner.uid.clone()).collect(),
+        };
+        Secret {
+            version,
+            digest: Some(content.payload.digest()),
+            shape: Arc::new(shape),
+        }
+    }
+}
+
+fn with<'a>(labels: &Labels, added: impl IntoIterator<Item = (&'a str, &'a str)>) -> Labels {
+    let mut map = labels.to_map();
+    map.extend(added.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())));
+    map.iter().collect()
+}
+
+fn without(labels: &Labels, taken: &[&str]) -> Labels {
+    labels.iter().filter(|(key, _)| !taken.contains(key)).collect()
+}

@@ -1,0 +1,232 @@
+//! Secrets that are not ours under a name of ours.
+
+use crd::names::{LABEL_MANAGED_BY, LABEL_OBJECT};
+use plan::object::{Object, Standing};
+use serde_json::json;
+
+use crate::common::{OPERATOR_NAMESPACE, World, account, copy_of, foreign, object, retained_from, standing};
+use crate::{check, content, fresh, message, with_copy};
+
+fn company() -> Object {
+    object("company", &json!({}))
+}
+
+fn adopting() -> Object {
+    object("company", &json!({"secret": {"conflictPolicy": "Adopt"}}))
+}
+
+const CONFLICT: &[&str] = &[
+    "secret n/company: company SecretConflict",
+    "account n/default: company Pending",
+];
+
+#[test]
+fn a_secret_of_somebody_else_is_a_conflict_and_nothing_refers_to_it() {
+    check([
+        (
+            "no reference is made",
+            fresh(company()).secret("n/company", foreign()),
+            &["secret n/company: company SecretConflict"] as &[_],
+        ),
+        (
+            "one that we made is taken out",
+            with_copy(company(), foreign()).account("n/default", account(&["x", "company", "y"], &["company"])),
+            &[
+                "secret n/company: company SecretConflict",
+                "account n/default: [x, y] recording",
+            ],
+        ),
+        (
+            "one that was there before us stays",
+            with_copy(company(), foreign()).account("n/default", account(&["company"], &[])),
+            &["secret n/company: company SecretConflict"],
+        ),
+        (
+            "when it goes, all is made",
+            fresh(company()),
+            &[
+                "secret n/company: create, company Pending",
+                "account n/default: [company] recording company, company Pending",
+            ],
+        ),
+        (
+            "our second label alone is no evidence",
+            fresh(company()).secret("n/company", copy_of("company").without_label(LABEL_OBJECT)),
+            &["secret n/company: company SecretConflict"],
+        ),
+    ]);
+}
+
+#[test]
+fn adopt_takes_over_a_docker_login_with_one_update() {
+    let world = fresh(adopting()).secret("n/company", foreign().label("theirs", "x"));
+    check([(
+        "with its reference at once",
+        world.clone(),
+        &[
+            "secret n/company: update, company Pending",
+            "account n/default: [company] recording company, company Pending",
+        ],
+    )]);
+    assert_eq!(content(&world, "company").labels[LABEL_OBJECT], "company");
+}
+
+#[test]
+fn adopt_refuses_what_is_somebodys_work() {
+    let refused: &[&str] = &["secret n/company: company SecretConflict"];
+    let over = |stored| fresh(adopting()).secret("n/company", stored);
+    check([
+        ("with a controller", over(foreign().controlled()), refused),
+        ("immutable", over(foreign().immutable()), refused),
+        ("of another type", over(foreign().of_another_type()), refused),
+        (
+            "stripped and immutable: it would have to be deleted, and is not ours to delete",
+            over(copy_of("company").without_label(LABEL_OBJECT).applied_by_us().immutable()),
+            refused,
+        ),
+    ]);
+}
+
+#[test]
+fn adopt_never_takes_a_source_of_any_object() {
+    let adopting = |source: serde_json::Value| {
+        let spec = json!({
+            "secret": {"conflictPolicy": "Adopt"},
+            "namespaces": {"names": ["n", OPERATOR_NAMESPACE]},
+            "registries": [{"credentials": {"dockerConfig": {"secretRef": source}}}],
+        });
+        object("company", &spec)
+    };
+    let other = |source: &str| {
+        let registry = json!({"credentials": {"dockerConfig": {"secretRef": {"name": source, "namespace": "n"}}}});
+        object("other", &json!({"namespaces": {"names": ["m"]}, "registries": [registry]}))
+    };
+    let refused: &[&str] = &["secret n/company: company SecretConflict"];
+    let here = |objects: Vec<Object>| World::of(objects).namespace("n", &[]).secret("n/company", foreign());
+    check([
+        (
+            "its own",
+            here(vec![adopting(json!({"name": "company", "namespace": "n"}))]),
+            refused,
+        ),
+        (
+            "another object's, although that one does not select the namespace",
+            here(vec![adopting(json!({"name": "x"})), other("company")]),
+            refused,
+        ),
+        (
+            "one of the operator's namespace, named without a namespace",
+            World::of([adopting(json!({"name": "company"}))])
+                .namespace(OPERATOR_NAMESPACE, &[])
+                .secret("pullsecrets-system/company", foreign()),
+            &["secret pullsecrets-system/company: company SecretConflict"],
+        ),
+        (
+            "a Secret beside the source is not one",
+            here(vec![adopting(json!({"name": "company"})), other("x")]),
+            &["secret n/company: update, company Pending"],
+        ),
+    ]);
+}
+
+#[test]
+fn the_message_says_what_to_do_about_a_conflict() {
+    let over = |object: Object, stored| message(&fresh(object).secret("n/company", stored), "company");
+    assert_eq!(
+        over(company(), foreign()),
+        "secret \"company\" exists and is not managed by pullsecrets"
+    );
+    for (stored, word) in [
+        (foreign().controlled(), "controller"),
+        (foreign().immutable(), "immutable"),
+        (foreign().of_another_type(), "type"),
+    ] {
+        let message = over(adopting(), stored);
+        assert!(message.contains(word), "{message}");
+    }
+}
+
+#[test]
+fn a_retained_copy_is_taken_back_by_whichever_object_has_its_name() {
+    let reclaim: &[&str] = &[
+        "secret n/company: reclaim for company, company Pending",
+        "account n/default: company Ready",
+    ];
+    let conflict: &[&str] = &[
+        "secret n/company: company SecretConflict",
+        "account n/default: [] recording",
+    ];
+    check([
+        ("left by itself", with_copy(company(), retained_from("company")), reclaim),
+        ("left by another", with_copy(company(), retained_from("former")), reclaim),
+        (
+            "marked as ours again, it is compared: the label first, the owner with one update",
+            with_copy(company(), copy_of("company").owned_by(&[]).without_label(LABEL_MANAGED_BY)),
+            &[
+                "secret n/company: update, company Pending",
+                "account n/default: company Ready",
+            ],
+        ),
+        (
+            "made immutable meanwhile, it is not ours to delete",
+            with_copy(company(), retained_from("company").immutable()),
+            conflict,
+        ),
+        (
+            "of another type meanwhile",
+            with_copy(company(), retained_from("company").of_another_type()),
+            conflict,
+        ),
+        (
+            "nobody asks for it: it is let be",
+            World::of([object("company", &json!({"namespaces": {"names": ["m"]}}))])
+                .namespace("n", &[])
+                .secret("n/company", retained_from("company")),
+            &[],
+        ),
+    ]);
+}
+
+#[test]
+fn nothing_is_done_under_the_name_of_an_object_that_cannot_be_read() {
+    let unreadable = || Object {
+        spec: plan::object::Spec::unreadable("company", crd::DeletionPolicy::Delete),
+        ..standing(Standing::Held, object("strange", &json!({})))
+    };
+    let younger = || crate::common::created(5, company());
+    let world = |objects: Vec<Object>| World::of(objects).namespace("n", &[]);
+    check([
+        (
+            "its copies and references stay",
+            world(vec![unreadable()])
+                .secret("n/company", copy_of("strange"))
+                .account("n/default", account(&["company"], &["company"])),
+            &[] as &[_],
+        ),
+        (
+            "whoever else asks for the name waits, without a reference",
+            world(vec![unreadable(), younger()]).account("n/default", account(&[], &[])),
+            &["secret n/company: company SecretConflict"],
+        ),
+        (
+            "what another has there is neither mended nor taken away",
+            world(vec![unreadable(), younger()])
+                .secret("n/company", copy_of("company").holding("other"))
+                .account("n/default", account(&["company"], &["company"])),
+            &[
+                "secret n/company: company SecretConflict",
+                "account n/default: company Ready",
+            ],
+        ),
+        (
+            "being deleted, it needs no reading",
+            world(vec![standing(Standing::Deleting, unreadable())])
+                .secret("n/company", copy_of("strange"))
+                .account("n/default", account(&["company"], &["company"])),
+            &[
+                "secret n/company: wait 10 s, leaving, owed to strange",
+                "account n/default: [] recording, owed to strange",
+            ],
+        ),
+    ]);
+}

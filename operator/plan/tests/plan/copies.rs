@@ -1,0 +1,348 @@
+//! One object and one copy: made, in place, drifted, replaced.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crd::FailureReason;
+use crd::names::{ANNOTATION_DECLARED, LABEL_EXCLUDE, LABEL_MANAGED_BY, LABEL_OBJECT, MANAGED_BY};
+use plan::object::{Object, Standing};
+use plan::verdict::{Failure, State};
+use serde_json::json;
+
+use crate::common::{World, account, copy_of, foreign, object, owner, standing};
+use crate::{check, content, decided, fresh, with_copy};
+
+const IN_PLACE: &[&str] = &["secret n/company: company Ready", "account n/default: company Ready"];
+const UPDATE: &[&str] = &[
+    "secret n/company: update, company Pending",
+    "account n/default: company Ready",
+];
+
+fn company() -> Object {
+    object("company", &json!({}))
+}
+
+fn declaring() -> Object {
+    let secret = json!({"labels": {"tier": "gold"}, "annotations": {"contact": "ops"}});
+    object("company", &json!({"secret": secret}))
+}
+
+#[test]
+fn a_selected_namespace_gets_its_copy_and_its_references_at_once() {
+    check([
+        (
+            "neither waits for the other",
+            fresh(company()),
+            &[
+                "secret n/company: create, company Pending",
+                "account n/default: [company] recording company, company Pending",
+            ] as &[_],
+        ),
+        (
+            "the reference does not wait for credentials that were never resolved; the copy must",
+            fresh(Object {
+                payload: None,
+                ..company()
+            }),
+            &[
+                "secret n/company: company Pending",
+                "account n/default: [company] recording company, company Pending",
+            ],
+        ),
+        (
+            "a namespace without accounts has its copy ready for them",
+            World::of([company()]).namespace("n", &[]),
+            &["secret n/company: create, company Pending"],
+        ),
+    ]);
+}
+
+#[test]
+fn a_new_copy_carries_our_labels_its_owner_and_the_payload_and_nothing_else() {
+    let made = content(&fresh(company()), "company");
+    let labels = [(LABEL_OBJECT, "company"), (LABEL_MANAGED_BY, MANAGED_BY)];
+    assert_eq!(made.labels, labels.map(|(k, v)| (k.to_owned(), v.to_owned())).into());
+    assert_eq!(made.annotations, BTreeMap::new());
+    assert_eq!(made.owners, [owner("company")]);
+    assert_eq!(made.payload, crate::common::payload("company"));
+}
+
+#[test]
+fn declared_labels_and_annotations_are_recorded_beside_them() {
+    let made = content(&fresh(declaring()), "company");
+    assert_eq!(made.labels["tier"], "gold");
+    assert_eq!(made.annotations["contact"], "ops");
+    assert_eq!(made.annotations[ANNOTATION_DECLARED], "tier,contact");
+}
+
+#[test]
+fn what_is_as_declared_is_let_be_whatever_others_added() {
+    let declared = copy_of("company")
+        .label("tier", "gold")
+        .annotation("contact", "ops")
+        .declaring("tier,contact");
+    check([
+        ("in place", with_copy(company(), copy_of("company")), IN_PLACE),
+        (
+            "in place with what the spec declares",
+            with_copy(declaring(), declared),
+            IN_PLACE,
+        ),
+        (
+            "a label of others",
+            with_copy(company(), copy_of("company").label("theirs", "x")),
+            IN_PLACE,
+        ),
+        (
+            "an annotation of others",
+            with_copy(company(), copy_of("company").annotation("theirs", "x")),
+            IN_PLACE,
+        ),
+        (
+            "no credentials now, but a copy from before",
+            with_copy(
+                Object {
+                    payload: None,
+                    ..company()
+                },
+                copy_of("company").holding("older"),
+            ),
+            &[
+                "secret n/company: company Pending",
+                "account n/default: company Ready",
+            ],
+        ),
+    ]);
+}
+
+#[test]
+fn drift_of_anything_that_we_declare_is_one_update() {
+    let mine = || copy_of("company");
+    let labelled = || {
+        mine()
+            .label("tier", "gold")
+            .annotation("contact", "ops")
+            .declaring("tier,contact")
+    };
+    check([
+        ("other data", with_copy(company(), mine().holding("other")), UPDATE),
+        (
+            "managed-by removed",
+            with_copy(company(), mine().without_label(LABEL_MANAGED_BY)),
+            UPDATE,
+        ),
+        (
+            "managed-by of another tool",
+            with_copy(company(), mine().label(LABEL_MANAGED_BY, "helm")),
+            UPDATE,
+        ),
+        (
+            "our label with another object's name",
+            with_copy(company(), mine().label(LABEL_OBJECT, "other")),
+            UPDATE,
+        ),
+        ("no owner", with_copy(company(), mine().owned_by(&[])), UPDATE),
+        (
+            "an owner that does not want it",
+            with_copy(company(), mine().owned_by(&["company", "other"])),
+            UPDATE,
+        ),
+        ("a declared label missing", with_copy(declaring(), mine()), UPDATE),
+        (
+            "a declared label changed",
+            with_copy(declaring(), labelled().label("tier", "tin")),
+            UPDATE,
+        ),
+        (
+            "a declared annotation changed",
+            with_copy(declaring(), labelled().annotation("contact", "")),
+            UPDATE,
+        ),
+        ("a declared label taken out of the spec", with_copy(company(), labelled()), UPDATE),
+    ]);
+}
+
+/// A restore from a backup, or a person, may have written the record: then an apply without it does not take it away,
+/// and the next look would find the same drift.
+#[test]
+fn a_record_that_others_wrote_is_emptied_and_then_let_be() {
+    let stored = copy_of("company").declaring("tier");
+    let world = with_copy(company(), stored.clone());
+    check([("the record names what is not declared", world.clone(), UPDATE)]);
+    assert_eq!(content(&world, "company").annotations[ANNOTATION_DECLARED], "");
+    check([("an empty record", with_copy(company(), stored.declaring("")), IN_PLACE)]);
+}
+
+#[test]
+fn what_no_update_can_mend_is_deleted_and_made_again() {
+    let delete: &[&str] = &[
+        "secret n/company: delete, company Pending",
+        "account n/default: company Ready",
+    ];
+    let mine = || copy_of("company");
+    check([
+        ("another type", with_copy(company(), mine().of_another_type()), delete),
+        ("immutable", with_copy(company(), mine().immutable()), delete),
+        (
+            "and then made at once",
+            fresh(company()).account("n/default", account(&["company"], &["company"])),
+            &[
+                "secret n/company: create, company Pending",
+                "account n/default: company Ready",
+            ],
+        ),
+        (
+            "not without anything to put in its place",
+            with_copy(
+                Object {
+                    payload: None,
+                    ..company()
+                },
+                mine().immutable(),
+            ),
+            &[
+                "secret n/company: company Pending",
+                "account n/default: company Ready",
+            ],
+        ),
+        (
+            "a copy whose deletion somebody's finalizer holds up is waited for",
+            with_copy(company(), mine().holding("other").deleting()),
+            &[
+                "secret n/company: company Pending",
+                "account n/default: company Ready",
+            ],
+        ),
+    ]);
+}
+
+#[test]
+fn a_copy_without_our_label_is_ours_to_update_as_long_as_we_applied_its_data() {
+    let stripped = copy_of("company").without_label(LABEL_OBJECT);
+    check([
+        (
+            "an Apply of ours is evidence",
+            with_copy(company(), stripped.clone().applied_by_us()),
+            UPDATE,
+        ),
+        (
+            "without it the Secret is somebody's",
+            with_copy(company(), stripped.clone()),
+            &[
+                "secret n/company: company SecretConflict",
+                "account n/default: [] recording, company Pending",
+            ],
+        ),
+        (
+            "it is not ours to delete, were it all that is wrong",
+            with_copy(company(), stripped.clone().applied_by_us().immutable()),
+            &[
+                "secret n/company: company SecretConflict",
+                "account n/default: [] recording, company Pending",
+            ],
+        ),
+        (
+            "nor when nobody asks for it",
+            with_copy(object("company", &json!({"namespaces": {"names": ["m"]}})), stripped.applied_by_us()),
+            &["account n/default: [] recording"],
+        ),
+    ]);
+}
+
+#[test]
+fn nothing_is_added_to_a_terminating_namespace_and_nothing_counts() {
+    check([
+        ("nothing there", fresh(company()).terminating("n"), &[]),
+        (
+            "an edited copy",
+            with_copy(company(), copy_of("company").holding("other")).terminating("n"),
+            &[],
+        ),
+        (
+            "an immutable copy",
+            with_copy(company(), copy_of("company").immutable()).terminating("n"),
+            &[],
+        ),
+        (
+            "but what is to go goes",
+            with_copy(standing(Standing::Deleting, company()), copy_of("company")).terminating("n"),
+            &[
+                "secret n/company: wait 10 s, leaving, owed to company",
+                "account n/default: [] recording, owed to company",
+            ],
+        ),
+    ]);
+}
+
+#[test]
+fn a_held_object_adds_nothing_and_removes_nothing() {
+    let held = |spec| standing(Standing::Held, object("company", &spec));
+    let deselecting = json!({"namespaces": {"selectors": [{}], "excluded": ["n"]}});
+    check([
+        (
+            "nothing is made",
+            fresh(held(json!({}))),
+            &[
+                "secret n/company: company Pending",
+                "account n/default: company Pending",
+            ] as &[_],
+        ),
+        (
+            "nothing is mended, and it is said",
+            with_copy(held(json!({})), copy_of("company").holding("other")),
+            &[
+                "secret n/company: company Pending",
+                "account n/default: company Ready",
+            ],
+        ),
+        ("what is in place counts", with_copy(held(json!({})), copy_of("company")), IN_PLACE),
+        (
+            "nothing goes where it selects no longer",
+            with_copy(held(deselecting), copy_of("company")),
+            &[],
+        ),
+        (
+            "no reference goes for a Secret that took the place of the copy",
+            with_copy(held(json!({})), foreign()),
+            &[
+                "secret n/company: company SecretConflict",
+                "account n/default: company Pending",
+            ],
+        ),
+        (
+            "a deletion works all the same",
+            with_copy(standing(Standing::Deleting, company()), copy_of("company")),
+            &[
+                "secret n/company: wait 10 s, leaving, owed to company",
+                "account n/default: [] recording, owed to company",
+            ],
+        ),
+    ]);
+}
+
+#[test]
+fn what_stands_against_the_last_attempt_is_told_until_the_copy_is_in_place() {
+    let denied = Failure::new(FailureReason::Forbidden, "no");
+    let state = |world: &World| {
+        let cluster = world.cluster();
+        let scope = cluster.scope("n", &world.namespaces["n"]);
+        let circumstances = plan::copy::Circumstances {
+            trouble: Some(&denied),
+            leaving_for: Duration::ZERO,
+        };
+        let decision = scope.secret("company", circumstances);
+        assert_eq!(decision.states.len(), 1);
+        decision.states[0].1.clone()
+    };
+    assert_eq!(state(&fresh(company())), State::Failed(denied.clone()));
+    assert_eq!(state(&with_copy(company(), copy_of("company"))), State::Ready);
+}
+
+#[test]
+fn an_excluded_namespace_is_left_out_whoever_names_it() {
+    let naming = object("company", &json!({"namespaces": {"names": ["n"]}}));
+    for label in ["true", "false"] {
+        let world = fresh(naming.clone()).namespace("n", &[(LABEL_EXCLUDE, label)]);
+        assert_eq!(decided(&world, Duration::ZERO).is_empty(), label == "true", "{label}");
+    }
+}

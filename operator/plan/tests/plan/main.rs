@@ -1,0 +1,163 @@
+//! The plan, row by row: a small cluster in, what is to be written and what is to be said out.
+//!
+//! Each line of an expectation is one Secret or one account: the write, if any, what is to be waited for, how each
+//! object that wants it stands, and which objects being deleted wait for the write. A line that is not expected, or
+//! not there, is a failure, so every row also says what is *not* done.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod accounts;
+mod conflicts;
+mod copies;
+mod declared;
+mod going;
+mod several;
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use plan::action::{AccountAction, Content, SecretAction};
+use plan::copy::REFERENCES_FIRST;
+use plan::object::Object;
+use plan::observed::{Account, Namespace};
+use plan::scope::{Cluster, Scope};
+use plan::verdict::{Decision, State};
+use plan::{account, copy};
+
+use common::World;
+
+/// A sentence, a cluster, and all that the plan makes of it.
+type Row<'a> = (&'a str, World, &'a [&'a str]);
+
+fn check<'a>(rows: impl IntoIterator<Item = Row<'a>>) {
+    check_after(Duration::ZERO, rows);
+}
+
+/// The same where what is to go has been known to go for that long.
+fn check_after<'a>(leaving_for: Duration, rows: impl IntoIterator<Item = Row<'a>>) {
+    for (sentence, world, expected) in rows {
+        assert_eq!(decided(&world, leaving_for), expected, "{sentence}");
+    }
+}
+
+/// The lines of all namespaces; what is neither touched nor spoken of has none.
+fn decided(world: &World, leaving_for: Duration) -> Vec<String> {
+    let cluster = world.cluster();
+    let mut lines = Vec::new();
+    for (namespace, facts) in &world.namespaces {
+        lines.extend(decided_in(&cluster, namespace, facts, leaving_for));
+    }
+    lines
+}
+
+fn decided_in(cluster: &Cluster, namespace: &str, facts: &Namespace, leaving_for: Duration) -> Vec<String> {
+    let scope = cluster.scope(namespace, facts);
+    let mut lines = Vec::new();
+    for name in scope.secret_names() {
+        let decision = decide_secret(&scope, name, leaving_for);
+        let action = decision.action.as_ref().map(|action| secret_text(facts, name, action));
+        lines.extend(line(format!("secret {namespace}/{name}:"), action, &decision));
+    }
+    for (name, seen) in &facts.accounts {
+        let decision = scope.account(name, seen, account::Circumstances::default());
+        let action = decision.action.as_ref().map(|action| account_text(seen, action));
+        lines.extend(line(format!("account {namespace}/{name}:"), action, &decision));
+    }
+    lines
+}
+
+fn decide_secret<'a>(scope: &Scope<'a>, name: &'a str, leaving_for: Duration) -> Decision<'a, SecretAction> {
+    scope.secret(
+        name,
+        copy::Circumstances {
+            trouble: None,
+            leaving_for,
+        },
+    )
+}
+
+fn secret_text(facts: &Namespace, name: &str, action: &SecretAction) -> String {
+    let (text, version) = match action {
+        SecretAction::Create(_) => (" create".to_owned(), None),
+        SecretAction::Update { version, .. } => (" update".to_owned(), Some(version)),
+        SecretAction::Reclaim { version, object } => (format!(" reclaim for {object}"), Some(version)),
+        SecretAction::Release { version, object } => (format!(" release from {object}"), Some(version)),
+        SecretAction::Delete { version } => (" delete".to_owned(), Some(version)),
+    };
+    let seen = facts.secrets.get(name).map(|seen| &seen.version);
+    assert_eq!(version, seen, "every write of a Secret carries what it was planned from");
+    text
+}
+
+fn account_text(seen: &Account, action: &AccountAction) -> String {
+    assert_eq!(action.version, seen.version, "and so does every write of an account");
+    format!(" {:?} recording {}", action.entries, action.attached.join("+"))
+        .trim_end()
+        .to_owned()
+}
+
+fn line<A>(start: String, action: Option<String>, decision: &Decision<'_, A>) -> Option<String> {
+    let mut line = start.clone();
+    line.extend(action);
+    if let Some(delay) = decision.again_after {
+        let _ = write!(line, " wait {} s", delay.as_secs());
+    }
+    if decision.leaving {
+        line.push_str(", leaving");
+    }
+    for (object, state) in &decision.states {
+        let _ = match state {
+            State::Ready => write!(line, ", {} Ready", object.name),
+            State::Pending => write!(line, ", {} Pending", object.name),
+            State::Failed(failure) => write!(line, ", {} {}", object.name, failure.reason.as_str()),
+        };
+    }
+    for object in &decision.owed_to {
+        let _ = write!(line, ", owed to {}", object.name);
+    }
+    (line != start).then_some(line)
+}
+
+/// What a create or an update of `name` in the namespace `n` declares.
+fn content(world: &World, name: &str) -> Content {
+    let cluster = world.cluster();
+    let scope = cluster.scope("n", &world.namespaces["n"]);
+    let name = scope.secret_names().into_iter().find(|known| *known == name);
+    let action = name.and_then(|name| decide_secret(&scope, name, Duration::ZERO).action);
+    match action {
+        Some(SecretAction::Create(content) | SecretAction::Update { content, .. }) => Some(content),
+        Some(SecretAction::Reclaim { .. } | SecretAction::Release { .. } | SecretAction::Delete { .. }) | None => None,
+    }
+    .expect("a write of the copy")
+}
+
+/// What is told of the object about its copy `company` in the namespace `n`.
+fn message(world: &World, object: &str) -> String {
+    let cluster = world.cluster();
+    let scope = cluster.scope("n", &world.namespaces["n"]);
+    let decision = decide_secret(&scope, "company", Duration::ZERO);
+    let told = |(wanting, state): &(&Arc<Object>, State)| match state {
+        State::Failed(failure) if wanting.name.as_ref() == object => Some(failure.message.to_string()),
+        State::Failed(_) | State::Ready | State::Pending => None,
+    };
+    decision.states.iter().find_map(told).unwrap_or_default()
+}
+
+/// `company` selects the namespace `n`, where nothing is done yet for the account `default`.
+fn fresh(object: Object) -> World {
+    World::of([object])
+        .namespace("n", &[])
+        .account("n/default", common::bare())
+}
+
+/// The same, with the copy as it is and the reference in place.
+fn with_copy(object: Object, copy: common::Stored) -> World {
+    fresh(object)
+        .secret("n/company", copy)
+        .account("n/default", common::account(&["company"], &["company"]))
+}
+
+/// Longer than references are waited for.
+const LATE: Duration = REFERENCES_FIRST;

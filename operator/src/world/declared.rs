@@ -1,0 +1,103 @@
+//! Objects come, change and go: what that means for the namespaces.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use plan::object::{Object, Standing};
+use plan::observed::Namespace;
+use plan::scope::Cluster;
+
+use super::survey::{Cause, Touch};
+use super::{Work, World};
+
+impl World {
+    /// An object, in whatever standing. `revision` comes back in its [`crate::board::Summary`].
+    pub fn declare(&mut self, object: &Arc<Object>, revision: u64, urgent: bool, now: Duration) -> Vec<Work> {
+        self.departed.remove(&object.name);
+        self.board.revise(&object.name, revision);
+        let mut cluster = self.cluster.clone();
+        let old = cluster.remove(&object.name);
+        cluster.insert(Arc::clone(object));
+        self.redeclare(cluster, old.as_ref(), Some(object), urgent, now)
+    }
+
+    /// The object is gone. What is owed to its deletion is done all the same.
+    pub fn forget_object(&mut self, name: &str, now: Duration) -> Vec<Work> {
+        let Some(object) = self.cluster.object(name).cloned() else {
+            return Vec::new();
+        };
+        let departed = Arc::new(Object {
+            standing: Standing::Deleting,
+            ..(*object).clone()
+        });
+        let mut cluster = self.cluster.clone();
+        cluster.insert(Arc::clone(&departed));
+        let mut work = self.redeclare(cluster, Some(&object), Some(&departed), false, now);
+        self.departed.insert(Arc::clone(&departed.name));
+        work.extend(self.sweep(now));
+        work
+    }
+
+    /// Drops what is over: departed objects to which nothing is owed any more, and fights.
+    pub fn sweep(&mut self, now: Duration) -> Vec<Work> {
+        self.contentions.retain(|_, contention| !contention.is_over(now));
+        let done: Vec<Arc<str>> = self
+            .departed
+            .iter()
+            .filter(|name| self.board.owed(name) == 0)
+            .cloned()
+            .collect();
+        let mut work = Vec::new();
+        for name in done {
+            self.departed.remove(&name);
+            let mut cluster = self.cluster.clone();
+            let old = cluster.remove(&name);
+            work.extend(self.redeclare(cluster, old.as_ref(), None, false, now));
+            self.board.forget(&name);
+        }
+        work
+    }
+
+    fn redeclare(
+        &mut self,
+        cluster: Cluster,
+        old: Option<&Arc<Object>>,
+        new: Option<&Arc<Object>>,
+        urgent: bool,
+        now: Duration,
+    ) -> Vec<Work> {
+        let before_cluster = std::mem::replace(&mut self.cluster, cluster);
+        if !self.started {
+            return Vec::new();
+        }
+        let objects: Vec<&Arc<Object>> = old.into_iter().chain(new).collect();
+        let names: Vec<Arc<str>> = self
+            .places
+            .iter()
+            .filter(|(name, place)| objects.iter().any(|object| may_concern(object, name, &place.facts)))
+            .map(|(name, _)| Arc::clone(name))
+            .collect();
+        let mut work = Vec::new();
+        for namespace in names {
+            let before = self.survey(&before_cluster, &namespace, &Touch::Whole, now);
+            let after = self.survey(&self.cluster, &namespace, &Touch::Whole, now);
+            work.extend(self.settle(before, after, Cause::Declared { urgent }, now));
+        }
+        work
+    }
+}
+
+/// Whether anything in the namespace can depend on the object: it selects it, or has left something there.
+fn may_concern(object: &Object, name: &str, facts: &Namespace) -> bool {
+    let selects = object.spec.selection.as_ref().is_none_or(|selection| {
+        selection.selects_namespace(name, &facts.labels, false)
+            || selection.selects_namespace(name, &facts.labels, true)
+    });
+    let secret = object.spec.secret_name.as_ref();
+    selects
+        || facts.secrets.contains_key(secret)
+        || facts
+            .accounts
+            .values()
+            .any(|account| account.attached.iter().any(|held| held.as_ref() == secret))
+}

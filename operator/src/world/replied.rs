@@ -1,0 +1,145 @@
+//! Writes end: what is known now, and when a write that failed is tried again.
+
+use std::time::Duration;
+
+use crd::FailureReason;
+use plan::backoff::Backoff;
+use plan::observed::{Account, Secret};
+use plan::verdict::Failure;
+use std::sync::Arc;
+
+use super::observed::Observed;
+use super::survey::{Cause, Touch};
+use super::{Key, Seen, Target, Work, World};
+use crate::apply::{Outcome, Setback};
+
+/// What came of our last attempts at a key.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Trouble {
+    /// In a row.
+    pub(super) attempts: u32,
+    /// To be told; none while it may pass by itself.
+    pub(super) failure: Option<Failure>,
+    /// Since when the server does not want it.
+    pub(super) refused_since: Option<Duration>,
+    /// Not before.
+    pub(super) retry_at: Duration,
+}
+
+/// A write that a policy, a quota or a missing right refuses is tried again ever more rarely.
+const REFUSED: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
+/// No answer: the server is busy or gone, and comes back.
+const UNANSWERED: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(10));
+/// A lost race: the next attempt knows more, so the first ones come at once.
+const RACED: Backoff = Backoff::new(Duration::from_millis(20), Duration::from_secs(2));
+const RACES_AT_ONCE: u32 = 3;
+/// So many calls without an answer in a row are told as a failure of the namespace.
+const UNANSWERED_UNTIL_TOLD: u32 = 4;
+
+impl World {
+    /// A write, or a read after one, of a Secret has ended.
+    pub fn wrote_secret(&mut self, key: &Key, outcome: Outcome<Secret>, now: Duration) -> Vec<Work> {
+        self.wrote(key, outcome, now)
+    }
+
+    /// A write of an account has ended.
+    pub fn wrote_account(&mut self, key: &Key, outcome: Outcome<Account>, now: Duration) -> Vec<Work> {
+        self.wrote(key, outcome, now)
+    }
+
+    fn wrote<T: Observed>(&mut self, key: &Key, outcome: Outcome<T>, now: Duration) -> Vec<Work> {
+        let (reply, made) = match outcome {
+            Outcome::Done(reply) => (reply, true),
+            Outcome::Changed(reply) => (reply, false),
+            Outcome::Failed(setback) => return self.failed(key, setback, now),
+        };
+        // What a list under way does not hold is taken for gone at its end: this was seen.
+        self.mark_listed(T::KIND, key.clone());
+        let (Target::Secret(name) | Target::Account(name)) = &key.target;
+        let held = self
+            .places
+            .get(&key.namespace)
+            .and_then(|place| T::all(&place.facts).get(name.as_ref()));
+        let seen = match (reply, held) {
+            (Some(now), _) => Seen::There(now),
+            (None, Some(held)) => Seen::Gone(held.version().uid.clone()),
+            (None, None) => return self.revisit(key, now),
+        };
+        let besides = |world: &mut Self| {
+            if made {
+                world.troubles.remove(key);
+            } else {
+                world.raced(key, now);
+            }
+        };
+        self.take(&key.namespace, name, seen, Cause::Replied { made }, now, besides)
+    }
+
+    /// Asks the plan of a key again, since its time has come. Work that is still to wait comes out anew.
+    pub fn revisit(&mut self, key: &Key, now: Duration) -> Vec<Work> {
+        self.change(
+            &key.namespace,
+            &Touch::of(key),
+            Cause::Replied { made: false },
+            now,
+            |_| {},
+        )
+    }
+
+    fn raced(&mut self, key: &Key, now: Duration) {
+        let trouble = self.troubles.entry(key.clone()).or_default();
+        let late = trouble.attempts.checked_sub(RACES_AT_ONCE);
+        trouble.attempts += 1;
+        trouble.retry_at = late.map_or(now, |late| now + RACED.delay(late));
+    }
+
+    /// A write has failed.
+    pub fn failed(&mut self, key: &Key, setback: Setback, now: Duration) -> Vec<Work> {
+        if setback == Setback::NamespaceTerminating {
+            let namespace = Arc::clone(&key.namespace);
+            return self.change(
+                &namespace,
+                &Touch::Whole,
+                Cause::Replied { made: false },
+                now,
+                |world| {
+                    if let Some(place) = world.places.get_mut(&namespace) {
+                        place.facts.terminating = true;
+                    }
+                },
+            );
+        }
+        let mut trouble = self.troubles.get(key).cloned().unwrap_or_default();
+        let delay = match setback {
+            Setback::Refused(failure) => {
+                trouble.refused_since = trouble.refused_since.or(Some(now));
+                trouble.failure = Some(failure);
+                REFUSED.delay(trouble.attempts)
+            }
+            // The pause of the whole queue is the delay.
+            Setback::Throttled(_) => Duration::ZERO,
+            Setback::Conflict | Setback::NotFound | Setback::NamespaceTerminating => {
+                trouble.refused_since = None;
+                RACED.delay(trouble.attempts)
+            }
+            Setback::Unavailable(text) => {
+                trouble.refused_since = None;
+                if trouble.attempts >= UNANSWERED_UNTIL_TOLD {
+                    trouble.failure = Some(Failure::new(FailureReason::ServerError, text));
+                }
+                UNANSWERED.delay(trouble.attempts)
+            }
+        };
+        trouble.attempts += 1;
+        trouble.retry_at = now + delay;
+        self.change(
+            &key.namespace,
+            &Touch::of(key),
+            Cause::Replied { made: false },
+            now,
+            |world| {
+                world.troubles.insert(key.clone(), trouble);
+            },
+        )
+    }
+}

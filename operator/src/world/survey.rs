@@ -1,0 +1,334 @@
+//! Before and after: which keys a change touches, what the plan makes of each, and what follows from the difference.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crd::FailureReason;
+use plan::action::{AccountAction, SecretAction};
+use plan::observed::Account;
+use plan::scope::{Cluster, Scope};
+use plan::verdict::{Decision, Failure, State};
+use plan::{account, copy};
+
+use super::{Action, Key, Target, Work, World};
+use crate::board::Entry;
+use crate::queue::Lane;
+
+/// What made a key be surveyed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cause {
+    /// Somebody changed the cluster.
+    Watched,
+    /// We did, or tried to. `made`: the write was made.
+    Replied { made: bool },
+    /// An object changed. `urgent`: it is a new edition of it.
+    Declared { urgent: bool },
+}
+
+/// What a change may touch.
+pub(super) enum Touch<'a> {
+    /// All of the namespace.
+    Whole,
+    /// The Secret of this name.
+    Secret(&'a str),
+    /// The account of this name, and copies that wait for its reference to go.
+    Account(&'a str),
+}
+
+impl<'a> Touch<'a> {
+    pub(super) fn of(key: &'a Key) -> Self {
+        match &key.target {
+            Target::Secret(name) => Self::Secret(name),
+            Target::Account(name) => Self::Account(name),
+        }
+    }
+}
+
+/// A key as the plan sees it, without the write itself. It is made anew before each change, and must then come out as
+/// it was booked: whatever a survey depends on is changed within [`World::change`], or where no survey shows it.
+pub(super) struct Surveyed {
+    entries: Vec<Entry>,
+    owed_to: Vec<Arc<str>>,
+    write: Option<Write>,
+    again_after: Option<Duration>,
+    leaving: bool,
+}
+
+/// What kind of write a key needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Write {
+    Create,
+    Update,
+    Reclaim,
+    Release,
+    Delete,
+    Patch,
+}
+
+impl Write {
+    fn of(action: &SecretAction) -> Self {
+        match action {
+            SecretAction::Create(_) => Self::Create,
+            SecretAction::Update { .. } => Self::Update,
+            SecretAction::Reclaim { .. } => Self::Reclaim,
+            SecretAction::Release { .. } => Self::Release,
+            SecretAction::Delete { .. } => Self::Delete,
+        }
+    }
+
+    fn lane(self) -> Lane {
+        match self {
+            Self::Update => Lane::Bulk,
+            Self::Create | Self::Reclaim | Self::Release | Self::Delete | Self::Patch => Lane::Fresh,
+        }
+    }
+}
+
+impl World {
+    /// The write that the key needs now, planned anew.
+    pub fn action(&self, key: &Key, now: Duration) -> Option<Action> {
+        let place = self.places.get(&key.namespace).filter(|place| place.known)?;
+        let scope = self.cluster.scope(&key.namespace, &place.facts);
+        match &key.target {
+            Target::Secret(name) => self.decide_secret(&scope, key, name, now).action.map(Action::Secret),
+            Target::Account(name) => {
+                let seen = place.facts.accounts.get(name.as_ref())?;
+                self.decide_account(&scope, key, name, seen).action.map(Action::Account)
+            }
+        }
+    }
+
+    /// Makes a change and finds what came of it.
+    pub(super) fn change(
+        &mut self,
+        namespace: &Arc<str>,
+        touch: &Touch<'_>,
+        cause: Cause,
+        now: Duration,
+        change: impl FnOnce(&mut Self),
+    ) -> Vec<Work> {
+        if !self.started {
+            change(self);
+            return Vec::new();
+        }
+        let before = self.survey(&self.cluster, namespace, touch, now);
+        change(self);
+        let after = self.survey(&self.cluster, namespace, touch, now);
+        if self
+            .places
+            .get(namespace)
+            .is_some_and(|place| !place.known && is_empty(&place.facts))
+        {
+            self.places.remove(namespace);
+        }
+        self.settle(before, after, cause, now)
+    }
+
+    pub(super) fn survey(
+        &self,
+        cluster: &Cluster,
+        namespace: &Arc<str>,
+        touch: &Touch<'_>,
+        now: Duration,
+    ) -> BTreeMap<Key, Surveyed> {
+        let mut found = BTreeMap::new();
+        let Some(place) = self.places.get(namespace).filter(|place| place.known) else {
+            return found;
+        };
+        let scope = cluster.scope(namespace, &place.facts);
+        let secrets: Vec<&str> = match touch {
+            Touch::Secret(name) => vec![name],
+            // The last reference that goes lets a copy go.
+            Touch::Account(_) if self.leaving.is_empty() => Vec::new(),
+            Touch::Account(_) | Touch::Whole => scope.secret_names().into_iter().collect(),
+        };
+        for name in secrets {
+            let key = Key::secret(namespace, name);
+            let decision = self.decide_secret(&scope, &key, name, now);
+            let write = decision.action.as_ref().map(Write::of);
+            found.insert(key, surveyed(decision, write));
+        }
+        let accounts: Vec<(&str, &Account)> = match touch {
+            Touch::Secret(_) => Vec::new(),
+            Touch::Account(name) => place
+                .facts
+                .accounts
+                .get(*name)
+                .map(|seen| (*name, seen))
+                .into_iter()
+                .collect(),
+            Touch::Whole => place
+                .facts
+                .accounts
+                .iter()
+                .map(|(name, seen)| (name.as_ref(), seen))
+                .collect(),
+        };
+        for (name, seen) in accounts {
+            let key = Key::account(namespace, name);
+            let decision = self.decide_account(&scope, &key, name, seen);
+            let write = decision.action.as_ref().map(|_| Write::Patch);
+            found.insert(key, surveyed(decision, write));
+        }
+        found
+    }
+
+    fn decide_secret<'a>(
+        &self,
+        scope: &Scope<'a>,
+        key: &Key,
+        name: &'a str,
+        now: Duration,
+    ) -> Decision<'a, SecretAction> {
+        let leaving_for = self
+            .leaving
+            .get(key)
+            .map_or(Duration::ZERO, |&since| now.saturating_sub(since));
+        scope.secret(
+            name,
+            copy::Circumstances {
+                trouble: self.failure(key),
+                leaving_for,
+            },
+        )
+    }
+
+    fn decide_account<'a>(
+        &self,
+        scope: &Scope<'a>,
+        key: &Key,
+        name: &str,
+        seen: &Account,
+    ) -> Decision<'a, AccountAction> {
+        scope.account(
+            name,
+            seen,
+            account::Circumstances {
+                trouble: self.failure(key),
+            },
+        )
+    }
+
+    fn failure(&self, key: &Key) -> Option<&Failure> {
+        self.troubles.get(key).and_then(|trouble| trouble.failure.as_ref())
+    }
+
+    /// Takes the difference to the board, and finds the work.
+    pub(super) fn settle(
+        &mut self,
+        mut before: BTreeMap<Key, Surveyed>,
+        after: BTreeMap<Key, Surveyed>,
+        cause: Cause,
+        now: Duration,
+    ) -> Vec<Work> {
+        let urgent = cause == Cause::Declared { urgent: true };
+        let mut work = Vec::new();
+        for (key, mut after) in after {
+            let before = before.remove(&key);
+            if Self::is_undone(before.as_ref(), &after, cause) && self.contend(&key, now) {
+                // What is to be said of it has changed by this.
+                let again = self
+                    .survey(&self.cluster, &key.namespace, &Touch::of(&key), now)
+                    .remove(&key);
+                after = again.unwrap_or(after);
+            }
+            let was = before.as_ref().map_or(&[] as &[Entry], |before| &before.entries);
+            self.board.exchange(&key, was, &after.entries, now, urgent);
+            let refused_since = self.troubles.get(&key).and_then(|trouble| trouble.refused_since);
+            for object in &after.owed_to {
+                self.board.owe(object, &key, Some(refused_since));
+            }
+            self.settle_debts(&key, before.as_ref(), &after.owed_to);
+            if after.leaving {
+                self.leaving.entry(key.clone()).or_insert(now);
+            } else {
+                self.leaving.remove(&key);
+            }
+            if let Some(write) = after.write {
+                let retry_at = self.troubles.get(&key).map(|trouble| trouble.retry_at);
+                let at = retry_at.filter(|&at| at > now && !matches!(cause, Cause::Declared { .. }));
+                work.push(Work {
+                    key,
+                    lane: write.lane(),
+                    at,
+                });
+            } else if let Some(delay) = after.again_after {
+                work.push(Work {
+                    key,
+                    lane: Lane::Fresh,
+                    at: Some(now + delay),
+                });
+            } else if !after
+                .entries
+                .iter()
+                .any(|entry| matches!(entry.state, State::Failed(_)))
+            {
+                // What stands as a failure was booked with the trouble, and is looked up with it again.
+                self.troubles.remove(&key);
+            }
+        }
+        for (key, before) in before {
+            self.board.exchange(&key, &before.entries, &[], now, urgent);
+            self.settle_debts(&key, Some(&before), &[]);
+            self.troubles.remove(&key);
+            self.leaving.remove(&key);
+        }
+        work
+    }
+
+    fn settle_debts(&mut self, key: &Key, before: Option<&Surveyed>, owed_to: &[Arc<str>]) {
+        for object in before.iter().flat_map(|before| &before.owed_to) {
+            if !owed_to.contains(object) {
+                self.board.owe(object, key, None);
+            }
+        }
+    }
+
+    /// Whether a write is needed because somebody undid one that was made.
+    fn is_undone(before: Option<&Surveyed>, after: &Surveyed, cause: Cause) -> bool {
+        let (Some(before), Some(write)) = (before, after.write) else {
+            return false;
+        };
+        match cause {
+            // It was as declared, and no longer is, although nothing else was declared.
+            Cause::Watched => before.write.is_none() && before.entries.iter().any(|entry| entry.state == State::Ready),
+            // The server took the write, and yet the same one is needed again.
+            Cause::Replied { made } => made && before.write == Some(write),
+            Cause::Declared { .. } => false,
+        }
+    }
+
+    /// Notes that a key is to be restored. Whether that is a fight: it is then told, and slowed.
+    fn contend(&mut self, key: &Key, now: Duration) -> bool {
+        let contention = self.contentions.entry(key.clone()).or_default();
+        let delay = contention.restore(now);
+        if !contention.is_contended(now) {
+            return false;
+        }
+        let trouble = self.troubles.entry(key.clone()).or_default();
+        let message = "another writer keeps undoing what is declared";
+        trouble.failure = Some(Failure::new(FailureReason::Contended, message));
+        trouble.retry_at = now + delay;
+        true
+    }
+}
+
+fn surveyed<A>(decision: Decision<'_, A>, write: Option<Write>) -> Surveyed {
+    let entry = |(object, state): (&Arc<plan::object::Object>, State)| Entry {
+        object: Arc::clone(&object.name),
+        state,
+    };
+    Surveyed {
+        entries: decision.states.into_iter().map(entry).collect(),
+        owed_to: decision.owed_to.iter().map(|object| Arc::clone(&object.name)).collect(),
+        write,
+        again_after: decision.again_after,
+        leaving: decision.leaving,
+    }
+}
+
+/// Equal versions are news too: the reply to our write does not show what admission made of the data.
+fn is_empty(facts: &plan::observed::Namespace) -> bool {
+    facts.secrets.is_empty() && facts.accounts.is_empty()
+}

@@ -1,0 +1,391 @@
+//! The world by itself: events, lists and replies in, work and summaries out.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crd::{ClusterPullSecretSpec, FailureReason};
+use plan::action::SecretAction;
+use plan::identity::Version;
+use plan::object::{Object, Spec, Standing};
+use plan::observed::{Account, Entry, Secret, Shape};
+use plan::payload::{DigestKey, Payload};
+use plan::verdict::Failure;
+use serde_json::json;
+
+use super::{Action, Key, Kind, Seen, Target, Work, World};
+use crate::apply::{Outcome, Setback};
+use crate::board::{Count, Summary};
+use crate::queue::Lane;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn at(seconds: u32) -> Duration {
+    SECOND * seconds
+}
+
+fn object(standing: Standing) -> Arc<Object> {
+    let spec: ClusterPullSecretSpec = serde_json::from_value(json!({
+        "registries": [{"server": "ghcr.io", "credentials": {"dockerConfig": {"secretRef": {"name": "source"}}}}],
+        "namespaces": {"selectors": [{"matchLabels": {"pull": "yes"}}]},
+    }))
+    .unwrap();
+    Arc::new(Object {
+        name: "company".into(),
+        uid: "uid-company".into(),
+        created: 1,
+        standing,
+        spec: Spec::parse("company", &spec, "pullsecrets-system").unwrap(),
+        payload: Some(Arc::new(Payload::new(b"{}", &DigestKey::new([0; 16])))),
+    })
+}
+
+fn account(version: &str, entries: &[&str], attached: &[&str]) -> Account {
+    Account {
+        version: Version::new("uid-account", version),
+        labels: plan::labels::Labels::default(),
+        entries: entries.iter().map(|name| Entry::named(name)).collect(),
+        attached: attached.iter().map(|&name| name.into()).collect(),
+        deleting: false,
+    }
+}
+
+/// The Secret that a server would hold after this write.
+fn written(action: &SecretAction, version: &str) -> Secret {
+    let (SecretAction::Create(content) | SecretAction::Update { content, .. }) = action else {
+        panic!("{action:?} leaves no content");
+    };
+    let shape = Shape {
+        docker_config_type: true,
+        labels: content.labels.iter().collect(),
+        annotations: content.annotations.iter().collect(),
+        owners: content.owners.clone(),
+        ..Shape::default()
+    };
+    Secret {
+        version: Version::new("uid-copy", version),
+        digest: Some(content.payload.digest()),
+        shape: Arc::new(shape),
+    }
+}
+
+fn selected() -> plan::labels::Labels {
+    [("pull", "yes")].into_iter().collect()
+}
+
+fn secret_key() -> Key {
+    Key::secret(&"a".into(), "company")
+}
+
+fn account_key() -> Key {
+    Key::account(&"a".into(), "default")
+}
+
+/// A started world with the object and the selected namespace `a`, in which nothing was written yet.
+fn started() -> World {
+    let mut world = World::new([]);
+    for kind in [Kind::Namespace, Kind::Account, Kind::Copy] {
+        world.begin_list(kind);
+        world.end_list(kind, at(0));
+    }
+    world.declare(&object(Standing::Live), 1, true, at(0));
+    world.start(at(0));
+    world.see_namespace("a", selected(), false, at(0));
+    world.see_account("a", "default", Seen::There(account("10", &[], &[])), at(0));
+    world
+}
+
+fn secret_action(world: &World) -> SecretAction {
+    match world.action(&secret_key(), at(0)) {
+        Some(Action::Secret(action)) => action,
+        other => panic!("expected a write of the secret, found {other:?}"),
+    }
+}
+
+/// The same world with copy and reference in place.
+fn served() -> World {
+    let mut world = started();
+    let copy = written(&secret_action(&world), "20");
+    assert_eq!(world.wrote_secret(&secret_key(), Outcome::Done(Some(copy)), at(0)), []);
+    let patched = account("21", &["company"], &["company"]);
+    assert_eq!(
+        world.wrote_account(&account_key(), Outcome::Done(Some(patched)), at(0)),
+        []
+    );
+    world
+}
+
+fn summary(world: &World) -> Summary {
+    world.board.summary("company").unwrap()
+}
+
+fn keys(work: &[Work]) -> Vec<Key> {
+    work.iter().map(|work| work.key.clone()).collect()
+}
+
+#[test]
+fn nothing_is_planned_before_everything_was_listed() {
+    let mut world = World::new([]);
+    assert_eq!(world.declare(&object(Standing::Live), 1, true, at(0)), []);
+    assert_eq!(world.see_namespace("a", selected(), false, at(0)), []);
+    assert_eq!(world.end_list(Kind::Namespace, at(0)), []);
+    assert!(!world.is_listed());
+    world.end_list(Kind::Account, at(0));
+    world.end_list(Kind::Copy, at(0));
+    assert!(world.is_listed());
+    assert_eq!(keys(&world.start(at(0))), [secret_key()]);
+}
+
+#[test]
+fn a_new_namespace_gets_copy_and_reference_each_as_soon_as_it_can() {
+    let mut world = started();
+    assert_eq!(
+        world.see_namespace("b", selected(), false, at(1)),
+        [Work {
+            key: Key::secret(&"b".into(), "company"),
+            lane: Lane::Fresh,
+            at: None
+        }]
+    );
+    assert_eq!(
+        world.see_account("b", "default", Seen::There(account("30", &[], &[])), at(1)),
+        [Work {
+            key: Key::account(&"b".into(), "default"),
+            lane: Lane::Fresh,
+            at: None
+        }]
+    );
+}
+
+#[test]
+fn an_account_that_is_seen_before_its_namespace_is_not_forgotten() {
+    let mut world = started();
+    let early = world.see_account("b", "default", Seen::There(account("30", &[], &[])), at(1));
+    assert_eq!(early, []);
+    let work = world.see_namespace("b", selected(), false, at(1));
+    assert_eq!(
+        keys(&work),
+        [
+            Key::secret(&"b".into(), "company"),
+            Key::account(&"b".into(), "default")
+        ]
+    );
+}
+
+#[test]
+fn the_echo_of_our_own_write_and_what_is_older_are_passed_over() {
+    let mut world = served();
+    let copy = Seen::There(written(&secret_action(&started()), "20"));
+    assert_eq!(world.see_secret("a", "company", copy, at(1)), []);
+    assert_eq!(
+        world.see_account("a", "default", Seen::There(account("10", &[], &[])), at(1)),
+        []
+    );
+    let former = Seen::Gone("uid-of-a-former-one".into());
+    assert_eq!(world.see_secret("a", "company", former, at(1)), []);
+    assert_eq!(world.action(&secret_key(), at(1)), None);
+    assert_eq!(world.action(&account_key(), at(1)), None);
+}
+
+#[test]
+fn a_list_replaces_what_is_held_only_when_it_is_complete() {
+    let mut world = served();
+    world.begin_list(Kind::Copy);
+    world.begin_list(Kind::Copy);
+    assert_eq!(world.action(&secret_key(), at(1)), None, "the list has only begun");
+    assert_eq!(
+        keys(&world.end_list(Kind::Copy, at(1))),
+        [secret_key()],
+        "now the copy is known to be gone"
+    );
+    assert!(matches!(secret_action(&world), SecretAction::Create(_)));
+}
+
+#[test]
+fn a_copy_that_is_written_while_a_list_comes_in_is_not_taken_for_gone() {
+    let mut world = started();
+    world.begin_list(Kind::Copy);
+    let copy = written(&secret_action(&world), "20");
+    world.wrote_secret(&secret_key(), Outcome::Done(Some(copy)), at(1));
+    assert_eq!(world.end_list(Kind::Copy, at(1)), []);
+    assert_eq!(world.action(&secret_key(), at(1)), None);
+}
+
+#[test]
+fn a_namespace_that_a_list_no_longer_holds_is_forgotten_with_all_in_it() {
+    let mut world = served();
+    world.begin_list(Kind::Namespace);
+    assert_eq!(world.end_list(Kind::Namespace, at(1)), []);
+    assert_eq!(summary(&world).namespaces, Count::default());
+    assert_eq!(summary(&world).accounts, Count::default());
+}
+
+#[test]
+fn the_summary_counts_each_namespace_once_whatever_happens_to_it() {
+    let mut world = started();
+    let pending = Count {
+        selected: 1,
+        ready: 0,
+        failed: 0,
+    };
+    let ready = Count {
+        selected: 1,
+        ready: 1,
+        failed: 0,
+    };
+    let failed = Count {
+        selected: 1,
+        ready: 0,
+        failed: 1,
+    };
+    assert_eq!(
+        (summary(&world).namespaces, summary(&world).accounts),
+        (pending, pending)
+    );
+    let refusal = Failure::new(FailureReason::QuotaExceeded, "quota \"q\" is used up");
+    let work = world.wrote_secret(&secret_key(), Outcome::Failed(Setback::Refused(refusal)), at(1));
+    assert_eq!(work[0].at, Some(at(2)), "tried again after a second");
+    assert_eq!(summary(&world).namespaces, failed);
+    assert_eq!(summary(&world).failures[0].0.as_ref(), "a");
+    let copy = written(&secret_action(&world), "20");
+    world.wrote_secret(&secret_key(), Outcome::Done(Some(copy)), at(2));
+    assert_eq!(summary(&world).namespaces, ready);
+    assert_eq!(summary(&world).failures, []);
+    world.see_namespace("a", plan::labels::Labels::default(), false, at(3));
+    assert_eq!(summary(&world).namespaces, Count::default());
+}
+
+#[test]
+fn a_new_edition_is_late_at_once_and_a_new_namespace_after_a_while() {
+    let mut world = served();
+    world.see_namespace("b", selected(), false, at(10));
+    assert_eq!(summary(&world).namespaces_late_at, Some(at(15)));
+    let mut edited = (*object(Standing::Live)).clone();
+    edited.spec.labels.insert("team".to_owned(), "x".to_owned());
+    let work = world.declare(&Arc::new(edited), 2, true, at(11));
+    assert_eq!(work.len(), 2);
+    assert_eq!(summary(&world).namespaces_late_at, Some(at(11)));
+    assert_eq!(summary(&world).revision, 2);
+}
+
+#[test]
+fn references_go_before_the_copy_and_the_copy_goes_anyway() {
+    let mut world = served();
+    let work = world.see_namespace("a", plan::labels::Labels::default(), false, at(1));
+    assert_eq!(
+        work[0],
+        Work {
+            key: secret_key(),
+            lane: Lane::Fresh,
+            at: Some(at(11))
+        }
+    );
+    assert_eq!(
+        work[1],
+        Work {
+            key: account_key(),
+            lane: Lane::Fresh,
+            at: None
+        }
+    );
+    assert_eq!(world.action(&secret_key(), at(2)), None);
+    let gone = account("30", &[], &[]);
+    let work = world.wrote_account(&account_key(), Outcome::Done(Some(gone)), at(2));
+    assert_eq!(
+        work,
+        [Work {
+            key: secret_key(),
+            lane: Lane::Fresh,
+            at: None
+        }]
+    );
+
+    let mut world = served();
+    world.see_namespace("a", plan::labels::Labels::default(), false, at(1));
+    let refusal = Failure::new(FailureReason::AdmissionDenied, "refused");
+    world.wrote_account(&account_key(), Outcome::Failed(Setback::Refused(refusal)), at(1));
+    assert_eq!(world.action(&secret_key(), at(10)), None);
+    assert!(matches!(
+        world.action(&secret_key(), at(11)),
+        Some(Action::Secret(SecretAction::Delete { .. }))
+    ));
+}
+
+#[test]
+fn another_writer_that_keeps_undoing_is_told_and_slowed() {
+    let mut world = served();
+    for round in 0..5_u32 {
+        let (now, version) = (at(round), 100 + 2 * round);
+        let removed = account(&version.to_string(), &[], &["company"]);
+        let work = world.see_account("a", "default", Seen::There(removed), now);
+        if round < 3 {
+            assert_eq!(work[0].at, None, "round {round}");
+        } else {
+            assert_eq!(work[0].at, Some(now + SECOND * (round - 2)), "round {round}");
+            assert_eq!(summary(&world).failures[0].1.reason, FailureReason::Contended);
+        }
+        let restored = account(&(version + 1).to_string(), &["company"], &["company"]);
+        world.wrote_account(&account_key(), Outcome::Done(Some(restored)), now);
+        assert_eq!(summary(&world).accounts.ready, 1);
+    }
+}
+
+#[test]
+fn a_lost_race_is_run_again_at_once_and_not_for_ever() {
+    let mut world = started();
+    let mut delayed = 0;
+    for round in 0..10 {
+        let seen = account(&(50 + round).to_string(), &["theirs"], &[]);
+        let work = world.wrote_account(&account_key(), Outcome::Changed(Some(seen)), at(1));
+        assert_eq!(keys(&work), [account_key()]);
+        delayed += usize::from(work[0].at.is_some());
+        assert_eq!(work[0].at.is_some(), round >= 3, "round {round}");
+    }
+    assert_eq!(delayed, 7);
+}
+
+#[test]
+fn what_is_owed_to_a_deleted_object_is_counted_until_it_is_done() {
+    let mut world = served();
+    world.declare(&object(Standing::Deleting), 2, false, at(1));
+    assert_eq!(summary(&world).owed, 2);
+    let refusal = Failure::new(FailureReason::AdmissionDenied, "refused");
+    world.wrote_account(&account_key(), Outcome::Failed(Setback::Refused(refusal)), at(2));
+    assert_eq!(summary(&world).refused_since, None, "the copy was not refused");
+    world.wrote_account(&account_key(), Outcome::Done(Some(account("30", &[], &[]))), at(3));
+    world.wrote_secret(&secret_key(), Outcome::Done(None), at(3));
+    assert_eq!(summary(&world).owed, 0);
+}
+
+#[test]
+fn an_object_whose_finalizer_was_taken_off_by_hand_is_cleaned_up_after() {
+    let mut world = served();
+    let work = world.forget_object("company", at(1));
+    assert_eq!(keys(&work), [secret_key(), account_key()]);
+    world.wrote_account(&account_key(), Outcome::Done(Some(account("30", &[], &[]))), at(2));
+    assert!(matches!(secret_action(&world), SecretAction::Delete { .. }));
+    world.wrote_secret(&secret_key(), Outcome::Done(None), at(2));
+    world.sweep(at(2));
+    assert_eq!(world.board.summary("company"), None);
+}
+
+#[test]
+fn a_squatter_bears_on_the_references_and_is_known_as_one() {
+    let mut world = served();
+    world.see_secret("a", "company", Seen::Gone("uid-copy".into()), at(1));
+    let squatter = Secret {
+        version: Version::new("uid-other", "40"),
+        digest: None,
+        shape: Arc::new(Shape {
+            docker_config_type: true,
+            ..Shape::default()
+        }),
+    };
+    let work = world.wrote_secret(&secret_key(), Outcome::Changed(Some(squatter)), at(1));
+    assert_eq!(keys(&work), [account_key()], "the reference goes");
+    assert!(world.is_squatted(&secret_key()));
+    assert_eq!(summary(&world).failures[0].1.reason, FailureReason::SecretConflict);
+    let work = world.wrote_secret(&secret_key(), Outcome::Changed(None), at(2));
+    assert!(keys(&work).contains(&secret_key()), "it went: {work:?}");
+    assert!(!world.is_squatted(&secret_key()));
+    assert!(matches!(secret_key().target, Target::Secret(_)));
+}
