@@ -4,6 +4,11 @@
 //	controlplane etcd|kube-apiserver|kube-controller-manager|kubelet|kubectl [flags]
 //
 // A symbolic link with one of those names does the same as the first argument.
+//
+// One binary, since four would link the same hundred megabytes four times; but
+// separate processes, since the API server's signal handler can be set up only
+// once in a process, feature gates are global to it, and a test wants to kill,
+// pause and restart one part alone.
 package main
 
 import (
@@ -65,7 +70,8 @@ func main() {
 	}
 }
 
-// runEtcd takes the few flags that the tests use, under etcd's own names.
+// runEtcd serves one member until it is interrupted. It takes the few flags that
+// the tests use, under etcd's own names.
 func runEtcd(args []string) error {
 	fs := flag.NewFlagSet("etcd", flag.ExitOnError)
 	dir := fs.String("data-dir", "", "data directory")

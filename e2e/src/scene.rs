@@ -64,12 +64,12 @@ struct Running {
 }
 
 impl Running {
-    async fn start(shared: bool) -> anyhow::Result<Arc<Self>> {
+    async fn start(shared: bool, options: operator::Options) -> anyhow::Result<Arc<Self>> {
         // First what fails first when something does not compile.
         blocking(binaries::operator).await?;
         let cluster = Cluster::start(cluster::Options::default()).await?;
         cluster.install().await?;
-        let operator = Operator::start(&cluster, &operator::Options::default()).await?;
+        let operator = Operator::start(&cluster, &options).await?;
         Ok(Arc::new(Self {
             operator: Mutex::new(Some(operator)),
             cluster,
@@ -94,13 +94,21 @@ impl Scene {
         // Tests have an async runtime each; what is kept here are processes, which belong to none.
         // A failure is kept too: the next scenario would only fail in the same way, a minute later.
         static SHARED: OnceCell<anyhow::Result<Arc<Running>>> = OnceCell::const_new();
-        let running = SHARED.get_or_init(|| Running::start(true)).await;
+        let running = SHARED
+            .get_or_init(|| Running::start(true, operator::Options::default()))
+            .await;
         Self::on(name, running.as_ref().expect("the shared cluster starts").clone()).await
     }
 
     /// A cluster and an operator for this scenario alone.
     pub async fn own(name: &str) -> Self {
-        Self::on(name, Running::start(false).await.expect("a cluster starts")).await
+        Self::own_with(name, operator::Options::default()).await
+    }
+
+    /// As [`own`](Self::own), with the operator started in another way; a later start is the usual one again.
+    pub async fn own_with(name: &str, options: operator::Options) -> Self {
+        let running = Running::start(false, options).await;
+        Self::on(name, running.expect("a cluster starts")).await
     }
 
     /// Another scene on the same cluster, with the same operator.
@@ -374,8 +382,8 @@ impl Scene {
         let what = format!("{} counts {namespaces} namespaces", self.name);
         eventually(&what, SOON, async || {
             let seen = self.current().await["status"]["namespaces"].clone();
-            let wanted = json!({"selected": namespaces, "ready": namespaces, "failed": 0});
-            if seen == wanted { Ok(()) } else { Err(seen.to_string()) }
+            let right = seen["selected"] == namespaces && seen["ready"] == namespaces && seen["failed"] == 0;
+            if right { Ok(()) } else { Err(seen.to_string()) }
         })
         .await;
     }

@@ -22,7 +22,7 @@ async fn a_broken_source_is_named_and_the_copies_stay() {
             scene: "source-gone",
             source: None,
             reason: "SourceNotFound",
-            names: &[SYSTEM_NAMESPACE],
+            names: &[],
         },
         Broken {
             scene: "source-without-key",
@@ -44,7 +44,7 @@ async fn a_broken_source_is_named_and_the_copies_stay() {
                 "type": "pullsecrets.dev/state", "stringData": {"username": "robot", "password": "leak-canary"},
             })),
             reason: "SourceInvalid",
-            names: &["type"],
+            names: &["managed by pullsecrets"],
         },
     ];
     futures::future::join_all(rows.map(|row| async move {

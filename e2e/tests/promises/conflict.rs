@@ -3,6 +3,7 @@
 use e2e::oracle::Login;
 use e2e::scene::{SOON, Scene};
 use e2e::wait::eventually;
+use serde_json::json;
 
 #[tokio::test]
 async fn a_squatter_stays_untouched_its_namespace_is_reported_and_heals_when_it_goes() {
@@ -53,7 +54,7 @@ async fn a_squatter_with_our_very_bytes_is_not_taken_over() {
         .kubectl(&["get", "secret", "twin", "-n", "twin-a", "-o", path])
         .await;
     scene
-        .apply(&serde_json::json!({
+        .apply(&json!({
             "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/dockerconfigjson",
             "metadata": {"name": "twin", "namespace": "twin-b"}, "data": {".dockerconfigjson": data},
         }))
@@ -69,5 +70,58 @@ async fn a_squatter_with_our_very_bytes_is_not_taken_over() {
         }
     })
     .await;
+    foreign.check_unchanged(scene.client()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_squatter_is_adopted_in_place_when_the_object_says_so_and_it_is_a_pull_secret() {
+    let scene = Scene::shared("adopted").await;
+    let login = Login::new("robot", "first");
+    scene.namespaces(&["a", "b"]).await;
+    let pull = [
+        "create",
+        "secret",
+        "docker-registry",
+        "adopted",
+        "-n",
+        "adopted-a",
+        "--docker-server=old.example.com",
+    ];
+    let pull: Vec<&str> = pull
+        .into_iter()
+        .chain(["--docker-username=u", "--docker-password=p"])
+        .collect();
+    scene.kubectl(&pull).await;
+    scene
+        .kubectl(&[
+            "create",
+            "secret",
+            "generic",
+            "adopted",
+            "-n",
+            "adopted-b",
+            "--from-literal=theirs=kept",
+        ])
+        .await;
+    let path = [
+        "get",
+        "secret",
+        "adopted",
+        "-n",
+        "adopted-a",
+        "-o",
+        "jsonpath={.metadata.uid}",
+    ];
+    let uid = scene.kubectl(&path).await;
+    let foreign = scene.foreign(&["b"]).await;
+    scene.source(&login).await;
+    let mut object = scene.object();
+    object["spec"]["secret"] = json!({"conflictPolicy": "Adopt"});
+    scene.apply(&object).await;
+    scene
+        .holds("the pull secret is ours now", &scene.expected(&["a"], &login))
+        .await;
+    assert_eq!(scene.uids().await["adopted-a"], uid, "in place");
+    scene.says("Ready", "False", "NamespacesFailed").await;
     foreign.check_unchanged(scene.client()).await.unwrap();
 }

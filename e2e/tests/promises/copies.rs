@@ -1,7 +1,9 @@
 //! Copies are tampered with, and restored.
 
 use e2e::oracle::{LABEL, Login};
-use e2e::scene::Scene;
+use e2e::scene::{SOON, Scene};
+use e2e::wait::eventually;
+use serde_json::json;
 
 #[tokio::test]
 async fn an_edited_copy_is_restored_in_place() {
@@ -124,4 +126,41 @@ async fn labels_and_keys_that_others_add_to_a_copy_are_let_be() {
         .kubectl(&["get", "secret", "decorated", "-n", "decorated-a", "-o", path])
         .await;
     assert_eq!(theirs, "kept kept");
+}
+
+#[tokio::test]
+async fn declared_labels_come_and_go_with_the_spec_and_those_of_others_stay() {
+    let scene = Scene::shared("declared").await;
+    let login = Login::new("robot", "first");
+    scene.namespaces(&["a"]).await;
+    scene.source(&login).await;
+    let mut object = scene.object();
+    object["spec"]["secret"] = json!({"labels": {"team": "x"}, "annotations": {"note": "y"}});
+    scene.apply(&object).await;
+    marks_become(&scene, "x y ").await;
+    scene
+        .kubectl(&["label", "secret", "declared", "-n", "declared-a", "theirs=kept"])
+        .await;
+    scene.apply(&scene.object()).await;
+    marks_become(&scene, "  kept").await;
+    scene.holds("the copy is right", &scene.expected(&["a"], &login)).await;
+}
+
+async fn marks_become(scene: &Scene, marks: &str) {
+    let path = "jsonpath={.metadata.labels.team} {.metadata.annotations.note} {.metadata.labels.theirs}";
+    let get = [
+        "get",
+        "secret",
+        "declared",
+        "-n",
+        "declared-a",
+        "--ignore-not-found",
+        "-o",
+        path,
+    ];
+    eventually("the copy is marked as declared", SOON, async || {
+        let seen = scene.kubectl(&get).await;
+        if seen == marks { Ok(()) } else { Err(seen) }
+    })
+    .await;
 }

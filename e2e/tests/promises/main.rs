@@ -10,5 +10,8 @@ mod created;
 mod deleted;
 mod namespaces;
 mod references;
+mod refused;
+mod registries;
 mod rotated;
 mod side_by_side;
+mod suspended;

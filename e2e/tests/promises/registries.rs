@@ -1,0 +1,57 @@
+//! Several registries in one copy.
+
+use std::collections::BTreeMap;
+
+use e2e::SYSTEM_NAMESPACE;
+use e2e::oracle::Login;
+use e2e::scene::{SERVER, Scene};
+use serde_json::json;
+
+#[tokio::test]
+async fn the_logins_of_all_registries_are_merged_and_a_declared_server_beats_a_config_taken_whole() {
+    let scene = Scene::shared("merged").await;
+    scene.namespaces(&["a"]).await;
+    let declared = Login::new("robot", "declared");
+    scene.source(&declared).await;
+    let config = json!({"auths": {
+        SERVER: {"username": "loser", "password": "taken-whole"},
+        "one.example.com": {"username": "one", "password": "1", "email": "no@example.com"},
+        "https://index.docker.io/v1/": {"auth": "aHViOjI="}, // hub:2
+    }});
+    scene
+        .apply(&json!({
+            "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/dockerconfigjson",
+            "metadata": {"name": "merged-config", "namespace": SYSTEM_NAMESPACE},
+            "stringData": {".dockerconfigjson": config.to_string()},
+        }))
+        .await;
+    let mut object = scene.object();
+    let whole = json!({"credentials": {"dockerConfig": {"secretRef": {"name": "merged-config"}}}});
+    object["spec"]["registries"].as_array_mut().unwrap().insert(0, whole);
+    scene.apply(&object).await;
+
+    let mut expected = scene.expected(&["a"], &declared);
+    expected.logins = BTreeMap::from([
+        (SERVER.to_owned(), declared),
+        ("one.example.com".to_owned(), Login::new("one", "1")),
+        ("https://index.docker.io/v1/".to_owned(), Login::new("hub", "2")),
+    ]);
+    scene.holds("the copy holds all three", &expected).await;
+}
+
+#[tokio::test]
+async fn docker_hub_in_any_spelling_is_the_entry_that_kubelets_look_for() {
+    let scene = Scene::shared("hub").await;
+    scene.namespaces(&["a"]).await;
+    let login = Login::new("robot", "first");
+    scene.source(&login).await;
+    for spelling in ["docker.io", "https://index.docker.io/v1/", "registry-1.docker.io"] {
+        let mut object = scene.object();
+        object["spec"]["registries"][0]["server"] = json!(spelling);
+        scene.apply(&object).await;
+        let mut expected = scene.expected(&["a"], &login);
+        expected.logins = BTreeMap::from([("https://index.docker.io/v1/".to_owned(), login.clone())]);
+        scene.holds(spelling, &expected).await;
+        scene.reaches("Ready", "True").await;
+    }
+}
