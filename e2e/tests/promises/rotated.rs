@@ -28,7 +28,7 @@ async fn a_new_password_is_one_update_of_each_copy_and_no_write_to_an_account() 
         .filter(|record| !record.namespace.is_empty())
         .map(Record::summary)
         .collect();
-    assert_eq!(told.len(), 2, "{told:#?}");
+    assert_eq!(told.len(), 3, "{told:#?}");
     assert!(
         told.iter()
             .all(|write| write.starts_with("patch secrets ") && write.ends_with(" 200")),

@@ -15,12 +15,11 @@ const A_WHILE: Duration = Duration::from_secs(5);
 async fn nothing_is_written_while_nothing_changes_nor_after_a_restart() {
     let scene = Scene::own("silence").await;
     let login = Login::new("robot", "first");
-    let early = scene.mark().await;
     scene.set_up(&["a", "b", "c"], &login).await;
     scene.says("Ready", "True", "Synced").await;
     scene.counts(3).await;
 
-    let mark = early;
+    let mark = scene.mark().await;
     writes_nothing_since(&scene, mark, "nothing changes").await;
 
     scene.stop_operator();

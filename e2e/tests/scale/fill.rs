@@ -57,7 +57,7 @@ async fn a_thousand_namespaces_take_one_write_for_each_copy_and_each_reference()
         start.elapsed()
     );
     let secrets = NAMESPACES;
-    check_calls(&scene, mark, secrets, NAMESPACES * ACCOUNTS.len() - 1).await;
+    check_calls(&scene, mark, secrets, NAMESPACES * ACCOUNTS.len()).await;
     scene.counts(NAMESPACES).await;
 
     expected.logins = scene.expected(&[], &second).logins;

@@ -218,7 +218,13 @@ fn mend(scope: &Scope<'_>, name: &str, seen: &Secret, decider: &Object) -> Step 
     if !shape.docker_config_type || shape.immutable {
         return Step::Write(SecretAction::Delete { version });
     }
-    let content = content(scope, name, decider, payload);
+    let mut content = content(scope, name, decider, payload);
+    if !content.annotations.contains_key(ANNOTATION_DECLARED) && shape.annotations.get(ANNOTATION_DECLARED).is_some() {
+        // One that others wrote, such as a restore from a backup, would outlive an apply that leaves it out.
+        content
+            .annotations
+            .insert(ANNOTATION_DECLARED.to_owned(), String::new());
+    }
     if is_in_place(seen, &content) {
         Step::InPlace
     } else {
@@ -236,8 +242,6 @@ fn is_in_place(seen: &Secret, content: &Content) -> bool {
     seen.digest == Some(content.payload.digest())
         && holds(&shape.labels, &content.labels)
         && holds(&shape.annotations, &content.annotations)
-        && shape.annotations.get(ANNOTATION_DECLARED)
-            == content.annotations.get(ANNOTATION_DECLARED).map(String::as_str)
         && shape.owners == content.owners
 }
 

@@ -38,7 +38,10 @@ pub struct Secret {
 
 /// What decides of a Secret besides its data.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-#[expect(clippy::struct_excessive_bools, reason = "independent facts of the object, each read by itself")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent facts of the object, each read by itself"
+)]
 pub struct Shape {
     /// Type `kubernetes.io/dockerconfigjson`.
     pub docker_config_type: bool,

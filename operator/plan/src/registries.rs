@@ -248,13 +248,12 @@ pub fn merge(resolutions: &[Resolution], last_good: &LastGood) -> Merged {
         problem: None,
         incomplete: false,
     };
-    let explicit = |resolution: &&Resolution| !resolution.key.starts_with("secret:");
+    let explicit: Vec<Server> = resolutions
+        .iter()
+        .filter(|resolution| resolution.server.is_some())
+        .filter_map(|resolution| Server::parse(&resolution.key).ok())
+        .collect();
     let mut owners: BTreeMap<String, String> = BTreeMap::new();
-    for resolution in resolutions.iter().filter(explicit) {
-        owners
-            .entry(resolution.key.clone())
-            .or_insert_with(|| resolution.key.clone());
-    }
     let mut served: Vec<&str> = Vec::new();
     for resolution in resolutions {
         let key = resolution.key.as_str();
@@ -268,7 +267,10 @@ pub fn merge(resolutions: &[Resolution], last_good: &LastGood) -> Merged {
         } else if let Some(entries) = entries {
             merged.last_good.insert(key.to_owned(), entries.clone());
             for (server, credential) in entries {
-                let owner = owners.entry(server.clone()).or_insert_with(|| key.to_owned());
+                // Compared as the kubelet reads a key, which may be spelled in many ways.
+                let declared = explicit.iter().find(|declared| declared.is_spelled(server));
+                let first = declared.map_or(key, Server::as_str);
+                let owner = owners.entry(server.clone()).or_insert_with(|| first.to_owned());
                 if owner == key {
                     merged.entries.insert(server.clone(), credential.clone());
                 } else {
@@ -296,7 +298,11 @@ fn status(resolution: &Resolution, beaten: &[&str], remembered: bool) -> Registr
         }
         Ok(_) => (RegistryState::Ready, Reason::Resolved, None),
         Err(problem) => {
-            let still = if remembered { "; the last good credentials stay" } else { "" };
+            let still = if remembered {
+                "; the last good credentials stay"
+            } else {
+                ""
+            };
             let message = format!("{}{still}", problem.message);
             (RegistryState::NotReady, problem.reason, Some(message))
         }

@@ -124,12 +124,12 @@ impl<'a> Scope<'a> {
             .collect()
     }
 
-    /// Decides of the Secret of that name. See [`copy::decide`].
+    /// Decides of the Secret of that name. What it guarantees stands at the decision itself, in `copy`.
     pub fn secret(&self, name: &'a str, circumstances: copy::Circumstances<'_>) -> Decision<'a, SecretAction> {
         copy::decide(self, name, circumstances)
     }
 
-    /// Decides of an account. See [`account::decide`].
+    /// Decides of an account. What it guarantees stands at the decision itself, in `account`.
     pub fn account(
         &self,
         name: &str,

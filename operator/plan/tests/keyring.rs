@@ -135,6 +135,8 @@ fn keys_that_a_kubelet_cannot_parse_are_skipped_and_hide_nothing() {
         "r.example.com:1:2",
         "r.example.com:port",
         "r.example.com/%zz",
+        "r.example.com#%zz",
+        "%zz@r.example.com",
         "r%41.example.com",
         "[::1",
         "a[::1]",

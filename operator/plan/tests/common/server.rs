@@ -116,7 +116,10 @@ impl Server {
             SecretAction::Reclaim { version, object } => {
                 let mut held = unchanged(held, version)?;
                 let mut shape = (*held.shape).clone();
-                shape.labels = with(&shape.labels, [(LABEL_OBJECT, object.as_ref()), (LABEL_MANAGED_BY, MANAGED_BY)]);
+                shape.labels = with(
+                    &shape.labels,
+                    [(LABEL_OBJECT, object.as_ref()), (LABEL_MANAGED_BY, MANAGED_BY)],
+                );
                 shape.annotations = without(&shape.annotations, &[ANNOTATION_RETAINED]);
                 held.shape = Arc::new(shape);
                 Some(held)
@@ -182,7 +185,10 @@ pub(crate) fn planned(world: &World, leaving_for: Duration) -> Vec<(Key, Action)
         for (name, seen) in &facts.accounts {
             let circumstances = plan::account::Circumstances::default();
             if let Some(action) = scope.account(name, seen, circumstances).action {
-                planned.push((Key::Account(namespace.clone(), name.to_string()), Action::Account(action)));
+                planned.push((
+                    Key::Account(namespace.clone(), name.to_string()),
+                    Action::Account(action),
+                ));
             }
         }
     }

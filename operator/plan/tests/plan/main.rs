@@ -14,7 +14,6 @@ mod declared;
 mod going;
 mod several;
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,12 +30,12 @@ use common::World;
 /// A sentence, a cluster, and all that the plan makes of it.
 type Row<'a> = (&'a str, World, &'a [&'a str]);
 
-fn check<'a>(rows: impl IntoIterator<Item = Row<'a>>) {
+fn check<const N: usize>(rows: [Row<'_>; N]) {
     check_after(Duration::ZERO, rows);
 }
 
 /// The same where what is to go has been known to go for that long.
-fn check_after<'a>(leaving_for: Duration, rows: impl IntoIterator<Item = Row<'a>>) {
+fn check_after<const N: usize>(leaving_for: Duration, rows: [Row<'_>; N]) {
     for (sentence, world, expected) in rows {
         assert_eq!(decided(&world, leaving_for), expected, "{sentence}");
     }
@@ -58,12 +57,12 @@ fn decided_in(cluster: &Cluster, namespace: &str, facts: &Namespace, leaving_for
     for name in scope.secret_names() {
         let decision = decide_secret(&scope, name, leaving_for);
         let action = decision.action.as_ref().map(|action| secret_text(facts, name, action));
-        lines.extend(line(format!("secret {namespace}/{name}:"), action, &decision));
+        lines.extend(line(&format!("secret {namespace}/{name}"), action, &decision));
     }
     for (name, seen) in &facts.accounts {
         let decision = scope.account(name, seen, account::Circumstances::default());
         let action = decision.action.as_ref().map(|action| account_text(seen, action));
-        lines.extend(line(format!("account {namespace}/{name}:"), action, &decision));
+        lines.extend(line(&format!("account {namespace}/{name}"), action, &decision));
     }
     lines
 }
@@ -80,44 +79,39 @@ fn decide_secret<'a>(scope: &Scope<'a>, name: &'a str, leaving_for: Duration) ->
 
 fn secret_text(facts: &Namespace, name: &str, action: &SecretAction) -> String {
     let (text, version) = match action {
-        SecretAction::Create(_) => (" create".to_owned(), None),
-        SecretAction::Update { version, .. } => (" update".to_owned(), Some(version)),
-        SecretAction::Reclaim { version, object } => (format!(" reclaim for {object}"), Some(version)),
-        SecretAction::Release { version, object } => (format!(" release from {object}"), Some(version)),
-        SecretAction::Delete { version } => (" delete".to_owned(), Some(version)),
+        SecretAction::Create(_) => ("create".to_owned(), None),
+        SecretAction::Update { version, .. } => ("update".to_owned(), Some(version)),
+        SecretAction::Reclaim { version, object } => (format!("reclaim for {object}"), Some(version)),
+        SecretAction::Release { version, object } => (format!("release from {object}"), Some(version)),
+        SecretAction::Delete { version } => ("delete".to_owned(), Some(version)),
     };
     let seen = facts.secrets.get(name).map(|seen| &seen.version);
-    assert_eq!(version, seen, "every write of a Secret carries what it was planned from");
+    assert_eq!(
+        version, seen,
+        "every write of a Secret carries what it was planned from"
+    );
     text
 }
 
 fn account_text(seen: &Account, action: &AccountAction) -> String {
     assert_eq!(action.version, seen.version, "and so does every write of an account");
-    format!(" {:?} recording {}", action.entries, action.attached.join("+"))
-        .trim_end()
-        .to_owned()
+    format!("{:?} recording [{}]", action.entries, action.attached.join(", "))
 }
 
-fn line<A>(start: String, action: Option<String>, decision: &Decision<'_, A>) -> Option<String> {
-    let mut line = start.clone();
-    line.extend(action);
-    if let Some(delay) = decision.again_after {
-        let _ = write!(line, " wait {} s", delay.as_secs());
-    }
-    if decision.leaving {
-        line.push_str(", leaving");
-    }
-    for (object, state) in &decision.states {
-        let _ = match state {
-            State::Ready => write!(line, ", {} Ready", object.name),
-            State::Pending => write!(line, ", {} Pending", object.name),
-            State::Failed(failure) => write!(line, ", {} {}", object.name, failure.reason.as_str()),
+fn line<A>(key: &str, action: Option<String>, decision: &Decision<'_, A>) -> Option<String> {
+    let mut parts: Vec<String> = action.into_iter().collect();
+    parts.extend(decision.again_after.map(|delay| format!("wait {} s", delay.as_secs())));
+    parts.extend(decision.leaving.then(|| "leaving".to_owned()));
+    parts.extend(decision.states.iter().map(|(object, state)| {
+        let state = match state {
+            State::Ready => "Ready",
+            State::Pending => "Pending",
+            State::Failed(failure) => failure.reason.as_str(),
         };
-    }
-    for object in &decision.owed_to {
-        let _ = write!(line, ", owed to {}", object.name);
-    }
-    (line != start).then_some(line)
+        format!("{} {state}", object.name)
+    }));
+    parts.extend(decision.owed_to.iter().map(|object| format!("owed to {}", object.name)));
+    (!parts.is_empty()).then(|| format!("{key}: {}", parts.join(", ")))
 }
 
 /// What a create or an update of `name` in the namespace `n` declares.

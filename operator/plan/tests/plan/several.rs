@@ -1,1 +1,227 @@
-//! x
+//! Two objects whose copies have one name: the older decides, the younger waits.
+
+use plan::object::{Object, Standing};
+use serde_json::{Value, json};
+
+use crate::common::{World, account, copy_of, created, foreign, object, owner, standing};
+use crate::{check, content, message};
+
+/// Both call their copies `company` and select every namespace, unless `spec` says otherwise.
+fn sharing(name: &str, age: i64, spec: &Value) -> Object {
+    let mut fields = json!({"secret": {"name": "company"}});
+    for (field, value) in spec.as_object().expect("fields") {
+        fields[field] = value.clone();
+    }
+    created(age, object(name, &fields))
+}
+
+fn older() -> Object {
+    sharing("older", 1, &json!({}))
+}
+
+fn younger() -> Object {
+    sharing("younger", 2, &json!({}))
+}
+
+fn world(objects: impl IntoIterator<Item = Object>) -> World {
+    World::of(objects)
+        .namespace("n", &[])
+        .account("n/default", account(&["company"], &["company"]))
+}
+
+/// As both together want it.
+fn shared() -> World {
+    world([younger(), older()]).secret("n/company", copy_of("older").owned_by(&["older", "younger"]))
+}
+
+const OLDER_DECIDES: &[&str] = &[
+    "secret n/company: older Ready, younger SecretConflict",
+    "account n/default: older Ready",
+];
+
+#[test]
+fn the_older_object_decides_and_the_younger_is_told() {
+    check([
+        ("by the time of creation", shared(), OLDER_DECIDES),
+        (
+            "by the name where both were made in the same second",
+            world([sharing("b", 5, &json!({})), sharing("a", 5, &json!({}))])
+                .secret("n/company", copy_of("a").owned_by(&["a", "b"])),
+            &[
+                "secret n/company: a Ready, b SecretConflict",
+                "account n/default: a Ready",
+            ],
+        ),
+        (
+            "the copy of the younger becomes the older one's with one update",
+            world([older(), younger()]).secret("n/company", copy_of("younger")),
+            &[
+                "secret n/company: update, older Pending, younger SecretConflict",
+                "account n/default: older Ready",
+            ],
+        ),
+        (
+            "a squatter stands in the way of both",
+            world([older(), younger()]).secret("n/company", foreign()),
+            &[
+                "secret n/company: older SecretConflict, younger SecretConflict",
+                "account n/default: [] recording []",
+            ],
+        ),
+    ]);
+    assert_eq!(
+        message(&shared(), "younger"),
+        "secret \"company\" is decided by the older ClusterPullSecret \"older\""
+    );
+}
+
+#[test]
+fn the_younger_takes_the_copy_over_when_the_older_goes() {
+    let taken_over: &[&str] = &[
+        "secret n/company: update, younger Pending, owed to older",
+        "account n/default: younger Ready",
+    ];
+    let shared_copy = || copy_of("older").owned_by(&["older", "younger"]);
+    check([
+        (
+            "being deleted, it waits until no copy names it as owner",
+            world([standing(Standing::Deleting, older()), younger()]).secret("n/company", shared_copy()),
+            taken_over,
+        ),
+        (
+            "gone",
+            world([younger()]).secret("n/company", shared_copy()),
+            &[
+                "secret n/company: update, younger Pending",
+                "account n/default: younger Ready",
+            ],
+        ),
+        (
+            "no longer selecting the namespace",
+            world([sharing("older", 1, &json!({"namespaces": {"names": ["m"]}})), younger()])
+                .secret("n/company", shared_copy()),
+            &[
+                "secret n/company: update, younger Pending",
+                "account n/default: younger Ready",
+            ],
+        ),
+        (
+            "nothing is owed to it where it was no owner",
+            world([standing(Standing::Deleting, older()), younger()]).secret("n/company", copy_of("younger")),
+            &["secret n/company: younger Ready", "account n/default: younger Ready"],
+        ),
+        (
+            "a younger one that goes takes nothing away but its ownerReference",
+            world([older(), standing(Standing::Deleting, younger())]).secret("n/company", shared_copy()),
+            &[
+                "secret n/company: update, older Pending, owed to younger",
+                "account n/default: older Ready",
+            ],
+        ),
+        (
+            "both being deleted, nobody wants it",
+            world([
+                standing(Standing::Deleting, older()),
+                standing(Standing::Deleting, younger()),
+            ])
+            .secret("n/company", shared_copy()),
+            &[
+                "secret n/company: wait 10 s, leaving, owed to older, owed to younger",
+                "account n/default: [] recording [], owed to older, owed to younger",
+            ],
+        ),
+    ]);
+}
+
+#[test]
+fn the_reference_follows_the_accounts_of_the_object_that_decides() {
+    let builds = json!({"serviceAccounts": {"names": ["build"]}});
+    let world = |older, younger| {
+        World::of([older, younger])
+            .namespace("n", &[])
+            .secret("n/company", copy_of("older").owned_by(&["older", "younger"]))
+            .account("n/build", account(&["company"], &["company"]))
+            .account("n/default", account(&["company"], &["company"]))
+    };
+    check([(
+        "what only the younger wants goes",
+        world(older(), sharing("younger", 2, &builds)),
+        &[
+            "secret n/company: older Ready, younger SecretConflict",
+            "account n/build: [] recording []",
+            "account n/default: older Ready",
+        ],
+    )]);
+}
+
+#[test]
+fn nothing_goes_under_a_name_that_a_held_object_shares() {
+    let elsewhere = json!({"namespaces": {"names": ["m"]}});
+    let held = |spec| standing(Standing::Held, sharing("younger", 2, spec));
+    check([
+        (
+            "the one being deleted leaves it all to the held one",
+            world([standing(Standing::Deleting, older()), held(&elsewhere)]).secret("n/company", copy_of("older")),
+            &[],
+        ),
+        (
+            "a held decider keeps the younger from writing",
+            world([standing(Standing::Held, older()), younger()]).secret("n/company", copy_of("younger")),
+            &[
+                "secret n/company: older Pending, younger SecretConflict",
+                "account n/default: older Ready",
+            ],
+        ),
+        (
+            "a held younger one does not keep the decider from it",
+            world([older(), held(&json!({}))]).secret("n/company", copy_of("older")),
+            &[
+                "secret n/company: update, older Pending, younger SecretConflict",
+                "account n/default: older Ready",
+            ],
+        ),
+    ]);
+}
+
+#[test]
+fn a_copy_has_an_owner_for_each_object_that_wants_it_none_if_one_retains() {
+    let retaining = |name, age| sharing(name, age, &json!({"deletionPolicy": "Retain"}));
+    let owners = |objects: Vec<Object>| {
+        let world = World::of(objects).namespace("n", &[]);
+        content(&world, "company").owners
+    };
+    let mut both = [owner("older"), owner("younger")];
+    both.sort();
+    assert_eq!(owners(vec![older(), younger()]), both, "in the order of their uids");
+    assert_eq!(owners(vec![older(), retaining("younger", 2)]), []);
+    assert_eq!(owners(vec![retaining("older", 1), younger()]), []);
+    assert_eq!(
+        owners(vec![older(), standing(Standing::Deleting, younger())]),
+        [owner("older")],
+        "none for an object that is being deleted"
+    );
+    assert_eq!(
+        owners(vec![
+            older(),
+            sharing("younger", 2, &json!({"namespaces": {"names": ["m"]}}))
+        ]),
+        [owner("older")],
+        "none for an object that does not select the namespace"
+    );
+    assert_eq!(
+        owners(vec![older(), standing(Standing::Held, younger())]),
+        both,
+        "one for a held object: what it holds is its own"
+    );
+}
+
+#[test]
+fn a_retaining_object_keeps_a_shared_copy_from_being_taken_away() {
+    let retaining = json!({"deletionPolicy": "Retain", "namespaces": {"names": ["m"]}});
+    check([(
+        "the older goes, and a younger one of the same name retains: the references stay, the copy is the older one's",
+        world([standing(Standing::Deleting, older()), sharing("younger", 2, &retaining)])
+            .secret("n/company", copy_of("older")),
+        &["secret n/company: delete, leaving, owed to older"],
+    )]);
+}
