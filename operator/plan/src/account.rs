@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crd::DeletionPolicy;
 
 use crate::action::AccountAction;
-use crate::copy;
+use crate::copy::{self, Ownership, ownership};
 use crate::object::{Object, Standing};
 use crate::observed::{Account, Entry};
 use crate::scope::Scope;
@@ -96,7 +96,7 @@ fn wanted<'a>(scope: &Scope<'a>, name: &str, seen: &Account) -> Vec<&'a Arc<Obje
 
 /// Whether a recorded entry of this name may be taken out where no object wants it: the name is ours (an object has
 /// it, or a copy that outlived its object), none that has it is held, and where none selects the namespace any more,
-/// none of them says Retain.
+/// it is not retained.
 fn may_detach(scope: &Scope<'_>, secret: &str) -> bool {
     let cluster = scope.cluster;
     if cluster.named(secret).next().is_none() {
@@ -106,12 +106,22 @@ fn may_detach(scope: &Scope<'_>, secret: &str) -> bool {
             .get(secret)
             .is_some_and(|seen| copy::is_orphan(scope, seen));
     }
-    let retained = || {
-        cluster
-            .named(secret)
-            .any(|object| object.spec.deletion_policy == DeletionPolicy::Retain)
-    };
-    !cluster.is_held(secret) && (!scope.claimants(secret).is_empty() || !retained())
+    !cluster.is_held(secret) && (!scope.claimants(secret).is_empty() || !is_retained(scope, secret))
+}
+
+/// Whether the references stay where no object wants them. The label of a copy that is there says whose word counts,
+/// so that copy and references share one fate; a copy that was retained has no label, and then any word does.
+fn is_retained(scope: &Scope<'_>, secret: &str) -> bool {
+    let retains = |object: &Arc<Object>| object.spec.deletion_policy == DeletionPolicy::Retain;
+    let copied_from = scope
+        .seen
+        .secrets
+        .get(secret)
+        .and_then(|seen| match ownership(&seen.shape) {
+            Ownership::Copy(label) => scope.cluster.named(secret).find(|object| object.name.as_ref() == label),
+            Ownership::Stripped | Ownership::Retained(_) | Ownership::Foreign => None,
+        });
+    copied_from.map_or_else(|| scope.cluster.named(secret).any(retains), retains)
 }
 
 /// Whether an account of the namespace still holds a recorded entry of this name that is to go.

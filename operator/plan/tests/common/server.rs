@@ -73,6 +73,17 @@ impl Server {
         }
     }
 
+    /// The version of a write that somebody else makes now.
+    pub(crate) fn next_version(&mut self) -> String {
+        self.revision += 1;
+        self.revision.to_string()
+    }
+
+    /// What tells two servers apart beside what is seen of them.
+    pub(crate) fn ownership(&self) -> String {
+        format!("{:?}", self.owned)
+    }
+
     /// All writes that the plan wants now. `leaving_for` as in [`plan::copy::Circumstances`].
     pub(crate) fn planned(&self, leaving_for: Duration) -> Vec<(Key, Action)> {
         planned(&self.world, leaving_for)

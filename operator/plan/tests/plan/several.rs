@@ -216,12 +216,30 @@ fn a_copy_has_an_owner_for_each_object_that_wants_it_none_if_one_retains() {
 }
 
 #[test]
-fn a_retaining_object_keeps_a_shared_copy_from_being_taken_away() {
-    let retaining = json!({"deletionPolicy": "Retain", "namespaces": {"names": ["m"]}});
-    check([(
-        "the older goes, and a younger one of the same name retains: the references stay, the copy is the older one's",
-        world([standing(Standing::Deleting, older()), sharing("younger", 2, &retaining)])
-            .secret("n/company", copy_of("older")),
-        &["secret n/company: delete, leaving, owed to older"],
-    )]);
+fn copy_and_references_go_or_stay_together_as_the_object_on_the_label_says() {
+    let elsewhere = |name, age, policy| {
+        let spec = json!({"deletionPolicy": policy, "namespaces": {"names": ["m"]}});
+        sharing(name, age, &spec)
+    };
+    let both = |older, younger| [elsewhere("older", 1, older), elsewhere("younger", 2, younger)];
+    check([
+        (
+            "it takes both away, although another of the same name retains",
+            world(both("Delete", "Retain")).secret("n/company", copy_of("older")),
+            &[
+                "secret n/company: wait 10 s, leaving",
+                "account n/default: [] recording []",
+            ],
+        ),
+        (
+            "it retains both, although another of the same name does not",
+            world(both("Delete", "Retain")).secret("n/company", copy_of("younger")),
+            &["secret n/company: release from younger"],
+        ),
+        (
+            "a copy that was retained cannot be seen: the reference stays if any object retains",
+            world(both("Delete", "Retain")),
+            &[],
+        ),
+    ]);
 }
