@@ -192,3 +192,58 @@ impl<'a> Body<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use plan::payload::{DigestKey, Payload};
+    use serde_json::json;
+
+    use super::*;
+
+    fn content() -> Content {
+        Content {
+            labels: BTreeMap::from([(LABEL_OBJECT.to_owned(), "company".to_owned())]),
+            annotations: BTreeMap::new(),
+            owners: vec![Owner {
+                uid: "u-company".into(),
+                name: "company".into(),
+            }],
+            payload: Arc::new(Payload::new(b"CANARY", &DigestKey::new([0; 16]))),
+        }
+    }
+
+    #[test]
+    fn a_create_carries_the_version_that_nothing_has() {
+        let content = content();
+        let body = serde_json::to_value(Body::new("company", None, &content)).unwrap();
+        assert_eq!(body["metadata"]["resourceVersion"], "1");
+        assert_eq!(body["metadata"].get("uid"), None);
+        assert_eq!(body["type"], "kubernetes.io/dockerconfigjson");
+        assert_eq!(body.get("immutable"), None);
+        assert_eq!(body.get("stringData"), None);
+    }
+
+    #[test]
+    fn an_update_carries_the_uid_and_the_version_that_it_was_planned_from() {
+        let (content, version) = (content(), Version::new("u-copy", "7"));
+        let body = serde_json::to_value(Body::new("company", Some(&version), &content)).unwrap();
+        assert_eq!(body["metadata"]["uid"], "u-copy");
+        assert_eq!(body["metadata"]["resourceVersion"], "7");
+        let owner = json!([{"apiVersion": "pullsecrets.dev/v1alpha1", "kind": "ClusterPullSecret",
+            "name": "company", "uid": "u-company"}]);
+        assert_eq!(
+            body["metadata"]["ownerReferences"], owner,
+            "no controller, no blockOwnerDeletion"
+        );
+    }
+
+    #[test]
+    fn a_body_prints_nothing_of_the_credential() {
+        assert_eq!(
+            format!("{:?}", Body::new("company", None, &content())),
+            "Body(redacted)"
+        );
+    }
+}
