@@ -1,7 +1,7 @@
 //! A child process that cannot outlive the process that started it.
 //!
 //! Each child leads a process group of its own. Before it becomes the program that is asked for, it waits as a shell for
-//! one line from us, which is sent when the [guardian](crate::guardian) knows the group. So whenever we die, the child
+//! one line from us, which is sent when the guardian knows the group. So whenever we die, the child
 //! either reads the end of its input and leaves, or is killed by the guardian: there is no moment between.
 
 use std::ffi::{OsStr, OsString};

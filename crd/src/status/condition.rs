@@ -151,22 +151,12 @@ pub enum Reason {
     SourceInvalid,
     /// The source is in a namespace that the operator may not read sources from.
     SourceNamespaceNotAllowed,
-    /// New credentials could not be fetched; the message says until when the old ones are good.
-    RefreshFailed,
-    /// The last good credentials have expired.
-    Expired,
-    /// The registry refused the login.
-    LoginRefused,
     /// Accounts are not to be touched (`mode: None`).
     NotRequested,
     /// Another writer keeps undoing our writes.
     Contended,
     /// The spec cannot be understood by this version; nothing is added, nothing removed.
     InvalidSpec,
-    /// Writes are stopped by `spec.suspend`.
-    Suspended,
-    /// The object is being deleted.
-    Deleting,
 }
 
 impl Reason {
@@ -184,14 +174,9 @@ impl Reason {
             Self::SourceNotFound => "SourceNotFound",
             Self::SourceInvalid => "SourceInvalid",
             Self::SourceNamespaceNotAllowed => "SourceNamespaceNotAllowed",
-            Self::RefreshFailed => "RefreshFailed",
-            Self::Expired => "Expired",
-            Self::LoginRefused => "LoginRefused",
             Self::NotRequested => "NotRequested",
             Self::Contended => "Contended",
             Self::InvalidSpec => "InvalidSpec",
-            Self::Suspended => "Suspended",
-            Self::Deleting => "Deleting",
         }
     }
 }
