@@ -3,8 +3,10 @@
 //! Each cluster has ports, keys and data of its own, so any number of them can run side by side (about 0.6 GB each). It is
 //! ready in about five seconds: the API server answers and namespaces get their `default` `ServiceAccount`.
 
+mod client;
 mod flags;
 mod install;
+mod parts;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -13,9 +15,7 @@ use anyhow::{Context, anyhow, bail};
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::api::PostParams;
-use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::{Api, Client, Config};
-use nix::sys::signal::Signal;
+use kube::{Api, Client};
 
 use crate::audit::Audit;
 use crate::binaries::{Binaries, binaries};
@@ -23,16 +23,16 @@ use crate::certificates::Certificates;
 use crate::folder::Folder;
 use crate::kubectl::Kubectl;
 use crate::ports;
-use crate::process::{Process, Program};
+use crate::process::Process;
 use crate::wait::{blocking, until};
 
 use flags::Ports;
 
+pub use client::{client, get};
+pub use parts::Part;
+
 /// How long a part may take to answer. Generous: the machine may be building something else at the same time.
 const STARTS_WITHIN: Duration = Duration::from_mins(2);
-
-/// How long a part may take to end by itself.
-const STOPS_WITHIN: Duration = Duration::from_secs(20);
 
 /// Tries with new ports, when others took the ones that were free a moment ago.
 const ATTEMPTS: usize = 3;
@@ -48,17 +48,6 @@ const TOKEN_SECONDS: i64 = 10 * 3600;
 pub struct Options {
     /// Flags added to those of kube-apiserver, for instance `--feature-gates=WatchList=false`.
     pub apiserver_flags: Vec<String>,
-}
-
-/// The parts, in the order in which they are started.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
-    /// The store.
-    Etcd,
-    /// The API server.
-    ApiServer,
-    /// Makes `ServiceAccount`s, deletes the contents of namespaces, collects garbage.
-    ControllerManager,
 }
 
 /// A running control plane. Dropping it ends its processes and removes its folder.
@@ -113,50 +102,6 @@ impl Cluster {
         cluster.start_part(Part::ControllerManager)?;
         cluster.wait_for_accounts().await?;
         Ok(cluster)
-    }
-
-    /// Starts a part that is not running, with the same flags, ports and data as before. It does not wait.
-    ///
-    /// # Errors
-    ///
-    /// When the process cannot be started.
-    pub fn start_part(&mut self, part: Part) -> anyhow::Result<()> {
-        let arguments = match part {
-            Part::Etcd => flags::etcd(self.folder.path(), &self.ports),
-            Part::ApiServer => {
-                let mut all = flags::apiserver(self.folder.path(), &self.ports, &self.certificates);
-                all.extend(self.options.apiserver_flags.iter().cloned());
-                all
-            }
-            Part::ControllerManager => flags::controller_manager(self.folder.path(), &self.ports, &self.certificates),
-        };
-        let name = part.name();
-        let program = Program::new(
-            &self.binaries.controlplane,
-            std::iter::once(name.to_owned()).chain(arguments),
-        );
-        let process = Process::start(name, &program, &self.folder.join(format!("{name}.log")))?;
-        *self.slot(part) = Some(process);
-        Ok(())
-    }
-
-    /// Asks a part to end and waits for it. Stop the API server before etcd.
-    ///
-    /// # Errors
-    ///
-    /// When it does not run, or had to be killed.
-    pub fn stop_part(&mut self, part: Part) -> anyhow::Result<()> {
-        let mut process = self.slot(part).take().context("that part does not run")?;
-        process.stop(Signal::SIGTERM, STOPS_WITHIN).map(|_| ())
-    }
-
-    /// The process of a part, to kill or to pause it.
-    ///
-    /// # Errors
-    ///
-    /// When it does not run.
-    pub fn part(&mut self, part: Part) -> anyhow::Result<&mut Process> {
-        self.slot(part).as_mut().context("that part does not run")
     }
 
     /// Comes back when the API server says that it is ready.
@@ -300,14 +245,6 @@ impl Cluster {
         }
         Ok(())
     }
-
-    fn slot(&mut self, part: Part) -> &mut Option<Process> {
-        match part {
-            Part::Etcd => &mut self.etcd,
-            Part::ApiServer => &mut self.apiserver,
-            Part::ControllerManager => &mut self.controller_manager,
-        }
-    }
 }
 
 impl Drop for Cluster {
@@ -316,40 +253,4 @@ impl Drop for Cluster {
             eprintln!("{}", self.tails());
         }
     }
-}
-
-impl Part {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Etcd => "etcd",
-            Self::ApiServer => "kube-apiserver",
-            Self::ControllerManager => "kube-controller-manager",
-        }
-    }
-}
-
-/// A client for a kubeconfig file that tries nothing twice.
-///
-/// # Errors
-///
-/// When the file is no kubeconfig.
-pub async fn client(kubeconfig: &Path) -> anyhow::Result<Client> {
-    // Fails when it is installed already, which is as good.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let kubeconfig = Kubeconfig::read_from(kubeconfig)?;
-    let options = KubeConfigOptions::default();
-    let mut config = Config::from_custom_kubeconfig(kubeconfig, &options).await?;
-    config.default_retry = false;
-    config.read_timeout = Some(Duration::from_mins(1));
-    Ok(Client::try_from(config)?)
-}
-
-/// The body of `GET PATH` from the API server.
-///
-/// # Errors
-///
-/// Any answer but success.
-pub async fn get(client: &Client, path: &str) -> anyhow::Result<String> {
-    let request = http::Request::get(path).body(Vec::new())?;
-    Ok(client.request_text(request).await?)
 }

@@ -1,0 +1,150 @@
+//! What a scenario waits for and looks at.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use super::{SERVER, SOON, Scene};
+use crate::OPERATOR_USER;
+use crate::audit::{Mark, Record};
+use crate::oracle::{self, Expected, Foreign, Login};
+use crate::wait::eventually;
+
+/// One condition of an object's status.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Condition {
+    /// `True`, `False` or `Unknown`.
+    pub status: String,
+    /// The reason, in one word.
+    pub reason: String,
+    /// For a person.
+    pub message: String,
+}
+
+impl Scene {
+    /// What the scene's object must bring about in these namespaces, on their `default` accounts.
+    pub fn expected(&self, parts: &[&str], login: &Login) -> Expected {
+        let accounts = BTreeSet::from(["default".to_owned()]);
+        Expected {
+            object: self.name.clone(),
+            secret: self.name.clone(),
+            logins: BTreeMap::from([(SERVER.to_owned(), login.clone())]),
+            holders: self
+                .in_scene(parts)
+                .into_iter()
+                .map(|namespace| (namespace, accounts.clone()))
+                .collect(),
+        }
+    }
+
+    /// The usual beginning: namespaces, a source, the object, and all of it come true.
+    pub async fn set_up(&self, parts: &[&str], login: &Login) {
+        self.namespaces(parts).await;
+        self.source(login).await;
+        self.apply(&self.object()).await;
+        self.holds("the object is carried out", &self.expected(parts, login))
+            .await;
+    }
+
+    /// Waits until the store is as expected.
+    pub async fn holds(&self, what: &str, expected: &Expected) {
+        eventually(what, SOON, async || oracle::check(&self.client, expected).await).await;
+    }
+
+    /// Waits until nothing of the scene's object is left.
+    pub async fn gone(&self, what: &str) {
+        eventually(what, SOON, async || {
+            oracle::check_gone(&self.client, &self.name, &self.name).await
+        })
+        .await;
+    }
+
+    /// What is not the operator's in these namespaces, now.
+    pub async fn foreign(&self, parts: &[&str]) -> Foreign {
+        let namespaces = self.in_scene(parts);
+        let foreign = Foreign::in_namespaces(&self.client, &namespaces, &self.name).await;
+        foreign.expect("the store can be read")
+    }
+
+    /// The uid of the copy in each namespace.
+    pub async fn uids(&self) -> BTreeMap<String, String> {
+        oracle::uids(&self.client, &self.name)
+            .await
+            .expect("the store can be read")
+    }
+
+    /// The object as it is now.
+    pub async fn current(&self) -> Value {
+        let object = oracle::object(&self.client, &self.name)
+            .await
+            .expect("the store can be read");
+        serde_json::to_value(object.expect("the object exists")).expect("an object is JSON")
+    }
+
+    /// One condition of the object, if it is there and speaks of the object's present generation.
+    pub async fn condition(&self, kind: &str) -> Option<Condition> {
+        let object = self.current().await;
+        if object["status"]["observedGeneration"] != object["metadata"]["generation"] {
+            return None;
+        }
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let conditions = object["status"]["conditions"].as_array()?;
+        let condition = conditions.iter().find(|condition| condition["type"] == kind)?;
+        Some(Condition {
+            status: text(&condition["status"]),
+            reason: text(&condition["reason"]),
+            message: text(&condition["message"]),
+        })
+    }
+
+    /// Waits until a condition has this status and this reason, and gives its message.
+    pub async fn says(&self, kind: &str, status: &str, reason: &str) -> String {
+        let what = format!("{} says {kind}={status} {reason}", self.name);
+        let right = |seen: &Condition| seen.status == status && seen.reason == reason;
+        self.condition_that(&what, kind, right).await.message
+    }
+
+    /// Waits until a condition has this status, for whatever reason.
+    pub async fn reaches(&self, kind: &str, status: &str) -> Condition {
+        let what = format!("{} says {kind}={status}", self.name);
+        self.condition_that(&what, kind, |seen| seen.status == status).await
+    }
+
+    async fn condition_that(&self, what: &str, kind: &str, right: impl Fn(&Condition) -> bool) -> Condition {
+        eventually(what, SOON, async || match self.condition(kind).await {
+            Some(seen) if right(&seen) => Ok(seen),
+            seen => Err(format!("{seen:?}")),
+        })
+        .await
+    }
+
+    /// Waits until the status counts this many namespaces, all of them ready.
+    pub async fn counts(&self, namespaces: usize) {
+        let what = format!("{} counts {namespaces} namespaces", self.name);
+        eventually(&what, SOON, async || {
+            let seen = self.current().await["status"]["namespaces"].clone();
+            let right = seen["selected"] == namespaces && seen["ready"] == namespaces && seen["failed"] == 0;
+            if right { Ok(()) } else { Err(seen.to_string()) }
+        })
+        .await;
+    }
+
+    /// The place in the audit log behind everything that was answered by now.
+    pub async fn mark(&self) -> Mark {
+        let audit = self.cluster().audit();
+        audit.settle(&self.client).await.expect("the audit log catches up");
+        audit.mark().expect("the audit log is there")
+    }
+
+    /// What the operator wrote since `mark` into this scene's namespaces, or to its object.
+    pub async fn writes_since(&self, mark: Mark) -> Vec<Record> {
+        let audit = self.cluster().audit();
+        audit.settle(&self.client).await.expect("the audit log catches up");
+        let writes = audit
+            .writes_since(mark, OPERATOR_USER)
+            .expect("the audit log can be read");
+        let prefix = format!("{}-", self.name);
+        let ours = |record: &Record| record.namespace.starts_with(&prefix) || record.name == self.name;
+        writes.objects.into_iter().filter(ours).collect()
+    }
+}
