@@ -211,7 +211,9 @@ impl Loop {
             .queue
             .next_at(now)
             .filter(|_| self.writes.len() < self.settings.concurrency);
-        let summary = self.world.board.has_changed().then(|| self.summarised + SUMMARY);
+        // Before the start nothing is told.
+        let told = self.world.is_started() && self.world.board.has_changed();
+        let summary = told.then(|| self.summarised + SUMMARY);
         queue.into_iter().chain(summary).fold(idle, Instant::min)
     }
 
@@ -422,10 +424,15 @@ impl Loop {
 
     /// Watches a Secret of others by its name for as long as it holds a name of ours.
     fn follow(&mut self, key: Key) {
-        if !self.world.is_squatted(&key) {
-            if let Some(task) = self.followed.remove(&key) {
+        let world = &self.world;
+        self.followed.retain(|followed, task| {
+            let stays = world.is_squatted(followed);
+            if !stays {
                 task.abort();
             }
+            stays
+        });
+        if !world.is_squatted(&key) {
             return;
         }
         let Target::Secret(name) = &key.target else {

@@ -331,17 +331,15 @@ impl World {
         })
     }
 
-    /// Whether a Secret is there under a name of ours that is not our copy: the watch of copies does not tell when it
-    /// goes.
+    /// Whether a Secret is there under a name that an object asks for, and is not our copy: the watch of copies does
+    /// not tell when it goes. One that nobody asks for, such as a retained copy, is nothing to wait for.
     pub fn is_squatted(&self, key: &Key) -> bool {
-        let Target::Secret(name) = &key.target else {
+        let (Target::Secret(name), Some(place)) = (&key.target, self.places.get(&key.namespace)) else {
             return false;
         };
-        let held = self
-            .places
-            .get(&key.namespace)
-            .and_then(|place| place.facts.secrets.get(name.as_ref()));
-        held.is_some_and(|secret| !matches!(ownership(&secret.shape), Ownership::Copy(_)))
+        let theirs = |secret: &Secret| !matches!(ownership(&secret.shape), Ownership::Copy(_));
+        place.facts.secrets.get(name.as_ref()).is_some_and(theirs)
+            && self.cluster.scope(&key.namespace, &place.facts).is_claimed(name)
     }
 
     fn intern(&self, namespace: &str) -> Arc<str> {

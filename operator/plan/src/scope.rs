@@ -124,6 +124,11 @@ impl<'a> Scope<'a> {
             .collect()
     }
 
+    /// Whether an object wants a Secret of that name here.
+    pub fn is_claimed(&self, secret: &str) -> bool {
+        self.claims.contains_key(secret)
+    }
+
     /// Decides of the Secret of that name. What it guarantees stands at the decision itself, in `copy`.
     pub fn secret(&self, name: &'a str, circumstances: copy::Circumstances<'_>) -> Decision<'a, SecretAction> {
         copy::decide(self, name, circumstances)

@@ -389,3 +389,28 @@ fn a_squatter_bears_on_the_references_and_is_known_as_one() {
     assert!(!world.is_squatted(&secret_key()));
     assert!(matches!(secret_key().target, Target::Secret(_)));
 }
+
+#[test]
+fn a_copy_that_was_left_to_its_namespace_is_not_waited_for() {
+    let mut world = served();
+    let mut retaining = (*object(Standing::Live)).clone();
+    retaining.spec.deletion_policy = crd::DeletionPolicy::Retain;
+    world.declare(&Arc::new(retaining), 2, true, at(1));
+    world.see_namespace("a", plan::labels::Labels::default(), false, at(1));
+    let retained = Secret {
+        version: Version::new("uid-copy", "50"),
+        digest: None,
+        shape: Arc::new(Shape {
+            docker_config_type: true,
+            annotations: [("pullsecrets.dev/retained", "company")].into_iter().collect(),
+            ..Shape::default()
+        }),
+    };
+    world.wrote_secret(&secret_key(), Outcome::Done(Some(retained)), at(2));
+    assert!(!world.is_squatted(&secret_key()), "nobody asks for it");
+    world.see_namespace("a", selected(), false, at(3));
+    assert!(
+        matches!(secret_action(&world), SecretAction::Reclaim { .. }),
+        "and it is taken back"
+    );
+}
