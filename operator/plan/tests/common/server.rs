@@ -98,6 +98,36 @@ impl Server {
         }
     }
 
+    /// Somebody else writes it, or makes it where it is not.
+    pub(crate) fn overtake(&mut self, key: &Key) {
+        let version = self.next_version();
+        match key {
+            Key::Secret(namespace, name) => {
+                let facts = self
+                    .world
+                    .namespaces
+                    .get_mut(namespace)
+                    .expect("a namespace that is there");
+                let uid = facts
+                    .secrets
+                    .get(name.as_str())
+                    .map_or_else(|| version.clone(), |held| held.version.uid.to_string());
+                let written = super::foreign().seen(Version::new(&uid, &version));
+                facts.secrets.insert(name.as_str().into(), written);
+            }
+            Key::Account(namespace, name) => {
+                let facts = self
+                    .world
+                    .namespaces
+                    .get_mut(namespace)
+                    .expect("a namespace that is there");
+                let held = facts.accounts.get_mut(name.as_str()).expect("an account that is there");
+                held.version = Version::new(&held.version.uid.to_string(), &version);
+                held.entries.push(plan::observed::Entry::named("appended"));
+            }
+        }
+    }
+
     fn facts(&mut self, namespace: &str) -> Result<&mut Namespace, Refusal> {
         self.world.namespaces.get_mut(namespace).ok_or(Refusal::NotFound)
     }
