@@ -99,7 +99,7 @@ fn a_secret(restored: bool) -> impl Strategy<Value = Stored> {
             }
         });
     let retained = whose.prop_map(retained_from);
-    let whole = prop_oneof![3 => Just(foreign()), 4 => ours.clone(), 2 => retained, 2 => ours.prop_map(|copy| {
+    let any_secret = prop_oneof![3 => Just(foreign()), 4 => ours.clone(), 2 => retained, 2 => ours.prop_map(|copy| {
         copy.without_label(LABEL_OBJECT).applied_by_us()
     })];
     let bend = select(vec![
@@ -111,7 +111,7 @@ fn a_secret(restored: bool) -> impl Strategy<Value = Stored> {
         Stored::controlled,
         Stored::deleting,
     ]);
-    (whole, bend).prop_map(|(stored, bend)| bend(stored))
+    (any_secret, bend).prop_map(|(stored, bend)| bend(stored))
 }
 
 fn an_account() -> impl Strategy<Value = Account> {
