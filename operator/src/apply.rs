@@ -15,7 +15,9 @@ pub mod setback;
 
 use std::time::Duration;
 
+use crd::names::FIELD_MANAGER;
 use kube::Client;
+use kube::api::PatchParams;
 
 pub use object::Step as ObjectStep;
 pub use setback::Setback;
@@ -71,5 +73,29 @@ fn found<T>(read: Result<T, Setback>) -> Result<Option<T>, Setback> {
         Ok(object) => Ok(Some(object)),
         Err(Setback::NotFound) => Ok(None),
         Err(setback) => Err(setback),
+    }
+}
+
+/// The parameters of a merge patch in our name.
+fn merging() -> PatchParams {
+    PatchParams {
+        field_manager: Some(FIELD_MANAGER.to_owned()),
+        ..PatchParams::default()
+    }
+}
+
+/// What came of a patch: after a conflict the object is read.
+async fn outcome<T, F: Future<Output = Result<T, Setback>>>(
+    written: Result<T, Setback>,
+    read: impl FnOnce() -> F,
+) -> Outcome<T> {
+    match written {
+        Ok(object) => Outcome::Done(Some(object)),
+        Err(Setback::NotFound) => Outcome::Changed(None),
+        Err(Setback::Conflict) => match found(read().await) {
+            Ok(object) => Outcome::Changed(object),
+            Err(setback) => Outcome::Failed(setback),
+        },
+        Err(setback) => Outcome::Failed(setback),
     }
 }

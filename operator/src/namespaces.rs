@@ -262,33 +262,33 @@ impl Loop {
     }
 
     fn account(&mut self, event: Event<SeenAccount>, now: Duration) -> Vec<Work> {
-        let world = &mut self.world;
-        let (seen, gone) = match event {
-            Event::Init => {
-                world.begin_list(Kind::Account);
-                return Vec::new();
-            }
-            Event::InitDone => return world.end_list(Kind::Account, now),
-            Event::Apply(seen) | Event::InitApply(seen) => (seen, false),
-            Event::Delete(seen) => (seen, true),
-        };
-        let (namespace, name) = (seen.namespace().unwrap_or_default(), seen.name_any());
-        let seen = if gone {
-            Seen::Gone(uid(&seen))
-        } else {
-            Seen::There(seen.facts())
-        };
-        world.see_account(&namespace, &name, seen, now)
+        match self.sighting(Kind::Account, event, SeenAccount::facts, now) {
+            Ok((namespace, name, seen)) => self.world.see_account(&namespace, &name, seen, now),
+            Err(work) => work,
+        }
     }
 
     fn copy(&mut self, event: Event<SeenCopy>, now: Duration) -> Vec<Work> {
-        let world = &mut self.world;
+        match self.sighting(Kind::Copy, event, SeenCopy::facts, now) {
+            Ok((namespace, name, seen)) => self.world.see_secret(&namespace, &name, seen, now),
+            Err(work) => work,
+        }
+    }
+
+    /// What an event shows, by namespace and name; or, where it only begins or ends a list, the work that this makes.
+    fn sighting<K: kube::Resource<DynamicType = ()>, T>(
+        &mut self,
+        kind: Kind,
+        event: Event<K>,
+        facts: impl FnOnce(K) -> T,
+        now: Duration,
+    ) -> Result<(String, String, Seen<T>), Vec<Work>> {
         let (seen, gone) = match event {
             Event::Init => {
-                world.begin_list(Kind::Copy);
-                return Vec::new();
+                self.world.begin_list(kind);
+                return Err(Vec::new());
             }
-            Event::InitDone => return world.end_list(Kind::Copy, now),
+            Event::InitDone => return Err(self.world.end_list(kind, now)),
             Event::Apply(seen) | Event::InitApply(seen) => (seen, false),
             Event::Delete(seen) => (seen, true),
         };
@@ -296,9 +296,9 @@ impl Loop {
         let seen = if gone {
             Seen::Gone(uid(&seen))
         } else {
-            Seen::There(seen.facts())
+            Seen::There(facts(seen))
         };
-        world.see_secret(&namespace, &name, seen, now)
+        Ok((namespace, name, seen))
     }
 
     /// Nothing is planned before everything was seen: what is not there yet may only not have been listed yet.

@@ -145,11 +145,6 @@ impl<K: Clone + Eq + Hash> Queue<K> {
         due.map(|due| self.paused_until.map_or(due, |until| due.max(until)))
     }
 
-    /// Keys that wait, are delayed, or are in flight.
-    pub fn len(&self) -> usize {
-        self.keys.len()
-    }
-
     /// Whether no key waits, is delayed, or is in flight.
     pub fn is_empty(&self) -> bool {
         self.keys.is_empty()

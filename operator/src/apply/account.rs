@@ -1,13 +1,13 @@
 //! Writes of `ServiceAccount`s.
 
-use crd::names::{ANNOTATION_ATTACHED, FIELD_MANAGER};
+use crd::names::ANNOTATION_ATTACHED;
 use kube::Api;
-use kube::api::{Patch, PatchParams};
+use kube::api::Patch;
 use plan::action::AccountAction;
 use plan::observed::{Account, Entry};
 use serde_json::{Value, json};
 
-use super::{Outcome, Setback, Writer, call, found};
+use super::{Outcome, Writer, call, merging, outcome};
 use crate::kinds::SeenAccount;
 
 impl Writer {
@@ -17,19 +17,9 @@ impl Writer {
     /// absent parent wipes what is not seen, and its 422 cannot be told from a refusal.
     pub async fn account(&self, namespace: &str, name: &str, action: &AccountAction) -> Outcome<Account> {
         let api: Api<SeenAccount> = Api::namespaced(self.client.clone(), namespace);
-        let params = PatchParams {
-            field_manager: Some(FIELD_MANAGER.to_owned()),
-            ..PatchParams::default()
-        };
-        match call(api.patch(name, &params, &Patch::Merge(body(action)))).await {
-            Ok(account) => Outcome::Done(Some(account.facts())),
-            Err(Setback::NotFound) => Outcome::Changed(None),
-            Err(Setback::Conflict) => match found(call(api.get(name)).await) {
-                Ok(account) => Outcome::Changed(account.map(SeenAccount::facts)),
-                Err(setback) => Outcome::Failed(setback),
-            },
-            Err(setback) => Outcome::Failed(setback),
-        }
+        let patch = Patch::Merge(body(action));
+        let written = call(api.patch(name, &merging(), &patch)).await.map(SeenAccount::facts);
+        outcome(written, || async { call(api.get(name)).await.map(SeenAccount::facts) }).await
     }
 }
 

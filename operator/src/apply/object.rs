@@ -9,7 +9,7 @@ use kube::api::{DeleteParams, Patch, PatchParams};
 use kube::{Api, ResourceExt as _};
 use serde_json::json;
 
-use super::{Outcome, Setback, Writer, call, found};
+use super::{Outcome, Writer, call, found, merging, outcome};
 use crate::credentials::state;
 use crate::kinds::{SeenObject, SourceSecret};
 
@@ -45,11 +45,7 @@ impl Writer {
                 let others = seen.finalizers().iter().filter(|held| held.as_str() != FINALIZER);
                 let ours = matches!(step, Step::Arm).then(|| FINALIZER.to_owned());
                 metadata["finalizers"] = others.cloned().chain(ours).collect();
-                let params = PatchParams {
-                    field_manager: Some(FIELD_MANAGER.to_owned()),
-                    ..PatchParams::default()
-                };
-                call(api.patch(&name, &params, &Patch::Merge(json!({"metadata": metadata})))).await
+                call(api.patch(&name, &merging(), &Patch::Merge(json!({"metadata": metadata})))).await
             }
             Step::Report(status) => {
                 let body = json!({
@@ -100,20 +96,5 @@ impl Writer {
             Ok(_) => Outcome::Done(None),
             Err(setback) => Outcome::Failed(setback),
         }
-    }
-}
-
-async fn outcome<T, F: Future<Output = Result<T, Setback>>>(
-    written: Result<T, Setback>,
-    read: impl FnOnce() -> F,
-) -> Outcome<T> {
-    match written {
-        Ok(object) => Outcome::Done(Some(object)),
-        Err(Setback::NotFound) => Outcome::Changed(None),
-        Err(Setback::Conflict) => match found(read().await) {
-            Ok(object) => Outcome::Changed(object),
-            Err(setback) => Outcome::Failed(setback),
-        },
-        Err(setback) => Outcome::Failed(setback),
     }
 }

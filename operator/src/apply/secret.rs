@@ -15,7 +15,7 @@ use plan::observed::{Owner, Secret};
 use serde::Serialize;
 use serde_json::json;
 
-use super::{Outcome, Setback, Writer, call, found};
+use super::{Outcome, Setback, Writer, call, found, merging};
 use crate::kinds::{WrittenSecret, read_facts};
 
 /// A server-side apply that carries this creates, or conflicts with whatever exists. A plain apply would take a
@@ -81,12 +81,8 @@ impl Writer {
         metadata["uid"] = version.uid.to_string().into();
         metadata["resourceVersion"] = version.resource_version.to_string().into();
         let api: Api<WrittenSecret> = Api::namespaced(self.client.clone(), namespace);
-        let params = PatchParams {
-            field_manager: Some(FIELD_MANAGER.to_owned()),
-            ..PatchParams::default()
-        };
         let patch = Patch::Merge(json!({"metadata": metadata}));
-        call(api.patch(name, &params, &patch)).await?;
+        call(api.patch(name, &merging(), &patch)).await?;
         self.read(namespace, name).await
     }
 
