@@ -93,7 +93,8 @@ fn meta<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D::Err
     })
 }
 
-fn version(meta: &ObjectMeta) -> Version {
+/// Which object, and at which version of it.
+pub fn version(meta: &ObjectMeta) -> Version {
     Version::new(
         meta.uid.as_deref().unwrap_or_default(),
         meta.resource_version.as_deref().unwrap_or_default(),

@@ -10,7 +10,6 @@ use crd::names::LABEL_OBJECT;
 use futures::FutureExt as _;
 use kube::runtime::watcher::Event;
 use kube::{Api, Client, ResourceExt as _};
-use plan::identity::Uid;
 use plan::object::Object;
 use plan::observed::{Account, Secret};
 use tokio::sync::mpsc;
@@ -294,7 +293,7 @@ impl Loop {
         };
         let (namespace, name) = (seen.namespace().unwrap_or_default(), seen.name_any());
         let seen = if gone {
-            Seen::Gone(uid(&seen))
+            Seen::Gone(crate::kinds::version(seen.meta()))
         } else {
             Seen::There(facts(seen))
         };
@@ -332,8 +331,11 @@ impl Loop {
             };
             let now = self.now();
             match self.world.action(&key, now) {
-                Some(action) => self.write(key, action),
-                None if self.world.is_squatted(&key) => self.look(key),
+                Some(action) => {
+                    self.world.began(&key, &action);
+                    self.write(key, action);
+                }
+                None if self.world.is_squatted(&key) || self.world.is_uncertain(&key) => self.look(key),
                 None => {
                     self.queue.done(&key);
                     let work = self
@@ -375,18 +377,18 @@ impl Loop {
         self.writes.spawn(write.instrument(span));
     }
 
-    /// A Secret that is not ours holds a name of ours: reads it again.
+    /// A Secret that is not ours holds a name of ours, or nobody knows what came of a write: reads it.
     fn look(&mut self, key: Key) {
         let writer = self.settings.writer.clone();
         self.writes.spawn(async move {
-            let Target::Secret(name) = key.target.clone() else {
-                return (key, None);
+            let call = async {
+                match &key.target {
+                    Target::Secret(name) => Reply::Secret(seen(writer.read(&key.namespace, name).await)),
+                    Target::Account(name) => Reply::Account(seen(writer.read_account(&key.namespace, name).await)),
+                }
             };
-            let reply = match writer.read(&key.namespace, &name).await {
-                Ok(secret) => Outcome::Changed(secret),
-                Err(setback) => Outcome::Failed(setback),
-            };
-            (key, Some(Reply::Secret(reply)))
+            let reply = AssertUnwindSafe(call).catch_unwind().await.ok();
+            (key, reply)
         });
     }
 
@@ -471,11 +473,19 @@ impl Loop {
         }
         self.summarised = Instant::now();
         for object in self.world.board.take_changed() {
-            if let Some(summary) = self.world.board.summary(&object) {
+            if let Some(summary) = self.world.summary(&object) {
                 // The object loop ends only with the process.
                 let _ = self.summaries.send((object, summary));
             }
         }
+    }
+}
+
+/// What a read found.
+fn seen<T>(read: Result<Option<T>, Setback>) -> Outcome<T> {
+    match read {
+        Ok(now) => Outcome::Changed(now),
+        Err(setback) => Outcome::Failed(setback),
     }
 }
 
@@ -484,8 +494,4 @@ fn jittered(at: Duration, now: Duration) -> Duration {
     now + at
         .saturating_sub(now)
         .mul_f64(rand::Rng::random_range(&mut rand::rng(), 0.8..1.2))
-}
-
-fn uid<K: kube::Resource>(seen: &K) -> Uid {
-    seen.meta().uid.as_deref().unwrap_or_default().into()
 }

@@ -17,6 +17,7 @@ mod declared;
 mod observed;
 mod replied;
 mod survey;
+mod under_way;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -25,7 +26,7 @@ use std::time::Duration;
 use plan::action::{AccountAction, SecretAction};
 use plan::contention::Contention;
 use plan::copy::{Ownership, ownership};
-use plan::identity::Uid;
+use plan::identity::Version;
 use plan::labels::Labels;
 use plan::observed::{Account, Namespace, Secret, Shape};
 use plan::scope::Cluster;
@@ -35,6 +36,7 @@ use crate::queue::Lane;
 use observed::Observed;
 use replied::Trouble;
 use survey::{Cause, Touch};
+use under_way::UnderWay;
 
 /// A Secret or an account: what one write is about.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -108,8 +110,8 @@ pub enum Kind {
 pub enum Seen<T> {
     /// It is there, like this.
     There(T),
-    /// The one with this uid is gone.
-    Gone(Uid),
+    /// It is gone, or no longer carries our label: it was at this version when it went.
+    Gone(Version),
 }
 
 /// A namespace.
@@ -129,6 +131,10 @@ pub struct World {
     troubles: HashMap<Key, Trouble>,
     leaving: HashMap<Key, Duration>,
     contentions: HashMap<Key, Contention>,
+    /// Writes that were handed out and have not ended, with the names of the Secrets that they bring, or refer to.
+    under_way: HashMap<Key, UnderWay>,
+    /// Secrets that were missing at the start: a first list does not show one that is not ours.
+    unsettled: HashSet<Key>,
     /// Objects that are gone although writes for their deletion are owed: their finalizer was taken off by hand.
     departed: HashSet<Arc<str>>,
     relists: HashMap<Kind, HashSet<Key>>,
@@ -160,6 +166,7 @@ impl World {
         let names: Vec<Arc<str>> = self.places.keys().cloned().collect();
         let mut work = Vec::new();
         for namespace in names {
+            self.unsettled.extend(self.missing(&namespace, now));
             let after = self.survey(&self.cluster, &namespace, &Touch::Whole, now);
             work.extend(self.settle(BTreeMap::new(), after, Cause::Declared { urgent: false }, now));
         }
@@ -257,6 +264,7 @@ impl World {
         let namespace = self.intern(name);
         self.change(&namespace, &Touch::Whole, Cause::Watched, now, |world| {
             world.places.remove(&namespace);
+            world.unsettled.retain(|key| key.namespace != namespace);
         })
     }
 
@@ -299,7 +307,11 @@ impl World {
                     && new != held
             }
             (Seen::There(_), None) => true,
-            (Seen::Gone(uid), held) => held.is_some_and(|held| held.version().uid == *uid),
+            // A copy that lost its label and was restored since is there, whatever the late news of the loss says.
+            (Seen::Gone(gone), held) => held.is_some_and(|held| {
+                let held = held.version();
+                held.uid == gone.uid && !gone.resource_version.is_older_than(&held.resource_version)
+            }),
         };
         if !news && cause == Cause::Watched {
             return Vec::new();
@@ -308,7 +320,8 @@ impl World {
             Seen::There(new) => Some(new),
             Seen::Gone(_) => None,
         };
-        let touch = if T::bears_on_others(held, new) {
+        let unsettled = !self.unsettled.is_empty() && self.unsettled.contains(&T::key(namespace, name));
+        let touch = if unsettled || T::bears_on_others(held, new) {
             Touch::Whole
         } else {
             T::touch(name)

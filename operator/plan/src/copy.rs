@@ -311,6 +311,13 @@ fn unwanted<'a>(
             });
         }
         None if !is_orphan(scope, seen) => return decision,
+        // Copies of an object that says Retain have no owner: one that says Delete would have left one.
+        None if seen.shape.owners.is_empty() => {
+            decision.action = Some(SecretAction::Release {
+                version,
+                object: label.into(),
+            });
+        }
         Some(_) | None => {
             decision.leaving = true;
             let left = REFERENCES_FIRST.saturating_sub(circumstances.leaving_for);
@@ -325,8 +332,12 @@ fn unwanted<'a>(
         .cluster
         .object(label)
         .filter(|object| object.standing == Standing::Deleting);
-    decision.owed_to = departing.into_iter().chain(departing_owners(scope, seen)).collect();
-    decision.owed_to.dedup_by(|a, b| a.name == b.name);
+    decision.owed_to = departing_owners(scope, seen);
+    if let Some(object) = departing
+        && !decision.owed_to.contains(&object)
+    {
+        decision.owed_to.push(object);
+    }
     decision
 }
 

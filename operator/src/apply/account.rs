@@ -7,7 +7,7 @@ use plan::action::AccountAction;
 use plan::observed::{Account, Entry};
 use serde_json::{Value, json};
 
-use super::{Outcome, Writer, call, merging, outcome};
+use super::{Outcome, Setback, Writer, call, found, merging, outcome};
 use crate::kinds::SeenAccount;
 
 impl Writer {
@@ -20,6 +20,12 @@ impl Writer {
         let patch = Patch::Merge(body(action));
         let written = call(api.patch(name, &merging(), &patch)).await.map(SeenAccount::facts);
         outcome(written, || async { call(api.get(name)).await.map(SeenAccount::facts) }).await
+    }
+
+    /// Reads one account.
+    pub async fn read_account(&self, namespace: &str, name: &str) -> Result<Option<Account>, Setback> {
+        let api: Api<SeenAccount> = Api::namespaced(self.client.clone(), namespace);
+        Ok(found(call(api.get(name)).await)?.map(SeenAccount::facts))
     }
 }
 

@@ -44,7 +44,7 @@ impl World {
         let done: Vec<Arc<str>> = self
             .departed
             .iter()
-            .filter(|name| self.board.owed(name) == 0)
+            .filter(|name| self.is_done_with(name))
             .cloned()
             .collect();
         let mut work = Vec::new();

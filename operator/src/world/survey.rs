@@ -94,7 +94,9 @@ impl World {
             Target::Secret(name) => self.decide_secret(&scope, key, name, now).action.map(Action::Secret),
             Target::Account(name) => {
                 let seen = place.facts.accounts.get(name.as_ref())?;
-                self.decide_account(&scope, key, name, seen).action.map(Action::Account)
+                self.decide_account(&scope, key, name, seen, now)
+                    .action
+                    .map(Action::Account)
             }
         }
     }
@@ -167,7 +169,7 @@ impl World {
         };
         for (name, seen) in accounts {
             let key = Key::account(namespace, name);
-            let decision = self.decide_account(&scope, &key, name, seen);
+            let decision = self.decide_account(&scope, &key, name, seen, now);
             let write = decision.action.as_ref().map(|_| Write::Patch);
             found.insert(key, surveyed(decision, write));
         }
@@ -200,14 +202,45 @@ impl World {
         key: &Key,
         name: &str,
         seen: &Account,
+        now: Duration,
     ) -> Decision<'a, AccountAction> {
         scope.account(
             name,
             seen,
             account::Circumstances {
                 trouble: self.failure(key),
+                unsettled: &self.unsettled(scope, &key.namespace, now),
             },
         )
+    }
+
+    /// The names under which a Secret is about to be made for the first time since the start: whether one of somebody
+    /// else stands there is known when that is answered.
+    fn unsettled(&self, scope: &Scope<'_>, namespace: &Arc<str>, now: Duration) -> Vec<Arc<str>> {
+        if self.unsettled.is_empty() {
+            return Vec::new();
+        }
+        let creates = |name: &&str| {
+            let key = Key::secret(namespace, name);
+            self.unsettled.contains(&key)
+                && matches!(
+                    self.decide_secret(scope, &key, name, now).action,
+                    Some(SecretAction::Create(_))
+                )
+        };
+        scope
+            .secret_names()
+            .into_iter()
+            .filter(creates)
+            .map(Arc::from)
+            .collect()
+    }
+
+    /// The Secrets of a namespace that are to be made, at the start.
+    pub(super) fn missing(&self, namespace: &Arc<str>, now: Duration) -> Vec<Key> {
+        let surveyed = self.survey(&self.cluster, namespace, &Touch::Whole, now);
+        let created = |(key, surveyed): (Key, Surveyed)| (surveyed.write == Some(Write::Create)).then_some(key);
+        surveyed.into_iter().filter_map(created).collect()
     }
 
     fn failure(&self, key: &Key) -> Option<&Failure> {
