@@ -42,6 +42,50 @@ async fn nothing_is_written_while_nothing_changes_nor_after_a_restart() {
         .await;
 }
 
+/// A first list of copies does not show a Secret that is not ours: the create that finds it there is refused, and
+/// nothing else is tried.
+#[tokio::test]
+async fn nothing_is_written_after_a_restart_beside_a_squatter() {
+    let scene = Scene::own("beside").await;
+    let login = Login::new("robot", "first");
+    scene.namespaces(&["a", "b"]).await;
+    let squat = [
+        "create",
+        "secret",
+        "generic",
+        "beside",
+        "-n",
+        "beside-b",
+        "--from-literal=theirs=kept",
+    ];
+    scene.kubectl(&squat).await;
+    scene.source(&login).await;
+    scene.apply(&scene.object()).await;
+    scene.says("Ready", "False", "NamespacesFailed").await;
+    scene
+        .holds("the free one is served", &scene.expected(&["a"], &login))
+        .await;
+
+    scene.stop_operator();
+    let mark = scene.mark().await;
+    scene.start_operator().await;
+    quiet(
+        "nothing changes when it starts beside a squatter",
+        A_WHILE,
+        async || {
+            let audit = scene.cluster().audit();
+            let writes = audit
+                .writes_since(mark, OPERATOR_USER)
+                .map_err(|error| error.to_string())?;
+            let refused = |write: &e2e::audit::Record| write.code == 409 && write.resource == "secrets";
+            let silent = writes.objects.iter().all(refused) && writes.objects.len() <= 1 && writes.events.is_empty();
+            silent.then_some(()).ok_or_else(|| writes.summary())
+        },
+    )
+    .await;
+    scene.says("Ready", "False", "NamespacesFailed").await;
+}
+
 /// Leases aside; Events are writes too.
 async fn writes_nothing_since(scene: &Scene, mark: Mark, when: &str) {
     let audit = scene.cluster().audit();
