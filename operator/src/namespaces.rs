@@ -61,6 +61,15 @@ enum Reply {
     Account(Outcome<Account>),
 }
 
+/// A write has ended, or a read.
+struct Ended {
+    key: Key,
+    /// None where it panicked.
+    reply: Option<Reply>,
+    /// The field manager that had undone what this write restored, where it was asked for.
+    rival: Option<String>,
+}
+
 /// Secrets of others under a name of ours that are watched one by one. Each is a connection; beyond this they are
 /// looked at now and then.
 const FOLLOWED: usize = 20;
@@ -152,7 +161,7 @@ fn start_watches(settings: &Settings, sender: &mpsc::Sender<Input>, token: &Canc
 struct Loop {
     world: World,
     queue: Queue<Key>,
-    writes: JoinSet<(Key, Option<Reply>)>,
+    writes: JoinSet<Ended>,
     /// By the key of a Secret that is not ours under a name of ours.
     followed: HashMap<Key, JoinHandle<()>>,
     /// Times in the world are since this.
@@ -356,9 +365,17 @@ impl Loop {
             Target::Secret(name) => info_span!("write", namespace = %key.namespace, secret = %name),
             Target::Account(name) => info_span!("write", namespace = %key.namespace, service_account = %name),
         };
+        let wants_rival = self.world.wants_rival(&key);
         let write = async move {
             let namespace = Arc::clone(&key.namespace);
+            let mut rival = None;
             let call = async {
+                if wants_rival {
+                    rival = match &key.target {
+                        Target::Secret(name) => writer.last_writer_of_secret(&namespace, name).await,
+                        Target::Account(name) => writer.last_writer_of_account(&namespace, name).await,
+                    };
+                }
                 match (&key.target, &action) {
                     (Target::Secret(name), Action::Secret(action)) => {
                         Reply::Secret(writer.secret(&namespace, name, action).await)
@@ -372,7 +389,7 @@ impl Loop {
             };
             // A panic is an error of this key, never the end of the process.
             let reply = AssertUnwindSafe(call).catch_unwind().await.ok();
-            (key, reply)
+            Ended { key, reply, rival }
         };
         self.writes.spawn(write.instrument(span));
     }
@@ -388,15 +405,23 @@ impl Loop {
                 }
             };
             let reply = AssertUnwindSafe(call).catch_unwind().await.ok();
-            (key, reply)
+            Ended {
+                key,
+                reply,
+                rival: None,
+            }
         });
     }
 
-    fn ended(&mut self, ended: Result<(Key, Option<Reply>), tokio::task::JoinError>) {
-        let Ok((key, reply)) = ended else {
+    fn ended(&mut self, ended: Result<Ended, tokio::task::JoinError>) {
+        let Ok(Ended { key, reply, rival }) = ended else {
             return;
         };
         let now = self.now();
+        if let Some(rival) = rival {
+            warn!(namespace = %key.namespace, manager = %rival, "another writer keeps undoing what is declared");
+            self.world.name_rival(&key, &rival, now);
+        }
         let throttled = match &reply {
             Some(
                 Reply::Secret(Outcome::Failed(Setback::Throttled(pause)))

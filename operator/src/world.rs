@@ -14,6 +14,7 @@
 //! No client and no clock. Times are since the process started.
 
 mod declared;
+mod fight;
 mod observed;
 mod replied;
 mod survey;
@@ -24,7 +25,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use plan::action::{AccountAction, SecretAction};
-use plan::contention::Contention;
 use plan::copy::{Ownership, ownership};
 use plan::identity::Version;
 use plan::labels::Labels;
@@ -33,6 +33,7 @@ use plan::scope::Cluster;
 
 use crate::board::Board;
 use crate::queue::Lane;
+use fight::Fight;
 use observed::Observed;
 use replied::Trouble;
 use survey::{Cause, Touch};
@@ -130,7 +131,7 @@ pub struct World {
     shapes: HashSet<Arc<Shape>>,
     troubles: HashMap<Key, Trouble>,
     leaving: HashMap<Key, Duration>,
-    contentions: HashMap<Key, Contention>,
+    fights: HashMap<Key, Fight>,
     /// Writes that were handed out and have not ended, with the names of the Secrets that they bring, or refer to.
     under_way: HashMap<Key, UnderWay>,
     /// Secrets that were missing at the start: a first list does not show one that is not ours.

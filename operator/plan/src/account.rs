@@ -16,6 +16,8 @@ use crate::verdict::{Decision, Failure, State};
 pub struct Circumstances<'a> {
     /// What the server, or another writer, did with our last attempts.
     pub trouble: Option<&'a Failure>,
+    /// Another writer keeps undoing what we write: said although it may be in place at this moment.
+    pub contended: Option<&'a Failure>,
     /// Names under which nobody knows yet whether there is a Secret that is not ours: no reference to them goes in.
     pub unsettled: &'a [Arc<str>],
 }
@@ -41,10 +43,11 @@ pub(crate) fn decide<'a>(
             .iter()
             .map(|object| {
                 let state = if has(seen, &object.spec.secret_name) {
-                    State::Ready
+                    State::in_place(circumstances.contended)
                 } else {
                     circumstances
-                        .trouble
+                        .contended
+                        .or(circumstances.trouble)
                         .map_or(State::Pending, |trouble| State::Failed(trouble.clone()))
                 };
                 (*object, state)

@@ -24,6 +24,8 @@ pub const REFERENCES_FIRST: Duration = Duration::from_secs(10);
 pub struct Circumstances<'a> {
     /// What the server, or another writer, did with our last attempts.
     pub trouble: Option<&'a Failure>,
+    /// Another writer keeps undoing what we write: said although it may be in place at this moment.
+    pub contended: Option<&'a Failure>,
     /// How long it has been known that the copy is to go.
     pub leaving_for: Duration,
 }
@@ -142,10 +144,11 @@ fn wanted<'a>(
             None => Ok(mend(scope, name, seen, decider)),
         },
     );
-    let state = match (&needed, circumstances.trouble) {
+    let against = circumstances.contended.or(circumstances.trouble);
+    let state = match (&needed, against) {
         (Err(conflict), _) => State::Failed(conflict.clone()),
-        (Ok(Step::InPlace), _) => State::Ready,
-        (Ok(_), Some(trouble)) => State::Failed(trouble.clone()),
+        (Ok(Step::InPlace), _) => State::in_place(circumstances.contended),
+        (Ok(_), Some(failure)) => State::Failed(failure.clone()),
         (Ok(_), None) => State::Pending,
     };
     if !scope.seen.terminating {

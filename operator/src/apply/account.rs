@@ -8,7 +8,7 @@ use plan::observed::{Account, Entry};
 use serde_json::{Value, json};
 
 use super::{Outcome, Setback, Writer, call, found, merging, outcome};
-use crate::kinds::SeenAccount;
+use crate::kinds::{SeenAccount, last_writer};
 
 impl Writer {
     /// Brings the account `name` of `namespace` to the list and the record of the action, in one write.
@@ -20,6 +20,13 @@ impl Writer {
         let patch = Patch::Merge(body(action));
         let written = call(api.patch(name, &merging(), &patch)).await.map(SeenAccount::facts);
         outcome(written, || async { call(api.get(name)).await.map(SeenAccount::facts) }).await
+    }
+
+    /// The field manager that last wrote the list, if another than ours; none also where it cannot be read.
+    pub async fn last_writer_of_account(&self, namespace: &str, name: &str) -> Option<String> {
+        let api: Api<k8s_openapi::api::core::v1::ServiceAccount> = Api::namespaced(self.client.clone(), namespace);
+        let account = call(api.get(name)).await.ok()?;
+        last_writer(&account.metadata, |fields| fields.get("f:imagePullSecrets").is_some())
     }
 
     /// Reads one account.

@@ -16,7 +16,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::{Outcome, Setback, Writer, call, found, merging};
-use crate::kinds::{WrittenSecret, read_facts};
+use crate::kinds::{WrittenSecret, last_writer, read_facts};
 
 /// A server-side apply that carries this creates, or conflicts with whatever exists. A plain apply would take a
 /// Secret over that holds the same bytes. Measured on 1.36.
@@ -61,6 +61,22 @@ impl Writer {
         let api: Api<k8s_openapi::api::core::v1::Secret> = Api::namespaced(self.client.clone(), namespace);
         let secret = found(call(api.get(name)).await)?;
         Ok(secret.as_ref().map(read_facts))
+    }
+
+    /// The field manager that last wrote something that we declare, if another than ours; none also where it cannot be
+    /// read.
+    pub async fn last_writer_of_secret(&self, namespace: &str, name: &str) -> Option<String> {
+        let api: Api<WrittenSecret> = Api::namespaced(self.client.clone(), namespace);
+        let secret = call(api.get_metadata(name)).await.ok()?;
+        let declared = [
+            "/f:data",
+            "/f:metadata/f:labels",
+            "/f:metadata/f:annotations",
+            "/f:metadata/f:ownerReferences",
+        ];
+        last_writer(&secret.metadata, |fields| {
+            declared.iter().any(|path| fields.pointer(path).is_some())
+        })
     }
 
     async fn apply(&self, namespace: &str, name: &str, body: &Body<'_>, content: &Content) -> Result<Secret, Setback> {

@@ -40,7 +40,7 @@ impl World {
 
     /// Drops what is over: departed objects to which nothing is owed any more, and fights.
     pub fn sweep(&mut self, now: Duration) -> Vec<Work> {
-        self.contentions.retain(|_, contention| !contention.is_over(now));
+        self.forget_old_fights(now);
         let done: Vec<Arc<str>> = self
             .departed
             .iter()

@@ -90,13 +90,7 @@ impl World {
 
     /// Asks the plan of a key again, since its time has come. Work that is still to wait comes out anew.
     pub fn revisit(&mut self, key: &Key, now: Duration) -> Vec<Work> {
-        self.change(
-            &key.namespace,
-            &Touch::of(key),
-            Cause::Replied { made: false },
-            now,
-            |_| {},
-        )
+        self.reconsider(key, now, |world| world.make_peace(key, now))
     }
 
     fn raced(&mut self, key: &Key, now: Duration) {

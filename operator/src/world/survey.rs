@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crd::FailureReason;
 use plan::action::{AccountAction, SecretAction};
 use plan::observed::Account;
 use plan::scope::{Cluster, Scope};
@@ -48,16 +47,16 @@ impl<'a> Touch<'a> {
 /// A key as the plan sees it, without the write itself. It is made anew before each change, and must then come out as
 /// it was booked: whatever a survey depends on is changed within [`World::change`], or where no survey shows it.
 pub(super) struct Surveyed {
-    entries: Vec<Entry>,
+    pub(super) entries: Vec<Entry>,
     owed_to: Vec<Arc<str>>,
-    write: Option<Write>,
+    pub(super) write: Option<Write>,
     again_after: Option<Duration>,
     leaving: bool,
 }
 
 /// What kind of write a key needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Write {
+pub(super) enum Write {
     Create,
     Update,
     Reclaim,
@@ -191,6 +190,7 @@ impl World {
             name,
             copy::Circumstances {
                 trouble: self.failure(key),
+                contended: self.contended(key),
                 leaving_for,
             },
         )
@@ -209,6 +209,7 @@ impl World {
             seen,
             account::Circumstances {
                 trouble: self.failure(key),
+                contended: self.contended(key),
                 unsettled: &self.unsettled(scope, &key.namespace, now),
             },
         )
@@ -292,6 +293,13 @@ impl World {
                     lane: Lane::Fresh,
                     at: Some(now + delay),
                 });
+            } else if let Some(ends_at) = self.fight_ends_at(&key) {
+                self.troubles.remove(&key);
+                work.push(Work {
+                    key,
+                    lane: Lane::Fresh,
+                    at: Some(ends_at.max(now)),
+                });
             } else if !after
                 .entries
                 .iter()
@@ -305,6 +313,7 @@ impl World {
             self.board.exchange(&key, &before.entries, &[], now, urgent);
             self.settle_debts(&key, Some(&before), &[]);
             self.troubles.remove(&key);
+            self.fights.remove(&key);
             self.leaving.remove(&key);
         }
         work
@@ -316,34 +325,6 @@ impl World {
                 self.board.owe(object, key, None);
             }
         }
-    }
-
-    /// Whether a write is needed because somebody undid one that was made.
-    fn is_undone(before: Option<&Surveyed>, after: &Surveyed, cause: Cause) -> bool {
-        let (Some(before), Some(write)) = (before, after.write) else {
-            return false;
-        };
-        match cause {
-            // It was as declared, and no longer is, although nothing else was declared.
-            Cause::Watched => before.write.is_none() && before.entries.iter().any(|entry| entry.state == State::Ready),
-            // The server took the write, and yet the same one is needed again.
-            Cause::Replied { made } => made && before.write == Some(write),
-            Cause::Declared { .. } => false,
-        }
-    }
-
-    /// Notes that a key is to be restored. Whether that is a fight: it is then told, and slowed.
-    fn contend(&mut self, key: &Key, now: Duration) -> bool {
-        let contention = self.contentions.entry(key.clone()).or_default();
-        let delay = contention.restore(now);
-        if !contention.is_contended(now) {
-            return false;
-        }
-        let trouble = self.troubles.entry(key.clone()).or_default();
-        let message = "another writer keeps undoing what is declared";
-        trouble.failure = Some(Failure::new(FailureReason::Contended, message));
-        trouble.retry_at = now + delay;
-        true
     }
 }
 

@@ -324,9 +324,39 @@ fn another_writer_that_keeps_undoing_is_told_and_slowed() {
             assert_eq!(summary(&world).failures[0].1.reason, FailureReason::Contended);
         }
         let restored = account(&(version + 1).to_string(), &["company"], &["company"]);
-        world.wrote_account(&account_key(), Outcome::Done(Some(restored)), now);
-        assert_eq!(summary(&world).accounts.ready, 1);
+        let work = world.wrote_account(&account_key(), Outcome::Done(Some(restored)), now);
+        let contended = round >= 3;
+        assert_eq!(summary(&world).accounts.failed, i64::from(contended), "round {round}");
+        assert_eq!(work.is_empty(), !contended, "its end is to be looked at: {work:?}");
     }
+    assert_eq!(world.revisit(&account_key(), at(13)).len(), 1, "not over yet");
+    assert_eq!(world.revisit(&account_key(), at(14)), []);
+    assert_eq!(summary(&world).accounts.ready, 1, "nothing was undone for ten seconds");
+    world.see_account("a", "default", Seen::There(account("200", &[], &["company"])), at(15));
+    assert_eq!(summary(&world).accounts.failed, 1, "it goes on");
+}
+
+#[test]
+fn the_other_writer_of_a_fight_is_named_once_it_is_known() {
+    let mut world = served();
+    for round in 0..4_u32 {
+        assert!(!world.wants_rival(&account_key()));
+        let version = 100 + 2 * round;
+        let removed = account(&version.to_string(), &[], &["company"]);
+        world.see_account("a", "default", Seen::There(removed), at(round));
+        if round < 3 {
+            let restored = account(&(version + 1).to_string(), &["company"], &["company"]);
+            world.wrote_account(&account_key(), Outcome::Done(Some(restored)), at(round));
+        }
+    }
+    assert!(world.wants_rival(&account_key()));
+    world.board.take_changed();
+    world.name_rival(&account_key(), "gitops", at(5));
+    assert!(world.board.has_changed());
+    assert!(!world.wants_rival(&account_key()));
+    let failure = summary(&world).failures[0].1.message.to_string();
+    assert!(failure.contains("field manager \"gitops\" keeps undoing"), "{failure}");
+    assert_eq!(summary(&world).accounts.failed, 1);
 }
 
 #[test]
