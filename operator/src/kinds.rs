@@ -422,18 +422,21 @@ mod tests {
             serde_json::json!({"manager": manager, "operation": "Update", "time": format!("2026-01-01T00:0{minute}:00Z"),
                 "fieldsType": "FieldsV1", "fieldsV1": {field: {}}})
         };
-        let last = |entries: &[serde_json::Value]| {
+        let writer = |entries: &[serde_json::Value]| {
             let meta: ObjectMeta = serde_json::from_value(serde_json::json!({"managedFields": entries})).unwrap();
             last_writer(&meta, |fields| fields.get("f:imagePullSecrets").is_some())
         };
         let (list, other) = ("f:imagePullSecrets", "f:metadata");
-        assert_eq!(last(&[]), None);
-        assert_eq!(last(&[entry("pullsecrets", 5, list), entry("kubectl", 4, other)]), None);
+        assert_eq!(writer(&[]), None);
+        assert_eq!(
+            writer(&[entry("pullsecrets", 5, list), entry("kubectl", 4, other)]),
+            None
+        );
         let both = [
             entry("early", 1, list),
             entry("late", 2, list),
             entry("later", 3, other),
         ];
-        assert_eq!(last(&both).as_deref(), Some("late"));
+        assert_eq!(writer(&both).as_deref(), Some("late"));
     }
 }

@@ -66,9 +66,12 @@ struct Ended {
     key: Key,
     /// None where it panicked.
     reply: Option<Reply>,
-    /// The field manager that had undone what this write restored, where it was asked for.
-    rival: Option<String>,
+    /// Who had undone what this write restored, where that was asked.
+    rival: Option<Rival>,
 }
+
+/// The field manager that wrote last, as far as managedFields tell.
+struct Rival(Option<String>);
 
 /// Secrets of others under a name of ours that are watched one by one. Each is a connection; beyond this they are
 /// looked at now and then.
@@ -371,10 +374,11 @@ impl Loop {
             let mut rival = None;
             let call = async {
                 if wants_rival {
-                    rival = match &key.target {
+                    let found = match &key.target {
                         Target::Secret(name) => writer.last_writer_of_secret(&namespace, name).await,
                         Target::Account(name) => writer.last_writer_of_account(&namespace, name).await,
                     };
+                    rival = found.ok().map(Rival);
                 }
                 match (&key.target, &action) {
                     (Target::Secret(name), Action::Secret(action)) => {
@@ -418,9 +422,9 @@ impl Loop {
             return;
         };
         let now = self.now();
-        if let Some(rival) = rival {
-            warn!(namespace = %key.namespace, manager = %rival, "another writer keeps undoing what is declared");
-            self.world.name_rival(&key, &rival, now);
+        if let Some(Rival(rival)) = rival {
+            warn!(namespace = %key.namespace, manager = ?rival, "another writer keeps undoing what is declared");
+            self.world.name_rival(&key, rival.as_deref(), now);
         }
         let throttled = match &reply {
             Some(

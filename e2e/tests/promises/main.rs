@@ -8,6 +8,7 @@ mod conflict;
 mod copies;
 mod created;
 mod deleted;
+mod events;
 mod namespaces;
 mod references;
 mod refused;

@@ -1,8 +1,7 @@
 //! References are taken away by others, and put back beside what others put there.
 
 use e2e::oracle::Login;
-use e2e::scene::{SOON, Scene};
-use e2e::wait::eventually;
+use e2e::scene::Scene;
 
 #[tokio::test]
 async fn a_removed_entry_is_put_back() {
@@ -63,21 +62,6 @@ async fn an_entry_that_was_there_before_us_is_not_ours_to_take_away() {
         .kubectl(&["get", "serviceaccount", "default", "-n", "earlier-a", "-o", path])
         .await;
     assert_eq!(entries, "earlier");
-}
-
-#[tokio::test]
-async fn whoever_keeps_removing_our_entry_is_reported_and_not_fought_for_ever() {
-    let scene = Scene::shared("contended").await;
-    scene.set_up(&["a"], &Login::new("robot", "first")).await;
-    let remove = r#"{"imagePullSecrets":null}"#;
-    eventually("the fight is reported", SOON, async || {
-        patch_account(&scene, "contended-a", "merge", remove).await;
-        match scene.condition("ServiceAccountsSynced").await {
-            Some(seen) if seen.reason == "Contended" => Ok(()),
-            seen => Err(format!("{seen:?}")),
-        }
-    })
-    .await;
 }
 
 async fn patch_account(scene: &Scene, namespace: &str, kind: &str, patch: &str) {

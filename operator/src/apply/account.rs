@@ -22,11 +22,12 @@ impl Writer {
         outcome(written, || async { call(api.get(name)).await.map(SeenAccount::facts) }).await
     }
 
-    /// The field manager that last wrote the list, if another than ours; none also where it cannot be read.
-    pub async fn last_writer_of_account(&self, namespace: &str, name: &str) -> Option<String> {
+    /// The field manager that last wrote the list, if another than ours.
+    pub async fn last_writer_of_account(&self, namespace: &str, name: &str) -> Result<Option<String>, Setback> {
         let api: Api<k8s_openapi::api::core::v1::ServiceAccount> = Api::namespaced(self.client.clone(), namespace);
-        let account = call(api.get(name)).await.ok()?;
-        last_writer(&account.metadata, |fields| fields.get("f:imagePullSecrets").is_some())
+        let account = call(api.get(name)).await?;
+        let owns = |fields: &Value| fields.get("f:imagePullSecrets").is_some();
+        Ok(last_writer(&account.metadata, owns))
     }
 
     /// Reads one account.

@@ -63,20 +63,18 @@ impl Writer {
         Ok(secret.as_ref().map(read_facts))
     }
 
-    /// The field manager that last wrote something that we declare, if another than ours; none also where it cannot be
-    /// read.
-    pub async fn last_writer_of_secret(&self, namespace: &str, name: &str) -> Option<String> {
+    /// The field manager that last wrote something that we declare, if another than ours.
+    pub async fn last_writer_of_secret(&self, namespace: &str, name: &str) -> Result<Option<String>, Setback> {
         let api: Api<WrittenSecret> = Api::namespaced(self.client.clone(), namespace);
-        let secret = call(api.get_metadata(name)).await.ok()?;
+        let secret = call(api.get_metadata(name)).await?;
         let declared = [
             "/f:data",
             "/f:metadata/f:labels",
             "/f:metadata/f:annotations",
             "/f:metadata/f:ownerReferences",
         ];
-        last_writer(&secret.metadata, |fields| {
-            declared.iter().any(|path| fields.pointer(path).is_some())
-        })
+        let owns = |fields: &serde_json::Value| declared.iter().any(|path| fields.pointer(path).is_some());
+        Ok(last_writer(&secret.metadata, owns))
     }
 
     async fn apply(&self, namespace: &str, name: &str, body: &Body<'_>, content: &Content) -> Result<Secret, Setback> {

@@ -16,8 +16,8 @@ pub(super) struct Fight {
     contention: Contention,
     /// What is said of it while it lasts. Changed within [`World::change`] only, as all that a survey shows.
     told: Option<Failure>,
-    /// The other writer is known by name.
-    named: bool,
+    /// It was asked who the other writer is.
+    asked: bool,
 }
 
 impl World {
@@ -42,9 +42,7 @@ impl World {
         if fight.contention.contended_until().is_none() {
             return false;
         }
-        fight
-            .told
-            .get_or_insert_with(|| contended("another writer keeps undoing what is declared"));
+        fight.told.get_or_insert_with(|| contended(SOMEBODY));
         self.troubles.entry(key.clone()).or_default().retry_at = now + delay;
         true
     }
@@ -53,21 +51,25 @@ impl World {
         self.fights.get(key).and_then(|fight| fight.told.as_ref())
     }
 
-    /// Whether another writer keeps undoing this key, and who is not known yet.
+    /// Whether another writer keeps undoing this key, and it was not asked yet who it is.
     pub fn wants_rival(&self, key: &Key) -> bool {
         self.fights
             .get(key)
-            .is_some_and(|fight| fight.told.is_some() && !fight.named)
+            .is_some_and(|fight| fight.told.is_some() && !fight.asked)
     }
 
-    /// The field manager that last wrote what we declare of the key.
-    pub fn name_rival(&mut self, key: &Key, manager: &str, now: Duration) {
-        let failure = contended(&format!("field manager {manager:?} keeps undoing what is declared"));
+    /// The field manager that last wrote what we declare of the key; none where managedFields do not tell: what is
+    /// made without any field, as the account `default` of each namespace, is not tracked until somebody applies it.
+    pub fn name_rival(&mut self, key: &Key, manager: Option<&str>, now: Duration) {
+        let failure = contended(&match manager {
+            Some(manager) => format!("field manager {manager:?} keeps undoing what is declared"),
+            None => format!("{SOMEBODY}; managedFields name nobody, the audit log of the API server would"),
+        });
         // The write that learned it is still to be taken in, and finds the work.
         let _ = self.reconsider(key, now, |world| {
             if let Some(fight) = world.fights.get_mut(key) {
                 fight.told = Some(failure);
-                fight.named = true;
+                fight.asked = true;
             }
         });
     }
@@ -84,7 +86,7 @@ impl World {
         let over = self.fight_ends_at(key).is_some_and(|at| at <= now);
         if over && let Some(fight) = self.fights.get_mut(key) {
             fight.told = None;
-            fight.named = false;
+            fight.asked = false;
         }
     }
 
@@ -98,6 +100,8 @@ impl World {
         self.change(&key.namespace, &Touch::of(key), cause, now, change)
     }
 }
+
+const SOMEBODY: &str = "another writer keeps undoing what is declared";
 
 fn contended(message: &str) -> Failure {
     Failure::new(FailureReason::Contended, message)

@@ -351,7 +351,7 @@ fn the_other_writer_of_a_fight_is_named_once_it_is_known() {
     }
     assert!(world.wants_rival(&account_key()));
     world.board.take_changed();
-    world.name_rival(&account_key(), "gitops", at(5));
+    world.name_rival(&account_key(), Some("gitops"), at(5));
     assert!(world.board.has_changed());
     assert!(!world.wants_rival(&account_key()));
     let failure = summary(&world).failures[0].1.message.to_string();
