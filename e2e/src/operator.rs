@@ -29,6 +29,8 @@ const TAIL: usize = 60;
 pub struct Options {
     /// The value of `RUST_LOG`.
     pub log: String,
+    /// The name of its pod: another one is another replica.
+    pub pod: String,
     /// Flags added to the ones that every run has.
     pub flags: Vec<String>,
 }
@@ -37,6 +39,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             log: "info,pullsecrets=debug,operator=debug".to_owned(),
+            pod: "pullsecrets-0".to_owned(),
             flags: Vec::new(),
         }
     }
@@ -91,6 +94,9 @@ impl Operator {
         program
             .environment
             .push(("RUST_LOG".to_owned(), options.log.clone().into()));
+        program
+            .environment
+            .push(("POD_NAME".to_owned(), options.pod.clone().into()));
         let log = log_file(cluster);
         let mut operator = Self {
             process: Process::start("pullsecrets", &program, &log)?,

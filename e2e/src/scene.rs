@@ -20,6 +20,7 @@ use tokio::sync::OnceCell;
 use crate::binaries;
 use crate::cluster::{self, Cluster};
 use crate::operator::{self, Operator};
+use crate::process::Process;
 use crate::wait::blocking;
 
 pub use seeing::Condition;
@@ -144,6 +145,30 @@ impl Scene {
     pub async fn start_operator(&self) {
         let operator = Operator::start(self.cluster(), &operator::Options::default()).await;
         *self.running.operator() = Some(operator.expect("the operator starts"));
+    }
+
+    /// Stops the operator's process where it stands, until it is [resumed](Self::resume_operator). Not in a shared scene.
+    pub fn pause_operator(&self) {
+        self.with_process(Process::pause);
+    }
+
+    /// Lets it go on.
+    pub fn resume_operator(&self) {
+        self.with_process(Process::resume);
+    }
+
+    /// Whether the operator has ended by itself, and with success.
+    pub fn operator_ended(&self) -> Option<bool> {
+        let mut operator = self.running.operator();
+        let operator = operator.as_mut().expect("there is an operator");
+        let ended = operator.process().ended().expect("it can be asked");
+        ended.map(|status| status.success())
+    }
+
+    fn with_process(&self, act: impl FnOnce(&mut Process) -> anyhow::Result<()>) {
+        assert!(!self.running.shared, "a scene that shares its operator leaves it alone");
+        let mut operator = self.running.operator();
+        act(operator.as_mut().expect("the operator runs").process()).expect("it takes the signal");
     }
 
     /// The operator's resident memory now and at its peak, in KiB.

@@ -68,7 +68,7 @@ async fn call<T>(request: impl Future<Output = kube::Result<T>>) -> Result<T, Se
 }
 
 /// A read after a conflict: an object that is not there is an answer.
-fn found<T>(read: Result<T, Setback>) -> Result<Option<T>, Setback> {
+pub(crate) fn found<T>(read: Result<T, Setback>) -> Result<Option<T>, Setback> {
     match read {
         Ok(object) => Ok(Some(object)),
         Err(Setback::NotFound) => Ok(None),

@@ -22,6 +22,7 @@ use crate::apply::{Outcome, Setback, Writer};
 use crate::board::Summary;
 use crate::health::Pulse;
 use crate::kinds::{SeenAccount, SeenCopy, SeenNamespace};
+use crate::leader::Leadership;
 use crate::queue::{Lane, Queue};
 use crate::watch::{self, Lists, Which};
 use crate::world::{Action, Key, Kind, Seen, Target, Work, World};
@@ -93,6 +94,8 @@ pub struct Settings {
     pub lists: Lists,
     /// Writes under way at a time.
     pub concurrency: usize,
+    /// Nothing is written without it.
+    pub leadership: Leadership,
     /// As in [`World::new`].
     pub protected: Vec<String>,
     /// Times in a summary are since this.
@@ -218,10 +221,8 @@ impl Loop {
     fn wake_at(&self) -> Instant {
         let now = Instant::now();
         let idle = now + Pulse::INTERVAL;
-        let queue = self
-            .queue
-            .next_at(now)
-            .filter(|_| self.writes.len() < self.settings.concurrency);
+        let free = self.writes.len() < self.settings.concurrency && self.settings.leadership.is_held();
+        let queue = self.queue.next_at(now).filter(|_| free);
         // Before the start nothing is told.
         let told = self.world.is_started() && self.world.board.has_changed();
         let summary = told.then(|| self.summarised + SUMMARY);
@@ -312,13 +313,16 @@ impl Loop {
         Ok((namespace, name, seen))
     }
 
-    /// Nothing is planned before everything was seen: what is not there yet may only not have been listed yet.
+    /// Nothing is planned before everything was seen: what is not there yet may only not have been listed yet. A
+    /// standby has seen everything, and is told that the objects are complete when it leads.
     fn start_when_complete(&mut self) {
+        if self.world.is_listed() {
+            self.settings.pulse.ready();
+        }
         if self.complete && self.world.is_listed() && !self.world.is_started() {
             let work = self.world.start(self.now());
             info!(writes = work.len(), "everything was listed, the namespace loop starts");
             self.enqueue(work);
-            self.settings.pulse.ready();
         }
     }
 
@@ -337,7 +341,7 @@ impl Loop {
         if !self.world.is_started() {
             return;
         }
-        while self.writes.len() < self.settings.concurrency {
+        while self.writes.len() < self.settings.concurrency && self.settings.leadership.is_held() {
             let Some(key) = self.queue.pop(Instant::now()) else {
                 return;
             };

@@ -329,6 +329,9 @@ impl World {
         };
         self.change(namespace, &touch, cause, now, |world| {
             besides(world);
+            if unsettled {
+                world.unsettled.remove(&T::key(namespace, name));
+            }
             match seen {
                 _ if !news => {}
                 Seen::There(new) => {

@@ -78,7 +78,6 @@ impl World {
             }
         };
         let besides = |world: &mut Self| {
-            world.unsettled.remove(key);
             if made {
                 world.troubles.remove(key);
             } else {
