@@ -8,6 +8,7 @@
 //! | [`registry`] | the CNCF registry behind a password |
 //! | [`audit`] | what was asked of the API server, by whom |
 //! | [`oracle`] | what must be true of the store, written without the operator's code |
+//! | [`faults`] | a proxy that injects them, and what judges the outcome |
 //! | [`scene`] | one scenario's stage: its cluster, its namespaces, its names |
 //!
 //! Nothing here decides anything that the operator decides: this crate names neither `operator` nor `plan` as a
@@ -19,6 +20,7 @@ pub mod audit;
 pub mod binaries;
 pub mod certificates;
 pub mod cluster;
+pub mod faults;
 pub mod folder;
 mod guardian;
 

@@ -79,6 +79,22 @@ impl Operator {
         binary: &std::path::Path,
         kubeconfig: &std::path::Path,
     ) -> anyhow::Result<Self> {
+        let mut operator = Self::launch(cluster, options, binary, kubeconfig)?;
+        operator.wait_until_ready().await?;
+        Ok(operator)
+    }
+
+    /// Starts it with this kubeconfig, and does not wait for anything.
+    ///
+    /// # Errors
+    ///
+    /// When the process cannot be started.
+    pub fn launch(
+        cluster: &Cluster,
+        options: &Options,
+        binary: &std::path::Path,
+        kubeconfig: &std::path::Path,
+    ) -> anyhow::Result<Self> {
         let health = format!("127.0.0.1:{}", ports::free()?);
         let mut program = Program::new(
             binary,
@@ -98,12 +114,10 @@ impl Operator {
             .environment
             .push(("POD_NAME".to_owned(), options.pod.clone().into()));
         let log = log_file(cluster);
-        let mut operator = Self {
+        Ok(Self {
             process: Process::start("pullsecrets", &program, &log)?,
             health,
-        };
-        operator.wait_until_ready().await?;
-        Ok(operator)
+        })
     }
 
     async fn wait_until_ready(&mut self) -> anyhow::Result<()> {

@@ -47,8 +47,9 @@ impl Writer {
         };
         match written {
             Ok(now) => Outcome::Done(now),
-            Err(Setback::NotFound) if !matches!(action, SecretAction::Create(_)) => Outcome::Changed(None),
-            Err(Setback::Conflict) => match self.read(namespace, name).await {
+            // Where a create finds nothing, the namespace is gone.
+            Err(Setback::NotFound) if matches!(action, SecretAction::Create(_)) => Outcome::Failed(Setback::NotFound),
+            Err(Setback::Conflict | Setback::NotFound) => match self.read(namespace, name).await {
                 Ok(now) => Outcome::Changed(now),
                 Err(setback) => Outcome::Failed(setback),
             },
