@@ -6,7 +6,7 @@ use std::fmt;
 use crd::names::{BASIC_AUTH_TYPE, DOCKER_CONFIG_KEY, DOCKER_CONFIG_TYPE, LABEL_OBJECT, STATE_TYPE};
 use crd::{BasicAuthSource, Credentials, Reason, Registry, RegistryState, RegistryStatus, SecretReference};
 
-use crate::credential::Credential;
+use crate::credential::{Credential, Part};
 use crate::docker_config::{DockerConfig, whole_key};
 use crate::labels::Labels;
 use crate::server::Server;
@@ -69,8 +69,9 @@ pub struct Resolution {
     pub result: Result<Entries, Problem>,
 }
 
-/// Resolves one declared registry. `lookup` finds a source, and is asked once at most.
-pub fn resolve<'a>(registry: &Registry, lookup: impl FnOnce(&SecretReference) -> Lookup<'a>) -> Resolution {
+/// Resolves one declared registry. `own` is the operator's namespace, where a reference without one points to.
+/// `lookup` finds a source, and is asked once at most.
+pub fn resolve<'a>(registry: &Registry, own: &str, lookup: impl FnOnce(&SecretReference) -> Lookup<'a>) -> Resolution {
     let declared = registry.server.clone();
     let server = match declared.as_deref().map(Server::parse).transpose() {
         Ok(server) => server,
@@ -91,7 +92,7 @@ pub fn resolve<'a>(registry: &Registry, lookup: impl FnOnce(&SecretReference) ->
     let key = server
         .as_ref()
         .map_or_else(|| whole(&registry.credentials), ToString::to_string);
-    let result = entries(&registry.credentials, server.as_ref(), lookup);
+    let result = entries(&registry.credentials, server.as_ref(), own, lookup);
     Resolution {
         key,
         server: declared,
@@ -101,23 +102,27 @@ pub fn resolve<'a>(registry: &Registry, lookup: impl FnOnce(&SecretReference) ->
 
 fn whole(credentials: &Credentials) -> String {
     let reference = credentials.docker_config.as_ref().map(|source| &source.secret_ref);
-    reference.map_or_else(String::new, |reference| format!("secret:{}", display(reference)))
+    reference.map_or_else(String::new, |reference| match &reference.namespace {
+        Some(namespace) => format!("secret:{namespace}/{}", reference.name),
+        None => format!("secret:{}", reference.name),
+    })
 }
 
 fn entries<'a>(
     credentials: &Credentials,
     server: Option<&Server>,
+    own: &str,
     lookup: impl FnOnce(&SecretReference) -> Lookup<'a>,
 ) -> Result<Entries, Problem> {
     match (&credentials.basic_auth, &credentials.docker_config, server) {
         (Some(basic), None, Some(server)) => {
-            let source = find(&basic.secret_ref, lookup)?;
-            let credential = basic_auth(basic, source)?;
+            let source = find(&basic.secret_ref, own, lookup)?;
+            let credential = basic_auth(basic, &display(&basic.secret_ref, own), source)?;
             Ok(BTreeMap::from([(server.to_string(), credential)]))
         }
         (None, Some(docker), server) => {
-            let source = find(&docker.secret_ref, lookup)?;
-            docker_config(&docker.secret_ref, source, server)
+            let source = find(&docker.secret_ref, own, lookup)?;
+            docker_config(&display(&docker.secret_ref, own), source, server)
         }
         (Some(_), None, None) => Err(invalid_spec("server: required, since basicAuth does not name one")),
         (Some(_), Some(_), _) | (None, None, _) => Err(invalid_spec(
@@ -128,19 +133,22 @@ fn entries<'a>(
 
 fn find<'a>(
     reference: &SecretReference,
+    own: &str,
     lookup: impl FnOnce(&SecretReference) -> Lookup<'a>,
 ) -> Result<&'a Source, Problem> {
     let problem = |reason, what: &str| {
         Err(Problem {
             reason,
-            message: format!("secret {:?}: {what}", display(reference)),
+            message: format!("secret {:?}: {what}", display(reference, own)),
         })
     };
     match lookup(reference) {
         Lookup::Missing => problem(Reason::SourceNotFound, "not found"),
         Lookup::NotAllowed => problem(
             Reason::SourceNamespaceNotAllowed,
-            "sources are read in the operator's own namespace and in those of --source-namespaces only",
+            &format!(
+                "sources are read in {own:?}, the operator's own namespace, and in those of --source-namespaces only"
+            ),
         ),
         Lookup::Found(source) if source.type_ == STATE_TYPE || source.labels.get(LABEL_OBJECT).is_some() => problem(
             Reason::SourceInvalid,
@@ -150,8 +158,7 @@ fn find<'a>(
     }
 }
 
-fn basic_auth(declared: &BasicAuthSource, source: &Source) -> Result<Credential, Problem> {
-    let name = display(&declared.secret_ref);
+fn basic_auth(declared: &BasicAuthSource, name: &str, source: &Source) -> Result<Credential, Problem> {
     if source.type_ != BASIC_AUTH_TYPE && source.type_ != "Opaque" {
         return Err(invalid(format!(
             "secret {name:?}: type is {:?}, basicAuth needs {BASIC_AUTH_TYPE} or Opaque",
@@ -164,15 +171,15 @@ fn basic_auth(declared: &BasicAuthSource, source: &Source) -> Result<Credential,
     };
     let (username, password) = (value(&declared.username_key)?, value(&declared.password_key)?);
     Credential::from_bytes(username, password).map_err(|error| {
-        invalid(format!(
-            "secret {name:?}, keys {:?} and {:?}: {error}",
-            declared.username_key, declared.password_key
-        ))
+        let key = match error.part() {
+            Part::Username => &declared.username_key,
+            Part::Password => &declared.password_key,
+        };
+        invalid(format!("secret {name:?}, key {key:?}: {error}"))
     })
 }
 
-fn docker_config(reference: &SecretReference, source: &Source, server: Option<&Server>) -> Result<Entries, Problem> {
-    let name = display(reference);
+fn docker_config(name: &str, source: &Source, server: Option<&Server>) -> Result<Entries, Problem> {
     if source.type_ != DOCKER_CONFIG_TYPE {
         return Err(invalid(format!(
             "secret {name:?}: type is {:?}, dockerConfig needs {DOCKER_CONFIG_TYPE}",
@@ -200,11 +207,10 @@ fn docker_config(reference: &SecretReference, source: &Source, server: Option<&S
     Ok(BTreeMap::from([(server.to_string(), entry.clone())]))
 }
 
-fn display(reference: &SecretReference) -> String {
-    match &reference.namespace {
-        Some(namespace) => format!("{namespace}/{}", reference.name),
-        None => reference.name.clone(),
-    }
+/// Where to look, so with the namespace, also where the reference leaves it out.
+fn display(reference: &SecretReference, own: &str) -> String {
+    let namespace = reference.namespace.as_deref().unwrap_or(own);
+    format!("{namespace}/{}", reference.name)
 }
 
 fn invalid(message: String) -> Problem {
