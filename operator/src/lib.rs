@@ -25,6 +25,7 @@ pub mod kinds;
 pub mod namespaces;
 pub mod objects;
 mod otlp;
+pub mod panics;
 pub mod queue;
 pub mod report;
 pub mod runtime;
