@@ -57,6 +57,20 @@ pub struct Problem {
     pub message: String,
 }
 
+impl Problem {
+    /// As it is told: what is wrong with the declaration itself, with the path of the registry at this place.
+    fn located(&self, at: usize) -> Self {
+        let message = match self.reason {
+            Reason::InvalidSpec => format!("spec.registries[{at}].{}", self.message),
+            _ => self.message.clone(),
+        };
+        Self {
+            reason: self.reason,
+            message,
+        }
+    }
+}
+
 /// What one declared registry gives.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Resolution {
@@ -76,7 +90,8 @@ pub fn resolve<'a>(registry: &Registry, own: &str, lookup: impl FnOnce(&SecretRe
     let server = match declared.as_deref().map(Server::parse).transpose() {
         Ok(server) => server,
         Err(error) => {
-            let message = format!("server {:?}: {error}", declared.as_deref().unwrap_or_default());
+            let shown: String = declared.iter().flat_map(|server| server.chars()).take(253).collect();
+            let message = format!("server: {shown:?}: {error}");
             let problem = Problem {
                 reason: Reason::InvalidSpec,
                 message,
@@ -126,7 +141,7 @@ fn entries<'a>(
         }
         (Some(_), None, None) => Err(invalid_spec("server: required, since basicAuth does not name one")),
         (Some(_), Some(_), _) | (None, None, _) => Err(invalid_spec(
-            "credentials: exactly one of basicAuth, dockerConfig is needed",
+            "credentials: exactly one of basicAuth and dockerConfig must be given",
         )),
     }
 }
@@ -261,7 +276,7 @@ pub fn merge(resolutions: &[Resolution], last_good: &LastGood) -> Merged {
         .collect();
     let mut owners: BTreeMap<String, String> = BTreeMap::new();
     let mut served: Vec<&str> = Vec::new();
-    for resolution in resolutions {
+    for (at, resolution) in resolutions.iter().enumerate() {
         let key = resolution.key.as_str();
         let duplicate = served.contains(&key);
         served.push(key);
@@ -286,24 +301,22 @@ pub fn merge(resolutions: &[Resolution], last_good: &LastGood) -> Merged {
         } else {
             merged.incomplete = true;
         }
-        merged
-            .registries
-            .push(status(resolution, &beaten, remembered.is_some()));
-        if let (Err(problem), None) = (&resolution.result, &merged.problem) {
-            merged.problem = Some(problem.clone());
-        }
+        let problem = resolution.result.as_ref().err().map(|problem| problem.located(at));
+        let status = status(resolution, problem.as_ref(), &beaten, remembered.is_some());
+        merged.registries.push(status);
+        merged.problem = merged.problem.or(problem);
     }
     merged
 }
 
-fn status(resolution: &Resolution, beaten: &[&str], remembered: bool) -> RegistryStatus {
-    let (state, reason, message) = match &resolution.result {
-        Ok(_) if !beaten.is_empty() => {
+fn status(resolution: &Resolution, problem: Option<&Problem>, beaten: &[&str], remembered: bool) -> RegistryStatus {
+    let (state, reason, message) = match problem {
+        None if !beaten.is_empty() => {
             let message = format!("declared more than once, another one is used: {}", beaten.join(", "));
             (RegistryState::Ready, Reason::Superseded, Some(message))
         }
-        Ok(_) => (RegistryState::Ready, Reason::Resolved, None),
-        Err(problem) => {
+        None => (RegistryState::Ready, Reason::Resolved, None),
+        Some(problem) => {
             let still = if remembered {
                 "; the last good credentials stay"
             } else {

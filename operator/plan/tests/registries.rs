@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crd::names::LABEL_OBJECT;
 use crd::{Reason, Registry};
 use plan::labels::Labels;
-use plan::registries::{Lookup, Problem, Source, resolve};
+use plan::registries::{LastGood, Lookup, Problem, Source, merge, resolve};
 use serde_json::{Value, json};
 
 const OWN: &str = "pullsecrets-system";
@@ -148,5 +148,48 @@ fn what_is_remembered_of_a_config_taken_whole_has_the_key_that_it_always_had() {
         assert_eq!(resolution.key, key);
         let servers: BTreeMap<_, _> = resolution.result.expect("it is of use");
         assert!(servers.contains_key("r.io"));
+    }
+}
+
+#[test]
+fn a_registry_that_an_older_schema_let_through_is_named_by_its_place() {
+    let long = format!("R.{}", "a".repeat(4000));
+    let basic = || json!({"secretRef": {"name": "robot"}});
+    for (registry, says) in [
+        (
+            json!({"server": "r.io", "credentials": {}}),
+            "credentials: exactly one of basicAuth and dockerConfig must be given",
+        ),
+        (
+            json!({"server": "r.io", "credentials": {"basicAuth": basic(), "dockerConfig": basic()}}),
+            "credentials: exactly one of basicAuth and dockerConfig must be given",
+        ),
+        (
+            json!({"credentials": {"basicAuth": basic()}}),
+            "server: required, since basicAuth does not name one",
+        ),
+        (
+            json!({"server": "oci://r.io", "credentials": {"basicAuth": basic()}}),
+            "server: \"oci://r.io\": ",
+        ),
+        (
+            json!({"server": long, "credentials": {"basicAuth": basic()}}),
+            "server: \"R.aaa",
+        ),
+    ] {
+        let good = json!({"server": "good.io", "credentials": {"basicAuth": basic()}});
+        let login = source("Opaque", &[("username", b"u"), ("password", b"p")]);
+        let resolutions = [good, registry].map(|registry| {
+            let registry: Registry = serde_json::from_value(registry).expect("a registry");
+            resolve(&registry, OWN, |_| Lookup::Found(&login))
+        });
+        let merged = merge(&resolutions, &LastGood::new());
+        let problem = merged.problem.expect("a problem");
+        assert_eq!(problem.reason, Reason::InvalidSpec);
+        let expected = format!("spec.registries[1].{says}");
+        assert!(problem.message.starts_with(&expected), "{}", problem.message);
+        assert!(problem.message.len() < 500, "{}", problem.message);
+        assert_eq!(merged.registries[1].message.as_deref(), Some(problem.message.as_str()));
+        assert_eq!(merged.entries.len(), 1, "the good one is served");
     }
 }
