@@ -7,6 +7,8 @@
 //! | [`operator`] | the real `pullsecrets` process with the rights that `config/rbac` gives it |
 //! | [`registry`] | the CNCF registry behind a password |
 //! | [`audit`] | what was asked of the API server, by whom |
+//! | [`store`] | all that the store holds, of whatever kind |
+//! | [`canary`] | a credential that is looked for wherever it must not be, at the end of every scene |
 //! | [`oracle`] | what must be true of the store, written without the operator's code |
 //! | [`faults`] | a proxy that injects them, and what judges the outcome |
 //! | [`scene`] | one scenario's stage: its cluster, its namespaces, its names |
@@ -18,6 +20,7 @@
 
 pub mod audit;
 pub mod binaries;
+pub mod canary;
 pub mod certificates;
 pub mod cluster;
 pub mod faults;
@@ -32,6 +35,7 @@ pub mod ports;
 pub mod process;
 pub mod registry;
 pub mod scene;
+pub mod store;
 pub mod wait;
 
 use std::path::{Path, PathBuf};

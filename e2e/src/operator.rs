@@ -202,7 +202,7 @@ impl Operator {
 }
 
 /// One file for all runs on a cluster, so that a search for something that must not be logged sees them all.
-fn log_file(cluster: &Cluster) -> PathBuf {
+pub fn log_file(cluster: &Cluster) -> PathBuf {
     cluster.folder().join("pullsecrets.log")
 }
 

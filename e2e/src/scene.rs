@@ -4,10 +4,14 @@
 //! namespaces start with its name and carry it as a label, its object and its source have it as their name. Scenarios that
 //! stop the operator, or count everything that it does, get a cluster of their own ([`Scene::own`]).
 //!
+//! The logins of a scene ([`Scene::login`]) hold its canary. When a scene ends well, everything but the Secrets that are
+//! there for it is searched for the canary ([`crate::canary`]); a scene that finds it fails.
+//!
 //! Scenes are for tests: whatever the stage itself cannot do (start a process, run kubectl) is a panic that says so, and a
 //! panic of the scenario prints the end of the operator's log.
 #![expect(clippy::missing_panics_doc, reason = "said once above, for all of them")]
 
+mod ending;
 mod making;
 mod seeing;
 
@@ -18,8 +22,10 @@ use kube::Client;
 use tokio::sync::OnceCell;
 
 use crate::binaries;
+use crate::canary::Canary;
 use crate::cluster::{self, Cluster};
 use crate::operator::{self, Operator};
+use crate::oracle::Login;
 use crate::process::Process;
 use crate::wait::blocking;
 
@@ -39,6 +45,7 @@ pub struct Scene {
     name: String,
     running: Arc<Running>,
     client: Client,
+    canary: Canary,
 }
 
 struct Running {
@@ -107,12 +114,23 @@ impl Scene {
             name: name.to_owned(),
             running,
             client,
+            canary: Canary::new(),
         }
     }
 
     /// The name of the scene, of its object and of its source.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// A login of this scene, with its canary in it. The same for the same `what`, another for another.
+    pub fn login(&self, what: &str) -> Login {
+        self.canary.login(what)
+    }
+
+    /// What the end of the scene looks for, to be put into values that are no login.
+    pub fn canary(&self) -> &Canary {
+        &self.canary
     }
 
     /// The administrator.
@@ -177,15 +195,5 @@ impl Scene {
         let operator = operator.as_ref().expect("the operator runs");
         let kib = operator.rss_kib().and_then(|now| Ok((now, operator.peak_kib()?)));
         kib.expect("the operator lives")
-    }
-}
-
-impl Drop for Scene {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            let operator = self.running.operator();
-            let tail = operator.as_ref().map_or_else(String::new, Operator::tail);
-            eprintln!("scene {}\n{tail}", self.name);
-        }
     }
 }

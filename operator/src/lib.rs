@@ -26,6 +26,7 @@ pub mod leader;
 pub mod namespaces;
 pub mod objects;
 mod otlp;
+pub mod panics;
 pub mod queue;
 pub mod report;
 pub mod runtime;

@@ -7,6 +7,7 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
+use tokio::task::JoinError;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -25,6 +26,11 @@ use crate::{namespaces, objects};
 const GRACE: Duration = Duration::from_secs(6);
 /// A process that lost the lease ends before another one may take it.
 const GRACE_OF_A_LOSER: Duration = Duration::from_secs(1);
+
+/// In place of the error of a task that panicked, which quotes the panic: see [`crate::panics`].
+fn panicked(_: JoinError) -> anyhow::Error {
+    anyhow::anyhow!("a loop panicked")
+}
 
 /// Runs the operator until SIGTERM or SIGINT. An error is one of the start: a wrong kubeconfig, an address in use.
 pub async fn run(args: Args) -> anyhow::Result<()> {
@@ -99,7 +105,7 @@ async fn operate(args: &Args) -> anyhow::Result<()> {
     tokio::select! {
         ended = &mut loops => {
             // A loop that panics ends the process: the next one starts from what the cluster holds.
-            ended.context("a loop ended")?;
+            ended.map_err(panicked)?;
             anyhow::bail!("a loop ended by itself");
         }
         () = &mut election => {
@@ -113,7 +119,7 @@ async fn operate(args: &Args) -> anyhow::Result<()> {
     info!("stopping: no new work, the writes under way end");
     token.cancel();
     if let Ok(ended) = tokio::time::timeout(GRACE, loops).await {
-        ended.context("a loop ended")?;
+        ended.map_err(panicked)?;
     } else {
         warn!("writes did not end in time");
     }

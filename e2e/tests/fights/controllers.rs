@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use e2e::audit::Record;
-use e2e::oracle::Login;
 use e2e::scene::{SOON, Scene};
 use e2e::wait::quiet;
 use k8s_openapi::api::core::v1::{Secret, ServiceAccount};
@@ -25,7 +24,7 @@ async fn a_controller_that_keeps_removing_our_entry_is_named_slowed_told_once_an
         .apply(&json!({"apiVersion": "v1", "kind": "ServiceAccount",
             "metadata": {"name": "builder", "namespace": "removing-a", "labels": {"team": "x"}}}))
         .await;
-    scene.source(&Login::new("robot", "first")).await;
+    scene.source(&scene.login("first")).await;
     let mut object = scene.object();
     object["spec"]["serviceAccounts"] = json!({"names": ["builder"]});
     scene.apply(&object).await;
@@ -53,7 +52,7 @@ async fn a_controller_that_keeps_removing_our_entry_is_named_slowed_told_once_an
 #[tokio::test]
 async fn a_controller_that_keeps_rewriting_our_copy_is_named_slowed_told_once_and_forgotten_when_it_stops() {
     let scene = Scene::shared("rewriting").await;
-    let login = Login::new("robot", "first");
+    let login = scene.login("first");
     scene.set_up(&["a"], &login).await;
     scene.says("Ready", "True", "Synced").await;
     let uids = scene.uids().await;

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use e2e::OPERATOR_USER;
-use e2e::oracle::Login;
 use e2e::scene::{LABEL, SOON, Scene};
 use e2e::wait::eventually;
 use serde_json::{Value, json};
@@ -14,7 +13,7 @@ const A_WHILE: Duration = Duration::from_secs(8);
 #[tokio::test]
 async fn a_policy_that_refuses_the_reference_is_named_slows_and_the_reference_comes_when_it_goes() {
     let scene = Scene::shared("refusing").await;
-    let login = Login::new("robot", "first");
+    let login = scene.login("first");
     let theirs = policy(
         &scene,
         "ValidatingAdmissionPolicy",
@@ -60,7 +59,7 @@ async fn a_policy_that_refuses_the_reference_is_named_slows_and_the_reference_co
 #[tokio::test]
 async fn a_policy_that_reverts_the_reference_is_a_fight_and_over_when_it_goes() {
     let scene = Scene::shared("reverting").await;
-    let login = Login::new("robot", "first");
+    let login = scene.login("first");
     let theirs = policy(
         &scene,
         "MutatingAdmissionPolicy",

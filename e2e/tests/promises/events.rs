@@ -1,13 +1,12 @@
 //! Events: what a person sees under `kubectl describe`.
 
-use e2e::oracle::Login;
 use e2e::scene::{SOON, Scene};
 use e2e::wait::eventually;
 
 #[tokio::test]
 async fn each_change_of_state_is_one_event_that_describe_shows_however_many_namespaces_it_is_about() {
     let scene = Scene::shared("told").await;
-    let login = Login::new("robot", "first");
+    let login = scene.login("first");
     scene.namespaces(&["a", "b", "c", "d"]).await;
     let squat = |namespace: &'static str| {
         [
@@ -85,7 +84,7 @@ async fn events_are(scene: &Scene, expected: &[&str]) {
 #[tokio::test]
 async fn events_that_cannot_be_published_hold_nothing_up() {
     let scene = Scene::own("untold").await;
-    let login = Login::new("robot", "first");
+    let login = scene.login("first");
     let rules = scene
         .kubectl(&["get", "clusterrole", "pullsecrets", "-o", "json"])
         .await;

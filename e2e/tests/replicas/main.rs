@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use e2e::operator::{self, Operator};
-use e2e::oracle::Login;
 use e2e::scene::{SOON, Scene};
 use e2e::wait::{eventually, quiet};
 use e2e::{OPERATOR_USER, SYSTEM_NAMESPACE};
@@ -44,7 +43,7 @@ async fn is_led_by(scene: &Scene, identity: &str, within: Duration) {
 #[tokio::test]
 async fn a_standby_writes_nothing_and_takes_over_within_the_length_of_the_lease_after_a_kill() {
     let scene = Scene::own("killed").await;
-    let login = Login::new("robot", "first");
+    let login = scene.login("first");
     scene.set_up(&["a", "b"], &login).await;
     scene.says("Ready", "True", "Synced").await;
     is_led_by(&scene, "pullsecrets-0", SOON).await;
@@ -74,7 +73,7 @@ async fn a_standby_writes_nothing_and_takes_over_within_the_length_of_the_lease_
 #[tokio::test]
 async fn a_leader_that_is_asked_to_end_hands_over_at_once() {
     let scene = Scene::own("rolled").await;
-    let login = Login::new("robot", "first");
+    let login = scene.login("first");
     scene.set_up(&["a"], &login).await;
     is_led_by(&scene, "pullsecrets-0", SOON).await;
     let standby = standby(&scene).await;
@@ -91,11 +90,7 @@ async fn a_leader_that_is_asked_to_end_hands_over_at_once() {
 #[tokio::test]
 async fn a_leader_that_slept_through_its_lease_does_no_harm_when_it_wakes_and_ends() {
     let scene = Scene::own("zombie").await;
-    let (first, second, third) = (
-        Login::new("robot", "first"),
-        Login::new("robot", "second"),
-        Login::new("robot", "third"),
-    );
+    let (first, second, third) = (scene.login("first"), scene.login("second"), scene.login("third"));
     let parts: Vec<String> = (0..120).map(|number| format!("n{number}")).collect();
     let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
     scene.set_up(&parts, &first).await;
@@ -146,7 +141,7 @@ async fn a_leader_that_slept_through_its_lease_does_no_harm_when_it_wakes_and_en
 #[tokio::test]
 async fn a_lease_that_is_deleted_is_made_again_and_one_that_is_taken_by_hand_ends_who_led() {
     let scene = Scene::own("edited-lease").await;
-    let login = Login::new("robot", "first");
+    let login = scene.login("first");
     scene.set_up(&["a"], &login).await;
     is_led_by(&scene, "pullsecrets-0", SOON).await;
     scene
@@ -191,7 +186,7 @@ async fn without_election_there_is_no_lease() {
         ..operator::Options::default()
     };
     let scene = Scene::own_with("alone", options).await;
-    scene.set_up(&["a"], &Login::new("robot", "first")).await;
+    scene.set_up(&["a"], &scene.login("first")).await;
     let leases = scene
         .kubectl(&["get", "lease", "-n", SYSTEM_NAMESPACE, "-o", "name"])
         .await;

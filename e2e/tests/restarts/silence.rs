@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use e2e::OPERATOR_USER;
 use e2e::audit::Mark;
-use e2e::oracle::Login;
 use e2e::scene::Scene;
 use e2e::wait::quiet;
 
@@ -14,7 +13,7 @@ const A_WHILE: Duration = Duration::from_secs(5);
 #[tokio::test]
 async fn nothing_is_written_while_nothing_changes_nor_after_a_restart() {
     let scene = Scene::own("silence").await;
-    let login = Login::new("robot", "first");
+    let login = scene.login("first");
     scene.set_up(&["a", "b", "c"], &login).await;
     scene.says("Ready", "True", "Synced").await;
     scene.counts(3).await;
@@ -47,7 +46,7 @@ async fn nothing_is_written_while_nothing_changes_nor_after_a_restart() {
 #[tokio::test]
 async fn nothing_is_written_after_a_restart_beside_a_squatter() {
     let scene = Scene::own("beside").await;
-    let login = Login::new("robot", "first");
+    let login = scene.login("first");
     scene.namespaces(&["a", "b"]).await;
     let squat = [
         "create",
