@@ -5,6 +5,10 @@
 //
 // A symbolic link with one of those names does the same as the first argument.
 //
+//	controlplane keyring
+//
+// is the kubelet's lookup of pull secrets alone, as a filter: see keyring.go.
+//
 // One binary, since four would link the same hundred megabytes four times; but
 // separate processes, since the API server's signal handler can be set up only
 // once in a process, feature gates are global to it, and a test wants to kill,
@@ -60,6 +64,8 @@ func main() {
 		os.Exit(cli.Run(kcm.NewControllerManagerCommand()))
 	case "kubelet":
 		os.Exit(cli.Run(kubelet.NewKubeletCommand(context.Background())))
+	case "keyring":
+		os.Exit(keyring(os.Stdin, os.Stdout, os.Stderr))
 	case "kubectl":
 		if err := cli.RunNoErrOutput(kubectl.NewDefaultKubectlCommand()); err != nil {
 			kubectlutil.CheckErr(err)

@@ -7,7 +7,8 @@ use crd::names::{BASIC_AUTH_TYPE, DOCKER_CONFIG_KEY, DOCKER_CONFIG_TYPE, LABEL_O
 use crd::{BasicAuthSource, Credentials, Reason, Registry, RegistryState, RegistryStatus, SecretReference};
 
 use crate::credential::{Credential, Part};
-use crate::docker_config::{DockerConfig, whole_key};
+use crate::docker_config::DockerConfig;
+use crate::keyring;
 use crate::labels::Labels;
 use crate::server::Server;
 
@@ -209,10 +210,7 @@ fn docker_config(name: &str, source: &Source, server: Option<&Server>) -> Result
     let config = DockerConfig::parse(bytes)
         .map_err(|error| invalid(format!("secret {name:?}, key {DOCKER_CONFIG_KEY:?}: {error}")))?;
     let Some(server) = server else {
-        let entries = config.entries().iter();
-        return Ok(entries
-            .map(|(key, credential)| (whole_key(key), credential.clone()))
-            .collect());
+        return Ok(config.whole());
     };
     let entry = config.entry_for(server).ok_or_else(|| {
         invalid(format!(
@@ -274,7 +272,7 @@ pub fn merge(resolutions: &[Resolution], last_good: &LastGood) -> Merged {
         .filter(|resolution| resolution.server.is_some())
         .filter_map(|resolution| Server::parse(&resolution.key).ok())
         .collect();
-    let mut owners: BTreeMap<String, String> = BTreeMap::new();
+    let mut owners: BTreeMap<Vec<u8>, &str> = BTreeMap::new();
     let mut served: Vec<&str> = Vec::new();
     for (at, resolution) in resolutions.iter().enumerate() {
         let key = resolution.key.as_str();
@@ -289,9 +287,11 @@ pub fn merge(resolutions: &[Resolution], last_good: &LastGood) -> Merged {
             merged.last_good.insert(key.to_owned(), entries.clone());
             for (server, credential) in entries {
                 // Compared as the kubelet reads a key, which may be spelled in many ways.
-                let declared = explicit.iter().find(|declared| declared.is_spelled(server));
-                let first = declared.map_or(key, Server::as_str);
-                let owner = owners.entry(server.clone()).or_insert_with(|| first.to_owned());
+                let normal = keyring::normalised(server).unwrap_or_else(|| server.clone().into_bytes());
+                let declared = explicit.iter().find(|declared| {
+                    declared.is_spelled(server) || keyring::normalised(declared.as_str()).as_ref() == Some(&normal)
+                });
+                let owner = declared.map_or_else(|| *owners.entry(normal).or_insert(key), Server::as_str);
                 if owner == key {
                     merged.entries.insert(server.clone(), credential.clone());
                 } else {
@@ -312,7 +312,10 @@ pub fn merge(resolutions: &[Resolution], last_good: &LastGood) -> Merged {
 fn status(resolution: &Resolution, problem: Option<&Problem>, beaten: &[&str], remembered: bool) -> RegistryStatus {
     let (state, reason, message) = match problem {
         None if !beaten.is_empty() => {
-            let message = format!("declared more than once, another one is used: {}", beaten.join(", "));
+            let message = format!(
+                "declared more than once, another declaration decides: {}",
+                beaten.join(", ")
+            );
             (RegistryState::Ready, Reason::Superseded, Some(message))
         }
         None => (RegistryState::Ready, Reason::Resolved, None),
