@@ -38,6 +38,8 @@ pub enum Fault {
     KillAfter,
     /// The server's place answers with this, and the server learns nothing.
     Answer(Answer),
+    /// Somebody else writes the same object just before.
+    Meddle,
     /// The connection ends before the write reaches the server.
     ResetBefore,
     /// The connection ends when the server has made the write.
@@ -86,7 +88,7 @@ pub enum Answer {
 
 impl Fault {
     /// Those of a write.
-    pub const OF_WRITES: [Self; 17] = [
+    pub const OF_WRITES: [Self; 18] = [
         Self::KillBefore,
         Self::KillUnacknowledged,
         Self::KillAfter,
@@ -100,6 +102,7 @@ impl Fault {
         Self::Answer(Answer::InternalError),
         Self::Answer(Answer::Unavailable),
         Self::Answer(Answer::Timeout),
+        Self::Meddle,
         Self::ResetBefore,
         Self::ResetAfter,
         Self::Truncate,
@@ -120,6 +123,7 @@ impl Fault {
         match self {
             Self::KillBefore | Self::KillUnacknowledged | Self::KillAfter => "crash",
             Self::Answer(_) => "answer",
+            Self::Meddle => "race",
             Self::ResetBefore | Self::ResetAfter | Self::Truncate | Self::Garbage => "connection",
             Self::Delay(_) | Self::Duplicate | Self::Cut | Self::CutWithin | Self::Expire => "watch",
         }

@@ -32,6 +32,9 @@ pub(super) type Answered = Response<UnsyncBoxBody<Bytes, Error>>;
 /// How long a process that is to die as it learns of an answer gets to read it.
 const READS_WITHIN: Duration = Duration::from_millis(3);
 
+/// The entry that somebody else adds to an account.
+pub const LATE: &str = "late";
+
 /// A running proxy. Dropping it ends it, and all connections through it.
 pub struct Proxy {
     address: String,
@@ -46,10 +49,15 @@ pub struct Record {
     pub seen: Vec<String>,
     /// The fault struck.
     pub fired: bool,
+    /// Accounts, by namespace and name, to which somebody else added [`LATE`].
+    pub meddled: Vec<(String, String)>,
 }
 
 pub(super) struct Shared {
     upstream: Client,
+    /// Somebody else.
+    meddler: Client,
+    meddled: Mutex<Vec<(String, String)>>,
     /// The operator, for a fault that kills.
     target: AtomicI32,
     armed: Mutex<Option<(Trigger, Fault)>>,
@@ -62,16 +70,18 @@ pub(super) struct Shared {
 }
 
 impl Proxy {
-    /// Listens on a free port of loopback. `upstream` has no identity of its own.
+    /// Listens on a free port of loopback. `upstream` has no identity of its own, `meddler` may do anything.
     ///
     /// # Errors
     ///
     /// When there is no port.
-    pub async fn start(upstream: Client) -> anyhow::Result<Self> {
+    pub async fn start(upstream: Client, meddler: Client) -> anyhow::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await.context("a port for the proxy")?;
         let address = listener.local_addr()?.to_string();
         let shared = Arc::new(Shared {
             upstream,
+            meddler,
+            meddled: Mutex::default(),
             target: AtomicI32::new(0),
             armed: Mutex::default(),
             counts: Mutex::default(),
@@ -117,6 +127,7 @@ impl Proxy {
         *lock(&self.shared.armed) = fault;
         lock(&self.shared.counts).clear();
         lock(&self.shared.seen).clear();
+        lock(&self.shared.meddled).clear();
         self.shared.fired.store(false, Ordering::SeqCst);
     }
 
@@ -125,6 +136,7 @@ impl Proxy {
         Record {
             seen: lock(&self.shared.seen).clone(),
             fired: self.shared.fired.load(Ordering::SeqCst),
+            meddled: lock(&self.shared.meddled).clone(),
         }
     }
 
@@ -164,6 +176,34 @@ impl Shared {
         lock(&self.seen).push(what.to_owned());
     }
 
+    /// Writes the same object, in a way that the operator must let be. What is not there yet is let be too.
+    async fn meddle(&self, about: &About) -> Result<(), Error> {
+        let core = format!(
+            "/api/v1/namespaces/{}/{}/{}",
+            about.namespace, about.resource, about.name
+        );
+        let (target, patch) = match about.resource.as_str() {
+            "serviceaccounts" => {
+                let seen: serde_json::Value = self.meddler.request(Request::get(&core).body(Vec::new())?).await?;
+                let mut entries = seen["imagePullSecrets"].as_array().cloned().unwrap_or_default();
+                entries.push(serde_json::json!({"name": LATE}));
+                lock(&self.meddled).push((about.namespace.clone(), about.name.clone()));
+                (core, serde_json::json!({"imagePullSecrets": entries}))
+            }
+            "secrets" => (core, annotate()),
+            _ => {
+                let path = format!("/apis/pullsecrets.dev/v1alpha1/clusterpullsecrets/{}", about.name);
+                (path, annotate())
+            }
+        };
+        let request = Request::patch(target)
+            .header(http::header::CONTENT_TYPE, "application/merge-patch+json")
+            .body(patch.to_string().into_bytes())?;
+        // Nothing of that name: there is nothing to meddle with.
+        let _ = self.meddler.request::<serde_json::Value>(request).await;
+        Ok(())
+    }
+
     fn kill(&self) {
         let pid = self.target.swap(0, Ordering::SeqCst);
         if pid > 0 {
@@ -195,6 +235,14 @@ async fn handle(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Answe
     let what = plain(&about.to_string());
     match shared.strikes(&what) {
         None => {
+            let response = forward(&shared, parts, body).await?;
+            if response.status().is_success() {
+                shared.saw(&what);
+            }
+            Ok(response.map(passed))
+        }
+        Some(Fault::Meddle) => {
+            shared.meddle(&about).await?;
             let response = forward(&shared, parts, body).await?;
             if response.status().is_success() {
                 shared.saw(&what);
@@ -268,6 +316,10 @@ fn passed(body: Body) -> UnsyncBoxBody<Bytes, Error> {
         Err(error) => Err(Error::from(error)),
     });
     BodyExt::boxed_unsync(StreamBody::new(frames))
+}
+
+fn annotate() -> serde_json::Value {
+    serde_json::json!({"metadata": {"annotations": {"example.com/theirs": "late"}}})
 }
 
 fn answered(answer: Answer) -> Answered {

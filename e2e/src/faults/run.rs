@@ -4,11 +4,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{anyhow, ensure};
+use k8s_openapi::api::core::v1::ServiceAccount;
+use kube::Api;
 use serde::Serialize;
 use serde_json::Value;
 use tokio::time::Instant;
 
 use super::plan::{Fault, Plan, Trigger};
+use super::proxy::LATE;
 use super::stage::Stage;
 use super::workload::{self, End};
 use crate::oracle;
@@ -130,6 +133,7 @@ async fn judge(
     is_silent(stage).await?;
     // Still so, after the last write.
     self::settled(stage, &end).await?;
+    nothing_of_the_meddler_is_lost(stage).await?;
     // What users do to what is not ours is no business of the operator.
     if !matches!(workload, "squatter" | "account-again") {
         foreign.check_unchanged(stage.client()).await?;
@@ -142,6 +146,24 @@ async fn judge(
     replaced.map_or(Ok(()), |(namespace, _)| {
         Err(format!("the copy in {namespace} was replaced"))
     })
+}
+
+/// What somebody else added at the very moment of a write of ours.
+async fn nothing_of_the_meddler_is_lost(stage: &Stage) -> Result<(), String> {
+    for (namespace, name) in stage.proxy().record().meddled {
+        let accounts: Api<ServiceAccount> = Api::namespaced(stage.client().clone(), &namespace);
+        let account = accounts.get_opt(&name).await.map_err(|error| error.to_string())?;
+        let mut entries = account
+            .into_iter()
+            .filter_map(|account| account.image_pull_secrets)
+            .flatten();
+        if !entries.any(|entry| entry.name == LATE) {
+            return Err(format!(
+                "serviceaccount {namespace}/{name}: an entry of somebody else is lost"
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// The store is right, and the status tells it.

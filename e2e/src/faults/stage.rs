@@ -49,7 +49,7 @@ impl Stage {
         let binary = blocking(binaries::operator).await?;
         let cluster = Cluster::start(cluster::Options::default()).await?;
         cluster.install().await?;
-        let proxy = Proxy::start(cluster.anonymous().await?).await?;
+        let proxy = Proxy::start(cluster.anonymous().await?, cluster.admin().await?).await?;
         let direct = cluster
             .service_account_kubeconfig(SYSTEM_NAMESPACE, OPERATOR_ACCOUNT)
             .await?;

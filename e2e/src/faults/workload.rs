@@ -14,7 +14,7 @@ use crate::oracle::{self, Expected, LABEL, Login};
 use crate::wait::until;
 
 /// The names of all of them.
-pub const ALL: [&str; 12] = [
+pub const ALL: [&str; 14] = [
     "create",
     "rotate",
     "select-others",
@@ -27,6 +27,8 @@ pub const ALL: [&str; 12] = [
     "squatter",
     "source-lost",
     "narrow",
+    "come-and-go",
+    "retain",
 ];
 
 /// The object of most workloads.
@@ -87,7 +89,7 @@ pub async fn begin(workload: &str, stage: &Stage) -> anyhow::Result<Option<End>>
     stage.source(OBJECT, &first()).await?;
     let served = stage.expected(OBJECT, &["a", "b", "c"], &first());
     match workload {
-        "create" => Ok(None),
+        "create" | "come-and-go" => Ok(None),
         "two-objects" => {
             stage.source("other", &first()).await?;
             stage.apply(&stage.object(OBJECT)).await?;
@@ -167,6 +169,13 @@ pub async fn act(workload: &str, stage: &Stage) -> anyhow::Result<End> {
             oracle::objects(client).delete(OBJECT, &DeleteParams::default()).await?;
             Ok(gone(end(&[], &first()), OBJECT))
         }
+        // Deleted before it is carried out, so that writes are under way.
+        "come-and-go" => {
+            stage.apply(&stage.object(OBJECT)).await?;
+            oracle::objects(client).delete(OBJECT, &DeleteParams::default()).await?;
+            Ok(gone(end(&[], &first()), OBJECT))
+        }
+        "retain" => retain(stage).await,
         "two-objects" => {
             oracle::objects(client)
                 .delete("other", &DeleteParams::default())
@@ -212,6 +221,22 @@ fn gone(mut end: End, object: &str) -> End {
     end.served.clear();
     end.gone.push(object.to_owned());
     end
+}
+
+/// What was left behind is taken back.
+async fn retain(stage: &Stage) -> anyhow::Result<End> {
+    let mut object = stage.object(OBJECT);
+    object["spec"]["deletionPolicy"] = json!("Retain");
+    stage.apply(&object).await?;
+    let objects = oracle::objects(stage.client());
+    objects.delete(OBJECT, &DeleteParams::default()).await?;
+    until("the object goes", STEP_WITHIN, async || {
+        let left = oracle::object(stage.client(), OBJECT).await?;
+        left.map_or(Ok(()), |_| Err("it is there".to_owned()))
+    })
+    .await?;
+    stage.apply(&stage.object(OBJECT)).await?;
+    Ok(End::served(stage.expected(OBJECT, &["a", "b", "c"], &first())))
 }
 
 /// Everything that others do to what is ours.
