@@ -11,6 +11,9 @@ use plan::registries::Merged;
 
 use crate::board::{Count, Summary};
 
+#[cfg(test)]
+mod tests;
+
 /// All that a status is made of.
 #[derive(Clone, Debug)]
 pub struct Facts<'a> {
@@ -217,10 +220,18 @@ fn secrets_synced(facts: &Facts<'_>) -> Finding {
             format!("{ready} of {selected} namespaces have the secret"),
         );
     }
-    Finding::good(
-        Reason::Synced,
-        format!("every one of {selected} namespaces has the secret"),
-    )
+    served(facts.summary.namespaces, ["namespaces", "has the secret", "have it"])
+}
+
+/// Nothing is wrong; what is not ready yet has been waiting for so short a time that it does not count.
+fn served(count: Count, [what, has_it, have_it]: [&str; 3]) -> Finding {
+    let Count { selected, ready, .. } = count;
+    let message = if ready == selected {
+        format!("every one of {selected} {what} {has_it}")
+    } else {
+        format!("{ready} of {selected} {what} {have_it}, the others have waited for less than 5 s")
+    };
+    Finding::good(Reason::Synced, message)
 }
 
 fn accounts_synced(facts: &Facts<'_>) -> Finding {
@@ -253,9 +264,9 @@ fn accounts_synced(facts: &Facts<'_>) -> Finding {
             format!("{ready} of {selected} service accounts have the reference"),
         );
     }
-    Finding::good(
-        Reason::Synced,
-        format!("every one of {selected} service accounts has the reference"),
+    served(
+        facts.summary.accounts,
+        ["service accounts", "has the reference", "have it"],
     )
 }
 
