@@ -8,6 +8,7 @@
 //! | [`registry`] | the CNCF registry behind a password |
 //! | [`audit`] | what was asked of the API server, by whom |
 //! | [`oracle`] | what must be true of the store, written without the operator's code |
+//! | [`witness`] | what a status said during a scene, held against the store at that moment |
 //! | [`scene`] | one scenario's stage: its cluster, its namespaces, its names |
 //!
 //! Nothing here decides anything that the operator decides: this crate names neither `operator` nor `plan` as a
@@ -31,6 +32,7 @@ pub mod process;
 pub mod registry;
 pub mod scene;
 pub mod wait;
+pub mod witness;
 
 use std::path::{Path, PathBuf};
 

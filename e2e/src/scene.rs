@@ -21,6 +21,7 @@ use crate::binaries;
 use crate::cluster::{self, Cluster};
 use crate::operator::{self, Operator};
 use crate::wait::blocking;
+use crate::witness::{self, Witness};
 
 pub use seeing::Condition;
 
@@ -43,6 +44,7 @@ pub struct Scene {
 struct Running {
     // Dropped in this order: the operator before what it talks to.
     operator: Mutex<Option<Operator>>,
+    witness: Witness,
     cluster: Cluster,
     shared: bool,
 }
@@ -53,9 +55,15 @@ impl Running {
         blocking(binaries::operator).await?;
         let cluster = Cluster::start(cluster::Options::default()).await?;
         cluster.install().await?;
+        let witness = Witness::start(
+            cluster.kubeconfig_path(),
+            witness::PATIENCE,
+            options.source_namespaces(),
+        )?;
         let operator = Operator::start(&cluster, &options).await?;
         Ok(Arc::new(Self {
             operator: Mutex::new(Some(operator)),
+            witness,
             cluster,
             shared,
         }))
@@ -142,7 +150,12 @@ impl Scene {
 
     /// Starts the operator again, and waits until it is ready.
     pub async fn start_operator(&self) {
-        let operator = Operator::start(self.cluster(), &operator::Options::default()).await;
+        self.start_operator_with(operator::Options::default()).await;
+    }
+
+    /// As [`start_operator`](Self::start_operator), in another way.
+    pub async fn start_operator_with(&self, options: operator::Options) {
+        let operator = Operator::start(self.cluster(), &options).await;
         *self.running.operator() = Some(operator.expect("the operator starts"));
     }
 
@@ -161,6 +174,14 @@ impl Drop for Scene {
             let operator = self.running.operator();
             let tail = operator.as_ref().map_or_else(String::new, Operator::tail);
             eprintln!("scene {}\n{tail}", self.name);
+            return;
         }
+        // Of the objects of this scene: others that share the cluster answer for their own.
+        let lies = self.running.witness.lies();
+        let ours: Vec<_> = lies
+            .iter()
+            .filter(|lie| lie.split(' ').next() == Some(&self.name))
+            .collect();
+        assert!(ours.is_empty(), "{ours:?}");
     }
 }
