@@ -1,7 +1,6 @@
 //! Every state that an object can be in, brought about for real, and how each tool must see it.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::collections::BTreeSet;
 
 use e2e::SYSTEM_NAMESPACE;
 use e2e::operator::Options;
@@ -40,7 +39,7 @@ const TABLE: [(&str, &str, &str, &str); 17] = [
 ];
 
 /// Enough for one write at a time to take longer than what is told as progress.
-const MANY: usize = 400;
+pub(crate) const MANY: usize = 400;
 
 type Seen = Vec<(&'static str, Value)>;
 
@@ -283,60 +282,4 @@ async fn others(scene: &Scene, record: &Record) -> Seen {
         .await;
     scene.gone("nothing of it is left").await;
     vec![("going", going)]
-}
-
-#[tokio::test]
-async fn a_restart_does_not_make_an_old_problem_new_nor_write_anything() {
-    let scene = Scene::own("stalled").await;
-    let record = Record::of(&scene);
-    scene.namespaces(&["a"]).await;
-    scene.apply(&scene.object()).await;
-    record
-        .first("stalled", "stalled", SOON * 2, |object| holds(object, "Stalled"))
-        .await;
-    scene.stop_operator();
-    let mark = scene.mark().await;
-    scene.start_operator().await;
-    e2e::wait::quiet(
-        "nothing is written for an object that is as stalled as before",
-        Duration::from_secs(5),
-        async || {
-            let writes = scene.writes_since(mark).await;
-            if writes.is_empty() {
-                Ok(())
-            } else {
-                Err(writes
-                    .iter()
-                    .map(e2e::audit::Record::summary)
-                    .collect::<Vec<_>>()
-                    .join("\n"))
-            }
-        },
-    )
-    .await;
-    rules::check(&record).await;
-}
-
-#[tokio::test]
-async fn namespaces_that_came_while_the_operator_was_down_are_not_called_served_before_they_are() {
-    let options = Options {
-        flags: vec!["--concurrency=1".to_owned()],
-        ..Options::default()
-    };
-    let scene = Scene::own("downtime").await;
-    scene.set_up(&["first"], &Login::new("robot", "first")).await;
-    scene.reaches("Ready", "True").await;
-    scene.stop_operator();
-    let names: Vec<String> = (0..MANY).map(|number| format!("downtime-{number}")).collect();
-    let labels = BTreeMap::from([(e2e::scene::LABEL.to_owned(), "downtime".to_owned())]);
-    scene.make_namespaces(names, &labels).await;
-    let record = Record::of(&scene);
-    scene.start_operator_with(options).await;
-    scene.counts(MANY + 1).await;
-    scene.reaches("Ready", "True").await;
-    for version in record.versions("downtime") {
-        let counts = &version["status"]["namespaces"];
-        let all = counts["selected"] == counts["ready"];
-        assert!(all || !holds(&version, "Ready"), "Ready with {counts}");
-    }
 }
