@@ -2,9 +2,7 @@
 
 use e2e::SYSTEM_NAMESPACE;
 use e2e::oracle::Login;
-use e2e::scene::Scene;
-use k8s_openapi::api::core::v1::ServiceAccount;
-use kube::Api;
+use e2e::scene::{LABEL, Scene};
 use serde_json::{Value, json};
 
 /// What tools mark their objects with.
@@ -63,25 +61,50 @@ async fn a_copy_carries_no_mark_of_a_tool_that_deploys_its_object_or_its_source(
 }
 
 #[tokio::test]
-async fn on_an_account_the_operator_owns_just_what_argo_cd_is_told_to_ignore() {
-    let scene = Scene::shared("owned").await;
-    scene.set_up(&["a"], &Login::new("robot", "first")).await;
-    let accounts: Api<ServiceAccount> = Api::namespaced(scene.client().clone(), "owned-a");
-    let account = serde_json::to_value(accounts.get("default").await.unwrap()).unwrap();
-    let entries = account["metadata"]["managedFields"]
-        .as_array()
-        .cloned()
-        .unwrap_or_default();
-    let owned: Vec<&Value> = entries
-        .iter()
-        .filter(|entry| entry["manager"] == "pullsecrets")
-        .collect();
-    assert_eq!(owned.len(), 1, "{entries:?}");
-    let annotation = json!({"f:annotations": {".": {}, "f:pullsecrets.dev/attached": {}}});
-    assert_eq!(
-        owned[0]["fieldsV1"],
-        json!({"f:imagePullSecrets": {}, "f:metadata": annotation})
-    );
+async fn on_an_account_nothing_changes_but_what_argo_cd_is_told_to_ignore() {
+    let scene = Scene::shared("pointed").await;
+    scene.unselected_namespaces(&["a"]).await;
+    let get = ["get", "serviceaccount", "default", "-n", "pointed-a"];
+    let before = read(&scene, &get).await;
+    scene
+        .kubectl(&["label", "namespace", "pointed-a", &format!("{LABEL}=pointed")])
+        .await;
+    let login = Login::new("robot", "first");
+    scene.source(&login).await;
+    scene.apply(&scene.object()).await;
+    scene
+        .holds("the object is carried out", &scene.expected(&["a"], &login))
+        .await;
+
+    let after = read(&scene, &get).await;
+    assert_ne!(compared(&before, &[]), compared(&after, &[]));
+    let ignored = ignored();
+    assert_eq!(ignored.len(), 2, "{ignored:?}");
+    assert_eq!(compared(&before, &ignored), compared(&after, &ignored));
+}
+
+/// The JSON pointers of `config/argocd/service-accounts.yaml`.
+fn ignored() -> Vec<String> {
+    let text = std::fs::read_to_string(e2e::workspace().join("config/argocd/service-accounts.yaml")).unwrap();
+    let pointers = text.lines().filter_map(|line| line.trim().strip_prefix("- "));
+    pointers.map(str::to_owned).collect()
+}
+
+/// The account as it is compared with Git: less what is ignored, and less what Git never states.
+fn compared(account: &Value, ignored: &[String]) -> Value {
+    let mut account = account.clone();
+    let never = ["/metadata/resourceVersion".to_owned()];
+    for pointer in ignored.iter().chain(&never) {
+        let (parent, field) = pointer.rsplit_once('/').unwrap();
+        if let Some(fields) = account.pointer_mut(parent).and_then(Value::as_object_mut) {
+            fields.remove(&field.replace("~1", "/"));
+        }
+    }
+    // Git does not tell an empty map from none.
+    if account["metadata"]["annotations"] == json!({}) {
+        account["metadata"].as_object_mut().unwrap().remove("annotations");
+    }
+    account
 }
 
 async fn read(scene: &Scene, get: &[&str]) -> Value {
