@@ -49,3 +49,7 @@ generate:
     # Compiled first: an error must not leave an empty file behind.
     cargo build --quiet --package crd --bin crdgen
     cargo crdgen > config/crd/clusterpullsecrets.yaml
+
+# The fault campaign, all of it: hours; goes on where it stopped. `just campaign --every 20` is a sample
+campaign *arguments:
+    cargo run --quiet --package e2e --bin campaign -- {{ arguments }}

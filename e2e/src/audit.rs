@@ -129,6 +129,11 @@ impl Audit {
         Self { log: log.to_owned() }
     }
 
+    /// The log itself, one JSON object a line.
+    pub fn file(&self) -> &Path {
+        &self.log
+    }
+
     /// The end of the log now.
     ///
     /// # Errors

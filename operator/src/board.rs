@@ -157,6 +157,11 @@ impl Board {
         self.tallies.get(object).map_or(0, |tally| tally.owed.len())
     }
 
+    /// Something is to be said of the object anew.
+    pub fn touch(&mut self, object: &Arc<str>) {
+        self.changed.insert(Arc::clone(object));
+    }
+
     /// The objects of which something else is to be said than when this was asked last.
     pub fn take_changed(&mut self) -> HashSet<Arc<str>> {
         std::mem::take(&mut self.changed)

@@ -1,7 +1,7 @@
 //! What the status says. Pure: the same facts give the same status, and one that says the same but for the time is
 //! not written.
 
-use crd::status::MAX_MESSAGE;
+use crd::status::{MAX_MESSAGE, MAX_NAME, MAX_REGISTRIES, cut_to};
 use crd::{
     ClusterPullSecretStatus, ConditionStatus, ConditionType, Counts, Failure, FailureReason, Reason, RegistryState,
     remove_condition, set_condition,
@@ -83,7 +83,7 @@ impl Finding {
 pub fn report(facts: &Facts<'_>) -> ClusterPullSecretStatus {
     let mut status = ClusterPullSecretStatus {
         observed_generation: Some(facts.generation),
-        secret_name: Some(facts.secret_name.to_owned()),
+        secret_name: Some(cut_to(MAX_NAME, facts.secret_name.to_owned())),
         conditions: facts.previous.conditions.clone(),
         last_handled_reconcile_at: facts.requested_at.map(|text| text.chars().take(MAX_MESSAGE).collect()),
         ..ClusterPullSecretStatus::default()
@@ -106,7 +106,7 @@ pub fn report(facts: &Facts<'_>) -> ClusterPullSecretStatus {
             .filter(|registry| registry.state == RegistryState::Ready)
             .count();
         status.registries_ready = Some(format!("{ready}/{}", credentials.registries.len()));
-        status.registries.clone_from(&credentials.registries);
+        status.registries = credentials.registries.iter().take(MAX_REGISTRIES).cloned().collect();
     }
 
     let credentials = credentials_ready(facts);

@@ -15,33 +15,34 @@ use super::{ATTACHED, LABEL, list};
 /// shares the object, not these parts of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Foreign {
-    secret: String,
+    secrets: Vec<String>,
     namespaces: Vec<String>,
     found: BTreeMap<String, String>,
 }
 
 impl Foreign {
-    /// Looks at these namespaces now; references to `secret` are the operator's.
+    /// Looks at these namespaces now; references to `secrets` are the operator's.
     ///
     /// # Errors
     ///
     /// What the API server says.
-    pub async fn in_namespaces(client: &Client, namespaces: &[String], secret: &str) -> Result<Self, String> {
+    pub async fn in_namespaces(client: &Client, namespaces: &[String], secrets: &[&str]) -> Result<Self, String> {
+        let ours: Vec<String> = secrets.iter().map(|&name| name.to_owned()).collect();
         let mut found = BTreeMap::new();
         for namespace in namespaces {
-            let secrets: Api<Secret> = Api::namespaced(client.clone(), namespace);
-            for foreign in list(&secrets, &ListParams::default().labels(&format!("!{LABEL}"))).await? {
+            let all: Api<Secret> = Api::namespaced(client.clone(), namespace);
+            for foreign in list(&all, &ListParams::default().labels(&format!("!{LABEL}"))).await? {
                 let version = format!("uid {:?} version {:?}", foreign.uid(), foreign.resource_version());
                 found.insert(format!("secret {namespace}/{}", foreign.name_any()), version);
             }
             let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), namespace);
             for account in list(&accounts, &ListParams::default()).await? {
                 let place = format!("serviceaccount {namespace}/{}", account.name_any());
-                found.insert(place, theirs(account, secret));
+                found.insert(place, theirs(account, &ours));
             }
         }
         Ok(Self {
-            secret: secret.to_owned(),
+            secrets: ours,
             namespaces: namespaces.to_vec(),
             found,
         })
@@ -53,7 +54,8 @@ impl Foreign {
     ///
     /// The first object that differs, with both states (never data of a Secret).
     pub async fn check_unchanged(&self, client: &Client) -> Result<(), String> {
-        let now = Self::in_namespaces(client, &self.namespaces, &self.secret).await?;
+        let secrets: Vec<&str> = self.secrets.iter().map(String::as_str).collect();
+        let now = Self::in_namespaces(client, &self.namespaces, &secrets).await?;
         for (place, before) in &self.found {
             match now.found.get(place) {
                 Some(after) if after == before => {}
@@ -66,7 +68,7 @@ impl Foreign {
 }
 
 /// The part of an account that the operator has no business with, in one line.
-fn theirs(account: ServiceAccount, secret: &str) -> String {
+fn theirs(account: ServiceAccount, ours: &[String]) -> String {
     let mut annotations = account.metadata.annotations.unwrap_or_default();
     annotations.remove(ATTACHED);
     let entries: Vec<String> = account
@@ -74,7 +76,7 @@ fn theirs(account: ServiceAccount, secret: &str) -> String {
         .into_iter()
         .flatten()
         .map(|entry| entry.name)
-        .filter(|name| name != secret)
+        .filter(|name| !ours.contains(name))
         .collect();
     let labels = account.metadata.labels.unwrap_or_default();
     let mounted = account.secrets.unwrap_or_default();

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use e2e::OPERATOR_USER;
 use e2e::audit::{Mark, Record};
-use e2e::oracle::{self, Expected, Login};
+use e2e::oracle::{self, Expected};
 use e2e::scene::{LABEL, Scene};
 use e2e::wait::eventually;
 use futures::{StreamExt, TryStreamExt, stream};
@@ -31,7 +31,7 @@ const PATIENCE: Duration = Duration::from_mins(2);
 async fn a_thousand_namespaces_take_one_write_for_each_copy_and_each_reference() {
     let _alone = ONE_AT_A_TIME.lock().await;
     let scene = Scene::own("many").await;
-    let (first, second) = (Login::new("robot", "first"), Login::new("robot", "second"));
+    let (first, second) = (scene.login("first"), scene.login("second"));
     let names: Vec<String> = (0..NAMESPACES).map(|number| format!("many-{number:04}")).collect();
     let labels = BTreeMap::from([(LABEL.to_owned(), "many".to_owned())]);
     scene.make_namespaces(names.clone(), &labels).await;

@@ -99,13 +99,15 @@ impl Reading {
     fn of(seen: &SeenObject, operator_namespace: &str) -> Self {
         let name = seen.name_any();
         let mut unknown = BTreeSet::new();
-        let decoded: Result<ClusterPullSecretSpec, _> = serde_ignored::deserialize(&seen.spec, |path| {
+        let mut track = serde_path_to_error::Track::new();
+        let tracked = serde_path_to_error::Deserializer::new(&seen.spec, &mut track);
+        let decoded: Result<ClusterPullSecretSpec, _> = serde_ignored::deserialize(tracked, |path| {
             unknown.insert(path.to_string());
         });
         let declared = match decoded {
             Ok(declared) => declared,
             // What serde says of a spec names fields and values of the spec: no credential is in there.
-            Err(error) => return Self::unreadable(seen, format!("spec does not decode: {error}")),
+            Err(error) => return Self::unreadable(seen, format!("{}: {error}", in_spec(&track.path()))),
         };
         match Spec::parse(&name, &declared, operator_namespace) {
             Ok(spec) => {
@@ -226,7 +228,7 @@ impl Held {
             .registries
             .iter()
             .map(|registry| {
-                resolve(registry, |reference| {
+                resolve(registry, &self.operator_namespace, |reference| {
                     sources.find(reference).unwrap_or_else(|| {
                         unread = true;
                         Lookup::Missing
@@ -436,6 +438,14 @@ impl Held {
             }
             Step::Object(ObjectStep::Arm) | Step::Remember(_) | Step::Forget => None,
         }
+    }
+}
+
+/// The path of a field as a user writes it.
+fn in_spec(path: &serde_path_to_error::Path) -> String {
+    match path.iter().next() {
+        None => "spec".to_owned(),
+        Some(_) => format!("spec.{path}"),
     }
 }
 
