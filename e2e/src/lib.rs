@@ -10,6 +10,7 @@
 //! | [`store`] | all that the store holds, of whatever kind |
 //! | [`canary`] | a credential that is looked for wherever it must not be, at the end of every scene |
 //! | [`oracle`] | what must be true of the store, written without the operator's code |
+//! | [`witness`] | what a status said during a scene, held against the store at that moment |
 //! | [`faults`] | a proxy that injects them, and what judges the outcome |
 //! | [`scene`] | one scenario's stage: its cluster, its namespaces, its names |
 //!
@@ -37,6 +38,7 @@ pub mod registry;
 pub mod scene;
 pub mod store;
 pub mod wait;
+pub mod witness;
 
 use std::path::{Path, PathBuf};
 

@@ -45,6 +45,17 @@ impl Default for Options {
     }
 }
 
+impl Options {
+    /// The namespaces that its flags name as those of sources.
+    pub fn source_namespaces(&self) -> Vec<String> {
+        let values = self
+            .flags
+            .iter()
+            .filter_map(|flag| flag.strip_prefix("--source-namespaces="));
+        values.flat_map(|value| value.split(',')).map(str::to_owned).collect()
+    }
+}
+
 /// A running operator. Dropping it kills it.
 #[derive(Debug)]
 pub struct Operator {

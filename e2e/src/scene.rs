@@ -28,6 +28,7 @@ use crate::operator::{self, Operator};
 use crate::oracle::Login;
 use crate::process::Process;
 use crate::wait::blocking;
+use crate::witness::{self, Witness};
 
 pub use seeing::Condition;
 
@@ -51,6 +52,7 @@ pub struct Scene {
 struct Running {
     // Dropped in this order: the operator before what it talks to.
     operator: Mutex<Option<Operator>>,
+    witness: Witness,
     cluster: Cluster,
     shared: bool,
 }
@@ -61,9 +63,15 @@ impl Running {
         blocking(binaries::operator).await?;
         let cluster = Cluster::start(cluster::Options::default()).await?;
         cluster.install().await?;
+        let witness = Witness::start(
+            cluster.kubeconfig_path(),
+            witness::PATIENCE,
+            options.source_namespaces(),
+        )?;
         let operator = Operator::start(&cluster, &options).await?;
         Ok(Arc::new(Self {
             operator: Mutex::new(Some(operator)),
+            witness,
             cluster,
             shared,
         }))
@@ -161,7 +169,12 @@ impl Scene {
 
     /// Starts the operator again, and waits until it is ready.
     pub async fn start_operator(&self) {
-        let operator = Operator::start(self.cluster(), &operator::Options::default()).await;
+        self.start_operator_with(operator::Options::default()).await;
+    }
+
+    /// As [`start_operator`](Self::start_operator), in another way.
+    pub async fn start_operator_with(&self, options: operator::Options) {
+        let operator = Operator::start(self.cluster(), &options).await;
         *self.running.operator() = Some(operator.expect("the operator starts"));
     }
 

@@ -220,7 +220,7 @@ impl Tally {
 }
 
 /// What passes by itself is an answer that did not come, and another writer that may stop.
-fn needs_person(reason: FailureReason) -> bool {
+pub(crate) fn needs_person(reason: FailureReason) -> bool {
     match reason {
         FailureReason::ServerError | FailureReason::Contended => false,
         FailureReason::SecretConflict

@@ -26,11 +26,17 @@ impl Scene {
         };
         std::thread::scope(|scope| scope.spawn(search).join()).expect("the search ends")
     }
+
+    /// Where the status of this scene's object said more than was so; others that share the cluster answer for their own.
+    fn lies(&self) -> Vec<String> {
+        let lies = self.running.witness.lies().into_iter();
+        lies.filter(|lie| lie.split(' ').next() == Some(&self.name)).collect()
+    }
 }
 
 #[expect(
     clippy::panic,
-    reason = "a credential that leaks fails the test, whatever else it found"
+    reason = "a credential that leaks, or a status that lies, fails the test, whatever else it found"
 )]
 impl Drop for Scene {
     fn drop(&mut self) {
@@ -40,6 +46,8 @@ impl Drop for Scene {
             eprintln!("scene {}\n{tail}", self.name);
         } else if let Err(leak) = self.search_for_the_canary() {
             panic!("scene {}: {leak:#}", self.name);
+        } else if let Some(lie) = self.lies().first() {
+            panic!("scene {}: {lie}", self.name);
         }
     }
 }

@@ -3,6 +3,7 @@
 
 mod canary;
 mod oracle;
+mod witness;
 
 use std::time::Duration;
 

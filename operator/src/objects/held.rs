@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crd::names::{ANNOTATION_RECONCILE, FINALIZER};
-use crd::{AttachMode, ClusterPullSecretSpec, ClusterPullSecretStatus, ConditionType, DeletionPolicy, Reason};
+use crd::{
+    AttachMode, ClusterPullSecretSpec, ClusterPullSecretStatus, ConditionStatus, ConditionType, DeletionPolicy, Reason,
+};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{Resource as _, ResourceExt as _};
 use plan::docker_config::render;
@@ -244,7 +246,18 @@ impl Held {
             .credentials
             .as_ref()
             .is_some_and(|credentials| credentials.problem.is_some());
-        self.problem_since = problem.then(|| self.problem_since.unwrap_or_else(Instant::now));
+        self.problem_since = problem.then(|| self.problem_since.unwrap_or_else(|| self.problem_began()));
+    }
+
+    /// When a problem began that is new to this process. Another process may have told it: it is no newer for a
+    /// restart, and a status that said so is not taken back. More than what counts is not told apart.
+    fn problem_began(&self) -> Instant {
+        let now = Instant::now();
+        let credentials = condition_of(&self.status, ConditionType::CredentialsReady);
+        let told = credentials.filter(|told| told.status == ConditionStatus::False);
+        let age = told.map(|told| jiff::Timestamp::now().duration_since(told.last_transition_time.0));
+        let age = age.and_then(|age| Duration::try_from(age).ok()).unwrap_or_default();
+        now.checked_sub(age.min(MISSING_UNTIL_STALLED)).unwrap_or(now)
     }
 
     /// What was remembered is lost, and a source that would tell it is broken: then what is in the copies may be the
@@ -438,10 +451,14 @@ fn in_spec(path: &serde_path_to_error::Path) -> String {
 
 /// `Ready` as a status has it.
 pub(crate) fn ready_of(status: &ClusterPullSecretStatus) -> Option<&crd::Condition> {
+    condition_of(status, ConditionType::Ready)
+}
+
+fn condition_of(status: &ClusterPullSecretStatus, type_: ConditionType) -> Option<&crd::Condition> {
     status
         .conditions
         .iter()
-        .find(|condition| condition.type_ == ConditionType::Ready.as_str())
+        .find(|condition| condition.type_ == type_.as_str())
 }
 
 /// A reason that says that nothing is wrong yet.

@@ -136,6 +136,27 @@ fn nothing_is_planned_before_everything_was_listed() {
 }
 
 #[test]
+fn what_came_while_nothing_ran_is_late_at_once_and_what_comes_later_is_not() {
+    let mut world = World::new([]);
+    world.declare(&object(Standing::Live), 1, false, at(0));
+    world.see_namespace("a", selected(), false, at(0));
+    for kind in [Kind::Namespace, Kind::Account, Kind::Copy] {
+        world.begin_list(kind);
+        if matches!(kind, Kind::Namespace) {
+            world.see_namespace("a", selected(), false, at(0));
+        }
+        world.end_list(kind, at(0));
+    }
+    world.start(at(1));
+    assert_eq!(summary(&world).namespaces_late_at, Some(at(1)));
+
+    let copy = written(&secret_action(&world), "20");
+    world.wrote_secret(&secret_key(), Outcome::Done(Some(copy)), at(1));
+    world.see_namespace("b", selected(), false, at(2));
+    assert_eq!(summary(&world).namespaces_late_at, Some(at(7)));
+}
+
+#[test]
 fn a_new_namespace_gets_copy_and_reference_each_as_soon_as_it_can() {
     let mut world = started();
     assert_eq!(
