@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::bare::{self, SOON};
 
-/// An author, the sources that the object names as `name` or `namespace/name`, and the first of those that stands in the way.
+/// An author, the sources that the object names as `name` or `namespace/name`, and the first that stands in the way.
 type Row = (&'static str, &'static [&'static str], Option<&'static str>);
 
 /// `reader` may get all Secrets of the operator's namespace, `one` may get `a` there, `none` may get nothing.

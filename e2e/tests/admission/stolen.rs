@@ -8,8 +8,9 @@ use serde_json::{Value, json};
 
 use crate::bare::{self, SOON};
 
-/// What it is, the verb, the path and the body; what comes of it without the policy, and with it: `done`, `no right` (refused
-/// by RBAC) or `policy`. No admission sees a read, so the rule on Secrets in `config/rbac/cluster_role.yaml` decides alone.
+/// What it is, the verb, the path and the body; what comes of it without the policy, and with it: `done`, `no right`
+/// (refused by RBAC) or `policy`. No admission sees a read: there the rule on Secrets in `config/rbac/cluster_role.yaml`
+/// decides alone.
 const ROWS: &str = include_str!("stolen.json");
 
 const CORE: &str = "/api/v1/namespaces/victim";
@@ -54,8 +55,8 @@ async fn a_role_that_somebody_binds_by_mistake_does_not_widen_what_the_operator_
     let configmap = json!({"metadata": {"name": "c"}});
     let container = json!([{"name": "a", "image": "a"}]);
     let pod = json!({"metadata": {"name": "a"}, "spec": {"containers": container}});
-    let binding = json!({"metadata": {"name": "b"}, "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole",
-        "name": "cluster-admin"}, "subjects": []});
+    let role = json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"});
+    let binding = json!({"metadata": {"name": "b"}, "roleRef": role, "subjects": []});
     let object = bare::object("new", &json!({"namespaces": {"selectors": [{}]}}));
     eventually("the role is in force", SOON, async || {
         match answer(&thief, "post", &format!("{CORE}/configmaps"), &configmap).await {
