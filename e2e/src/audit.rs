@@ -43,6 +43,8 @@ pub struct Record {
     pub name: String,
     /// The HTTP status of the answer.
     pub code: u16,
+    /// Whether the rights of the user allowed it. An admission policy or a quota may have refused it all the same.
+    pub authorized: bool,
     /// Path and query as sent.
     pub request_uri: String,
     /// When the server received it, to the microsecond.
@@ -114,8 +116,8 @@ pub fn writes_of(user: &str, records: &[Record]) -> Writes {
     writes
 }
 
-/// A place in the log; what is recorded later is "since" it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A place in the log; what is recorded later is "since" it. By default its beginning.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Mark(u64);
 
 /// The audit log of one API server.
@@ -203,6 +205,7 @@ fn parse(line: &str) -> anyhow::Result<Option<Record>> {
         namespace: object.namespace,
         name: object.name,
         code: event.response_status.code,
+        authorized: event.annotations.decision != "forbid",
         request_uri: event.request_uri,
         timestamp: event.request_received_timestamp.parse()?,
         answered: event.stage_timestamp.parse()?,
@@ -221,6 +224,8 @@ struct Event {
     object_ref: ObjectRef,
     #[serde(default)]
     response_status: ResponseStatus,
+    #[serde(default)]
+    annotations: Annotations,
     request_received_timestamp: String,
     stage_timestamp: String,
 }
@@ -238,6 +243,13 @@ struct ObjectRef {
     subresource: String,
     namespace: String,
     name: String,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Annotations {
+    #[serde(rename = "authorization.k8s.io/decision")]
+    decision: String,
 }
 
 #[derive(Default, Deserialize)]
