@@ -71,7 +71,7 @@ async fn a_thousand_namespaces_take_one_write_for_each_copy_and_each_reference()
     println!("resident {} MiB, at most {} MiB", now / 1024, peak / 1024);
 }
 
-async fn make_accounts(scene: &Scene, namespaces: &[String]) {
+pub(crate) async fn make_accounts(scene: &Scene, namespaces: &[String]) {
     let made = stream::iter(namespaces).map(|namespace| {
         let accounts: Api<ServiceAccount> = Api::namespaced(scene.client().clone(), namespace);
         let metadata = ObjectMeta {
