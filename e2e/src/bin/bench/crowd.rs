@@ -1,16 +1,16 @@
 //! Many objects, and a namespace with many accounts.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use e2e::audit::Record;
-use e2e::oracle::{Expected, Login};
+use e2e::oracle::Login;
 use futures::{StreamExt, TryStreamExt, stream};
 use serde_json::json;
 
 use crate::figures::count;
 use crate::phase::{Log, SETTLED, is_ours};
 use crate::progress::Progress;
-use crate::stage::{OBJECT, SERVER, Stage};
+use crate::stage::{OBJECT, Stage, expected};
 use crate::table::{Row, Table};
 use crate::{Arguments, newcomers, standing};
 
@@ -70,7 +70,7 @@ async fn objects(stage: &Stage, number: usize, login: &Login, table: &mut Table)
         .await?;
     log.quiet(SETTLED).await?;
     for (name, namespaces) in &objects {
-        stage.check(&expected(name, namespaces, login)).await?;
+        stage.check(&expected(name, namespaces, &["default"], login)).await?;
     }
     let accounts = log
         .records
@@ -116,7 +116,7 @@ async fn tenant(stage: &Stage, number: usize, login: &Login, table: &mut Table) 
     // Its `default` account and the copy too.
     log.wait("the tenant is served", number + 2, stage.patience(), is_tenants)
         .await?;
-    let mut right = stage.expected(&[TENANT.to_owned()], &accounts, login);
+    let mut right = expected(OBJECT, &[TENANT.to_owned()], &accounts, login);
     let late_names = (0..LATE).map(|number| format!("bench-late-{number:05}"));
     for name in late_names.chain([TENANT.to_owned()]) {
         right.holders.entry(name).or_default().insert("default".to_owned());
@@ -147,15 +147,5 @@ fn seconds(log: &Log, of: impl Fn(&Record) -> bool) -> f64 {
     match (begin, end) {
         (Some(begin), Some(end)) => end.duration_since(begin.timestamp).as_secs_f64(),
         _ => f64::NAN,
-    }
-}
-
-fn expected(object: &str, namespaces: &[String], login: &Login) -> Expected {
-    let accounts = BTreeSet::from(["default".to_owned()]);
-    Expected {
-        object: object.to_owned(),
-        secret: object.to_owned(),
-        logins: BTreeMap::from([(SERVER.to_owned(), login.clone())]),
-        holders: namespaces.iter().map(|name| (name.clone(), accounts.clone())).collect(),
     }
 }

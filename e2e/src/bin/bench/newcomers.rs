@@ -169,15 +169,15 @@ async fn during_rotations(stage: &mut Stage, number: usize) -> anyhow::Result<Sa
 /// A fixed schedule: one that is late does not put the next one off.
 pub(crate) async fn at_a_rate<F: Future<Output = anyhow::Result<()>>>(
     number: usize,
-    make: impl Fn(usize) -> F,
+    create: impl Fn(usize) -> F,
 ) -> anyhow::Result<()> {
     let start = Instant::now();
     let made = stream::iter(0..number).map(|index| {
         let due = start + EVERY * u32::try_from(index).unwrap_or(u32::MAX);
-        let made = make(index);
+        let created = create(index);
         async move {
             tokio::time::sleep_until(due).await;
-            made.await
+            created.await
         }
     });
     made.buffer_unordered(number.max(1)).try_collect().await
@@ -197,15 +197,15 @@ fn times(
         }
     }
     // Of each kind the first: a rotation meanwhile writes a new copy again.
-    let mut ended: BTreeMap<_, BTreeMap<&str, _>> = BTreeMap::new();
+    let mut last: BTreeMap<_, BTreeMap<&str, _>> = BTreeMap::new();
     for record in &log.records {
         if let Some(key) = ends(record) {
-            let kinds = ended.entry(key).or_default();
+            let kinds = last.entry(key).or_default();
             kinds.entry(&record.resource).or_insert(record.answered);
         }
     }
     let took = |(key, start): (&String, &jiff::Timestamp)| {
-        let end = ended.get(key)?.values().max()?;
+        let end = last.get(key)?.values().max()?;
         Some(end.duration_since(*start).as_secs_f64() * 1000.0)
     };
     let samples: Samples = begun.iter().filter_map(took).collect();

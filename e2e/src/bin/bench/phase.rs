@@ -47,6 +47,8 @@ impl Work {
 pub(crate) struct Outcome {
     /// From the kick, or the limit loop's first request, until the last write into a namespace was answered.
     pub(crate) seconds: f64,
+    /// From the same until the first of those writes arrived at the server.
+    pub(crate) before_first: f64,
     /// All writes, those to the object and its state too.
     pub(crate) writes: usize,
     /// All that were no writes.
@@ -191,6 +193,7 @@ impl Phase {
         let writes = self.log.ours().filter(|record| record.is_write()).count();
         Ok(Outcome {
             seconds: end.duration_since(start).as_secs_f64(),
+            before_first: first.map_or(0.0, |first| first.duration_since(start).as_secs_f64()),
             writes,
             reads: self.log.ours().count() - writes,
             cpu,

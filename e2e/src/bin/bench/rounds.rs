@@ -1,12 +1,14 @@
 //! Operator and limit loop in turns: fill, rotate, delete.
 
+use e2e::oracle::Login;
+
 use crate::Arguments;
 use crate::contender::{self, Limit};
 use crate::figures::{Samples, count};
 use crate::phase::{Outcome, Phase, Work};
 use crate::progress::Progress;
 use crate::requests;
-use crate::stage::{ACCOUNTS, OBJECT, Stage};
+use crate::stage::{ACCOUNTS, OBJECT, Stage, expected};
 use crate::table::{Row, Table};
 
 /// Connections that the limit loop tries; the best of them stands for it.
@@ -87,7 +89,7 @@ async fn best_connections(stage: &mut Stage, progress: &Progress, table: &mut Ta
         }
     }
     for (work, (_, connections)) in Work::ALL.iter().zip(best) {
-        let what = format!("{work:?}: best connections of the limit loop");
+        let what = format!("limit loop, best number of connections: {work:?}").to_lowercase();
         table.push(Row::single(stage.size, what, "", count(connections)));
     }
     Ok(best.map(|(_, connections)| connections))
@@ -107,11 +109,8 @@ async fn operator(stage: &mut Stage, accounts: &[&str]) -> anyhow::Result<[Outco
             Work::Delete => stage.delete_object(OBJECT).await?,
         }
         *outcome = phase.end(stage, accounts.len()).await?;
-        match work {
-            Work::Fill => stage.check(&stage.expected(&stage.names(), accounts, &first)).await?,
-            Work::Rotate => stage.check(&stage.expected(&stage.names(), accounts, &second)).await?,
-            Work::Delete => stage.check_gone(OBJECT).await?,
-        }
+        let login = if work == Work::Fill { &first } else { &second };
+        judge(stage, work, accounts, login).await?;
     }
     operator.stop()?;
     Ok(outcomes)
@@ -138,38 +137,51 @@ async fn limit_loop(stage: &mut Stage, accounts: &[&str], connections: [usize; 3
         *outcome = phase.end(stage, accounts.len()).await?;
         if work == Work::Delete {
             stage.delete_object(OBJECT).await?;
-            stage.check_gone(OBJECT).await?;
-        } else {
-            stage.check(&stage.expected(&stage.names(), accounts, login)).await?;
         }
+        judge(stage, work, accounts, login).await?;
         running = Some((connections, limit));
     }
     Ok(outcomes)
 }
 
+/// By the store.
+async fn judge(stage: &Stage, work: Work, accounts: &[&str], login: &Login) -> anyhow::Result<()> {
+    match work {
+        Work::Fill | Work::Rotate => stage.check(&expected(OBJECT, &stage.names(), accounts, login)).await,
+        Work::Delete => stage.check_gone(OBJECT).await,
+    }
+}
+
+/// What is told of each work.
+const FIGURES: [Figure; 6] = [
+    Figure::new("time", "s", "1.1 times", |outcome| outcome.seconds),
+    Figure::new("of it before the first write", "s", "", |outcome| outcome.before_first),
+    Figure::new("CPU", "s", "2 times", |outcome| outcome.cpu),
+    Figure::new("CPU of the server", "s", "1.15 times", |outcome| outcome.server_cpu),
+    Figure::new("writes", "", "5 more", |outcome| count(outcome.writes)),
+    Figure::new("reads", "", "10", |outcome| count(outcome.reads)),
+];
+
+struct Figure {
+    name: &'static str,
+    unit: &'static str,
+    target: &'static str,
+    of: fn(&Outcome) -> f64,
+}
+
+impl Figure {
+    const fn new(name: &'static str, unit: &'static str, target: &'static str, of: fn(&Outcome) -> f64) -> Self {
+        Self { name, unit, target, of }
+    }
+}
+
 fn report(size: usize, selected: usize, ours: &Results, limit: &Results, table: &mut Table) {
     for (index, work) in Work::ALL.into_iter().enumerate() {
-        let what = match work {
-            Work::Fill => format!("fill, {selected} of {} accounts", ACCOUNTS.len()),
-            Work::Rotate => format!("rotate, {selected} of {} accounts", ACCOUNTS.len()),
-            Work::Delete => format!("delete, {selected} of {} accounts", ACCOUNTS.len()),
-        };
-        let figures: [(&str, &str, fn(&Outcome) -> f64, Option<&str>); 5] = [
-            ("time", "s", |outcome| outcome.seconds, Some("1.1 times")),
-            ("CPU", "s", |outcome| outcome.cpu, Some("2 times")),
-            (
-                "CPU of the server",
-                "s",
-                |outcome| outcome.server_cpu,
-                Some("1.15 times"),
-            ),
-            ("writes", "", |outcome| count(outcome.writes), Some("5 more")),
-            ("reads", "", |outcome| count(outcome.reads), Some("10")),
-        ];
-        for (figure, unit, of, target) in figures {
-            let (ours, limit) = (ours.samples(index, of), limit.samples(index, of));
-            let row = Row::rounds(size, format!("{what}: {figure}"), unit, ours, limit);
-            table.push(target.map_or_else(|| row.clone(), |target| row.clone().target(target)));
+        let work = format!("{work:?}").to_lowercase();
+        for Figure { name, unit, target, of } in FIGURES {
+            let what = format!("{work}, {selected} of {} accounts: {name}", ACCOUNTS.len());
+            let row = Row::rounds(size, what, unit, ours.samples(index, of), limit.samples(index, of));
+            table.push(row.target(target));
         }
     }
 }

@@ -219,17 +219,6 @@ impl Stage {
         Ok(())
     }
 
-    /// What the object must bring about in these namespaces.
-    pub(crate) fn expected(&self, namespaces: &[String], accounts: &[&str], login: &Login) -> Expected {
-        let accounts: BTreeSet<String> = accounts.iter().map(|&name| name.to_owned()).collect();
-        Expected {
-            object: OBJECT.to_owned(),
-            secret: OBJECT.to_owned(),
-            logins: BTreeMap::from([(SERVER.to_owned(), login.clone())]),
-            holders: namespaces.iter().map(|name| (name.clone(), accounts.clone())).collect(),
-        }
-    }
-
     /// The store is as expected, or the round does not count and the benchmark ends.
     pub(crate) async fn check(&self, expected: &Expected) -> anyhow::Result<()> {
         let right = async || oracle::check(&self.client, expected).await;
@@ -244,5 +233,16 @@ impl Stage {
 
     pub(crate) fn end(self) -> anyhow::Result<()> {
         self.cluster.stop()
+    }
+}
+
+/// What an object must bring about in these namespaces. Its copies have its name.
+pub(crate) fn expected(object: &str, namespaces: &[String], accounts: &[&str], login: &Login) -> Expected {
+    let accounts: BTreeSet<String> = accounts.iter().map(|&name| name.to_owned()).collect();
+    Expected {
+        object: object.to_owned(),
+        secret: object.to_owned(),
+        logins: BTreeMap::from([(SERVER.to_owned(), login.clone())]),
+        holders: namespaces.iter().map(|name| (name.clone(), accounts.clone())).collect(),
     }
 }

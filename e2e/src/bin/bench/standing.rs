@@ -12,7 +12,7 @@ use kube::api::{ObjectMeta, PostParams};
 use crate::figures::{Memory, count, cpu_seconds};
 use crate::phase::{Log, SETTLED, Work, is_ours};
 use crate::progress::Progress;
-use crate::stage::{ACCOUNTS, OBJECT, Stage};
+use crate::stage::{ACCOUNTS, OBJECT, Stage, expected};
 use crate::table::{Row, Table};
 use crate::{Arguments, contender, crowd, newcomers};
 
@@ -63,7 +63,9 @@ async fn fill_and_rotate(stage: &mut Stage) -> anyhow::Result<Operator> {
     let rotated = filled + Work::Rotate.writes(stage.size, ACCOUNTS.len());
     log.wait("all copies are new", rotated, stage.patience(), is_ours)
         .await?;
-    stage.check(&stage.expected(&stage.names(), &ACCOUNTS, &second)).await?;
+    stage
+        .check(&expected(OBJECT, &stage.names(), &ACCOUNTS, &second))
+        .await?;
     Ok(operator)
 }
 
