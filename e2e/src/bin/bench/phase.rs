@@ -138,6 +138,9 @@ pub(crate) fn is_ours(record: &Record) -> bool {
 /// Longer than the operator waits between two writes of a status.
 pub(crate) const SETTLED: Duration = Duration::from_millis(1500);
 
+/// After the last write, until the watches have told it to everybody.
+const ECHOED: Duration = Duration::from_millis(200);
+
 /// A phase under way: readings were taken, the kick is next.
 pub(crate) struct Phase {
     work: Work,
@@ -167,8 +170,11 @@ impl Phase {
         let expected = self.work.writes(stage.size, accounts);
         let what = format!("{:?} is done", self.work);
         self.log.wait(&what, expected, stage.patience(), is_ours).await?;
+        // The same for all: a server that waits uses time as well, and the operator's status comes a second later.
+        tokio::time::sleep(ECHOED).await;
+        let server_cpu = server_cpu(stage)? - self.server_cpu;
         self.log.quiet(SETTLED).await?;
-        let (cpu, server_cpu) = (cpu_seconds(self.pid)? - self.cpu, server_cpu(stage)? - self.server_cpu);
+        let cpu = cpu_seconds(self.pid)? - self.cpu;
         let made = self.log.records.iter().filter(|record| is_ours(record));
         let (first, last) = made
             .clone()

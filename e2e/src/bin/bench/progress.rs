@@ -15,8 +15,8 @@ pub(crate) struct Progress {
 
 impl Progress {
     pub(crate) fn start(arguments: &Arguments) -> Self {
-        let sizes = arguments.namespaces.len() as u64;
-        let total = sizes * (super::rounds::steps(arguments) + super::standing::steps(arguments) + 1);
+        let steps = |&size: &usize| 1 + crate::rounds::steps(arguments, size) + crate::standing::steps(arguments);
+        let total: u64 = arguments.namespaces.iter().map(steps).sum();
         let bar = std::io::stderr().is_terminal().then(|| {
             let template = "[{bar:30}] {pos}/{len} {elapsed} {wide_msg}";
             let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());

@@ -24,8 +24,8 @@ fn selections(size: usize) -> &'static [usize] {
     if size < LARGE { &SELECTED } else { &SELECTED[1..] }
 }
 
-pub(crate) fn steps(arguments: &Arguments) -> u64 {
-    (CONNECTIONS.len() + SELECTED.len() * arguments.rounds * 2) as u64
+pub(crate) fn steps(arguments: &Arguments, size: usize) -> u64 {
+    (CONNECTIONS.len() + selections(size).len() * arguments.rounds * 2) as u64
 }
 
 /// Of one contender, by work and round.

@@ -26,7 +26,7 @@ const OTHERS: &str = "others";
 const AFTER_RESTART: Duration = Duration::from_secs(5);
 
 pub(crate) fn steps(arguments: &Arguments) -> u64 {
-    4 + u64::from(arguments.foreign > 0) + newcomers::STEPS + crowd::steps(arguments)
+    3 + u64::from(arguments.foreign > 0) + newcomers::STEPS + crowd::steps(arguments)
 }
 
 pub(crate) async fn play(
