@@ -82,15 +82,13 @@ async fn best_connections(stage: &mut Stage, progress: &Progress, table: &mut Ta
     for connections in CONNECTIONS {
         progress.step(&format!("limit loop with {connections} connections"));
         let outcomes = limit_loop(stage, &ACCOUNTS, [connections; 3]).await?;
-        for (best, outcome) in best.iter_mut().zip(outcomes) {
+        for ((best, work), outcome) in best.iter_mut().zip(Work::ALL).zip(outcomes) {
+            let what = format!("limit loop with {connections} connections: {work:?}").to_lowercase();
+            table.push(Row::limit(stage.size, what, "s", outcome.seconds));
             if outcome.seconds < best.0 {
                 *best = (outcome.seconds, connections);
             }
         }
-    }
-    for (work, (_, connections)) in Work::ALL.iter().zip(best) {
-        let what = format!("limit loop, best number of connections: {work:?}").to_lowercase();
-        table.push(Row::single(stage.size, what, "", count(connections)));
     }
     Ok(best.map(|(_, connections)| connections))
 }

@@ -12,8 +12,8 @@ pub(crate) struct Row {
     namespaces: usize,
     what: String,
     unit: &'static str,
-    /// The operator.
-    ours: f64,
+    /// The operator; none where it had no part.
+    ours: Option<f64>,
     /// Smallest and largest of the rounds.
     range: Option<(f64, f64)>,
     /// The limit loop, or the floor, at the same.
@@ -34,7 +34,7 @@ impl Row {
             namespaces,
             what: what.into(),
             unit,
-            ours,
+            ours: Some(ours),
             range: None,
             limit: None,
             limit_range: None,
@@ -59,9 +59,18 @@ impl Row {
             limit_range: Some(limit.range()),
             // Of nothing there is no ratio.
             ratio: Some(ours.over(&limit).median()).filter(|ratio| ratio.is_finite()),
-            ours: ours.median(),
+            ours: Some(ours.median()),
             samples: Some(ours),
             limit_samples: Some(limit),
+            ..Self::single(namespaces, what, unit, 0.0)
+        }
+    }
+
+    /// Of the limit loop alone.
+    pub(crate) fn limit(namespaces: usize, what: impl Into<String>, unit: &'static str, limit: f64) -> Self {
+        Self {
+            ours: None,
+            limit: Some(limit),
             ..Self::single(namespaces, what, unit, 0.0)
         }
     }
@@ -69,7 +78,7 @@ impl Row {
     /// Beside a figure of the same kind.
     pub(crate) fn beside(mut self, limit: f64) -> Self {
         self.limit = Some(limit);
-        self.ratio = Some(self.ours / limit);
+        self.ratio = self.ours.map(|ours| ours / limit);
         self
     }
 
@@ -149,7 +158,7 @@ fn cells(row: &Row) -> [String; 6] {
     [
         row.namespaces.to_string(),
         row.what.clone(),
-        with_range(row.ours, row.range),
+        row.ours.map_or_else(String::new, |ours| with_range(ours, row.range)),
         row.limit
             .map_or_else(String::new, |limit| with_range(limit, row.limit_range)),
         row.ratio.map_or_else(String::new, |ratio| format!("{ratio:.2}")),
