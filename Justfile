@@ -44,6 +44,11 @@ test:
 demo *arguments:
     cargo demo {{ arguments }}
 
+# How fast, beside the limit that the API server sets; `just bench --full` for all of it, `-o json` for machines
+bench *arguments:
+    rustup target add x86_64-unknown-linux-musl
+    PULLSECRETS_E2E_PROFILE=static cargo run --release --package e2e --bin bench -- {{ arguments }}
+
 # Writes config/crd from the types
 generate:
     # Compiled first: an error must not leave an empty file behind.

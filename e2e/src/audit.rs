@@ -151,13 +151,26 @@ impl Audit {
     ///
     /// When the log cannot be read or a line of it is not a record.
     pub fn since(&self, mark: Mark) -> anyhow::Result<Vec<Record>> {
+        let mut mark = mark;
+        self.advance(&mut mark)
+    }
+
+    /// As [`since`](Self::since), and moves the mark behind what it gives, so that a long log is read once.
+    ///
+    /// # Errors
+    ///
+    /// As [`since`](Self::since); the mark stays then.
+    pub fn advance(&self, mark: &mut Mark) -> anyhow::Result<Vec<Record>> {
         let mut file = File::open(&self.log).context("no audit log")?;
         file.seek(SeekFrom::Start(mark.0))?;
         let mut text = String::new();
         file.read_to_string(&mut text)?;
         // The last line may still be in the making.
-        let complete = text.rfind('\n').map_or("", |end| &text[..end]);
-        complete.lines().filter_map(|line| parse(line).transpose()).collect()
+        let complete = text.rfind('\n').map_or("", |end| &text[..=end]);
+        let records = complete.lines().filter_map(|line| parse(line).transpose());
+        let records = records.collect::<anyhow::Result<Vec<Record>>>()?;
+        mark.0 += complete.len() as u64;
+        Ok(records)
     }
 
     /// The writes of `user` since `mark`.

@@ -169,11 +169,16 @@ impl Loop {
         match input {
             Input::Object(event) => self.object(event),
             Input::Source(namespace, event) => {
-                let settled = matches!(event, Event::Apply(_) | Event::Delete(_) | Event::InitDone);
+                let one = match &event {
+                    Event::Apply(secret) | Event::Delete(secret) => Some(secret.name_any()),
+                    Event::Init | Event::InitApply(_) | Event::InitDone => None,
+                };
+                let settled = one.is_some() || matches!(event, Event::InitDone);
                 self.settings.sources.take(&namespace, event);
                 if settled {
-                    // Few objects, few sources: each looks again at what it names, and finds nothing changed.
-                    for name in self.objects.keys() {
+                    // Not all of them: each state that is written is an event too, and there are as many as objects.
+                    let reads = |held: &Held| one.as_deref().is_none_or(|secret| held.reads(&namespace, secret));
+                    for (name, _) in self.objects.iter().filter(|(_, held)| reads(held)) {
                         self.queue.push(Arc::clone(name), Lane::Fresh);
                     }
                 }

@@ -193,6 +193,13 @@ impl Held {
         self.seen.uid()
     }
 
+    /// Whether its credentials may depend on this Secret: it names it as a source, or it is its state.
+    pub(super) fn reads(&self, namespace: &str, secret: &str) -> bool {
+        let mut sources = self.reading.spec.sources.iter();
+        let names_it = sources.any(|(held_in, name)| held_in == namespace && name == secret);
+        names_it || self.uid().is_some_and(|uid| secret == state::secret_name(&uid))
+    }
+
     pub(super) fn summarised(&mut self, summary: Summary) {
         self.summary = Some(summary);
     }
@@ -464,4 +471,41 @@ fn condition_of(status: &ClusterPullSecretStatus, type_: ConditionType) -> Optio
 /// A reason that says that nothing is wrong yet.
 pub(crate) fn is_progress(reason: &str) -> bool {
     reason == Reason::Progressing.as_str()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_object_looks_again_when_a_source_of_its_own_or_its_state_changed() {
+        let source = |namespace: Option<&str>, name: &str| {
+            let reference = namespace.map_or_else(
+                || json!({"name": name}),
+                |namespace| json!({"name": name, "namespace": namespace}),
+            );
+            json!({"server": format!("{name}.example.com"), "credentials": {"basicAuth": {"secretRef": reference}}})
+        };
+        let seen = serde_json::from_value(json!({
+            "metadata": {"name": "company", "uid": "u-company"},
+            "spec": {
+                "registries": [source(None, "robot"), source(Some("logins"), "ghcr")],
+                "namespaces": {"selectors": [{}]},
+            },
+        }));
+        let held = Held::new(seen.unwrap(), "pullsecrets-system");
+        for (namespace, secret, reads) in [
+            ("pullsecrets-system", "robot", true),
+            ("logins", "ghcr", true),
+            ("logins", "robot", false),
+            ("pullsecrets-system", "ghcr", false),
+            ("pullsecrets-system", "another", false),
+            ("pullsecrets-system", "pullsecrets-state-u-company", true),
+            ("pullsecrets-system", "pullsecrets-state-u-another", false),
+        ] {
+            assert_eq!(held.reads(namespace, secret), reads, "{namespace}/{secret}");
+        }
+    }
 }
