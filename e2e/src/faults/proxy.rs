@@ -241,8 +241,11 @@ async fn handle(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Answe
             }
             Ok(response.map(passed))
         }
-        Some(Fault::Meddle) => {
-            shared.meddle(&about).await?;
+        Some(fault @ (Fault::Meddle | Fault::Hold(_))) => {
+            match fault {
+                Fault::Hold(millis) => tokio::time::sleep(Duration::from_millis(millis.into())).await,
+                _ => shared.meddle(&about).await?,
+            }
             let response = forward(&shared, parts, body).await?;
             if response.status().is_success() {
                 shared.saw(&what);

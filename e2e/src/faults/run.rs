@@ -82,7 +82,7 @@ pub async fn run(stage: &Stage, workload: &str, strike: Option<(Trigger, Fault)>
         .map_err(|late| anyhow!("{late:#}\n{}", stage.log()))?;
     }
     let foreign = stage
-        .foreign(&["company", "other"])
+        .foreign(&["company", "other", LATE])
         .await
         .map_err(|error| anyhow!(error))?;
     let uids = oracle::uids(stage.client(), "company")
