@@ -142,7 +142,12 @@ impl Scene {
 
     /// Starts the operator again, and waits until it is ready.
     pub async fn start_operator(&self) {
-        let operator = Operator::start(self.cluster(), &operator::Options::default()).await;
+        self.start_operator_with(&operator::Options::default()).await;
+    }
+
+    /// As [`start_operator`](Self::start_operator), in another way.
+    pub async fn start_operator_with(&self, options: &operator::Options) {
+        let operator = Operator::start(self.cluster(), options).await;
         *self.running.operator() = Some(operator.expect("the operator starts"));
     }
 

@@ -15,7 +15,7 @@ use super::{ATTACHED, LABEL, list};
 /// shares the object, not these parts of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Foreign {
-    secret: String,
+    secrets: Vec<String>,
     namespaces: Vec<String>,
     found: BTreeMap<String, String>,
 }
@@ -27,24 +27,42 @@ impl Foreign {
     ///
     /// What the API server says.
     pub async fn in_namespaces(client: &Client, namespaces: &[String], secret: &str) -> Result<Self, String> {
+        Self::beside(client, namespaces, &[secret.to_owned()]).await
+    }
+
+    /// As [`in_namespaces`](Self::in_namespaces), with several Secrets that are the operator's.
+    ///
+    /// # Errors
+    ///
+    /// What the API server says.
+    pub async fn beside(client: &Client, namespaces: &[String], secrets: &[String]) -> Result<Self, String> {
         let mut found = BTreeMap::new();
         for namespace in namespaces {
-            let secrets: Api<Secret> = Api::namespaced(client.clone(), namespace);
-            for foreign in list(&secrets, &ListParams::default().labels(&format!("!{LABEL}"))).await? {
-                let version = format!("uid {:?} version {:?}", foreign.uid(), foreign.resource_version());
-                found.insert(format!("secret {namespace}/{}", foreign.name_any()), version);
+            let api: Api<Secret> = Api::namespaced(client.clone(), namespace);
+            for foreign in list(&api, &ListParams::default().labels(&format!("!{LABEL}"))).await? {
+                let (uid, version) = (foreign.uid().unwrap_or_default(), foreign.resource_version());
+                let what = format!("secret uid {uid} version {version:?}");
+                found.insert(format!("secret {namespace}/{}", foreign.name_any()), what);
             }
             let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), namespace);
             for account in list(&accounts, &ListParams::default()).await? {
                 let place = format!("serviceaccount {namespace}/{}", account.name_any());
-                found.insert(place, theirs(account, secret));
+                found.insert(place, theirs(account, secrets));
             }
         }
         Ok(Self {
-            secret: secret.to_owned(),
+            secrets: secrets.to_vec(),
             namespaces: namespaces.to_vec(),
             found,
         })
+    }
+
+    /// Leaves Secrets out that are the operator's although they lack its label just now. `ours` tells by uid.
+    #[must_use]
+    pub fn without(mut self, ours: impl Fn(&str) -> bool) -> Self {
+        self.found
+            .retain(|_, what| !what.strip_prefix("secret uid ").is_some_and(|rest| ours(uid_of(rest))));
+        self
     }
 
     /// Checks that it is all there, and as it was. What others have added since is no difference.
@@ -53,7 +71,7 @@ impl Foreign {
     ///
     /// The first object that differs, with both states (never data of a Secret).
     pub async fn check_unchanged(&self, client: &Client) -> Result<(), String> {
-        let now = Self::in_namespaces(client, &self.namespaces, &self.secret).await?;
+        let now = Self::beside(client, &self.namespaces, &self.secrets).await?;
         for (place, before) in &self.found {
             match now.found.get(place) {
                 Some(after) if after == before => {}
@@ -65,8 +83,13 @@ impl Foreign {
     }
 }
 
+/// The first word.
+fn uid_of(text: &str) -> &str {
+    text.split(' ').next().unwrap_or_default()
+}
+
 /// The part of an account that the operator has no business with, in one line.
-fn theirs(account: ServiceAccount, secret: &str) -> String {
+fn theirs(account: ServiceAccount, secrets: &[String]) -> String {
     let mut annotations = account.metadata.annotations.unwrap_or_default();
     annotations.remove(ATTACHED);
     let entries: Vec<String> = account
@@ -74,7 +97,7 @@ fn theirs(account: ServiceAccount, secret: &str) -> String {
         .into_iter()
         .flatten()
         .map(|entry| entry.name)
-        .filter(|name| name != secret)
+        .filter(|name| !secrets.contains(name))
         .collect();
     let labels = account.metadata.labels.unwrap_or_default();
     let mounted = account.secrets.unwrap_or_default();
