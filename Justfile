@@ -44,8 +44,17 @@ test:
 demo *arguments:
     cargo demo {{ arguments }}
 
+# How fast, beside the limit that the API server sets; `just bench --full` for all of it, `-o json` for machines
+bench *arguments:
+    rustup target add x86_64-unknown-linux-musl
+    PULLSECRETS_E2E_PROFILE=static cargo run --release --package e2e --bin bench -- {{ arguments }}
+
 # Writes config/crd from the types
 generate:
     # Compiled first: an error must not leave an empty file behind.
     cargo build --quiet --package crd --bin crdgen
     cargo crdgen > config/crd/clusterpullsecrets.yaml
+
+# The fault campaign, all of it: hours; goes on where it stopped. `just campaign --every 20` is a sample
+campaign *arguments:
+    cargo run --quiet --package e2e --bin campaign -- {{ arguments }}

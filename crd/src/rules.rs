@@ -2,6 +2,9 @@
 //!
 //! The message stands behind the path of the value, so it says what to do, not where. Rules over one value stand with
 //! its shape in `schema`.
+//!
+//! No rule takes it for granted that a field is there, required or not: for an object that an older schema let through
+//! without it the rule would be an error, which is not ratcheted, and the object could not even be deleted.
 
 /// A CEL expression that must be true, and what is said when it is not.
 pub(crate) type Rule = (&'static str, &'static str);
@@ -22,12 +25,12 @@ pub(crate) const SECRET_NAME_IS_IMMUTABLE: Rule = (
 );
 
 pub(crate) const SERVERS_ARE_DISTINCT: Rule = (
-    "self.registries.all(r, !has(r.server) || self.registries.exists_one(other, has(other.server) && other.server == r.server))",
+    "!has(self.registries) || self.registries.all(r, !has(r.server) || self.registries.exists_one(other, has(other.server) && other.server == r.server))",
     "registries must name each server at most once: remove the second entry, or give it another path",
 );
 
 pub(crate) const SERVER_IS_GIVEN: Rule = (
-    "has(self.server) || has(self.credentials.dockerConfig)",
+    "has(self.server) || !has(self.credentials) || has(self.credentials.dockerConfig)",
     "server is required: only credentials.dockerConfig may go without it, and then every entry of that docker config is taken",
 );
 
@@ -43,13 +46,13 @@ pub(crate) const NAMESPACES_ARE_GIVEN: Rule = (
 
 /// Whether an entry of `matchExpressions` has the values that its operator needs.
 pub(crate) const OPERATOR_HAS_VALUES: Rule = (
-    "!(self.operator in ['In', 'NotIn']) || (has(self.values) && size(self.values) > 0)",
+    "!has(self.operator) || !(self.operator in ['In', 'NotIn']) || (has(self.values) && size(self.values) > 0)",
     "the operators In and NotIn need at least one entry in values",
 );
 
 /// Whether an entry of `matchExpressions` has values that its operator would ignore.
 pub(crate) const OPERATOR_HAS_NO_VALUES: Rule = (
-    "!(self.operator in ['Exists', 'DoesNotExist']) || !has(self.values) || size(self.values) == 0",
+    "!has(self.operator) || !(self.operator in ['Exists', 'DoesNotExist']) || !has(self.values) || size(self.values) == 0",
     "the operators Exists and DoesNotExist take no values: remove them, or use In or NotIn",
 );
 

@@ -13,6 +13,12 @@ pub use condition::{Condition, ConditionStatus, ConditionType, Reason, remove_co
 /// The most failures that a status lists; the rest shows in the counts only.
 pub const MAX_FAILURES: usize = 20;
 
+/// The most registries that a status lists: as many as a spec of this schema declares.
+pub const MAX_REGISTRIES: usize = 16;
+
+/// The length of every name and server in a status, in characters. An older schema may have let longer ones through.
+pub const MAX_NAME: usize = 253;
+
 /// The length of every message in a status, in characters. Longer ones are cut.
 pub const MAX_MESSAGE: usize = 1024;
 
@@ -191,10 +197,11 @@ pub struct RegistryStatus {
 }
 
 impl RegistryStatus {
-    /// A registry's status whose message fits the schema: it is cut to [`MAX_MESSAGE`] characters.
+    /// A registry's status that fits the schema: the message is cut to [`MAX_MESSAGE`] characters, the server to
+    /// [`MAX_NAME`].
     pub fn new(server: Option<String>, state: RegistryState, reason: Reason, message: Option<String>) -> Self {
         Self {
-            server,
+            server: server.map(|server| cut_to(MAX_NAME, server)),
             state,
             reason: reason.as_str().to_owned(),
             message: message.map(cut),
@@ -212,14 +219,16 @@ pub enum RegistryState {
 }
 
 /// Cuts to [`MAX_MESSAGE`] characters, which is how the API server counts, and marks the cut with an ellipsis.
-fn cut(mut message: String) -> String {
-    if message.chars().nth(MAX_MESSAGE).is_some() {
-        let end = message
-            .char_indices()
-            .nth(MAX_MESSAGE - 1)
-            .map_or(message.len(), |(at, _)| at);
-        message.truncate(end);
-        message.push('…');
+fn cut(message: String) -> String {
+    cut_to(MAX_MESSAGE, message)
+}
+
+/// As [`MAX_MESSAGE`], for text that may have at most `max` characters.
+pub fn cut_to(max: usize, mut text: String) -> String {
+    if text.chars().nth(max).is_some() {
+        let end = text.char_indices().nth(max - 1).map_or(text.len(), |(at, _)| at);
+        text.truncate(end);
+        text.push('…');
     }
-    message
+    text
 }

@@ -134,11 +134,11 @@ fn refusals() -> Vec<String> {
     cases.into_iter().map(|case| case.says).collect()
 }
 
-/// Every message of a rule below `spec`; a message expression gives one for each of its string literals after `?` or
+/// Every message of a rule; a message expression gives one for each of its string literals after `?` or
 /// the last `:`.
 fn messages() -> Vec<String> {
     let mut found = Vec::new();
-    walk("spec", &schema()["properties"]["spec"], &mut |_, part| {
+    walk("", &schema(), &mut |_, part| {
         for rule in part["x-kubernetes-validations"].as_array().into_iter().flatten() {
             found.extend(rule["message"].as_str().map(str::to_owned));
             let branches = rule["messageExpression"]

@@ -3,7 +3,7 @@
 use crd::{
     ClusterPullSecretStatus, Condition, ConditionStatus, ConditionType, Counts, Failure, FailureReason, Reason,
     RegistryState, RegistryStatus, remove_condition, set_condition,
-    status::{MAX_FAILURES, MAX_MESSAGE},
+    status::{MAX_FAILURES, MAX_MESSAGE, MAX_NAME, MAX_REGISTRIES},
 };
 use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Time, jiff::Timestamp};
 use serde_json::Value;
@@ -135,6 +135,13 @@ fn a_message_fits_the_schema_and_is_cut_between_characters() {
 }
 
 #[test]
+fn a_server_that_is_longer_than_the_schema_has_it_is_cut() {
+    let long = Some("a".repeat(4000));
+    let registry = RegistryStatus::new(long, RegistryState::Ready, Reason::Resolved, None);
+    assert_eq!(registry.server.map(|server| server.chars().count()), Some(MAX_NAME));
+}
+
+#[test]
 fn counts_carry_what_the_printer_shows() {
     assert_eq!(Counts::new(812, 811, 1).summary, "811/812");
     assert_eq!(Counts::new(0, 0, 0).summary, "0/0");
@@ -152,6 +159,12 @@ fn the_bounds_in_the_code_are_those_of_the_schema() {
     let crd = serde_json::to_value(crd::manifest::crd()).expect("a definition is JSON");
     let status = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["status"]["properties"];
     assert_eq!(status["failures"]["maxItems"], MAX_FAILURES);
+    assert_eq!(status["registries"]["maxItems"], MAX_REGISTRIES);
+    assert_eq!(status["secretName"]["maxLength"], MAX_NAME);
+    assert_eq!(
+        status["registries"]["items"]["properties"]["server"]["maxLength"],
+        MAX_NAME
+    );
     for list in ["conditions", "failures", "registries"] {
         assert_eq!(
             status[list]["items"]["properties"]["message"]["maxLength"], MAX_MESSAGE,

@@ -5,6 +5,13 @@
 //
 // A symbolic link with one of those names does the same as the first argument.
 //
+// Beside them it answers how others judge the JSON objects on its standard input:
+//
+//	controlplane lua ARGOCD-CM.yaml       Argo CD, by its health script
+//	controlplane cel KUSTOMIZATION.yaml   Flux, by its healthCheckExprs
+//	controlplane kstatus                  whoever goes by kstatus
+//	controlplane keyring                  the kubelet, which login for which image
+//
 // One binary, since four would link the same hundred megabytes four times; but
 // separate processes, since the API server's signal handler can be set up only
 // once in a process, feature gates are global to it, and a test wants to kill,
@@ -60,14 +67,31 @@ func main() {
 		os.Exit(cli.Run(kcm.NewControllerManagerCommand()))
 	case "kubelet":
 		os.Exit(cli.Run(kubelet.NewKubeletCommand(context.Background())))
+	case "keyring":
+		os.Exit(keyring(os.Stdin, os.Stdout, os.Stderr))
 	case "kubectl":
 		if err := cli.RunNoErrOutput(kubectl.NewDefaultKubectlCommand()); err != nil {
 			kubectlutil.CheckErr(err)
 		}
+	case "lua":
+		exit(name, runLua(os.Args[1:], os.Stdin, os.Stdout))
+	case "cel":
+		exit(name, runCEL(os.Args[1:], os.Stdin, os.Stdout))
+	case "kstatus":
+		exit(name, runKstatus(os.Args[1:], os.Stdin, os.Stdout))
 	default:
 		fmt.Fprintf(os.Stderr, "controlplane: no component %q\n", name)
 		os.Exit(2)
 	}
+}
+
+// exit ends the process as the answer of a subcommand says.
+func exit(name string, err error) {
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
+		os.Exit(1)
+	}
+	os.Exit(0)
 }
 
 // runEtcd serves one member until it is interrupted. It takes the few flags that

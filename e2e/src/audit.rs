@@ -46,6 +46,8 @@ pub struct Record {
     pub name: String,
     /// The HTTP status of the answer.
     pub code: u16,
+    /// Whether the rights of the user allowed it. An admission policy or a quota may have refused it all the same.
+    pub authorized: bool,
     /// Path and query as sent.
     pub request_uri: String,
     /// When the server received it, to the microsecond.
@@ -117,8 +119,8 @@ pub fn writes_of(user: &str, records: &[Record]) -> Writes {
     writes
 }
 
-/// A place in the log; what is recorded later is "since" it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A place in the log; what is recorded later is "since" it. By default its beginning.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Mark(u64);
 
 /// The audit log of one API server.
@@ -130,6 +132,11 @@ pub struct Audit {
 impl Audit {
     pub(crate) fn new(log: &Path) -> Self {
         Self { log: log.to_owned() }
+    }
+
+    /// The log itself, one JSON object a line.
+    pub fn file(&self) -> &Path {
+        &self.log
     }
 
     /// The end of the log now.
@@ -155,13 +162,26 @@ impl Audit {
     ///
     /// When the log cannot be read or a line of it is not a record.
     pub fn since(&self, mark: Mark) -> anyhow::Result<Vec<Record>> {
+        let mut mark = mark;
+        self.advance(&mut mark)
+    }
+
+    /// As [`since`](Self::since), and moves the mark behind what it gives, so that a long log is read once.
+    ///
+    /// # Errors
+    ///
+    /// As [`since`](Self::since); the mark stays then.
+    pub fn advance(&self, mark: &mut Mark) -> anyhow::Result<Vec<Record>> {
         let mut file = File::open(&self.log).context("no audit log")?;
         file.seek(SeekFrom::Start(mark.0))?;
         let mut text = String::new();
         file.read_to_string(&mut text)?;
         // The last line may still be in the making.
-        let complete = text.rfind('\n').map_or("", |end| &text[..end]);
-        complete.lines().filter_map(|line| parse(line).transpose()).collect()
+        let complete = text.rfind('\n').map_or("", |end| &text[..=end]);
+        let records = complete.lines().filter_map(|line| parse(line).transpose());
+        let records = records.collect::<anyhow::Result<Vec<Record>>>()?;
+        mark.0 += complete.len() as u64;
+        Ok(records)
     }
 
     /// The writes of `user` since `mark`.
@@ -209,6 +229,7 @@ fn parse(line: &str) -> anyhow::Result<Option<Record>> {
         namespace: object.namespace,
         name: object.name,
         code: event.response_status.code,
+        authorized: event.annotations.decision != "forbid",
         request_uri: event.request_uri,
         timestamp: event.request_received_timestamp.parse()?,
         answered: event.stage_timestamp.parse()?,
@@ -227,6 +248,8 @@ struct Event {
     object_ref: ObjectRef,
     #[serde(default)]
     response_status: ResponseStatus,
+    #[serde(default)]
+    annotations: Annotations,
     request_received_timestamp: String,
     stage_timestamp: String,
 }
@@ -244,6 +267,13 @@ struct ObjectRef {
     subresource: String,
     namespace: String,
     name: String,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Annotations {
+    #[serde(rename = "authorization.k8s.io/decision")]
+    decision: String,
 }
 
 #[derive(Default, Deserialize)]

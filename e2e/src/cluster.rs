@@ -232,6 +232,15 @@ impl Cluster {
         Ok(path)
     }
 
+    /// A client without any identity, for what passes on the identity of others.
+    ///
+    /// # Errors
+    ///
+    /// When the authority's certificate cannot be read.
+    pub async fn anonymous(&self) -> anyhow::Result<Client> {
+        client::anonymous(&self.certificates.admin).await
+    }
+
     /// Ends everything in order, politely.
     ///
     /// # Errors

@@ -7,7 +7,11 @@
 //! | [`operator`] | the real `pullsecrets` process with the rights that `config/rbac` gives it |
 //! | [`registry`] | the CNCF registry behind a password |
 //! | [`audit`] | what was asked of the API server, by whom |
+//! | [`store`] | all that the store holds, of whatever kind |
+//! | [`canary`] | a credential that is looked for wherever it must not be, at the end of every scene |
 //! | [`oracle`] | what must be true of the store, written without the operator's code |
+//! | [`witness`] | what a status said during a scene, held against the store at that moment |
+//! | [`faults`] | a proxy that injects them, and what judges the outcome |
 //! | [`scene`] | one scenario's stage: its cluster, its namespaces, its names |
 //!
 //! Nothing here decides anything that the operator decides: this crate names neither `operator` nor `plan` as a
@@ -17,8 +21,10 @@
 
 pub mod audit;
 pub mod binaries;
+pub mod canary;
 pub mod certificates;
 pub mod cluster;
+pub mod faults;
 pub mod folder;
 mod guardian;
 
@@ -30,7 +36,9 @@ pub mod ports;
 pub mod process;
 pub mod registry;
 pub mod scene;
+pub mod store;
 pub mod wait;
+pub mod witness;
 
 use std::path::{Path, PathBuf};
 

@@ -29,6 +29,8 @@ const TAIL: usize = 60;
 pub struct Options {
     /// The value of `RUST_LOG`.
     pub log: String,
+    /// The name of its pod: another one is another replica.
+    pub pod: String,
     /// Flags added to the ones that every run has.
     pub flags: Vec<String>,
 }
@@ -37,8 +39,20 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             log: "info,pullsecrets=debug,operator=debug".to_owned(),
+            pod: "pullsecrets-0".to_owned(),
             flags: Vec::new(),
         }
+    }
+}
+
+impl Options {
+    /// The namespaces that its flags name as those of sources.
+    pub fn source_namespaces(&self) -> Vec<String> {
+        let values = self
+            .flags
+            .iter()
+            .filter_map(|flag| flag.strip_prefix("--source-namespaces="));
+        values.flat_map(|value| value.split(',')).map(str::to_owned).collect()
     }
 }
 
@@ -76,6 +90,22 @@ impl Operator {
         binary: &std::path::Path,
         kubeconfig: &std::path::Path,
     ) -> anyhow::Result<Self> {
+        let mut operator = Self::launch(cluster, options, binary, kubeconfig)?;
+        operator.wait_until_ready().await?;
+        Ok(operator)
+    }
+
+    /// Starts it with this kubeconfig, and does not wait for anything.
+    ///
+    /// # Errors
+    ///
+    /// When the process cannot be started.
+    pub fn launch(
+        cluster: &Cluster,
+        options: &Options,
+        binary: &std::path::Path,
+        kubeconfig: &std::path::Path,
+    ) -> anyhow::Result<Self> {
         let health = format!("127.0.0.1:{}", ports::free()?);
         let mut program = Program::new(
             binary,
@@ -91,13 +121,14 @@ impl Operator {
         program
             .environment
             .push(("RUST_LOG".to_owned(), options.log.clone().into()));
+        program
+            .environment
+            .push(("POD_NAME".to_owned(), options.pod.clone().into()));
         let log = log_file(cluster);
-        let mut operator = Self {
+        Ok(Self {
             process: Process::start("pullsecrets", &program, &log)?,
             health,
-        };
-        operator.wait_until_ready().await?;
-        Ok(operator)
+        })
     }
 
     async fn wait_until_ready(&mut self) -> anyhow::Result<()> {
@@ -182,7 +213,7 @@ impl Operator {
 }
 
 /// One file for all runs on a cluster, so that a search for something that must not be logged sees them all.
-fn log_file(cluster: &Cluster) -> PathBuf {
+pub fn log_file(cluster: &Cluster) -> PathBuf {
     cluster.folder().join("pullsecrets.log")
 }
 

@@ -4,10 +4,14 @@
 //! namespaces start with its name and carry it as a label, its object and its source have it as their name. Scenarios that
 //! stop the operator, or count everything that it does, get a cluster of their own ([`Scene::own`]).
 //!
+//! The logins of a scene ([`Scene::login`]) hold its canary. When a scene ends well, everything but the Secrets that are
+//! there for it is searched for the canary ([`crate::canary`]); a scene that finds it fails.
+//!
 //! Scenes are for tests: whatever the stage itself cannot do (start a process, run kubectl) is a panic that says so, and a
 //! panic of the scenario prints the end of the operator's log.
 #![expect(clippy::missing_panics_doc, reason = "said once above, for all of them")]
 
+mod ending;
 mod making;
 mod seeing;
 
@@ -18,9 +22,13 @@ use kube::Client;
 use tokio::sync::OnceCell;
 
 use crate::binaries;
+use crate::canary::Canary;
 use crate::cluster::{self, Cluster};
 use crate::operator::{self, Operator};
+use crate::oracle::Login;
+use crate::process::Process;
 use crate::wait::blocking;
+use crate::witness::{self, Witness};
 
 pub use seeing::Condition;
 
@@ -38,11 +46,15 @@ pub struct Scene {
     name: String,
     running: Arc<Running>,
     client: Client,
+    canary: Canary,
+    /// Of another scene, which answers for its end.
+    part: bool,
 }
 
 struct Running {
     // Dropped in this order: the operator before what it talks to.
     operator: Mutex<Option<Operator>>,
+    witness: Witness,
     cluster: Cluster,
     shared: bool,
 }
@@ -53,9 +65,15 @@ impl Running {
         blocking(binaries::operator).await?;
         let cluster = Cluster::start(cluster::Options::default()).await?;
         cluster.install().await?;
+        let witness = Witness::start(
+            cluster.kubeconfig_path(),
+            witness::PATIENCE,
+            options.source_namespaces(),
+        )?;
         let operator = Operator::start(&cluster, &options).await?;
         Ok(Arc::new(Self {
             operator: Mutex::new(Some(operator)),
+            witness,
             cluster,
             shared,
         }))
@@ -100,18 +118,39 @@ impl Scene {
         Self::on(name, self.running.clone()).await
     }
 
+    /// As [`beside`](Self::beside), for many at once: they have the logins of this scene, which searches for their canary
+    /// when all of them are over. Whether a status lied, each is asked ([`lies`](Self::lies)).
+    pub async fn part(&self, name: &str) -> Self {
+        let mut part = self.beside(name).await;
+        part.canary = self.canary.clone();
+        part.part = true;
+        part
+    }
+
     async fn on(name: &str, running: Arc<Running>) -> Self {
         let client = running.cluster.admin().await.expect("an administrator");
         Self {
             name: name.to_owned(),
             running,
             client,
+            canary: Canary::new(),
+            part: false,
         }
     }
 
     /// The name of the scene, of its object and of its source.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// A login of this scene, with its canary in it. The same for the same `what`, another for another.
+    pub fn login(&self, what: &str) -> Login {
+        self.canary.login(what)
+    }
+
+    /// What the end of the scene looks for, to be put into values that are no login.
+    pub fn canary(&self) -> &Canary {
+        &self.canary
     }
 
     /// The administrator.
@@ -142,13 +181,37 @@ impl Scene {
 
     /// Starts the operator again, and waits until it is ready.
     pub async fn start_operator(&self) {
-        self.start_operator_with(&operator::Options::default()).await;
+        self.start_operator_with(operator::Options::default()).await;
     }
 
     /// As [`start_operator`](Self::start_operator), in another way.
-    pub async fn start_operator_with(&self, options: &operator::Options) {
-        let operator = Operator::start(self.cluster(), options).await;
+    pub async fn start_operator_with(&self, options: operator::Options) {
+        let operator = Operator::start(self.cluster(), &options).await;
         *self.running.operator() = Some(operator.expect("the operator starts"));
+    }
+
+    /// Stops the operator's process where it stands, until it is [resumed](Self::resume_operator). Not in a shared scene.
+    pub fn pause_operator(&self) {
+        self.with_process(Process::pause);
+    }
+
+    /// Lets it go on.
+    pub fn resume_operator(&self) {
+        self.with_process(Process::resume);
+    }
+
+    /// Whether the operator has ended by itself, and with success.
+    pub fn operator_ended(&self) -> Option<bool> {
+        let mut operator = self.running.operator();
+        let operator = operator.as_mut().expect("there is an operator");
+        let ended = operator.process().ended().expect("it can be asked");
+        ended.map(|status| status.success())
+    }
+
+    fn with_process(&self, act: impl FnOnce(&mut Process) -> anyhow::Result<()>) {
+        assert!(!self.running.shared, "a scene that shares its operator leaves it alone");
+        let mut operator = self.running.operator();
+        act(operator.as_mut().expect("the operator runs").process()).expect("it takes the signal");
     }
 
     /// The operator's resident memory now and at its peak, in KiB.
@@ -157,15 +220,5 @@ impl Scene {
         let operator = operator.as_ref().expect("the operator runs");
         let kib = operator.rss_kib().and_then(|now| Ok((now, operator.peak_kib()?)));
         kib.expect("the operator lives")
-    }
-}
-
-impl Drop for Scene {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            let operator = self.running.operator();
-            let tail = operator.as_ref().map_or_else(String::new, Operator::tail);
-            eprintln!("scene {}\n{tail}", self.name);
-        }
     }
 }

@@ -68,7 +68,7 @@ async fn call<T>(request: impl Future<Output = kube::Result<T>>) -> Result<T, Se
 }
 
 /// A read after a conflict: an object that is not there is an answer.
-fn found<T>(read: Result<T, Setback>) -> Result<Option<T>, Setback> {
+pub(crate) fn found<T>(read: Result<T, Setback>) -> Result<Option<T>, Setback> {
     match read {
         Ok(object) => Ok(Some(object)),
         Err(Setback::NotFound) => Ok(None),
@@ -84,15 +84,15 @@ fn merging() -> PatchParams {
     }
 }
 
-/// What came of a patch: after a conflict the object is read.
+/// What came of a patch: after a conflict, or when it is said to be gone, the object is read. A watch that shows it
+/// would not show it again, so one answer that something between us and the server made up must not be the last word.
 async fn outcome<T, F: Future<Output = Result<T, Setback>>>(
     written: Result<T, Setback>,
     read: impl FnOnce() -> F,
 ) -> Outcome<T> {
     match written {
         Ok(object) => Outcome::Done(Some(object)),
-        Err(Setback::NotFound) => Outcome::Changed(None),
-        Err(Setback::Conflict) => match found(read().await) {
+        Err(Setback::Conflict | Setback::NotFound) => match found(read().await) {
             Ok(object) => Outcome::Changed(object),
             Err(setback) => Outcome::Failed(setback),
         },

@@ -27,6 +27,12 @@ pub struct Args {
     #[arg(long, env = "PULLSECRETS_CONCURRENCY", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=512))]
     pub concurrency: u16,
 
+    /// Only the replica that holds the Lease `pullsecrets` writes; the others keep their caches warm. Switch it off
+    /// only where never more than one replica runs.
+    #[arg(long, env = "PULLSECRETS_LEADER_ELECT", default_value_t = true, action = clap::ArgAction::Set, num_args = 0..=1,
+        require_equals = true, default_missing_value = "true")]
+    pub leader_elect: bool,
+
     /// A kubeconfig to use outside a cluster. Default: the pod's service account, else the variable KUBECONFIG.
     #[arg(long, env = "PULLSECRETS_KUBECONFIG")]
     pub kubeconfig: Option<PathBuf>,
@@ -64,6 +70,16 @@ impl Args {
         given
             .filter(|name| !name.is_empty())
             .unwrap_or_else(|| "pullsecrets-system".to_owned())
+    }
+
+    /// What tells this process from every other that may live at the same time. A pod's name does, and its next
+    /// container need not wait for the Lease of the last one.
+    pub fn identity() -> String {
+        let pod = std::env::var("POD_NAME").ok().filter(|name| !name.is_empty());
+        pod.unwrap_or_else(|| {
+            let host = std::env::var("HOSTNAME").unwrap_or_else(|_| "pullsecrets".to_owned());
+            format!("{host}_{:032x}", rand::random::<u128>())
+        })
     }
 
     /// The namespaces in which sources are read, besides the operator's own.

@@ -157,6 +157,11 @@ impl Board {
         self.tallies.get(object).map_or(0, |tally| tally.owed.len())
     }
 
+    /// Something is to be said of the object anew.
+    pub fn touch(&mut self, object: &Arc<str>) {
+        self.changed.insert(Arc::clone(object));
+    }
+
     /// The objects of which something else is to be said than when this was asked last.
     pub fn take_changed(&mut self) -> HashSet<Arc<str>> {
         std::mem::take(&mut self.changed)
@@ -215,7 +220,7 @@ impl Tally {
 }
 
 /// What passes by itself is an answer that did not come, and another writer that may stop.
-fn needs_person(reason: FailureReason) -> bool {
+pub(crate) fn needs_person(reason: FailureReason) -> bool {
     match reason {
         FailureReason::ServerError | FailureReason::Contended => false,
         FailureReason::SecretConflict

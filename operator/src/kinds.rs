@@ -93,7 +93,8 @@ fn meta<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D::Err
     })
 }
 
-fn version(meta: &ObjectMeta) -> Version {
+/// Which object, and at which version of it.
+pub fn version(meta: &ObjectMeta) -> Version {
     Version::new(
         meta.uid.as_deref().unwrap_or_default(),
         meta.resource_version.as_deref().unwrap_or_default(),
@@ -271,6 +272,16 @@ fn is_applied_by_us(meta: &ObjectMeta) -> bool {
     })
 }
 
+/// The field manager that wrote last what `owns` finds in the fields of an entry, if it is not ours.
+pub fn last_writer(meta: &ObjectMeta, owns: impl Fn(&serde_json::Value) -> bool) -> Option<String> {
+    let entries = meta.managed_fields.iter().flatten();
+    let theirs = entries.filter(|entry| {
+        entry.manager.as_deref() != Some(FIELD_MANAGER)
+            && entry.fields_v1.as_ref().is_some_and(|fields| owns(&fields.0))
+    });
+    theirs.max_by_key(|entry| entry.time.clone())?.manager.clone()
+}
+
 /// The reply to a write of a Secret: metadata only, so that no copy's data comes back.
 #[derive(Clone, Debug, Deserialize)]
 pub struct WrittenSecret {
@@ -403,5 +414,29 @@ mod tests {
         assert!(!applied("pullsecrets", "Update", data.clone()));
         assert!(!applied("kubectl", "Apply", data));
         assert!(!applied("pullsecrets", "Apply", serde_json::json!({"f:metadata": {}})));
+    }
+
+    #[test]
+    fn the_last_writer_of_a_field_is_the_latest_other_manager_that_owns_it() {
+        let entry = |manager: &str, minute: u32, field: &str| {
+            serde_json::json!({"manager": manager, "operation": "Update", "time": format!("2026-01-01T00:0{minute}:00Z"),
+                "fieldsType": "FieldsV1", "fieldsV1": {field: {}}})
+        };
+        let writer = |entries: &[serde_json::Value]| {
+            let meta: ObjectMeta = serde_json::from_value(serde_json::json!({"managedFields": entries})).unwrap();
+            last_writer(&meta, |fields| fields.get("f:imagePullSecrets").is_some())
+        };
+        let (list, other) = ("f:imagePullSecrets", "f:metadata");
+        assert_eq!(writer(&[]), None);
+        assert_eq!(
+            writer(&[entry("pullsecrets", 5, list), entry("kubectl", 4, other)]),
+            None
+        );
+        let both = [
+            entry("early", 1, list),
+            entry("late", 2, list),
+            entry("later", 3, other),
+        ];
+        assert_eq!(writer(&both).as_deref(), Some("late"));
     }
 }

@@ -11,9 +11,9 @@
 //!
 //! Reading order: [`kinds`] and [`watch`] (what comes in), [`world`] and [`board`] (what is held), [`queue`],
 //! [`namespaces`] (the namespace loop), [`objects`] (the object loop) with [`credentials`] and [`report`],
-//! [`apply`] (every write), [`runtime`] (what is started).
+//! [`apply`] (every write), [`leader`] (which replica may write), [`runtime`] (what is started).
 //!
-//! Decisions are in the crate `plan`, writes in [`apply`]; nothing else does either.
+//! Decisions are in the crate `plan`, writes in [`apply`]; nothing else does either, the Lease of [`leader`] aside.
 
 pub mod apply;
 pub mod args;
@@ -22,9 +22,11 @@ pub mod credentials;
 pub mod events;
 pub mod health;
 pub mod kinds;
+pub mod leader;
 pub mod namespaces;
 pub mod objects;
 mod otlp;
+pub mod panics;
 pub mod queue;
 pub mod report;
 pub mod runtime;

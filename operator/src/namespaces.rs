@@ -10,7 +10,6 @@ use crd::names::LABEL_OBJECT;
 use futures::FutureExt as _;
 use kube::runtime::watcher::Event;
 use kube::{Api, Client, ResourceExt as _};
-use plan::identity::Uid;
 use plan::object::Object;
 use plan::observed::{Account, Secret};
 use tokio::sync::mpsc;
@@ -23,6 +22,7 @@ use crate::apply::{Outcome, Setback, Writer};
 use crate::board::Summary;
 use crate::health::Pulse;
 use crate::kinds::{SeenAccount, SeenCopy, SeenNamespace};
+use crate::leader::Leadership;
 use crate::queue::{Lane, Queue};
 use crate::watch::{self, Lists, Which};
 use crate::world::{Action, Key, Kind, Seen, Target, Work, World};
@@ -62,6 +62,18 @@ enum Reply {
     Account(Outcome<Account>),
 }
 
+/// A write has ended, or a read.
+struct Ended {
+    key: Key,
+    /// None where it panicked.
+    reply: Option<Reply>,
+    /// Who had undone what this write restored, where that was asked.
+    rival: Option<Rival>,
+}
+
+/// The field manager that wrote last, as far as managedFields tell.
+struct Rival(Option<String>);
+
 /// Secrets of others under a name of ours that are watched one by one. Each is a connection; beyond this they are
 /// looked at now and then.
 const FOLLOWED: usize = 20;
@@ -82,6 +94,8 @@ pub struct Settings {
     pub lists: Lists,
     /// Writes under way at a time.
     pub concurrency: usize,
+    /// Nothing is written without it.
+    pub leadership: Leadership,
     /// As in [`World::new`].
     pub protected: Vec<String>,
     /// Times in a summary are since this.
@@ -153,7 +167,7 @@ fn start_watches(settings: &Settings, sender: &mpsc::Sender<Input>, token: &Canc
 struct Loop {
     world: World,
     queue: Queue<Key>,
-    writes: JoinSet<(Key, Option<Reply>)>,
+    writes: JoinSet<Ended>,
     /// By the key of a Secret that is not ours under a name of ours.
     followed: HashMap<Key, JoinHandle<()>>,
     /// Times in the world are since this.
@@ -207,10 +221,8 @@ impl Loop {
     fn wake_at(&self) -> Instant {
         let now = Instant::now();
         let idle = now + Pulse::INTERVAL;
-        let queue = self
-            .queue
-            .next_at(now)
-            .filter(|_| self.writes.len() < self.settings.concurrency);
+        let free = self.writes.len() < self.settings.concurrency && self.settings.leadership.is_held();
+        let queue = self.queue.next_at(now).filter(|_| free);
         // Before the start nothing is told.
         let told = self.world.is_started() && self.world.board.has_changed();
         let summary = told.then(|| self.summarised + SUMMARY);
@@ -294,20 +306,23 @@ impl Loop {
         };
         let (namespace, name) = (seen.namespace().unwrap_or_default(), seen.name_any());
         let seen = if gone {
-            Seen::Gone(uid(&seen))
+            Seen::Gone(crate::kinds::version(seen.meta()))
         } else {
             Seen::There(facts(seen))
         };
         Ok((namespace, name, seen))
     }
 
-    /// Nothing is planned before everything was seen: what is not there yet may only not have been listed yet.
+    /// Nothing is planned before everything was seen: what is not there yet may only not have been listed yet. A
+    /// standby has seen everything, and is told that the objects are complete when it leads.
     fn start_when_complete(&mut self) {
+        if self.world.is_listed() {
+            self.settings.pulse.ready();
+        }
         if self.complete && self.world.is_listed() && !self.world.is_started() {
             let work = self.world.start(self.now());
             info!(writes = work.len(), "everything was listed, the namespace loop starts");
             self.enqueue(work);
-            self.settings.pulse.ready();
         }
     }
 
@@ -326,14 +341,17 @@ impl Loop {
         if !self.world.is_started() {
             return;
         }
-        while self.writes.len() < self.settings.concurrency {
+        while self.writes.len() < self.settings.concurrency && self.settings.leadership.is_held() {
             let Some(key) = self.queue.pop(Instant::now()) else {
                 return;
             };
             let now = self.now();
             match self.world.action(&key, now) {
-                Some(action) => self.write(key, action),
-                None if self.world.is_squatted(&key) => self.look(key),
+                Some(action) => {
+                    self.world.began(&key, &action);
+                    self.write(key, action);
+                }
+                None if self.world.is_squatted(&key) || self.world.is_uncertain(&key) => self.look(key),
                 None => {
                     self.queue.done(&key);
                     let work = self
@@ -354,9 +372,18 @@ impl Loop {
             Target::Secret(name) => info_span!("write", namespace = %key.namespace, secret = %name),
             Target::Account(name) => info_span!("write", namespace = %key.namespace, service_account = %name),
         };
+        let wants_rival = self.world.wants_rival(&key);
         let write = async move {
             let namespace = Arc::clone(&key.namespace);
+            let mut rival = None;
             let call = async {
+                if wants_rival {
+                    let found = match &key.target {
+                        Target::Secret(name) => writer.last_writer_of_secret(&namespace, name).await,
+                        Target::Account(name) => writer.last_writer_of_account(&namespace, name).await,
+                    };
+                    rival = found.ok().map(Rival);
+                }
                 match (&key.target, &action) {
                     (Target::Secret(name), Action::Secret(action)) => {
                         Reply::Secret(writer.secret(&namespace, name, action).await)
@@ -370,31 +397,39 @@ impl Loop {
             };
             // A panic is an error of this key, never the end of the process.
             let reply = AssertUnwindSafe(call).catch_unwind().await.ok();
-            (key, reply)
+            Ended { key, reply, rival }
         };
         self.writes.spawn(write.instrument(span));
     }
 
-    /// A Secret that is not ours holds a name of ours: reads it again.
+    /// A Secret that is not ours holds a name of ours, or nobody knows what came of a write: reads it.
     fn look(&mut self, key: Key) {
         let writer = self.settings.writer.clone();
         self.writes.spawn(async move {
-            let Target::Secret(name) = key.target.clone() else {
-                return (key, None);
+            let call = async {
+                match &key.target {
+                    Target::Secret(name) => Reply::Secret(seen(writer.read(&key.namespace, name).await)),
+                    Target::Account(name) => Reply::Account(seen(writer.read_account(&key.namespace, name).await)),
+                }
             };
-            let reply = match writer.read(&key.namespace, &name).await {
-                Ok(secret) => Outcome::Changed(secret),
-                Err(setback) => Outcome::Failed(setback),
-            };
-            (key, Some(Reply::Secret(reply)))
+            let reply = AssertUnwindSafe(call).catch_unwind().await.ok();
+            Ended {
+                key,
+                reply,
+                rival: None,
+            }
         });
     }
 
-    fn ended(&mut self, ended: Result<(Key, Option<Reply>), tokio::task::JoinError>) {
-        let Ok((key, reply)) = ended else {
+    fn ended(&mut self, ended: Result<Ended, tokio::task::JoinError>) {
+        let Ok(Ended { key, reply, rival }) = ended else {
             return;
         };
         let now = self.now();
+        if let Some(Rival(rival)) = rival {
+            warn!(namespace = %key.namespace, manager = ?rival, "another writer keeps undoing what is declared");
+            self.world.name_rival(&key, rival.as_deref(), now);
+        }
         let throttled = match &reply {
             Some(
                 Reply::Secret(Outcome::Failed(Setback::Throttled(pause)))
@@ -471,11 +506,19 @@ impl Loop {
         }
         self.summarised = Instant::now();
         for object in self.world.board.take_changed() {
-            if let Some(summary) = self.world.board.summary(&object) {
+            if let Some(summary) = self.world.summary(&object) {
                 // The object loop ends only with the process.
                 let _ = self.summaries.send((object, summary));
             }
         }
+    }
+}
+
+/// What a read found.
+fn seen<T>(read: Result<Option<T>, Setback>) -> Outcome<T> {
+    match read {
+        Ok(now) => Outcome::Changed(now),
+        Err(setback) => Outcome::Failed(setback),
     }
 }
 
@@ -484,8 +527,4 @@ fn jittered(at: Duration, now: Duration) -> Duration {
     now + at
         .saturating_sub(now)
         .mul_f64(rand::Rng::random_range(&mut rand::rng(), 0.8..1.2))
-}
-
-fn uid<K: kube::Resource>(seen: &K) -> Uid {
-    seen.meta().uid.as_deref().unwrap_or_default().into()
 }

@@ -28,6 +28,7 @@ use crate::credentials::sources::Sources;
 use crate::events::Announcer;
 use crate::health::Pulse;
 use crate::kinds::{SeenObject, SourceSecret};
+use crate::leader::Leadership;
 use crate::namespaces::Command;
 use crate::queue::{Lane, Queue};
 use crate::watch::{self, Lists, Which};
@@ -42,6 +43,8 @@ pub struct Settings {
     pub writer: Writer,
     /// For Events.
     pub announcer: Announcer,
+    /// Nothing is written, and the namespace loop is told of no object, without it.
+    pub leadership: Leadership,
     /// How lists are to be had.
     pub lists: Lists,
     /// The operator's own namespace.
@@ -110,6 +113,7 @@ pub async fn run(
         revision: 0,
     };
     let mut batch = Vec::with_capacity(BATCH);
+    let leadership = looper.settings.leadership.clone();
     while !token.is_cancelled() {
         looper.settings.pulse.beat();
         looper.dispatch();
@@ -124,6 +128,7 @@ pub async fn run(
                     looper.take(input);
                 }
             }
+            () = leadership.held(), if !leadership.is_held() => {}
             () = tokio::time::sleep_until(wake) => {}
         }
         looper.complete_when_listed();
@@ -151,9 +156,9 @@ struct Loop {
 impl Loop {
     fn wake_at(&self) -> Instant {
         let now = Instant::now();
-        let free = self.steps.len() < CONCURRENCY;
+        let free = self.steps.len() < CONCURRENCY && self.settings.leadership.is_held();
         let queue = self.queue.next_at(now).filter(|_| free);
-        let patience = (!self.complete).then(|| now.max(self.started + PATIENCE));
+        let patience = Some(self.started + PATIENCE).filter(|&at| !self.complete && now < at);
         queue
             .into_iter()
             .chain(patience)
@@ -164,11 +169,16 @@ impl Loop {
         match input {
             Input::Object(event) => self.object(event),
             Input::Source(namespace, event) => {
-                let settled = matches!(event, Event::Apply(_) | Event::Delete(_) | Event::InitDone);
+                let one = match &event {
+                    Event::Apply(secret) | Event::Delete(secret) => Some(secret.name_any()),
+                    Event::Init | Event::InitApply(_) | Event::InitDone => None,
+                };
+                let settled = one.is_some() || matches!(event, Event::InitDone);
                 self.settings.sources.take(&namespace, event);
                 if settled {
-                    // Few objects, few sources: each looks again at what it names, and finds nothing changed.
-                    for name in self.objects.keys() {
+                    // Not all of them: each state that is written is an event too, and there are as many as objects.
+                    let reads = |held: &Held| one.as_deref().is_none_or(|secret| held.reads(&namespace, secret));
+                    for (name, _) in self.objects.iter().filter(|(_, held)| reads(held)) {
                         self.queue.push(Arc::clone(name), Lane::Fresh);
                     }
                 }
@@ -250,13 +260,16 @@ impl Loop {
         if self.complete || !self.listed || !sources {
             return;
         }
+        self.settings.pulse.ready();
+        if !self.settings.leadership.is_held() {
+            return;
+        }
         let names: Vec<Arc<str>> = self.objects.keys().cloned().collect();
         for name in &names {
             self.declare(name);
         }
         self.complete = true;
         self.tell(Command::Complete);
-        self.settings.pulse.ready();
         info!(objects = names.len(), "every object was listed, the object loop starts");
     }
 
@@ -278,7 +291,7 @@ impl Loop {
     }
 
     fn dispatch(&mut self) {
-        while self.complete && self.steps.len() < CONCURRENCY {
+        while self.complete && self.steps.len() < CONCURRENCY && self.settings.leadership.is_held() {
             let Some(name) = self.queue.pop(Instant::now()) else {
                 return;
             };

@@ -1,7 +1,7 @@
 //! What the status says. Pure: the same facts give the same status, and one that says the same but for the time is
 //! not written.
 
-use crd::status::MAX_MESSAGE;
+use crd::status::{MAX_MESSAGE, MAX_NAME, MAX_REGISTRIES, cut_to};
 use crd::{
     ClusterPullSecretStatus, ConditionStatus, ConditionType, Counts, Failure, FailureReason, Reason, RegistryState,
     remove_condition, set_condition,
@@ -10,6 +10,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use plan::registries::Merged;
 
 use crate::board::{Count, Summary};
+
+#[cfg(test)]
+mod tests;
 
 /// All that a status is made of.
 #[derive(Clone, Debug)]
@@ -80,7 +83,7 @@ impl Finding {
 pub fn report(facts: &Facts<'_>) -> ClusterPullSecretStatus {
     let mut status = ClusterPullSecretStatus {
         observed_generation: Some(facts.generation),
-        secret_name: Some(facts.secret_name.to_owned()),
+        secret_name: Some(cut_to(MAX_NAME, facts.secret_name.to_owned())),
         conditions: facts.previous.conditions.clone(),
         last_handled_reconcile_at: facts.requested_at.map(|text| text.chars().take(MAX_MESSAGE).collect()),
         ..ClusterPullSecretStatus::default()
@@ -103,7 +106,7 @@ pub fn report(facts: &Facts<'_>) -> ClusterPullSecretStatus {
             .filter(|registry| registry.state == RegistryState::Ready)
             .count();
         status.registries_ready = Some(format!("{ready}/{}", credentials.registries.len()));
-        status.registries.clone_from(&credentials.registries);
+        status.registries = credentials.registries.iter().take(MAX_REGISTRIES).cloned().collect();
     }
 
     let credentials = credentials_ready(facts);
@@ -111,74 +114,54 @@ pub fn report(facts: &Facts<'_>) -> ClusterPullSecretStatus {
     let references = accounts_synced(facts);
     let ready = ready(facts, &credentials, &secrets, &references);
     let stalled = stalled(facts, &ready);
-    let mut set = |type_, finding: &Finding| {
-        let Finding {
-            status: value,
-            reason,
-            message,
-        } = finding;
-        set_condition(
-            &mut status.conditions,
-            type_,
-            *value,
-            *reason,
-            message,
-            facts.generation,
-            facts.now.clone(),
-        );
-    };
-    set(ConditionType::Ready, &ready);
-    set(ConditionType::CredentialsReady, &credentials);
-    set(ConditionType::SecretsSynced, &secrets);
-    set(ConditionType::ServiceAccountsSynced, &references);
     let present = |present: bool| present.then(|| Finding::good(ready.reason, ready.message.clone()));
-    let progress = [
-        (ConditionType::Stalled, present(stalled)),
-        (ConditionType::Reconciling, present(!stalled && !ready.is_good())),
-    ];
-    for (type_, finding) in progress {
-        match finding {
-            Some(finding) => set_condition(
-                &mut status.conditions,
-                type_,
-                finding.status,
-                finding.reason,
-                finding.message,
-                facts.generation,
-                facts.now.clone(),
-            ),
-            None => remove_condition(&mut status.conditions, type_),
-        }
+    let (stalled, reconciling) = (present(stalled), present(!stalled && !ready.is_good()));
+    for (type_, finding) in [
+        (ConditionType::Ready, Some(&ready)),
+        (ConditionType::CredentialsReady, Some(&credentials)),
+        (ConditionType::SecretsSynced, Some(&secrets)),
+        (ConditionType::ServiceAccountsSynced, Some(&references)),
+        (ConditionType::Stalled, stalled.as_ref()),
+        (ConditionType::Reconciling, reconciling.as_ref()),
+    ] {
+        set(&mut status, facts, type_, finding);
     }
     status
 }
 
 /// An object that cannot be read: what was known of it before is not repeated, since nobody looks after it.
 fn frozen(status: &mut ClusterPullSecretStatus, facts: &Facts<'_>, why: &str) {
-    for type_ in [
-        ConditionType::CredentialsReady,
-        ConditionType::SecretsSynced,
-        ConditionType::ServiceAccountsSynced,
-    ] {
-        remove_condition(&mut status.conditions, type_);
+    let message = format!("nothing is added or removed for this object: {why}");
+    let (stalled, ready) = (
+        Finding::good(Reason::InvalidSpec, message.clone()),
+        Finding::bad(Reason::InvalidSpec, message),
+    );
+    for type_ in ConditionType::ALL {
+        let finding = match type_ {
+            ConditionType::Ready => Some(&ready),
+            ConditionType::Stalled => Some(&stalled),
+            _ => None,
+        };
+        set(status, facts, type_, finding);
     }
-    remove_condition(&mut status.conditions, ConditionType::Reconciling);
-    for (type_, value) in [
-        (ConditionType::Ready, ConditionStatus::False),
-        (ConditionType::Stalled, ConditionStatus::True),
-    ] {
-        let message = format!("nothing is added or removed for this object: {why}");
-        let conditions = &mut status.conditions;
-        set_condition(
-            conditions,
-            type_,
-            value,
-            Reason::InvalidSpec,
-            message,
-            facts.generation,
-            facts.now.clone(),
-        );
-    }
+}
+
+/// Sets the condition, or takes it out where there is nothing to be said.
+fn set(status: &mut ClusterPullSecretStatus, facts: &Facts<'_>, type_: ConditionType, finding: Option<&Finding>) {
+    let conditions = &mut status.conditions;
+    let Some(finding) = finding else {
+        return remove_condition(conditions, type_);
+    };
+    let (message, now) = (finding.message.clone(), facts.now.clone());
+    set_condition(
+        conditions,
+        type_,
+        finding.status,
+        finding.reason,
+        message,
+        facts.generation,
+        now,
+    );
 }
 
 fn counts(count: Count) -> Counts {
@@ -217,10 +200,18 @@ fn secrets_synced(facts: &Facts<'_>) -> Finding {
             format!("{ready} of {selected} namespaces have the secret"),
         );
     }
-    Finding::good(
-        Reason::Synced,
-        format!("every one of {selected} namespaces has the secret"),
-    )
+    served(facts.summary.namespaces, ["namespaces", "has the secret", "have it"])
+}
+
+/// Nothing is wrong; what is not ready yet has been waiting for so short a time that it does not count.
+fn served(count: Count, [what, has_it, have_it]: [&str; 3]) -> Finding {
+    let Count { selected, ready, .. } = count;
+    let message = if ready == selected {
+        format!("every one of {selected} {what} {has_it}")
+    } else {
+        format!("{ready} of {selected} {what} {have_it}, the others have waited for less than 5 s")
+    };
+    Finding::good(Reason::Synced, message)
 }
 
 fn accounts_synced(facts: &Facts<'_>) -> Finding {
@@ -253,9 +244,9 @@ fn accounts_synced(facts: &Facts<'_>) -> Finding {
             format!("{ready} of {selected} service accounts have the reference"),
         );
     }
-    Finding::good(
-        Reason::Synced,
-        format!("every one of {selected} service accounts has the reference"),
+    served(
+        facts.summary.accounts,
+        ["service accounts", "has the reference", "have it"],
     )
 }
 

@@ -7,6 +7,7 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
+use tokio::task::JoinError;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -16,12 +17,20 @@ use crate::args::Args;
 use crate::credentials::sources::Sources;
 use crate::events::Announcer;
 use crate::health::{self, Pulse};
+use crate::leader::{self, Election, Leadership};
 use crate::telemetry::Telemetry;
 use crate::watch::Lists;
 use crate::{namespaces, objects};
 
 /// Writes under way get this long to end after SIGTERM.
-const GRACE: Duration = Duration::from_secs(8);
+const GRACE: Duration = Duration::from_secs(6);
+/// A process that lost the lease ends before another one may take it.
+const GRACE_OF_A_LOSER: Duration = Duration::from_secs(1);
+
+/// In place of the error of a task that panicked, which quotes the panic: see [`crate::panics`].
+fn panicked(_: JoinError) -> anyhow::Error {
+    anyhow::anyhow!("a loop panicked")
+}
 
 /// Runs the operator until SIGTERM or SIGINT. An error is one of the start: a wrong kubeconfig, an address in use.
 pub async fn run(args: Args) -> anyhow::Result<()> {
@@ -46,6 +55,13 @@ async fn operate(args: &Args) -> anyhow::Result<()> {
     let lists = Lists::probe(&watch).await;
     info!(namespace = %own, ?lists, version = env!("CARGO_PKG_VERSION"), "starting");
     let epoch = Instant::now();
+    let leadership = if args.leader_elect {
+        Leadership::new()
+    } else {
+        Leadership::alone()
+    };
+    let still_wanted = CancellationToken::new();
+    let election = elect(args, &config, &own, &leadership, still_wanted.clone())?;
     let writer = Writer::new(write.clone(), own.clone());
     let (command_sender, commands) = mpsc::unbounded_channel();
     let (summary_sender, summaries) = mpsc::unbounded_channel();
@@ -55,6 +71,7 @@ async fn operate(args: &Args) -> anyhow::Result<()> {
             writer: writer.clone(),
             lists,
             concurrency: args.concurrency.into(),
+            leadership: leadership.clone(),
             protected: others.iter().cloned().chain([own.clone()]).collect(),
             epoch,
             pulse: namespace_pulse,
@@ -68,6 +85,7 @@ async fn operate(args: &Args) -> anyhow::Result<()> {
             watch,
             writer,
             announcer: Announcer::new(write),
+            leadership,
             lists,
             sources: Sources::new(&own, &others),
             namespace: own,
@@ -81,13 +99,19 @@ async fn operate(args: &Args) -> anyhow::Result<()> {
 
     let loops = async { tokio::try_join!(namespace_loop, object_loop) };
     tokio::pin!(loops);
+    tokio::pin!(election);
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     tokio::select! {
         ended = &mut loops => {
             // A loop that panics ends the process: the next one starts from what the cluster holds.
-            ended.context("a loop ended")?;
+            ended.map_err(panicked)?;
             anyhow::bail!("a loop ended by itself");
+        }
+        () = &mut election => {
+            token.cancel();
+            let _ = tokio::time::timeout(GRACE_OF_A_LOSER, loops).await;
+            anyhow::bail!("the lease is lost: another replica leads, or may soon");
         }
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
@@ -95,11 +119,40 @@ async fn operate(args: &Args) -> anyhow::Result<()> {
     info!("stopping: no new work, the writes under way end");
     token.cancel();
     if let Ok(ended) = tokio::time::timeout(GRACE, loops).await {
-        ended.context("a loop ended")?;
+        ended.map_err(panicked)?;
     } else {
         warn!("writes did not end in time");
     }
+    still_wanted.cancel();
+    let _ = tokio::time::timeout(leader::DEADLINE, election).await;
     Ok(())
+}
+
+/// Starts the election. It ends when the lease is lost; or, given back, when the token is cancelled.
+fn elect(
+    args: &Args,
+    config: &Config,
+    namespace: &str,
+    leadership: &Leadership,
+    token: CancellationToken,
+) -> anyhow::Result<impl Future<Output = ()> + use<>> {
+    let client = lease_client(config)?;
+    let election = args
+        .leader_elect
+        .then(|| Election::new(client, namespace, Args::identity(), leadership.clone()));
+    let task = tokio::spawn(async move {
+        match election {
+            Some(mut election) => {
+                election.run(&token).await;
+                election.release().await;
+            }
+            None => token.cancelled().await,
+        }
+    });
+    Ok(async move {
+        // One that panicked has lost the lease too.
+        let _ = task.await;
+    })
 }
 
 /// The pod's service account where there is one: a kubeconfig that happens to lie there is not asked.
@@ -130,6 +183,16 @@ fn write_client(config: &Config) -> anyhow::Result<Client> {
     config.default_retry = false;
     config.connect_timeout = Some(Duration::from_secs(10));
     config.read_timeout = Some(crate::apply::DEADLINE);
+    config.reset_reader_on_write = true;
+    Ok(Client::try_from(config)?)
+}
+
+/// A renewal that takes long is as good as none.
+fn lease_client(config: &Config) -> anyhow::Result<Client> {
+    let mut config = config.clone();
+    config.default_retry = false;
+    config.connect_timeout = Some(leader::DEADLINE);
+    config.read_timeout = Some(leader::DEADLINE);
     config.reset_reader_on_write = true;
     Ok(Client::try_from(config)?)
 }

@@ -16,6 +16,7 @@ use tracing_subscriber::{Layer, fmt};
 
 use crate::args::LogFormat;
 use crate::otlp::Sender;
+use crate::panics;
 
 /// Traces are exported when this is set, and only then.
 const ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
@@ -24,7 +25,7 @@ const ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
 pub struct Telemetry(Option<SdkTracerProvider>);
 
 impl Telemetry {
-    /// Sets logs and traces up. Called once, on the runtime that sends the traces.
+    /// Sets logs and traces up, and what is said of a panic. Called once, on the runtime that sends the traces.
     pub fn start(format: LogFormat) -> anyhow::Result<Self> {
         let provider = std::env::var_os(ENDPOINT).map(|_| provider()).transpose()?;
         let traces = provider.as_ref().map(|provider| {
@@ -33,6 +34,7 @@ impl Telemetry {
                 .with_filter(ours())
         });
         tracing_subscriber::registry().with(logs(format)).with(traces).init();
+        panics::log();
         Ok(Self(provider))
     }
 

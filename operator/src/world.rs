@@ -14,27 +14,30 @@
 //! No client and no clock. Times are since the process started.
 
 mod declared;
+mod fight;
 mod observed;
 mod replied;
 mod survey;
+mod under_way;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use plan::action::{AccountAction, SecretAction};
-use plan::contention::Contention;
 use plan::copy::{Ownership, ownership};
-use plan::identity::Uid;
+use plan::identity::Version;
 use plan::labels::Labels;
 use plan::observed::{Account, Namespace, Secret, Shape};
 use plan::scope::Cluster;
 
 use crate::board::Board;
 use crate::queue::Lane;
+use fight::Fight;
 use observed::Observed;
 use replied::Trouble;
 use survey::{Cause, Touch};
+use under_way::UnderWay;
 
 /// A Secret or an account: what one write is about.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -108,8 +111,8 @@ pub enum Kind {
 pub enum Seen<T> {
     /// It is there, like this.
     There(T),
-    /// The one with this uid is gone.
-    Gone(Uid),
+    /// It is gone, or no longer carries our label: it was at this version when it went.
+    Gone(Version),
 }
 
 /// A namespace.
@@ -128,7 +131,11 @@ pub struct World {
     shapes: HashSet<Arc<Shape>>,
     troubles: HashMap<Key, Trouble>,
     leaving: HashMap<Key, Duration>,
-    contentions: HashMap<Key, Contention>,
+    fights: HashMap<Key, Fight>,
+    /// Writes that were handed out and have not ended, with the names of the Secrets that they bring, or refer to.
+    under_way: HashMap<Key, UnderWay>,
+    /// Secrets that were missing at the start: a first list does not show one that is not ours.
+    unsettled: HashSet<Key>,
     /// Objects that are gone although writes for their deletion are owed: their finalizer was taken off by hand.
     departed: HashSet<Arc<str>>,
     relists: HashMap<Kind, HashSet<Key>>,
@@ -160,8 +167,10 @@ impl World {
         let names: Vec<Arc<str>> = self.places.keys().cloned().collect();
         let mut work = Vec::new();
         for namespace in names {
+            self.unsettled.extend(self.missing(&namespace, now));
             let after = self.survey(&self.cluster, &namespace, &Touch::Whole, now);
-            work.extend(self.settle(BTreeMap::new(), after, Cause::Declared { urgent: false }, now));
+            // Nobody knows since when a namespace waits that came while nothing ran: none of them counts as new.
+            work.extend(self.settle(BTreeMap::new(), after, Cause::Declared { urgent: true }, now));
         }
         work
     }
@@ -257,6 +266,7 @@ impl World {
         let namespace = self.intern(name);
         self.change(&namespace, &Touch::Whole, Cause::Watched, now, |world| {
             world.places.remove(&namespace);
+            world.unsettled.retain(|key| key.namespace != namespace);
         })
     }
 
@@ -299,7 +309,11 @@ impl World {
                     && new != held
             }
             (Seen::There(_), None) => true,
-            (Seen::Gone(uid), held) => held.is_some_and(|held| held.version().uid == *uid),
+            // A copy that lost its label and was restored since is there, whatever the late news of the loss says.
+            (Seen::Gone(gone), held) => held.is_some_and(|held| {
+                let held = held.version();
+                held.uid == gone.uid && !gone.resource_version.is_older_than(&held.resource_version)
+            }),
         };
         if !news && cause == Cause::Watched {
             return Vec::new();
@@ -308,13 +322,17 @@ impl World {
             Seen::There(new) => Some(new),
             Seen::Gone(_) => None,
         };
-        let touch = if T::bears_on_others(held, new) {
+        let unsettled = !self.unsettled.is_empty() && self.unsettled.contains(&T::key(namespace, name));
+        let touch = if unsettled || T::bears_on_others(held, new) {
             Touch::Whole
         } else {
             T::touch(name)
         };
         self.change(namespace, &touch, cause, now, |world| {
             besides(world);
+            if unsettled {
+                world.unsettled.remove(&T::key(namespace, name));
+            }
             match seen {
                 _ if !news => {}
                 Seen::There(new) => {

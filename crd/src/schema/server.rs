@@ -30,7 +30,11 @@ const GENERAL: &str = "must be host[:port][/path], for example registry.example.
 
 /// Conditions and what is said when one holds, the first that does. They are only asked of a refused server. Where an
 /// optional scheme stands before an expression, the expression cannot match the scheme itself: no `/` follows its `:/`.
-const DIAGNOSES: [(&str, &str); 10] = [
+const DIAGNOSES: [(&str, &str); 11] = [
+    (
+        r"self.matches(r'[^\x00-\x7F]')",
+        "must hold no other characters than ASCII, and one of these only looks as if it were: type it anew; an international name is written as xn--...",
+    ),
     (r"self.matches(r'\s')", "must not contain white space"),
     (
         "self.contains('://') && !self.startsWith('https://') && !self.startsWith('http://')",
@@ -50,8 +54,8 @@ const DIAGNOSES: [(&str, &str); 10] = [
         "must not have a * or ? in port or path: the kubelet takes them literally; a * may stand in the host",
     ),
     (
-        r"self.matches(r'^(https?://)?\[[^\]]*\](/|$)')",
-        "must give the port of an IPv6 address, as in [fd00::1]:5000: the kubelet matches none without",
+        r"self.matches(r'^(https?://)?(\[[^\]]*\](/|$)|[0-9a-f]*:[0-9a-f]*:)')",
+        "must have an IPv6 address in brackets and with its port, as in [fd00::1]:5000: the kubelet matches no other",
     ),
     (
         r"self.matches(r'^(https?://)?([^/:\[]+|\[[^\]]*\]):([^/].*)?$') && !self.matches(r'^(https?://)?([^/:\[]+|\[[^\]]*\]):PORT(/|$)')",

@@ -14,8 +14,8 @@ use super::progress::Progress;
 /// The oldest Go that the modules' `go` lines allow.
 const OLDEST: (u32, u32) = (1, 26);
 
-/// What a module is built from, and all that the result depends on besides the compiler.
-const SOURCES: [&str; 3] = ["go.mod", "go.sum", "main.go"];
+/// What a module is built from, beside its Go files; with them all that the result depends on but the compiler.
+const MODULE_FILES: [&str; 2] = ["go.mod", "go.sum"];
 
 /// How many of the compiler's last lines an error shows.
 const LAST_WORDS: usize = 30;
@@ -67,8 +67,7 @@ impl Module {
     fn key(&self, go: &str) -> anyhow::Result<String> {
         let mut hash = Sha256::new();
         hash.update(go);
-        for source in SOURCES {
-            let path = self.folder.join(source);
+        for path in self.sources()? {
             let bytes = std::fs::read(&path).with_context(|| path.display().to_string())?;
             // The length keeps two files from passing as one.
             hash.update(bytes.len().to_le_bytes());
@@ -79,6 +78,20 @@ impl Module {
             write!(key, "{byte:02x}")?;
         }
         Ok(key)
+    }
+
+    fn sources(&self) -> anyhow::Result<Vec<PathBuf>> {
+        let mut go_files = Vec::new();
+        for entry in std::fs::read_dir(&self.folder).with_context(|| self.folder.display().to_string())? {
+            let path = entry?.path();
+            if path.extension().is_some_and(|extension| extension == "go") {
+                go_files.push(path);
+            }
+        }
+        // A folder is listed in any order.
+        go_files.sort();
+        let module_files = MODULE_FILES.iter().map(|name| self.folder.join(name));
+        Ok(module_files.chain(go_files).collect())
     }
 
     fn build(&self, output: &Path) -> anyhow::Result<()> {

@@ -9,14 +9,21 @@ use serde_json::Value;
 
 use crate::workspace;
 
-/// The environment variable that chooses the profile: `release`, else the one for development.
+/// The environment variable that chooses the profile: `release`; `static`, which is that without a C library to be found
+/// where it runs, as images have it; else the one for development.
 pub(super) const PROFILE: &str = "PULLSECRETS_E2E_PROFILE";
 
 /// The environment variable that names a binary to be used as it is, for instance one out of an image.
 pub(super) const BINARY: &str = "PULLSECRETS_E2E_OPERATOR";
 
+/// `rustup target add` it first.
+const STATIC_TARGET: &str = "x86_64-unknown-linux-musl";
+
+const STATIC_COMPILER: &str = "CC_x86_64_unknown_linux_musl";
+
 /// The path of the `pullsecrets` binary of the sources as they are now, built first where needed; or of the one that
-/// `PULLSECRETS_E2E_OPERATOR` names. `PULLSECRETS_E2E_PROFILE=release` builds it as it is shipped.
+/// `PULLSECRETS_E2E_OPERATOR` names. `PULLSECRETS_E2E_PROFILE=release` builds it optimised,
+/// `=static` as it is shipped.
 ///
 /// So neither `cargo test` nor `cargo demo` needs anything to be run before it. Cargo is asked once for each process.
 ///
@@ -44,8 +51,18 @@ fn build() -> anyhow::Result<PathBuf> {
         "--bin=pullsecrets",
         "--message-format=json-render-diagnostics",
     ]);
-    if std::env::var(PROFILE).is_ok_and(|profile| profile == "release") {
-        command.arg("--release");
+    match std::env::var(PROFILE).as_deref() {
+        Ok("release") => {
+            command.arg("--release");
+        }
+        Ok("static") => {
+            command.args(["--release", "--target", STATIC_TARGET]);
+            // What little C there is (in ring) needs no header of a C library, so that any compiler will do.
+            if std::env::var_os(STATIC_COMPILER).is_none() {
+                command.env(STATIC_COMPILER, "cc");
+            }
+        }
+        _ => {}
     }
     let output = command
         .stderr(Stdio::inherit())

@@ -22,6 +22,18 @@ pub async fn client(kubeconfig: &Path) -> anyhow::Result<Client> {
     Ok(Client::try_from(config)?)
 }
 
+/// As [`client`], without what says who it is, and without an end to how long an answer may take.
+pub(super) async fn anonymous(kubeconfig: &Path) -> anyhow::Result<Client> {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let kubeconfig = Kubeconfig::read_from(kubeconfig)?;
+    let options = KubeConfigOptions::default();
+    let mut config = Config::from_custom_kubeconfig(kubeconfig, &options).await?;
+    config.default_retry = false;
+    config.read_timeout = None;
+    config.auth_info = kube::config::AuthInfo::default();
+    Ok(Client::try_from(config)?)
+}
+
 /// The body of `GET PATH` from the API server.
 ///
 /// # Errors

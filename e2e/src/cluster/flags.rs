@@ -74,6 +74,8 @@ pub(super) fn apiserver(folder: &Path, ports: &Ports, keys: &Certificates) -> Ve
         format!("--api-audiences={ISSUER}"),
         format!("--service-account-key-file={}", keys.account_public_key.display()),
         format!("--service-account-signing-key-file={}", keys.account_key.display()),
+        // As on OpenShift: who names an owner needs rights of its own.
+        "--enable-admission-plugins=OwnerReferencesPermissionEnforcement".to_owned(),
         "--enable-priority-and-fairness=false".to_owned(),
         "--profiling=false".to_owned(),
         format!("--audit-policy-file={}", audit_policy(folder).display()),

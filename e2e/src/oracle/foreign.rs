@@ -21,25 +21,17 @@ pub struct Foreign {
 }
 
 impl Foreign {
-    /// Looks at these namespaces now; references to `secret` are the operator's.
+    /// Looks at these namespaces now; references to `secrets` are the operator's.
     ///
     /// # Errors
     ///
     /// What the API server says.
-    pub async fn in_namespaces(client: &Client, namespaces: &[String], secret: &str) -> Result<Self, String> {
-        Self::beside(client, namespaces, &[secret.to_owned()]).await
-    }
-
-    /// As [`in_namespaces`](Self::in_namespaces), with several Secrets that are the operator's.
-    ///
-    /// # Errors
-    ///
-    /// What the API server says.
-    pub async fn beside(client: &Client, namespaces: &[String], secrets: &[String]) -> Result<Self, String> {
+    pub async fn in_namespaces(client: &Client, namespaces: &[String], secrets: &[&str]) -> Result<Self, String> {
+        let ours: Vec<String> = secrets.iter().map(|&name| name.to_owned()).collect();
         let mut found = BTreeMap::new();
         for namespace in namespaces {
-            let api: Api<Secret> = Api::namespaced(client.clone(), namespace);
-            for foreign in list(&api, &ListParams::default().labels(&format!("!{LABEL}"))).await? {
+            let all: Api<Secret> = Api::namespaced(client.clone(), namespace);
+            for foreign in list(&all, &ListParams::default().labels(&format!("!{LABEL}"))).await? {
                 let (uid, version) = (foreign.uid().unwrap_or_default(), foreign.resource_version());
                 let what = format!("secret uid {uid} version {version:?}");
                 found.insert(format!("secret {namespace}/{}", foreign.name_any()), what);
@@ -47,11 +39,11 @@ impl Foreign {
             let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), namespace);
             for account in list(&accounts, &ListParams::default()).await? {
                 let place = format!("serviceaccount {namespace}/{}", account.name_any());
-                found.insert(place, theirs(account, secrets));
+                found.insert(place, theirs(account, &ours));
             }
         }
         Ok(Self {
-            secrets: secrets.to_vec(),
+            secrets: ours,
             namespaces: namespaces.to_vec(),
             found,
         })
@@ -71,7 +63,8 @@ impl Foreign {
     ///
     /// The first object that differs, with both states (never data of a Secret).
     pub async fn check_unchanged(&self, client: &Client) -> Result<(), String> {
-        let now = Self::beside(client, &self.namespaces, &self.secrets).await?;
+        let secrets: Vec<&str> = self.secrets.iter().map(String::as_str).collect();
+        let now = Self::in_namespaces(client, &self.namespaces, &secrets).await?;
         for (place, before) in &self.found {
             match now.found.get(place) {
                 Some(after) if after == before => {}
@@ -89,7 +82,7 @@ fn uid_of(text: &str) -> &str {
 }
 
 /// The part of an account that the operator has no business with, in one line.
-fn theirs(account: ServiceAccount, secrets: &[String]) -> String {
+fn theirs(account: ServiceAccount, ours: &[String]) -> String {
     let mut annotations = account.metadata.annotations.unwrap_or_default();
     annotations.remove(ATTACHED);
     let entries: Vec<String> = account
@@ -97,7 +90,7 @@ fn theirs(account: ServiceAccount, secrets: &[String]) -> String {
         .into_iter()
         .flatten()
         .map(|entry| entry.name)
-        .filter(|name| !secrets.contains(name))
+        .filter(|name| !ours.contains(name))
         .collect();
     let labels = account.metadata.labels.unwrap_or_default();
     let mounted = account.secrets.unwrap_or_default();

@@ -62,7 +62,7 @@ impl Scene {
     /// What is not the operator's in these namespaces, now.
     pub async fn foreign(&self, parts: &[&str]) -> Foreign {
         let namespaces = self.in_scene(parts);
-        let foreign = Foreign::in_namespaces(&self.client, &namespaces, &self.name).await;
+        let foreign = Foreign::in_namespaces(&self.client, &namespaces, &[&self.name]).await;
         foreign.expect("the store can be read")
     }
 

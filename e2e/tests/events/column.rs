@@ -114,7 +114,7 @@ async fn down(scene: &Scene, plays: &mut [Play]) {
     each(plays, async |play| play.given().await).await;
     scene.kill_operator();
     each(plays, async |play| play.when(true).await).await;
-    scene.start_operator_with(&options()).await;
+    scene.start_operator_with(options()).await;
     each(plays, async |play| play.then().await).await;
 }
 
@@ -142,7 +142,7 @@ impl Play {
             async move {
                 Self {
                     row,
-                    stage: Stage::new(scene.beside(&name).await),
+                    stage: Stage::new(scene.part(&name).await),
                     outcome: Ok(()),
                 }
             }
@@ -189,7 +189,11 @@ impl Play {
     }
 
     fn judge(&mut self, records: &crate::ledger::Records) -> (&'static str, Outcome) {
-        let outcome = self.outcome.clone().and_then(|()| records.check(&self.stage, self.row));
+        let outcome = self
+            .outcome
+            .clone()
+            .and_then(|()| self.stage.tells_no_lie())
+            .and_then(|()| records.check(&self.stage, self.row));
         let told = outcome.map_err(|reason| {
             let name = self.stage.name();
             let log = operator::logged(self.stage.scene().cluster()).unwrap_or_default();

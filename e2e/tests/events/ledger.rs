@@ -40,7 +40,7 @@ impl Ledger {
         let ended = Timestamp::now();
         if restart {
             scene.stop_operator();
-            scene.start_operator_with(&crate::column::options()).await;
+            scene.start_operator_with(crate::column::options()).await;
             tokio::time::sleep(A_WHILE).await;
         }
         audit.settle(scene.client()).await.unwrap();

@@ -9,14 +9,14 @@ use e2e::scene::SOON;
 use e2e::wait::eventually;
 
 use crate::row::rows;
-use crate::stage::{Stage, first};
+use crate::stage::Stage;
 
 rows! {
     a_new_object_is_carried_out_in_each_selected_namespace_and_nowhere_else {
         given |it| {
             it.scene().unselected_namespaces(&["other"]).await;
             it.scene().namespaces(&["a", "b"]).await;
-            it.add_source(&first()).await;
+            it.add_source(&it.first()).await;
         }
         when |it| { it.add_object(json!({})).await; }
         then |it| {
@@ -102,6 +102,6 @@ fn renamed(it: &Stage, secret: &str) -> Expected {
     Expected {
         object: it.second_name(),
         secret: secret.to_owned(),
-        ..it.expected(&["a", "b"], &first())
+        ..it.expected(&["a", "b"], &it.first())
     }
 }

@@ -7,7 +7,7 @@ use kube::api::{DeleteParams, PropagationPolicy};
 use serde_json::json;
 
 use crate::row::rows;
-use crate::stage::{Stage, first, second};
+use crate::stage::Stage;
 
 rows! {
     a_second_object_for_the_same_accounts_is_carried_out_beside_the_first {
@@ -47,7 +47,7 @@ rows! {
         when |it| { it.add_object_named(&it.second_name(), younger(it, it.name())).await; }
         then |it| {
             it.conflict_of(&it.second_name(), "a", it.name()).await;
-            it.copies_hold(&it.expected(&["a"], &first()), &[it.name(), &it.second_name()]).await;
+            it.copies_hold(&it.expected(&["a"], &it.first()), &[it.name(), &it.second_name()]).await;
             it.scene().says("Ready", "True", "Synced").await;
             it.same_copies(&["a"]).await;
         }
@@ -94,12 +94,12 @@ async fn both(it: &Stage) {
     it.served(&["a", "b"]).await;
     second_source(it).await;
     it.add_object_named(&it.second_name(), younger(it, it.name())).await;
-    it.copies_hold(&it.expected(&["a", "b"], &first()), &[it.name(), &it.second_name()])
+    it.copies_hold(&it.expected(&["a", "b"], &it.first()), &[it.name(), &it.second_name()])
         .await;
 }
 
 async fn second_source(it: &Stage) {
-    let login = second();
+    let login = it.second();
     it.create::<Secret>(json!({
         "metadata": {"name": it.second_name(), "namespace": SYSTEM_NAMESPACE}, "type": "kubernetes.io/basic-auth",
         "stringData": {"username": login.username, "password": login.password},
@@ -119,6 +119,6 @@ fn of_younger(it: &Stage, secret: &str) -> Expected {
     Expected {
         object: it.second_name(),
         secret: secret.to_owned(),
-        ..it.expected(&["a", "b"], &second())
+        ..it.expected(&["a", "b"], &it.second())
     }
 }

@@ -5,7 +5,7 @@ use kube::api::PropagationPolicy;
 use serde_json::json;
 
 use crate::row::rows;
-use crate::stage::{Stage, first};
+use crate::stage::Stage;
 
 rows! {
     a_policy_changed_to_retain_takes_the_owners_off_the_copies {
@@ -138,7 +138,7 @@ rows! {
         }
         when |it| { it.add_object_named(&it.second_name(), json!({"secret": {"name": it.name()}})).await; }
         then |it| {
-            let second = Expected { object: it.second_name(), ..it.expected(&["a", "b"], &first()) };
+            let second = Expected { object: it.second_name(), ..it.expected(&["a", "b"], &it.first()) };
             it.comes_true(&second).await;
             it.same_copies(&["a", "b"]).await;
         }

@@ -106,7 +106,7 @@ rows! {
             let namespace = Namespace { metadata, ..Namespace::default() };
             it.all_namespaces().create(&PostParams::default(), &namespace).await.unwrap();
             it.scene().wait_for_accounts(&[SOURCES.to_owned()]).await;
-            let config = json!({"auths": {e2e::scene::SERVER: {"username": "robot", "password": "first"}}});
+            let config = it.docker_config();
             let source = it.create::<Secret>(json!({
                 "metadata": {"name": it.name(), "namespace": SOURCES}, "type": "kubernetes.io/dockerconfigjson",
                 "stringData": {".dockerconfigjson": config.to_string()},

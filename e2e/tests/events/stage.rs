@@ -41,16 +41,6 @@ struct Seen {
     noted: String,
 }
 
-/// The login that sources hold at first.
-pub(crate) fn first() -> Login {
-    Login::new("robot", "first")
-}
-
-/// The login after a change.
-pub(crate) fn second() -> Login {
-    Login::new("robot", "second")
-}
-
 impl Stage {
     pub(crate) fn new(scene: Scene) -> Self {
         Self {
@@ -61,6 +51,16 @@ impl Stage {
 
     pub(crate) fn scene(&self) -> &Scene {
         &self.scene
+    }
+
+    /// The login that sources hold at first.
+    pub(crate) fn first(&self) -> Login {
+        self.scene.login("first")
+    }
+
+    /// The login after a change.
+    pub(crate) fn second(&self) -> Login {
+        self.scene.login("second")
     }
 
     /// Of the stage, its object, its source and its copies; what is called so with `-` and more is the stage's too.
@@ -146,8 +146,11 @@ impl Stage {
     /// Notes down what belongs to others.
     pub(crate) async fn look_at_others(&self) {
         let namespaces = self.live_namespaces().await;
-        let names = [self.name().to_owned(), self.second_name()];
-        let found = Foreign::beside(self.scene.client(), &namespaces, &names).await.unwrap();
+        let second = self.second_name();
+        let names = [self.name(), &second];
+        let found = Foreign::in_namespaces(self.scene.client(), &namespaces, &names)
+            .await
+            .unwrap();
         let mut seen = self.seen.borrow_mut();
         let found = found.without(|uid| seen.ours.contains(uid));
         seen.others = Some(found);

@@ -4,7 +4,7 @@ use kube::api::PropagationPolicy;
 use serde_json::json;
 
 use crate::row::rows;
-use crate::stage::{Stage, first, second};
+use crate::stage::Stage;
 
 rows! {
     an_object_that_is_suspended_stays_as_it_is {
@@ -33,7 +33,7 @@ rows! {
 
     a_source_that_changes_while_suspended_is_counted_and_not_copied {
         given |it| { suspended(it).await; }
-        when |it| { it.rotates(&second()).await; }
+        when |it| { it.rotates(&it.second()).await; }
         then |it| {
             it.tells(2, 0).await;
             it.holds(&["a", "b"]).await;
@@ -59,12 +59,12 @@ rows! {
             suspended(it).await;
             it.scene().namespaces(&["c"]).await;
             it.labels_out("b").await;
-            it.rotates(&second()).await;
+            it.rotates(&it.second()).await;
             it.tells(2, 0).await;
         }
         when |it| { it.declares(json!({"suspend": false})).await; }
         then |it| {
-            it.holds_with(&["a", "c"], &second()).await;
+            it.holds_with(&["a", "c"], &it.second()).await;
             it.scene().says("Ready", "True", "Synced").await;
             it.same_copies(&["a"]).await;
         }
@@ -82,12 +82,12 @@ rows! {
     an_object_made_suspended_writes_nothing_but_its_finalizer {
         given |it| {
             it.scene().namespaces(&["a"]).await;
-            it.add_source(&first()).await;
+            it.add_source(&it.first()).await;
         }
         when |it| { it.add_object(json!({"suspend": true})).await; }
         then |it| {
             it.tells(1, 0).await;
-            it.comes_true(&it.expected(&[], &first())).await;
+            it.comes_true(&it.expected(&[], &it.first())).await;
         }
         writes (0, 0, 1)
     }

@@ -4,7 +4,6 @@ use kube::api::{DeleteParams, PropagationPolicy};
 use serde_json::json;
 
 use crate::row::rows;
-use crate::stage::second;
 
 rows! {
     a_namespace_that_takes_long_to_go_gets_nothing_and_fails_nothing {
@@ -43,9 +42,9 @@ rows! {
             it.holds_up("b").await;
             it.begins_to_go("b").await;
         }
-        when |it| { it.rotates(&second()).await; }
+        when |it| { it.rotates(&it.second()).await; }
         then |it| {
-            it.holds_with(&["a"], &second()).await;
+            it.holds_with(&["a"], &it.second()).await;
             it.scene().says("Ready", "True", "Synced").await;
         }
         writes (1, 0, 0)

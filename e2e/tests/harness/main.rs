@@ -1,7 +1,9 @@
 //! The harness itself: what every scenario stands on.
 #![allow(clippy::unwrap_used, reason = "also in what the tests share")]
 
+mod canary;
 mod oracle;
+mod witness;
 
 use std::time::Duration;
 

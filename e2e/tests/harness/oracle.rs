@@ -115,7 +115,7 @@ async fn a_touched_foreign_object_is_seen_and_our_own_part_of_an_account_is_not(
         r#"patch sa default -n a -p {"imagePullSecrets":[{"name":"one"},{"name":"two"}]}"#,
     )
     .await;
-    let foreign = Foreign::in_namespaces(&client, &["a".to_owned()], "company")
+    let foreign = Foreign::in_namespaces(&client, &["a".to_owned()], &["company"])
         .await
         .unwrap();
 

@@ -1,6 +1,5 @@
 //! A Secret of the same name that is not ours.
 
-use e2e::oracle::Login;
 use e2e::scene::{SOON, Scene};
 use e2e::wait::eventually;
 use serde_json::json;
@@ -8,7 +7,7 @@ use serde_json::json;
 #[tokio::test]
 async fn a_squatter_stays_untouched_its_namespace_is_reported_and_heals_when_it_goes() {
     let scene = Scene::shared("squatted").await;
-    let login = Login::new("robot", "first");
+    let login = scene.login("first");
     scene.namespaces(&["a", "b"]).await;
     let squat = [
         "create",
@@ -46,7 +45,7 @@ async fn a_squatter_stays_untouched_its_namespace_is_reported_and_heals_when_it_
 #[tokio::test]
 async fn a_squatter_with_our_very_bytes_is_not_taken_over() {
     let scene = Scene::shared("twin").await;
-    let login = Login::new("robot", "first");
+    let login = scene.login("first");
     scene.set_up(&["a"], &login).await;
     scene.unselected_namespaces(&["b"]).await;
     let path = "jsonpath={.data.\\.dockerconfigjson}";
@@ -76,7 +75,7 @@ async fn a_squatter_with_our_very_bytes_is_not_taken_over() {
 #[tokio::test]
 async fn a_squatter_is_adopted_in_place_when_the_object_says_so_and_it_is_a_pull_secret() {
     let scene = Scene::shared("adopted").await;
-    let login = Login::new("robot", "first");
+    let login = scene.login("first");
     scene.namespaces(&["a", "b"]).await;
     let pull = [
         "create",

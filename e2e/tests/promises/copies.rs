@@ -1,6 +1,6 @@
 //! Copies are tampered with, and restored.
 
-use e2e::oracle::{LABEL, Login};
+use e2e::oracle::LABEL;
 use e2e::scene::{SOON, Scene};
 use e2e::wait::eventually;
 use serde_json::json;
@@ -8,7 +8,7 @@ use serde_json::json;
 #[tokio::test]
 async fn an_edited_copy_is_restored_in_place() {
     let scene = Scene::shared("edited").await;
-    let login = Login::new("robot", "first");
+    let login = scene.login("first");
     scene.set_up(&["a", "b"], &login).await;
     let before = scene.uids().await;
     let edit = r#"{"data":{".dockerconfigjson":"eyJhdXRocyI6e319"}}"#; // {"auths":{}}
@@ -24,7 +24,7 @@ async fn an_edited_copy_is_restored_in_place() {
 #[tokio::test]
 async fn a_copy_whose_label_is_stripped_or_changed_is_restored_in_place() {
     let scene = Scene::shared("relabelled").await;
-    let login = Login::new("robot", "first");
+    let login = scene.login("first");
     scene.set_up(&["a", "b"], &login).await;
     let before = scene.uids().await;
     for change in [
@@ -52,7 +52,7 @@ async fn a_copy_whose_label_is_stripped_or_changed_is_restored_in_place() {
 #[tokio::test]
 async fn a_copy_that_loses_its_owner_gets_it_back() {
     let scene = Scene::shared("disowned").await;
-    let login = Login::new("robot", "first");
+    let login = scene.login("first");
     scene.set_up(&["a"], &login).await;
     let disown = r#"{"metadata":{"ownerReferences":null}}"#;
     scene
@@ -73,7 +73,7 @@ async fn a_copy_that_loses_its_owner_gets_it_back() {
 #[tokio::test]
 async fn a_deleted_copy_is_created_again() {
     let scene = Scene::shared("removed").await;
-    let login = Login::new("robot", "first");
+    let login = scene.login("first");
     scene.set_up(&["a", "b"], &login).await;
     let before = scene.uids().await;
     scene.kubectl(&["delete", "secret", "removed", "-n", "removed-a"]).await;
@@ -88,7 +88,7 @@ async fn a_deleted_copy_is_created_again() {
 #[tokio::test]
 async fn a_copy_made_immutable_is_replaced_and_follows_its_source_again() {
     let scene = Scene::shared("immutable").await;
-    scene.set_up(&["a"], &Login::new("robot", "first")).await;
+    scene.set_up(&["a"], &scene.login("first")).await;
     scene
         .kubectl(&[
             "patch",
@@ -100,7 +100,7 @@ async fn a_copy_made_immutable_is_replaced_and_follows_its_source_again() {
             r#"{"immutable":true}"#,
         ])
         .await;
-    let second = Login::new("robot", "second");
+    let second = scene.login("second");
     scene.source(&second).await;
     scene
         .holds("the copy has the new login", &scene.expected(&["a"], &second))
@@ -110,13 +110,13 @@ async fn a_copy_made_immutable_is_replaced_and_follows_its_source_again() {
 #[tokio::test]
 async fn labels_and_keys_that_others_add_to_a_copy_are_let_be() {
     let scene = Scene::shared("decorated").await;
-    let login = Login::new("robot", "first");
+    let login = scene.login("first");
     scene.set_up(&["a"], &login).await;
     let add = r#"{"metadata":{"labels":{"theirs":"kept"},"annotations":{"theirs":"kept"}}}"#;
     scene
         .kubectl(&["patch", "secret", "decorated", "-n", "decorated-a", "-p", add])
         .await;
-    let second = Login::new("robot", "second");
+    let second = scene.login("second");
     scene.source(&second).await;
     scene
         .holds("the copy has the new login", &scene.expected(&["a"], &second))
@@ -131,7 +131,7 @@ async fn labels_and_keys_that_others_add_to_a_copy_are_let_be() {
 #[tokio::test]
 async fn declared_labels_come_and_go_with_the_spec_and_those_of_others_stay() {
     let scene = Scene::shared("declared").await;
-    let login = Login::new("robot", "first");
+    let login = scene.login("first");
     scene.namespaces(&["a"]).await;
     scene.source(&login).await;
     let mut object = scene.object();

@@ -1,13 +1,12 @@
 //! An object is created: every selected namespace is served, and nothing else changes.
 
-use e2e::oracle::Login;
 use e2e::scene::Scene;
 use serde_json::json;
 
 #[tokio::test]
 async fn each_selected_namespace_gets_one_copy_and_one_reference_and_nothing_else_changes() {
     let scene = Scene::shared("created").await;
-    let login = Login::new("robot", "first");
+    let login = scene.login("first");
     scene.namespaces(&["a", "b", "c"]).await;
     scene.unselected_namespaces(&["outside"]).await;
     scene.wait_for_accounts(&scene.in_scene(&["a", "b", "c"])).await;
@@ -44,7 +43,7 @@ async fn each_selected_namespace_gets_one_copy_and_one_reference_and_nothing_els
 #[tokio::test]
 async fn the_status_counts_what_is_served() {
     let scene = Scene::shared("counted").await;
-    let login = Login::new("robot", "first");
+    let login = scene.login("first");
     scene.set_up(&["a", "b"], &login).await;
     scene.counts(2).await;
     for condition in ["CredentialsReady", "SecretsSynced", "ServiceAccountsSynced", "Ready"] {
@@ -65,7 +64,7 @@ async fn the_status_counts_what_is_served() {
 #[tokio::test]
 async fn an_object_that_selects_nothing_is_ready_and_says_so() {
     let scene = Scene::shared("nothing").await;
-    scene.source(&Login::new("robot", "first")).await;
+    scene.source(&scene.login("first")).await;
     scene.apply(&scene.object()).await;
     scene.says("Ready", "True", "NoNamespaceSelected").await;
 }
@@ -73,7 +72,7 @@ async fn an_object_that_selects_nothing_is_ready_and_says_so() {
 #[tokio::test]
 async fn mode_none_writes_copies_and_touches_no_service_account() {
     let scene = Scene::shared("copies-only").await;
-    let login = Login::new("robot", "first");
+    let login = scene.login("first");
     scene.namespaces(&["a"]).await;
     scene.source(&login).await;
     let mut object = scene.object();

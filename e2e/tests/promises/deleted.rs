@@ -1,6 +1,5 @@
 //! The object is deleted: nothing of it is left, and everything else is.
 
-use e2e::oracle::Login;
 use e2e::scene::{SOON, Scene};
 use e2e::wait::eventually;
 use serde_json::json;
@@ -22,7 +21,7 @@ async fn with_orphans_asked_for_nothing_is_left_and_foreign_entries_stay() {
 
 async fn nothing_is_left_after(name: &'static str, cascade: &str) {
     let scene = Scene::shared(name).await;
-    scene.set_up(&["a", "b"], &Login::new("robot", "first")).await;
+    scene.set_up(&["a", "b"], &scene.login("first")).await;
     let namespace = format!("{name}-a");
     let around = format!(r#"{{"imagePullSecrets":[{{"name":"before"}},{{"name":"{name}"}},{{"name":"after"}}]}}"#);
     let patch = [
@@ -60,7 +59,7 @@ async fn nothing_is_left_after(name: &'static str, cascade: &str) {
 #[tokio::test]
 async fn a_namespace_that_is_going_does_not_hold_the_object_back() {
     let scene = Scene::shared("going").await;
-    scene.set_up(&["a", "b"], &Login::new("robot", "first")).await;
+    scene.set_up(&["a", "b"], &scene.login("first")).await;
     scene.kubectl(&["delete", "namespace", "going-a", "--wait=false"]).await;
     scene.kubectl(&["delete", "cps", "going"]).await;
     scene.gone("nothing of the object is left").await;
@@ -70,7 +69,7 @@ async fn a_namespace_that_is_going_does_not_hold_the_object_back() {
 async fn retained_copies_and_references_stay_and_are_marked() {
     let scene = Scene::shared("retained").await;
     scene.namespaces(&["a"]).await;
-    let login = Login::new("robot", "first");
+    let login = scene.login("first");
     scene.source(&login).await;
     let mut object = scene.object();
     object["spec"]["deletionPolicy"] = json!("Retain");

@@ -3,14 +3,13 @@
 //! All scenarios share one cluster and one operator, and keep to namespaces and names of their own.
 #![allow(clippy::unwrap_used, reason = "also in what the tests share")]
 
-mod bad_input;
 mod conflict;
 mod copies;
 mod created;
 mod deleted;
+mod events;
 mod namespaces;
 mod references;
-mod refused;
 mod registries;
 mod rotated;
 mod side_by_side;

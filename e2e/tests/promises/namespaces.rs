@@ -1,6 +1,6 @@
 //! Namespaces and accounts come and go; what they get follows.
 
-use e2e::oracle::{self, Login};
+use e2e::oracle;
 use e2e::scene::{LABEL, SOON, Scene};
 use e2e::wait::eventually;
 use serde_json::json;
@@ -8,7 +8,7 @@ use serde_json::json;
 #[tokio::test]
 async fn a_namespace_that_comes_later_is_served() {
     let scene = Scene::shared("later").await;
-    let login = Login::new("robot", "first");
+    let login = scene.login("first");
     scene.set_up(&["a"], &login).await;
     scene.namespaces(&["b"]).await;
     scene
@@ -19,7 +19,7 @@ async fn a_namespace_that_comes_later_is_served() {
 #[tokio::test]
 async fn a_namespace_labelled_into_the_selection_is_served_and_labelled_out_again_is_cleared() {
     let scene = Scene::shared("labelled").await;
-    let login = Login::new("robot", "first");
+    let login = scene.login("first");
     scene.unselected_namespaces(&["b"]).await;
     scene.set_up(&["a"], &login).await;
     let foreign = scene.foreign(&["a", "b"]).await;
@@ -43,7 +43,7 @@ async fn a_namespace_labelled_into_the_selection_is_served_and_labelled_out_agai
 #[tokio::test]
 async fn whoever_carries_the_exclusion_label_is_left_out_even_afterwards() {
     let scene = Scene::shared("excluded").await;
-    let login = Login::new("robot", "first");
+    let login = scene.login("first");
     scene.set_up(&["a", "b"], &login).await;
     let exclude = "pullsecrets.dev/exclude=true";
 
@@ -66,7 +66,7 @@ async fn whoever_carries_the_exclusion_label_is_left_out_even_afterwards() {
 #[tokio::test]
 async fn an_account_created_later_gets_its_reference_if_its_name_matches() {
     let scene = Scene::shared("accounts").await;
-    let login = Login::new("robot", "first");
+    let login = scene.login("first");
     scene.namespaces(&["a"]).await;
     scene.source(&login).await;
     let mut object = scene.object();
@@ -89,7 +89,7 @@ async fn an_account_created_later_gets_its_reference_if_its_name_matches() {
 #[tokio::test]
 async fn a_changed_selection_is_carried_out_in_both_directions() {
     let scene = Scene::shared("reselected").await;
-    let login = Login::new("robot", "first");
+    let login = scene.login("first");
     scene.set_up(&["a", "b"], &login).await;
     scene.unselected_namespaces(&["ci-1"]).await;
     let mut object = scene.object();
@@ -104,7 +104,7 @@ async fn a_changed_selection_is_carried_out_in_both_directions() {
 #[tokio::test]
 async fn system_namespaces_are_no_part_of_everything() {
     let scene = Scene::shared("everything").await;
-    let login = Login::new("robot", "first");
+    let login = scene.login("first");
     scene.namespaces(&["a"]).await;
     scene.source(&login).await;
     let mut object = scene.object();

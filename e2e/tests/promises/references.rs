@@ -1,13 +1,11 @@
 //! References are taken away by others, and put back beside what others put there.
 
-use e2e::oracle::Login;
-use e2e::scene::{SOON, Scene};
-use e2e::wait::eventually;
+use e2e::scene::Scene;
 
 #[tokio::test]
 async fn a_removed_entry_is_put_back() {
     let scene = Scene::shared("unreferenced").await;
-    let login = Login::new("robot", "first");
+    let login = scene.login("first");
     scene.set_up(&["a"], &login).await;
     let remove = r#"[{"op":"remove","path":"/imagePullSecrets"}]"#;
     patch_account(&scene, "unreferenced-a", "json", remove).await;
@@ -17,7 +15,7 @@ async fn a_removed_entry_is_put_back() {
 #[tokio::test]
 async fn a_list_replaced_by_another_tool_keeps_its_entries_and_gets_ours_again() {
     let scene = Scene::shared("replaced").await;
-    let login = Login::new("robot", "first");
+    let login = scene.login("first");
     scene.set_up(&["a"], &login).await;
     let replace = r#"{"imagePullSecrets":[{"name":"theirs-1"},{"name":"theirs-2"}]}"#;
     patch_account(&scene, "replaced-a", "merge", replace).await;
@@ -32,7 +30,7 @@ async fn a_list_replaced_by_another_tool_keeps_its_entries_and_gets_ours_again()
 #[tokio::test]
 async fn an_account_made_anew_is_served_again() {
     let scene = Scene::shared("remade").await;
-    let login = Login::new("robot", "first");
+    let login = scene.login("first");
     scene.set_up(&["a"], &login).await;
     scene
         .kubectl(&["delete", "serviceaccount", "default", "-n", "remade-a"])
@@ -54,7 +52,7 @@ async fn an_entry_that_was_there_before_us_is_not_ours_to_take_away() {
         r#"{"imagePullSecrets":[{"name":"earlier"}]}"#,
     )
     .await;
-    scene.source(&Login::new("robot", "first")).await;
+    scene.source(&scene.login("first")).await;
     scene.apply(&scene.object()).await;
     scene.reaches("Ready", "True").await;
     scene.kubectl(&["delete", "cps", "earlier"]).await;
@@ -63,21 +61,6 @@ async fn an_entry_that_was_there_before_us_is_not_ours_to_take_away() {
         .kubectl(&["get", "serviceaccount", "default", "-n", "earlier-a", "-o", path])
         .await;
     assert_eq!(entries, "earlier");
-}
-
-#[tokio::test]
-async fn whoever_keeps_removing_our_entry_is_reported_and_not_fought_for_ever() {
-    let scene = Scene::shared("contended").await;
-    scene.set_up(&["a"], &Login::new("robot", "first")).await;
-    let remove = r#"{"imagePullSecrets":null}"#;
-    eventually("the fight is reported", SOON, async || {
-        patch_account(&scene, "contended-a", "merge", remove).await;
-        match scene.condition("ServiceAccountsSynced").await {
-            Some(seen) if seen.reason == "Contended" => Ok(()),
-            seen => Err(format!("{seen:?}")),
-        }
-    })
-    .await;
 }
 
 async fn patch_account(scene: &Scene, namespace: &str, kind: &str, patch: &str) {

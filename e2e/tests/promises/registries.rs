@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use e2e::SYSTEM_NAMESPACE;
-use e2e::oracle::Login;
 use e2e::scene::{SERVER, Scene};
 use serde_json::json;
 
@@ -11,12 +12,14 @@ use serde_json::json;
 async fn the_logins_of_all_registries_are_merged_and_a_declared_server_beats_a_config_taken_whole() {
     let scene = Scene::shared("merged").await;
     scene.namespaces(&["a"]).await;
-    let declared = Login::new("robot", "declared");
+    let declared = scene.login("declared");
     scene.source(&declared).await;
+    let (loser, one, hub) = (scene.login("loser"), scene.login("one"), scene.login("hub"));
+    let auth = STANDARD.encode(format!("{}:{}", hub.username, hub.password));
     let config = json!({"auths": {
-        SERVER: {"username": "loser", "password": "taken-whole"},
-        "one.example.com": {"username": "one", "password": "1", "email": "no@example.com"},
-        "https://index.docker.io/v1/": {"auth": "aHViOjI="}, // hub:2
+        SERVER: {"username": loser.username, "password": loser.password},
+        "one.example.com": {"username": one.username, "password": one.password, "email": "no@example.com"},
+        "https://index.docker.io/v1/": {"auth": auth},
     }});
     scene
         .apply(&json!({
@@ -33,8 +36,8 @@ async fn the_logins_of_all_registries_are_merged_and_a_declared_server_beats_a_c
     let mut expected = scene.expected(&["a"], &declared);
     expected.logins = BTreeMap::from([
         (SERVER.to_owned(), declared),
-        ("one.example.com".to_owned(), Login::new("one", "1")),
-        ("https://index.docker.io/v1/".to_owned(), Login::new("hub", "2")),
+        ("one.example.com".to_owned(), one),
+        ("https://index.docker.io/v1/".to_owned(), hub),
     ]);
     scene.holds("the copy holds all three", &expected).await;
 }
@@ -43,7 +46,7 @@ async fn the_logins_of_all_registries_are_merged_and_a_declared_server_beats_a_c
 async fn docker_hub_in_any_spelling_is_the_entry_that_kubelets_look_for() {
     let scene = Scene::shared("hub").await;
     scene.namespaces(&["a"]).await;
-    let login = Login::new("robot", "first");
+    let login = scene.login("first");
     scene.source(&login).await;
     for spelling in ["docker.io", "https://index.docker.io/v1/", "registry-1.docker.io"] {
         let mut object = scene.object();

@@ -1,18 +1,17 @@
 //! The source changes: every copy is updated in place.
 
 use e2e::audit::Record;
-use e2e::oracle::Login;
 use e2e::scene::Scene;
 
 #[tokio::test]
 async fn a_new_password_is_one_update_of_each_copy_and_no_write_to_an_account() {
     let scene = Scene::shared("rotated").await;
-    scene.set_up(&["a", "b", "c"], &Login::new("robot", "first")).await;
+    scene.set_up(&["a", "b", "c"], &scene.login("first")).await;
     scene.says("Ready", "True", "Synced").await;
     let before = scene.uids().await;
     let mark = scene.mark().await;
 
-    let second = Login::new("robot", "second");
+    let second = scene.login("second");
     scene.source(&second).await;
 
     scene

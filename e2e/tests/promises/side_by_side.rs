@@ -1,6 +1,5 @@
 //! Two objects for the same namespaces and accounts.
 
-use e2e::oracle::Login;
 use e2e::scene::Scene;
 use serde_json::json;
 
@@ -8,7 +7,7 @@ use serde_json::json;
 async fn two_objects_serve_the_same_account_and_one_goes_without_the_other() {
     let first = Scene::shared("pair-1").await;
     let second = first.beside("pair-2").await;
-    let (one, two) = (Login::new("robot-1", "first"), Login::new("robot-2", "second"));
+    let (one, two) = (first.login("first"), second.login("second"));
     first.set_up(&["a"], &one).await;
     second.source(&two).await;
     let mut object = second.object();
@@ -30,7 +29,7 @@ async fn two_objects_serve_the_same_account_and_one_goes_without_the_other() {
 async fn of_two_objects_with_one_secret_name_the_older_decides_and_the_younger_takes_over() {
     let older = Scene::shared("heir-1").await;
     let younger = older.beside("heir-2").await;
-    let (one, two) = (Login::new("robot-1", "first"), Login::new("robot-2", "second"));
+    let (one, two) = (older.login("first"), younger.login("second"));
     older.set_up(&["a"], &one).await;
     let uid = older.uids().await["heir-1-a"].clone();
     younger.source(&two).await;

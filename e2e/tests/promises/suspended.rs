@@ -1,6 +1,6 @@
 //! An object that is suspended: it looks and tells, and writes nothing but its status.
 
-use e2e::oracle::{self, Login};
+use e2e::oracle;
 use e2e::scene::{SOON, Scene};
 use e2e::wait::eventually;
 use serde_json::json;
@@ -8,7 +8,7 @@ use serde_json::json;
 #[tokio::test]
 async fn while_suspended_nothing_is_written_and_afterwards_everything_is_caught_up() {
     let scene = Scene::shared("suspended").await;
-    let login = Login::new("robot", "first");
+    let login = scene.login("first");
     scene.set_up(&["a"], &login).await;
     let mut object = scene.object();
     object["spec"]["suspend"] = json!(true);
@@ -17,14 +17,14 @@ async fn while_suspended_nothing_is_written_and_afterwards_everything_is_caught_
 
     scene.namespaces(&["b"]).await;
     ready_becomes(&scene, 1).await;
-    scene.source(&Login::new("robot", "second")).await;
+    scene.source(&scene.login("second")).await;
     ready_becomes(&scene, 0).await;
     oracle::check(scene.client(), &scene.expected(&["a"], &login))
         .await
         .unwrap();
 
     scene.apply(&scene.object()).await;
-    let second = Login::new("robot", "second");
+    let second = scene.login("second");
     scene
         .holds("it is caught up", &scene.expected(&["a", "b"], &second))
         .await;
@@ -33,7 +33,7 @@ async fn while_suspended_nothing_is_written_and_afterwards_everything_is_caught_
 #[tokio::test]
 async fn a_suspended_object_can_be_deleted_and_leaves_nothing() {
     let scene = Scene::shared("suspended-deleted").await;
-    scene.set_up(&["a"], &Login::new("robot", "first")).await;
+    scene.set_up(&["a"], &scene.login("first")).await;
     let mut object = scene.object();
     object["spec"]["suspend"] = json!(true);
     scene.apply(&object).await;

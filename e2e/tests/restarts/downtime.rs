@@ -1,13 +1,13 @@
 //! The operator is down while things change, and ends in the same state afterwards.
 
-use e2e::oracle::{LABEL, Login};
+use e2e::oracle::LABEL;
 use e2e::scene::{self, Scene};
 
 #[tokio::test]
 async fn whatever_changes_while_it_is_down_has_the_same_effect_once_it_is_up() {
-    let first = Login::new("robot", "first");
-    let second = Login::new("robot", "second");
     let new_object = Scene::own("down-created").await;
+    let first = new_object.login("first");
+    let second = new_object.login("second");
     let scene = async |name| {
         let scene = new_object.beside(name).await;
         scene.set_up(&["a", "b"], &first).await;

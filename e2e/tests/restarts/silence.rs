@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use e2e::OPERATOR_USER;
 use e2e::audit::Mark;
-use e2e::oracle::Login;
 use e2e::scene::Scene;
 use e2e::wait::quiet;
 
@@ -14,7 +13,7 @@ const A_WHILE: Duration = Duration::from_secs(5);
 #[tokio::test]
 async fn nothing_is_written_while_nothing_changes_nor_after_a_restart() {
     let scene = Scene::own("silence").await;
-    let login = Login::new("robot", "first");
+    let login = scene.login("first");
     scene.set_up(&["a", "b", "c"], &login).await;
     scene.says("Ready", "True", "Synced").await;
     scene.counts(3).await;
@@ -40,6 +39,50 @@ async fn nothing_is_written_while_nothing_changes_nor_after_a_restart() {
             &scene.expected(&["a", "b", "c", "d"], &login),
         )
         .await;
+}
+
+/// A first list of copies does not show a Secret that is not ours: the create that finds it there is refused, and
+/// nothing else is tried.
+#[tokio::test]
+async fn nothing_is_written_after_a_restart_beside_a_squatter() {
+    let scene = Scene::own("beside").await;
+    let login = scene.login("first");
+    scene.namespaces(&["a", "b"]).await;
+    let squat = [
+        "create",
+        "secret",
+        "generic",
+        "beside",
+        "-n",
+        "beside-b",
+        "--from-literal=theirs=kept",
+    ];
+    scene.kubectl(&squat).await;
+    scene.source(&login).await;
+    scene.apply(&scene.object()).await;
+    scene.says("Ready", "False", "NamespacesFailed").await;
+    scene
+        .holds("the free one is served", &scene.expected(&["a"], &login))
+        .await;
+
+    scene.stop_operator();
+    let mark = scene.mark().await;
+    scene.start_operator().await;
+    quiet(
+        "nothing changes when it starts beside a squatter",
+        A_WHILE,
+        async || {
+            let audit = scene.cluster().audit();
+            let writes = audit
+                .writes_since(mark, OPERATOR_USER)
+                .map_err(|error| error.to_string())?;
+            let refused = |write: &e2e::audit::Record| write.code == 409 && write.resource == "secrets";
+            let silent = writes.objects.iter().all(refused) && writes.objects.len() <= 1 && writes.events.is_empty();
+            silent.then_some(()).ok_or_else(|| writes.summary())
+        },
+    )
+    .await;
+    scene.says("Ready", "False", "NamespacesFailed").await;
 }
 
 /// Leases aside; Events are writes too.

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use e2e::oracle::Login;
 use e2e::scene::{LABEL, Scene};
 use futures::{StreamExt, stream};
 use k8s_openapi::api::core::v1::ServiceAccount;
@@ -24,7 +23,7 @@ const TRIES: usize = 100;
 async fn no_entry_of_anybody_is_lost_while_another_writer_adds_its_own() {
     let _alone = ONE_AT_A_TIME.lock().await;
     let scene = Scene::own("company").await;
-    let login = Login::new("robot", "first");
+    let login = scene.login("first");
     let parts: Vec<String> = (0..ACCOUNTS).map(|number| format!("{number:03}")).collect();
     let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
     let names = scene.in_scene(&parts);

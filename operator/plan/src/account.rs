@@ -16,6 +16,10 @@ use crate::verdict::{Decision, Failure, State};
 pub struct Circumstances<'a> {
     /// What the server, or another writer, did with our last attempts.
     pub trouble: Option<&'a Failure>,
+    /// Another writer keeps undoing what we write: said although it may be in place at this moment.
+    pub contended: Option<&'a Failure>,
+    /// Names under which nobody knows yet whether there is a Secret that is not ours: no reference to them goes in.
+    pub unsettled: &'a [Arc<str>],
 }
 
 /// Decides of the account `name` of a namespace: one write for all objects together.
@@ -39,17 +43,18 @@ pub(crate) fn decide<'a>(
             .iter()
             .map(|object| {
                 let state = if has(seen, &object.spec.secret_name) {
-                    State::Ready
+                    State::in_place(circumstances.contended)
                 } else {
                     circumstances
-                        .trouble
+                        .contended
+                        .or(circumstances.trouble)
                         .map_or(State::Pending, |trouble| State::Failed(trouble.clone()))
                 };
                 (*object, state)
             })
             .collect();
     }
-    let (entries, attached) = target(scope, seen, &wanted);
+    let (entries, attached) = target(scope, seen, &wanted, circumstances.unsettled);
     if entries != seen.entries || attached != seen.attached {
         decision.owed_to = departing(scope, seen, &attached);
         decision.action = Some(AccountAction {
@@ -62,7 +67,12 @@ pub(crate) fn decide<'a>(
 }
 
 /// The list and the record as they should be.
-fn target(scope: &Scope<'_>, seen: &Account, wanted: &[&Arc<Object>]) -> (Vec<Entry>, Vec<Box<str>>) {
+fn target(
+    scope: &Scope<'_>,
+    seen: &Account,
+    wanted: &[&Arc<Object>],
+    unsettled: &[Arc<str>],
+) -> (Vec<Entry>, Vec<Box<str>>) {
     let wants = |name: &str| wanted.iter().any(|object| object.spec.secret_name.as_ref() == name);
     let goes = |name: &str| !wants(name) && may_detach(scope, name);
     let recorded = |name: &str| seen.attached.iter().any(|held| held.as_ref() == name);
@@ -72,7 +82,8 @@ fn target(scope: &Scope<'_>, seen: &Account, wanted: &[&Arc<Object>]) -> (Vec<En
     let mut attached: Vec<Box<str>> = seen.attached.iter().filter(|name| !goes(name)).cloned().collect();
     for object in wanted {
         let name = object.spec.secret_name.as_ref();
-        if has(seen, name) || object.standing != Standing::Live || scope.seen.terminating {
+        let settled = !unsettled.contains(&object.spec.secret_name);
+        if has(seen, name) || object.standing != Standing::Live || scope.seen.terminating || !settled {
             continue;
         }
         entries.push(Entry::named(name));
@@ -104,7 +115,7 @@ fn may_detach(scope: &Scope<'_>, secret: &str) -> bool {
             .seen
             .secrets
             .get(secret)
-            .is_some_and(|seen| copy::is_orphan(scope, seen));
+            .is_some_and(|seen| copy::is_orphan(scope, seen) && !seen.shape.owners.is_empty());
     }
     !cluster.is_held(secret) && (!scope.claimants(secret).is_empty() || !is_retained(scope, secret))
 }

@@ -15,6 +15,9 @@ pub const AT_ONCE: usize = 3;
 /// mended soon.
 const DELAYS: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(120));
 
+/// What was restored stands for at least so long before a fight is called over.
+const QUIET: Duration = Duration::from_secs(10);
+
 /// How often one Secret or one account was brought back to what we had written before.
 #[derive(Clone, Debug, Default)]
 pub struct Contention {
@@ -36,10 +39,16 @@ impl Contention {
             })
     }
 
-    /// Whether there is a fight at `now`.
-    pub fn is_contended(&mut self, now: Duration) -> bool {
-        self.forget(now);
-        self.restored.len() > AT_ONCE
+    /// Until when there is a fight, unless something is restored again before; none where there is none.
+    ///
+    /// It is over when nothing had to be restored for twice as long as between any two restores before, so that one
+    /// who undoes us every few minutes is told once and not every few minutes; at the latest after ten minutes.
+    pub fn contended_until(&self) -> Option<Duration> {
+        let gaps = self.restored.iter().zip(self.restored.iter().skip(1));
+        let longest = gaps.map(|(earlier, later)| later.saturating_sub(*earlier)).max()?;
+        let last = *self.restored.back()?;
+        let fought = self.restored.len() > AT_ONCE;
+        fought.then(|| last + (2 * longest).clamp(QUIET, WINDOW))
     }
 
     /// Whether nothing was restored lately, so that this need not be kept.
@@ -68,19 +77,30 @@ mod tests {
             .map(|second| contention.restore(SECOND * second).as_secs())
             .collect();
         assert_eq!(delays, [0, 0, 0, 1, 2, 4, 8, 16]);
-        assert!(contention.is_contended(SECOND * 8));
+        assert!(contention.contended_until().is_some());
     }
 
     #[test]
     fn a_fight_is_over_when_the_other_writer_stops() {
-        let mut contention = Contention::default();
+        let mut fast = Contention::default();
         for second in 0..6 {
-            contention.restore(SECOND * second);
+            assert_eq!(fast.contended_until().is_some(), second > 3, "after {second} restores");
+            fast.restore(SECOND * second);
         }
-        assert!(!contention.is_contended(WINDOW + SECOND * 4));
-        assert!(!contention.is_over(WINDOW + SECOND * 4));
-        assert!(contention.is_over(WINDOW + SECOND * 5));
-        assert_eq!(contention.restore(WINDOW * 2), Duration::ZERO);
+        assert_eq!(fast.contended_until(), Some(SECOND * 15));
+        assert!(!fast.is_over(WINDOW + SECOND * 4));
+        assert!(fast.is_over(WINDOW + SECOND * 5));
+        assert_eq!(fast.restore(WINDOW * 2), Duration::ZERO);
+
+        let mut every_two_minutes = Contention::default();
+        for round in 0..5 {
+            every_two_minutes.restore(SECOND * 120 * round);
+        }
+        assert_eq!(
+            every_two_minutes.contended_until(),
+            Some(SECOND * 720),
+            "twice the two minutes"
+        );
     }
 
     #[test]

@@ -24,6 +24,8 @@ pub const REFERENCES_FIRST: Duration = Duration::from_secs(10);
 pub struct Circumstances<'a> {
     /// What the server, or another writer, did with our last attempts.
     pub trouble: Option<&'a Failure>,
+    /// Another writer keeps undoing what we write: said although it may be in place at this moment.
+    pub contended: Option<&'a Failure>,
     /// How long it has been known that the copy is to go.
     pub leaving_for: Duration,
 }
@@ -142,10 +144,11 @@ fn wanted<'a>(
             None => Ok(mend(scope, name, seen, decider)),
         },
     );
-    let state = match (&needed, circumstances.trouble) {
+    let against = circumstances.contended.or(circumstances.trouble);
+    let state = match (&needed, against) {
         (Err(conflict), _) => State::Failed(conflict.clone()),
-        (Ok(Step::InPlace), _) => State::Ready,
-        (Ok(_), Some(trouble)) => State::Failed(trouble.clone()),
+        (Ok(Step::InPlace), _) => State::in_place(circumstances.contended),
+        (Ok(_), Some(failure)) => State::Failed(failure.clone()),
         (Ok(_), None) => State::Pending,
     };
     if !scope.seen.terminating {
@@ -311,6 +314,13 @@ fn unwanted<'a>(
             });
         }
         None if !is_orphan(scope, seen) => return decision,
+        // Copies of an object that says Retain have no owner: one that says Delete would have left one.
+        None if seen.shape.owners.is_empty() => {
+            decision.action = Some(SecretAction::Release {
+                version,
+                object: label.into(),
+            });
+        }
         Some(_) | None => {
             decision.leaving = true;
             let left = REFERENCES_FIRST.saturating_sub(circumstances.leaving_for);
@@ -325,8 +335,12 @@ fn unwanted<'a>(
         .cluster
         .object(label)
         .filter(|object| object.standing == Standing::Deleting);
-    decision.owed_to = departing.into_iter().chain(departing_owners(scope, seen)).collect();
-    decision.owed_to.dedup_by(|a, b| a.name == b.name);
+    decision.owed_to = departing_owners(scope, seen);
+    if let Some(object) = departing
+        && !decision.owed_to.contains(&object)
+    {
+        decision.owed_to.push(object);
+    }
     decision
 }
 

@@ -41,6 +41,16 @@ pub enum CredentialError {
     NotUtf8(Part),
 }
 
+impl CredentialError {
+    /// The half that is to be mended.
+    pub fn part(self) -> Part {
+        match self {
+            Self::Empty(part) | Self::ControlCharacter(part) | Self::NotUtf8(part) => part,
+            Self::ColonInUsername => Part::Username,
+        }
+    }
+}
+
 impl Credential {
     /// Takes both halves as they are.
     pub fn new(username: &str, password: &str) -> Result<Self, CredentialError> {

@@ -151,6 +151,18 @@ impl DockerConfig {
         &self.entries
     }
 
+    /// Every entry under its [`whole_key`]. Of several spellings of Docker Hub one stays, and it is one that kubelets
+    /// would try: `docker.io` matches by itself, `index.docker.io` only where nothing else does.
+    pub fn whole(&self) -> BTreeMap<String, Credential> {
+        let mut entries: Vec<_> = self.entries.iter().collect();
+        // The last of several stays. Sorted stably: of those alike it is the last in byte order.
+        entries.sort_by_key(|(key, _)| server::matches_docker_hub_by_itself(key));
+        entries
+            .into_iter()
+            .map(|(key, credential)| (whole_key(key), credential.clone()))
+            .collect()
+    }
+
     /// The entry for a declared server, in whatever spelling the config has it. If it has several,
     /// the server's own key wins, then the first in byte order.
     pub fn entry_for(&self, server: &Server) -> Option<&Credential> {
@@ -188,7 +200,7 @@ pub fn render(entries: &BTreeMap<String, Credential>) -> Vec<u8> {
 /// The key that an entry of a docker config taken whole gets: its own, except that every spelling
 /// of Docker Hub that kubelets know becomes [`DOCKER_HUB`].
 ///
-/// Two spellings in one config so become one key; the caller says which entry stays. `docker.io` is
+/// Two spellings in one config so become one key: [`DockerConfig::whole`] says which entry stays. `docker.io` is
 /// a key like any other to a kubelet, while [`DOCKER_HUB`] is its fallback: it counts only where no
 /// other key, such as `*.io`, matches, and then for images on a registry at `localhost` as well.
 pub fn whole_key(key: &str) -> String {

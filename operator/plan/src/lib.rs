@@ -4,7 +4,7 @@
 //! Reading order: [`object`] (what is declared, parsed once), [`observed`] (what is seen), [`scope`] (all objects and
 //! one namespace), [`copy`] and [`account`] (the two decisions), [`action`] and [`verdict`] (what comes out). Beside
 //! them stands what a copy holds: [`server`], [`docker_config`], [`registries`], and [`keyring`], the kubelet's side
-//! of the same matter.
+//! of the same matter; and [`election`], which of several replicas may write.
 //!
 //! # Invariants
 //!
@@ -18,6 +18,7 @@ pub mod contention;
 pub mod copy;
 pub mod credential;
 pub mod docker_config;
+pub mod election;
 pub mod glob;
 pub mod identity;
 pub mod keyring;

@@ -6,8 +6,9 @@ use std::fmt;
 use crd::names::{BASIC_AUTH_TYPE, DOCKER_CONFIG_KEY, DOCKER_CONFIG_TYPE, LABEL_OBJECT, STATE_TYPE};
 use crd::{BasicAuthSource, Credentials, Reason, Registry, RegistryState, RegistryStatus, SecretReference};
 
-use crate::credential::Credential;
-use crate::docker_config::{DockerConfig, whole_key};
+use crate::credential::{Credential, Part};
+use crate::docker_config::DockerConfig;
+use crate::keyring;
 use crate::labels::Labels;
 use crate::server::Server;
 
@@ -57,6 +58,20 @@ pub struct Problem {
     pub message: String,
 }
 
+impl Problem {
+    /// As it is told: what is wrong with the declaration itself, with the path of the registry at this place.
+    fn located(&self, at: usize) -> Self {
+        let message = match self.reason {
+            Reason::InvalidSpec => format!("spec.registries[{at}].{}", self.message),
+            _ => self.message.clone(),
+        };
+        Self {
+            reason: self.reason,
+            message,
+        }
+    }
+}
+
 /// What one declared registry gives.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Resolution {
@@ -69,13 +84,15 @@ pub struct Resolution {
     pub result: Result<Entries, Problem>,
 }
 
-/// Resolves one declared registry. `lookup` finds a source, and is asked once at most.
-pub fn resolve<'a>(registry: &Registry, lookup: impl FnOnce(&SecretReference) -> Lookup<'a>) -> Resolution {
+/// Resolves one declared registry. `own` is the operator's namespace, where a reference without one points to.
+/// `lookup` finds a source, and is asked once at most.
+pub fn resolve<'a>(registry: &Registry, own: &str, lookup: impl FnOnce(&SecretReference) -> Lookup<'a>) -> Resolution {
     let declared = registry.server.clone();
     let server = match declared.as_deref().map(Server::parse).transpose() {
         Ok(server) => server,
         Err(error) => {
-            let message = format!("server {:?}: {error}", declared.as_deref().unwrap_or_default());
+            let shown: String = declared.iter().flat_map(|server| server.chars()).take(253).collect();
+            let message = format!("server: {shown:?}: {error}");
             let problem = Problem {
                 reason: Reason::InvalidSpec,
                 message,
@@ -91,7 +108,7 @@ pub fn resolve<'a>(registry: &Registry, lookup: impl FnOnce(&SecretReference) ->
     let key = server
         .as_ref()
         .map_or_else(|| whole(&registry.credentials), ToString::to_string);
-    let result = entries(&registry.credentials, server.as_ref(), lookup);
+    let result = entries(&registry.credentials, server.as_ref(), own, lookup);
     Resolution {
         key,
         server: declared,
@@ -101,46 +118,53 @@ pub fn resolve<'a>(registry: &Registry, lookup: impl FnOnce(&SecretReference) ->
 
 fn whole(credentials: &Credentials) -> String {
     let reference = credentials.docker_config.as_ref().map(|source| &source.secret_ref);
-    reference.map_or_else(String::new, |reference| format!("secret:{}", display(reference)))
+    reference.map_or_else(String::new, |reference| match &reference.namespace {
+        Some(namespace) => format!("secret:{namespace}/{}", reference.name),
+        None => format!("secret:{}", reference.name),
+    })
 }
 
 fn entries<'a>(
     credentials: &Credentials,
     server: Option<&Server>,
+    own: &str,
     lookup: impl FnOnce(&SecretReference) -> Lookup<'a>,
 ) -> Result<Entries, Problem> {
     match (&credentials.basic_auth, &credentials.docker_config, server) {
         (Some(basic), None, Some(server)) => {
-            let source = find(&basic.secret_ref, lookup)?;
-            let credential = basic_auth(basic, source)?;
+            let source = find(&basic.secret_ref, own, lookup)?;
+            let credential = basic_auth(basic, &display(&basic.secret_ref, own), source)?;
             Ok(BTreeMap::from([(server.to_string(), credential)]))
         }
         (None, Some(docker), server) => {
-            let source = find(&docker.secret_ref, lookup)?;
-            docker_config(&docker.secret_ref, source, server)
+            let source = find(&docker.secret_ref, own, lookup)?;
+            docker_config(&display(&docker.secret_ref, own), source, server)
         }
         (Some(_), None, None) => Err(invalid_spec("server: required, since basicAuth does not name one")),
         (Some(_), Some(_), _) | (None, None, _) => Err(invalid_spec(
-            "credentials: exactly one of basicAuth, dockerConfig is needed",
+            "credentials: exactly one of basicAuth and dockerConfig must be given",
         )),
     }
 }
 
 fn find<'a>(
     reference: &SecretReference,
+    own: &str,
     lookup: impl FnOnce(&SecretReference) -> Lookup<'a>,
 ) -> Result<&'a Source, Problem> {
     let problem = |reason, what: &str| {
         Err(Problem {
             reason,
-            message: format!("secret {:?}: {what}", display(reference)),
+            message: format!("secret {:?}: {what}", display(reference, own)),
         })
     };
     match lookup(reference) {
         Lookup::Missing => problem(Reason::SourceNotFound, "not found"),
         Lookup::NotAllowed => problem(
             Reason::SourceNamespaceNotAllowed,
-            "sources are read in the operator's own namespace and in those of --source-namespaces only",
+            &format!(
+                "sources are read in {own:?}, the operator's own namespace, and in those of --source-namespaces only"
+            ),
         ),
         Lookup::Found(source) if source.type_ == STATE_TYPE || source.labels.get(LABEL_OBJECT).is_some() => problem(
             Reason::SourceInvalid,
@@ -150,8 +174,7 @@ fn find<'a>(
     }
 }
 
-fn basic_auth(declared: &BasicAuthSource, source: &Source) -> Result<Credential, Problem> {
-    let name = display(&declared.secret_ref);
+fn basic_auth(declared: &BasicAuthSource, name: &str, source: &Source) -> Result<Credential, Problem> {
     if source.type_ != BASIC_AUTH_TYPE && source.type_ != "Opaque" {
         return Err(invalid(format!(
             "secret {name:?}: type is {:?}, basicAuth needs {BASIC_AUTH_TYPE} or Opaque",
@@ -164,15 +187,15 @@ fn basic_auth(declared: &BasicAuthSource, source: &Source) -> Result<Credential,
     };
     let (username, password) = (value(&declared.username_key)?, value(&declared.password_key)?);
     Credential::from_bytes(username, password).map_err(|error| {
-        invalid(format!(
-            "secret {name:?}, keys {:?} and {:?}: {error}",
-            declared.username_key, declared.password_key
-        ))
+        let key = match error.part() {
+            Part::Username => &declared.username_key,
+            Part::Password => &declared.password_key,
+        };
+        invalid(format!("secret {name:?}, key {key:?}: {error}"))
     })
 }
 
-fn docker_config(reference: &SecretReference, source: &Source, server: Option<&Server>) -> Result<Entries, Problem> {
-    let name = display(reference);
+fn docker_config(name: &str, source: &Source, server: Option<&Server>) -> Result<Entries, Problem> {
     if source.type_ != DOCKER_CONFIG_TYPE {
         return Err(invalid(format!(
             "secret {name:?}: type is {:?}, dockerConfig needs {DOCKER_CONFIG_TYPE}",
@@ -187,10 +210,7 @@ fn docker_config(reference: &SecretReference, source: &Source, server: Option<&S
     let config = DockerConfig::parse(bytes)
         .map_err(|error| invalid(format!("secret {name:?}, key {DOCKER_CONFIG_KEY:?}: {error}")))?;
     let Some(server) = server else {
-        let entries = config.entries().iter();
-        return Ok(entries
-            .map(|(key, credential)| (whole_key(key), credential.clone()))
-            .collect());
+        return Ok(config.whole());
     };
     let entry = config.entry_for(server).ok_or_else(|| {
         invalid(format!(
@@ -200,11 +220,10 @@ fn docker_config(reference: &SecretReference, source: &Source, server: Option<&S
     Ok(BTreeMap::from([(server.to_string(), entry.clone())]))
 }
 
-fn display(reference: &SecretReference) -> String {
-    match &reference.namespace {
-        Some(namespace) => format!("{namespace}/{}", reference.name),
-        None => reference.name.clone(),
-    }
+/// Where to look, so with the namespace, also where the reference leaves it out.
+fn display(reference: &SecretReference, own: &str) -> String {
+    let namespace = reference.namespace.as_deref().unwrap_or(own);
+    format!("{namespace}/{}", reference.name)
 }
 
 fn invalid(message: String) -> Problem {
@@ -253,9 +272,9 @@ pub fn merge(resolutions: &[Resolution], last_good: &LastGood) -> Merged {
         .filter(|resolution| resolution.server.is_some())
         .filter_map(|resolution| Server::parse(&resolution.key).ok())
         .collect();
-    let mut owners: BTreeMap<String, String> = BTreeMap::new();
+    let mut owners: BTreeMap<Vec<u8>, &str> = BTreeMap::new();
     let mut served: Vec<&str> = Vec::new();
-    for resolution in resolutions {
+    for (at, resolution) in resolutions.iter().enumerate() {
         let key = resolution.key.as_str();
         let duplicate = served.contains(&key);
         served.push(key);
@@ -268,9 +287,11 @@ pub fn merge(resolutions: &[Resolution], last_good: &LastGood) -> Merged {
             merged.last_good.insert(key.to_owned(), entries.clone());
             for (server, credential) in entries {
                 // Compared as the kubelet reads a key, which may be spelled in many ways.
-                let declared = explicit.iter().find(|declared| declared.is_spelled(server));
-                let first = declared.map_or(key, Server::as_str);
-                let owner = owners.entry(server.clone()).or_insert_with(|| first.to_owned());
+                let normal = keyring::normalised(server).unwrap_or_else(|| server.clone().into_bytes());
+                let declared = explicit.iter().find(|declared| {
+                    declared.is_spelled(server) || keyring::normalised(declared.as_str()).as_ref() == Some(&normal)
+                });
+                let owner = declared.map_or_else(|| *owners.entry(normal).or_insert(key), Server::as_str);
                 if owner == key {
                     merged.entries.insert(server.clone(), credential.clone());
                 } else {
@@ -280,24 +301,25 @@ pub fn merge(resolutions: &[Resolution], last_good: &LastGood) -> Merged {
         } else {
             merged.incomplete = true;
         }
-        merged
-            .registries
-            .push(status(resolution, &beaten, remembered.is_some()));
-        if let (Err(problem), None) = (&resolution.result, &merged.problem) {
-            merged.problem = Some(problem.clone());
-        }
+        let problem = resolution.result.as_ref().err().map(|problem| problem.located(at));
+        let status = status(resolution, problem.as_ref(), &beaten, remembered.is_some());
+        merged.registries.push(status);
+        merged.problem = merged.problem.or(problem);
     }
     merged
 }
 
-fn status(resolution: &Resolution, beaten: &[&str], remembered: bool) -> RegistryStatus {
-    let (state, reason, message) = match &resolution.result {
-        Ok(_) if !beaten.is_empty() => {
-            let message = format!("declared more than once, another one is used: {}", beaten.join(", "));
+fn status(resolution: &Resolution, problem: Option<&Problem>, beaten: &[&str], remembered: bool) -> RegistryStatus {
+    let (state, reason, message) = match problem {
+        None if !beaten.is_empty() => {
+            let message = format!(
+                "declared more than once, another declaration decides: {}",
+                beaten.join(", ")
+            );
             (RegistryState::Ready, Reason::Superseded, Some(message))
         }
-        Ok(_) => (RegistryState::Ready, Reason::Resolved, None),
-        Err(problem) => {
+        None => (RegistryState::Ready, Reason::Resolved, None),
+        Some(problem) => {
             let still = if remembered {
                 "; the last good credentials stay"
             } else {

@@ -131,6 +131,12 @@ pub(crate) fn is_docker_hub_to_kubelets(key: &str) -> bool {
     HUB_HOSTS_OF_KUBELETS.contains(&host) && matches!(path, "" | "v1/" | "v2/")
 }
 
+/// Whether a key is on the host that images of Docker Hub carry, so that kubelets need no fallback to use it.
+pub(crate) fn matches_docker_hub_by_itself(key: &str) -> bool {
+    let address = without_scheme(key);
+    address.split('/').next() == Some(HUB_IN_IMAGES)
+}
+
 /// Kubelets drop these two, in lower case only, and no other scheme.
 pub(crate) fn without_scheme(text: &str) -> &str {
     text.strip_prefix("https://")

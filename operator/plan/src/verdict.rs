@@ -18,6 +18,13 @@ pub enum State {
     Failed(Failure),
 }
 
+impl State {
+    /// Of what is as declared, while `contended` says that another writer keeps undoing it.
+    pub(crate) fn in_place(contended: Option<&Failure>) -> Self {
+        contended.map_or(Self::Ready, |failure| Self::Failed(failure.clone()))
+    }
+}
+
 /// What stands against a copy or a reference.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {

@@ -238,6 +238,31 @@ fn only_spellings_of_docker_hub_that_kubelets_know_are_rewritten() {
 }
 
 #[test]
+fn of_several_names_of_docker_hub_the_login_stays_that_a_kubelet_would_try() {
+    let hub = "https://index.docker.io/v1/";
+    for (keys, expected) in [
+        (&["docker.io", hub][..], "docker.io"),
+        (&["docker.io", "index.docker.io"], "docker.io"),
+        (&["http://docker.io/v2/", "index.docker.io"], "http://docker.io/v2/"),
+        (&["docker.io", "https://docker.io"], "https://docker.io"),
+        (&["index.docker.io", hub], "index.docker.io"),
+        (&[hub, "registry-1.docker.io", "docker.io/acme"], hub),
+    ] {
+        let entry = |key: &&str| {
+            (
+                (*key).to_owned(),
+                serde_json::json!({"username": key.replace(':', ""), "password": "p"}),
+            )
+        };
+        let auths: serde_json::Map<String, serde_json::Value> = keys.iter().map(entry).collect();
+        let whole = parse(&serde_json::json!({"auths": auths}).to_string())
+            .expect("a valid config")
+            .whole();
+        assert_eq!(whole[hub].username(), expected.replace(':', ""), "{keys:?}");
+    }
+}
+
+#[test]
 fn what_is_written_is_small_and_sorted() {
     let entries = BTreeMap::from([
         ("ghcr.io".to_owned(), login("user", "pa\"ss")),

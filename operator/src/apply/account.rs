@@ -7,8 +7,8 @@ use plan::action::AccountAction;
 use plan::observed::{Account, Entry};
 use serde_json::{Value, json};
 
-use super::{Outcome, Writer, call, merging, outcome};
-use crate::kinds::SeenAccount;
+use super::{Outcome, Setback, Writer, call, found, merging, outcome};
+use crate::kinds::{SeenAccount, last_writer};
 
 impl Writer {
     /// Brings the account `name` of `namespace` to the list and the record of the action, in one write.
@@ -20,6 +20,20 @@ impl Writer {
         let patch = Patch::Merge(body(action));
         let written = call(api.patch(name, &merging(), &patch)).await.map(SeenAccount::facts);
         outcome(written, || async { call(api.get(name)).await.map(SeenAccount::facts) }).await
+    }
+
+    /// The field manager that last wrote the list, if another than ours.
+    pub async fn last_writer_of_account(&self, namespace: &str, name: &str) -> Result<Option<String>, Setback> {
+        let api: Api<k8s_openapi::api::core::v1::ServiceAccount> = Api::namespaced(self.client.clone(), namespace);
+        let account = call(api.get(name)).await?;
+        let owns = |fields: &Value| fields.get("f:imagePullSecrets").is_some();
+        Ok(last_writer(&account.metadata, owns))
+    }
+
+    /// Reads one account.
+    pub async fn read_account(&self, namespace: &str, name: &str) -> Result<Option<Account>, Setback> {
+        let api: Api<SeenAccount> = Api::namespaced(self.client.clone(), namespace);
+        Ok(found(call(api.get(name)).await)?.map(SeenAccount::facts))
     }
 }
 

@@ -16,7 +16,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::{Outcome, Setback, Writer, call, found, merging};
-use crate::kinds::{WrittenSecret, read_facts};
+use crate::kinds::{WrittenSecret, last_writer, read_facts};
 
 /// A server-side apply that carries this creates, or conflicts with whatever exists. A plain apply would take a
 /// Secret over that holds the same bytes. Measured on 1.36.
@@ -47,8 +47,9 @@ impl Writer {
         };
         match written {
             Ok(now) => Outcome::Done(now),
-            Err(Setback::NotFound) if !matches!(action, SecretAction::Create(_)) => Outcome::Changed(None),
-            Err(Setback::Conflict) => match self.read(namespace, name).await {
+            // Where a create finds nothing, the namespace is gone.
+            Err(Setback::NotFound) if matches!(action, SecretAction::Create(_)) => Outcome::Failed(Setback::NotFound),
+            Err(Setback::Conflict | Setback::NotFound) => match self.read(namespace, name).await {
                 Ok(now) => Outcome::Changed(now),
                 Err(setback) => Outcome::Failed(setback),
             },
@@ -61,6 +62,20 @@ impl Writer {
         let api: Api<k8s_openapi::api::core::v1::Secret> = Api::namespaced(self.client.clone(), namespace);
         let secret = found(call(api.get(name)).await)?;
         Ok(secret.as_ref().map(read_facts))
+    }
+
+    /// The field manager that last wrote something that we declare, if another than ours.
+    pub async fn last_writer_of_secret(&self, namespace: &str, name: &str) -> Result<Option<String>, Setback> {
+        let api: Api<WrittenSecret> = Api::namespaced(self.client.clone(), namespace);
+        let secret = call(api.get_metadata(name)).await?;
+        let declared = [
+            "/f:data",
+            "/f:metadata/f:labels",
+            "/f:metadata/f:annotations",
+            "/f:metadata/f:ownerReferences",
+        ];
+        let owns = |fields: &serde_json::Value| declared.iter().any(|path| fields.pointer(path).is_some());
+        Ok(last_writer(&secret.metadata, owns))
     }
 
     async fn apply(&self, namespace: &str, name: &str, body: &Body<'_>, content: &Content) -> Result<Secret, Setback> {

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crd::names::{ANNOTATION_RECONCILE, FINALIZER};
-use crd::{AttachMode, ClusterPullSecretSpec, ClusterPullSecretStatus, ConditionType, DeletionPolicy, Reason};
+use crd::{
+    AttachMode, ClusterPullSecretSpec, ClusterPullSecretStatus, ConditionStatus, ConditionType, DeletionPolicy, Reason,
+};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{Resource as _, ResourceExt as _};
 use plan::docker_config::render;
@@ -97,13 +99,15 @@ impl Reading {
     fn of(seen: &SeenObject, operator_namespace: &str) -> Self {
         let name = seen.name_any();
         let mut unknown = BTreeSet::new();
-        let decoded: Result<ClusterPullSecretSpec, _> = serde_ignored::deserialize(&seen.spec, |path| {
+        let mut track = serde_path_to_error::Track::new();
+        let tracked = serde_path_to_error::Deserializer::new(&seen.spec, &mut track);
+        let decoded: Result<ClusterPullSecretSpec, _> = serde_ignored::deserialize(tracked, |path| {
             unknown.insert(path.to_string());
         });
         let declared = match decoded {
             Ok(declared) => declared,
             // What serde says of a spec names fields and values of the spec: no credential is in there.
-            Err(error) => return Self::unreadable(seen, format!("spec does not decode: {error}")),
+            Err(error) => return Self::unreadable(seen, format!("{}: {error}", in_spec(&track.path()))),
         };
         match Spec::parse(&name, &declared, operator_namespace) {
             Ok(spec) => {
@@ -189,6 +193,13 @@ impl Held {
         self.seen.uid()
     }
 
+    /// Whether its credentials may depend on this Secret: it names it as a source, or it is its state.
+    pub(super) fn reads(&self, namespace: &str, secret: &str) -> bool {
+        let mut sources = self.reading.spec.sources.iter();
+        let names_it = sources.any(|(held_in, name)| held_in == namespace && name == secret);
+        names_it || self.uid().is_some_and(|uid| secret == state::secret_name(&uid))
+    }
+
     pub(super) fn summarised(&mut self, summary: Summary) {
         self.summary = Some(summary);
     }
@@ -224,7 +235,7 @@ impl Held {
             .registries
             .iter()
             .map(|registry| {
-                resolve(registry, |reference| {
+                resolve(registry, &self.operator_namespace, |reference| {
                     sources.find(reference).unwrap_or_else(|| {
                         unread = true;
                         Lookup::Missing
@@ -242,7 +253,18 @@ impl Held {
             .credentials
             .as_ref()
             .is_some_and(|credentials| credentials.problem.is_some());
-        self.problem_since = problem.then(|| self.problem_since.unwrap_or_else(Instant::now));
+        self.problem_since = problem.then(|| self.problem_since.unwrap_or_else(|| self.problem_began()));
+    }
+
+    /// When a problem began that is new to this process. Another process may have told it: it is no newer for a
+    /// restart, and a status that said so is not taken back. More than what counts is not told apart.
+    fn problem_began(&self) -> Instant {
+        let now = Instant::now();
+        let credentials = condition_of(&self.status, ConditionType::CredentialsReady);
+        let told = credentials.filter(|told| told.status == ConditionStatus::False);
+        let age = told.map(|told| jiff::Timestamp::now().duration_since(told.last_transition_time.0));
+        let age = age.and_then(|age| Duration::try_from(age).ok()).unwrap_or_default();
+        now.checked_sub(age.min(MISSING_UNTIL_STALLED)).unwrap_or(now)
     }
 
     /// What was remembered is lost, and a source that would tell it is broken: then what is in the copies may be the
@@ -426,15 +448,64 @@ impl Held {
     }
 }
 
+/// The path of a field as a user writes it.
+fn in_spec(path: &serde_path_to_error::Path) -> String {
+    match path.iter().next() {
+        None => "spec".to_owned(),
+        Some(_) => format!("spec.{path}"),
+    }
+}
+
 /// `Ready` as a status has it.
 pub(crate) fn ready_of(status: &ClusterPullSecretStatus) -> Option<&crd::Condition> {
+    condition_of(status, ConditionType::Ready)
+}
+
+fn condition_of(status: &ClusterPullSecretStatus, type_: ConditionType) -> Option<&crd::Condition> {
     status
         .conditions
         .iter()
-        .find(|condition| condition.type_ == ConditionType::Ready.as_str())
+        .find(|condition| condition.type_ == type_.as_str())
 }
 
 /// A reason that says that nothing is wrong yet.
 pub(crate) fn is_progress(reason: &str) -> bool {
     reason == Reason::Progressing.as_str()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_object_looks_again_when_a_source_of_its_own_or_its_state_changed() {
+        let source = |namespace: Option<&str>, name: &str| {
+            let reference = namespace.map_or_else(
+                || json!({"name": name}),
+                |namespace| json!({"name": name, "namespace": namespace}),
+            );
+            json!({"server": format!("{name}.example.com"), "credentials": {"basicAuth": {"secretRef": reference}}})
+        };
+        let seen = serde_json::from_value(json!({
+            "metadata": {"name": "company", "uid": "u-company"},
+            "spec": {
+                "registries": [source(None, "robot"), source(Some("logins"), "ghcr")],
+                "namespaces": {"selectors": [{}]},
+            },
+        }));
+        let held = Held::new(seen.unwrap(), "pullsecrets-system");
+        for (namespace, secret, reads) in [
+            ("pullsecrets-system", "robot", true),
+            ("logins", "ghcr", true),
+            ("logins", "robot", false),
+            ("pullsecrets-system", "ghcr", false),
+            ("pullsecrets-system", "another", false),
+            ("pullsecrets-system", "pullsecrets-state-u-company", true),
+            ("pullsecrets-system", "pullsecrets-state-u-another", false),
+        ] {
+            assert_eq!(held.reads(namespace, secret), reads, "{namespace}/{secret}");
+        }
+    }
 }

@@ -40,11 +40,11 @@ impl World {
 
     /// Drops what is over: departed objects to which nothing is owed any more, and fights.
     pub fn sweep(&mut self, now: Duration) -> Vec<Work> {
-        self.contentions.retain(|_, contention| !contention.is_over(now));
+        self.forget_old_fights(now);
         let done: Vec<Arc<str>> = self
             .departed
             .iter()
-            .filter(|name| self.board.owed(name) == 0)
+            .filter(|name| self.is_done_with(name))
             .cloned()
             .collect();
         let mut work = Vec::new();

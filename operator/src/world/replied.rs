@@ -12,6 +12,7 @@ use super::observed::Observed;
 use super::survey::{Cause, Touch};
 use super::{Key, Seen, Target, Work, World};
 use crate::apply::{Outcome, Setback};
+use crate::queue::Lane;
 
 /// What came of our last attempts at a key.
 #[derive(Clone, Debug, Default)]
@@ -53,6 +54,7 @@ impl World {
             Outcome::Changed(reply) => (reply, false),
             Outcome::Failed(setback) => return self.failed(key, setback, now),
         };
+        self.answered(key);
         // What a list under way does not hold is taken for gone at its end: this was seen.
         self.mark_listed(T::KIND, key.clone());
         let (Target::Secret(name) | Target::Account(name)) = &key.target;
@@ -62,8 +64,18 @@ impl World {
             .and_then(|place| T::all(&place.facts).get(name.as_ref()));
         let seen = match (reply, held) {
             (Some(now), _) => Seen::There(now),
-            (None, Some(held)) => Seen::Gone(held.version().uid.clone()),
-            (None, None) => return self.revisit(key, now),
+            (None, Some(held)) => Seen::Gone(held.version().clone()),
+            (None, None) => {
+                return self.change(
+                    &key.namespace,
+                    &self.touched(key),
+                    Cause::Replied { made: false },
+                    now,
+                    |world| {
+                        world.unsettled.remove(key);
+                    },
+                );
+            }
         };
         let besides = |world: &mut Self| {
             if made {
@@ -77,13 +89,7 @@ impl World {
 
     /// Asks the plan of a key again, since its time has come. Work that is still to wait comes out anew.
     pub fn revisit(&mut self, key: &Key, now: Duration) -> Vec<Work> {
-        self.change(
-            &key.namespace,
-            &Touch::of(key),
-            Cause::Replied { made: false },
-            now,
-            |_| {},
-        )
+        self.reconsider(key, now, |world| world.make_peace(key, now))
     }
 
     fn raced(&mut self, key: &Key, now: Duration) {
@@ -95,6 +101,11 @@ impl World {
 
     /// A write has failed.
     pub fn failed(&mut self, key: &Key, setback: Setback, now: Duration) -> Vec<Work> {
+        if matches!(setback, Setback::Unavailable(_)) {
+            self.unanswered(key);
+        } else {
+            self.answered(key);
+        }
         if setback == Setback::NamespaceTerminating {
             let namespace = Arc::clone(&key.namespace);
             return self.change(
@@ -132,14 +143,33 @@ impl World {
         };
         trouble.attempts += 1;
         trouble.retry_at = now + delay;
-        self.change(
+        let retry_at = trouble.retry_at;
+        let mut work = self.change(
             &key.namespace,
-            &Touch::of(key),
+            &self.touched(key),
             Cause::Replied { made: false },
             now,
             |world| {
+                world.unsettled.remove(key);
                 world.troubles.insert(key.clone(), trouble);
             },
-        )
+        );
+        if self.is_uncertain(key) && work.iter().all(|work| work.key != *key) {
+            work.push(Work {
+                key: key.clone(),
+                lane: Lane::Fresh,
+                at: Some(retry_at),
+            });
+        }
+        work
+    }
+
+    /// The first answer about a Secret that was missing at the start lets the references to it go in.
+    fn touched<'a>(&self, key: &'a Key) -> Touch<'a> {
+        if self.unsettled.contains(key) {
+            Touch::Whole
+        } else {
+            Touch::of(key)
+        }
     }
 }

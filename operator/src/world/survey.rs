@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crd::FailureReason;
 use plan::action::{AccountAction, SecretAction};
 use plan::observed::Account;
 use plan::scope::{Cluster, Scope};
@@ -48,16 +47,16 @@ impl<'a> Touch<'a> {
 /// A key as the plan sees it, without the write itself. It is made anew before each change, and must then come out as
 /// it was booked: whatever a survey depends on is changed within [`World::change`], or where no survey shows it.
 pub(super) struct Surveyed {
-    entries: Vec<Entry>,
+    pub(super) entries: Vec<Entry>,
     owed_to: Vec<Arc<str>>,
-    write: Option<Write>,
+    pub(super) write: Option<Write>,
     again_after: Option<Duration>,
     leaving: bool,
 }
 
 /// What kind of write a key needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Write {
+pub(super) enum Write {
     Create,
     Update,
     Reclaim,
@@ -94,7 +93,9 @@ impl World {
             Target::Secret(name) => self.decide_secret(&scope, key, name, now).action.map(Action::Secret),
             Target::Account(name) => {
                 let seen = place.facts.accounts.get(name.as_ref())?;
-                self.decide_account(&scope, key, name, seen).action.map(Action::Account)
+                self.decide_account(&scope, key, name, seen, now)
+                    .action
+                    .map(Action::Account)
             }
         }
     }
@@ -167,7 +168,7 @@ impl World {
         };
         for (name, seen) in accounts {
             let key = Key::account(namespace, name);
-            let decision = self.decide_account(&scope, &key, name, seen);
+            let decision = self.decide_account(&scope, &key, name, seen, now);
             let write = decision.action.as_ref().map(|_| Write::Patch);
             found.insert(key, surveyed(decision, write));
         }
@@ -189,6 +190,7 @@ impl World {
             name,
             copy::Circumstances {
                 trouble: self.failure(key),
+                contended: self.contended(key),
                 leaving_for,
             },
         )
@@ -200,14 +202,46 @@ impl World {
         key: &Key,
         name: &str,
         seen: &Account,
+        now: Duration,
     ) -> Decision<'a, AccountAction> {
         scope.account(
             name,
             seen,
             account::Circumstances {
                 trouble: self.failure(key),
+                contended: self.contended(key),
+                unsettled: &self.unsettled(scope, &key.namespace, now),
             },
         )
+    }
+
+    /// The names under which a Secret is about to be made for the first time since the start: whether one of somebody
+    /// else stands there is known when that is answered.
+    fn unsettled(&self, scope: &Scope<'_>, namespace: &Arc<str>, now: Duration) -> Vec<Arc<str>> {
+        if self.unsettled.is_empty() {
+            return Vec::new();
+        }
+        let creates = |name: &&str| {
+            let key = Key::secret(namespace, name);
+            self.unsettled.contains(&key)
+                && matches!(
+                    self.decide_secret(scope, &key, name, now).action,
+                    Some(SecretAction::Create(_))
+                )
+        };
+        scope
+            .secret_names()
+            .into_iter()
+            .filter(creates)
+            .map(Arc::from)
+            .collect()
+    }
+
+    /// The Secrets of a namespace that are to be made, at the start.
+    pub(super) fn missing(&self, namespace: &Arc<str>, now: Duration) -> Vec<Key> {
+        let surveyed = self.survey(&self.cluster, namespace, &Touch::Whole, now);
+        let created = |(key, surveyed): (Key, Surveyed)| (surveyed.write == Some(Write::Create)).then_some(key);
+        surveyed.into_iter().filter_map(created).collect()
     }
 
     fn failure(&self, key: &Key) -> Option<&Failure> {
@@ -259,6 +293,13 @@ impl World {
                     lane: Lane::Fresh,
                     at: Some(now + delay),
                 });
+            } else if let Some(ends_at) = self.fight_ends_at(&key) {
+                self.troubles.remove(&key);
+                work.push(Work {
+                    key,
+                    lane: Lane::Fresh,
+                    at: Some(ends_at.max(now)),
+                });
             } else if !after
                 .entries
                 .iter()
@@ -272,6 +313,7 @@ impl World {
             self.board.exchange(&key, &before.entries, &[], now, urgent);
             self.settle_debts(&key, Some(&before), &[]);
             self.troubles.remove(&key);
+            self.fights.remove(&key);
             self.leaving.remove(&key);
         }
         work
@@ -283,34 +325,6 @@ impl World {
                 self.board.owe(object, key, None);
             }
         }
-    }
-
-    /// Whether a write is needed because somebody undid one that was made.
-    fn is_undone(before: Option<&Surveyed>, after: &Surveyed, cause: Cause) -> bool {
-        let (Some(before), Some(write)) = (before, after.write) else {
-            return false;
-        };
-        match cause {
-            // It was as declared, and no longer is, although nothing else was declared.
-            Cause::Watched => before.write.is_none() && before.entries.iter().any(|entry| entry.state == State::Ready),
-            // The server took the write, and yet the same one is needed again.
-            Cause::Replied { made } => made && before.write == Some(write),
-            Cause::Declared { .. } => false,
-        }
-    }
-
-    /// Notes that a key is to be restored. Whether that is a fight: it is then told, and slowed.
-    fn contend(&mut self, key: &Key, now: Duration) -> bool {
-        let contention = self.contentions.entry(key.clone()).or_default();
-        let delay = contention.restore(now);
-        if !contention.is_contended(now) {
-            return false;
-        }
-        let trouble = self.troubles.entry(key.clone()).or_default();
-        let message = "another writer keeps undoing what is declared";
-        trouble.failure = Some(Failure::new(FailureReason::Contended, message));
-        trouble.retry_at = now + delay;
-        true
     }
 }
 

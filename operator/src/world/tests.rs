@@ -136,6 +136,27 @@ fn nothing_is_planned_before_everything_was_listed() {
 }
 
 #[test]
+fn what_came_while_nothing_ran_is_late_at_once_and_what_comes_later_is_not() {
+    let mut world = World::new([]);
+    world.declare(&object(Standing::Live), 1, false, at(0));
+    world.see_namespace("a", selected(), false, at(0));
+    for kind in [Kind::Namespace, Kind::Account, Kind::Copy] {
+        world.begin_list(kind);
+        if matches!(kind, Kind::Namespace) {
+            world.see_namespace("a", selected(), false, at(0));
+        }
+        world.end_list(kind, at(0));
+    }
+    world.start(at(1));
+    assert_eq!(summary(&world).namespaces_late_at, Some(at(1)));
+
+    let copy = written(&secret_action(&world), "20");
+    world.wrote_secret(&secret_key(), Outcome::Done(Some(copy)), at(1));
+    world.see_namespace("b", selected(), false, at(2));
+    assert_eq!(summary(&world).namespaces_late_at, Some(at(7)));
+}
+
+#[test]
 fn a_new_namespace_gets_copy_and_reference_each_as_soon_as_it_can() {
     let mut world = started();
     assert_eq!(
@@ -180,7 +201,7 @@ fn the_echo_of_our_own_write_and_what_is_older_are_passed_over() {
         world.see_account("a", "default", Seen::There(account("10", &[], &[])), at(1)),
         []
     );
-    let former = Seen::Gone("uid-of-a-former-one".into());
+    let former = Seen::Gone(Version::new("uid-of-a-former-one", "30"));
     assert_eq!(world.see_secret("a", "company", former, at(1)), []);
     assert_eq!(world.action(&secret_key(), at(1)), None);
     assert_eq!(world.action(&account_key(), at(1)), None);
@@ -324,9 +345,39 @@ fn another_writer_that_keeps_undoing_is_told_and_slowed() {
             assert_eq!(summary(&world).failures[0].1.reason, FailureReason::Contended);
         }
         let restored = account(&(version + 1).to_string(), &["company"], &["company"]);
-        world.wrote_account(&account_key(), Outcome::Done(Some(restored)), now);
-        assert_eq!(summary(&world).accounts.ready, 1);
+        let work = world.wrote_account(&account_key(), Outcome::Done(Some(restored)), now);
+        let contended = round >= 3;
+        assert_eq!(summary(&world).accounts.failed, i64::from(contended), "round {round}");
+        assert_eq!(work.is_empty(), !contended, "its end is to be looked at: {work:?}");
     }
+    assert_eq!(world.revisit(&account_key(), at(13)).len(), 1, "not over yet");
+    assert_eq!(world.revisit(&account_key(), at(14)), []);
+    assert_eq!(summary(&world).accounts.ready, 1, "nothing was undone for ten seconds");
+    world.see_account("a", "default", Seen::There(account("200", &[], &["company"])), at(15));
+    assert_eq!(summary(&world).accounts.failed, 1, "it goes on");
+}
+
+#[test]
+fn the_other_writer_of_a_fight_is_named_once_it_is_known() {
+    let mut world = served();
+    for round in 0..4_u32 {
+        assert!(!world.wants_rival(&account_key()));
+        let version = 100 + 2 * round;
+        let removed = account(&version.to_string(), &[], &["company"]);
+        world.see_account("a", "default", Seen::There(removed), at(round));
+        if round < 3 {
+            let restored = account(&(version + 1).to_string(), &["company"], &["company"]);
+            world.wrote_account(&account_key(), Outcome::Done(Some(restored)), at(round));
+        }
+    }
+    assert!(world.wants_rival(&account_key()));
+    world.board.take_changed();
+    world.name_rival(&account_key(), Some("gitops"), at(5));
+    assert!(world.board.has_changed());
+    assert!(!world.wants_rival(&account_key()));
+    let failure = summary(&world).failures[0].1.message.to_string();
+    assert!(failure.contains("field manager \"gitops\" keeps undoing"), "{failure}");
+    assert_eq!(summary(&world).accounts.failed, 1);
 }
 
 #[test]
@@ -371,7 +422,7 @@ fn an_object_whose_finalizer_was_taken_off_by_hand_is_cleaned_up_after() {
 #[test]
 fn a_squatter_bears_on_the_references_and_is_known_as_one() {
     let mut world = served();
-    world.see_secret("a", "company", Seen::Gone("uid-copy".into()), at(1));
+    world.see_secret("a", "company", Seen::Gone(Version::new("uid-copy", "39")), at(1));
     let squatter = Secret {
         version: Version::new("uid-other", "40"),
         digest: None,
@@ -413,4 +464,106 @@ fn a_copy_that_was_left_to_its_namespace_is_not_waited_for() {
         matches!(secret_action(&world), SecretAction::Reclaim { .. }),
         "and it is taken back"
     );
+}
+
+#[test]
+fn late_news_that_a_copy_lost_its_label_does_not_hide_that_it_was_restored() {
+    let mut world = served();
+    let restored = written(&secret_action(&started()), "40");
+    world.wrote_secret(&secret_key(), Outcome::Changed(Some(restored)), at(1));
+    let lost = Seen::Gone(Version::new("uid-copy", "39"));
+    assert_eq!(world.see_secret("a", "company", lost, at(1)), []);
+    assert_eq!(world.action(&secret_key(), at(1)), None, "it is there");
+    let gone = Seen::Gone(Version::new("uid-copy", "41"));
+    assert_eq!(keys(&world.see_secret("a", "company", gone, at(1))), [secret_key()]);
+}
+
+#[test]
+fn an_object_does_not_go_before_the_end_of_a_write_that_brings_something_of_it_is_known() {
+    let mut world = started();
+    let attach = world.action(&account_key(), at(0)).unwrap();
+    world.began(&account_key(), &attach);
+    world.declare(&object(Standing::Deleting), 2, false, at(1));
+    world.board.take_changed();
+    assert_eq!(world.board.owed("company"), 0, "nothing is there to be taken away");
+    assert_eq!(world.summary("company").unwrap().owed, 1, "but something may come");
+    let work = world.wrote_account(
+        &account_key(),
+        Outcome::Done(Some(account("30", &["company"], &["company"]))),
+        at(2),
+    );
+    assert_eq!(keys(&work), [account_key()], "it came, and is taken away");
+    assert!(world.board.has_changed());
+    let detach = world.action(&account_key(), at(2)).unwrap();
+    world.began(&account_key(), &detach);
+    world.wrote_account(&account_key(), Outcome::Done(Some(account("31", &[], &[]))), at(3));
+    assert_eq!(world.summary("company").unwrap().owed, 0);
+}
+
+#[test]
+fn a_write_of_which_nobody_knows_the_end_is_read_before_its_object_goes() {
+    let mut world = started();
+    let attach = world.action(&account_key(), at(0)).unwrap();
+    world.began(&account_key(), &attach);
+    world.declare(&object(Standing::Deleting), 2, false, at(1));
+    let work = world.failed(&account_key(), Setback::Unavailable("no reply".to_owned()), at(2));
+    assert_eq!(
+        keys(&work),
+        [account_key()],
+        "there is nothing to write, but something to read"
+    );
+    assert!(work[0].at.is_some_and(|at| at > SECOND * 2));
+    assert!(world.is_uncertain(&account_key()));
+    assert_eq!(world.action(&account_key(), at(3)), None);
+    assert_eq!(world.summary("company").unwrap().owed, 1);
+    let read = Outcome::Changed(Some(account("10", &[], &[])));
+    world.wrote_account(&account_key(), read, at(3));
+    assert!(!world.is_uncertain(&account_key()));
+    assert_eq!(world.summary("company").unwrap().owed, 0);
+    assert!(world.board.has_changed());
+}
+
+/// A world that starts with everything listed and nothing written: what a restart finds beside a squatter.
+fn restarted() -> (World, Vec<Work>) {
+    let mut world = World::new([]);
+    world.declare(&object(Standing::Live), 1, true, at(0));
+    world.see_namespace("a", selected(), false, at(0));
+    world.see_account("a", "default", Seen::There(account("10", &[], &[])), at(0));
+    for kind in [Kind::Namespace, Kind::Account, Kind::Copy] {
+        world.end_list(kind, at(0));
+    }
+    let work = world.start(at(0));
+    (world, work)
+}
+
+#[test]
+fn a_restart_refers_to_nothing_before_it_knows_whose_secret_is_there() {
+    let (mut world, work) = restarted();
+    assert_eq!(keys(&work), [secret_key()]);
+    let squatter = Secret {
+        version: Version::new("uid-other", "5"),
+        digest: None,
+        shape: Arc::default(),
+    };
+    let work = world.wrote_secret(&secret_key(), Outcome::Changed(Some(squatter)), at(1));
+    assert_eq!(work, [], "nothing was written, and nothing is to be");
+
+    let (mut world, _) = restarted();
+    let copy = written(&secret_action(&world), "20");
+    let work = world.wrote_secret(&secret_key(), Outcome::Done(Some(copy)), at(1));
+    assert_eq!(keys(&work), [account_key()]);
+
+    let (mut world, _) = restarted();
+    let refusal = Failure::new(FailureReason::QuotaExceeded, "quota \"q\" is used up");
+    let work = world.wrote_secret(&secret_key(), Outcome::Failed(Setback::Refused(refusal)), at(1));
+    assert!(
+        keys(&work).contains(&account_key()),
+        "a copy that cannot be made holds up no reference"
+    );
+
+    let (mut world, _) = restarted();
+    let mut unresolved = (*object(Standing::Live)).clone();
+    unresolved.payload = None;
+    let work = world.declare(&Arc::new(unresolved), 2, false, at(1));
+    assert_eq!(keys(&work), [account_key()], "nor one for which there is nothing yet");
 }

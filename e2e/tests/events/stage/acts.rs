@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 
 use e2e::SYSTEM_NAMESPACE;
 use e2e::oracle::Login;
-use e2e::scene::{LABEL, SOON};
+use e2e::scene::{LABEL, SERVER, SOON};
 use e2e::wait::eventually;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret, ServiceAccount};
 use kube::ResourceExt;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, PropagationPolicy};
 use serde_json::{Value, json};
 
+use super::Stage;
 use super::store::merge;
-use super::{Stage, first};
 
 impl Stage {
     /// Namespaces with a source and an object that is carried out in them.
@@ -26,7 +26,7 @@ impl Stage {
         self.declared(parts, change).await;
         let owner = self.name().to_owned();
         let owners: &[&str] = if retains { &[] } else { &[&owner] };
-        self.copies_hold(&self.expected(parts, &first()), owners).await;
+        self.copies_hold(&self.expected(parts, &self.first()), owners).await;
         self.scene().says("Ready", "True", "Synced").await;
     }
 
@@ -34,7 +34,7 @@ impl Stage {
     pub(crate) async fn declared(&self, parts: &[&str], change: Value) {
         self.scene().namespaces(parts).await;
         self.scene().wait_for_accounts(&self.scene().in_scene(parts)).await;
-        self.add_source(&first()).await;
+        self.add_source(&self.first()).await;
         self.add_object(change).await;
     }
 
@@ -44,6 +44,12 @@ impl Stage {
             "stringData": {"username": login.username, "password": login.password},
         }))
         .await;
+    }
+
+    /// The first login as a docker config.
+    pub(crate) fn docker_config(&self) -> Value {
+        let Login { username, password } = self.first();
+        json!({"auths": {SERVER: {"username": username, "password": password}}})
     }
 
     pub(crate) async fn add_object(&self, change: Value) {

@@ -11,7 +11,7 @@ use e2e::wait::eventually;
 use k8s_openapi::api::core::v1::ServiceAccount;
 use serde_json::Value;
 
-use super::{Stage, first};
+use super::Stage;
 
 /// The garbage collector learns of new kinds every half a minute, and an object that is deleted in the foreground
 /// waits for it.
@@ -24,7 +24,7 @@ impl Stage {
 
     /// What is expected in these namespaces, with other accounts than `default`.
     pub(crate) fn expected_on(&self, parts: &[&str], accounts: &[&str]) -> Expected {
-        let mut expected = self.expected(parts, &first());
+        let mut expected = self.expected(parts, &self.first());
         let names: BTreeSet<String> = accounts.iter().map(|&name| name.to_owned()).collect();
         expected.holders.values_mut().for_each(|held| held.clone_from(&names));
         expected
@@ -32,7 +32,7 @@ impl Stage {
 
     /// The object is carried out in these namespaces and nowhere else.
     pub(crate) async fn holds(&self, parts: &[&str]) {
-        self.holds_with(parts, &first()).await;
+        self.holds_with(parts, &self.first()).await;
     }
 
     pub(crate) async fn holds_with(&self, parts: &[&str], login: &Login) {
@@ -55,7 +55,7 @@ impl Stage {
 
     /// Copies are right, whatever accounts refer to.
     pub(crate) async fn copies_are_in(&self, parts: &[&str]) {
-        let (client, expected) = (self.scene().client(), self.expected(parts, &first()));
+        let (client, expected) = (self.scene().client(), self.expected(parts, &self.first()));
         eventually("copies are right", SOON, async || {
             oracle::check_copies(client, &expected, &[self.name()]).await
         })
@@ -67,7 +67,7 @@ impl Stage {
     pub(crate) async fn retained(&self, live: &[&str], kept: &[&str]) {
         let client = self.scene().client();
         let both: Vec<&str> = live.iter().chain(kept).copied().collect();
-        let [live, kept, both] = [live, kept, &both].map(|parts| self.expected(parts, &first()));
+        let [live, kept, both] = [live, kept, &both].map(|parts| self.expected(parts, &self.first()));
         eventually("copies and references stay", PATIENCE, async || {
             if live.holders.is_empty() {
                 self.no_object_nor_copy().await?;
@@ -184,6 +184,11 @@ impl Stage {
             }
         })
         .await;
+    }
+
+    /// No status of the stage's objects said more than was so, at any time.
+    pub(crate) fn tells_no_lie(&self) -> Result<(), String> {
+        self.scene().lies().pop().map_or(Ok(()), Err)
     }
 
     /// The status of an object, as it is now.

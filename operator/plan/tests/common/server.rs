@@ -216,8 +216,8 @@ pub(crate) fn planned(world: &World, leaving_for: Duration) -> Vec<(Key, Action)
         let scope = cluster.scope(namespace, facts);
         for name in scope.secret_names() {
             let circumstances = plan::copy::Circumstances {
-                trouble: None,
                 leaving_for,
+                ..plan::copy::Circumstances::default()
             };
             if let Some(action) = scope.secret(name, circumstances).action {
                 planned.push((Key::Secret(namespace.clone(), name.to_owned()), Action::Secret(action)));

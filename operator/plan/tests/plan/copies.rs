@@ -319,19 +319,28 @@ fn a_held_object_adds_nothing_and_removes_nothing() {
 #[test]
 fn what_stands_against_the_last_attempt_is_told_until_the_copy_is_in_place() {
     let denied = Failure::new(FailureReason::Forbidden, "no");
-    let state = |world: &World| {
+    let fight = Failure::new(FailureReason::Contended, "somebody");
+    let state = |world: &World, contended| {
         let cluster = world.cluster();
         let scope = cluster.scope("n", &world.namespaces["n"]);
         let circumstances = plan::copy::Circumstances {
             trouble: Some(&denied),
-            leaving_for: Duration::ZERO,
+            contended,
+            ..plan::copy::Circumstances::default()
         };
         let decision = scope.secret("company", circumstances);
         assert_eq!(decision.states.len(), 1);
         decision.states[0].1.clone()
     };
-    assert_eq!(state(&fresh(company())), State::Failed(denied.clone()));
-    assert_eq!(state(&with_copy(company(), copy_of("company"))), State::Ready);
+    let (missing, in_place) = (fresh(company()), with_copy(company(), copy_of("company")));
+    assert_eq!(state(&missing, None), State::Failed(denied.clone()));
+    assert_eq!(state(&in_place, None), State::Ready);
+    assert_eq!(state(&missing, Some(&fight)), State::Failed(fight.clone()));
+    assert_eq!(
+        state(&in_place, Some(&fight)),
+        State::Failed(fight.clone()),
+        "a fight is told while it lasts"
+    );
 }
 
 #[test]

@@ -213,6 +213,14 @@ fn a_copy_whose_object_is_no_more_goes_with_its_references() {
             &["secret n/company: delete, leaving", "secret n/other: other Ready"],
         ),
         (
+            "one without owner was to be retained, and is",
+            World::of([])
+                .namespace("n", &[])
+                .secret("n/company", copy_of("company").owned_by(&[]))
+                .account("n/default", account(&["company"], &["company"])),
+            &["secret n/company: release from company"],
+        ),
+        (
             "one label of the two is not evidence enough",
             World::of([])
                 .namespace("n", &[])

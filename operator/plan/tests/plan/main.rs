@@ -71,8 +71,8 @@ fn decide_secret<'a>(scope: &Scope<'a>, name: &'a str, leaving_for: Duration) ->
     scope.secret(
         name,
         copy::Circumstances {
-            trouble: None,
             leaving_for,
+            ..copy::Circumstances::default()
         },
     )
 }

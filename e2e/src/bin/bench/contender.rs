@@ -1,0 +1,81 @@
+//! Who does the work: the operator, or the limit loop.
+
+use std::process::Stdio;
+
+use anyhow::{Context, bail};
+use e2e::operator::{self, Operator};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+
+use crate::requests::Request;
+use crate::stage::Stage;
+
+/// The operator as it is run in production: it logs what matters, and that is little.
+pub(crate) async fn operator(stage: &Stage) -> anyhow::Result<Operator> {
+    let options = operator::Options {
+        log: "info".to_owned(),
+        ..operator::Options::default()
+    };
+    Operator::start(&stage.cluster, &options).await
+}
+
+/// The limit loop (see [`crate::limit`]), with its watches open.
+pub(crate) struct Limit {
+    child: Child,
+    orders: ChildStdin,
+    answers: Lines<BufReader<ChildStdout>>,
+}
+
+impl Limit {
+    pub(crate) async fn start(stage: &Stage, connections: usize, floor: Option<&str>) -> anyhow::Result<Self> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.arg("limit").arg("--kubeconfig").arg(&stage.kubeconfig);
+        command.args(["--connections", &connections.to_string()]);
+        if let Some(prefix) = floor {
+            command.args(["--floor", prefix]);
+        }
+        // It ends when its input does, which is at the latest when we end.
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
+        let mut child = command.spawn().context("the limit loop does not start")?;
+        let (orders, answers) = (child.stdin.take(), child.stdout.take());
+        let answers = BufReader::new(answers.context("no output")?).lines();
+        let mut limit = Self {
+            child,
+            orders: orders.context("no input")?,
+            answers,
+        };
+        limit.expect("ready").await?;
+        Ok(limit)
+    }
+
+    pub(crate) fn pid(&self) -> anyhow::Result<u32> {
+        self.child.id().context("the limit loop has ended")
+    }
+
+    /// Gives it the requests; nothing is sent yet.
+    pub(crate) async fn load(&mut self, stage: &Stage, requests: &[Request]) -> anyhow::Result<()> {
+        let path = stage.cluster.folder().join("requests.json");
+        std::fs::write(&path, serde_json::to_vec(requests)?)?;
+        self.say(&path.display().to_string()).await?;
+        self.expect("loaded").await
+    }
+
+    pub(crate) async fn go(&mut self) -> anyhow::Result<()> {
+        self.say("go").await
+    }
+
+    pub(crate) async fn done(&mut self) -> anyhow::Result<()> {
+        self.expect("done").await
+    }
+
+    async fn say(&mut self, line: &str) -> anyhow::Result<()> {
+        Ok(self.orders.write_all(format!("{line}\n").as_bytes()).await?)
+    }
+
+    async fn expect(&mut self, word: &str) -> anyhow::Result<()> {
+        match self.answers.next_line().await?.as_deref() {
+            Some(line) if line == word => Ok(()),
+            other => bail!("the limit loop says {other:?}, not {word}"),
+        }
+    }
+}

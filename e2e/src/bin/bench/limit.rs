@@ -1,0 +1,174 @@
+//! The limit loop: sends what it is given over so many connections, beside the same three watches as the operator has.
+//!
+//! It is a process of its own, led over its standard input and output:
+//!
+//! ```text
+//! we:   ready                         the watches have shown all there was
+//! they: PATH                          a file of requests
+//! we:   loaded
+//! they: go
+//! we:   done                          each was answered with success
+//! ```
+//!
+//! What it reads from the watches is thrown away; what it reads from answers too.
+#![expect(clippy::print_stdout, reason = "that is how it is led")]
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use anyhow::{Context, bail};
+use futures::{AsyncBufReadExt, TryStreamExt};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Client, Config};
+use serde_json::{Value, json};
+use tokio::io::AsyncBufReadExt as _;
+use tokio::task::JoinSet;
+
+use crate::requests::{self, Request};
+
+/// The kinds that the operator watches, and how.
+const WATCHED: [(&str, &str); 3] = [
+    (
+        "namespaces?",
+        "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1",
+    ),
+    ("serviceaccounts?", "application/json"),
+    (
+        "secrets?labelSelector=pullsecrets.dev%2Fcluster-pull-secret&",
+        "application/json",
+    ),
+];
+
+/// As the operator has it.
+const STREAMED: &str = "watch=true&timeoutSeconds=290&allowWatchBookmarks=true&sendInitialEvents=true\
+    &resourceVersionMatch=NotOlderThan";
+
+/// In the bookmark behind what was there when a watch began.
+const ALL_SEEN: &str = "k8s.io/initial-events-end";
+
+/// Runs until its input ends. With `floor`, each new `default` account of namespaces with that prefix is answered with one
+/// write.
+pub(crate) async fn run(kubeconfig: &Path, connections: usize, floor: Option<&str>) -> anyhow::Result<()> {
+    let (watches, writes) = (client(kubeconfig).await?, client(kubeconfig).await?);
+    let floor = floor.map(|prefix| Floor {
+        prefix: prefix.to_owned(),
+        client: writes.clone(),
+    });
+    let mut observers = JoinSet::new();
+    let (seen, mut all_seen) = tokio::sync::mpsc::channel(WATCHED.len());
+    for (kind, accept) in WATCHED {
+        let floor = floor.clone().filter(|_| kind.starts_with("serviceaccounts"));
+        observers.spawn(watch(watches.clone(), kind, accept, seen.clone(), floor));
+    }
+    for _ in WATCHED {
+        all_seen.recv().await.context("a watch ended")?;
+    }
+    println!("ready");
+    let mut orders = tokio::io::BufReader::new(tokio::io::stdin()).lines();
+    loop {
+        tokio::select! {
+            ended = observers.join_next() => bail!("a watch ended: {ended:?}"),
+            order = orders.next_line() => {
+                let Some(path) = order? else { return Ok(()) };
+                let requests: Vec<Request> = serde_json::from_slice(&std::fs::read(path)?)?;
+                println!("loaded");
+                orders.next_line().await?.context("no go")?;
+                send_all(&writes, requests, connections).await?;
+                println!("done");
+            }
+        }
+    }
+}
+
+/// As the operator's: no retry; a watch may be silent.
+async fn client(kubeconfig: &Path) -> anyhow::Result<Client> {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let kubeconfig = Kubeconfig::read_from(kubeconfig)?;
+    let mut config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
+    config.default_retry = false;
+    config.read_timeout = None;
+    Ok(Client::try_from(config)?)
+}
+
+async fn watch(
+    client: Client,
+    kind: &'static str,
+    accept: &'static str,
+    seen: tokio::sync::mpsc::Sender<()>,
+    floor: Option<Floor>,
+) -> anyhow::Result<()> {
+    let request = http::Request::get(format!("/api/v1/{kind}{STREAMED}")).header(http::header::ACCEPT, accept);
+    let mut lines = client.request_stream(request.body(Vec::new())?).await?.lines();
+    let mut live = false;
+    while let Some(line) = lines.try_next().await? {
+        if !live && line.contains(ALL_SEEN) {
+            live = true;
+            seen.send(()).await?;
+        } else if live && let Some(floor) = &floor {
+            floor.answer(&line)?;
+        }
+    }
+    Ok(())
+}
+
+/// So many connections, each with one request after the other.
+async fn send_all(client: &Client, requests: Vec<Request>, connections: usize) -> anyhow::Result<()> {
+    let requests = Arc::new(requests);
+    let next = Arc::new(AtomicUsize::new(0));
+    let mut senders = JoinSet::new();
+    for _ in 0..connections {
+        let (client, requests, next) = (client.clone(), Arc::clone(&requests), Arc::clone(&next));
+        senders.spawn(async move {
+            while let Some(request) = requests.get(next.fetch_add(1, Ordering::Relaxed)) {
+                send(&client, request).await?;
+            }
+            anyhow::Ok(())
+        });
+    }
+    while let Some(ended) = senders.join_next().await {
+        ended??;
+    }
+    Ok(())
+}
+
+async fn send(client: &Client, request: &Request) -> anyhow::Result<()> {
+    let built = http::Request::builder()
+        .method(request.method.as_str())
+        .uri(&request.path)
+        .header(http::header::CONTENT_TYPE, &request.content_type)
+        .header(http::header::ACCEPT, "application/json")
+        .body(request.body.clone().into_bytes())?;
+    client
+        .request_text(built)
+        .await
+        .with_context(|| format!("{} {}", request.method, request.path))?;
+    Ok(())
+}
+
+/// What any operator must wait for, and the one write that it must make.
+#[derive(Clone)]
+struct Floor {
+    prefix: String,
+    client: Client,
+}
+
+impl Floor {
+    fn answer(&self, line: &str) -> anyhow::Result<()> {
+        let event: Value = serde_json::from_str(line)?;
+        let metadata = &event["object"]["metadata"];
+        let namespace = metadata["namespace"].as_str().unwrap_or_default();
+        if event["type"] != "ADDED" || metadata["name"] != "default" || !namespace.starts_with(&self.prefix) {
+            return Ok(());
+        }
+        let version = json!({"uid": metadata["uid"], "resourceVersion": metadata["resourceVersion"]});
+        let request = requests::reference(namespace, "default", version, true);
+        let client = self.client.clone();
+        tokio::spawn(async move {
+            if let Err(error) = send(&client, &request).await {
+                eprintln!("bench: {error:#}");
+            }
+        });
+        Ok(())
+    }
+}

@@ -1,0 +1,62 @@
+//! On what, and with what, the figures were made.
+
+use anyhow::Context;
+use serde::Serialize;
+
+use crate::Arguments;
+
+/// The header of the table.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Machine {
+    processor: String,
+    cores: usize,
+    kernel: String,
+    /// Others use the machine too when this is far above 0.
+    load_at_start: String,
+    operator: String,
+    operator_mib: f64,
+    seed: u64,
+    rounds: usize,
+}
+
+impl Machine {
+    pub(crate) fn of_this_run(arguments: &Arguments) -> anyhow::Result<Self> {
+        let read = |path: &str| std::fs::read_to_string(path).with_context(|| format!("cannot read {path}"));
+        let processor = read("/proc/cpuinfo")?
+            .lines()
+            .find_map(|line| {
+                line.strip_prefix("model name")?
+                    .split_once(':')
+                    .map(|(_, name)| name.trim().to_owned())
+            })
+            .unwrap_or_else(|| "unknown".to_owned());
+        let load = read("/proc/loadavg")?;
+        let binary = e2e::binaries::operator()?;
+        let bytes = std::fs::metadata(&binary).context("the operator's binary")?.len();
+        // The last three say how it was built: target, profile, name.
+        let parts: Vec<_> = binary.iter().rev().take(3).map(|part| part.to_string_lossy()).collect();
+        Ok(Self {
+            processor,
+            cores: std::thread::available_parallelism()?.get(),
+            kernel: read("/proc/sys/kernel/osrelease")?.trim().to_owned(),
+            load_at_start: load.split(' ').next().unwrap_or_default().to_owned(),
+            operator: parts.into_iter().rev().collect::<Vec<_>>().join("/"),
+            operator_mib: f64::from(u32::try_from(bytes)?) / 1024.0 / 1024.0,
+            seed: arguments.seed(),
+            rounds: arguments.rounds,
+        })
+    }
+
+    /// For a person, a line each.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        vec![
+            format!(
+                "{}, {} cores, Linux {}, load {} at the start",
+                self.processor, self.cores, self.kernel, self.load_at_start
+            ),
+            format!("operator {} ({:.1} MiB)", self.operator, self.operator_mib),
+            "3 accounts in each namespace, a docker config of 1.4 kB, 32 writes in flight; etcd without fsync, audit on".to_owned(),
+            format!("{} rounds, seed {}", self.rounds, self.seed),
+        ]
+    }
+}

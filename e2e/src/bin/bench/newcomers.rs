@@ -1,0 +1,210 @@
+//! How long what is new has to wait: namespaces, accounts; and how long what is to lose its copy keeps it.
+//!
+//! They come at a fixed rate, whatever became of the ones before. Times are from the audit log: from the arrival of what
+//! the administrator asked until the operator's last write that it takes was answered.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use anyhow::ensure;
+use e2e::audit::Record;
+use futures::{StreamExt, TryStreamExt, stream};
+use tokio::time::Instant;
+
+use crate::contender::Limit;
+use crate::figures::Samples;
+use crate::phase::{Log, SETTLED, is_ours};
+use crate::progress::Progress;
+use crate::stage::{ACCOUNTS, Stage};
+use crate::table::{Row, Table};
+
+/// Between two of them.
+const EVERY: Duration = Duration::from_millis(100);
+
+/// Namespaces that come during rotations, accounts that come, namespaces that go.
+const FEWER: usize = 100;
+
+/// The namespaces that nobody selects: the floor is measured with them.
+const FLOOR: &str = "bench-floor-";
+
+pub(crate) const STEPS: u64 = 5;
+
+/// The object selects all accounts of every labelled namespace.
+pub(crate) async fn play(
+    stage: &mut Stage,
+    samples: usize,
+    progress: &Progress,
+    table: &mut Table,
+) -> anyhow::Result<()> {
+    progress.step(&format!("{samples} new namespaces"));
+    let idle = namespaces(stage, "bench-idle-", samples).await?;
+    push(
+        stage,
+        "a new namespace",
+        &idle,
+        Some("10 ms"),
+        Some("2 times the floor"),
+        table,
+    );
+
+    progress.step("new accounts");
+    let accounts = accounts(stage, "bench-idle-", samples.min(FEWER)).await?;
+    push(stage, "a new account", &accounts, None, None, table);
+
+    progress.step("namespaces that are labelled out");
+    let gone = deselected(stage, "bench-idle-", samples.min(FEWER)).await?;
+    push(stage, "a namespace labelled out", &gone, None, Some("1000 ms"), table);
+
+    progress.step("new namespaces while all copies are rotated");
+    let busy = during_rotations(stage, samples.min(FEWER)).await?;
+    push(
+        stage,
+        "a new namespace during rotations",
+        &busy,
+        None,
+        Some("500 ms"),
+        table,
+    );
+    Ok(())
+}
+
+/// What would be left of the time without any operator: the controller manager's account, and one write to it.
+pub(crate) async fn floor(stage: &Stage, samples: usize, progress: &Progress, table: &mut Table) -> anyhow::Result<()> {
+    progress.step("the floor of a new namespace, without the operator");
+    let limit = Limit::start(stage, 1, Some(FLOOR)).await?;
+    let times = made(stage, FLOOR, samples, 1, false).await?;
+    drop(limit);
+    for percent in [50, 99] {
+        let what = format!("a new namespace without an operator: p{percent} of {samples}");
+        table.push(Row::limit(stage.size, what, "ms", times.percentile(percent)).of(&times));
+    }
+    Ok(())
+}
+
+fn push(stage: &Stage, what: &str, times: &Samples, middle: Option<&str>, late: Option<&str>, table: &mut Table) {
+    let number = times.0.len();
+    for (percent, target) in [(50, middle), (99, late)] {
+        let what = format!("{what}: p{percent} of {number}");
+        let row = Row::single(stage.size, what, "ms", times.percentile(percent)).of(times);
+        table.push(target.map_or_else(|| row.clone(), |target| row.clone().target(target)));
+    }
+}
+
+/// New namespaces that the object selects: copy and reference.
+pub(crate) async fn namespaces(stage: &Stage, prefix: &str, number: usize) -> anyhow::Result<Samples> {
+    made(stage, prefix, number, 2, true).await
+}
+
+async fn made(stage: &Stage, prefix: &str, number: usize, writes: usize, selected: bool) -> anyhow::Result<Samples> {
+    let mut log = Log::start(stage).await?;
+    let names: Vec<String> = (0..number).map(|number| format!("{prefix}{number:05}")).collect();
+    at_a_rate(number, |index| stage.make_namespace(&names[index], selected)).await?;
+    let awaited = |record: &Record| is_ours(record) && record.namespace.starts_with(prefix);
+    let mut found = BTreeSet::new();
+    let first = |record: &Record| awaited(record) && found.insert((record.namespace.clone(), record.resource.clone()));
+    log.wait("new namespaces are served", number * writes, stage.patience(), first)
+        .await?;
+    let begins = |record: &Record| {
+        let new = record.resource == "namespaces" && record.verb == "create" && record.name.starts_with(prefix);
+        new.then(|| record.name.clone())
+    };
+    let ends = |record: &Record| awaited(record).then(|| record.namespace.clone());
+    times(&log, number, begins, ends)
+}
+
+async fn accounts(stage: &Stage, prefix: &str, number: usize) -> anyhow::Result<Samples> {
+    let mut log = Log::start(stage).await?;
+    let names: Vec<String> = (0..number).map(|number| format!("{prefix}{number:05}")).collect();
+    at_a_rate(number, |index| stage.make_account(&names[index], ACCOUNTS[1])).await?;
+    let awaited = |record: &Record| is_ours(record) && record.name == ACCOUNTS[1];
+    log.wait("new accounts are served", number, stage.patience(), awaited)
+        .await?;
+    let begins = |record: &Record| {
+        let new = record.resource == "serviceaccounts" && record.verb == "create" && record.name == ACCOUNTS[1];
+        new.then(|| record.namespace.clone())
+    };
+    let ends = |record: &Record| awaited(record).then(|| record.namespace.clone());
+    times(&log, number, begins, ends)
+}
+
+async fn deselected(stage: &Stage, prefix: &str, number: usize) -> anyhow::Result<Samples> {
+    let mut log = Log::start(stage).await?;
+    let names: Vec<String> = (0..number).map(|number| format!("{prefix}{number:05}")).collect();
+    at_a_rate(number, |index| stage.deselect(&names[index])).await?;
+    let awaited = |record: &Record| is_ours(record) && record.verb == "delete";
+    log.wait("copies are gone", number, stage.patience(), awaited).await?;
+    let begins = |record: &Record| {
+        let out = record.resource == "namespaces" && record.verb == "patch" && record.name.starts_with(prefix);
+        out.then(|| record.name.clone())
+    };
+    let ends = |record: &Record| awaited(record).then(|| record.namespace.clone());
+    times(&log, number, begins, ends)
+}
+
+/// One rotation after the other for as long as namespaces come.
+async fn during_rotations(stage: &mut Stage, number: usize) -> anyhow::Result<Samples> {
+    let logins: Vec<_> = (0..1000).map(|_| stage.next_login()).collect();
+    let stage = &*stage;
+    let rotations = async {
+        for login in &logins {
+            let mut log = Log::start(stage).await?;
+            stage.write_source(login).await?;
+            log.wait("all copies are new", stage.size, stage.patience(), is_ours)
+                .await?;
+        }
+        std::future::pending::<anyhow::Result<()>>().await
+    };
+    let busy = tokio::select! {
+        busy = namespaces(stage, "bench-busy-", number) => busy?,
+        failed = rotations => return failed.map(|()| Samples::default()),
+    };
+    Log::start(stage).await?.quiet(SETTLED).await?;
+    Ok(busy)
+}
+
+/// A fixed schedule: one that is late does not put the next one off.
+pub(crate) async fn at_a_rate<F: Future<Output = anyhow::Result<()>>>(
+    number: usize,
+    create: impl Fn(usize) -> F,
+) -> anyhow::Result<()> {
+    let start = Instant::now();
+    let made = stream::iter(0..number).map(|index| {
+        let due = start + EVERY * u32::try_from(index).unwrap_or(u32::MAX);
+        let created = create(index);
+        async move {
+            tokio::time::sleep_until(due).await;
+            created.await
+        }
+    });
+    made.buffer_unordered(number.max(1)).try_collect().await
+}
+
+/// In milliseconds, from the first record that begins something until something of each kind that ends it was written.
+fn times(
+    log: &Log,
+    number: usize,
+    begins: impl Fn(&Record) -> Option<String>,
+    ends: impl Fn(&Record) -> Option<String>,
+) -> anyhow::Result<Samples> {
+    let mut begun = BTreeMap::new();
+    for record in &log.records {
+        if let Some(key) = begins(record) {
+            begun.entry(key).or_insert(record.timestamp);
+        }
+    }
+    // Of each kind the first: a rotation meanwhile writes a new copy again.
+    let mut last: BTreeMap<_, BTreeMap<&str, _>> = BTreeMap::new();
+    for record in &log.records {
+        if let Some(key) = ends(record) {
+            let kinds = last.entry(key).or_default();
+            kinds.entry(&record.resource).or_insert(record.answered);
+        }
+    }
+    let took = |(key, start): (&String, &jiff::Timestamp)| {
+        let end = last.get(key)?.values().max()?;
+        Some(end.duration_since(*start).as_secs_f64() * 1000.0)
+    };
+    let samples: Samples = begun.iter().filter_map(took).collect();
+    ensure!(samples.0.len() == number, "{} of {number} times", samples.0.len());
+    Ok(samples)
+}

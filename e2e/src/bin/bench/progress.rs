@@ -1,0 +1,50 @@
+//! What a person sees while it runs, on standard error.
+
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::Arguments;
+
+/// A bar where there is a terminal, a line for each step elsewhere.
+pub(crate) struct Progress {
+    bar: Option<ProgressBar>,
+    started: Instant,
+}
+
+impl Progress {
+    pub(crate) fn start(arguments: &Arguments) -> Self {
+        let steps = |&size: &usize| 1 + crate::rounds::steps(arguments, size) + crate::standing::steps(arguments);
+        let total: u64 = arguments.namespaces.iter().map(steps).sum();
+        let bar = std::io::stderr().is_terminal().then(|| {
+            let template = "[{bar:30}] {pos}/{len} {elapsed} {wide_msg}";
+            let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+            let bar = ProgressBar::new(total).with_style(style.progress_chars("=> "));
+            bar.enable_steady_tick(Duration::from_millis(500));
+            bar
+        });
+        Self {
+            bar,
+            started: Instant::now(),
+        }
+    }
+
+    /// Another step begins.
+    pub(crate) fn step(&self, what: &str) {
+        match &self.bar {
+            Some(bar) => {
+                bar.set_message(what.to_owned());
+                bar.inc(1);
+            }
+            None => eprintln!("{:5} s  {what}", self.started.elapsed().as_secs()),
+        }
+    }
+
+    pub(crate) fn finish(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+        eprintln!("measured in {} s", self.started.elapsed().as_secs());
+    }
+}

@@ -1,0 +1,185 @@
+//! Operator and limit loop in turns: fill, rotate, delete.
+
+use e2e::oracle::Login;
+
+use crate::Arguments;
+use crate::contender::{self, Limit};
+use crate::figures::{Samples, count};
+use crate::phase::{Outcome, Phase, Work};
+use crate::progress::Progress;
+use crate::requests;
+use crate::stage::{ACCOUNTS, OBJECT, Stage, expected};
+use crate::table::{Row, Table};
+
+/// Connections that the limit loop tries; the best of them stands for it.
+const CONNECTIONS: [usize; 3] = [8, 32, 64];
+
+/// How many accounts of each namespace the object selects.
+const SELECTED: [usize; 2] = [1, ACCOUNTS.len()];
+
+/// At this size one number of accounts is enough to wait for.
+const LARGE: usize = 5000;
+
+fn selections(size: usize) -> &'static [usize] {
+    if size < LARGE { &SELECTED } else { &SELECTED[1..] }
+}
+
+pub(crate) fn steps(arguments: &Arguments, size: usize) -> u64 {
+    (CONNECTIONS.len() + selections(size).len() * arguments.rounds * 2) as u64
+}
+
+/// Of one contender, by work and round.
+#[derive(Default)]
+struct Results([Vec<Outcome>; 3]);
+
+impl Results {
+    fn add(&mut self, outcomes: [Outcome; 3]) {
+        for (list, outcome) in self.0.iter_mut().zip(outcomes) {
+            list.push(outcome);
+        }
+    }
+
+    fn samples(&self, work: usize, figure: impl Fn(&Outcome) -> f64) -> Samples {
+        self.0[work].iter().map(figure).collect()
+    }
+}
+
+pub(crate) async fn play(
+    stage: &mut Stage,
+    arguments: &Arguments,
+    progress: &Progress,
+    table: &mut Table,
+) -> anyhow::Result<()> {
+    let best = best_connections(stage, progress, table).await?;
+    for &selected in selections(stage.size) {
+        let accounts = &ACCOUNTS[..selected];
+        let (mut ours, mut limit) = (Results::default(), Results::default());
+        for round in 0..arguments.rounds {
+            for turn in 0..2 {
+                // Whoever begins this round comes second in the next: the store is a little larger each time.
+                let is_ours = (round + turn) % 2 == 0;
+                let who = if is_ours { "operator" } else { "limit loop" };
+                progress.step(&format!(
+                    "{} of {} rounds, {selected} accounts: {who}",
+                    round + 1,
+                    arguments.rounds
+                ));
+                if is_ours {
+                    ours.add(operator(stage, accounts).await?);
+                } else {
+                    limit.add(limit_loop(stage, accounts, best).await?);
+                }
+            }
+        }
+        report(stage.size, selected, &ours, &limit, table);
+    }
+    Ok(())
+}
+
+/// Also a warm-up for the server.
+async fn best_connections(stage: &mut Stage, progress: &Progress, table: &mut Table) -> anyhow::Result<[usize; 3]> {
+    let mut best = [(f64::INFINITY, 0); 3];
+    for connections in CONNECTIONS {
+        progress.step(&format!("limit loop with {connections} connections"));
+        let outcomes = limit_loop(stage, &ACCOUNTS, [connections; 3]).await?;
+        for ((best, work), outcome) in best.iter_mut().zip(Work::ALL).zip(outcomes) {
+            let what = format!("limit loop with {connections} connections: {work:?}").to_lowercase();
+            table.push(Row::limit(stage.size, what, "s", outcome.seconds));
+            if outcome.seconds < best.0 {
+                *best = (outcome.seconds, connections);
+            }
+        }
+    }
+    Ok(best.map(|(_, connections)| connections))
+}
+
+async fn operator(stage: &mut Stage, accounts: &[&str]) -> anyhow::Result<[Outcome; 3]> {
+    let (first, second) = (stage.next_login(), stage.next_login());
+    stage.write_source(&first).await?;
+    let mut operator = contender::operator(stage).await?;
+    let pid = operator.process().pid();
+    let mut outcomes = [Outcome::default(); 3];
+    for (work, outcome) in Work::ALL.into_iter().zip(&mut outcomes) {
+        let phase = Phase::begin(stage, work, pid, true).await?;
+        match work {
+            Work::Fill => stage.create_object(accounts).await?,
+            Work::Rotate => stage.write_source(&second).await?,
+            Work::Delete => stage.delete_object(OBJECT).await?,
+        }
+        *outcome = phase.end(stage, accounts.len()).await?;
+        let login = if work == Work::Fill { &first } else { &second };
+        judge(stage, work, accounts, login).await?;
+    }
+    operator.stop()?;
+    Ok(outcomes)
+}
+
+/// `connections` by work. Its object is there for its copies to be owned by, with nobody to act on it.
+async fn limit_loop(stage: &mut Stage, accounts: &[&str], connections: [usize; 3]) -> anyhow::Result<[Outcome; 3]> {
+    let (first, second) = (stage.next_login(), stage.next_login());
+    stage.create_object(accounts).await?;
+    let mut outcomes = [Outcome::default(); 3];
+    let mut running: Option<(usize, Limit)> = None;
+    for ((work, outcome), connections) in Work::ALL.into_iter().zip(&mut outcomes).zip(connections) {
+        let login = if work == Work::Fill { &first } else { &second };
+        let requests = requests::of(stage, work, accounts, login).await?;
+        // As the operator, it keeps its connections from one work to the next.
+        let mut limit = match running.take() {
+            Some((held, limit)) if held == connections => limit,
+            _ => Limit::start(stage, connections, None).await?,
+        };
+        limit.load(stage, &requests).await?;
+        let phase = Phase::begin(stage, work, limit.pid()?, false).await?;
+        limit.go().await?;
+        limit.done().await?;
+        *outcome = phase.end(stage, accounts.len()).await?;
+        if work == Work::Delete {
+            stage.delete_object(OBJECT).await?;
+        }
+        judge(stage, work, accounts, login).await?;
+        running = Some((connections, limit));
+    }
+    Ok(outcomes)
+}
+
+/// By the store.
+async fn judge(stage: &Stage, work: Work, accounts: &[&str], login: &Login) -> anyhow::Result<()> {
+    match work {
+        Work::Fill | Work::Rotate => stage.check(&expected(OBJECT, &stage.names(), accounts, login)).await,
+        Work::Delete => stage.check_gone(OBJECT).await,
+    }
+}
+
+/// What is told of each work.
+const FIGURES: [Figure; 6] = [
+    Figure::new("time", "s", "1.1 times", |outcome| outcome.seconds),
+    Figure::new("of it before the first write", "s", "", |outcome| outcome.before_first),
+    Figure::new("CPU", "s", "2 times", |outcome| outcome.cpu),
+    Figure::new("CPU of the server", "s", "1.15 times", |outcome| outcome.server_cpu),
+    Figure::new("writes", "", "5 more", |outcome| count(outcome.writes)),
+    Figure::new("reads", "", "10", |outcome| count(outcome.reads)),
+];
+
+struct Figure {
+    name: &'static str,
+    unit: &'static str,
+    target: &'static str,
+    of: fn(&Outcome) -> f64,
+}
+
+impl Figure {
+    const fn new(name: &'static str, unit: &'static str, target: &'static str, of: fn(&Outcome) -> f64) -> Self {
+        Self { name, unit, target, of }
+    }
+}
+
+fn report(size: usize, selected: usize, ours: &Results, limit: &Results, table: &mut Table) {
+    for (index, work) in Work::ALL.into_iter().enumerate() {
+        let work = format!("{work:?}").to_lowercase();
+        for Figure { name, unit, target, of } in FIGURES {
+            let what = format!("{work}, {selected} of {} accounts: {name}", ACCOUNTS.len());
+            let row = Row::rounds(size, what, unit, ours.samples(index, of), limit.samples(index, of));
+            table.push(row.target(target));
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! The operator with everything in place: memory, silence, a restart.
+
+use std::time::{Duration, Instant};
+
+use e2e::operator::Operator;
+use futures::{StreamExt, TryStreamExt, stream};
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::Secret;
+use kube::Api;
+use kube::api::{ObjectMeta, PostParams};
+
+use crate::figures::{Memory, count, cpu_seconds};
+use crate::phase::{Log, SETTLED, Work, is_ours};
+use crate::progress::Progress;
+use crate::stage::{ACCOUNTS, OBJECT, Stage, expected};
+use crate::table::{Row, Table};
+use crate::{Arguments, contender, crowd, newcomers};
+
+/// After the last write and before memory is looked at.
+const IDLE: Duration = Duration::from_secs(10);
+
+/// The namespace of Secrets that are nothing to us.
+const OTHERS: &str = "others";
+
+/// Writes that a restart would make are made by then.
+const AFTER_RESTART: Duration = Duration::from_secs(5);
+
+pub(crate) fn steps(arguments: &Arguments) -> u64 {
+    3 + u64::from(arguments.foreign > 0) + newcomers::STEPS + crowd::steps(arguments)
+}
+
+pub(crate) async fn play(
+    stage: &mut Stage,
+    arguments: &Arguments,
+    progress: &Progress,
+    table: &mut Table,
+) -> anyhow::Result<()> {
+    progress.step("filled, rotated once, idle: memory");
+    let mut operator = fill_and_rotate(stage).await?;
+    tokio::time::sleep(IDLE).await;
+    memory(stage.size, "filled and rotated", operator.process().pid(), table)?;
+    steady(stage, &mut operator, arguments.steady, progress, table).await?;
+    let mut operator = restart(stage, operator, progress, table).await?;
+    if arguments.foreign > 0 {
+        foreign(stage, &mut operator, arguments.foreign, progress, table).await?;
+    }
+    newcomers::play(stage, arguments.samples, progress, table).await?;
+    crowd::play(stage, arguments, progress, table).await?;
+    operator.stop()?;
+    newcomers::floor(stage, arguments.samples, progress, table).await
+}
+
+async fn fill_and_rotate(stage: &mut Stage) -> anyhow::Result<Operator> {
+    let (first, second) = (stage.next_login(), stage.next_login());
+    stage.write_source(&first).await?;
+    let operator = contender::operator(stage).await?;
+    let mut log = Log::start(stage).await?;
+    stage.create_object(&ACCOUNTS).await?;
+    let filled = Work::Fill.writes(stage.size, ACCOUNTS.len());
+    log.wait("all namespaces are served", filled, stage.patience(), is_ours)
+        .await?;
+    stage.write_source(&second).await?;
+    let rotated = filled + Work::Rotate.writes(stage.size, ACCOUNTS.len());
+    log.wait("all copies are new", rotated, stage.patience(), is_ours)
+        .await?;
+    stage
+        .check(&expected(OBJECT, &stage.names(), &ACCOUNTS, &second))
+        .await?;
+    Ok(operator)
+}
+
+fn memory(size: usize, when: &str, pid: u32, table: &mut Table) -> anyhow::Result<()> {
+    let memory = Memory::of(pid)?;
+    let (idle, peak) = if size < 5000 {
+        ("16 MiB", "21 MiB")
+    } else {
+        ("24 MiB", "31 MiB")
+    };
+    let row = |what: &str, mib: f64| Row::single(size, format!("{when}: {what}"), "MiB", mib);
+    table.push(row("resident memory", memory.resident).target(idle));
+    table.push(row("of it anonymous", memory.anonymous));
+    table.push(row("peak", memory.peak).target(peak));
+    Ok(())
+}
+
+async fn steady(
+    stage: &Stage,
+    operator: &mut Operator,
+    seconds: u64,
+    progress: &Progress,
+    table: &mut Table,
+) -> anyhow::Result<()> {
+    progress.step(&format!("nothing changes for {seconds} s"));
+    let pid = operator.process().pid();
+    let mut log = Log::start(stage).await?;
+    let before = cpu_seconds(pid)?;
+    tokio::time::sleep(Duration::from_secs(seconds)).await;
+    log.read()?;
+    let length = Duration::from_secs(seconds).as_secs_f64();
+    let writes = log.ours().filter(|record| record.is_write()).count();
+    let calls = count(log.ours().count()) * 60.0 / length;
+    let millicores = (cpu_seconds(pid)? - before) / length * 1000.0;
+    table.push(Row::single(stage.size, "steady: calls a minute", "", calls).target("3"));
+    table.push(Row::single(stage.size, "steady: writes", "", count(writes)).target("0"));
+    table.push(Row::single(stage.size, "steady: CPU", "millicores", millicores).target("1"));
+    Ok(())
+}
+
+async fn restart(
+    stage: &Stage,
+    operator: Operator,
+    progress: &Progress,
+    table: &mut Table,
+) -> anyhow::Result<Operator> {
+    progress.step("restart with everything in place");
+    operator.stop()?;
+    let mut log = Log::start(stage).await?;
+    let start = Instant::now();
+    // In it: a token, a shell that becomes the operator, and up to 20 ms until somebody looks.
+    let mut operator = contender::operator(stage).await?;
+    let seconds = start.elapsed().as_secs_f64();
+    tokio::time::sleep(AFTER_RESTART).await;
+    log.read()?;
+    let writes = log.ours().filter(|record| record.is_write()).count();
+    let row = |what: &str, unit, value| Row::single(stage.size, format!("restart: {what}"), unit, value);
+    table.push(row("until ready", "s", seconds).target("3 s at 10,000"));
+    table.push(row("calls", "", count(log.ours().count())));
+    table.push(row("writes", "", count(writes)).target("0"));
+    memory(stage.size, "after a restart", operator.process().pid(), table)?;
+    Ok(operator)
+}
+
+/// Also started anew with them, since that is when they would be listed.
+async fn foreign(
+    stage: &Stage,
+    operator: &mut Operator,
+    number: usize,
+    progress: &Progress,
+    table: &mut Table,
+) -> anyhow::Result<()> {
+    progress.step(&format!("{number} Secrets of others"));
+    let pid = operator.process().pid();
+    let before = Memory::of(pid)?;
+    stage.make_namespaces(vec![OTHERS.to_owned()], false).await?;
+    let api: Api<Secret> = Api::namespaced(stage.client.clone(), OTHERS);
+    let secret = |number: usize| Secret {
+        metadata: ObjectMeta {
+            name: Some(format!("theirs-{number:05}")),
+            ..ObjectMeta::default()
+        },
+        data: Some([("key".to_owned(), ByteString(vec![b'x'; 1000]))].into()),
+        ..Secret::default()
+    };
+    let params = PostParams::default();
+    let made = stream::iter(0..number).map(|number| {
+        let (api, params, secret) = (api.clone(), &params, secret(number));
+        async move { api.create(params, &secret).await.map(drop) }
+    });
+    made.buffer_unordered(32).try_collect::<()>().await?;
+    tokio::time::sleep(SETTLED).await;
+    let grown = Memory::of(pid)?.resident - before.resident;
+    let what = format!("resident memory grown by {number} Secrets of others");
+    table.push(Row::single(stage.size, what, "MiB", grown).target("1 MiB"));
+    Ok(())
+}
+
+/// The object that everything before was about is deleted, and is gone.
+pub(crate) async fn clear(stage: &Stage) -> anyhow::Result<()> {
+    stage.delete_object(OBJECT).await?;
+    stage.check_gone(OBJECT).await
+}

@@ -1,0 +1,134 @@
+//! The body of a watch, line by line.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use futures::{Stream, StreamExt};
+use http::Response;
+use http_body_util::{BodyExt, StreamBody};
+use hyper::body::Frame;
+use kube::client::Body;
+use serde::Deserialize;
+use tokio::sync::mpsc;
+
+use super::plan::Fault;
+use super::proxy::{Answered, Shared};
+use super::stage::plain;
+
+type Error = Box<dyn std::error::Error + Send + Sync>;
+
+/// What a watch of the API server answers when the version that it is asked for is too old.
+const EXPIRED: &str = r#"{"type":"ERROR","object":{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"too old resource version","reason":"Expired","code":410}}"#;
+
+/// The head of a line: enough to say what it is about.
+#[derive(Deserialize)]
+struct Line {
+    #[serde(rename = "type")]
+    kind: String,
+    object: Object,
+}
+
+#[derive(Deserialize)]
+struct Object {
+    #[serde(default)]
+    metadata: Metadata,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Metadata {
+    name: String,
+    namespace: String,
+}
+
+/// Passes a watch on, with the fault that is meant for one of its events.
+pub(super) fn pass(shared: Arc<Shared>, resource: &str, response: Response<Body>) -> Answered {
+    let (mut parts, body) = response.into_parts();
+    parts.headers.remove(http::header::CONTENT_LENGTH);
+    // Nobody reads ahead of the operator, so that what it has not taken is not seen.
+    let (sender, receiver) = mpsc::channel(1);
+    let resource = resource.to_owned();
+    tokio::spawn(async move {
+        let mut lines = std::pin::pin!(lines(body));
+        loop {
+            // A watch of a process that is gone shows nobody anything.
+            let line = tokio::select! {
+                () = sender.closed() => return,
+                line = lines.next() => line,
+            };
+            let Some(line) = line else {
+                return;
+            };
+            let what = serde_json::from_slice::<Line>(&line)
+                .ok()
+                .and_then(|line| line.about(&resource));
+            let fault = what.as_ref().and_then(|what| {
+                shared.saw(what);
+                shared.strikes(what)
+            });
+            if !send(&sender, line, fault).await {
+                return;
+            }
+        }
+    });
+    let stream = futures::stream::unfold(receiver, |mut receiver| async move {
+        receiver
+            .recv()
+            .await
+            .map(|chunk: Result<Bytes, Error>| (chunk.map(Frame::data), receiver))
+    });
+    Response::from_parts(parts, BodyExt::boxed_unsync(StreamBody::new(stream)))
+}
+
+/// Whether the watch goes on.
+async fn send(sender: &mpsc::Sender<Result<Bytes, Error>>, line: Bytes, fault: Option<Fault>) -> bool {
+    match fault {
+        None => sender.send(Ok(line)).await.is_ok(),
+        Some(Fault::Delay(millis)) => {
+            tokio::time::sleep(Duration::from_millis(millis.into())).await;
+            sender.send(Ok(line)).await.is_ok()
+        }
+        Some(Fault::Duplicate) => sender.send(Ok(line.clone())).await.is_ok() && sender.send(Ok(line)).await.is_ok(),
+        Some(Fault::CutWithin) => {
+            let half = line.slice(..line.len() / 2);
+            let _ = sender.send(Ok(half)).await;
+            let _ = sender.send(Err("cut".into())).await;
+            false
+        }
+        Some(Fault::Expire) => {
+            let _ = sender.send(Ok(Bytes::from(format!("{EXPIRED}\n")))).await;
+            false
+        }
+        Some(_) => false,
+    }
+}
+
+impl Line {
+    /// `None` for bookmarks, which come when they like.
+    fn about(&self, resource: &str) -> Option<String> {
+        let Metadata { name, namespace } = &self.object.metadata;
+        let counts = matches!(self.kind.as_str(), "ADDED" | "MODIFIED" | "DELETED");
+        counts.then(|| plain(&format!("watch {resource} {} {namespace}/{name}", self.kind)))
+    }
+}
+
+/// Whole lines, each with its end.
+fn lines(body: Body) -> impl Stream<Item = Bytes> {
+    let chunks = body.into_data_stream();
+    futures::stream::unfold(
+        (Box::pin(chunks), BytesMut::new()),
+        |(mut chunks, mut held)| async move {
+            loop {
+                if let Some(end) = held.iter().position(|byte| *byte == b'\n') {
+                    let line = held.split_to(end + 1).freeze();
+                    return Some((line, (chunks, held)));
+                }
+                match chunks.next().await {
+                    Some(Ok(chunk)) => held.extend_from_slice(&chunk),
+                    Some(Err(_)) | None => return None,
+                }
+            }
+        },
+    )
+}

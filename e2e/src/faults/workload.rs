@@ -1,0 +1,261 @@
+//! What users do while something goes wrong: each with a beginning that is carried out in peace, and an act.
+
+use std::time::Duration;
+
+use anyhow::bail;
+use k8s_openapi::api::core::v1::{Secret, ServiceAccount};
+use kube::Api;
+use kube::api::{DeleteParams, Patch, PatchParams};
+use serde_json::json;
+
+use super::stage::{Stage, name, new_part};
+use crate::SYSTEM_NAMESPACE;
+use crate::oracle::{self, Expected, LABEL, Login};
+use crate::wait::until;
+
+/// The names of all of them.
+pub const ALL: [&str; 14] = [
+    "create",
+    "rotate",
+    "select-others",
+    "new-namespace",
+    "label-out",
+    "account-again",
+    "delete",
+    "two-objects",
+    "drift",
+    "squatter",
+    "source-lost",
+    "narrow",
+    "come-and-go",
+    "retain",
+];
+
+/// The object of most workloads.
+const OBJECT: &str = "company";
+/// How long a step of an act may take before the next one.
+const STEP_WITHIN: Duration = Duration::from_secs(60);
+
+/// What must be true in the end.
+#[derive(Debug, Clone)]
+pub struct End {
+    /// Of each object that is there.
+    pub served: Vec<Expected>,
+    /// Objects that are gone, with all that was theirs.
+    pub gone: Vec<String>,
+    /// `Ready` of each object that is there: its reason.
+    pub reason: &'static str,
+}
+
+impl End {
+    fn served(expected: Expected) -> Self {
+        Self {
+            served: vec![expected],
+            gone: Vec::new(),
+            reason: "Synced",
+        }
+    }
+
+    /// Whether the store is like this.
+    ///
+    /// # Errors
+    ///
+    /// The first difference.
+    pub async fn check(&self, stage: &Stage) -> Result<(), String> {
+        for expected in &self.served {
+            oracle::check(stage.client(), expected).await?;
+        }
+        for object in &self.gone {
+            oracle::check_gone(stage.client(), object, object).await?;
+        }
+        Ok(())
+    }
+}
+
+fn first() -> Login {
+    Login::new("robot", "first")
+}
+
+fn second() -> Login {
+    Login::new("robot", "second")
+}
+
+/// The beginning, in peace. What stands at its end.
+///
+/// # Errors
+///
+/// What the API server says.
+pub async fn begin(workload: &str, stage: &Stage) -> anyhow::Result<Option<End>> {
+    stage.source(OBJECT, &first()).await?;
+    let served = stage.expected(OBJECT, &["a", "b", "c"], &first());
+    match workload {
+        "create" | "come-and-go" => Ok(None),
+        "two-objects" => {
+            stage.source("other", &first()).await?;
+            stage.apply(&stage.object(OBJECT)).await?;
+            stage.apply(&stage.object("other")).await?;
+            let other = stage.expected("other", &["a", "b", "c"], &first());
+            Ok(Some(End {
+                served: vec![served, other],
+                ..End::served(stage.expected("other", &[], &first()))
+            }))
+        }
+        "squatter" => {
+            stage.apply(&squatter()).await?;
+            stage.apply(&stage.object(OBJECT)).await?;
+            Ok(Some(End {
+                reason: "NamespacesFailed",
+                ..End::served(stage.expected(OBJECT, &["a", "b"], &first()))
+            }))
+        }
+        _ => {
+            stage.apply(&stage.object(OBJECT)).await?;
+            Ok(Some(End::served(served)))
+        }
+    }
+}
+
+fn squatter() -> serde_json::Value {
+    json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": OBJECT, "namespace": name("c")},
+        "stringData": {"key": "squatter"}})
+}
+
+/// The act. What must be true in the end.
+///
+/// # Errors
+///
+/// What the API server says; when a step does not come true within a minute.
+pub async fn act(workload: &str, stage: &Stage) -> anyhow::Result<End> {
+    let client = stage.client();
+    let all = ["a", "b", "c"];
+    let end = |parts: &[&str], login: &Login| End::served(stage.expected(OBJECT, parts, login));
+    match workload {
+        "create" => {
+            stage.apply(&stage.object(OBJECT)).await?;
+            Ok(end(&all, &first()))
+        }
+        "rotate" => {
+            stage.source(OBJECT, &second()).await?;
+            Ok(end(&all, &second()))
+        }
+        "select-others" => {
+            let mut object = stage.object(OBJECT);
+            object["spec"]["namespaces"] = json!({"names": [name("c"), name("d"), name("e")]});
+            stage.apply(&object).await?;
+            Ok(end(&["c", "d", "e"], &first()))
+        }
+        "new-namespace" => {
+            let new = new_part();
+            let metadata = json!({"name": name(&new), "labels": {"pull": "yes"}});
+            stage
+                .apply(&json!({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}))
+                .await?;
+            Ok(end(&["a", "b", "c", &new], &first()))
+        }
+        "label-out" => {
+            stage.label("b", false).await?;
+            Ok(end(&["a", "c"], &first()))
+        }
+        "account-again" => {
+            let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), &name("b"));
+            accounts.delete("builder", &DeleteParams::default()).await?;
+            let metadata = json!({"name": "builder", "namespace": name("b")});
+            stage
+                .apply(&json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}))
+                .await?;
+            Ok(end(&all, &first()))
+        }
+        "delete" => {
+            oracle::objects(client).delete(OBJECT, &DeleteParams::default()).await?;
+            Ok(gone(end(&[], &first()), OBJECT))
+        }
+        // Deleted before it is carried out, so that writes are under way.
+        "come-and-go" => {
+            stage.apply(&stage.object(OBJECT)).await?;
+            oracle::objects(client).delete(OBJECT, &DeleteParams::default()).await?;
+            Ok(gone(end(&[], &first()), OBJECT))
+        }
+        "retain" => retain(stage).await,
+        "two-objects" => {
+            oracle::objects(client)
+                .delete("other", &DeleteParams::default())
+                .await?;
+            let mut ended = end(&all, &first());
+            ended.gone.push("other".to_owned());
+            Ok(ended)
+        }
+        "drift" => drift(stage).await,
+        "squatter" => {
+            let secrets: Api<Secret> = Api::namespaced(client.clone(), &name("c"));
+            secrets.delete(OBJECT, &DeleteParams::default()).await?;
+            Ok(end(&all, &first()))
+        }
+        "source-lost" => {
+            let secrets: Api<Secret> = Api::namespaced(client.clone(), SYSTEM_NAMESPACE);
+            secrets.delete(OBJECT, &DeleteParams::default()).await?;
+            stage.label("d", true).await?;
+            let kept = end(&["a", "b", "c", "d"], &first());
+            comes_true(stage, &kept).await?;
+            stage.source(OBJECT, &second()).await?;
+            Ok(end(&["a", "b", "c", "d"], &second()))
+        }
+        "narrow" => {
+            let mut object = stage.object(OBJECT);
+            object["spec"]["serviceAccounts"] = json!({"mode": "None"});
+            object["spec"]["secret"] = json!({"labels": {"team": "x"}});
+            stage.apply(&object).await?;
+            let mut ended = end(&all, &first());
+            for expected in &mut ended.served {
+                expected
+                    .holders
+                    .values_mut()
+                    .for_each(std::collections::BTreeSet::clear);
+            }
+            Ok(ended)
+        }
+        unknown => bail!("no workload is called {unknown}: there are {ALL:?}"),
+    }
+}
+
+fn gone(mut end: End, object: &str) -> End {
+    end.served.clear();
+    end.gone.push(object.to_owned());
+    end
+}
+
+/// What was left behind is taken back.
+async fn retain(stage: &Stage) -> anyhow::Result<End> {
+    let mut object = stage.object(OBJECT);
+    object["spec"]["deletionPolicy"] = json!("Retain");
+    stage.apply(&object).await?;
+    let objects = oracle::objects(stage.client());
+    objects.delete(OBJECT, &DeleteParams::default()).await?;
+    until("the object goes", STEP_WITHIN, async || {
+        let left = oracle::object(stage.client(), OBJECT).await?;
+        left.map_or(Ok(()), |_| Err("it is there".to_owned()))
+    })
+    .await?;
+    stage.apply(&stage.object(OBJECT)).await?;
+    Ok(End::served(stage.expected(OBJECT, &["a", "b", "c"], &first())))
+}
+
+/// Everything that others do to what is ours.
+async fn drift(stage: &Stage) -> anyhow::Result<End> {
+    let (client, params) = (stage.client(), PatchParams::default());
+    let secrets = |part: &str| -> Api<Secret> { Api::namespaced(client.clone(), &name(part)) };
+    let accounts = |part: &str| -> Api<ServiceAccount> { Api::namespaced(client.clone(), &name(part)) };
+    let edit = json!({"data": {".dockerconfigjson": "eyJhdXRocyI6e319"}});
+    secrets("a").patch(OBJECT, &params, &Patch::Merge(edit)).await?;
+    secrets("b").delete(OBJECT, &DeleteParams::default()).await?;
+    let strip = json!({"metadata": {"labels": {LABEL: null}}});
+    secrets("c").patch(OBJECT, &params, &Patch::Merge(strip)).await?;
+    let replace = json!({"imagePullSecrets": [{"name": "theirs"}]});
+    accounts("a").patch("default", &params, &Patch::Merge(replace)).await?;
+    let clear = json!({"imagePullSecrets": null});
+    accounts("b").patch("builder", &params, &Patch::Merge(clear)).await?;
+    Ok(End::served(stage.expected(OBJECT, &["a", "b", "c"], &first())))
+}
+
+async fn comes_true(stage: &Stage, end: &End) -> anyhow::Result<()> {
+    until("the step comes true", STEP_WITHIN, async || end.check(stage).await).await
+}

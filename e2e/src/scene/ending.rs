@@ -1,0 +1,55 @@
+//! What becomes of a scene that is over.
+
+use super::Scene;
+use crate::canary::{self, Places};
+use crate::operator::{self, Operator};
+
+impl Scene {
+    /// Where nothing of the scene's logins may be.
+    fn places(&self) -> Places {
+        let operator = self.running.operator();
+        Places {
+            files: vec![
+                operator::log_file(self.cluster()),
+                self.cluster().audit().file().to_owned(),
+            ],
+            health: operator.as_ref().map(|operator| operator.health_address().to_owned()),
+        }
+    }
+
+    /// On a thread with a runtime of its own, since the end of a scene cannot wait for the one that it is on.
+    fn search_for_the_canary(&self) -> anyhow::Result<()> {
+        let (places, cluster, canary) = (self.places(), self.cluster(), &self.canary);
+        let search = move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(async { canary::search(canary, &cluster.admin().await?, &places).await })
+        };
+        std::thread::scope(|scope| scope.spawn(search).join()).expect("the search ends")
+    }
+
+    /// Where the status of this scene's object said more than was so; others that share the cluster answer for their own.
+    pub fn lies(&self) -> Vec<String> {
+        let lies = self.running.witness.lies().into_iter();
+        lies.filter(|lie| lie.split(' ').next() == Some(&self.name)).collect()
+    }
+}
+
+#[expect(
+    clippy::panic,
+    reason = "a credential that leaks, or a status that lies, fails the test, whatever else it found"
+)]
+impl Drop for Scene {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let operator = self.running.operator();
+            let tail = operator.as_ref().map_or_else(String::new, Operator::tail);
+            eprintln!("scene {}\n{tail}", self.name);
+        } else if self.part {
+            // The scene that it is a part of looks at everything.
+        } else if let Err(leak) = self.search_for_the_canary() {
+            panic!("scene {}: {leak:#}", self.name);
+        } else if let Some(lie) = self.lies().first() {
+            panic!("scene {}: {lie}", self.name);
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! Who names a source must be able to read it.
+
+use e2e::SYSTEM_NAMESPACE;
+use e2e::cluster::Cluster;
+use e2e::wait::eventually;
+use serde_json::{Value, json};
+
+use crate::bare::{self, SOON};
+
+/// An author, the sources that the object names as `name` or `namespace/name`, and the first that stands in the way.
+type Row = (&'static str, &'static [&'static str], Option<&'static str>);
+
+/// `reader` may get all Secrets of the operator's namespace, `one` may get `a` there, `none` may get nothing.
+const ROWS: [Row; 11] = [
+    ("reader", &["a"], None),
+    ("reader", &["a", "b"], None),
+    ("reader", &["elsewhere/a"], Some("elsewhere/a")),
+    ("one", &["a"], None),
+    ("one", &["pullsecrets-system/a"], None),
+    ("one", &["b"], Some("pullsecrets-system/b")),
+    ("one", &["a", "b"], Some("pullsecrets-system/b")),
+    ("one", &["elsewhere/a"], Some("elsewhere/a")),
+    ("none", &["a"], Some("pullsecrets-system/a")),
+    ("elsewhere", &["elsewhere/a"], None),
+    ("elsewhere", &["elsewhere/a", "a"], Some("pullsecrets-system/a")),
+];
+
+#[tokio::test]
+async fn an_object_is_accepted_from_whoever_may_get_every_secret_that_it_names() {
+    let cluster = bare::shared().await;
+    people(cluster).await;
+    in_force(cluster).await;
+    bare::apply(cluster, &[object("authors-there", &["c"])]).await;
+    for (author, sources, obstacle) in ROWS {
+        let created = dry_run(cluster, author, "create", &object("authors-new", sources)).await;
+        check(&created, obstacle, &format!("{author} creates {sources:?}"));
+        let changed = dry_run(cluster, author, "replace", &object("authors-there", sources)).await;
+        check(&changed, obstacle, &format!("{author} changes to {sources:?}"));
+    }
+}
+
+#[tokio::test]
+async fn each_of_sixteen_registries_is_asked_for() {
+    let cluster = bare::shared().await;
+    people(cluster).await;
+    in_force(cluster).await;
+    for forbidden in 0..=16 {
+        let sources: Vec<&str> = (0..16).map(|at| if at == forbidden { "b" } else { "a" }).collect();
+        let created = dry_run(cluster, "one", "create", &object("authors-many", &sources)).await;
+        let obstacle = (forbidden < 16).then_some("pullsecrets-system/b");
+        check(&created, obstacle, &format!("registry {forbidden} of 16"));
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_the_spec_is_changed_by_whoever_may_change_it() {
+    let cluster = bare::shared().await;
+    people(cluster).await;
+    in_force(cluster).await;
+    bare::apply(cluster, &[object("authors-kept", &["c"])]).await;
+    let metadata = r#"{"metadata":{"labels":{"a":"b"},"finalizers":["example.com/held"],"annotations":{"c":"d"}}}"#;
+    let status = r#"{"status":{"observedGeneration":1}}"#;
+    for (says, patch, subresource, obstacle) in [
+        ("metadata", metadata, None, None),
+        ("the status", status, Some("--subresource=status"), None),
+        ("the spec as it is", r#"{"spec":{"suspend":false}}"#, None, None),
+        (
+            "the spec",
+            r#"{"spec":{"suspend":true}}"#,
+            None,
+            Some("pullsecrets-system/c"),
+        ),
+    ] {
+        let mut arguments = vec![
+            "patch",
+            "cps",
+            "authors-kept",
+            "--as=none",
+            "--dry-run=server",
+            "--type=merge",
+            "-p",
+            patch,
+        ];
+        arguments.extend(subresource);
+        let output = cluster.kubectl().output(&arguments, "").await.unwrap();
+        check(
+            &(output.status.success(), String::from_utf8(output.stderr).unwrap()),
+            obstacle,
+            says,
+        );
+    }
+}
+
+/// Everybody may write objects.
+async fn people(cluster: &Cluster) {
+    let role = |name: &str, rule: Value| {
+        json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole",
+        "metadata": {"name": name}, "rules": [rule]})
+    };
+    let binding = |name: &str, role: &str, user: &str, namespace: Option<&str>| {
+        let kind = if namespace.is_some() {
+            "RoleBinding"
+        } else {
+            "ClusterRoleBinding"
+        };
+        json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": kind,
+            "metadata": {"name": name, "namespace": namespace},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
+            "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": user}]})
+    };
+    let objects = json!({"apiGroups": ["pullsecrets.dev"], "resources": ["clusterpullsecrets", "clusterpullsecrets/status"],
+        "verbs": ["*"]});
+    let all = json!({"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]});
+    let one = json!({"apiGroups": [""], "resources": ["secrets"], "resourceNames": ["a"], "verbs": ["get"]});
+    let mut made = vec![
+        json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "elsewhere"}}),
+        role("authors", objects),
+        role("all-secrets", all),
+        role("one-secret", one),
+        binding("reader", "all-secrets", "reader", Some(SYSTEM_NAMESPACE)),
+        binding("one", "one-secret", "one", Some(SYSTEM_NAMESPACE)),
+        binding("elsewhere", "all-secrets", "elsewhere", Some("elsewhere")),
+    ];
+    made.extend(
+        ["reader", "one", "none", "elsewhere"].map(|user| binding(&format!("author-{user}"), "authors", user, None)),
+    );
+    bare::apply(cluster, &made).await;
+}
+
+/// Policies take effect within a second, rights within less.
+async fn in_force(cluster: &Cluster) {
+    eventually("the policy and the rights are in force", SOON, async || {
+        let (refused, told) = dry_run(cluster, "none", "create", &object("authors-probe", &["a"])).await;
+        let (accepted, also_told) = dry_run(
+            cluster,
+            "elsewhere",
+            "create",
+            &object("authors-probe", &["elsewhere/a"]),
+        )
+        .await;
+        (!refused && told.contains("may not get") && accepted)
+            .then_some(())
+            .ok_or_else(|| format!("{told} {also_told}"))
+    })
+    .await;
+}
+
+fn object(name: &str, sources: &[&str]) -> Value {
+    let registries: Vec<Value> = sources
+        .iter()
+        .enumerate()
+        .map(|(at, source)| {
+            let reference = match source.split_once('/') {
+                Some((namespace, name)) => json!({"namespace": namespace, "name": name}),
+                None => json!({"name": source}),
+            };
+            let kind = if at % 2 == 0 { "basicAuth" } else { "dockerConfig" };
+            json!({"server": format!("r{at}.example.com"), "credentials": {kind: {"secretRef": reference}}})
+        })
+        .collect();
+    bare::object(
+        name,
+        &json!({"registries": registries, "namespaces": {"names": ["nowhere"]}}),
+    )
+}
+
+/// Whether it was accepted, and what was said.
+async fn dry_run(cluster: &Cluster, author: &str, verb: &str, object: &Value) -> (bool, String) {
+    let arguments = [verb, &format!("--as={author}"), "--dry-run=server", "-f", "-"];
+    let output = cluster.kubectl().output(&arguments, &object.to_string()).await.unwrap();
+    (output.status.success(), String::from_utf8(output.stderr).unwrap())
+}
+
+fn check((accepted, told): &(bool, String), obstacle: Option<&str>, says: &str) {
+    assert_eq!(*accepted, obstacle.is_none(), "{says}: {told}");
+    if let Some(secret) = obstacle {
+        let expected = format!("may not get the Secret {secret}:");
+        assert!(told.contains(&expected), "{says}: {told}");
+    }
+}

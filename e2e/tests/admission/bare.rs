@@ -1,0 +1,124 @@
+//! A cluster with the product installed and no operator running, so that whatever is seen is the work of a policy.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use e2e::cluster::{Cluster, Options, Part};
+use e2e::wait::eventually;
+use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
+use kube::{Api, Client, ResourceExt};
+use serde_json::{Value, json};
+use tokio::sync::OnceCell;
+
+/// What takes a server a second at most gets this much on a busy machine.
+pub(crate) const SOON: Duration = Duration::from_secs(30);
+
+/// The cluster that the tests of this binary share, with every optional policy on it and without any account. What the
+/// shipped policies ignore is an error there, so that no expression fails unseen.
+pub(crate) async fn shared() -> &'static Cluster {
+    static SHARED: OnceCell<anyhow::Result<Cluster>> = OnceCell::const_new();
+    let started = SHARED.get_or_init(|| async {
+        let mut cluster = own().await?;
+        // It would make the accounts named `default`, which the tests make, or try to, themselves.
+        cluster.stop_part(Part::ControllerManager)?;
+        let client = cluster.admin().await?;
+        let everywhere: Api<ServiceAccount> = Api::all(client.clone());
+        for account in everywhere.list(&ListParams::default()).await? {
+            let namespaced = Api::<ServiceAccount>::namespaced(client.clone(), &account.namespace().unwrap());
+            namespaced.delete(&account.name_any(), &DeleteParams::default()).await?;
+        }
+        for policy in ["accounts", "authors", "pods"] {
+            cluster.kubectl().apply(&strict(policy)).await?;
+        }
+        Ok(cluster)
+    });
+    started.await.as_ref().expect("the shared cluster starts")
+}
+
+/// A cluster for one test, with what `config/default` installs.
+pub(crate) async fn own() -> anyhow::Result<Cluster> {
+    let cluster = Cluster::start(Options::default()).await?;
+    cluster.install().await?;
+    Ok(cluster)
+}
+
+/// The manifest of a policy as it is shipped.
+pub(crate) fn manifest(policy: &str) -> String {
+    let path = e2e::workspace()
+        .join("config/admission")
+        .join(policy)
+        .join("policy.yaml");
+    std::fs::read_to_string(path).unwrap()
+}
+
+fn strict(policy: &str) -> String {
+    let shipped = manifest(policy);
+    let strict = shipped.replace("failurePolicy: Ignore", "failurePolicy: Fail");
+    assert!(strict.contains("failurePolicy: Fail"), "{policy}");
+    strict
+}
+
+/// Makes a namespace, or gives labels to the one that is there.
+pub(crate) async fn namespace(client: &Client, name: &str, labels: &[(&str, &str)]) {
+    let api: Api<Namespace> = Api::all(client.clone());
+    let labels: BTreeMap<&str, &str> = labels.iter().copied().collect();
+    let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}});
+    let params = PatchParams::apply("test");
+    api.patch(name, &params, &Patch::Apply(namespace)).await.unwrap();
+}
+
+/// A `ClusterPullSecret` with these fields in its spec; without `registries`, one that nobody calls.
+pub(crate) fn object(name: &str, spec: &Value) -> Value {
+    let mut full = json!({
+        "registries": [{
+            "server": "registry.example.com",
+            "credentials": {"basicAuth": {"secretRef": {"name": "any"}}},
+        }],
+    });
+    for (field, value) in spec.as_object().unwrap() {
+        full[field] = value.clone();
+    }
+    json!({
+        "apiVersion": "pullsecrets.dev/v1alpha1", "kind": "ClusterPullSecret",
+        "metadata": {"name": name}, "spec": full,
+    })
+}
+
+/// `kubectl apply` of these, in one call.
+pub(crate) async fn apply(cluster: &Cluster, objects: &[Value]) {
+    let list = json!({"apiVersion": "v1", "kind": "List", "items": objects});
+    let arguments = ["apply", "--server-side", "-f", "-"];
+    let applied = cluster.kubectl().run(&arguments, &list.to_string()).await;
+    applied.expect("kubectl apply is accepted");
+}
+
+/// What an account would be once it is created; nothing is stored.
+pub(crate) async fn would_be(client: &Client, account: &Value) -> Result<ServiceAccount, String> {
+    let account: ServiceAccount = serde_json::from_value(account.clone()).unwrap();
+    let api: Api<ServiceAccount> = Api::namespaced(client.clone(), account.metadata.namespace.as_deref().unwrap());
+    let params = PostParams {
+        dry_run: true,
+        ..PostParams::default()
+    };
+    api.create(&params, &account).await.map_err(|error| error.to_string())
+}
+
+/// The names in a list of references.
+pub(crate) fn names(references: Option<Vec<k8s_openapi::api::core::v1::LocalObjectReference>>) -> Vec<String> {
+    references.into_iter().flatten().map(|entry| entry.name).collect()
+}
+
+/// Waits until the server has seen the objects applied so far: it sees them in the order in which they came, and the last
+/// is this one, for every namespace and every account.
+pub(crate) async fn wait_until_seen(cluster: &Cluster, client: &Client, marker: &str) {
+    let everything = json!({"namespaces": {"selectors": [{}]}, "serviceAccounts": {"names": ["*"]}});
+    apply(cluster, &[object(marker, &everything)]).await;
+    let account = json!({"metadata": {"namespace": "default", "name": marker}});
+    eventually("the server has seen the objects", SOON, async || {
+        let entries = names(would_be(client, &account).await?.image_pull_secrets);
+        let there = entries.iter().any(|name| name == marker);
+        there.then_some(()).ok_or_else(|| format!("{entries:?}"))
+    })
+    .await;
+}

@@ -1,0 +1,86 @@
+//! Every manifest that is shipped is one that a server takes.
+
+use std::path::{Path, PathBuf};
+
+use e2e::SYSTEM_NAMESPACE;
+use e2e::oracle::Login;
+use e2e::scene::Scene;
+use e2e::wait::eventually;
+use serde_json::{Value, json};
+
+use crate::bare::{self, SOON};
+
+#[tokio::test]
+async fn every_manifest_is_accepted_and_every_folder_can_be_applied() {
+    let cluster = bare::shared().await;
+    let mut folders = 0;
+    for file in files(&e2e::workspace().join("config")) {
+        let folder = file.parent().unwrap().to_str().unwrap();
+        let what = if file.ends_with("kustomization.yaml") {
+            folders += 1;
+            ["-k", folder]
+        } else {
+            ["-f", file.to_str().unwrap()]
+        };
+        let applied = cluster
+            .kubectl()
+            .run(&["apply", "--dry-run=server", what[0], what[1]], "")
+            .await;
+        assert!(applied.is_ok(), "{applied:?}");
+    }
+    assert!(folders > 5, "{folders} folders");
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let mut found: Vec<PathBuf> = entries
+        .flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] })
+        .collect();
+    found.retain(|path| path.extension().is_some_and(|extension| extension == "yaml"));
+    found.sort();
+    found
+}
+
+#[tokio::test]
+async fn the_samples_come_true_and_no_expression_of_a_policy_is_of_a_doubtful_type() {
+    let scene = Scene::own("samples").await;
+    scene.kubectl(&["apply", "-k", "config/admission/authors"]).await;
+    scene
+        .make_namespaces(
+            vec!["shop".to_owned(), "ci-1".to_owned()],
+            &std::collections::BTreeMap::new(),
+        )
+        .await;
+    scene.source_named("harbor-robot", &Login::new("robot", "first")).await;
+    for source in ["ghcr-login", "legacy-logins"] {
+        let login = [
+            "--docker-server=ghcr.io",
+            "--docker-username=robot",
+            "--docker-password=first",
+        ];
+        let create = ["create", "secret", "docker-registry", source, "-n", SYSTEM_NAMESPACE];
+        scene.kubectl(&[&create[..], &login[..]].concat()).await;
+    }
+    scene.kubectl(&["apply", "-k", "config/samples"]).await;
+    let wait = ["wait", "cps", "--all", "--for=condition=Ready", "--timeout=30s"];
+    let ready = scene.kubectl(&wait).await;
+    assert_eq!(ready.lines().count(), 3, "{ready}");
+
+    eventually(
+        "every policy is looked through, and nothing is found",
+        SOON,
+        async || {
+            let listed = scene
+                .kubectl(&["get", "validatingadmissionpolicies", "-o", "json"])
+                .await;
+            let policies: Value = serde_json::from_str(&listed).unwrap();
+            let looked_through = |policy: &Value| policy["status"]["typeChecking"] == json!({});
+            let policies = policies["items"].as_array().unwrap();
+            let doubtful: Vec<&Value> = policies.iter().filter(|policy| !looked_through(policy)).collect();
+            (policies.len() == 5 && doubtful.is_empty())
+                .then_some(())
+                .ok_or_else(|| format!("{doubtful:?}"))
+        },
+    )
+    .await;
+}

@@ -1,0 +1,247 @@
+//! The rules of `config/rbac`: all that the operator needs, and no more.
+
+use e2e::audit::{Mark, Record};
+use e2e::cluster::{Cluster, Options};
+use e2e::operator::{self, Operator};
+use e2e::oracle::Login;
+use e2e::scene::{SOON, Scene};
+use e2e::wait::eventually;
+use e2e::{OPERATOR_USER, SYSTEM_NAMESPACE};
+use serde_json::{Value, json};
+
+#[tokio::test]
+async fn no_request_of_the_operator_is_refused_for_want_of_a_right_and_no_right_goes_unused() {
+    let scene = Scene::own("rights").await;
+    everything_happens(&scene).await;
+    let mut records = requests(scene.cluster()).await;
+    records.extend(requests_in_pages().await);
+
+    let refused: Vec<String> = records
+        .iter()
+        .filter(|record| !record.authorized)
+        .map(Record::summary)
+        .collect();
+    assert!(refused.is_empty(), "refused: {refused:#?}");
+
+    let mut unused = Vec::new();
+    for role in ["clusterrole", "role"] {
+        let get = ["get", role, "pullsecrets", "-n", SYSTEM_NAMESPACE, "-o", "json"];
+        let role: Value = serde_json::from_str(&scene.kubectl(&get).await).unwrap();
+        unused.extend(
+            rights(&role)
+                .into_iter()
+                .filter(|right| !records.iter().any(|record| right.covers(record))),
+        );
+    }
+    assert!(unused.is_empty(), "never used: {unused:#?}");
+}
+
+/// One verb of one rule on one resource.
+#[derive(Debug)]
+struct Right {
+    verb: String,
+    resource: String,
+    group: String,
+    /// Of a Role; the right of a `ClusterRole` on Secrets has to be of use elsewhere than where the Role gives it.
+    namespace: Option<String>,
+}
+
+fn rights(role: &Value) -> Vec<Right> {
+    let texts = |list: &Value| -> Vec<String> {
+        let list = list.as_array().into_iter().flatten().filter_map(Value::as_str);
+        list.map(ToOwned::to_owned).collect()
+    };
+    let mut rights = Vec::new();
+    for rule in role["rules"].as_array().unwrap() {
+        for (group, resource) in texts(&rule["apiGroups"]).iter().flat_map(|group| {
+            texts(&rule["resources"])
+                .into_iter()
+                .map(move |resource| (group.clone(), resource))
+        }) {
+            rights.extend(texts(&rule["verbs"]).into_iter().map(|verb| Right {
+                verb,
+                resource: resource.clone(),
+                group: group.clone(),
+                namespace: role["metadata"]["namespace"].as_str().map(ToOwned::to_owned),
+            }));
+        }
+    }
+    rights
+}
+
+impl Right {
+    fn covers(&self, record: &Record) -> bool {
+        // An apply that creates asks for both, and is recorded as a patch.
+        let verb = match (record.verb.as_str(), record.code) {
+            ("patch", 201) => "create",
+            (verb, _) => verb,
+        };
+        let resource = [record.resource.as_str(), record.subresource.as_str()].join("/");
+        let place = match &self.namespace {
+            Some(namespace) => *namespace == record.namespace,
+            None => self.resource != "secrets" || record.namespace != SYSTEM_NAMESPACE,
+        };
+        let group = self.group.is_empty() || record.request_uri.starts_with(&format!("/apis/{}/", self.group));
+        verb == self.verb && resource.trim_end_matches('/') == self.resource && place && group
+    }
+}
+
+/// What the operator asked, and what was answered.
+async fn requests(cluster: &Cluster) -> Vec<Record> {
+    let audit = cluster.audit();
+    audit.settle(&cluster.admin().await.unwrap()).await.unwrap();
+    let records = audit.since(Mark::default()).unwrap();
+    records
+        .into_iter()
+        .filter(|record| record.user == OPERATOR_USER)
+        .collect()
+}
+
+/// Those of a start on a server that does not stream lists, as Kubernetes 1.33 is by default.
+async fn requests_in_pages() -> Vec<Record> {
+    let options = Options {
+        apiserver_flags: vec!["--feature-gates=WatchList=false".to_owned()],
+    };
+    let cluster = Cluster::start(options).await.unwrap();
+    cluster.install().await.unwrap();
+    let operator = Operator::start(&cluster, &operator::Options::default()).await.unwrap();
+    let records = requests(&cluster).await;
+    operator.stop().unwrap();
+    records
+}
+
+/// Whether the operator has asked for this by now.
+async fn asked(scene: &Scene, verb: &str, resource: &str, name: &str) -> bool {
+    let records = requests(scene.cluster()).await;
+    records
+        .iter()
+        .any(|record| record.verb == verb && record.resource == resource && record.name == name)
+}
+
+async fn everything_happens(scene: &Scene) {
+    let (first, second) = (Login::new("robot", "first"), Login::new("robot", "second"));
+    scene.set_up(&["a", "b", "c"], &first).await;
+    scene.says("Ready", "True", "Synced").await;
+    scene.source(&second).await;
+    scene
+        .holds(
+            "the new password is everywhere",
+            &scene.expected(&["a", "b", "c"], &second),
+        )
+        .await;
+    scene.kubectl(&["label", "namespace", "rights-c", "scene-"]).await;
+    scene
+        .holds("one namespace is deselected", &scene.expected(&["a", "b"], &second))
+        .await;
+    a_squatter_comes_and_goes(scene).await;
+    a_foreign_secret_is_adopted_and_left_again(scene).await;
+    somebody_takes_the_reference_away(scene).await;
+    somebody_changes_the_object_all_the_time(scene).await;
+    a_name_is_taken_in_the_operators_own_namespace(scene).await;
+    scene.kubectl(&["delete", "cps", "--all"]).await;
+    scene.gone("nothing is left").await;
+}
+
+/// The second `Synced` is a repeated Event.
+async fn a_squatter_comes_and_goes(scene: &Scene) {
+    let squat = [
+        "create",
+        "secret",
+        "generic",
+        "rights",
+        "-n",
+        "rights-c",
+        "--from-literal=theirs=kept",
+    ];
+    scene.kubectl(&squat).await;
+    scene.kubectl(&["label", "namespace", "rights-c", "scene=rights"]).await;
+    scene.says("Ready", "False", "NamespacesFailed").await;
+    scene.kubectl(&["delete", "secret", "rights", "-n", "rights-c"]).await;
+    scene.says("Ready", "True", "Synced").await;
+}
+
+async fn a_foreign_secret_is_adopted_and_left_again(scene: &Scene) {
+    let place = ["adopted", "-n", "rights-a", "--docker-server=old.example.com"];
+    let login = ["--docker-username=u", "--docker-password=p"];
+    scene
+        .kubectl(&[&["create", "secret", "docker-registry"][..], &place[..], &login[..]].concat())
+        .await;
+    let mut object = scene.object();
+    object["metadata"]["name"] = json!("adopted");
+    object["spec"]["secret"] = json!({"conflictPolicy": "Adopt"});
+    object["spec"]["deletionPolicy"] = json!("Retain");
+    scene.apply(&object).await;
+    scene
+        .kubectl(&["wait", "cps", "adopted", "--for=condition=Ready", "--timeout=30s"])
+        .await;
+    scene.kubectl(&["delete", "cps", "adopted"]).await;
+    let mark = "jsonpath={.metadata.annotations.pullsecrets\\.dev/retained}";
+    let retained = scene
+        .kubectl(&["get", "secret", "adopted", "-n", "rights-a", "-o", mark])
+        .await;
+    assert_eq!(retained, "adopted");
+}
+
+/// Until the operator looks who it is.
+async fn somebody_takes_the_reference_away(scene: &Scene) {
+    let remove = [
+        "patch",
+        "serviceaccount",
+        "default",
+        "-n",
+        "rights-a",
+        "--type=merge",
+        "-p",
+        r#"{"imagePullSecrets":null}"#,
+    ];
+    eventually("the operator reads the account", SOON, async || {
+        scene.kubectl(&remove).await;
+        asked(scene, "get", "serviceaccounts", "default")
+            .await
+            .then_some(())
+            .ok_or_else(|| "not yet".to_owned())
+    })
+    .await;
+}
+
+/// Until a write of the operator loses the race, and it reads the object.
+async fn somebody_changes_the_object_all_the_time(scene: &Scene) {
+    let api = e2e::oracle::objects(scene.client());
+    eventually("the operator reads the object", SOON, async || {
+        for suspend in [true, false, true, false] {
+            let patch = kube::api::Patch::Merge(json!({"spec": {"suspend": suspend}}));
+            api.patch("rights", &kube::api::PatchParams::default(), &patch)
+                .await
+                .unwrap();
+        }
+        asked(scene, "get", "clusterpullsecrets", "rights")
+            .await
+            .then_some(())
+            .ok_or_else(|| "not yet".to_owned())
+    })
+    .await;
+}
+
+async fn a_name_is_taken_in_the_operators_own_namespace(scene: &Scene) {
+    let squat = [
+        "create",
+        "secret",
+        "generic",
+        "own",
+        "-n",
+        SYSTEM_NAMESPACE,
+        "--from-literal=theirs=kept",
+    ];
+    scene.kubectl(&squat).await;
+    let mut object = scene.object();
+    object["metadata"]["name"] = json!("own");
+    object["spec"]["namespaces"] = json!({"names": [SYSTEM_NAMESPACE]});
+    scene.apply(&object).await;
+    eventually("the operator reads the Secret in its way", SOON, async || {
+        asked(scene, "get", "secrets", "own")
+            .await
+            .then_some(())
+            .ok_or_else(|| "not yet".to_owned())
+    })
+    .await;
+}

@@ -1,0 +1,170 @@
+//! What whoever holds the operator's token can do, with and without the policy on it.
+
+use e2e::cluster::{Cluster, client};
+use e2e::wait::eventually;
+use e2e::{OPERATOR_ACCOUNT, SYSTEM_NAMESPACE};
+use kube::Client;
+use serde_json::{Value, json};
+
+use crate::bare::{self, SOON};
+
+/// What it is, the verb, the path and the body; what comes of it without the policy, and with it: `done`, `no right`
+/// (refused by RBAC) or `policy`. No admission sees a read: there the rule on Secrets in `config/rbac/cluster_role.yaml`
+/// decides alone.
+const ROWS: &str = include_str!("stolen.json");
+
+const CORE: &str = "/api/v1/namespaces/victim";
+const OBJECTS: &str = "/apis/pullsecrets.dev/v1alpha1/clusterpullsecrets";
+const LABEL: &str = "pullsecrets.dev/cluster-pull-secret";
+
+#[tokio::test]
+async fn a_stolen_token_reads_every_secret_and_writes_nothing_but_pull_secrets_with_our_label_and_references() {
+    let cluster = bare::own().await.unwrap();
+    bare::apply(&cluster, &victims()).await;
+    let thief = thief(&cluster).await;
+    check(&thief, "with").await;
+
+    cluster
+        .kubectl()
+        .run(&["delete", "-k", "config/admission/operator"], "")
+        .await
+        .unwrap();
+    let forbidden = secret("victim", "probe", "Opaque", &json!({}));
+    eventually("no policy is in force", SOON, async || {
+        match answer(&thief, "apply", &format!("{CORE}/secrets/probe"), &forbidden).await {
+            "done" => Ok(()),
+            other => Err(other.to_owned()),
+        }
+    })
+    .await;
+    check(&thief, "without").await;
+}
+
+#[tokio::test]
+async fn a_role_that_somebody_binds_by_mistake_does_not_widen_what_the_operator_writes() {
+    let cluster = bare::own().await.unwrap();
+    bare::apply(&cluster, &victims()).await;
+    let thief = thief(&cluster).await;
+    let role = "create clusterrole everything --verb=* --resource=*.*,*.*/status,serviceaccounts/token,pods/exec";
+    let bind =
+        "create clusterrolebinding everything --clusterrole=everything --serviceaccount=pullsecrets-system:pullsecrets";
+    for command in [role, bind] {
+        let arguments: Vec<&str> = command.split(' ').collect();
+        cluster.kubectl().run(&arguments, "").await.unwrap();
+    }
+    let configmap = json!({"metadata": {"name": "c"}});
+    let container = json!([{"name": "a", "image": "a"}]);
+    let pod = json!({"metadata": {"name": "a"}, "spec": {"containers": container}});
+    let role = json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"});
+    let binding = json!({"metadata": {"name": "b"}, "roleRef": role, "subjects": []});
+    let object = bare::object("new", &json!({"namespaces": {"selectors": [{}]}}));
+    eventually("the role is in force", SOON, async || {
+        match answer(&thief, "post", &format!("{CORE}/configmaps"), &configmap).await {
+            "policy" => Ok(()),
+            other => Err(other.to_owned()),
+        }
+    })
+    .await;
+    for (verb, path, body) in [
+        ("post", format!("{CORE}/pods"), &pod),
+        (
+            "post",
+            format!("{CORE}/serviceaccounts/default/token"),
+            &json!({"spec": {"audiences": ["a"]}}),
+        ),
+        (
+            "post",
+            format!("{CORE}/serviceaccounts"),
+            &json!({"metadata": {"name": "new"}}),
+        ),
+        ("delete", format!("{CORE}/serviceaccounts/default"), &Value::Null),
+        (
+            "post",
+            "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings".to_owned(),
+            &binding,
+        ),
+        ("merge", CORE.to_owned(), &json!({"metadata": {"labels": {"a": "b"}}})),
+        ("post", OBJECTS.to_owned(), &object),
+        ("delete", format!("{OBJECTS}/object"), &Value::Null),
+    ] {
+        assert_eq!(answer(&thief, verb, &path, body).await, "policy", "{verb} {path}");
+    }
+}
+
+async fn thief(cluster: &Cluster) -> Client {
+    let kubeconfig = cluster
+        .service_account_kubeconfig(SYSTEM_NAMESPACE, OPERATOR_ACCOUNT)
+        .await;
+    client(&kubeconfig.unwrap()).await.unwrap()
+}
+
+async fn check(thief: &Client, when: &str) {
+    let rows: Vec<Value> = serde_json::from_str(ROWS).unwrap();
+    for row in &rows {
+        let (verb, path) = (row["verb"].as_str().unwrap(), row["path"].as_str().unwrap());
+        let seen = answer(thief, verb, path, &row["body"]).await;
+        assert_eq!(row[when], seen, "{when} the policy: {}", row["the thief"]);
+    }
+}
+
+fn victims() -> Vec<Value> {
+    let (ours, none) = (json!({LABEL: "object"}), json!({}));
+    let mut object = bare::object("object", &json!({"namespaces": {"names": ["nowhere"]}}));
+    object["metadata"]["finalizers"] = json!(["example.com/theirs"]);
+    vec![
+        json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "victim"}}),
+        json!({"apiVersion": "v1", "kind": "ServiceAccount",
+            "metadata": {"name": "default", "namespace": "victim", "annotations": {"theirs": "kept"}}}),
+        secret("victim", "foreign", "Opaque", &none),
+        secret("victim", "foreign-pull", "kubernetes.io/dockerconfigjson", &none),
+        secret("victim", "copy", "kubernetes.io/dockerconfigjson", &ours),
+        secret("victim", "retyped", "Opaque", &ours),
+        secret(SYSTEM_NAMESPACE, "source", "Opaque", &none),
+        secret(SYSTEM_NAMESPACE, "pullsecrets-state-1", "pullsecrets.dev/state", &none),
+        object,
+    ]
+}
+
+fn secret(namespace: &str, name: &str, kind: &str, labels: &Value) -> Value {
+    json!({"apiVersion": "v1", "kind": "Secret", "type": kind, "data": {".dockerconfigjson": "e30="},
+        "metadata": {"name": name, "namespace": namespace, "labels": labels}})
+}
+
+/// Nothing is stored: a dry run passes every check of a real one.
+async fn answer(client: &Client, verb: &str, path: &str, body: &Value) -> &'static str {
+    let method = match verb {
+        "apply" | "merge" => http::Method::PATCH,
+        verb => verb.to_uppercase().parse().unwrap(),
+    };
+    let kind = match verb {
+        "apply" => "application/apply-patch+yaml",
+        "merge" => "application/merge-patch+json",
+        _ => "application/json",
+    };
+    let dry = if verb == "get" {
+        ""
+    } else {
+        "?dryRun=All&fieldManager=thief"
+    };
+    let body = if body.is_null() {
+        Vec::new()
+    } else {
+        body.to_string().into_bytes()
+    };
+    let request = http::Request::builder()
+        .method(method)
+        .uri(format!("{path}{dry}"))
+        .header("content-type", kind);
+    match client.request_text(request.body(body).unwrap()).await {
+        Ok(_) => "done",
+        Err(kube::Error::Api(status))
+            if status
+                .message
+                .contains("ValidatingAdmissionPolicy 'pullsecrets-operator-") =>
+        {
+            "policy"
+        }
+        Err(kube::Error::Api(status)) if status.code == 403 => "no right",
+        Err(error) => panic!("{verb} {path}: {error}"),
+    }
+}

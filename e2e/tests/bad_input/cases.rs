@@ -1,0 +1,107 @@
+//! Objects to apply, and what the API server must say.
+
+use std::path::{Path, PathBuf};
+
+use e2e::workspace;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+/// One object that must be refused.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Refused {
+    /// A part of what is said.
+    pub(crate) says: String,
+    /// The field that must be named.
+    pub(crate) field: String,
+    /// What is applied.
+    #[serde(default)]
+    pub(crate) spec: Value,
+    /// What stands there already; none: nothing.
+    #[serde(default)]
+    pub(crate) was: Option<Value>,
+    /// `metadata.name`, where the case is about it. An object with that name is not there.
+    #[serde(default)]
+    pub(crate) name: Option<String>,
+    #[serde(default)]
+    server: Option<String>,
+}
+
+impl Refused {
+    /// A new object with this spec, whole.
+    pub(crate) fn new(says: &str, field: &str, spec: Value) -> Self {
+        Self {
+            says: says.to_owned(),
+            field: field.to_owned(),
+            spec,
+            was: None,
+            name: None,
+            server: None,
+        }
+    }
+
+    /// A case is written down as far as it differs from a good object.
+    fn whole(mut self) -> Self {
+        self.spec = differing(&self.spec);
+        self.was = self.was.as_ref().map(differing);
+        if let Some(server) = &self.server {
+            self.spec["registries"][0]["server"] = json!(server);
+        }
+        self
+    }
+}
+
+fn differing(fields: &Value) -> Value {
+    let mut spec = good();
+    for (field, value) in fields.as_object().into_iter().flatten() {
+        spec[field] = value.clone();
+    }
+    spec
+}
+
+/// The smallest spec that is good.
+pub(crate) fn good() -> Value {
+    json!({
+        "registries": [{"server": "r.example.com", "credentials": {"basicAuth": {"secretRef": {"name": "s"}}}}],
+        "namespaces": {"names": ["a"]},
+    })
+}
+
+/// The cases that are written down, which the tests of the schema know too.
+pub(crate) fn refused() -> Vec<Refused> {
+    let cases: Vec<Refused> = read("crd/tests/refused.yaml");
+    cases.into_iter().map(Refused::whole).collect()
+}
+
+/// Specs that must be accepted.
+pub(crate) fn accepted() -> Vec<Value> {
+    read("crd/tests/accepted.yaml")
+}
+
+fn read<T: serde::de::DeserializeOwned>(path: &str) -> Vec<T> {
+    let text = std::fs::read_to_string(workspace().join(path)).unwrap();
+    serde_saphyr::from_str(&text).unwrap()
+}
+
+/// The name of the case at this place of a list.
+pub(crate) fn name(at: usize) -> String {
+    format!("case-{at:03}")
+}
+
+/// A `ClusterPullSecret`.
+pub(crate) fn object(name: &str, spec: &Value) -> Value {
+    json!({
+        "apiVersion": "pullsecrets.dev/v1alpha1", "kind": "ClusterPullSecret",
+        "metadata": {"name": name}, "spec": spec,
+    })
+}
+
+/// A folder with one file for each object, so that one kubectl takes them all and names the file of each refusal.
+pub(crate) fn folder(parent: &Path, name: &str, objects: impl IntoIterator<Item = Value>) -> PathBuf {
+    let folder = parent.join(name);
+    std::fs::create_dir(&folder).unwrap();
+    for (at, object) in objects.into_iter().enumerate() {
+        let file = folder.join(format!("{}.json", self::name(at)));
+        std::fs::write(file, object.to_string()).unwrap();
+    }
+    folder
+}

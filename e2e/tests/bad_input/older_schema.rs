@@ -1,0 +1,235 @@
+//! Objects that an older, looser schema let through: they are in the store, and the schema of now would refuse them.
+//! Nobody else suffers for it, each says what is wrong, and each can be deleted.
+
+use e2e::oracle;
+use e2e::scene::{SOON, Scene};
+use e2e::wait::eventually;
+use e2e::workspace;
+use futures::future::join_all;
+use serde_json::{Value, json};
+
+use crate::ONE_AT_A_TIME;
+use crate::cases::object;
+
+/// An object that only an older schema lets through, and what it says.
+struct Row {
+    name: &'static str,
+    /// The fields of its spec that differ from a good one.
+    spec: Value,
+    /// The condition that says what is wrong.
+    condition: &'static str,
+    reason: &'static str,
+    words: &'static str,
+}
+
+fn row(name: &'static str, spec: Value, (condition, reason, words): (&'static str, &'static str, &'static str)) -> Row {
+    Row {
+        name,
+        spec,
+        condition,
+        reason,
+        words,
+    }
+}
+
+/// Nothing can be done for these: nothing is added or removed.
+fn unreadable() -> Vec<Row> {
+    let row = |name, spec, words| row(name, spec, ("Ready", "InvalidSpec", words));
+    let selector = json!([{"matchExpressions": [{"key": "a", "operator": "Equals"}]}]);
+    vec![
+        row(
+            "old-empty",
+            json!({"registries": null, "namespaces": null}),
+            "spec: missing field `registries`",
+        ),
+        row(
+            "old-policy",
+            json!({"deletionPolicy": "Keep"}),
+            "spec.deletionPolicy: unknown variant `Keep`",
+        ),
+        row(
+            "old-glob",
+            json!({"namespaces": {"names": ["Team_[a]"]}}),
+            "spec.namespaces.names",
+        ),
+        row(
+            "old-operator",
+            json!({"namespaces": {"selectors": selector}}),
+            "spec.namespaces.selectors",
+        ),
+        row(
+            "old-no-credentials",
+            json!({"registries": [{"server": "r.io"}]}),
+            "spec.registries[0]: missing field `credentials`",
+        ),
+    ]
+}
+
+/// In these a registry, or the secret, cannot be served.
+fn unservable() -> Vec<Row> {
+    let basic = || json!({"basicAuth": {"secretRef": {"name": "older"}}});
+    let row = |name, server: Option<&str>, credentials: Value, words| {
+        let mut registry = json!({"credentials": credentials});
+        registry["server"] = server.map_or(Value::Null, Value::from);
+        row(
+            name,
+            json!({"registries": [registry]}),
+            ("CredentialsReady", "InvalidSpec", words),
+        )
+    };
+    let both = json!({"basicAuth": {"secretRef": {"name": "older"}}, "dockerConfig": {"secretRef": {"name": "older"}}});
+    let one_source = "spec.registries[0].credentials: exactly one of basicAuth and dockerConfig";
+    let refused = ("SecretsSynced", "NamespacesFailed", "refused by the server (422");
+    vec![
+        row("old-two-sources", Some("r.io"), both, one_source),
+        row("old-no-source", Some("r.io"), json!({}), one_source),
+        row("old-no-server", None, basic(), "spec.registries[0].server: required"),
+        row(
+            "old-server",
+            Some("R.io/app:1.0"),
+            basic(),
+            "spec.registries[0].server: \"R.io/app:1.0\": ",
+        ),
+        row(
+            "old-long-server",
+            Some(&format!("R{}", ".a".repeat(2000))),
+            basic(),
+            "spec.registries[0].server: \"R.a.a",
+        ),
+        self::row("old-secret", json!({"secret": {"name": "Not_A_Name"}}), refused),
+        self::row("old-long-secret", json!({"secret": {"name": "a".repeat(300)}}), refused),
+        self::row("old-labels", json!({"secret": {"labels": {"a b": "c"}}}), refused),
+    ]
+}
+
+/// What was let through may also be of use.
+fn of_use() -> Row {
+    let registry =
+        |at| json!({"server": format!("r{at}.io"), "credentials": {"basicAuth": {"secretRef": {"name": "older"}}}});
+    let many: Vec<Value> = (0..20).map(registry).collect();
+    row(
+        "old-many",
+        json!({"registries": many}),
+        ("CredentialsReady", "Resolved", "20 of 20 registries"),
+    )
+}
+
+/// Fields of another type than now. To these the API server takes no write at all, of status or finalizer either: they
+/// cannot say anything, and must be in nobody's way all the same.
+fn silent() -> Vec<Row> {
+    let credentials = json!({"basicAuth": {"secretRef": {"name": "older"}}});
+    let row = |name, spec| row(name, spec, ("", "", ""));
+    vec![
+        row("old-text", json!({"registries": "one"})),
+        row(
+            "old-number",
+            json!({"registries": [{"server": 7, "credentials": credentials}]}),
+        ),
+    ]
+}
+
+#[tokio::test]
+async fn what_an_older_schema_let_through_says_what_is_wrong_and_blocks_nobody() {
+    let _alone = ONE_AT_A_TIME.lock().await;
+    let scene = Scene::own("older").await;
+    let (first, second) = (scene.login("first"), scene.login("second"));
+    scene.set_up(&["a"], &first).await;
+    scene.stop_operator();
+    let all: Vec<Row> = [unreadable(), unservable(), vec![of_use()], silent()]
+        .into_iter()
+        .flatten()
+        .collect();
+    store_with_a_looser_schema(&scene, &all).await;
+
+    scene.start_operator().await;
+    eventually("each says what is wrong", SOON, async || {
+        let speaking = all.iter().filter(|row| !row.condition.is_empty());
+        let said = join_all(speaking.map(|row| says(&scene, row))).await;
+        let wrong: Vec<String> = said.into_iter().filter_map(Result::err).collect();
+        if wrong.is_empty() {
+            Ok(())
+        } else {
+            Err(wrong.join("\n"))
+        }
+    })
+    .await;
+    scene.source(&second).await;
+    scene
+        .holds("the good one is served as ever", &scene.expected(&["a"], &second))
+        .await;
+    scene.says("Ready", "True", "Synced").await;
+
+    let names = all.iter().map(|row| row.name);
+    let delete: Vec<&str> = ["delete", "cps", "--timeout=30s"].into_iter().chain(names).collect();
+    scene.kubectl(&delete).await;
+    for Row { name, .. } in &all {
+        let left = oracle::object(scene.client(), name).await.unwrap();
+        assert!(left.is_none(), "{name} is left");
+    }
+}
+
+async fn store_with_a_looser_schema(scene: &Scene, rows: &[Row]) {
+    let text = std::fs::read_to_string(workspace().join("config/crd/clusterpullsecrets.yaml")).unwrap();
+    let strict: Value = serde_saphyr::from_str(&text).unwrap();
+    let mut loose = strict.clone();
+    loose["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"] =
+        json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
+    // A rule over a part that is not described does not compile.
+    loose["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["x-kubernetes-validations"].take();
+    scene.apply(&loose).await;
+    for Row { name, spec, .. } in rows {
+        let mut good = scene.object()["spec"].clone();
+        for (field, value) in spec.as_object().unwrap() {
+            good[field] = value.clone();
+        }
+        let object = object(name, &good);
+        // The server takes a moment to serve another schema.
+        eventually("the looser schema lets it through", SOON, async || {
+            scene
+                .cluster()
+                .kubectl()
+                .apply(&object.to_string())
+                .await
+                .map_err(|error| format!("{error:#}"))
+        })
+        .await;
+    }
+    scene.apply(&strict).await;
+    let bad = object(
+        "old-refused",
+        &json!({"registries": "one", "namespaces": {"names": ["a"]}}),
+    )
+    .to_string();
+    eventually("the schema of now is in force", SOON, async || {
+        let dry = scene
+            .cluster()
+            .kubectl()
+            .run(&["apply", "--dry-run=server", "-f", "-"], &bad)
+            .await;
+        dry.err().map(drop).ok_or_else(|| "a bad object is accepted".to_owned())
+    })
+    .await;
+}
+
+async fn says(scene: &Scene, row: &Row) -> Result<(), String> {
+    let object = oracle::object(scene.client(), row.name).await?.ok_or("no object")?;
+    let status = &object.data["status"];
+    let conditions = status["conditions"].as_array().into_iter().flatten();
+    let told = conditions
+        .into_iter()
+        .find(|condition| condition["type"] == row.condition)
+        .cloned()
+        .unwrap_or_default();
+    let message = told["message"].as_str().unwrap_or_default();
+    if told["reason"] == row.reason && message.contains(row.words) {
+        return Ok(());
+    }
+    let Row {
+        name,
+        condition,
+        reason,
+        words,
+        ..
+    } = row;
+    Err(format!("{name} should say {condition} {reason} {words}: {status}"))
+}

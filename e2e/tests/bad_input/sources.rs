@@ -1,0 +1,281 @@
+//! Sources in every state of disrepair, all at once on one operator that says all that it can.
+
+mod odd;
+mod rows;
+mod stage;
+
+use std::collections::BTreeMap;
+
+use e2e::SYSTEM_NAMESPACE;
+use e2e::operator;
+use e2e::oracle::{self, Login};
+use e2e::scene::{SERVER, SOON, Scene};
+use e2e::wait::eventually;
+use futures::future::join_all;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::ONE_AT_A_TIME;
+use stage::{all_hold, break_it, copies, put, put_copier, put_second, set_up};
+
+const BASIC: &str = "kubernetes.io/basic-auth";
+const DOCKER: &str = "kubernetes.io/dockerconfigjson";
+const CONFIG_KEY: &str = ".dockerconfigjson";
+
+/// An object whose copy stands in the operator's own namespace.
+const COPIER: &str = "copier";
+
+/// Another registry of every object, and its source: it stays good, so that there is always something to write.
+const SECOND: &str = "second.example.com";
+
+/// How the registry of an object that the rows are about is declared.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Kind {
+    Basic,
+    /// The password is under the key `token`.
+    Token,
+    Config,
+    /// A docker config without `server`.
+    Whole,
+}
+
+/// A Secret, less its name.
+#[derive(Clone)]
+struct Source {
+    type_: String,
+    data: BTreeMap<String, Vec<u8>>,
+}
+
+/// What becomes of a source that was good.
+enum Bad {
+    Secret(Source),
+    Gone,
+    /// It stays, and the object now refers to this.
+    Refers(Value),
+    /// As before, to the state Secret of the object itself.
+    RefersToState,
+}
+
+struct Row {
+    /// Of the object, its source and its copy.
+    name: String,
+    kind: Kind,
+    bad: Bad,
+    reason: &'static str,
+    /// The data key that must be named; empty: none.
+    key: String,
+    says: String,
+}
+
+impl Source {
+    fn of<const N: usize>(type_: &str, data: [(&str, &str); N]) -> Self {
+        let data = data
+            .into_iter()
+            .map(|(key, value)| (key.to_owned(), value.as_bytes().to_vec()));
+        Self {
+            type_: type_.to_owned(),
+            data: data.collect(),
+        }
+    }
+
+    fn config(text: impl AsRef<str>) -> Self {
+        Self::of(DOCKER, [(CONFIG_KEY, text.as_ref())])
+    }
+
+    fn good(kind: Kind, Login { username, password }: &Login) -> Self {
+        let entry = json!({"username": username, "password": password});
+        match kind {
+            Kind::Basic => Self::of(BASIC, [("username", username), ("password", password)]),
+            Kind::Token => Self::of("Opaque", [("username", username), ("token", password)]),
+            Kind::Config | Kind::Whole => Self::config(json!({"auths": {SERVER: entry}}).to_string()),
+        }
+    }
+}
+
+impl Kind {
+    fn registries(self, reference: &Value) -> Value {
+        let credentials = match self {
+            Self::Basic => json!({"basicAuth": {"secretRef": reference}}),
+            Self::Token => json!({"basicAuth": {"secretRef": reference, "passwordKey": "token"}}),
+            Self::Config | Self::Whole => json!({"dockerConfig": {"secretRef": reference}}),
+        };
+        let second = json!({"server": SECOND, "credentials": {"basicAuth": {"secretRef": {"name": SECOND}}}});
+        match self {
+            Self::Whole => json!([{"credentials": credentials}, second]),
+            _ => json!([{"server": SERVER, "credentials": credentials}, second]),
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_bad_source_is_named_without_its_values_and_every_copy_stays_as_it_was() {
+    let _alone = ONE_AT_A_TIME.lock().await;
+    let talkative = operator::Options {
+        log: "trace".to_owned(),
+        ..operator::Options::default()
+    };
+    let scene = Scene::own_with("bad-sources", talkative).await;
+    let (good, core) = (scene.login("good"), scene.canary().core().to_owned());
+    let rows = rows::all(&core);
+    assert!(rows.len() > 60, "{} rows", rows.len());
+    scene.namespaces(&["a"]).await;
+
+    put_second(&scene).await;
+    put_copier(&scene, &good).await;
+    join_all(
+        rows.iter()
+            .map(|row| set_up(&scene, &row.name, row.kind, Source::good(row.kind, &good))),
+    )
+    .await;
+    let names: Vec<&str> = rows.iter().map(|row| row.name.as_str()).collect();
+    all_hold(&scene, &names, &good).await;
+    let copies = copies(&scene).await;
+
+    join_all(rows.iter().map(|row| break_it(&scene, row))).await;
+    join_all(rows.iter().map(|row| is_told(&scene, row, &core))).await;
+    assert_eq!(self::copies(&scene).await, copies, "the copies");
+    for (what, text) in rows::never_stored(&core) {
+        let refused = put(
+            &scene,
+            "never-stored",
+            Source {
+                data: BTreeMap::from([(CONFIG_KEY.to_owned(), text)]),
+                type_: DOCKER.to_owned(),
+            },
+        )
+        .await;
+        assert!(
+            matches!(refused, Err(kube::Error::Api(status)) if status.code == 422),
+            "{what} is stored"
+        );
+    }
+
+    // Nothing but the state knows the good logins now. Where a source is mended it is at work again.
+    scene.stop_operator();
+    scene.start_operator().await;
+    let mended = scene.login("mended");
+    put(&scene, "gone", Source::good(Kind::Basic, &mended)).await.unwrap();
+    all_hold(&scene, &["gone"], &mended).await;
+    join_all(
+        rows.iter()
+            .filter(|row| row.name != "gone")
+            .map(|row| is_told(&scene, row, &core)),
+    )
+    .await;
+    let mut after = self::copies(&scene).await;
+    let was = copies["gone"].clone();
+    assert_ne!(
+        after.insert("gone".to_owned(), was.clone()),
+        Some(was),
+        "the mended one"
+    );
+    assert_eq!(after, copies, "the copies after a restart");
+}
+
+#[tokio::test]
+async fn an_odd_source_that_kubelets_would_take_is_taken() {
+    let scene = Scene::shared("odd-sources").await;
+    let odd = odd::sources(&scene.login("odd"));
+    assert!(odd.len() >= 15, "{} sources", odd.len());
+    scene.namespaces(&["a"]).await;
+    put_second(&scene).await;
+    let names: Vec<&str> = odd.iter().map(|(name, ..)| *name).collect();
+    join_all(
+        odd.into_iter()
+            .map(|(name, kind, source)| set_up(&scene, name, kind, source)),
+    )
+    .await;
+    // As the key that was declared, or, taken whole, as the key that was found.
+    all_hold(&scene, &names, &scene.login("odd")).await;
+}
+
+#[tokio::test]
+async fn a_server_declared_in_two_spellings_is_served_once_and_the_status_says_so() {
+    let scene = Scene::shared("two-spellings").await;
+    scene.namespaces(&["a"]).await;
+    let (first, second) = (scene.login("first"), scene.login("second"));
+    scene.source(&first).await;
+    scene.source_named("two-spellings-2", &second).await;
+    let mut object = scene.object();
+    let again = json!({
+        "server": format!("https://{SERVER}"), "credentials": {"basicAuth": {"secretRef": {"name": "two-spellings-2"}}},
+    });
+    object["spec"]["registries"].as_array_mut().unwrap().push(again);
+    scene.apply(&object).await;
+    scene.holds("the first is used", &scene.expected(&["a"], &first)).await;
+    scene.reaches("Ready", "True").await;
+    let told = scene.current().await["status"]["registries"].clone();
+    assert_eq!(
+        (&told[0]["reason"], &told[1]["reason"]),
+        (&json!("Resolved"), &json!("Superseded")),
+        "{told}"
+    );
+}
+
+/// Waits until the object says what the row wants, in the condition and in the registry's own status.
+async fn is_told(scene: &Scene, row: &Row, core: &str) {
+    let what = format!("{} says CredentialsReady=False {}: {}", row.name, row.reason, row.says);
+    let status = eventually(&what, SOON, async || {
+        let object = oracle::object(scene.client(), &row.name).await?.ok_or("no object")?;
+        let status = object.data["status"].clone();
+        let told = condition(&status, "CredentialsReady");
+        let current = status["observedGeneration"] == json!(object.metadata.generation);
+        let right = told["status"] == "False" && told["reason"] == row.reason && says(row, &told["message"]);
+        if current && right {
+            Ok(status)
+        } else {
+            Err(status.to_string())
+        }
+    })
+    .await;
+    let ready = condition(&status, "Ready");
+    assert_eq!(
+        (&ready["status"], &ready["reason"]),
+        (&json!("False"), &json!("CredentialsNotReady")),
+        "{status}"
+    );
+    let registries = status["registries"].as_array().unwrap();
+    assert_eq!(registries.len(), 2, "{}: {status}", row.name);
+    let registry = &registries[0];
+    let stays = |message: &Value| {
+        message
+            .as_str()
+            .unwrap_or_default()
+            .ends_with("; the last good credentials stay")
+    };
+    let right = registry["state"] == "NotReady" && registry["reason"] == row.reason;
+    assert!(
+        right && says(row, &registry["message"]) && stays(&registry["message"]),
+        "{}: {registry}",
+        row.name
+    );
+    assert_eq!(status["registriesReady"], "1/2", "{}", row.name);
+    assert!(!status.to_string().contains(core), "{}: a value is quoted", row.name);
+}
+
+fn says(row: &Row, message: &Value) -> bool {
+    let message = message.as_str().unwrap_or_default();
+    let source = match &row.bad {
+        Bad::Refers(reference) => {
+            let namespace = reference["namespace"].as_str().unwrap_or(SYSTEM_NAMESPACE);
+            format!(
+                "secret \"{namespace}/{}\"",
+                reference["name"].as_str().unwrap_or_default()
+            )
+        }
+        Bad::RefersToState => format!("secret \"{SYSTEM_NAMESPACE}/pullsecrets-state-"),
+        Bad::Secret(_) | Bad::Gone => format!("secret \"{SYSTEM_NAMESPACE}/{}\"", row.name),
+    };
+    let key = row.key.is_empty() || message.contains(&format!("key \"{}\"", row.key));
+    message.starts_with(&source) && key && message.contains(&row.says)
+}
+
+fn condition(status: &Value, kind: &str) -> Value {
+    let conditions = status["conditions"].as_array().into_iter().flatten();
+    conditions
+        .into_iter()
+        .find(|condition| condition["type"] == kind)
+        .cloned()
+        .unwrap_or_default()
+}

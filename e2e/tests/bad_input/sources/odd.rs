@@ -1,0 +1,69 @@
+//! Sources that look odd and that kubelets would take: they are taken, as the login that a kubelet would use.
+
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
+use e2e::oracle::Login;
+use serde_json::{Value, json};
+
+use super::{BASIC, Kind, Source};
+
+/// A name, how it is declared, and the Secret.
+pub(super) type Odd = (&'static str, Kind, Source);
+
+/// All of them mean `login`.
+pub(super) fn sources(login: &Login) -> Vec<Odd> {
+    let Login { username, password } = login;
+    let pair = format!("{username}:{password}");
+    let auth = STANDARD.encode(&pair);
+    let (head, tail) = auth.split_at(20);
+    let plain = json!({"username": username, "password": password});
+    let with = |more: Value| {
+        let mut entry = plain.clone();
+        entry.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        entry
+    };
+    let entries = [
+        ("auth-only", json!({"auth": auth})),
+        ("auth-unpadded", json!({"auth": STANDARD_NO_PAD.encode(&pair)})),
+        ("auth-in-lines", json!({"auth": format!("{head}\n{tail}\r\n")})),
+        (
+            "auth-contradicts",
+            json!({"auth": auth, "username": "another", "password": "another"}),
+        ),
+        ("auth-empty", with(json!({"auth": ""}))),
+        ("names-in-capitals", json!({"USERNAME": username, "Password": password})),
+        ("email-is-a-number", with(json!({"email": 7}))),
+        (
+            "tokens-are-empty",
+            with(json!({"identitytoken": "", "registrytoken": null})),
+        ),
+        ("more-fields", with(json!({"future": {"a": [1, null, 1.5]}}))),
+    ];
+    let mut all: Vec<Odd> = entries
+        .into_iter()
+        .map(|(name, entry)| (name, json!({"auths": {"registry.example.com": entry}}).to_string()))
+        .map(|(name, config)| (name, Kind::Config, Source::config(config)))
+        .collect();
+    let mut config = |name, kind, text: String| all.push((name, kind, Source::config(text)));
+    let spelled =
+        |key: &str| json!({"auths": {key: plain}, "credsStore": "desktop", "HttpHeaders": {"a": "b"}}).to_string();
+    config("with-a-store-too", Kind::Config, spelled("registry.example.com"));
+    config(
+        "key-with-scheme",
+        Kind::Config,
+        spelled("https://registry.example.com/v2/"),
+    );
+    config("whole", Kind::Whole, spelled("registry.example.com"));
+    let good = json!({"auths": {"registry.example.com": plain}}).to_string();
+    let blanks = " ".repeat((1 << 20) - good.len());
+    config("as-large-as-can-be-and-good", Kind::Config, good + &blanks);
+    let mut login = |name, type_, end: &str| {
+        let [username, password] = [username, password].map(|text| format!("{text}{end}"));
+        let data = [("username", username.as_str()), ("password", &password), ("more", "\0")];
+        all.push((name, Kind::Basic, Source::of(type_, data)));
+    };
+    login("line-break-at-the-end", BASIC, "\n");
+    login("line-break-of-windows", BASIC, "\r\n");
+    login("opaque", "Opaque", "");
+    all
+}

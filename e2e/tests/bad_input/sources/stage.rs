@@ -1,0 +1,124 @@
+//! Making sources and objects, and breaking them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use e2e::SYSTEM_NAMESPACE;
+use e2e::oracle::{self, Expected, Login};
+use e2e::scene::{SERVER, SOON, Scene};
+use e2e::wait::eventually;
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::{DeleteParams, ListParams, ObjectMeta, Patch, PatchParams, PostParams};
+use kube::{Api, ResourceExt};
+use serde_json::{Value, json};
+
+use super::{Bad, CONFIG_KEY, COPIER, Kind, Row, SECOND, Source};
+
+/// The source of the registry that every object has besides.
+pub(super) async fn put_second(scene: &Scene) {
+    let login = scene.login(SECOND);
+    put(scene, SECOND, Source::good(Kind::Basic, &login)).await.unwrap();
+}
+
+/// The one copy that stands among the sources.
+pub(super) async fn put_copier(scene: &Scene, login: &Login) {
+    put(scene, "copied", Source::good(Kind::Config, login)).await.unwrap();
+    let mut object = object(scene, COPIER, Kind::Config, &json!({"name": "copied"}));
+    object["spec"]["namespaces"] = json!({"names": [SYSTEM_NAMESPACE]});
+    scene.apply(&object).await;
+    let copies: Api<Secret> = Api::namespaced(scene.client().clone(), SYSTEM_NAMESPACE);
+    eventually("a copy stands among the sources", SOON, async || {
+        copies.get(COPIER).await.map_err(|error| error.to_string())
+    })
+    .await;
+}
+
+fn object(scene: &Scene, name: &str, kind: Kind, reference: &Value) -> Value {
+    let mut object = scene.object();
+    object["metadata"]["name"] = json!(name);
+    object["spec"]["registries"] = kind.registries(reference);
+    object["spec"]["serviceAccounts"] = json!({"mode": "None"});
+    object
+}
+
+/// A source and an object that refers to it.
+pub(super) async fn set_up(scene: &Scene, name: &str, kind: Kind, source: Source) {
+    put(scene, name, source).await.unwrap();
+    let object = serde_json::from_value(object(scene, name, kind, &json!({"name": name}))).unwrap();
+    oracle::objects(scene.client())
+        .create(&PostParams::default(), &object)
+        .await
+        .unwrap();
+}
+
+/// A source; one of that name goes before, since the type of a Secret cannot be changed.
+pub(super) async fn put(scene: &Scene, name: &str, Source { type_, data }: Source) -> kube::Result<Secret> {
+    let api: Api<Secret> = Api::namespaced(scene.client().clone(), SYSTEM_NAMESPACE);
+    let _ = api.delete(name, &DeleteParams::default()).await;
+    let data = data.into_iter().map(|(key, value)| (key, ByteString(value)));
+    let secret = Secret {
+        metadata: ObjectMeta {
+            name: Some(name.to_owned()),
+            ..ObjectMeta::default()
+        },
+        type_: Some(type_),
+        data: Some(data.collect()),
+        ..Secret::default()
+    };
+    api.create(&PostParams::default(), &secret).await
+}
+
+pub(super) async fn break_it(scene: &Scene, row: &Row) {
+    let sources: Api<Secret> = Api::namespaced(scene.client().clone(), SYSTEM_NAMESPACE);
+    let objects = oracle::objects(scene.client());
+    let refer = async |reference: &Value| {
+        let patch = json!({"spec": {"registries": row.kind.registries(reference)}});
+        objects
+            .patch(&row.name, &PatchParams::default(), &Patch::Merge(patch))
+            .await
+            .unwrap();
+    };
+    match &row.bad {
+        Bad::Secret(source) => drop(put(scene, &row.name, source.clone()).await.unwrap()),
+        Bad::Gone => drop(sources.delete(&row.name, &DeleteParams::default()).await.unwrap()),
+        Bad::Refers(reference) => refer(reference).await,
+        Bad::RefersToState => {
+            let uid = objects.get(&row.name).await.unwrap().uid().unwrap();
+            refer(&json!({"name": format!("pullsecrets-state-{uid}")})).await;
+        }
+    }
+}
+
+/// Waits until the copy of each of these objects holds the login, and nothing else.
+pub(super) async fn all_hold(scene: &Scene, names: &[&str], login: &Login) {
+    for name in names {
+        let expected = Expected {
+            object: (*name).to_owned(),
+            secret: (*name).to_owned(),
+            logins: BTreeMap::from([
+                (SERVER.to_owned(), login.clone()),
+                (SECOND.to_owned(), scene.login(SECOND)),
+            ]),
+            holders: BTreeMap::from([(scene.in_scene(&["a"])[0].clone(), BTreeSet::new())]),
+        };
+        scene.holds(name, &expected).await;
+    }
+}
+
+/// Every copy in the scene's namespace: uid and resourceVersion, so that a write that changed nothing shows too, and bytes.
+pub(super) async fn copies(scene: &Scene) -> BTreeMap<String, (String, String, Vec<u8>)> {
+    let api: Api<Secret> = Api::namespaced(scene.client().clone(), &scene.in_scene(&["a"])[0]);
+    let list = api.list(&ListParams::default()).await.unwrap();
+    let copy = |copy: Secret| {
+        let bytes = copy
+            .data
+            .as_ref()
+            .and_then(|data| data.get(CONFIG_KEY))
+            .map(|bytes| bytes.0.clone());
+        (
+            copy.name_any(),
+            (copy.uid().unwrap(), copy.resource_version().unwrap(), bytes.unwrap()),
+        )
+    };
+    list.items.into_iter().map(copy).collect()
+}

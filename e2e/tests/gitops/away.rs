@@ -1,0 +1,66 @@
+//! What a status says after the operator was away.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use e2e::audit::Record as Request;
+use e2e::operator::Options;
+use e2e::oracle::Login;
+use e2e::scene::{LABEL, SOON, Scene};
+use e2e::wait::quiet;
+
+use crate::record::{Record, holds};
+use crate::rules;
+use crate::states::MANY;
+
+#[tokio::test]
+async fn a_restart_does_not_make_an_old_problem_new_nor_write_anything() {
+    let scene = Scene::own("stalled").await;
+    let record = Record::of(&scene);
+    scene.namespaces(&["a"]).await;
+    scene.apply(&scene.object()).await;
+    record
+        .first("stalled", "stalled", SOON * 2, |object| holds(object, "Stalled"))
+        .await;
+    scene.stop_operator();
+    let mark = scene.mark().await;
+    scene.start_operator().await;
+    quiet(
+        "nothing is written for an object that is as stalled as before",
+        Duration::from_secs(5),
+        async || {
+            let writes = scene.writes_since(mark).await;
+            if writes.is_empty() {
+                Ok(())
+            } else {
+                Err(writes.iter().map(Request::summary).collect::<Vec<_>>().join("\n"))
+            }
+        },
+    )
+    .await;
+    rules::check(&record).await;
+}
+
+#[tokio::test]
+async fn namespaces_that_came_while_the_operator_was_down_are_not_called_served_before_they_are() {
+    let options = Options {
+        flags: vec!["--concurrency=1".to_owned()],
+        ..Options::default()
+    };
+    let scene = Scene::own("downtime").await;
+    scene.set_up(&["first"], &Login::new("robot", "first")).await;
+    scene.reaches("Ready", "True").await;
+    scene.stop_operator();
+    let names: Vec<String> = (0..MANY).map(|number| format!("downtime-{number}")).collect();
+    let labels = BTreeMap::from([(LABEL.to_owned(), "downtime".to_owned())]);
+    scene.make_namespaces(names, &labels).await;
+    let record = Record::of(&scene);
+    scene.start_operator_with(options).await;
+    scene.counts(MANY + 1).await;
+    scene.reaches("Ready", "True").await;
+    for version in record.versions("downtime") {
+        let counts = &version["status"]["namespaces"];
+        let all = counts["selected"] == counts["ready"];
+        assert!(all || !holds(&version, "Ready"), "Ready with {counts}");
+    }
+}

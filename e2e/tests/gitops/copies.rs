@@ -1,0 +1,113 @@
+//! Copies belong to their object, and to no tool: not even where source and object belong to one.
+
+use e2e::SYSTEM_NAMESPACE;
+use e2e::oracle::Login;
+use e2e::scene::{LABEL, Scene};
+use serde_json::{Value, json};
+
+/// What tools mark their objects with.
+fn marks(kind: &str) -> (Value, Value) {
+    let labels = json!({
+        "app.kubernetes.io/instance": "platform",
+        "argocd.argoproj.io/instance": "platform",
+        "kustomize.toolkit.fluxcd.io/name": "platform",
+        "kustomize.toolkit.fluxcd.io/namespace": "flux-system",
+        "helm.toolkit.fluxcd.io/name": "platform",
+        "example.com/of-the-team": "platform",
+    });
+    let annotations = json!({
+        "argocd.argoproj.io/tracking-id": format!("platform:{kind}:{SYSTEM_NAMESPACE}/tracked"),
+        "argocd.argoproj.io/sync-wave": "1",
+        "kustomize.toolkit.fluxcd.io/checksum": "0",
+        "meta.helm.sh/release-name": "platform",
+        "example.com/of-the-team": "platform",
+    });
+    (labels, annotations)
+}
+
+#[tokio::test]
+async fn a_copy_carries_no_mark_of_a_tool_that_deploys_its_object_or_its_source() {
+    let scene = Scene::shared("tracked").await;
+    let login = Login::new("robot", "first");
+    scene.namespaces(&["a"]).await;
+    let (labels, annotations) = marks("/Secret");
+    let Login { username, password } = &login;
+    scene
+        .apply(&json!({
+            "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/basic-auth",
+            "metadata": {
+                "name": "tracked", "namespace": SYSTEM_NAMESPACE, "labels": labels, "annotations": annotations,
+            },
+            "stringData": {"username": username, "password": password},
+        }))
+        .await;
+    let mut object = scene.object();
+    let (labels, annotations) = marks("pullsecrets.dev/ClusterPullSecret");
+    object["metadata"]["labels"] = labels;
+    object["metadata"]["annotations"] = annotations;
+    scene.apply(&object).await;
+    scene
+        .holds("the object is carried out", &scene.expected(&["a"], &login))
+        .await;
+
+    let copy = read(&scene, &["get", "secret", "tracked", "-n", "tracked-a"]).await;
+    assert_eq!(copy["metadata"]["annotations"], Value::Null);
+    let ours = json!({
+        "app.kubernetes.io/managed-by": "pullsecrets", "pullsecrets.dev/cluster-pull-secret": "tracked",
+    });
+    assert_eq!(copy["metadata"]["labels"], ours);
+    // With an owner, Argo CD never takes it for something of its own to prune, whatever labels it goes by.
+    assert_eq!(copy["metadata"]["ownerReferences"][0]["kind"], "ClusterPullSecret");
+}
+
+#[tokio::test]
+async fn on_an_account_nothing_changes_but_what_argo_cd_is_told_to_ignore() {
+    let scene = Scene::shared("pointed").await;
+    scene.unselected_namespaces(&["a"]).await;
+    let get = ["get", "serviceaccount", "default", "-n", "pointed-a"];
+    let before = read(&scene, &get).await;
+    scene
+        .kubectl(&["label", "namespace", "pointed-a", &format!("{LABEL}=pointed")])
+        .await;
+    let login = Login::new("robot", "first");
+    scene.source(&login).await;
+    scene.apply(&scene.object()).await;
+    scene
+        .holds("the object is carried out", &scene.expected(&["a"], &login))
+        .await;
+
+    let after = read(&scene, &get).await;
+    assert_ne!(compared(&before, &[]), compared(&after, &[]));
+    let ignored = ignored();
+    assert_eq!(ignored.len(), 2, "{ignored:?}");
+    assert_eq!(compared(&before, &ignored), compared(&after, &ignored));
+}
+
+/// The JSON pointers of `config/argocd/service-accounts.yaml`.
+fn ignored() -> Vec<String> {
+    let text = std::fs::read_to_string(e2e::workspace().join("config/argocd/service-accounts.yaml")).unwrap();
+    let pointers = text.lines().filter_map(|line| line.trim().strip_prefix("- "));
+    pointers.map(str::to_owned).collect()
+}
+
+/// The account as it is compared with Git: less what is ignored, and less what Git never states.
+fn compared(account: &Value, ignored: &[String]) -> Value {
+    let mut account = account.clone();
+    let never = ["/metadata/resourceVersion".to_owned()];
+    for pointer in ignored.iter().chain(&never) {
+        let (parent, field) = pointer.rsplit_once('/').unwrap();
+        if let Some(fields) = account.pointer_mut(parent).and_then(Value::as_object_mut) {
+            fields.remove(&field.replace("~1", "/"));
+        }
+    }
+    // Git does not tell an empty map from none.
+    if account["metadata"]["annotations"] == json!({}) {
+        account["metadata"].as_object_mut().unwrap().remove("annotations");
+    }
+    account
+}
+
+async fn read(scene: &Scene, get: &[&str]) -> Value {
+    let arguments: Vec<&str> = get.iter().copied().chain(["-o", "json"]).collect();
+    serde_json::from_str(&scene.kubectl(&arguments).await).unwrap()
+}

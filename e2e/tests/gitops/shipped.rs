@@ -1,0 +1,41 @@
+//! What is shipped for Argo CD can be put on it.
+
+use e2e::scene::Scene;
+use serde_json::Value;
+
+#[tokio::test]
+async fn the_component_adds_its_keys_to_argocd_cm_and_leaves_the_others() {
+    let scene = Scene::shared("shipped").await;
+    let folder = scene.cluster().folder().join("argo-cd");
+    std::fs::create_dir_all(folder.join("component")).unwrap();
+    for file in ["kustomization.yaml", "health.yaml", "service-accounts.yaml"] {
+        let shipped = e2e::workspace().join("config/argocd").join(file);
+        std::fs::copy(shipped, folder.join("component").join(file)).unwrap();
+    }
+    let theirs =
+        "{apiVersion: v1, kind: ConfigMap, metadata: {name: argocd-cm, namespace: argocd}, data: {url: theirs}}";
+    std::fs::write(folder.join("argocd-cm.yaml"), theirs).unwrap();
+    let kustomization = "resources: [argocd-cm.yaml]\ncomponents: [component]\n";
+    std::fs::write(folder.join("kustomization.yaml"), kustomization).unwrap();
+
+    let built = scene.kubectl(&["kustomize", folder.to_str().unwrap()]).await;
+    let kubectl = scene.cluster().kubectl();
+    let create = [
+        "create",
+        "--dry-run=client",
+        "--validate=false",
+        "-o",
+        "json",
+        "-f",
+        "-",
+    ];
+    let config: Value = serde_json::from_str(&kubectl.run(&create, &built).await.unwrap()).unwrap();
+    let keys: Vec<&String> = config["data"].as_object().unwrap().keys().collect();
+    let expected = [
+        "resource.customizations.health.pullsecrets.dev_ClusterPullSecret",
+        "resource.customizations.ignoreDifferences.ServiceAccount",
+        "url",
+    ];
+    assert_eq!(keys, expected);
+    assert_eq!(config["metadata"]["namespace"], "argocd");
+}

@@ -1,0 +1,285 @@
+//! Every state that an object can be in, brought about for real, and how each tool must see it.
+
+use std::collections::BTreeSet;
+
+use e2e::SYSTEM_NAMESPACE;
+use e2e::operator::Options;
+use e2e::oracle::Login;
+use e2e::scene::{SOON, Scene};
+use serde_json::{Value, json};
+
+use crate::judges::{Verdict, judge};
+use crate::record::{Record, holds, is_observed, ready_is};
+use crate::rules;
+
+/// The state, and the words of Argo CD, of Flux and of kstatus.
+const TABLE: [(&str, &str, &str, &str); 17] = [
+    ("new, and no operator", "Progressing", "InProgress", "InProgress"),
+    (
+        "new and suspended, and no operator",
+        "Progressing",
+        "InProgress",
+        "InProgress",
+    ),
+    ("changed, and no operator", "Progressing", "InProgress", "InProgress"),
+    ("working", "Progressing", "InProgress", "InProgress"),
+    ("synced", "Healthy", "Current", "Current"),
+    ("nothing selected", "Healthy", "Current", "Current"),
+    ("one namespace failed", "Degraded", "Failed", "Failed"),
+    ("healed", "Healthy", "Current", "Current"),
+    ("source missing", "Progressing", "InProgress", "InProgress"),
+    ("source missing for 30 s", "Degraded", "Failed", "Failed"),
+    ("source came", "Healthy", "Current", "Current"),
+    ("source invalid", "Degraded", "Failed", "Failed"),
+    ("suspended before its work", "Suspended", "Current", "InProgress"),
+    ("suspended after its work", "Suspended", "Current", "Current"),
+    ("an unknown field", "Degraded", "Failed", "Failed"),
+    ("its own again", "Healthy", "Current", "Current"),
+    ("going", "Progressing", "InProgress", "Terminating"),
+];
+
+/// Enough for one write at a time to take longer than what is told as progress.
+pub(crate) const MANY: usize = 400;
+
+type Seen = Vec<(&'static str, Value)>;
+
+#[tokio::test]
+async fn every_state_is_seen_by_every_tool_as_the_table_says_and_no_status_ever_breaks_a_rule() {
+    let options = Options {
+        flags: vec!["--concurrency=1".to_owned()],
+        ..Options::default()
+    };
+    let scene = Scene::own_with("states", options).await;
+    let record = Record::of(&scene);
+    let mut seen: Seen = working(&scene, &record).await;
+    seen.extend(without_an_operator(&scene, &record).await);
+    let (failed, source, suspended, unknown) = tokio::join!(
+        failed(scene.beside("failed").await, &record),
+        source(scene.beside("source").await, &record),
+        suspended(scene.beside("suspended").await, &record),
+        unknown_field(scene.beside("unknown").await, &record),
+    );
+    seen.extend(failed.into_iter().chain(source).chain(suspended).chain(unknown));
+    seen.extend(others(&scene, &record).await);
+
+    let reached: BTreeSet<&str> = seen.iter().map(|(state, _)| *state).collect();
+    let missing: Vec<_> = TABLE.iter().filter(|row| !reached.contains(row.0)).collect();
+    assert!(missing.is_empty(), "not brought about: {missing:?}");
+    let objects: Vec<Value> = seen.iter().map(|(_, object)| object.clone()).collect();
+    let wrong: Vec<String> = judge(&objects)
+        .await
+        .into_iter()
+        .zip(seen)
+        .filter_map(|(verdict, (state, object))| wrongly_seen(state, &verdict, &object))
+        .collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    rules::check(&record).await;
+}
+
+fn wrongly_seen(state: &str, verdict: &Verdict, object: &Value) -> Option<String> {
+    let (_, argo_cd, flux, kstatus) = TABLE.into_iter().find(|row| row.0 == state)?;
+    let right = verdict.argo_cd == argo_cd && verdict.flux == flux && verdict.kstatus == kstatus;
+    (!right).then(|| format!("{state}: {verdict:?} of {}", object["status"]))
+}
+
+/// One call at a time: most of the namespaces wait.
+async fn working(scene: &Scene, record: &Record) -> Seen {
+    let parts: Vec<String> = (0..MANY).map(|number| number.to_string()).collect();
+    scene
+        .namespaces(&parts.iter().map(String::as_str).collect::<Vec<_>>())
+        .await;
+    scene.source(&Login::new("robot", "first")).await;
+    scene.apply(&scene.object()).await;
+    let progressing = |object: &Value| ready_is(object, "False", "Progressing") && holds(object, "Reconciling");
+    let working = record.first("states", "at work", SOON, progressing).await;
+    let synced = record
+        .first("states", "synced", SOON * 4, |object| {
+            ready_is(object, "True", "Synced")
+        })
+        .await;
+    vec![("working", working), ("synced", synced)]
+}
+
+async fn without_an_operator(scene: &Scene, record: &Record) -> Seen {
+    scene.stop_operator();
+    let (fresh, quiet) = (scene.beside("fresh").await, scene.beside("fresh-suspended").await);
+    fresh.source(&Login::new("robot", "first")).await;
+    fresh.apply(&fresh.object()).await;
+    let new = record.first("fresh", "new", SOON, |_| true).await;
+    quiet.source(&Login::new("robot", "first")).await;
+    quiet.apply(&suspend(&quiet)).await;
+    let suspended = record.first("fresh-suspended", "new", SOON, |_| true).await;
+
+    let mut object = scene.object();
+    object["spec"]["namespaces"]["excluded"] = json!(["states-1"]);
+    scene.apply(&object).await;
+    let changed = record.first("states", "changed", SOON, |object| {
+        object["metadata"]["generation"] == 2 && !is_observed(object)
+    });
+    let changed = changed.await;
+    scene.start_operator().await;
+    record
+        .first("states", "synced again", SOON, |object| {
+            object["metadata"]["generation"] == 2 && ready_is(object, "True", "Synced")
+        })
+        .await;
+    let nothing = record.first("fresh", "served", SOON, |object| {
+        ready_is(object, "True", "NoNamespaceSelected")
+    });
+    vec![
+        ("new, and no operator", new),
+        ("new and suspended, and no operator", suspended),
+        ("changed, and no operator", changed),
+        ("nothing selected", nothing.await),
+    ]
+}
+
+async fn failed(scene: Scene, record: &Record) -> Seen {
+    scene.namespaces(&["a", "b"]).await;
+    let squatter = [
+        "create",
+        "secret",
+        "generic",
+        "failed",
+        "-n",
+        "failed-b",
+        "--from-literal=theirs=kept",
+    ];
+    scene.kubectl(&squatter).await;
+    scene.source(&Login::new("robot", "first")).await;
+    scene.apply(&scene.object()).await;
+    let failed = record
+        .first("failed", "failed", SOON, |object| {
+            ready_is(object, "False", "NamespacesFailed")
+        })
+        .await;
+    assert!(holds(&failed, "Stalled"), "{}", failed["status"]);
+    scene.kubectl(&["delete", "secret", "failed", "-n", "failed-b"]).await;
+    let healed = record
+        .first("failed", "healed", SOON, |object| ready_is(object, "True", "Synced"))
+        .await;
+    vec![("one namespace failed", failed), ("healed", healed)]
+}
+
+async fn source(scene: Scene, record: &Record) -> Seen {
+    scene.namespaces(&["a"]).await;
+    scene.apply(&scene.object()).await;
+    let not_ready = |object: &Value| ready_is(object, "False", "CredentialsNotReady");
+    let missing = record.first("source", "without its source", SOON, not_ready).await;
+    assert!(
+        holds(&missing, "Reconciling"),
+        "not at once a failure: {}",
+        missing["status"]
+    );
+    let stalled = |object: &Value| not_ready(object) && holds(object, "Stalled");
+    let lasting = record.first("source", "stalled", SOON * 2, stalled).await;
+    scene.source(&Login::new("robot", "first")).await;
+    let came = record
+        .first("source", "served", SOON, |object| ready_is(object, "True", "Synced"))
+        .await;
+    scene
+        .kubectl(&[
+            "patch",
+            "secret",
+            "source",
+            "-n",
+            SYSTEM_NAMESPACE,
+            "-p",
+            r#"{"data":{"password":null}}"#,
+        ])
+        .await;
+    let invalid = record.first("source", "with an invalid source", SOON, |object| {
+        stalled(object) && object["status"]["registries"][0]["reason"] == "SourceInvalid"
+    });
+    vec![
+        ("source missing", missing),
+        ("source missing for 30 s", lasting),
+        ("source came", came),
+        ("source invalid", invalid.await),
+    ]
+}
+
+fn suspend(scene: &Scene) -> Value {
+    let mut object = scene.object();
+    object["spec"]["suspend"] = json!(true);
+    object
+}
+
+async fn suspended(scene: Scene, record: &Record) -> Seen {
+    scene.namespaces(&["a"]).await;
+    scene.source(&Login::new("robot", "first")).await;
+    scene.apply(&suspend(&scene)).await;
+    let before = record.first("suspended", "suspended from the start", SOON, |object| {
+        ready_is(object, "False", "Progressing")
+    });
+    let before = before.await;
+    scene.apply(&scene.object()).await;
+    record
+        .first("suspended", "synced", SOON, |object| ready_is(object, "True", "Synced"))
+        .await;
+    scene.apply(&suspend(&scene)).await;
+    let after = record.first("suspended", "suspended again", SOON, |object| {
+        object["metadata"]["generation"] == 3 && ready_is(object, "True", "Synced")
+    });
+    vec![
+        ("suspended before its work", before),
+        ("suspended after its work", after.await),
+    ]
+}
+
+/// As after a downgrade: the definition knows a field that this operator does not.
+async fn unknown_field(scene: Scene, record: &Record) -> Seen {
+    let add = json!([{
+        "op": "add", "value": {"type": "string"},
+        "path": "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/novelty",
+    }]);
+    let definition = "clusterpullsecrets.pullsecrets.dev";
+    scene
+        .kubectl(&["patch", "crd", definition, "--type=json", "-p", &add.to_string()])
+        .await;
+    scene.namespaces(&["a"]).await;
+    scene.source(&Login::new("robot", "first")).await;
+    let mut object = scene.object();
+    object["spec"]["novelty"] = json!("yes");
+    // The server takes a moment to serve the wider definition; until then kubectl refuses the field.
+    let applied = e2e::wait::eventually("the field is taken", SOON, async || {
+        let kubectl = scene.cluster().kubectl();
+        kubectl
+            .apply(&object.to_string())
+            .await
+            .map_err(|error| format!("{error:#}"))
+    });
+    applied.await;
+    let frozen = record
+        .first("unknown", "frozen", SOON, |object| {
+            ready_is(object, "False", "InvalidSpec")
+        })
+        .await;
+    scene.apply(&scene.object()).await;
+    let again = record
+        .first("unknown", "synced", SOON, |object| ready_is(object, "True", "Synced"))
+        .await;
+    vec![("an unknown field", frozen), ("its own again", again)]
+}
+
+/// Somebody else's finalizer holds an object up that is being deleted.
+async fn others(scene: &Scene, record: &Record) -> Seen {
+    let scene = scene.beside("going").await;
+    scene.set_up(&["a"], &Login::new("robot", "first")).await;
+    scene.reaches("Ready", "True").await;
+    let hold = r#"[{"op":"add","path":"/metadata/finalizers/-","value":"example.com/hold"}]"#;
+    scene
+        .kubectl(&["patch", "cps", "going", "--type=json", "-p", hold])
+        .await;
+    scene.kubectl(&["delete", "cps", "going", "--wait=false"]).await;
+    let only_theirs = |object: &Value| object["metadata"]["finalizers"] == json!(["example.com/hold"]);
+    let going = record
+        .first("going", "held up by another finalizer", SOON, only_theirs)
+        .await;
+    let release = r#"{"metadata":{"finalizers":null}}"#;
+    scene
+        .kubectl(&["patch", "cps", "going", "--type=merge", "-p", release])
+        .await;
+    scene.gone("nothing of it is left").await;
+    vec![("going", going)]
+}

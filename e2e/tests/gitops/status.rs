@@ -1,0 +1,146 @@
+//! How the status is written, and how it is shown.
+
+use std::collections::BTreeMap;
+
+use e2e::OPERATOR_USER;
+use e2e::oracle::Login;
+use e2e::scene::{LABEL, SOON, Scene};
+use e2e::wait::quiet;
+use futures::{StreamExt, stream};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+use crate::record::{Record, ready_is};
+use crate::rules;
+
+/// More than a status names.
+const SQUATTERS: usize = 25;
+
+/// The promise is a second; what lies between two times of arrival at the server may be a little less.
+const NEARLY_A_SECOND: f64 = 0.9;
+
+#[tokio::test]
+async fn twenty_of_many_failures_are_named_by_namespace_and_all_are_counted() {
+    let scene = Scene::shared("squatters").await;
+    let record = Record::of(&scene);
+    let parts: Vec<String> = (0..SQUATTERS).map(|number| format!("s{number:02}")).collect();
+    let parts: Vec<&str> = parts.iter().map(String::as_str).chain(["free-1", "free-2"]).collect();
+    scene.namespaces(&parts).await;
+    stream::iter(&parts[..SQUATTERS])
+        .for_each_concurrent(8, async |part| {
+            let namespace = format!("squatters-{part}");
+            let squatter = json!({
+                "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "squatters", "namespace": namespace},
+            });
+            scene.apply(&squatter).await;
+        })
+        .await;
+    scene.source(&Login::new("robot", "first")).await;
+    scene.apply(&scene.object()).await;
+    let all = |object: &Value| object["status"]["namespaces"]["summary"] == "2/27" && failed(object) == SQUATTERS;
+    let told = record.first("squatters", "with all its failures", SOON, all).await;
+    let failures = told["status"]["failures"].as_array().unwrap().clone();
+    let named: Vec<&str> = failures
+        .iter()
+        .filter_map(|failure| failure["namespace"].as_str())
+        .collect();
+    let first: Vec<String> = parts[..20].iter().map(|part| format!("squatters-{part}")).collect();
+    assert_eq!(named, first);
+    assert!(
+        failures.iter().all(|failure| failure["reason"] == "SecretConflict"),
+        "{failures:?}"
+    );
+    rules::check(&record).await;
+}
+
+fn failed(object: &Value) -> usize {
+    object["status"]["namespaces"]["failed"]
+        .as_u64()
+        .and_then(|failed| usize::try_from(failed).ok())
+        .unwrap_or(0)
+}
+
+#[tokio::test]
+async fn a_busy_object_is_written_once_a_second_and_a_settled_one_not_at_all() {
+    let scene = Scene::shared("busy").await;
+    scene.set_up(&["first"], &Login::new("robot", "first")).await;
+    let mark = scene.mark().await;
+    // Namespaces come all the time, for longer than a few of those seconds.
+    for number in 0..40 {
+        let labels = BTreeMap::from([(LABEL.to_owned(), "busy".to_owned())]);
+        scene.make_namespaces(vec![format!("busy-{number}")], &labels).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    scene.counts(41).await;
+    scene.says("Ready", "True", "Synced").await;
+    let written = status_writes(&scene, mark).await;
+    assert!(written.len() >= 3, "{written:?}");
+    let pauses: Vec<f64> = written.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    assert!(pauses.iter().all(|&pause| pause >= NEARLY_A_SECOND), "{pauses:?}");
+
+    let mark = scene.mark().await;
+    quiet(
+        "no status is written while nothing changes",
+        Duration::from_secs(5),
+        async || {
+            let written = status_writes(&scene, mark).await;
+            if written.is_empty() {
+                Ok(())
+            } else {
+                Err(format!("{} writes", written.len()))
+            }
+        },
+    )
+    .await;
+}
+
+/// When the operator wrote the status of the scene's object, in seconds.
+async fn status_writes(scene: &Scene, mark: e2e::audit::Mark) -> Vec<f64> {
+    let audit = scene.cluster().audit();
+    audit.settle(scene.client()).await.unwrap();
+    let records = audit.since(mark).unwrap();
+    let of_scene = records.iter().filter(|record| {
+        record.user == OPERATOR_USER
+            && record.is_write()
+            && record.subresource == "status"
+            && record.name == scene.name()
+    });
+    let mut times: Vec<f64> = of_scene
+        .map(|record| record.timestamp.as_duration().as_secs_f64())
+        .collect();
+    times.sort_by(f64::total_cmp);
+    times
+}
+
+#[tokio::test]
+async fn kubectl_waits_for_ready_and_shows_the_columns() {
+    let scene = Scene::shared("columns").await;
+    scene.namespaces(&["a", "b"]).await;
+    scene.apply(&scene.object()).await;
+    let beside = scene.beside("columns").await;
+    let waiting = tokio::spawn(async move {
+        beside
+            .kubectl(&["wait", "--for=condition=Ready", "cps/columns", "--timeout=60s"])
+            .await
+    });
+    scene.source(&Login::new("robot", "first")).await;
+    let told = waiting.await.unwrap();
+    assert!(told.contains("condition met"), "{told}");
+    scene.counts(2).await;
+
+    let shown = |text: String| -> Vec<Vec<String>> {
+        text.lines()
+            .map(|line| line.split_whitespace().map(str::to_owned).collect())
+            .collect()
+    };
+    let usual = shown(scene.kubectl(&["get", "cps", "columns"]).await);
+    assert_eq!(usual[0], ["NAME", "READY", "REASON", "NAMESPACES", "ACCOUNTS", "AGE"]);
+    assert_eq!(usual[1][..5], ["columns", "True", "Synced", "2/2", "2/2"]);
+    let wide = shown(scene.kubectl(&["get", "cps", "columns", "-o", "wide"]).await);
+    assert_eq!(
+        wide[0],
+        ["NAME", "READY", "REASON", "NAMESPACES", "ACCOUNTS", "REGISTRIES", "AGE"]
+    );
+    assert_eq!(wide[1][..6], ["columns", "True", "Synced", "2/2", "2/2", "1/1"]);
+    assert!(ready_is(&scene.current().await, "True", "Synced"));
+}

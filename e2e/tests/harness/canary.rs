@@ -1,0 +1,140 @@
+//! The search for leaked credentials finds them wherever they are put, and does not stumble over those that may be there.
+//! No operator runs here: what one would leak is leaked by hand.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use e2e::canary::{Canary, Places, search};
+use e2e::cluster::{Cluster, Options};
+use e2e::kubectl::Kubectl;
+use serde_json::{Value, json};
+
+/// A leak, and how kubectl puts it there.
+struct Leak {
+    object: Value,
+    arguments: &'static [&'static str],
+}
+
+const APPLY: &[&str] = &["apply", "--server-side", "--force-conflicts", "-f", "-"];
+const AS_THE_OPERATOR: &[&str] = &[
+    "apply",
+    "--server-side",
+    "--force-conflicts",
+    "--field-manager=pullsecrets",
+    "-f",
+    "-",
+];
+
+#[tokio::test]
+async fn a_credential_is_found_wherever_it_leaks_and_may_be_where_it_belongs() {
+    let cluster = Cluster::start(Options::default()).await.unwrap();
+    cluster.install().await.unwrap();
+    let (kubectl, client) = (cluster.kubectl(), cluster.admin().await.unwrap());
+    let canary = Canary::new();
+    let log = cluster.folder().join("operator.log");
+    std::fs::write(&log, "nothing\n").unwrap();
+    let places = Places {
+        files: vec![log.clone()],
+        health: None,
+    };
+
+    for object in allowed(&canary) {
+        run(&kubectl, AS_THE_OPERATOR, &object.to_string()).await;
+    }
+    let source = [
+        "create",
+        "secret",
+        "generic",
+        "source",
+        "-n",
+        "pullsecrets-system",
+        "--save-config",
+        &format!("--from-literal=password={}", canary.login("one").password),
+    ];
+    run(&kubectl, &source, "").await;
+    search(&canary, &client, &places).await.unwrap();
+
+    for Leak { object, arguments } in leaks(&canary) {
+        let (kind, name) = (
+            object["kind"].as_str().unwrap(),
+            object["metadata"]["name"].as_str().unwrap(),
+        );
+        run(&kubectl, arguments, &object.to_string()).await;
+        let told = search(&canary, &client, &places).await.unwrap_err().to_string();
+        assert!(told.contains(&format!("/{name}, ")), "{kind}: {told}");
+        assert!(canary.found_in(&told).is_none(), "{kind}: the canary itself is told");
+        let namespace = object["metadata"]["namespace"].as_str().unwrap_or("default");
+        run(&kubectl, &["delete", kind, name, "-n", namespace], "").await;
+        search(&canary, &client, &places).await.unwrap();
+    }
+
+    std::fs::write(&log, format!("a line\n{:?}\n", canary.login("one").password.as_bytes())).unwrap();
+    let told = search(&canary, &client, &places).await.unwrap_err().to_string();
+    assert!(told.contains("operator.log, as a list of bytes"), "{told}");
+}
+
+/// A copy and the operator's own state: what they hold they may hold.
+fn allowed(canary: &Canary) -> [Value; 2] {
+    let login = canary.login("one");
+    let config =
+        json!({"auths": {"r.io": {"auth": STANDARD.encode(format!("{}:{}", login.username, login.password))}}});
+    let copy = secret(
+        "copy",
+        &json!({"pullsecrets.dev/cluster-pull-secret": "company"}),
+        &config.to_string(),
+    );
+    let mut state = secret("state", &json!({}), &config.to_string());
+    state["type"] = json!("pullsecrets.dev/state");
+    [copy, state]
+}
+
+fn secret(name: &str, labels: &Value, config: &str) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/dockerconfigjson",
+        "metadata": {"name": name, "namespace": "default", "labels": labels},
+        "data": {".dockerconfigjson": STANDARD.encode(config)},
+    })
+}
+
+fn leaks(canary: &Canary) -> Vec<Leak> {
+    let login = canary.login("one");
+    let once = STANDARD.encode(&login.password);
+    let annotated = |version: &str, kind: &str| {
+        json!({
+            "apiVersion": version, "kind": kind,
+            "metadata": {"name": "leak", "namespace": "default", "annotations": {"a": login.password}},
+        })
+    };
+    let map = json!({
+        "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "leak", "namespace": "default"},
+        "data": {"a": STANDARD.encode(format!("x{once}"))},
+    });
+    let event = json!({
+        "apiVersion": "v1", "kind": "Event", "metadata": {"name": "leak", "namespace": "default"},
+        "involvedObject": {"namespace": "default"}, "message": format!("cannot read {once}"),
+    });
+    let mut noted = secret("leak", &json!({"pullsecrets.dev/cluster-pull-secret": "company"}), "{}");
+    noted["metadata"]["annotations"] = json!({"a": once});
+    let unmarked = secret("leak", &json!({}), &json!({"a": login.password}).to_string());
+    let object = json!({
+        "apiVersion": "pullsecrets.dev/v1alpha1", "kind": "ClusterPullSecret",
+        "metadata": {"name": "leak", "annotations": {"a": login.username}},
+        "spec": {
+            "registries": [{"server": "r.io", "credentials": {"basicAuth": {"secretRef": {"name": "s"}}}}],
+            "namespaces": {"names": ["a"]},
+        },
+    });
+    let leak = |object, arguments| Leak { object, arguments };
+    vec![
+        leak(annotated("v1", "ServiceAccount"), APPLY),
+        leak(annotated("coordination.k8s.io/v1", "Lease"), APPLY),
+        leak(map, APPLY),
+        leak(event, APPLY),
+        leak(noted, AS_THE_OPERATOR),
+        leak(unmarked, AS_THE_OPERATOR),
+        leak(object, APPLY),
+    ]
+}
+
+async fn run(kubectl: &Kubectl, arguments: &[&str], input: &str) {
+    kubectl.run(arguments, input).await.unwrap();
+}

@@ -1,0 +1,195 @@
+//! Exactly so many calls, and no other: what can be counted does not depend on how fast the machine is.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use e2e::audit::{Mark, Record};
+use e2e::oracle::Expected;
+use e2e::scene::{LABEL, Scene};
+use e2e::wait::quiet;
+use e2e::{OPERATOR_USER, SYSTEM_NAMESPACE};
+use serde_json::json;
+
+use crate::ONE_AT_A_TIME;
+use crate::fill::make_accounts;
+
+const NAMESPACES: usize = 200;
+
+/// Served in each namespace that has them; a new one has the first only.
+const ACCOUNTS: [&str; 2] = ["default", "build"];
+
+/// What would be written too much is written by then: longer than the second between two writes of a status.
+const A_WHILE: Duration = Duration::from_secs(2);
+
+/// What the operator asked in a step, by what it was about.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Calls {
+    copies: usize,
+    accounts: usize,
+    finalizers: usize,
+    states: usize,
+    /// All that is no write, the lease aside.
+    reads: Vec<String>,
+    /// Writes of any other kind, status and Events aside: those are told in the course of time.
+    others: Vec<String>,
+}
+
+impl Calls {
+    fn count(&mut self, record: &Record) {
+        let resource = (record.resource.as_str(), record.subresource.as_str());
+        match resource {
+            // Which replica leads is asked by the clock.
+            ("leases", _) => {}
+            _ if !record.is_write() => self.reads.push(read(record)),
+            _ if !(200..300).contains(&record.code) => self.others.push(record.summary()),
+            ("secrets", "") if record.namespace == SYSTEM_NAMESPACE => self.states += 1,
+            ("secrets", "") => self.copies += 1,
+            ("serviceaccounts", "") => self.accounts += 1,
+            ("clusterpullsecrets", "") => self.finalizers += 1,
+            ("clusterpullsecrets", "status") | ("events", "") => {}
+            _ => self.others.push(record.summary()),
+        }
+    }
+}
+
+/// Where a watch began and what it asked for is the same in each run, unlike the version that it began at.
+fn read(record: &Record) -> String {
+    let place = if record.namespace.is_empty() {
+        "everywhere"
+    } else {
+        &record.namespace
+    };
+    format!("{} {} {place}", record.verb, record.resource)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_step_takes_exactly_the_calls_that_it_cannot_do_without() {
+    let _alone = ONE_AT_A_TIME.lock().await;
+    let scene = Scene::own("exact").await;
+    let (first, second) = (scene.login("first"), scene.login("second"));
+    let parts: Vec<String> = (0..NAMESPACES).map(|number| format!("{number:03}")).collect();
+    let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+    let names = scene.in_scene(&parts);
+    scene.namespaces(&parts).await;
+    make_accounts(&scene, &names).await;
+    scene.wait_for_accounts(&names).await;
+    scene.source(&first).await;
+    let mut object = scene.object();
+    object["spec"]["serviceAccounts"] = json!({"names": ACCOUNTS});
+    let mut expected = scene.expected(&parts, &first);
+    let both: BTreeSet<String> = ACCOUNTS.map(String::from).into();
+    expected
+        .holders
+        .values_mut()
+        .for_each(|accounts| accounts.clone_from(&both));
+
+    let mark = scene.mark().await;
+    scene.apply(&object).await;
+    let converged = Calls {
+        copies: NAMESPACES,
+        accounts: NAMESPACES * ACCOUNTS.len(),
+        finalizers: 1,
+        states: 1,
+        ..Calls::default()
+    };
+    takes(&scene, mark, "all namespaces are served", &expected, converged).await;
+
+    let mark = scene.mark().await;
+    scene.source(&second).await;
+    expected.logins = scene.expected(&[], &second).logins;
+    let rotated = Calls {
+        copies: NAMESPACES,
+        states: 1,
+        ..Calls::default()
+    };
+    takes(&scene, mark, "each copy has the new login", &expected, rotated).await;
+
+    scene.stop_operator();
+    let mark = scene.mark().await;
+    scene.start_operator().await;
+    // One for each kind, one for the sources, and one that asks whether the server streams lists.
+    let reads = [
+        "watch clusterpullsecrets everywhere".to_owned(),
+        "watch namespaces everywhere".to_owned(),
+        "watch namespaces everywhere".to_owned(),
+        "watch secrets everywhere".to_owned(),
+        format!("watch secrets {SYSTEM_NAMESPACE}"),
+        "watch serviceaccounts everywhere".to_owned(),
+    ];
+    let restarted = Calls {
+        reads: reads.into(),
+        ..Calls::default()
+    };
+    takes(&scene, mark, "it starts with everything in place", &expected, restarted).await;
+
+    let mark = scene.mark().await;
+    scene.namespaces(&["new"]).await;
+    expected
+        .holders
+        .insert("exact-new".to_owned(), ["default".to_owned()].into());
+    let came = Calls {
+        copies: 1,
+        accounts: 1,
+        ..Calls::default()
+    };
+    takes(&scene, mark, "a new namespace is served", &expected, came).await;
+
+    let mark = scene.mark().await;
+    scene
+        .kubectl(&[
+            "label",
+            "secret",
+            "exact",
+            "-n",
+            "exact-007",
+            "app.kubernetes.io/managed-by=another",
+            "--overwrite",
+        ])
+        .await;
+    let mended = Calls {
+        copies: 1,
+        ..Calls::default()
+    };
+    takes(&scene, mark, "an edited copy is restored", &expected, mended).await;
+
+    let mark = scene.mark().await;
+    scene
+        .kubectl(&["label", "namespace", "exact-003", &format!("{LABEL}-")])
+        .await;
+    expected.holders.remove("exact-003");
+    let went = Calls {
+        copies: 1,
+        accounts: ACCOUNTS.len(),
+        ..Calls::default()
+    };
+    takes(
+        &scene,
+        mark,
+        "a namespace that is labelled out is cleaned up",
+        &expected,
+        went,
+    )
+    .await;
+}
+
+/// The store is as expected, the status says so, and that took these calls.
+async fn takes(scene: &Scene, mark: Mark, what: &str, expected: &Expected, exactly: Calls) {
+    scene.holds(what, expected).await;
+    scene.counts(expected.holders.len()).await;
+    let audit = scene.cluster().audit();
+    let calls = || {
+        let mut calls = Calls::default();
+        let records = audit.since(mark).unwrap();
+        let ours = records.iter().filter(|record| record.user == OPERATOR_USER);
+        ours.for_each(|record| calls.count(record));
+        calls.reads.sort();
+        calls
+    };
+    audit.settle(scene.client()).await.unwrap();
+    assert_eq!(calls(), exactly, "{what}");
+    quiet(&format!("{what} and nothing more is asked"), A_WHILE, async || {
+        let now = calls();
+        (now == exactly).then_some(()).ok_or_else(|| format!("{now:?}"))
+    })
+    .await;
+}

@@ -1,0 +1,195 @@
+//! What is said of a source that is of no use: which Secret, which key, what is wrong there, and never a value.
+
+use std::collections::BTreeMap;
+
+use crd::names::LABEL_OBJECT;
+use crd::{Reason, Registry};
+use plan::labels::Labels;
+use plan::registries::{LastGood, Lookup, Problem, Source, merge, resolve};
+use serde_json::{Value, json};
+
+const OWN: &str = "pullsecrets-system";
+
+fn source(type_: &str, data: &[(&str, &[u8])]) -> Source {
+    let data = data.iter().map(|(key, value)| ((*key).to_owned(), value.to_vec()));
+    Source {
+        type_: type_.to_owned(),
+        labels: Labels::default(),
+        data: data.collect(),
+    }
+}
+
+/// The problem of one registry whose source is `lookup`.
+fn problem(credentials: &Value, lookup: Lookup<'_>) -> (Reason, String) {
+    let registry = json!({"server": "r.example.com", "credentials": credentials});
+    let registry: Registry = serde_json::from_value(registry).expect("a registry");
+    let result = resolve(&registry, OWN, |_| lookup).result;
+    let Err(Problem { reason, message }) = result else {
+        unreachable!("the source is of no use")
+    };
+    (reason, message)
+}
+
+#[test]
+fn a_login_that_is_of_no_use_is_named_by_secret_and_key() {
+    let basic = || json!({"basicAuth": {"secretRef": {"name": "robot"}, "passwordKey": "token"}});
+    let kind = "kubernetes.io/basic-auth";
+    for (source, says) in [
+        (
+            source("kubernetes.io/tls", &[]),
+            r#"type is "kubernetes.io/tls", basicAuth needs kubernetes.io/basic-auth or Opaque"#,
+        ),
+        (source(kind, &[("token", b"CANARY")]), r#"key "username" is missing"#),
+        (
+            source(kind, &[("username", b"u"), ("password", b"CANARY")]),
+            r#"key "token" is missing"#,
+        ),
+    ] {
+        let told = problem(&basic(), Lookup::Found(&source));
+        assert_eq!(
+            told,
+            (
+                Reason::SourceInvalid,
+                format!(r#"secret "pullsecrets-system/robot": {says}"#)
+            )
+        );
+    }
+    for (username, token, key, says) in [
+        (&b""[..], &b"CANARY"[..], "username", "the username is empty"),
+        (
+            b"CANARY:x",
+            b"CANARY",
+            "username",
+            "the username holds a `:`, where kubelets would cut it",
+        ),
+        (b"CANARY", b"\n", "token", "the password is empty"),
+        (b"CANARY", b"CANARY\xff", "token", "the password is not UTF-8"),
+        (
+            b"CANARY",
+            b"CANARY\n\n",
+            "token",
+            "the password holds a line break or a NUL, often left by `echo`; use `printf %s`",
+        ),
+    ] {
+        let source = source("Opaque", &[("username", username), ("token", token)]);
+        let told = problem(&basic(), Lookup::Found(&source));
+        let expected = format!(r#"secret "pullsecrets-system/robot", key "{key}": {says}"#);
+        assert_eq!(told, (Reason::SourceInvalid, expected));
+    }
+}
+
+#[test]
+fn a_docker_config_that_is_of_no_use_is_named_by_secret_and_key() {
+    let docker = || json!({"dockerConfig": {"secretRef": {"name": "logins", "namespace": "vault"}}});
+    let (kind, key) = ("kubernetes.io/dockerconfigjson", ".dockerconfigjson");
+    for (source, says) in [
+        (
+            source("kubernetes.io/dockercfg", &[(".dockercfg", b"CANARY")]),
+            r#": type is "kubernetes.io/dockercfg", dockerConfig needs kubernetes.io/dockerconfigjson"#,
+        ),
+        (source(kind, &[]), r#": key ".dockerconfigjson" is missing"#),
+        (
+            source(kind, &[(key, b"{\n  \"auths\": CANARY")]),
+            r#", key ".dockerconfigjson": the docker config is not JSON: error at line 2, column 12"#,
+        ),
+        (
+            source(kind, &[(key, br#"{"auths":{"r.example.com":{"auth":"CANARY-"}}}"#)]),
+            r#", key ".dockerconfigjson": the entry "r.example.com" cannot be used: its `auth` is not base64"#,
+        ),
+        (
+            source(kind, &[(key, br#"{"auths":{"other.example.com":{"auth":"dTpw"}}}"#)]),
+            r#", key ".dockerconfigjson": no entry for server r.example.com"#,
+        ),
+    ] {
+        let told = problem(&docker(), Lookup::Found(&source));
+        assert_eq!(told, (Reason::SourceInvalid, format!(r#"secret "vault/logins"{says}"#)));
+    }
+}
+
+#[test]
+fn a_source_that_cannot_be_had_is_named_with_its_namespace() {
+    let mut copy = source("Opaque", &[("username", b"u"), ("password", b"CANARY")]);
+    copy.labels = [(LABEL_OBJECT, "company")].into_iter().collect();
+    let state = source("pullsecrets.dev/state", &[("registries.json", b"CANARY")]);
+    let managed = "it is managed by pullsecrets and cannot be a source";
+    let elsewhere = r#"sources are read in "pullsecrets-system", the operator's own namespace, and in those of --source-namespaces only"#;
+    for (lookup, reason, says) in [
+        (Lookup::Missing, Reason::SourceNotFound, "not found"),
+        (Lookup::NotAllowed, Reason::SourceNamespaceNotAllowed, elsewhere),
+        (Lookup::Found(&copy), Reason::SourceInvalid, managed),
+        (Lookup::Found(&state), Reason::SourceInvalid, managed),
+    ] {
+        for (reference, shown) in [
+            (json!({"name": "robot"}), "pullsecrets-system/robot"),
+            (json!({"name": "robot", "namespace": "vault"}), "vault/robot"),
+        ] {
+            let told = problem(&json!({"basicAuth": {"secretRef": reference}}), lookup);
+            assert_eq!(told, (reason, format!(r#"secret "{shown}": {says}"#)));
+        }
+    }
+}
+
+#[test]
+fn what_is_remembered_of_a_config_taken_whole_has_the_key_that_it_always_had() {
+    let config = source(
+        "kubernetes.io/dockerconfigjson",
+        &[(".dockerconfigjson", br#"{"auths":{"r.io":{"auth":"dTpw"}}}"#)],
+    );
+    for (reference, key) in [
+        (json!({"name": "logins"}), "secret:logins"),
+        (
+            json!({"name": "logins", "namespace": OWN}),
+            "secret:pullsecrets-system/logins",
+        ),
+    ] {
+        let registry = json!({"credentials": {"dockerConfig": {"secretRef": reference}}});
+        let registry: Registry = serde_json::from_value(registry).expect("a registry");
+        let resolution = resolve(&registry, OWN, |_| Lookup::Found(&config));
+        assert_eq!(resolution.key, key);
+        let servers: BTreeMap<_, _> = resolution.result.expect("it is of use");
+        assert!(servers.contains_key("r.io"));
+    }
+}
+
+#[test]
+fn a_registry_that_an_older_schema_let_through_is_named_by_its_place() {
+    let long = format!("R.{}", "a".repeat(4000));
+    let basic = || json!({"secretRef": {"name": "robot"}});
+    for (registry, says) in [
+        (
+            json!({"server": "r.io", "credentials": {}}),
+            "credentials: exactly one of basicAuth and dockerConfig must be given",
+        ),
+        (
+            json!({"server": "r.io", "credentials": {"basicAuth": basic(), "dockerConfig": basic()}}),
+            "credentials: exactly one of basicAuth and dockerConfig must be given",
+        ),
+        (
+            json!({"credentials": {"basicAuth": basic()}}),
+            "server: required, since basicAuth does not name one",
+        ),
+        (
+            json!({"server": "oci://r.io", "credentials": {"basicAuth": basic()}}),
+            "server: \"oci://r.io\": ",
+        ),
+        (
+            json!({"server": long, "credentials": {"basicAuth": basic()}}),
+            "server: \"R.aaa",
+        ),
+    ] {
+        let good = json!({"server": "good.io", "credentials": {"basicAuth": basic()}});
+        let login = source("Opaque", &[("username", b"u"), ("password", b"p")]);
+        let resolutions = [good, registry].map(|registry| {
+            let registry: Registry = serde_json::from_value(registry).expect("a registry");
+            resolve(&registry, OWN, |_| Lookup::Found(&login))
+        });
+        let merged = merge(&resolutions, &LastGood::new());
+        let problem = merged.problem.expect("a problem");
+        assert_eq!(problem.reason, Reason::InvalidSpec);
+        let expected = format!("spec.registries[1].{says}");
+        assert!(problem.message.starts_with(&expected), "{}", problem.message);
+        assert!(problem.message.len() < 500, "{}", problem.message);
+        assert_eq!(merged.registries[1].message.as_deref(), Some(problem.message.as_str()));
+        assert_eq!(merged.entries.len(), 1, "the good one is served");
+    }
+}

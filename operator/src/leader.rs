@@ -1,0 +1,267 @@
+//! Which of several replicas writes: one that holds the Lease `pullsecrets` of the operator's namespace.
+//!
+//! What to do is decided by [`plan::election`]; here it is done. Each write of the Lease carries its resourceVersion. Who
+//! cannot renew stops: the process ends, and the next one begins from what the cluster holds. The standby keeps its
+//! caches warm meanwhile.
+//!
+//! # Not here
+//!
+//! The fence. A process that was stopped for a while, and wakes up, may still send what it was about to send; every
+//! update carries the version that it was planned from, so that it changes nothing which another one has changed since.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
+use kube::api::{ObjectMeta, PostParams};
+use kube::{Api, Client};
+use plan::election::{Candidate, Record, Step, Timing};
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::apply::Setback;
+
+/// The name of the Lease.
+pub const LEASE: &str = "pullsecrets";
+
+/// The longest that one call may take: two of them fit into the time in which a leader has to renew.
+pub const DEADLINE: Duration = Duration::from_secs(4);
+
+/// Whether this process may write now.
+#[derive(Clone, Debug)]
+pub struct Leadership {
+    epoch: Instant,
+    /// Milliseconds since the epoch; 0 before it leads.
+    until: Arc<AtomicU64>,
+    changed: watch::Sender<()>,
+}
+
+impl Leadership {
+    /// Not leading.
+    pub fn new() -> Self {
+        Self {
+            epoch: Instant::now(),
+            until: Arc::default(),
+            changed: watch::Sender::new(()),
+        }
+    }
+
+    /// Leading for ever: there is no other replica.
+    pub fn alone() -> Self {
+        let leadership = Self::new();
+        leadership.until.store(u64::MAX, Ordering::Relaxed);
+        leadership
+    }
+
+    /// Whether it leads at this moment. It may have led and lead no more: then the process is about to end.
+    pub fn is_held(&self) -> bool {
+        let until = Duration::from_millis(self.until.load(Ordering::Relaxed));
+        self.epoch.elapsed() < until
+    }
+
+    /// Comes back when it leads.
+    pub async fn held(&self) {
+        let mut changes = self.changed.subscribe();
+        while !self.is_held() {
+            if changes.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    fn extend(&self, until: Duration) {
+        let millis = u64::try_from(until.as_millis()).unwrap_or(u64::MAX);
+        self.until.store(millis, Ordering::Relaxed);
+        self.changed.send_replace(());
+    }
+
+    fn end(&self) {
+        self.until.store(0, Ordering::Relaxed);
+    }
+}
+
+impl Default for Leadership {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// One replica that wants to lead.
+pub struct Election {
+    api: Api<Lease>,
+    identity: String,
+    candidate: Candidate,
+    leadership: Leadership,
+    /// The Lease as it was read or written last: what is not ours in it is kept.
+    seen: Option<Lease>,
+}
+
+impl Election {
+    /// `client` is for the Lease alone. `identity` tells this process from every other that may live at the same time.
+    pub fn new(client: Client, namespace: &str, identity: String, leadership: Leadership) -> Self {
+        Self {
+            api: Api::namespaced(client, namespace),
+            candidate: Candidate::new(identity.as_str(), Timing::default()),
+            identity,
+            leadership,
+            seen: None,
+        }
+    }
+
+    /// Leads, or waits to lead, until the token is cancelled. Comes back earlier when it led and may lead no more.
+    pub async fn run(&mut self, token: &CancellationToken) {
+        loop {
+            let now = self.leadership.epoch.elapsed();
+            match self.candidate.next(now) {
+                Step::Wait(until) => {
+                    let at = self.leadership.epoch + until + self.jitter();
+                    tokio::select! {
+                        () = token.cancelled() => return,
+                        () = tokio::time::sleep_until(at) => {}
+                    }
+                }
+                Step::Read => self.read().await,
+                Step::Resign => {
+                    warn!(
+                        identity = self.identity,
+                        "the lease could not be renewed in time, or another one has it"
+                    );
+                    self.leadership.end();
+                    return;
+                }
+                Step::Create => self.write(None).await,
+                Step::Take | Step::Renew => self.write(self.seen.clone()).await,
+            }
+        }
+    }
+
+    /// Gives the Lease back, so that another one need not wait until it is free. To be called when no write is under
+    /// way any more.
+    pub async fn release(&mut self) {
+        if !self.leadership.is_held() {
+            return;
+        }
+        self.leadership.end();
+        let Some(mut lease) = self.seen.take() else {
+            return;
+        };
+        let spec = lease.spec.get_or_insert_default();
+        spec.holder_identity = None;
+        spec.lease_duration_seconds = Some(1);
+        spec.renew_time = Some(now());
+        match call(self.api.replace(LEASE, &PostParams::default(), &lease)).await {
+            Ok(_) => info!("gave the lease back"),
+            Err(setback) => warn!(?setback, "the lease was not given back"),
+        }
+    }
+
+    /// Those who wait do not all look at the same moment.
+    fn jitter(&self) -> Duration {
+        let most = if self.leadership.is_held() { 0.0 } else { 0.4 };
+        Duration::from_secs(1).mul_f64(rand::Rng::random_range(&mut rand::rng(), 0.0..=most))
+    }
+
+    async fn read(&mut self) {
+        let read = crate::apply::found(call(self.api.get(LEASE)).await);
+        let now = self.leadership.epoch.elapsed();
+        match read {
+            Ok(lease) => {
+                self.candidate.saw(lease.as_ref().map(record), now);
+                self.seen = lease;
+            }
+            Err(setback) => {
+                warn!(?setback, "the lease cannot be read");
+                self.candidate.failed(now);
+            }
+        }
+    }
+
+    /// Writes our name and the time into what was seen, or into a new one.
+    async fn write(&mut self, seen: Option<Lease>) {
+        let sent = self.leadership.epoch.elapsed();
+        let params = PostParams::default();
+        let written = match seen {
+            None => {
+                let lease = self.in_our_name(Lease {
+                    metadata: ObjectMeta {
+                        name: Some(LEASE.to_owned()),
+                        ..ObjectMeta::default()
+                    },
+                    spec: None,
+                });
+                call(self.api.create(&params, &lease)).await
+            }
+            Some(lease) => {
+                let lease = self.in_our_name(lease);
+                call(self.api.replace(LEASE, &params, &lease)).await
+            }
+        };
+        match written {
+            Ok(lease) => {
+                if !self.leadership.is_held() {
+                    info!(identity = self.identity, "leading");
+                }
+                self.candidate.wrote(record(&lease), sent);
+                self.seen = Some(lease);
+                if let Some(until) = self.candidate.leads_until() {
+                    self.leadership.extend(until);
+                }
+            }
+            Err(Setback::Conflict | Setback::NotFound) => self.candidate.raced(self.leadership.epoch.elapsed()),
+            Err(setback) => {
+                warn!(?setback, "the lease cannot be written");
+                self.candidate.failed(self.leadership.epoch.elapsed());
+            }
+        }
+    }
+
+    fn in_our_name(&self, mut lease: Lease) -> Lease {
+        let spec = lease.spec.get_or_insert_default();
+        if spec.holder_identity.as_deref() != Some(&self.identity) {
+            let transitions = spec
+                .lease_transitions
+                .map_or(0, |transitions| transitions.saturating_add(1));
+            spec.holder_identity = Some(self.identity.clone());
+            spec.lease_transitions = Some(transitions);
+            spec.acquire_time = Some(now());
+        }
+        let seconds = i32::try_from(Timing::default().lasts.as_secs()).unwrap_or(i32::MAX);
+        spec.lease_duration_seconds = Some(seconds);
+        spec.renew_time = Some(now());
+        lease
+    }
+}
+
+fn record(lease: &Lease) -> Record {
+    let empty = LeaseSpec::default();
+    let spec = lease.spec.as_ref().unwrap_or(&empty);
+    let holder = spec.holder_identity.as_deref().filter(|holder| !holder.is_empty());
+    let renewed = spec.renew_time.as_ref().map(|time| time.0.to_string());
+    let seconds = spec
+        .lease_duration_seconds
+        .and_then(|seconds| u64::try_from(seconds).ok());
+    Record {
+        holder: holder.map(Into::into),
+        lasts: Duration::from_secs(seconds.unwrap_or_default()),
+        renewed: renewed.unwrap_or_default().into(),
+    }
+}
+
+fn now() -> MicroTime {
+    MicroTime(jiff::Timestamp::now())
+}
+
+async fn call<T>(request: impl Future<Output = kube::Result<T>>) -> Result<T, Setback> {
+    match tokio::time::timeout(DEADLINE, request).await {
+        Ok(Ok(reply)) => Ok(reply),
+        Ok(Err(error)) => Err(Setback::from(&error)),
+        Err(_) => Err(Setback::Unavailable(format!(
+            "no reply within {} s",
+            DEADLINE.as_secs()
+        ))),
+    }
+}

@@ -1,0 +1,203 @@
+//! One row for each state: the facts, and what is said of them.
+
+use crd::{ConditionStatus, FailureReason, Reason};
+use k8s_openapi::jiff::Timestamp;
+use plan::registries::Problem;
+use plan::verdict::Failure as Against;
+
+use super::*;
+
+/// What differs from an object all of whose three namespaces are served.
+struct Case {
+    what: &'static str,
+    problem: Option<Reason>,
+    lasting: bool,
+    unreadable: bool,
+    namespaces: (i64, i64, i64),
+    failed: Option<FailureReason>,
+    late: bool,
+    /// The reason of `Ready`, whether it is true, and whether `Stalled` is there.
+    expected: (Reason, bool, bool),
+}
+
+const SERVED: Case = Case {
+    what: "served",
+    problem: None,
+    lasting: false,
+    unreadable: false,
+    namespaces: (3, 3, 0),
+    failed: None,
+    late: false,
+    expected: (Reason::Synced, true, false),
+};
+
+fn cases() -> Vec<Case> {
+    use FailureReason::{Contended, QuotaExceeded, SecretConflict, ServerError};
+    let failed = |what, reason, stalled| Case {
+        what,
+        namespaces: (3, 2, 1),
+        failed: Some(reason),
+        expected: (Reason::NamespacesFailed, false, stalled),
+        ..SERVED
+    };
+    let credentials = |what, problem, lasting, stalled| Case {
+        what,
+        problem: Some(problem),
+        lasting,
+        expected: (Reason::CredentialsNotReady, false, stalled),
+        ..SERVED
+    };
+    vec![
+        SERVED,
+        Case {
+            what: "nothing selected",
+            namespaces: (0, 0, 0),
+            expected: (Reason::NoNamespaceSelected, true, false),
+            ..SERVED
+        },
+        Case {
+            what: "one is new",
+            namespaces: (3, 2, 0),
+            ..SERVED
+        },
+        Case {
+            what: "one is late",
+            namespaces: (3, 2, 0),
+            late: true,
+            expected: (Reason::Progressing, false, false),
+            ..SERVED
+        },
+        failed("a conflict needs a person", SecretConflict, true),
+        failed("a quota needs a person", QuotaExceeded, true),
+        failed("a server may answer again", ServerError, false),
+        failed("another writer may stop", Contended, false),
+        credentials("a source may still come", Reason::SourceNotFound, false, false),
+        credentials("it did not come", Reason::SourceNotFound, true, true),
+        credentials("a source is wrong", Reason::SourceInvalid, false, true),
+        Case {
+            what: "a source is missing and a namespace failed",
+            failed: Some(SecretConflict),
+            namespaces: (3, 2, 1),
+            ..credentials("", Reason::SourceNotFound, false, true)
+        },
+        Case {
+            what: "unreadable",
+            unreadable: true,
+            expected: (Reason::InvalidSpec, false, true),
+            ..SERVED
+        },
+    ]
+}
+
+fn time(second: i64) -> Time {
+    Time(Timestamp::from_second(second).unwrap())
+}
+
+fn status_of(case: &Case, previous: &ClusterPullSecretStatus, now: &Time) -> ClusterPullSecretStatus {
+    let problem = case.problem.map(|reason| Problem {
+        reason,
+        message: "the source".to_owned(),
+    });
+    let credentials = Merged {
+        problem,
+        ..plan::registries::merge(&[], &plan::registries::LastGood::default())
+    };
+    let (selected, ready, failed) = case.namespaces;
+    let failures = case.failed.map(|reason| ("a".into(), Against::new(reason, "why")));
+    let summary = Summary {
+        namespaces: Count {
+            selected,
+            ready,
+            failed,
+        },
+        failures: failures.into_iter().collect(),
+        needs_person: case.failed.is_some_and(crate::board::needs_person),
+        ..Summary::default()
+    };
+    report(&Facts {
+        generation: 7,
+        secret_name: "company",
+        previous,
+        unreadable: case.unreadable.then_some("a field"),
+        attaches: false,
+        credentials: Some(&credentials),
+        lasting_problem: case.lasting,
+        summary: &summary,
+        late: Late {
+            namespaces: case.late,
+            accounts: false,
+        },
+        requested_at: None,
+        now,
+    })
+}
+
+fn condition<'a>(status: &'a ClusterPullSecretStatus, type_: &str) -> Option<&'a crd::Condition> {
+    status.conditions.iter().find(|condition| condition.type_ == type_)
+}
+
+#[test]
+fn each_state_is_told_by_ready_and_whether_a_person_must_act() {
+    for case in cases() {
+        let status = status_of(&case, &ClusterPullSecretStatus::default(), &time(1));
+        let ready = condition(&status, "Ready").unwrap();
+        let told = (
+            ready.reason.as_str(),
+            ready.status == ConditionStatus::True,
+            condition(&status, "Stalled").is_some(),
+        );
+        let (reason, is_ready, stalled) = case.expected;
+        assert_eq!(told, (reason.as_str(), is_ready, stalled), "{}", case.what);
+        let reconciling = condition(&status, "Reconciling").is_some();
+        assert_eq!(reconciling, !is_ready && !stalled, "{}: one of three", case.what);
+        assert_eq!(status.observed_generation, Some(7), "{}", case.what);
+        assert!(
+            status.conditions.iter().all(|one| one.observed_generation == Some(7)),
+            "{}",
+            case.what
+        );
+    }
+}
+
+/// From every state to every other: nothing of the one before is left, and times move with the status only.
+#[test]
+fn a_status_says_the_same_whatever_was_said_before_it() {
+    let fresh = ClusterPullSecretStatus::default();
+    for before in cases() {
+        let before = status_of(&before, &fresh, &time(1));
+        for case in cases() {
+            let after = status_of(&case, &before, &time(9));
+            let words = |status: &ClusterPullSecretStatus| -> Vec<(String, ConditionStatus, String)> {
+                let conditions = status.conditions.iter();
+                conditions
+                    .map(|one| (one.type_.clone(), one.status, one.message.clone()))
+                    .collect()
+            };
+            assert_eq!(
+                words(&after),
+                words(&status_of(&case, &fresh, &time(9))),
+                "{}",
+                case.what
+            );
+            for now in &after.conditions {
+                let same = condition(&before, &now.type_).is_some_and(|was| was.status == now.status);
+                let since = if same { time(1) } else { time(9) };
+                assert_eq!(now.last_transition_time, since, "{}: {}", case.what, now.type_);
+            }
+            assert_eq!(
+                status_of(&case, &after, &time(20)),
+                after,
+                "{}: nothing new is no write",
+                case.what
+            );
+        }
+    }
+}
+
+#[test]
+fn a_namespace_that_is_new_is_not_said_to_be_served() {
+    let new = cases().into_iter().find(|case| case.what == "one is new").unwrap();
+    let status = status_of(&new, &ClusterPullSecretStatus::default(), &time(1));
+    let message = &condition(&status, "Ready").unwrap().message;
+    assert!(message.starts_with("2 of 3 namespaces"), "{message}");
+}

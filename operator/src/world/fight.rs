@@ -1,0 +1,116 @@
+//! Fights with another writer: told once, slowed, and over when the other one stops.
+
+use std::time::Duration;
+
+use crd::FailureReason;
+use plan::contention::Contention;
+use plan::verdict::{Failure, State};
+
+use super::survey::{Cause, Surveyed, Touch};
+use super::{Key, Work, World};
+use crate::board::Entry;
+
+/// One Secret or account that others undo.
+#[derive(Debug, Default)]
+pub(super) struct Fight {
+    contention: Contention,
+    /// What is said of it while it lasts. Changed within [`World::change`] only, as all that a survey shows.
+    told: Option<Failure>,
+    /// It was asked who the other writer is.
+    asked: bool,
+}
+
+impl World {
+    /// Whether a write is needed because somebody undid one that was made.
+    pub(super) fn is_undone(before: Option<&Surveyed>, after: &Surveyed, cause: Cause) -> bool {
+        let (Some(before), Some(write)) = (before, after.write) else {
+            return false;
+        };
+        match cause {
+            // It was as declared, and no longer is, although nothing else was declared.
+            Cause::Watched => before.write.is_none() && before.entries.iter().any(was_in_place),
+            // The server took the write, and yet the same one is needed again.
+            Cause::Replied { made } => made && before.write == Some(write),
+            Cause::Declared { .. } => false,
+        }
+    }
+
+    /// Notes that a key is to be restored. Whether that is a fight: it is then told, and slowed.
+    pub(super) fn contend(&mut self, key: &Key, now: Duration) -> bool {
+        let fight = self.fights.entry(key.clone()).or_default();
+        let delay = fight.contention.restore(now);
+        if fight.contention.contended_until().is_none() {
+            return false;
+        }
+        fight.told.get_or_insert_with(|| contended(SOMEBODY));
+        self.troubles.entry(key.clone()).or_default().retry_at = now + delay;
+        true
+    }
+
+    pub(super) fn contended(&self, key: &Key) -> Option<&Failure> {
+        self.fights.get(key).and_then(|fight| fight.told.as_ref())
+    }
+
+    /// Whether another writer keeps undoing this key, and it was not asked yet who it is.
+    pub fn wants_rival(&self, key: &Key) -> bool {
+        self.fights
+            .get(key)
+            .is_some_and(|fight| fight.told.is_some() && !fight.asked)
+    }
+
+    /// The field manager that last wrote what we declare of the key; none where managedFields do not tell: what is
+    /// made without any field, as the account `default` of each namespace, is not tracked until somebody applies it.
+    pub fn name_rival(&mut self, key: &Key, manager: Option<&str>, now: Duration) {
+        let failure = contended(&match manager {
+            Some(manager) => format!("field manager {manager:?} keeps undoing what is declared"),
+            None => format!("{SOMEBODY}; managedFields name nobody, the audit log of the API server would"),
+        });
+        // The write that learned it is still to be taken in, and finds the work.
+        let _ = self.reconsider(key, now, |world| {
+            if let Some(fight) = world.fights.get_mut(key) {
+                fight.told = Some(failure);
+                fight.asked = true;
+            }
+        });
+    }
+
+    /// When the fight over a key ends, given that nothing happens.
+    pub(super) fn fight_ends_at(&self, key: &Key) -> Option<Duration> {
+        let fight = self.fights.get(key)?;
+        fight.told.as_ref()?;
+        fight.contention.contended_until()
+    }
+
+    /// Says no more of a fight that is over.
+    pub(super) fn make_peace(&mut self, key: &Key, now: Duration) {
+        let over = self.fight_ends_at(key).is_some_and(|at| at <= now);
+        if over && let Some(fight) = self.fights.get_mut(key) {
+            fight.told = None;
+            fight.asked = false;
+        }
+    }
+
+    pub(super) fn forget_old_fights(&mut self, now: Duration) {
+        self.fights
+            .retain(|_, fight| fight.told.is_some() || !fight.contention.is_over(now));
+    }
+
+    pub(super) fn reconsider(&mut self, key: &Key, now: Duration, change: impl FnOnce(&mut Self)) -> Vec<Work> {
+        let cause = Cause::Replied { made: false };
+        self.change(&key.namespace, &Touch::of(key), cause, now, change)
+    }
+}
+
+const SOMEBODY: &str = "another writer keeps undoing what is declared";
+
+fn contended(message: &str) -> Failure {
+    Failure::new(FailureReason::Contended, message)
+}
+
+fn was_in_place(entry: &Entry) -> bool {
+    match &entry.state {
+        State::Ready => true,
+        State::Failed(failure) => failure.reason == FailureReason::Contended,
+        State::Pending => false,
+    }
+}

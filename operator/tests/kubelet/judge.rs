@@ -1,0 +1,172 @@
+//! What must hold of every case.
+
+use plan::keyring::lookup;
+
+use crate::exceptions::{Change, Exception, allowed};
+use crate::keyring::{Answer, Login};
+use crate::table::Table;
+use crate::trial::{Trial, place};
+
+impl Trial {
+    /// Everything that must hold of this case.
+    pub(crate) fn judge(&self, table: &mut Table) -> Result<(), String> {
+        self.count(table);
+        self.our_lookup_is_the_kubelets("keys", &self.keys, &self.by_key)?;
+        self.what_the_kubelet_refuses_is_refused(table)?;
+        if self.merged.entries.is_empty() {
+            table.count("cases without a copy", 1);
+            return Ok(());
+        }
+        self.the_kubelet_reads_all_of_the_copy()?;
+        let copied: Vec<String> = self.merged.entries.keys().cloned().collect();
+        self.our_lookup_is_the_kubelets("copy", &copied, &self.copy)?;
+        self.only_exceptions_separate_the_copy_from_its_sources(table)
+    }
+
+    fn count(&self, table: &mut Table) {
+        let accepted = self
+            .resolved
+            .iter()
+            .filter(|resolution| resolution.result.is_ok())
+            .count();
+        table.count("cases", 1);
+        table.count("images", self.case.images.len());
+        let stages = self.stages.iter().map(|(_, answer)| answer.lookups());
+        table.count(
+            "lookups",
+            stages.sum::<usize>() + self.by_key.lookups() + self.copy.lookups(),
+        );
+        table.count("registries accepted", accepted);
+        table.count("registries refused", self.resolved.len() - accepted);
+    }
+
+    fn our_lookup_is_the_kubelets(&self, what: &str, keys: &[String], kubelet: &Answer) -> Result<(), String> {
+        for (at, image) in self.case.images.iter().enumerate() {
+            let ours = lookup(keys.iter().map(String::as_str), image);
+            let theirs = kubelet.tried(at).unwrap_or_default();
+            let mut ours: Vec<Login> = ours.into_iter().map(|key| self.login(what, key)).collect();
+            // Within one normalised key the kubelet's order is random, and its answer sorted.
+            for (login, theirs) in ours.iter_mut().zip(&theirs) {
+                login.0.clone_from(&theirs.0);
+            }
+            ours.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| (&a.1, &a.2).cmp(&(&b.1, &b.2))));
+            if !ours.iter().eq(theirs.iter().copied()) {
+                return Err(format!(
+                    "{what}, image {image:?}: ours {ours:?}, the kubelet's {theirs:?}"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn login(&self, what: &str, key: &str) -> Login {
+        if let Some(credential) = self.merged.entries.get(key).filter(|_| what == "copy") {
+            return (
+                String::new(),
+                credential.username().into(),
+                credential.password().into(),
+            );
+        }
+        let at = self
+            .keys
+            .iter()
+            .position(|other| other == key)
+            .expect("one of the keys");
+        (String::new(), place(at), "x".to_owned())
+    }
+
+    fn what_the_kubelet_refuses_is_refused(&self, table: &mut Table) -> Result<(), String> {
+        for ((name, written), (answer, stripped)) in self.case.sources.iter().zip(&self.sources) {
+            let uses = self.case.registries.iter().zip(&self.resolved);
+            let of = |registry| self.case.source(registry).is_some_and(|of| std::ptr::eq(of, written));
+            let uses: Vec<_> = uses.filter(|(registry, _)| of(registry)).collect();
+            if uses.is_empty() {
+                continue;
+            }
+            let accepted = uses.iter().any(|(_, resolution)| resolution.result.is_ok());
+            match (&answer.error, accepted) {
+                (Some(_), false) => table.count("sources that the kubelet and we refuse", 1),
+                (None, false) => table.count("sources that we alone refuse, or that lack the server", 1),
+                (None, true) => table.count("sources that both take", 1),
+                (Some(_), true) if stripped.error.is_none() => table.exception(Exception::NotCopiedNotJudged),
+                (Some(error), true) => return Err(format!("{name} is accepted, while the kubelet says: {error}")),
+            }
+        }
+        Ok(())
+    }
+
+    fn the_kubelet_reads_all_of_the_copy(&self) -> Result<(), String> {
+        if let Some(error) = &self.copy.error {
+            return Err(format!("the kubelet refuses the copy: {error}"));
+        }
+        let mut ours: Vec<(&str, &str)> = self
+            .merged
+            .entries
+            .values()
+            .map(|one| (one.username(), one.password()))
+            .collect();
+        let mut theirs: Vec<(&str, &str)> = self
+            .copy
+            .logins
+            .iter()
+            .map(|(_, user, word)| (user.as_str(), word.as_str()))
+            .collect();
+        ours.sort_unstable();
+        theirs.sort_unstable();
+        if ours == theirs {
+            Ok(())
+        } else {
+            Err(format!("we wrote {ours:?}, the kubelet read {theirs:?}"))
+        }
+    }
+
+    fn only_exceptions_separate_the_copy_from_its_sources(&self, table: &mut Table) -> Result<(), String> {
+        for pair in self.stages.windows(2) {
+            let [(_, before), (Some(step), left)] = pair else {
+                continue;
+            };
+            for (at, image) in self.case.images.iter().enumerate() {
+                let (Some(before), Some(after)) = (before.tried(at), left.tried(at)) else {
+                    continue;
+                };
+                if attempts(&before) == attempts(&after) {
+                    continue;
+                }
+                let shown = format!("{step:?}, image {image:?}: {before:?} before, {after:?} after");
+                let change = Change {
+                    step: *step,
+                    image,
+                    before,
+                    after,
+                    left,
+                };
+                table.exception(allowed(&change).ok_or(format!("not allowed: {shown}"))?);
+            }
+        }
+        let last = self.stages.last().map(|(_, answer)| answer);
+        if let Some(error) = last.and_then(|answer| answer.error.as_ref()) {
+            return Err(format!("the kubelet refuses what was accepted: {error}"));
+        }
+        // The same keyring: nothing can tell the two apart, whatever the image.
+        let expected = last.map(|answer| &answer.logins);
+        if expected == Some(&self.copy.logins) {
+            Ok(())
+        } else {
+            Err(format!(
+                "the kubelet reads {:?} in the copy, not {expected:?}",
+                self.copy.logins
+            ))
+        }
+    }
+}
+
+/// What a kubelet does with them: it is of no matter that it tries one login again.
+fn attempts<'a>(logins: &[&'a Login]) -> Vec<(&'a str, &'a str)> {
+    let mut attempts = Vec::new();
+    for (_, username, password) in logins {
+        if !attempts.contains(&(username.as_str(), password.as_str())) {
+            attempts.push((username, password));
+        }
+    }
+    attempts
+}

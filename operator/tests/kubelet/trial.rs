@@ -1,0 +1,183 @@
+//! One case with what we and the kubelet make of it.
+
+use std::fmt;
+
+use plan::docker_config::render;
+use plan::registries::{LastGood, Merged, Resolution, merge};
+
+use crate::author::{Attachment, Normal, STEPS, Step};
+use crate::case::{Case, Content, is_pull_secret};
+use crate::configs::{Entry, text_of};
+use crate::keyring::{Answer, Kubelet, Question, Secret};
+
+pub(crate) struct Trial {
+    pub(crate) seed: u64,
+    pub(crate) case: Case,
+    pub(crate) resolved: Vec<Resolution>,
+    pub(crate) merged: Merged,
+    /// Every key of the case in one Secret, whatever we think of it; its user names are the places of the keys.
+    pub(crate) keys: Vec<String>,
+    pub(crate) by_key: Answer,
+    /// Each source alone, and less what is never copied.
+    pub(crate) sources: Vec<(Answer, Answer)>,
+    /// By hand, then after each step that changes something.
+    pub(crate) stages: Vec<(Option<Step>, Answer)>,
+    pub(crate) copy: Answer,
+}
+
+/// A case with the first answers.
+struct Begun {
+    seed: u64,
+    case: Case,
+    resolved: Vec<Resolution>,
+    merged: Merged,
+    keys: Vec<String>,
+    by_key: Answer,
+    sources: Vec<(Answer, Answer)>,
+    normal: Normal,
+}
+
+impl Trial {
+    /// Draws the cases of these seeds and asks the kubelet about them.
+    pub(crate) fn all(seeds: impl Iterator<Item = u64>, kubelet: &mut Kubelet) -> anyhow::Result<Vec<Self>> {
+        let drawn: Vec<(u64, Case)> = seeds.map(|seed| (seed, Case::draw(seed))).collect();
+        let questions: Vec<Question<'_>> = drawn.iter().flat_map(|(_, case)| first_questions(case)).collect();
+        let mut answers = kubelet.ask(&questions)?.into_iter();
+        drop(questions);
+        let begun: Vec<Begun> = drawn
+            .into_iter()
+            .map(|(seed, case)| Begun::new(seed, case, &mut answers))
+            .collect();
+
+        let stages: Vec<Vec<(Option<Step>, Vec<Secret>)>> = begun.iter().map(Begun::stages).collect();
+        let mut questions = Vec::new();
+        for (begun, stages) in begun.iter().zip(&stages) {
+            let images = begun.case.images.as_slice();
+            questions.extend(stages.iter().map(|(_, secrets)| Question {
+                secrets: secrets.clone(),
+                images,
+            }));
+            let copy = Secret::docker_config(render(&begun.merged.entries));
+            questions.push(Question {
+                secrets: vec![copy],
+                images,
+            });
+        }
+        let mut answers = kubelet.ask(&questions)?.into_iter();
+        drop(questions);
+        let trials = begun.into_iter().zip(stages);
+        Ok(trials
+            .map(|(begun, stages)| begun.finished(&stages, &mut answers))
+            .collect())
+    }
+}
+
+impl Begun {
+    fn new(seed: u64, case: Case, answers: &mut impl Iterator<Item = Answer>) -> Self {
+        let mut next = || answers.next().expect("an answer for each question");
+        let by_key = next();
+        let sources = case.sources.iter().map(|_| (next(), next())).collect();
+        let keys = case.keys();
+        let place = |user: &str| user.parse::<usize>().expect("a place");
+        let logins = by_key.logins.iter();
+        let normal = logins
+            .map(|(normal, user, _)| (keys[place(user)].clone(), normal.clone()))
+            .collect();
+        let resolved = case.resolved();
+        let merged = merge(&resolved, &LastGood::new());
+        Self {
+            seed,
+            case,
+            resolved,
+            merged,
+            keys,
+            by_key,
+            sources,
+            normal,
+        }
+    }
+
+    fn stages(&self) -> Vec<(Option<Step>, Vec<Secret>)> {
+        let mut now = Attachment::of(&self.case, &self.resolved, &self.normal);
+        let mut stages = vec![(None, now.secrets())];
+        for step in STEPS {
+            let after = now.after(step);
+            if after.entries() != now.entries() {
+                stages.push((Some(step), after.secrets()));
+                now = after;
+            }
+        }
+        stages
+    }
+
+    fn finished(self, stages: &[(Option<Step>, Vec<Secret>)], answers: &mut impl Iterator<Item = Answer>) -> Trial {
+        let mut next = || answers.next().expect("an answer for each question");
+        Trial {
+            stages: stages.iter().map(|(step, _)| (*step, next())).collect(),
+            copy: next(),
+            seed: self.seed,
+            case: self.case,
+            resolved: self.resolved,
+            merged: self.merged,
+            keys: self.keys,
+            by_key: self.by_key,
+            sources: self.sources,
+        }
+    }
+}
+
+fn first_questions(case: &Case) -> Vec<Question<'_>> {
+    let keys = case.keys();
+    let entries = keys.iter().enumerate().map(|(at, key)| {
+        let login = format!(r#"{{"username":"{}","password":"x"}}"#, place(at));
+        (key.as_str(), login)
+    });
+    let alone = |secret| Question {
+        secrets: vec![secret],
+        images: &[],
+    };
+    let mut questions = vec![Question {
+        secrets: vec![Secret::docker_config(text_of(entries))],
+        images: &case.images,
+    }];
+    for written in case.sources.values() {
+        questions.push(alone(written.secret.clone()));
+        let copied = match &written.content {
+            Content::DockerConfig(config) if is_pull_secret(&written.secret) => {
+                let entries = config.entries.iter();
+                text_of(entries.map(|(key, entry)| (key.as_str(), Entry::text(&entry.less_what_is_not_copied()))))
+            }
+            _ => b"{}".to_vec(),
+        };
+        questions.push(alone(Secret::docker_config(copied)));
+    }
+    questions
+}
+
+/// The place of a key, so that the order of the texts is that of the keys.
+pub(crate) fn place(at: usize) -> String {
+    format!("{at:04}")
+}
+
+impl fmt::Display for Trial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (name, written) in &self.case.sources {
+            writeln!(f, "{name}: {}", written.secret.kind)?;
+            for (key, value) in &written.secret.data {
+                writeln!(f, "  {key}: {}", String::from_utf8_lossy(value))?;
+            }
+        }
+        for (registry, resolution) in self.case.registries.iter().zip(&self.resolved) {
+            let outcome = resolution
+                .result
+                .as_ref()
+                .map(|entries| entries.keys().collect::<Vec<_>>());
+            writeln!(
+                f,
+                "registry {:?} of {:?}: {outcome:?}",
+                registry.server, registry.credentials
+            )?;
+        }
+        writeln!(f, "copy: {}", String::from_utf8_lossy(&render(&self.merged.entries)))
+    }
+}
