@@ -21,8 +21,6 @@ pub(crate) struct Records {
     writes: Vec<Record>,
     /// Every row was over by then.
     over: Timestamp,
-    /// The operator of the silence after that ended then.
-    ended: Timestamp,
 }
 
 impl Ledger {
@@ -37,7 +35,6 @@ impl Ledger {
         let audit = scene.cluster().audit();
         let over = Timestamp::now();
         tokio::time::sleep(A_WHILE).await;
-        let ended = Timestamp::now();
         if restart {
             scene.stop_operator();
             scene.start_operator_with(crate::column::options()).await;
@@ -45,7 +42,7 @@ impl Ledger {
         }
         audit.settle(scene.client()).await.unwrap();
         let writes = audit.writes_since(self.0, OPERATOR_USER).unwrap().objects;
-        Records { writes, over, ended }
+        Records { writes, over }
     }
 }
 
@@ -75,11 +72,8 @@ impl Records {
         within(&first, row.writes)?;
         within(&later, row.restart).map_err(|what| format!("when everything was in place, {what}"))?;
         // One late word is allowed: that a source is missing is a matter for a person after half a minute, and who
-        // waits for more than five seconds is not ready. Another operator counts those five seconds anew.
-        let told = later
-            .iter()
-            .filter(|write| write.subresource == "status" && write.timestamp < self.ended)
-            .count();
+        // waits for more than five seconds is not ready.
+        let told = later.iter().filter(|write| write.subresource == "status").count();
         if told > 1 {
             return Err(format!("when everything was in place, {told} writes of a status"));
         }

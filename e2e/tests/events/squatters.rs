@@ -27,7 +27,7 @@ rows! {
         }
         // One attempt finds it; the reference does not wait for that, and goes again.
         writes (1, 2, 0)
-        restart (1, 2)
+        restart (1, 0)
     }
 
     a_squatter_with_our_very_bytes_is_not_taken_over {
@@ -43,7 +43,7 @@ rows! {
             it.holds(&["a"]).await;
         }
         writes (1, 2, 0)
-        restart (1, 2)
+        restart (1, 0)
     }
 
     a_squatter_that_goes_makes_room_for_reference_and_copy {
@@ -97,7 +97,7 @@ rows! {
         }
         // Another start finds it by trying.
         writes (1, 2, 0)
-        restart (1, 2)
+        restart (1, 0)
     }
 
     a_source_that_has_the_name_of_the_copies_is_never_adopted {
@@ -137,7 +137,7 @@ rows! {
             assert_eq!(source.resource_version().unwrap(), it.noted(), "the source was written");
         }
         writes (1, 2, 0)
-        restart (1, 2)
+        restart (1, 0)
     }
 }
 
