@@ -26,6 +26,9 @@ rules:
 - level: Metadata
 ";
 
+/// No record is longer, in bytes.
+const LONGEST: u64 = 64 * 1024;
+
 /// One request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
@@ -140,9 +143,17 @@ impl Audit {
     ///
     /// # Errors
     ///
-    /// When the log is not there.
+    /// When the log cannot be read.
     pub fn mark(&self) -> anyhow::Result<Mark> {
-        Ok(Mark(std::fs::metadata(&self.log).context("no audit log")?.len()))
+        let mut file = File::open(&self.log).context("no audit log")?;
+        let end = file.seek(SeekFrom::End(0))?;
+        // Another request's record may be half written: what is recorded later begins with it.
+        let start = end.saturating_sub(LONGEST);
+        file.seek(SeekFrom::Start(start))?;
+        let mut last = Vec::new();
+        file.take(end - start).read_to_end(&mut last)?;
+        let complete = last.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
+        Ok(Mark(start + u64::try_from(complete)?))
     }
 
     /// Everything recorded since, by anybody.
@@ -290,6 +301,19 @@ mod tests {
         let began = parse(&line("ResponseStarted", "watch", "pods", "me")).unwrap();
         assert_eq!(began.map(|record| record.verb), Some("watch".to_owned()));
         assert_eq!(parse(&line("ResponseComplete", "watch", "pods", "me")).unwrap(), None);
+    }
+
+    #[test]
+    fn a_record_that_is_half_written_is_read_once_it_is_whole() {
+        let folder = crate::folder::Folder::new("pullsecrets-audit").unwrap();
+        let audit = Audit::new(&folder.join("audit.log"));
+        let record = line("ResponseComplete", "patch", "pods", "me");
+        let (half, rest) = record.split_at(40);
+        std::fs::write(&audit.log, format!("{record}\n{half}")).unwrap();
+        let mark = audit.mark().unwrap();
+        assert_eq!(audit.since(mark).unwrap(), []);
+        std::fs::write(&audit.log, format!("{record}\n{half}{rest}\n")).unwrap();
+        assert_eq!(audit.since(mark).unwrap().len(), 1);
     }
 
     #[test]

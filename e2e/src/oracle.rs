@@ -6,6 +6,7 @@
 mod copies;
 mod foreign;
 mod references;
+mod retained;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -20,6 +21,9 @@ pub const LABEL: &str = "pullsecrets.dev/cluster-pull-secret";
 
 /// The annotation on `ServiceAccount`s that records the references that are the operator's own.
 pub const ATTACHED: &str = "pullsecrets.dev/attached";
+
+/// The annotation of a copy that was left to its namespace; its value is the object's name.
+pub const RETAINED: &str = "pullsecrets.dev/retained";
 
 /// The key and, with a dot before it, the data key of a docker config Secret.
 pub const DATA_KEY: &str = ".dockerconfigjson";
@@ -69,12 +73,45 @@ pub struct Expected {
 ///
 /// The first difference, by kind, namespace and name; never a value from a Secret.
 pub async fn check(client: &Client, expected: &Expected) -> Result<(), String> {
-    let object = object(client, &expected.object)
-        .await?
-        .ok_or_else(|| format!("there is no ClusterPullSecret {}", expected.object))?;
-    let uid = object.metadata.uid.unwrap_or_default();
-    copies::check(client, expected, &uid).await?;
+    check_copies(client, expected, &[&expected.object]).await?;
+    check_references(client, expected).await
+}
+
+/// The half of [`check`] that is about copies, where they have other owners than their object: none under
+/// `deletionPolicy: Retain`, each object that wants them where several have one Secret's name.
+///
+/// # Errors
+///
+/// As [`check`].
+pub async fn check_copies(client: &Client, expected: &Expected, owners: &[&str]) -> Result<(), String> {
+    let mut uids = BTreeMap::new();
+    for name in owners.iter().copied().chain([expected.object.as_str()]) {
+        let object = object(client, name)
+            .await?
+            .ok_or_else(|| format!("there is no ClusterPullSecret {name}"))?;
+        if owners.contains(&name) {
+            uids.insert(name.to_owned(), object.metadata.uid.unwrap_or_default());
+        }
+    }
+    copies::check(client, expected, &uids).await
+}
+
+/// The half of [`check`] that is about references.
+///
+/// # Errors
+///
+/// As [`check`].
+pub async fn check_references(client: &Client, expected: &Expected) -> Result<(), String> {
     references::check(client, expected).await
+}
+
+/// Checks that each of the expected copies was left to its namespace: of use as before, and nobody's.
+///
+/// # Errors
+///
+/// As [`check`].
+pub async fn check_retained(client: &Client, expected: &Expected) -> Result<(), String> {
+    retained::check(client, expected).await
 }
 
 /// Checks that nothing of a deleted object is left: not the object, no copy, no reference, no record of one. What other
@@ -93,7 +130,7 @@ pub async fn check_gone(client: &Client, name: &str, secret: &str) -> Result<(),
         logins: BTreeMap::new(),
         holders: BTreeMap::new(),
     };
-    copies::check(client, &nothing, "").await?;
+    copies::check(client, &nothing, &BTreeMap::new()).await?;
     references::check(client, &nothing).await
 }
 

@@ -47,6 +47,8 @@ pub struct Scene {
     running: Arc<Running>,
     client: Client,
     canary: Canary,
+    /// Of another scene, which answers for its end.
+    part: bool,
 }
 
 struct Running {
@@ -116,6 +118,15 @@ impl Scene {
         Self::on(name, self.running.clone()).await
     }
 
+    /// As [`beside`](Self::beside), for many at once: they have the logins of this scene, which searches for their canary
+    /// when all of them are over. Whether a status lied, each is asked ([`lies`](Self::lies)).
+    pub async fn part(&self, name: &str) -> Self {
+        let mut part = self.beside(name).await;
+        part.canary = self.canary.clone();
+        part.part = true;
+        part
+    }
+
     async fn on(name: &str, running: Arc<Running>) -> Self {
         let client = running.cluster.admin().await.expect("an administrator");
         Self {
@@ -123,6 +134,7 @@ impl Scene {
             running,
             client,
             canary: Canary::new(),
+            part: false,
         }
     }
 

@@ -1,6 +1,6 @@
 //! The copies: one in each namespace that is to have one, right in every field, and no other.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -20,7 +20,12 @@ pub(super) async fn of(client: &Client, object: &str) -> Result<Vec<Secret>, Str
     .await
 }
 
-pub(super) async fn check(client: &Client, expected: &Expected, uid: &str) -> Result<(), String> {
+/// `owners` are the objects that own each copy, with their uids.
+pub(super) async fn check(
+    client: &Client,
+    expected: &Expected,
+    owners: &BTreeMap<String, String>,
+) -> Result<(), String> {
     let copies = of(client, &expected.object).await?;
     let found: BTreeSet<String> = copies.iter().filter_map(ResourceExt::namespace).collect();
     let wanted: BTreeSet<String> = expected.holders.keys().cloned().collect();
@@ -37,14 +42,14 @@ pub(super) async fn check(client: &Client, expected: &Expected, uid: &str) -> Re
     let wanted = docker_config(expected);
     for copy in &copies {
         let place = format!("secret {}/{}", copy.namespace().unwrap_or_default(), copy.name_any());
-        fields(copy, expected, uid).map_err(|what| format!("{place}: {what}"))?;
+        fields(copy, expected, owners).map_err(|what| format!("{place}: {what}"))?;
         data(copy, &wanted).map_err(|what| format!("{place}: {what}"))?;
     }
     same_bytes(&copies)
 }
 
 /// All but the data.
-fn fields(copy: &Secret, expected: &Expected, uid: &str) -> Result<(), String> {
+fn fields(copy: &Secret, expected: &Expected, owners: &BTreeMap<String, String>) -> Result<(), String> {
     if copy.name_any() != expected.secret {
         return Err(format!("is not called {}", expected.secret));
     }
@@ -57,20 +62,22 @@ fn fields(copy: &Secret, expected: &Expected, uid: &str) -> Result<(), String> {
     if copy.labels().get("app.kubernetes.io/managed-by").map(String::as_str) != Some("pullsecrets") {
         return Err("has no label that names its keeper".to_owned());
     }
-    let [owner] = copy.owner_references() else {
+    if copy.owner_references().len() != owners.len() {
         return Err(format!("has {} owners", copy.owner_references().len()));
-    };
-    if owner.kind != "ClusterPullSecret" || owner.name != expected.object || owner.uid != uid {
-        return Err(format!("is owned by {} {} {}", owner.kind, owner.name, owner.uid));
     }
-    if owner.controller.is_some() || owner.block_owner_deletion.is_some() {
-        return Err("its owner is more than an owner".to_owned());
+    for owner in copy.owner_references() {
+        if owner.kind != "ClusterPullSecret" || owners.get(&owner.name) != Some(&owner.uid) {
+            return Err(format!("is owned by {} {} {}", owner.kind, owner.name, owner.uid));
+        }
+        if owner.controller.is_some() || owner.block_owner_deletion.is_some() {
+            return Err("its owner is more than an owner".to_owned());
+        }
     }
     Ok(())
 }
 
 /// Exactly the expected logins, compared as values; a difference is told by server, never by value.
-fn data(copy: &Secret, wanted: &Value) -> Result<(), String> {
+pub(super) fn data(copy: &Secret, wanted: &Value) -> Result<(), String> {
     let data = copy.data.as_ref().ok_or("has no data")?;
     // Keys that others have added are theirs, and no kubelet reads them.
     let bytes = data.get(DATA_KEY).ok_or("has no docker config")?;
@@ -97,7 +104,7 @@ fn data(copy: &Secret, wanted: &Value) -> Result<(), String> {
     Err(format!("has another login than expected for {differ:?}"))
 }
 
-fn docker_config(expected: &Expected) -> Value {
+pub(super) fn docker_config(expected: &Expected) -> Value {
     let auths: serde_json::Map<String, Value> = expected
         .logins
         .iter()

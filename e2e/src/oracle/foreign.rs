@@ -32,8 +32,9 @@ impl Foreign {
         for namespace in namespaces {
             let all: Api<Secret> = Api::namespaced(client.clone(), namespace);
             for foreign in list(&all, &ListParams::default().labels(&format!("!{LABEL}"))).await? {
-                let version = format!("uid {:?} version {:?}", foreign.uid(), foreign.resource_version());
-                found.insert(format!("secret {namespace}/{}", foreign.name_any()), version);
+                let (uid, version) = (foreign.uid().unwrap_or_default(), foreign.resource_version());
+                let what = format!("secret uid {uid} version {version:?}");
+                found.insert(format!("secret {namespace}/{}", foreign.name_any()), what);
             }
             let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), namespace);
             for account in list(&accounts, &ListParams::default()).await? {
@@ -46,6 +47,14 @@ impl Foreign {
             namespaces: namespaces.to_vec(),
             found,
         })
+    }
+
+    /// Leaves Secrets out that are the operator's although they lack its label just now. `ours` tells by uid.
+    #[must_use]
+    pub fn without(mut self, ours: impl Fn(&str) -> bool) -> Self {
+        self.found
+            .retain(|_, what| !what.strip_prefix("secret uid ").is_some_and(|rest| ours(uid_of(rest))));
+        self
     }
 
     /// Checks that it is all there, and as it was. What others have added since is no difference.
@@ -65,6 +74,11 @@ impl Foreign {
         }
         Ok(())
     }
+}
+
+/// The first word.
+fn uid_of(text: &str) -> &str {
+    text.split(' ').next().unwrap_or_default()
 }
 
 /// The part of an account that the operator has no business with, in one line.

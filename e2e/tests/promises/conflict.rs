@@ -1,7 +1,6 @@
 //! A Secret of the same name that is not ours.
 
-use e2e::scene::{SOON, Scene};
-use e2e::wait::eventually;
+use e2e::scene::Scene;
 use serde_json::json;
 
 #[tokio::test]
@@ -40,36 +39,6 @@ async fn a_squatter_stays_untouched_its_namespace_is_reported_and_heals_when_it_
         .holds("the other is served now", &scene.expected(&["a", "b"], &login))
         .await;
     scene.says("Ready", "True", "Synced").await;
-}
-
-#[tokio::test]
-async fn a_squatter_with_our_very_bytes_is_not_taken_over() {
-    let scene = Scene::shared("twin").await;
-    let login = scene.login("first");
-    scene.set_up(&["a"], &login).await;
-    scene.unselected_namespaces(&["b"]).await;
-    let path = "jsonpath={.data.\\.dockerconfigjson}";
-    let data = scene
-        .kubectl(&["get", "secret", "twin", "-n", "twin-a", "-o", path])
-        .await;
-    scene
-        .apply(&json!({
-            "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/dockerconfigjson",
-            "metadata": {"name": "twin", "namespace": "twin-b"}, "data": {".dockerconfigjson": data},
-        }))
-        .await;
-    let foreign = scene.foreign(&["b"]).await;
-    scene.kubectl(&["label", "namespace", "twin-b", "scene=twin"]).await;
-    eventually("the conflict is reported", SOON, async || {
-        let failures = scene.current().await["status"]["failures"].clone();
-        if failures[0]["reason"] == "SecretConflict" {
-            Ok(())
-        } else {
-            Err(failures.to_string())
-        }
-    })
-    .await;
-    foreign.check_unchanged(scene.client()).await.unwrap();
 }
 
 #[tokio::test]

@@ -12,5 +12,3 @@ mod namespaces;
 mod references;
 mod registries;
 mod rotated;
-mod side_by_side;
-mod suspended;

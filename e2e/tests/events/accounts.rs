@@ -1,0 +1,147 @@
+//! `ServiceAccount`s that come into the selection, and go out of it.
+
+use k8s_openapi::api::core::v1::Pod;
+use serde_json::{Value, json};
+
+use crate::row::rows;
+use crate::stage::Entries;
+
+const EXCLUDE: &str = "pullsecrets.dev/exclude";
+
+rows! {
+    a_new_account_of_a_selected_name_gets_the_reference {
+        given |it| { it.served_as(&["a"], json!({"serviceAccounts": {"names": ["default", "build-*"]}})).await; }
+        when |it| {
+            it.add_account("a", "build-1", json!({})).await;
+            it.add_account("a", "other", json!({})).await;
+        }
+        then |it| { it.comes_true(&it.expected_on(&["a"], &["default", "build-1"])).await; }
+        writes (0, 1, 0)
+    }
+
+    an_account_labelled_into_the_selection_gets_the_reference {
+        given |it| {
+            let builders = json!({"serviceAccounts": {"selectors": [{"matchLabels": {"role": "build"}}]}});
+            it.declared(&["a"], builders).await;
+            it.add_account("a", "one", json!({"role": "build"})).await;
+            it.add_account("a", "two", json!({})).await;
+            it.comes_true(&it.expected_on(&["a"], &["one"])).await;
+        }
+        when others |it| { it.label_account("a", "two", "role", json!("build")).await; }
+        then |it| { it.comes_true(&it.expected_on(&["a"], &["one", "two"])).await; }
+        writes (0, 1, 0)
+    }
+
+    an_account_labelled_out_of_the_selection_loses_the_reference {
+        given |it| {
+            let builders = json!({"serviceAccounts": {"selectors": [{"matchLabels": {"role": "build"}}]}});
+            it.declared(&["a"], builders).await;
+            it.add_account("a", "one", json!({"role": "build"})).await;
+            it.add_account("a", "two", json!({"role": "build"})).await;
+            it.comes_true(&it.expected_on(&["a"], &["one", "two"])).await;
+        }
+        when others |it| { it.label_account("a", "two", "role", Value::Null).await; }
+        then |it| {
+            it.comes_true(&it.expected_on(&["a"], &["one"])).await;
+            it.same_copies(&["a"]).await;
+        }
+        writes (0, 1, 0)
+    }
+
+    an_account_labelled_as_excluded_loses_the_reference_and_the_copy_stays {
+        given |it| { it.served(&["a"]).await; }
+        when others |it| { it.label_account("a", "default", EXCLUDE, json!("true")).await; }
+        then |it| {
+            it.comes_true(&it.expected_on(&["a"], &[])).await;
+            it.same_copies(&["a"]).await;
+        }
+        writes (0, 1, 0)
+    }
+
+    an_account_no_longer_labelled_as_excluded_gets_the_reference {
+        given |it| {
+            it.scene().unselected_namespaces(&["a"]).await;
+            it.label_account("a", "default", EXCLUDE, json!("true")).await;
+            it.labels_in("a").await;
+            it.declared(&[], json!({})).await;
+            it.comes_true(&it.expected_on(&["a"], &[])).await;
+        }
+        when others |it| { it.label_account("a", "default", EXCLUDE, Value::Null).await; }
+        then |it| { it.holds(&["a"]).await; }
+        writes (0, 1, 0)
+    }
+
+    an_account_deleted_and_made_again_gets_the_reference_again {
+        given |it| { it.served(&["a"]).await; }
+        when others |it| {
+            it.delete(&it.accounts("a"), "default").await;
+            it.scene().wait_for_accounts(&[it.namespace("a")]).await;
+        }
+        then |it| {
+            it.holds(&["a"]).await;
+            it.same_copies(&["a"]).await;
+        }
+        writes (0, 1, 0)
+    }
+
+    an_account_that_may_use_listed_secrets_only_is_served_and_pods_may_use_ours {
+        given |it| {
+            it.scene().unselected_namespaces(&["b"]).await;
+            let strict = json!({"metadata": {"annotations": {"kubernetes.io/enforce-mountable-secrets": "true"}}});
+            it.patch_account("b", "default", strict).await;
+            it.served(&["a"]).await;
+        }
+        when |it| { it.labels_in("b").await; }
+        then |it| {
+            it.holds(&["a", "b"]).await;
+            it.create::<Pod>(json!({
+                "metadata": {"name": "pulls", "namespace": it.namespace("b")},
+                "spec": {
+                    "imagePullSecrets": [{"name": it.name()}],
+                    "containers": [{"name": "any", "image": "registry.example.com/any"}],
+                },
+            }))
+            .await;
+        }
+        writes (1, 1, 0)
+    }
+
+    fewer_accounts_in_the_spec_lose_the_reference {
+        given |it| {
+            it.declared(&["a"], json!({"serviceAccounts": {"names": ["*"], "excluded": ["theirs"]}})).await;
+            it.add_account("a", "build", json!({})).await;
+            it.comes_true(&it.expected_on(&["a"], &["default", "build"])).await;
+        }
+        when |it| { it.declares(json!({"serviceAccounts": {"names": ["default"]}})).await; }
+        then |it| {
+            it.holds(&["a"]).await;
+            it.same_copies(&["a"]).await;
+        }
+        writes (0, 1, 0)
+    }
+
+    mode_none_takes_the_references_away_and_leaves_the_copies {
+        given |it| { it.served(&["a", "b"]).await; }
+        when |it| { it.declares(json!({"serviceAccounts": {"mode": "None"}})).await; }
+        then |it| {
+            it.comes_true(&it.expected_on(&["a", "b"], &[])).await;
+            it.scene().says("ServiceAccountsSynced", "True", "NotRequested").await;
+            it.same_copies(&["a", "b"]).await;
+        }
+        writes (0, 2, 0)
+    }
+
+    mode_attach_after_none_puts_the_references_back {
+        given |it| {
+            it.declared(&["a", "b"], json!({"serviceAccounts": {"mode": "None"}})).await;
+            it.comes_true(&it.expected_on(&["a", "b"], &[])).await;
+        }
+        when |it| { it.declares(json!({"serviceAccounts": {"mode": "Attach"}})).await; }
+        then |it| {
+            it.holds(&["a", "b"]).await;
+            it.scene().says("ServiceAccountsSynced", "True", "Synced").await;
+            it.account_becomes("a", "default", |seen: &Entries| seen.are(&["theirs", it.name()])).await;
+        }
+        writes (0, 2, 0)
+    }
+}

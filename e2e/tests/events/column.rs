@@ -1,0 +1,256 @@
+//! A column of the table: all of its rows on one control plane with one operator, side by side.
+//!
+//! The first test of a column that runs plays all rows that were asked for; the others wait for it and tell what came
+//! of theirs. In the column `down` all rows have their operator killed at once, and started at once: an outage of one
+//! row would be one of every other row anyhow.
+
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
+use std::sync::{Mutex, PoisonError};
+
+use e2e::operator::{self, Options};
+use e2e::scene::Scene;
+use futures::future::LocalBoxFuture;
+use futures::{FutureExt, StreamExt, stream};
+
+use crate::ledger::Ledger;
+use crate::row::Row;
+use crate::stage::{SOURCES, Stage};
+
+/// Rows under way at a time: enough that those which wait hold nobody up, few enough that all see their server answer
+/// soon.
+const AT_ONCE: usize = 12;
+
+/// Lines of the operator's log that a failed row shows.
+const TAIL: usize = 40;
+
+/// A row that failed says why.
+type Outcome = Result<(), String>;
+
+/// Whether the operator runs while events happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Column {
+    /// It does.
+    Up,
+    /// It does not.
+    Down,
+}
+
+impl Column {
+    /// Passes if the row holds in this column.
+    pub(crate) fn shows(self, row: &'static Row) {
+        static UP: Mutex<BTreeMap<&str, Outcome>> = Mutex::new(BTreeMap::new());
+        static DOWN: Mutex<BTreeMap<&str, Outcome>> = Mutex::new(BTreeMap::new());
+        let outcomes = match self {
+            Self::Up => &UP,
+            Self::Down => &DOWN,
+        };
+        let mut outcomes = outcomes.lock().unwrap_or_else(PoisonError::into_inner);
+        if !outcomes.contains_key(row.name) {
+            outcomes.extend(self.play(self.asked_for(row)));
+        }
+        let outcome = outcomes[row.name].clone();
+        drop(outcomes);
+        let reason = outcome.err().unwrap_or_default();
+        assert!(reason.is_empty(), "{reason}");
+    }
+
+    /// The rows of this column that the test binary was told to run, so that one row alone is quick. When in doubt a
+    /// row is left out: it is played once its test comes.
+    fn asked_for(self, asking: &'static Row) -> Vec<&'static Row> {
+        let filters = filters(std::env::args().skip(1));
+        let suffix = match self {
+            Self::Up => "up",
+            Self::Down => "down",
+        };
+        let wanted = |row: &&'static Row| {
+            let test = format!("{}::{suffix}", row.name);
+            let test = test.split_once("::").map_or("", |(_, rest)| rest);
+            let here = self == Self::Up || row.only_up.is_none();
+            let named = filters.is_empty() || filters.iter().any(|filter| test.contains(filter));
+            row.name == asking.name || (here && named)
+        };
+        crate::rows().into_iter().filter(wanted).collect()
+    }
+
+    fn play(self, rows: Vec<&'static Row>) -> BTreeMap<&'static str, Outcome> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.unwrap().block_on(async {
+            let scene = Scene::own_with("events", options()).await;
+            let ledger = Ledger::open(&scene);
+            let mut plays = Play::all(self, &scene, rows).await;
+            match self {
+                Self::Up => up(&mut plays).await,
+                Self::Down => down(&scene, &mut plays).await,
+            }
+            let records = ledger.close(&scene, self == Self::Down).await;
+            let judged = plays.iter_mut().map(|play| play.judge(&records));
+            let judged: BTreeMap<_, _> = judged.collect();
+            let failed = judged.values().filter(|outcome| outcome.is_err()).count();
+            eprintln!("{self:?}: {} rows, {failed} failed", judged.len());
+            judged
+        })
+    }
+}
+
+/// One source namespace more than usual, for the row that is about one.
+pub(crate) fn options() -> Options {
+    let mut options = Options::default();
+    options.flags.push(format!("--source-namespaces={SOURCES}"));
+    options
+}
+
+async fn up(plays: &mut [Play]) {
+    each(plays, async |play| {
+        play.given().await;
+        play.when(false).await;
+        play.then().await;
+    })
+    .await;
+}
+
+async fn down(scene: &Scene, plays: &mut [Play]) {
+    each(plays, async |play| play.given().await).await;
+    scene.kill_operator();
+    each(plays, async |play| play.when(true).await).await;
+    scene.start_operator_with(options()).await;
+    each(plays, async |play| play.then().await).await;
+}
+
+async fn each(plays: &mut [Play], step: impl AsyncFn(&mut Play)) {
+    let step = &step;
+    stream::iter(plays)
+        .for_each_concurrent(AT_ONCE, |play| step(play))
+        .await;
+}
+
+/// A row as it is played.
+struct Play {
+    row: &'static Row,
+    stage: Stage,
+    outcome: Outcome,
+}
+
+impl Play {
+    async fn all(column: Column, scene: &Scene, rows: Vec<&'static Row>) -> Vec<Self> {
+        let order = crate::rows();
+        let stages = rows.into_iter().map(|row| {
+            let at = order.iter().position(|other| other.name == row.name).unwrap();
+            // No such name is the beginning of another: stages are told apart by it.
+            let name = format!("row{at:02}-{}", format!("{column:?}").to_lowercase());
+            async move {
+                Self {
+                    row,
+                    stage: Stage::new(scene.part(&name).await),
+                    outcome: Ok(()),
+                }
+            }
+        });
+        stream::iter(stages).buffered(AT_ONCE).collect().await
+    }
+
+    async fn given(&mut self) {
+        let (stage, row) = (&self.stage, self.row);
+        let given = async move {
+            (row.given)(stage).await;
+            stage.settle_in().await;
+        };
+        self.outcome = guarded("given", given.boxed_local()).await;
+    }
+
+    /// `unseen`: the operator does not run, so that after the event nothing of anybody's is changed yet.
+    async fn when(&mut self, unseen: bool) {
+        if self.outcome.is_err() {
+            return;
+        }
+        let (stage, row) = (&self.stage, self.row);
+        let afterwards = unseen || row.event == crate::row::Event::ByOthers;
+        let when = async move {
+            stage.look_at_others().await;
+            (row.when)(stage).await;
+            if afterwards {
+                stage.look_at_others().await;
+            }
+        };
+        self.outcome = guarded("when", when.boxed_local()).await;
+    }
+
+    async fn then(&mut self) {
+        if self.outcome.is_err() {
+            return;
+        }
+        let (stage, row) = (&self.stage, self.row);
+        let then = async move {
+            (row.then)(stage).await;
+            stage.others_are_as_they_were().await;
+        };
+        self.outcome = guarded("then", then.boxed_local()).await;
+    }
+
+    fn judge(&mut self, records: &crate::ledger::Records) -> (&'static str, Outcome) {
+        let outcome = self
+            .outcome
+            .clone()
+            .and_then(|()| self.stage.tells_no_lie())
+            .and_then(|()| records.check(&self.stage, self.row));
+        let told = outcome.map_err(|reason| {
+            let name = self.stage.name();
+            let log = operator::logged(self.stage.scene().cluster()).unwrap_or_default();
+            let lines: Vec<&str> = log.lines().filter(|line| line.contains(name)).collect();
+            let tail = lines[lines.len().saturating_sub(TAIL)..].join("\n");
+            format!("{name}, {reason}\n{}\n{tail}", records.of(name))
+        });
+        (self.row.name, told)
+    }
+}
+
+/// A part that panics ends its row, not the column.
+async fn guarded(part: &str, work: LocalBoxFuture<'_, ()>) -> Outcome {
+    let caught = AssertUnwindSafe(work).catch_unwind().await;
+    caught.map_err(|panic| format!("{part}: {}", words(&*panic)))
+}
+
+fn words(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("a panic without words")
+}
+
+/// The names, or parts of names, among the arguments of a test binary.
+fn filters(arguments: impl Iterator<Item = String>) -> Vec<String> {
+    const WITH_VALUE: [&str; 7] = [
+        "--skip",
+        "--test-threads",
+        "--format",
+        "--color",
+        "--logfile",
+        "--shuffle-seed",
+        "-Z",
+    ];
+    let mut filters = Vec::new();
+    let mut arguments = arguments;
+    while let Some(argument) = arguments.next() {
+        if WITH_VALUE.contains(&argument.as_str()) {
+            arguments.next();
+        } else if !argument.starts_with('-') {
+            filters.push(argument);
+        }
+    }
+    filters
+}
+
+#[test]
+fn options_of_the_test_binary_are_no_names_of_rows() {
+    let arguments = [
+        "--skip",
+        "a",
+        "namespaces",
+        "--nocapture",
+        "--test-threads",
+        "2",
+        "copies::",
+    ];
+    let found = filters(arguments.into_iter().map(str::to_owned));
+    assert_eq!(found, ["namespaces", "copies::"]);
+}

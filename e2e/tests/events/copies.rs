@@ -1,0 +1,196 @@
+//! Copies that others change or take away, and marks that the spec puts on them.
+
+use e2e::oracle::LABEL;
+use kube::ResourceExt;
+use serde_json::{Value, json};
+
+use e2e::scene::SOON;
+use e2e::wait::eventually;
+
+use crate::row::rows;
+use crate::stage::Stage;
+
+/// `{"auths":{}}`
+const EMPTY: &str = "eyJhdXRocyI6e319";
+
+rows! {
+    an_edited_copy_is_restored_in_place {
+        given |it| { it.served(&["a", "b"]).await; }
+        when |it| { it.patch_secret("a", json!({"data": {".dockerconfigjson": EMPTY}})).await; }
+        then |it| {
+            it.holds(&["a", "b"]).await;
+            it.same_copies(&["a", "b"]).await;
+        }
+        writes (1, 0, 0)
+    }
+
+    a_copy_stripped_of_our_label_is_restored_in_place {
+        given |it| { it.served(&["a", "b"]).await; }
+        when |it| { it.patch_secret("a", json!({"metadata": {"labels": {LABEL: null}}})).await; }
+        then |it| {
+            it.holds(&["a", "b"]).await;
+            it.same_copies(&["a", "b"]).await;
+        }
+        // It looks deleted: the attempt to create it again finds that it is there.
+        writes (2, 0, 0)
+    }
+
+    a_copy_stripped_of_all_its_labels_is_restored_in_place {
+        given |it| { it.served(&["a"]).await; }
+        when |it| { it.patch_secret("a", json!({"metadata": {"labels": null}})).await; }
+        then |it| {
+            it.holds(&["a"]).await;
+            it.same_copies(&["a"]).await;
+        }
+        // It looks deleted: the attempt to create it again finds that it is there.
+        writes (2, 0, 0)
+    }
+
+    a_copy_labelled_as_that_of_another_object_is_restored_in_place {
+        given |it| { it.served(&["a", "b"]).await; }
+        when |it| { it.patch_secret("a", json!({"metadata": {"labels": {LABEL: "nobody"}}})).await; }
+        then |it| {
+            it.holds(&["a", "b"]).await;
+            it.same_copies(&["a", "b"]).await;
+        }
+        writes (1, 0, 0)
+    }
+
+    a_copy_labelled_as_that_of_another_tool_is_restored_in_place {
+        given |it| { it.served(&["a"]).await; }
+        when |it| {
+            it.patch_secret("a", json!({"metadata": {"labels": {"app.kubernetes.io/managed-by": "Helm"}}})).await;
+        }
+        then |it| {
+            it.holds(&["a"]).await;
+            it.same_copies(&["a"]).await;
+        }
+        writes (1, 0, 0)
+    }
+
+    a_copy_stripped_of_its_owner_gets_it_back {
+        given |it| { it.served(&["a", "b"]).await; }
+        when |it| { it.patch_secret("a", json!({"metadata": {"ownerReferences": null}})).await; }
+        then |it| {
+            it.holds(&["a", "b"]).await;
+            it.same_copies(&["a", "b"]).await;
+        }
+        writes (1, 0, 0)
+    }
+
+    a_deleted_copy_is_created_again {
+        given |it| { it.served(&["a", "b"]).await; }
+        when |it| { it.delete(&it.secrets("a"), it.name()).await; }
+        then |it| {
+            it.holds(&["a", "b"]).await;
+            it.another_copy("a").await;
+            it.same_copies(&["b"]).await;
+        }
+        writes (1, 0, 0)
+    }
+
+    a_copy_made_immutable_is_deleted_and_created_at_once {
+        given |it| { it.served(&["a", "b"]).await; }
+        when |it| { it.patch_secret("a", json!({"immutable": true})).await; }
+        then |it| {
+            it.holds(&["a", "b"]).await;
+            it.another_copy("a").await;
+            it.same_copies(&["b"]).await;
+        }
+        writes (2, 0, 0)
+    }
+
+    a_copy_made_anew_with_our_label_and_another_type_is_deleted_and_created_at_once {
+        given |it| { it.served(&["a", "b"]).await; }
+        when |it| {
+            let labels = json!({LABEL: it.name(), "app.kubernetes.io/managed-by": "pullsecrets"});
+            it.replaces_copy("a", json!({"metadata": {"labels": labels}, "type": "Opaque"})).await;
+        }
+        then |it| {
+            it.holds(&["a", "b"]).await;
+            it.another_copy("a").await;
+            it.same_copies(&["b"]).await;
+        }
+        // While the operator runs both race for the name, until it slows down: it wins at most three times at once.
+        writes (8, 0, 0)
+    }
+
+    what_others_add_to_a_copy_is_let_be {
+        given |it| { it.served(&["a"]).await; }
+        when |it| { it.patch_secret("a", additions()).await; }
+        then |it| {
+            it.holds(&["a"]).await;
+            assert_eq!(marks(it).await, ["", "", "kept", "kept", "kept"]);
+        }
+        writes (0, 0, 0)
+    }
+
+    marks_that_come_into_the_spec_come_onto_the_copies {
+        given |it| { it.served(&["a", "b"]).await; }
+        when |it| { it.declares(json!({"secret": {"labels": {"team": "x"}, "annotations": {"note": "y"}}})).await; }
+        then |it| {
+            marks_become(it, ["x", "y", "", "", ""]).await;
+            it.holds(&["a", "b"]).await;
+            it.same_copies(&["a", "b"]).await;
+        }
+        writes (2, 0, 0)
+    }
+
+    marks_that_leave_the_spec_leave_the_copies_and_those_of_others_stay {
+        given |it| {
+            it.served_as(&["a"], json!({"secret": {"labels": {"team": "x"}, "annotations": {"note": "y"}}})).await;
+            it.patch_secret("a", additions()).await;
+        }
+        when |it| { it.declares(json!({"secret": {"labels": null, "annotations": {"note": "z"}}})).await; }
+        then |it| {
+            marks_become(it, ["", "z", "kept", "kept", "kept"]).await;
+            it.holds(&["a"]).await;
+            it.same_copies(&["a"]).await;
+        }
+        writes (1, 0, 0)
+    }
+
+    a_mark_of_the_spec_that_is_taken_off_a_copy_is_put_back {
+        given |it| { it.served_as(&["a"], json!({"secret": {"labels": {"team": "x"}}})).await; }
+        when |it| { it.patch_secret("a", json!({"metadata": {"labels": {"team": null}}})).await; }
+        then |it| {
+            marks_become(it, ["x", "", "", "", ""]).await;
+            it.same_copies(&["a"]).await;
+        }
+        writes (1, 0, 0)
+    }
+}
+
+fn additions() -> Value {
+    let theirs = json!({"theirs": "kept"});
+    json!({"metadata": {"labels": theirs, "annotations": theirs}, "stringData": theirs})
+}
+
+/// Label and annotation of the spec; then label, annotation and key of others. Empty where there is none.
+async fn marks(it: &Stage) -> [String; 5] {
+    let copy = it.secret("a").await;
+    let key = copy.data.as_ref().and_then(|data| data.get("theirs"));
+    let key = key.map(|bytes| String::from_utf8_lossy(&bytes.0).into_owned());
+    let label = |name| copy.labels().get(name).cloned();
+    let annotation = |name| copy.annotations().get(name).cloned();
+    [
+        label("team"),
+        annotation("note"),
+        label("theirs"),
+        annotation("theirs"),
+        key,
+    ]
+    .map(Option::unwrap_or_default)
+}
+
+async fn marks_become(it: &Stage, wanted: [&str; 5]) {
+    eventually("the copy is marked as declared", SOON, async || {
+        let seen = marks(it).await;
+        if seen == wanted {
+            Ok(())
+        } else {
+            Err(format!("{seen:?}"))
+        }
+    })
+    .await;
+}

@@ -1,0 +1,156 @@
+//! The entry on an account, and the record of it: removed, claimed or put back by others.
+
+use std::time::{Duration, Instant};
+
+use e2e::oracle::ATTACHED;
+use e2e::scene::SOON;
+use e2e::wait::eventually;
+use serde_json::json;
+
+use crate::row::rows;
+use crate::stage::Entries;
+
+/// Whoever keeps a reference in place keeps the credential no longer than this, and what a busy machine needs.
+const REFERENCES_FIRST: Duration = Duration::from_secs(10 + 10);
+
+rows! {
+    an_entry_that_is_removed_is_put_back {
+        given |it| { it.served(&["a"]).await; }
+        when |it| { it.patch_account("a", "default", json!({"imagePullSecrets": [{"name": "theirs"}]})).await; }
+        then |it| {
+            it.holds(&["a"]).await;
+            it.account_becomes("a", "default", |seen: &Entries| seen.are(&["theirs", it.name()])).await;
+        }
+        writes (0, 1, 0)
+    }
+
+    a_list_that_another_tool_replaces_keeps_its_entries_and_gets_ours_again {
+        given |it| { it.served(&["a"]).await; }
+        when others |it| {
+            let entries = json!([{"name": "another"}, {"name": "theirs"}, {"name": "third"}]);
+            it.patch_account("a", "default", json!({"imagePullSecrets": entries})).await;
+        }
+        then |it| {
+            it.holds(&["a"]).await;
+            let all = ["another", "theirs", "third", it.name()];
+            it.account_becomes("a", "default", |seen: &Entries| seen.are(&all)).await;
+        }
+        writes (0, 1, 0)
+    }
+
+    an_entry_removed_with_its_record_is_put_back_with_it {
+        given |it| { it.served(&["a"]).await; }
+        when |it| {
+            let bare = json!({"imagePullSecrets": [{"name": "theirs"}], "metadata": {"annotations": {ATTACHED: null}}});
+            it.patch_account("a", "default", bare).await;
+        }
+        then |it| { it.holds(&["a"]).await; }
+        writes (0, 1, 0)
+    }
+
+    an_entry_whose_record_is_removed_counts_as_theirs_from_then_on {
+        given |it| { it.served(&["a", "b"]).await; }
+        when |it| {
+            it.patch_account("b", "default", json!({"metadata": {"annotations": {ATTACHED: null}}})).await;
+            it.labels_out("b").await;
+        }
+        then |it| {
+            it.copies_are_in(&["a"]).await;
+            let stays = |seen: &Entries| seen.names.iter().any(|name| name == it.name()) && seen.recorded.is_none();
+            it.account_becomes("b", "default", stays).await;
+        }
+        // The reference is nothing to wait for: it is not ours.
+        writes (1, 0, 0)
+    }
+
+    a_record_that_claims_entries_of_others_does_not_take_them_away {
+        given |it| { it.served(&["a", "b"]).await; }
+        when |it| {
+            let claim = format!("theirs,{}", it.name());
+            it.patch_account("b", "default", json!({"metadata": {"annotations": {ATTACHED: claim}}})).await;
+            it.labels_out("b").await;
+        }
+        then |it| {
+            it.holds(&["a"]).await;
+            it.account_becomes("b", "default", |seen: &Entries| seen.are(&["theirs"])).await;
+        }
+        writes (1, 1, 0)
+    }
+
+    an_entry_that_is_removed_again_and_again_is_reported_and_put_back_more_slowly {
+        given |it| { it.served(&["a"]).await; }
+        when |it| {
+            eventually("the fight is reported", SOON, async || {
+                it.patch_account("a", "default", json!({"imagePullSecrets": [{"name": "theirs"}]})).await;
+                match it.scene().condition("ServiceAccountsSynced").await {
+                    Some(seen) if seen.reason == "Contended" => Ok(()),
+                    seen => Err(format!("{seen:?}")),
+                }
+            })
+            .await;
+        }
+        then |it| { it.holds(&["a"]).await; }
+        // Three at once, then after one, two and four seconds.
+        writes (0, 6, 0)
+        only up "however often it is removed while nobody puts it back, that is one removal"
+    }
+
+    an_entry_that_stood_there_before_us_is_used_and_not_recorded {
+        given |it| {
+            it.scene().unselected_namespaces(&["b"]).await;
+            it.merge_entries(&it.namespace("b"), &json!([{"name": it.name()}])).await;
+            it.declared(&["a"], json!({})).await;
+            it.copies_are_in(&["a"]).await;
+        }
+        when |it| { it.labels_in("b").await; }
+        then |it| {
+            it.copies_are_in(&["a", "b"]).await;
+            let theirs = |seen: &Entries| {
+                seen.names.iter().filter(|name| *name == it.name()).count() == 1 && seen.recorded.is_none()
+            };
+            it.account_becomes("b", "default", theirs).await;
+            it.tells_accounts(2, 2).await;
+            it.scene().says("Ready", "True", "Synced").await;
+        }
+        writes (1, 0, 0)
+    }
+
+    an_entry_that_stood_there_before_us_stays_when_the_copy_goes {
+        given |it| {
+            it.scene().unselected_namespaces(&["b"]).await;
+            it.merge_entries(&it.namespace("b"), &json!([{"name": it.name()}])).await;
+            it.labels_in("b").await;
+            it.declared(&["a"], json!({})).await;
+            it.copies_are_in(&["a", "b"]).await;
+        }
+        when |it| { it.labels_out("b").await; }
+        then |it| {
+            it.copies_are_in(&["a"]).await;
+            let theirs = |seen: &Entries| seen.names.iter().any(|name| name == it.name()) && seen.recorded.is_none();
+            it.account_becomes("b", "default", theirs).await;
+        }
+        writes (1, 0, 0)
+    }
+
+    whoever_keeps_putting_our_entry_back_after_deselection_does_not_keep_the_copy {
+        given |it| { it.served(&["a", "b"]).await; }
+        when |it| {
+            it.note(serde_json::to_string(&it.account("b", "default").await).unwrap());
+            it.labels_out("b").await;
+        }
+        then |it| {
+            let before = serde_json::from_str(&it.noted()).unwrap();
+            let begun = Instant::now();
+            eventually("the copy goes", REFERENCES_FIRST, async || {
+                it.puts_back("b", &before).await;
+                let copy = it.secrets("b").get_opt(it.name()).await.map_err(|error| error.to_string())?;
+                copy.map_or(Ok(()), |_| Err(format!("it is there after {:?}", begun.elapsed())))
+            })
+            .await;
+            it.holds(&["a"]).await;
+        }
+        // The reference is taken away three times at once, then after one, two, four and eight seconds; a few are
+        // refused since the account changes meanwhile.
+        writes (1, 12, 0)
+    }
+}

@@ -1,0 +1,102 @@
+//! What the operator wrote, row by row, from the audit log.
+
+use std::time::Duration;
+
+use e2e::OPERATOR_USER;
+use e2e::audit::{Mark, Record};
+use e2e::scene::Scene;
+use jiff::Timestamp;
+
+use crate::row::{Row, Writes};
+use crate::stage::Stage;
+
+/// Longer than the second between two writes of a status.
+const A_WHILE: Duration = Duration::from_secs(3);
+
+/// The place in the audit log where a column begins.
+pub(crate) struct Ledger(Mark);
+
+/// All that the operator wrote in a column.
+pub(crate) struct Records {
+    writes: Vec<Record>,
+    /// Every row was over by then.
+    over: Timestamp,
+}
+
+impl Ledger {
+    /// Before anything happens.
+    pub(crate) fn open(scene: &Scene) -> Self {
+        Self(scene.cluster().audit().mark().unwrap())
+    }
+
+    /// Watches that nothing more happens, with `restart` not even after another start of the operator, whatever state
+    /// the rows ended in.
+    pub(crate) async fn close(self, scene: &Scene, restart: bool) -> Records {
+        let audit = scene.cluster().audit();
+        let over = Timestamp::now();
+        tokio::time::sleep(A_WHILE).await;
+        if restart {
+            scene.stop_operator();
+            scene.start_operator_with(crate::column::options()).await;
+            tokio::time::sleep(A_WHILE).await;
+        }
+        audit.settle(scene.client()).await.unwrap();
+        let writes = audit.writes_since(self.0, OPERATOR_USER).unwrap().objects;
+        Records { writes, over }
+    }
+}
+
+impl Records {
+    /// The writes for one stage.
+    fn stage<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Record> {
+        let prefix = format!("{name}-");
+        self.writes.iter().filter(move |write| {
+            write.namespace.starts_with(&prefix) || write.name == name || write.name.starts_with(&prefix)
+        })
+    }
+
+    /// For a person.
+    pub(crate) fn of(&self, name: &str) -> String {
+        let line = |write: &Record| format!("{} {}", write.timestamp, write.summary());
+        self.stage(name).map(line).collect::<Vec<_>>().join("\n")
+    }
+
+    /// Checks that the row took no more writes than it may, and that it is over.
+    pub(crate) fn check(&self, stage: &Stage, row: &Row) -> Result<(), String> {
+        let began = stage.began().ok_or("it never began")?;
+        let writes: Vec<&Record> = self
+            .stage(stage.name())
+            .filter(|write| write.timestamp >= began)
+            .collect();
+        let (first, later): (Vec<_>, Vec<_>) = writes.into_iter().partition(|write| write.timestamp < self.over);
+        within(&first, row.writes)?;
+        within(&later, row.restart).map_err(|what| format!("when everything was in place, {what}"))?;
+        // One late word is allowed: that a source is missing is a matter for a person after half a minute, and who
+        // waits for more than five seconds is not ready.
+        let told = later.iter().filter(|write| write.subresource == "status").count();
+        if told > 1 {
+            return Err(format!("when everything was in place, {told} writes of a status"));
+        }
+        Ok(())
+    }
+}
+
+/// Counts what was written to Secrets and accounts of the row's namespaces, and to its objects; sources and state are
+/// not there.
+fn within(writes: &[&Record], most: Writes) -> Result<(), String> {
+    let kinds = [
+        ("secrets", most.secrets),
+        ("serviceaccounts", most.accounts),
+        ("clusterpullsecrets", most.objects),
+    ];
+    for (resource, most) in kinds {
+        let counts = |write: &&&Record| {
+            write.resource == resource && write.subresource.is_empty() && write.namespace != e2e::SYSTEM_NAMESPACE
+        };
+        let made = writes.iter().filter(counts).count();
+        if made > most {
+            return Err(format!("{made} writes to {resource}, {most} allowed"));
+        }
+    }
+    Ok(())
+}

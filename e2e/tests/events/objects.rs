@@ -1,0 +1,107 @@
+//! Objects that come, go, and are renamed.
+
+use e2e::oracle::Expected;
+use kube::ResourceExt;
+use kube::api::{Patch, PatchParams, PropagationPolicy};
+use serde_json::json;
+
+use e2e::scene::SOON;
+use e2e::wait::eventually;
+
+use crate::row::rows;
+use crate::stage::Stage;
+
+rows! {
+    a_new_object_is_carried_out_in_each_selected_namespace_and_nowhere_else {
+        given |it| {
+            it.scene().unselected_namespaces(&["other"]).await;
+            it.scene().namespaces(&["a", "b"]).await;
+            it.add_source(&it.first()).await;
+        }
+        when |it| { it.add_object(json!({})).await; }
+        then |it| {
+            it.holds(&["a", "b"]).await;
+            it.scene().says("Ready", "True", "Synced").await;
+            it.scene().counts(2).await;
+        }
+        writes (2, 2, 1)
+    }
+
+    an_object_deleted_in_the_background_leaves_nothing {
+        given |it| { it.served(&["a", "b"]).await; }
+        when |it| { it.deletes_object(PropagationPolicy::Background).await; }
+        then |it| { it.gone().await; }
+        writes (2, 2, 1)
+    }
+
+    an_object_deleted_in_the_foreground_leaves_nothing {
+        given |it| { it.served(&["a", "b"]).await; }
+        when |it| { it.deletes_object(PropagationPolicy::Foreground).await; }
+        then |it| { it.gone().await; }
+        // The garbage collector may change or take a copy in the same moment.
+        writes (4, 2, 1)
+    }
+
+    an_object_deleted_with_orphans_asked_for_leaves_nothing {
+        given |it| { it.served(&["a", "b"]).await; }
+        when |it| { it.deletes_object(PropagationPolicy::Orphan).await; }
+        then |it| { it.gone().await; }
+        // The garbage collector takes the owner off a copy in the same moment.
+        writes (4, 2, 2)
+    }
+
+    a_finalizer_taken_off_a_live_object_comes_back {
+        given |it| { it.served(&["a"]).await; }
+        when |it| {
+            let bare = Patch::Merge(json!({"metadata": {"finalizers": null}}));
+            it.objects().patch(it.name(), &PatchParams::default(), &bare).await.unwrap();
+        }
+        then |it| {
+            eventually("the finalizer is back", SOON, async || {
+                let object = it.objects().get(it.name()).await.map_err(|error| error.to_string())?;
+                let there = object.finalizers() == ["pullsecrets.dev/cleanup"];
+                if there { Ok(()) } else { Err(format!("{:?}", object.finalizers())) }
+            })
+            .await;
+            it.holds(&["a"]).await;
+            it.same_copies(&["a"]).await;
+        }
+        writes (0, 0, 1)
+    }
+
+    an_object_deleted_without_its_finalizer_leaves_nothing {
+        given |it| { it.served(&["a", "b"]).await; }
+        when |it| {
+            it.deletes_object(PropagationPolicy::Background).await;
+            let bare = Patch::Merge(json!({"metadata": {"finalizers": null}}));
+            // It may be gone already.
+            let _ = it.objects().patch(it.name(), &PatchParams::default(), &bare).await;
+        }
+        then |it| { it.object_is_gone().await; }
+        // Copies go by garbage collection as well.
+        writes (4, 4, 1)
+    }
+
+    an_object_renamed_with_its_secret_gets_copies_and_references_under_the_new_name {
+        given |it| { it.served(&["a", "b"]).await; }
+        when |it| {
+            it.add_object_named(&it.second_name(), json!({})).await;
+            it.deletes_object(PropagationPolicy::Background).await;
+        }
+        then |it| {
+            it.gone().await;
+            it.comes_true(&renamed(it, &it.second_name())).await;
+        }
+        // Entries come and go in one write of an account, or in two.
+        writes (4, 4, 2)
+    }
+}
+
+/// What the second object brings about in place of the first.
+fn renamed(it: &Stage, secret: &str) -> Expected {
+    Expected {
+        object: it.second_name(),
+        secret: secret.to_owned(),
+        ..it.expected(&["a", "b"], &it.first())
+    }
+}

@@ -1,0 +1,175 @@
+//! What a row stands on, and the verbs that it is told in: a scene, its login, and what was seen of it before the
+//! event.
+
+mod acts;
+mod effects;
+mod store;
+
+pub(crate) use effects::Entries;
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+
+use e2e::audit::Mark;
+use e2e::oracle::{Foreign, Login};
+use e2e::scene::Scene;
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{Namespace, Secret};
+use kube::api::ListParams;
+use kube::{Api, ResourceExt};
+use serde_json::json;
+
+/// The one namespace besides the operator's own in which the operators of this table read sources.
+pub(crate) const SOURCES: &str = "events-sources";
+
+/// The stage of one row in one column.
+pub(crate) struct Stage {
+    scene: Scene,
+    seen: RefCell<Seen>,
+}
+
+/// What was noted down.
+#[derive(Default)]
+struct Seen {
+    began: Option<Timestamp>,
+    opened: Option<Mark>,
+    /// The uid of the copy in each namespace, retained ones too.
+    copies: BTreeMap<String, String>,
+    /// Uids of Secrets that are or become ours although they lack our label before the event.
+    ours: BTreeSet<String>,
+    others: Option<Foreign>,
+    noted: String,
+}
+
+impl Stage {
+    pub(crate) fn new(scene: Scene) -> Self {
+        Self {
+            scene,
+            seen: RefCell::default(),
+        }
+    }
+
+    pub(crate) fn scene(&self) -> &Scene {
+        &self.scene
+    }
+
+    /// The login that sources hold at first.
+    pub(crate) fn first(&self) -> Login {
+        self.scene.login("first")
+    }
+
+    /// The login after a change.
+    pub(crate) fn second(&self) -> Login {
+        self.scene.login("second")
+    }
+
+    /// Of the stage, its object, its source and its copies; what is called so with `-` and more is the stage's too.
+    pub(crate) fn name(&self) -> &str {
+        self.scene.name()
+    }
+
+    /// The name of a second object of this stage.
+    pub(crate) fn second_name(&self) -> String {
+        format!("{}-2", self.name())
+    }
+
+    /// The whole name of a namespace.
+    pub(crate) fn namespace(&self, part: &str) -> String {
+        format!("{}-{part}", self.name())
+    }
+
+    /// When the event was about to happen.
+    pub(crate) fn began(&self) -> Option<Timestamp> {
+        self.seen.borrow().began
+    }
+
+    /// A place in the audit log before the event.
+    pub(crate) fn opened(&self) -> Mark {
+        self.seen.borrow().opened.unwrap()
+    }
+
+    /// Keeps a word for `then`.
+    pub(crate) fn note(&self, word: String) {
+        self.seen.borrow_mut().noted = word;
+    }
+
+    /// What was noted.
+    pub(crate) fn noted(&self) -> String {
+        self.seen.borrow().noted.clone()
+    }
+
+    /// The uid that the copy had before the event.
+    pub(crate) fn uid_before(&self, part: &str) -> Option<String> {
+        self.seen.borrow().copies.get(&self.namespace(part)).cloned()
+    }
+
+    /// What stands there now becomes the operator's by right.
+    pub(crate) async fn yields(&self, part: &str) {
+        let uid = self.secret(part).await.uid().unwrap();
+        self.seen.borrow_mut().ours.insert(uid);
+    }
+
+    /// The end of `given`: others settle in beside the operator, and what there is is noted down.
+    pub(crate) async fn settle_in(&self) {
+        for namespace in self.live_namespaces().await {
+            self.plant(&namespace).await;
+        }
+        let secrets: Api<Secret> = Api::all(self.scene.client().clone());
+        let named = ListParams::default().fields(&format!("metadata.name={}", self.name()));
+        let copies = secrets.list(&named).await.unwrap().items.into_iter().filter(|secret| {
+            secret.labels().contains_key(e2e::oracle::LABEL) || secret.annotations().contains_key(e2e::oracle::RETAINED)
+        });
+        let copies: BTreeMap<_, _> = copies
+            .map(|copy| (copy.namespace().unwrap(), copy.uid().unwrap()))
+            .collect();
+        let opened = self.scene.mark().await;
+        let mut seen = self.seen.borrow_mut();
+        seen.opened = Some(opened);
+        seen.ours.extend(copies.values().cloned());
+        seen.copies = copies;
+        seen.began = Some(Timestamp::now());
+    }
+
+    /// A Secret, an account, an entry and an annotation that are none of the operator's business.
+    async fn plant(&self, namespace: &str) {
+        let theirs = json!([{"name": "theirs"}]);
+        let secret = json!({
+            "metadata": {"name": "theirs", "namespace": namespace}, "type": "kubernetes.io/dockerconfigjson",
+            "stringData": {".dockerconfigjson": r#"{"auths":{}}"#},
+        });
+        self.create::<Secret>(secret).await;
+        let account = json!({"metadata": {"name": "theirs", "namespace": namespace}, "imagePullSecrets": theirs});
+        self.create::<k8s_openapi::api::core::v1::ServiceAccount>(account).await;
+        self.merge_entries(namespace, &theirs).await;
+    }
+
+    /// Notes down what belongs to others.
+    pub(crate) async fn look_at_others(&self) {
+        let namespaces = self.live_namespaces().await;
+        let second = self.second_name();
+        let names = [self.name(), &second];
+        let found = Foreign::in_namespaces(self.scene.client(), &namespaces, &names)
+            .await
+            .unwrap();
+        let mut seen = self.seen.borrow_mut();
+        let found = found.without(|uid| seen.ours.contains(uid));
+        seen.others = Some(found);
+    }
+
+    /// Nothing of theirs was written since they were looked at.
+    pub(crate) async fn others_are_as_they_were(&self) {
+        let others = self.seen.borrow().others.clone();
+        others.unwrap().check_unchanged(self.scene.client()).await.unwrap();
+    }
+
+    /// The stage's namespaces that are not on their way out.
+    async fn live_namespaces(&self) -> Vec<String> {
+        let api: Api<Namespace> = Api::all(self.scene.client().clone());
+        let prefix = self.namespace("");
+        let all = api.list(&ListParams::default()).await.unwrap().items.into_iter();
+        all.filter(|namespace| namespace.metadata.deletion_timestamp.is_none())
+            .map(|namespace| namespace.name_any())
+            .filter(|name| name.starts_with(&prefix))
+            .collect()
+    }
+}

@@ -1,0 +1,253 @@
+//! What is waited for, each with a bound.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use e2e::OPERATOR_USER;
+use e2e::audit::Record;
+use e2e::oracle::{self, Expected, Login};
+use e2e::scene::SOON;
+use e2e::wait::eventually;
+use k8s_openapi::api::core::v1::ServiceAccount;
+use serde_json::Value;
+
+use super::Stage;
+
+/// The garbage collector learns of new kinds every half a minute, and an object that is deleted in the foreground
+/// waits for it.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+impl Stage {
+    pub(crate) fn expected(&self, parts: &[&str], login: &Login) -> Expected {
+        self.scene().expected(parts, login)
+    }
+
+    /// What is expected in these namespaces, with other accounts than `default`.
+    pub(crate) fn expected_on(&self, parts: &[&str], accounts: &[&str]) -> Expected {
+        let mut expected = self.expected(parts, &self.first());
+        let names: BTreeSet<String> = accounts.iter().map(|&name| name.to_owned()).collect();
+        expected.holders.values_mut().for_each(|held| held.clone_from(&names));
+        expected
+    }
+
+    /// The object is carried out in these namespaces and nowhere else.
+    pub(crate) async fn holds(&self, parts: &[&str]) {
+        self.holds_with(parts, &self.first()).await;
+    }
+
+    pub(crate) async fn holds_with(&self, parts: &[&str], login: &Login) {
+        self.comes_true(&self.expected(parts, login)).await;
+    }
+
+    pub(crate) async fn comes_true(&self, expected: &Expected) {
+        self.scene().holds("the effect comes", expected).await;
+    }
+
+    /// As [`comes_true`](Self::comes_true), where others than its object own the copies.
+    pub(crate) async fn copies_hold(&self, expected: &Expected, owners: &[&str]) {
+        let client = self.scene().client();
+        eventually("the effect comes", SOON, async || {
+            oracle::check_copies(client, expected, owners).await?;
+            oracle::check_references(client, expected).await
+        })
+        .await;
+    }
+
+    /// Copies are right, whatever accounts refer to.
+    pub(crate) async fn copies_are_in(&self, parts: &[&str]) {
+        let (client, expected) = (self.scene().client(), self.expected(parts, &self.first()));
+        eventually("copies are right", SOON, async || {
+            oracle::check_copies(client, &expected, &[self.name()]).await
+        })
+        .await;
+    }
+
+    /// An object that says Retain is carried out in the `live` namespaces; in the `kept` ones copies and references
+    /// stay of use.
+    pub(crate) async fn retained(&self, live: &[&str], kept: &[&str]) {
+        let client = self.scene().client();
+        let both: Vec<&str> = live.iter().chain(kept).copied().collect();
+        let [live, kept, both] = [live, kept, &both].map(|parts| self.expected(parts, &self.first()));
+        eventually("copies and references stay", PATIENCE, async || {
+            if live.holders.is_empty() {
+                self.no_object_nor_copy().await?;
+            } else {
+                oracle::check_copies(client, &live, &[]).await?;
+            }
+            oracle::check_retained(client, &kept).await?;
+            oracle::check_references(client, &both).await
+        })
+        .await;
+    }
+
+    /// No object, and no Secret that says it is one's copy. An object that selects nothing any more is as good.
+    async fn no_object_nor_copy(&self) -> Result<(), String> {
+        let client = self.scene().client();
+        let object = oracle::object(client, self.name()).await?;
+        if object.is_some_and(|object| object.metadata.deletion_timestamp.is_some()) {
+            return Err("the object is still there".to_owned());
+        }
+        let copies = oracle::uids(client, self.name()).await?;
+        if copies.is_empty() {
+            Ok(())
+        } else {
+            Err(format!("still marked as copies: {:?}", copies.keys()))
+        }
+    }
+
+    /// Nothing of the object is left.
+    pub(crate) async fn gone(&self) {
+        let client = self.scene().client();
+        eventually("nothing of the object is left", PATIENCE, async || {
+            oracle::check_gone(client, self.name(), self.name()).await
+        })
+        .await;
+    }
+
+    /// The object itself is no more.
+    pub(crate) async fn object_is_gone(&self) {
+        eventually("the object goes", PATIENCE, async || {
+            let object = oracle::object(self.scene().client(), self.name()).await?;
+            object.map_or(Ok(()), |_| Err("it is still there".to_owned()))
+        })
+        .await;
+    }
+
+    /// A namespace, and what it holds, is on its way out.
+    pub(crate) async fn is_going(&self, part: &str) {
+        eventually("everything in the namespace is being deleted", SOON, async || {
+            let secret = self
+                .secrets(part)
+                .get(self.name())
+                .await
+                .map_err(|error| error.to_string())?;
+            let account = self
+                .accounts(part)
+                .get("default")
+                .await
+                .map_err(|error| error.to_string())?;
+            let both = secret.metadata.deletion_timestamp.is_some() && account.metadata.deletion_timestamp.is_some();
+            if both { Ok(()) } else { Err("not yet".to_owned()) }
+        })
+        .await;
+    }
+
+    /// What the operator wrote into a namespace since the event.
+    pub(crate) async fn writes_into(&self, part: &str) -> Vec<Record> {
+        let (audit, namespace, began) = (self.scene().cluster().audit(), self.namespace(part), self.began());
+        audit.settle(self.scene().client()).await.unwrap();
+        let all = audit.writes_since(self.opened(), OPERATOR_USER).unwrap().objects;
+        all.into_iter()
+            .filter(|write| write.namespace == namespace && Some(write.timestamp) >= began)
+            .collect()
+    }
+
+    /// The copies in these namespaces are the very ones of before the event.
+    pub(crate) async fn same_copies(&self, parts: &[&str]) {
+        for part in parts {
+            let now = self.secret(part).await.metadata.uid;
+            assert_eq!(now, self.uid_before(part), "the copy in {part} is another one");
+        }
+    }
+
+    /// As [`same_copies`](Self::same_copies), if there was a time before.
+    pub(crate) async fn same_copies_if_known(&self, parts: &[&str]) {
+        if self.began().is_some() {
+            self.same_copies(parts).await;
+        }
+    }
+
+    /// The copy in this namespace is one that was made since.
+    pub(crate) async fn another_copy(&self, part: &str) {
+        let now = self.secret(part).await.metadata.uid;
+        assert_ne!(now, self.uid_before(part), "the copy in {part} is the one of before");
+    }
+
+    /// One namespace is reported as in conflict, and only that one.
+    pub(crate) async fn conflict_in(&self, part: &str, names: &str) {
+        self.conflict_of(self.name(), part, names).await;
+    }
+
+    /// As [`conflict_in`](Self::conflict_in), of another object.
+    pub(crate) async fn conflict_of(&self, object: &str, part: &str, names: &str) {
+        let namespace = self.namespace(part);
+        eventually(&format!("{object} tells of the conflict"), SOON, async || {
+            let failures = self.status(object).await["failures"].clone();
+            let [failure] = failures.as_array().map_or(&[][..], Vec::as_slice) else {
+                return Err(failures.to_string());
+            };
+            let told = failure["message"].as_str().unwrap_or_default().contains(names);
+            if failure["namespace"] == namespace && failure["reason"] == "SecretConflict" && told {
+                Ok(())
+            } else {
+                Err(failures.to_string())
+            }
+        })
+        .await;
+    }
+
+    /// No status of the stage's objects said more than was so, at any time.
+    pub(crate) fn tells_no_lie(&self) -> Result<(), String> {
+        self.scene().lies().pop().map_or(Ok(()), Err)
+    }
+
+    /// The status of an object, as it is now.
+    pub(crate) async fn status(&self, object: &str) -> Value {
+        let object = oracle::object(self.scene().client(), object).await.unwrap().unwrap();
+        object.data["status"].clone()
+    }
+
+    /// How many namespaces are selected, and how many of them are as declared.
+    pub(crate) async fn tells(&self, selected: usize, ready: usize) {
+        eventually("the status tells what is seen", SOON, async || {
+            let seen = self.status(self.name()).await["namespaces"].clone();
+            let right = seen["selected"] == selected && seen["ready"] == ready;
+            if right { Ok(()) } else { Err(seen.to_string()) }
+        })
+        .await;
+    }
+
+    /// How many accounts are selected, and how many of them are as declared.
+    pub(crate) async fn tells_accounts(&self, selected: usize, ready: usize) {
+        eventually("the status tells what is seen", SOON, async || {
+            let seen = self.status(self.name()).await["serviceAccounts"].clone();
+            let right = seen["selected"] == selected && seen["ready"] == ready;
+            if right { Ok(()) } else { Err(seen.to_string()) }
+        })
+        .await;
+    }
+
+    /// Something true of an account, in words that a failure can show.
+    pub(crate) async fn account_becomes(&self, part: &str, name: &str, right: impl Fn(&Entries) -> bool) {
+        let what = format!("the account {part}/{name} becomes right");
+        eventually(&what, SOON, async || {
+            let account = self.accounts(part).get(name).await.map_err(|error| error.to_string())?;
+            let seen = Entries::of(account);
+            if right(&seen) { Ok(()) } else { Err(format!("{seen:?}")) }
+        })
+        .await;
+    }
+}
+
+/// What an account refers to, and what it records of it.
+#[derive(Debug)]
+pub(crate) struct Entries {
+    pub(crate) names: Vec<String>,
+    pub(crate) recorded: Option<String>,
+}
+
+impl Entries {
+    pub(crate) fn of(account: ServiceAccount) -> Self {
+        let entries = account.image_pull_secrets.unwrap_or_default();
+        let mut annotations = account.metadata.annotations.unwrap_or_default();
+        Self {
+            names: entries.into_iter().map(|entry| entry.name).collect(),
+            recorded: annotations.remove(oracle::ATTACHED),
+        }
+    }
+
+    /// Exactly these, in this order.
+    pub(crate) fn are(&self, names: &[&str]) -> bool {
+        self.names == names
+    }
+}
