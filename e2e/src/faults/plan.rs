@@ -131,11 +131,6 @@ impl Fault {
             Self::Delay(_) | Self::Duplicate | Self::Cut | Self::CutWithin | Self::Expire => "watch",
         }
     }
-
-    /// Whether the process ends by it.
-    pub fn kills(self) -> bool {
-        self.class() == "crash"
-    }
 }
 
 impl Answer {
