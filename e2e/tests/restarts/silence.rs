@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use e2e::OPERATOR_USER;
 use e2e::audit::Mark;
-use e2e::scene::Scene;
-use e2e::wait::quiet;
+use e2e::scene::{SOON, Scene};
+use e2e::wait::{eventually, quiet};
 
 /// Longer than the second between two writes of a status, and than what a start needs.
 const A_WHILE: Duration = Duration::from_secs(5);
@@ -64,6 +64,14 @@ async fn nothing_is_written_after_a_restart_beside_a_squatter() {
     scene
         .holds("the free one is served", &scene.expected(&["a"], &login))
         .await;
+    // What is not told yet would be told after the restart, and rightly.
+    eventually("everything is told", SOON, async || {
+        let status = scene.current().await["status"].clone();
+        let (namespaces, accounts) = (&status["namespaces"], &status["serviceAccounts"]);
+        let told = namespaces["ready"] == 1 && namespaces["failed"] == 1 && accounts["ready"] == 1;
+        told.then_some(()).ok_or_else(|| status.to_string())
+    })
+    .await;
 
     scene.stop_operator();
     let mark = scene.mark().await;
