@@ -48,7 +48,13 @@ impl Column {
         };
         let mut outcomes = outcomes.lock().unwrap_or_else(PoisonError::into_inner);
         if !outcomes.contains_key(row.name) {
-            outcomes.extend(self.play(self.asked_for(row)));
+            let rows = self.asked_for(row);
+            let played = std::panic::catch_unwind(AssertUnwindSafe(|| self.play(rows.clone())));
+            // What ends the column ends each of its rows: another try would only fail in the same way.
+            outcomes.extend(played.unwrap_or_else(|panic| {
+                let reason = format!("{self:?} as a whole: {}", words(&*panic));
+                rows.iter().map(|row| (row.name, Err(reason.clone()))).collect()
+            }));
         }
         let outcome = outcomes[row.name].clone();
         drop(outcomes);
