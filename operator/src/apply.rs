@@ -55,14 +55,22 @@ impl Writer {
     }
 }
 
-/// Runs one call within the deadline.
+/// Runs one call within the deadline of all writes.
 async fn call<T>(request: impl Future<Output = kube::Result<T>>) -> Result<T, Setback> {
-    match tokio::time::timeout(DEADLINE, request).await {
+    call_within(DEADLINE, request).await
+}
+
+/// Runs one call within a deadline.
+pub(crate) async fn call_within<T>(
+    deadline: Duration,
+    request: impl Future<Output = kube::Result<T>>,
+) -> Result<T, Setback> {
+    match tokio::time::timeout(deadline, request).await {
         Ok(Ok(reply)) => Ok(reply),
         Ok(Err(error)) => Err(Setback::from(&error)),
         Err(_) => Err(Setback::Unavailable(format!(
             "no reply within {} s",
-            DEADLINE.as_secs()
+            deadline.as_secs()
         ))),
     }
 }

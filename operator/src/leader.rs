@@ -23,7 +23,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::apply::Setback;
+use crate::apply::{Setback, call_within, found};
 
 /// The name of the Lease.
 pub const LEASE: &str = "pullsecrets";
@@ -153,7 +153,7 @@ impl Election {
         spec.holder_identity = None;
         spec.lease_duration_seconds = Some(1);
         spec.renew_time = Some(now());
-        match call(self.api.replace(LEASE, &PostParams::default(), &lease)).await {
+        match call_within(DEADLINE, self.api.replace(LEASE, &PostParams::default(), &lease)).await {
             Ok(_) => info!("gave the lease back"),
             Err(setback) => warn!(?setback, "the lease was not given back"),
         }
@@ -166,7 +166,7 @@ impl Election {
     }
 
     async fn read(&mut self) {
-        let read = crate::apply::found(call(self.api.get(LEASE)).await);
+        let read = found(call_within(DEADLINE, self.api.get(LEASE)).await);
         let now = self.leadership.epoch.elapsed();
         match read {
             Ok(lease) => {
@@ -193,11 +193,11 @@ impl Election {
                     },
                     spec: None,
                 });
-                call(self.api.create(&params, &lease)).await
+                call_within(DEADLINE, self.api.create(&params, &lease)).await
             }
             Some(lease) => {
                 let lease = self.in_our_name(lease);
-                call(self.api.replace(LEASE, &params, &lease)).await
+                call_within(DEADLINE, self.api.replace(LEASE, &params, &lease)).await
             }
         };
         match written {
@@ -253,15 +253,4 @@ fn record(lease: &Lease) -> Record {
 
 fn now() -> MicroTime {
     MicroTime(jiff::Timestamp::now())
-}
-
-async fn call<T>(request: impl Future<Output = kube::Result<T>>) -> Result<T, Setback> {
-    match tokio::time::timeout(DEADLINE, request).await {
-        Ok(Ok(reply)) => Ok(reply),
-        Ok(Err(error)) => Err(Setback::from(&error)),
-        Err(_) => Err(Setback::Unavailable(format!(
-            "no reply within {} s",
-            DEADLINE.as_secs()
-        ))),
-    }
 }

@@ -40,6 +40,8 @@ pub enum Fault {
     Answer(Answer),
     /// Somebody else writes the same object just before.
     Meddle,
+    /// The write reaches the server only after this many milliseconds.
+    Hold(u32),
     /// The connection ends before the write reaches the server.
     ResetBefore,
     /// The connection ends when the server has made the write.
@@ -88,7 +90,7 @@ pub enum Answer {
 
 impl Fault {
     /// Those of a write.
-    pub const OF_WRITES: [Self; 18] = [
+    pub const OF_WRITES: [Self; 19] = [
         Self::KillBefore,
         Self::KillUnacknowledged,
         Self::KillAfter,
@@ -103,6 +105,7 @@ impl Fault {
         Self::Answer(Answer::Unavailable),
         Self::Answer(Answer::Timeout),
         Self::Meddle,
+        Self::Hold(700),
         Self::ResetBefore,
         Self::ResetAfter,
         Self::Truncate,
@@ -123,15 +126,10 @@ impl Fault {
         match self {
             Self::KillBefore | Self::KillUnacknowledged | Self::KillAfter => "crash",
             Self::Answer(_) => "answer",
-            Self::Meddle => "race",
+            Self::Meddle | Self::Hold(_) => "race",
             Self::ResetBefore | Self::ResetAfter | Self::Truncate | Self::Garbage => "connection",
             Self::Delay(_) | Self::Duplicate | Self::Cut | Self::CutWithin | Self::Expire => "watch",
         }
-    }
-
-    /// Whether the process ends by it.
-    pub fn kills(self) -> bool {
-        self.class() == "crash"
     }
 }
 

@@ -64,8 +64,6 @@ pub(super) struct Shared {
     counts: Mutex<HashMap<String, u32>>,
     seen: Mutex<Vec<String>>,
     fired: AtomicBool,
-    /// Everything that is asked, reads too.
-    requests: AtomicU64,
     writes: AtomicU64,
 }
 
@@ -87,7 +85,6 @@ impl Proxy {
             counts: Mutex::default(),
             seen: Mutex::default(),
             fired: AtomicBool::new(false),
-            requests: AtomicU64::new(0),
             writes: AtomicU64::new(0),
         });
         let serving = Arc::clone(&shared);
@@ -140,12 +137,9 @@ impl Proxy {
         }
     }
 
-    /// How many requests, and how many writes, came through since the start.
-    pub fn totals(&self) -> (u64, u64) {
-        (
-            self.shared.requests.load(Ordering::SeqCst),
-            self.shared.writes.load(Ordering::SeqCst),
-        )
+    /// How many writes came through since the start, the lease aside.
+    pub fn writes(&self) -> u64 {
+        self.shared.writes.load(Ordering::SeqCst)
     }
 }
 
@@ -215,7 +209,6 @@ impl Shared {
 
 /// One request. An error ends the connection without an answer.
 async fn handle(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Answered, Error> {
-    shared.requests.fetch_add(1, Ordering::SeqCst);
     let (parts, body) = request.into_parts();
     let body = body.collect().await?.to_bytes();
     let query = parts.uri.query().unwrap_or_default();
@@ -241,8 +234,11 @@ async fn handle(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Answe
             }
             Ok(response.map(passed))
         }
-        Some(Fault::Meddle) => {
-            shared.meddle(&about).await?;
+        Some(fault @ (Fault::Meddle | Fault::Hold(_))) => {
+            match fault {
+                Fault::Hold(millis) => tokio::time::sleep(Duration::from_millis(millis.into())).await,
+                _ => shared.meddle(&about).await?,
+            }
             let response = forward(&shared, parts, body).await?;
             if response.status().is_success() {
                 shared.saw(&what);

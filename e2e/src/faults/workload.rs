@@ -169,9 +169,18 @@ pub async fn act(workload: &str, stage: &Stage) -> anyhow::Result<End> {
             oracle::objects(client).delete(OBJECT, &DeleteParams::default()).await?;
             Ok(gone(end(&[], &first()), OBJECT))
         }
-        // Deleted before it is carried out, so that writes are under way.
+        // Deleted while it is carried out, so that writes are under way.
         "come-and-go" => {
             stage.apply(&stage.object(OBJECT)).await?;
+            until("a copy is there", STEP_WITHIN, async || {
+                let copies = oracle::uids(client, OBJECT).await?;
+                if copies.is_empty() {
+                    Err("none is".to_owned())
+                } else {
+                    Ok(())
+                }
+            })
+            .await?;
             oracle::objects(client).delete(OBJECT, &DeleteParams::default()).await?;
             Ok(gone(end(&[], &first()), OBJECT))
         }

@@ -7,13 +7,18 @@ use crate::operator::{self, Operator};
 impl Scene {
     /// Where nothing of the scene's logins may be.
     fn places(&self) -> Places {
-        let operator = self.running.operator();
+        let mut operator = self.running.operator();
+        // One that ended in the course of the scene says nothing any more.
+        let lives = |operator: &mut Operator| matches!(operator.process().ended(), Ok(None));
+        let health = operator
+            .as_mut()
+            .and_then(|operator| lives(operator).then(|| operator.health_address().to_owned()));
         Places {
             files: vec![
                 operator::log_file(self.cluster()),
                 self.cluster().audit().file().to_owned(),
             ],
-            health: operator.as_ref().map(|operator| operator.health_address().to_owned()),
+            health,
         }
     }
 

@@ -15,6 +15,10 @@ async fn every_manifest_is_accepted_and_every_folder_can_be_applied() {
     let cluster = bare::shared().await;
     let mut folders = 0;
     for file in files(&e2e::workspace().join("config")) {
+        // A component for another kustomization, and an object of a kind that this cluster lacks: e2e/tests/gitops.
+        if file.components().any(|part| part.as_os_str() == "argocd") || file.ends_with("flux-kustomization.yaml") {
+            continue;
+        }
         let folder = file.parent().unwrap().to_str().unwrap();
         let what = if file.ends_with("kustomization.yaml") {
             folders += 1;
@@ -77,7 +81,7 @@ async fn the_samples_come_true_and_no_expression_of_a_policy_is_of_a_doubtful_ty
             let looked_through = |policy: &Value| policy["status"]["typeChecking"] == json!({});
             let policies = policies["items"].as_array().unwrap();
             let doubtful: Vec<&Value> = policies.iter().filter(|policy| !looked_through(policy)).collect();
-            (policies.len() == 5 && doubtful.is_empty())
+            (policies.len() == 6 && doubtful.is_empty())
                 .then_some(())
                 .ok_or_else(|| format!("{doubtful:?}"))
         },

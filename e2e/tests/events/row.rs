@@ -36,7 +36,8 @@ pub(crate) enum Event {
     ByOthers,
 }
 
-/// The most writes that the operator may make from the event on, refused ones included. Status, state and Events aside.
+/// The most writes that the operator may make from the event on, refused ones included, lost races not. Status, state and
+/// Events aside.
 #[derive(Clone, Copy)]
 pub(crate) struct Writes {
     /// To Secrets in the row's namespaces.
