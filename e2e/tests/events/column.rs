@@ -95,7 +95,12 @@ impl Column {
             let judged: BTreeMap<_, _> = judged.collect();
             let failed = judged.values().filter(|outcome| outcome.is_err()).count();
             eprintln!("{self:?}: {} rows, {failed} failed", judged.len());
-            judged
+            // The end of the scene looks at all rows together. Where one has failed, that one says more.
+            let ended = std::panic::catch_unwind(AssertUnwindSafe(|| drop(scene)));
+            match ended {
+                Err(panic) if failed == 0 => std::panic::resume_unwind(panic),
+                _ => judged,
+            }
         })
     }
 }
