@@ -76,6 +76,67 @@ rows! {
         writes (1, 0, 0)
     }
 
+    an_object_renamed_that_keeps_its_secrets_name_keeps_its_copies {
+        given |it| {
+            it.served(&["a", "b"]).await;
+            second_source(it).await;
+            it.leaves_garbage("a").await;
+        }
+        when |it| {
+            it.add_object_named(&it.second_name(), younger(it, it.name())).await;
+            it.deletes_object(PropagationPolicy::Background).await;
+        }
+        then |it| {
+            it.comes_true(&of_younger(it, it.name())).await;
+            it.object_is_gone().await;
+            it.garbage_is_collected("a").await;
+            it.same_copies(&["a", "b"]).await;
+        }
+        // It may become an owner before it has its credentials.
+        writes (4, 0, 2)
+    }
+
+    a_copy_passes_as_it_is_to_an_object_whose_source_is_missing {
+        given |it| {
+            it.served(&["a", "b"]).await;
+            it.leaves_garbage("a").await;
+        }
+        when |it| {
+            it.add_object_named(&it.second_name(), younger(it, it.name())).await;
+            it.deletes_object(PropagationPolicy::Background).await;
+        }
+        then |it| { it.passed_on().await; }
+        writes (4, 0, 2)
+    }
+
+    a_copy_passes_as_it_is_to_an_object_that_is_suspended {
+        given |it| {
+            it.served(&["a", "b"]).await;
+            it.leaves_garbage("a").await;
+        }
+        when |it| {
+            let mut suspended = younger(it, it.name());
+            suspended["suspend"] = json!(true);
+            it.add_object_named(&it.second_name(), suspended).await;
+            it.deletes_object(PropagationPolicy::Background).await;
+        }
+        then |it| { it.passed_on().await; }
+        writes (4, 0, 1)
+    }
+
+    an_object_goes_although_a_suspended_one_of_its_secrets_name_selects_other_namespaces {
+        given |it| {
+            it.served(&["a", "b"]).await;
+            let mut elsewhere = younger(it, it.name());
+            elsewhere["namespaces"] = json!({"names": [it.namespace("elsewhere")]});
+            elsewhere["suspend"] = json!(true);
+            it.add_object_named(&it.second_name(), elsewhere).await;
+        }
+        when |it| { it.deletes_object(PropagationPolicy::Background).await; }
+        then |it| { it.gone().await; }
+        writes (2, 2, 1)
+    }
+
     the_older_object_keeps_the_copies_when_the_younger_goes {
         given |it| { both(it).await; }
         when |it| {
@@ -86,6 +147,20 @@ rows! {
             it.same_copies(&["a", "b"]).await;
         }
         writes (2, 0, 1)
+    }
+}
+
+impl Stage {
+    /// The object is gone, and its copies are the second one's, unchanged.
+    async fn passed_on(&self) {
+        self.object_is_gone().await;
+        let expected = Expected {
+            object: self.second_name(),
+            ..self.expected(&["a", "b"], &self.first())
+        };
+        self.comes_true(&expected).await;
+        self.garbage_is_collected("a").await;
+        self.same_copies(&["a", "b"]).await;
     }
 }
 

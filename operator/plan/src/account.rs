@@ -106,33 +106,38 @@ fn wanted<'a>(scope: &Scope<'a>, name: &str, seen: &Account) -> Vec<&'a Arc<Obje
 }
 
 /// Whether a recorded entry of this name may be taken out where no object wants it: the name is ours (an object has
-/// it, or a copy that outlived its object), none that has it is held, and where none selects the namespace any more,
-/// it is not retained.
+/// it, or a copy that outlived its object), and whoever's word counts here is acted for, and does not retain.
 fn may_detach(scope: &Scope<'_>, secret: &str) -> bool {
     let cluster = scope.cluster;
-    if cluster.named(secret).next().is_none() {
-        return scope
-            .seen
-            .secrets
-            .get(secret)
-            .is_some_and(|seen| copy::is_orphan(scope, seen) && !seen.shape.owners.is_empty());
+    let copy = scope.seen.secrets.get(secret);
+    if cluster.is_unreadable(secret) {
+        return false;
     }
-    !cluster.is_held(secret) && (!scope.claimants(secret).is_empty() || !is_retained(scope, secret))
-}
-
-/// Whether the references stay where no object wants them. The label of a copy that is there says whose word counts,
-/// so that copy and references share one fate; a copy that was retained has no label, and then any word does.
-fn is_retained(scope: &Scope<'_>, secret: &str) -> bool {
+    if cluster.named(secret).next().is_none() {
+        return copy.is_some_and(|seen| copy::is_orphan(scope, seen) && !seen.shape.owners.is_empty());
+    }
+    let held = |object: &Arc<Object>| object.standing == Standing::Held;
     let retains = |object: &Arc<Object>| object.spec.deletion_policy == DeletionPolicy::Retain;
-    let copied_from = scope
-        .seen
-        .secrets
-        .get(secret)
-        .and_then(|seen| match ownership(&seen.shape) {
-            Ownership::Copy(label) => scope.cluster.named(secret).find(|object| object.name.as_ref() == label),
-            Ownership::Stripped | Ownership::Retained(_) | Ownership::Foreign => None,
-        });
-    copied_from.map_or_else(|| scope.cluster.named(secret).any(retains), retains)
+    if let Some(decider) = scope.claimants(secret).first() {
+        return !held(decider);
+    }
+    // Where none selects the namespace any more, the label of the copy says whose word counts, so that copy and
+    // references share one fate.
+    let label = copy.and_then(|seen| match ownership(&seen.shape) {
+        Ownership::Copy(label) => Some(label),
+        Ownership::Stripped | Ownership::Retained(_) | Ownership::Foreign => None,
+    });
+    if let Some(object) = cluster.named(secret).find(|object| Some(object.name.as_ref()) == label) {
+        return !held(object) && !retains(object);
+    }
+    // A copy that was retained has no label: then any word counts. Without a copy the reference leads nowhere, and a
+    // held object alone keeps it.
+    let kept = if copy.is_some() {
+        cluster.named(secret).any(held)
+    } else {
+        cluster.named(secret).all(held)
+    };
+    !kept && !cluster.named(secret).any(retains)
 }
 
 /// Whether an account of the namespace still holds a recorded entry of this name that is to go.

@@ -26,6 +26,15 @@ pub enum SecretAction {
         /// The object that takes it back.
         object: Arc<str>,
     },
+    /// Give the copy to another object as it is: the label and the ownerReferences change, the data does not.
+    Assign {
+        /// As seen.
+        version: Version,
+        /// The object that gets it.
+        object: Arc<str>,
+        /// All of them.
+        owners: Vec<Owner>,
+    },
     /// Leave the copy to its namespace: our label and ownerReferences go, a mark says whose it was.
     Release {
         /// As seen.

@@ -19,6 +19,10 @@ use crate::verdict::{Decision, Failure, State};
 /// or a policy that refuses its removal, does not keep the credential longer than this.
 pub const REFERENCES_FIRST: Duration = Duration::from_secs(10);
 
+/// How long a deletion waits for the object that takes its copies over to bring its own credentials, so that one write
+/// does both. One that cannot, being suspended or without a source, gets them as they are then.
+pub const HEIR_FIRST: Duration = Duration::from_secs(5);
+
 /// What is known of a Secret besides how it looks.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Circumstances<'a> {
@@ -26,7 +30,7 @@ pub struct Circumstances<'a> {
     pub trouble: Option<&'a Failure>,
     /// Another writer keeps undoing what we write: said although it may be in place at this moment.
     pub contended: Option<&'a Failure>,
-    /// How long it has been known that the copy is to go.
+    /// How long it has been known that the copy is to go, or to pass to another object.
     pub leaving_for: Duration,
 }
 
@@ -59,15 +63,15 @@ pub fn ownership(shape: &Shape) -> Ownership<'_> {
 /// Decides of the Secret `name` of a namespace.
 ///
 /// Guarantees: a Secret that is not ours is in no action unless `conflictPolicy: Adopt` allows it; nothing is added to
-/// a terminating namespace; a copy is deleted only under our label and when no object asks for it; nothing is done
-/// under a name that a held object has.
+/// a terminating namespace; a copy is deleted only under our label and when no object asks for it; what is a held
+/// object's stays as it is, and passes to it from an object that is being deleted.
 pub(crate) fn decide<'a>(
     scope: &Scope<'a>,
     name: &'a str,
     circumstances: Circumstances<'_>,
 ) -> Decision<'a, SecretAction> {
     if scope.cluster.is_unreadable(name) {
-        return unreadable(scope, name);
+        return unreadable(scope, name, circumstances);
     }
     let seen = scope.seen.secrets.get(name);
     match scope.claimants(name).first() {
@@ -77,17 +81,21 @@ pub(crate) fn decide<'a>(
 }
 
 /// An object that cannot be read may want this Secret here: whoever else asks for it has to wait.
-fn unreadable<'a>(scope: &Scope<'a>, name: &str) -> Decision<'a, SecretAction> {
+fn unreadable<'a>(scope: &Scope<'a>, name: &'a str, circumstances: Circumstances<'_>) -> Decision<'a, SecretAction> {
     let message = format!("secret {name:?} belongs to a ClusterPullSecret that this version cannot read");
     let failure = Failure::new(FailureReason::SecretConflict, message);
     let states = scope
         .claimants(name)
         .iter()
         .map(|object| (*object, State::Failed(failure.clone())));
-    Decision {
+    let mut decision = Decision {
         states: states.collect(),
         ..Decision::default()
+    };
+    if let Some(seen) = scope.seen.secrets.get(name) {
+        hand_over(scope, name, seen, circumstances, &mut decision);
     }
+    decision
 }
 
 /// Whether the Secret of that name is somebody else's and stays so: then nothing refers to it on our behalf.
@@ -151,17 +159,68 @@ fn wanted<'a>(
         (Ok(_), Some(failure)) => State::Failed(failure.clone()),
         (Ok(_), None) => State::Pending,
     };
-    if !scope.seen.terminating {
-        decision.states = states(scope, name, decider, &state);
+    if scope.seen.terminating {
+        return decision;
     }
-    if let Ok(Step::Write(action)) = needed
-        && decider.standing == Standing::Live
-        && !scope.seen.terminating
-    {
-        decision.owed_to = seen.map(|seen| departing_owners(scope, seen)).unwrap_or_default();
-        decision.action = Some(action);
+    decision.states = states(scope, name, decider, &state);
+    match (needed, seen) {
+        (Ok(Step::Write(action)), seen) if decider.standing == Standing::Live => {
+            decision.owed_to = seen.map(|seen| departing_owners(scope, seen)).unwrap_or_default();
+            decision.action = Some(action);
+        }
+        (_, Some(seen)) => hand_over(scope, name, seen, circumstances, &mut decision),
+        (_, None) => {}
     }
     decision
+}
+
+/// A copy that garbage collection would take with its owner, although another object has its name: it passes to that
+/// one as it is, if its own credentials do not come in time. While an owner stays, nothing takes it.
+fn hand_over<'a>(
+    scope: &Scope<'a>,
+    name: &'a str,
+    seen: &Secret,
+    circumstances: Circumstances<'_>,
+    decision: &mut Decision<'a, SecretAction>,
+) {
+    let departing = departing_owners(scope, seen);
+    let stays = |owner: &Owner| {
+        let mut objects = scope.cluster.objects().iter();
+        objects.any(|object| object.uid == owner.uid && object.standing != Standing::Deleting)
+    };
+    let is_copy = matches!(ownership(&seen.shape), Ownership::Copy(_));
+    let goes = !departing.is_empty() && !seen.shape.owners.iter().any(stays);
+    let Some(heir) = heirs(scope, name)
+        .next()
+        .filter(|_| is_copy && goes && !seen.shape.deleting)
+    else {
+        return;
+    };
+    decision.leaving = true;
+    decision.owed_to = departing;
+    let left = HEIR_FIRST.saturating_sub(circumstances.leaving_for);
+    if left > Duration::ZERO {
+        decision.again_after = Some(left);
+    } else {
+        decision.action = Some(SecretAction::Assign {
+            version: seen.version.clone(),
+            object: Arc::clone(&heir.name),
+            owners: owners(scope, name),
+        });
+    }
+}
+
+/// The objects that have a claim to the copy of that name, oldest first: those that want it here, and those that may,
+/// since nobody can read what they select.
+fn heirs<'a>(scope: &Scope<'a>, name: &'a str) -> impl Iterator<Item = &'a Arc<Object>> {
+    let claims = |object: &&Arc<Object>| {
+        object.is_unreadable()
+            || scope
+                .claimants(name)
+                .iter()
+                .any(|claimant| claimant.name == object.name)
+    };
+    scope.cluster.named(name).filter(claims)
 }
 
 /// The decider has the state of the copy; whoever is younger and wants the same name has a conflict with it.
@@ -274,18 +333,14 @@ fn content(scope: &Scope<'_>, name: &str, decider: &Object, payload: &Arc<Payloa
 /// One for each object that wants the copy; none at all if one of them says Retain, since garbage collection would
 /// not ask it.
 fn owners(scope: &Scope<'_>, name: &str) -> Vec<Owner> {
-    let retained = scope
-        .claimants(name)
-        .iter()
-        .any(|object| object.spec.deletion_policy == DeletionPolicy::Retain);
-    if retained {
+    if heirs(scope, name).any(|object| object.spec.deletion_policy == DeletionPolicy::Retain) {
         return Vec::new();
     }
-    let owner = |object: &&Arc<Object>| Owner {
+    let owner = |object: &Arc<Object>| Owner {
         uid: object.uid.clone(),
         name: Arc::clone(&object.name),
     };
-    let mut owners: Vec<Owner> = scope.claimants(name).iter().map(owner).collect();
+    let mut owners: Vec<Owner> = heirs(scope, name).map(owner).collect();
     owners.sort_unstable();
     owners
 }
@@ -300,13 +355,16 @@ fn unwanted<'a>(
     let Ownership::Copy(label) = ownership(&seen.shape) else {
         return decision;
     };
-    if scope.cluster.is_held(name) || seen.shape.deleting {
+    if seen.shape.deleting {
         return decision;
     }
     let version = seen.version.clone();
     match scope.cluster.object(label) {
         // The label of an object whose copies have another name: copied by hand, not made by us.
         Some(object) if object.spec.secret_name.as_ref() != name => return decision,
+        // What a held object has left stays until it is acted for again; what others have left is not its business.
+        Some(object) if object.standing == Standing::Held => return decision,
+        None if scope.cluster.is_held(name) => return decision,
         Some(object) if object.spec.deletion_policy == DeletionPolicy::Retain => {
             decision.action = Some(SecretAction::Release {
                 version,

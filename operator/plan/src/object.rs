@@ -31,6 +31,13 @@ pub struct Object {
     pub payload: Option<Arc<Payload>>,
 }
 
+impl Object {
+    /// Nobody knows which namespaces it selects, and it is not about to go.
+    pub(crate) fn is_unreadable(&self) -> bool {
+        self.spec.selection.is_none() && self.standing == Standing::Held
+    }
+}
+
 /// What may be done for an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {

@@ -88,8 +88,7 @@ impl Cluster {
 
     /// Nothing may be written under this name: its object cannot be read.
     pub(crate) fn is_unreadable(&self, secret: &str) -> bool {
-        self.named(secret)
-            .any(|object| object.spec.selection.is_none() && object.standing == Standing::Held)
+        self.named(secret).any(|object| object.is_unreadable())
     }
 
     /// Some object takes its credentials from this Secret.

@@ -68,6 +68,8 @@ struct State {
     others: u8,
     crashes: u8,
     declarations: u8,
+    /// The object `two` once its credentials are there; none when they are.
+    heir: Option<Arc<Object>>,
 }
 
 fn two_objects(shared_name: bool) -> State {
@@ -96,6 +98,31 @@ fn two_objects(shared_name: bool) -> State {
         others: OTHERS,
         crashes: CRASHES,
         declarations: DECLARATIONS,
+        heir: None,
+    }
+}
+
+/// As when an object is renamed in Git and keeps its Secret's name: everything is in place for `one`, and `two`, which
+/// was just made, cannot act before its credentials are there.
+fn renamed() -> State {
+    let mut start = State {
+        declarations: 0,
+        ..two_objects(true)
+    };
+    let [one, two] = [0, 1].map(|at| Arc::clone(&start.truth().objects[at]));
+    start.server.world.objects.truncate(1);
+    start.view = None;
+    let mut start = start.rest();
+    let unarmed = Object {
+        payload: None,
+        ..common::standing(Standing::Held, (*two).clone())
+    };
+    start.server.world.objects = vec![one, Arc::new(unarmed)];
+    State {
+        declarations: DECLARATIONS,
+        others: 0,
+        heir: Some(two),
+        ..start
     }
 }
 
@@ -146,6 +173,9 @@ impl State {
                 step(&|state| state.interfere(other));
             }
         }
+        if self.heir.is_some() {
+            step(&State::arm);
+        }
         let Some(view) = &self.view else {
             step(&|state| state.view = Some(listed(&state.server.world)));
             return next;
@@ -194,6 +224,15 @@ impl State {
             }
             Declaration::LabelOut => self.label(&[]),
             Declaration::LabelIn => self.label(&[("pull", "yes")]),
+        }
+    }
+
+    /// The credentials of `two` are there.
+    fn arm(&mut self) {
+        if let Some(two) = self.heir.take() {
+            let objects = &mut self.server.world.objects;
+            objects.retain(|object| object.name != two.name);
+            objects.push(two);
         }
     }
 
@@ -367,7 +406,8 @@ impl State {
         Some(key)
     }
 
-    /// The finalizer goes as soon as nothing is owed to the deletion, by what is seen; then garbage collection runs.
+    /// The finalizer goes as soon as nothing is owed to the deletion, by what is seen; then garbage collection runs. It
+    /// takes no copy that is seen as it is, in a namespace that is seen as it is, if an object wants it.
     fn disarm(&mut self) {
         let Some(view) = &mut self.view else {
             return;
@@ -380,17 +420,31 @@ impl State {
             .collect();
         view.objects.retain(|object| !done.contains(&object.name));
         self.server.world.objects.retain(|object| !done.contains(&object.name));
-        let objects: Vec<_> = self.truth().objects.iter().map(|object| object.uid.clone()).collect();
-        for facts in self.server.world.namespaces.values_mut() {
-            facts.secrets.retain(|_, secret| {
+        let objects: Vec<_> = self
+            .server
+            .world
+            .objects
+            .iter()
+            .map(|object| object.uid.clone())
+            .collect();
+        for (namespace, facts) in &mut self.server.world.namespaces {
+            let seen = &view.namespaces[namespace];
+            let selected = [&seen.labels, &facts.labels].map(|labels| labels.get("pull")) == [Some("yes"); 2];
+            facts.secrets.retain(|name, secret| {
                 let owners = &secret.shape.owners;
-                owners.is_empty() || owners.iter().any(|owner| objects.contains(&owner.uid))
+                let stays = owners.is_empty() || owners.iter().any(|owner| objects.contains(&owner.uid));
+                let mut names = view.objects.iter().map(|object| object.spec.secret_name.as_ref());
+                let wanted =
+                    selected && seen.secrets.get(name) == Some(secret) && names.any(|wanted| wanted == name.as_ref());
+                assert!(stays || !wanted, "garbage collection takes {namespace}/{name}");
+                stays
             });
         }
     }
 
     /// Nobody disturbs any more: everything is delivered, and the operator works until it plans nothing.
     fn rest(mut self) -> Self {
+        self.arm();
         for _ in 0..WRITES_TO_REST {
             if self.in_flight.is_some() && self.view.is_some() {
                 self.land();
@@ -453,7 +507,7 @@ impl State {
                 .hash(&mut hasher);
             content_of(action).hash(&mut hasher);
         }
-        (self.others, self.crashes, self.declarations).hash(&mut hasher);
+        (self.others, self.crashes, self.declarations, self.heir.is_some()).hash(&mut hasher);
         hasher.finish()
     }
 }
@@ -501,12 +555,16 @@ fn planned(view: &World) -> Vec<(Key, Action)> {
 }
 
 fn planned_from(action: &Action) -> Option<&Version> {
-    use plan::action::SecretAction::{Create, Delete, Reclaim, Release, Update};
+    use plan::action::SecretAction::{Assign, Create, Delete, Reclaim, Release, Update};
     match action {
         Action::Account(action) => Some(&action.version),
         Action::Secret(Create(_)) => None,
         Action::Secret(
-            Update { version, .. } | Reclaim { version, .. } | Release { version, .. } | Delete { version },
+            Update { version, .. }
+            | Reclaim { version, .. }
+            | Assign { version, .. }
+            | Release { version, .. }
+            | Delete { version },
         ) => Some(version),
     }
 }
@@ -611,4 +669,9 @@ fn two_objects_side_by_side_come_to_the_right_end_from_everywhere() {
 #[test]
 fn two_objects_with_one_secret_name_come_to_the_right_end_from_everywhere() {
     explore(two_objects(true));
+}
+
+#[test]
+fn a_renamed_object_takes_its_copies_over_from_everywhere() {
+    explore(renamed());
 }

@@ -8,6 +8,7 @@ use crd::names::{
     MANAGED_BY,
 };
 use kube::Api;
+use kube::Resource as _;
 use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
 use plan::action::{Content, SecretAction};
 use plan::identity::Version;
@@ -42,7 +43,22 @@ impl Writer {
                 });
                 self.mark(namespace, name, version, metadata).await
             }
-            SecretAction::Release { version, object } => self.release(namespace, name, version, object).await,
+            SecretAction::Assign {
+                version,
+                object,
+                owners,
+            } => {
+                let labels = json!({LABEL_OBJECT: object.as_ref(), LABEL_MANAGED_BY: MANAGED_BY});
+                self.disown(namespace, name, version, owners, json!({ "labels": labels }))
+                    .await
+            }
+            SecretAction::Release { version, object } => {
+                let marks = json!({
+                    "labels": {LABEL_OBJECT: null, LABEL_MANAGED_BY: null},
+                    "annotations": {ANNOTATION_RETAINED: object.as_ref()},
+                });
+                self.disown(namespace, name, version, &[], marks).await
+            }
             SecretAction::Delete { version } => self.delete(namespace, name, version).await,
         };
         match written {
@@ -82,8 +98,18 @@ impl Writer {
         let api: Api<WrittenSecret> = Api::namespaced(self.client.clone(), namespace);
         // Forced: another manager may have set one of our fields. What proves the Secret ours is in the version.
         let params = PatchParams::apply(FIELD_MANAGER).force();
-        let written = call(api.patch(name, &params, &Patch::Apply(body))).await?;
-        Ok(written.facts(Some(content.payload.digest())))
+        let mut written = call(api.patch(name, &params, &Patch::Apply(body))).await?;
+        let digest = Some(content.payload.digest());
+        // An apply takes back what it gave, not an owner that came in another way: by `Assign`, or by another tool.
+        if written.facts(digest).shape.owners != content.owners {
+            let metadata = json!({
+                "resourceVersion": written.meta().resource_version,
+                "ownerReferences": all_owners(&written, &content.owners),
+            });
+            let patch = Patch::Merge(json!({ "metadata": metadata }));
+            written = call(api.patch(name, &merging(), &patch)).await?;
+        }
+        Ok(written.facts(digest))
     }
 
     async fn mark(
@@ -101,21 +127,18 @@ impl Writer {
         self.read(namespace, name).await
     }
 
-    async fn release(
+    /// Marks, and puts `owners` in the place of all of ours.
+    async fn disown(
         &self,
         namespace: &str,
         name: &str,
         version: &Version,
-        object: &str,
+        owners: &[Owner],
+        mut metadata: serde_json::Value,
     ) -> Result<Option<Secret>, Setback> {
         let api: Api<WrittenSecret> = Api::namespaced(self.client.clone(), namespace);
-        // A merge patch replaces the list of ownerReferences: those of others are repeated.
         let seen = call(api.get(name)).await?;
-        let metadata = json!({
-            "labels": {LABEL_OBJECT: null, LABEL_MANAGED_BY: null},
-            "annotations": {ANNOTATION_RETAINED: object},
-            "ownerReferences": seen.other_owners(),
-        });
+        metadata["ownerReferences"] = all_owners(&seen, owners);
         self.mark(namespace, name, version, metadata).await
     }
 
@@ -170,6 +193,24 @@ struct BodyOwner<'a> {
     uid: String,
 }
 
+impl<'a> From<&'a Owner> for BodyOwner<'a> {
+    fn from(owner: &'a Owner) -> Self {
+        Self {
+            api_version: format!("{GROUP}/v1alpha1"),
+            kind: "ClusterPullSecret",
+            name: &owner.name,
+            uid: owner.uid.to_string(),
+        }
+    }
+}
+
+/// `ownerReferences` for a merge patch, which replaces the list: those of others are repeated.
+fn all_owners(seen: &WrittenSecret, ours: &[Owner]) -> serde_json::Value {
+    let theirs = seen.other_owners().into_iter().map(|owner| json!(owner));
+    let ours = ours.iter().map(|owner| json!(BodyOwner::from(owner)));
+    theirs.chain(ours).collect()
+}
+
 impl fmt::Debug for Body<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Body(redacted)")
@@ -178,12 +219,6 @@ impl fmt::Debug for Body<'_> {
 
 impl<'a> Body<'a> {
     fn new(name: &'a str, version: Option<&Version>, content: &'a Content) -> Self {
-        let owner = |owner: &'a Owner| BodyOwner {
-            api_version: format!("{GROUP}/v1alpha1"),
-            kind: "ClusterPullSecret",
-            name: &owner.name,
-            uid: owner.uid.to_string(),
-        };
         Self {
             api_version: "v1",
             kind: "Secret",
@@ -196,7 +231,7 @@ impl<'a> Body<'a> {
                 ),
                 labels: &content.labels,
                 annotations: &content.annotations,
-                owner_references: content.owners.iter().map(owner).collect(),
+                owner_references: content.owners.iter().map(BodyOwner::from).collect(),
             },
             type_: DOCKER_CONFIG_TYPE,
             data: BTreeMap::from([(DOCKER_CONFIG_KEY, content.payload.base64())]),

@@ -60,6 +60,7 @@ pub(super) enum Write {
     Create,
     Update,
     Reclaim,
+    Assign,
     Release,
     Delete,
     Patch,
@@ -71,6 +72,7 @@ impl Write {
             SecretAction::Create(_) => Self::Create,
             SecretAction::Update { .. } => Self::Update,
             SecretAction::Reclaim { .. } => Self::Reclaim,
+            SecretAction::Assign { .. } => Self::Assign,
             SecretAction::Release { .. } => Self::Release,
             SecretAction::Delete { .. } => Self::Delete,
         }
@@ -78,7 +80,7 @@ impl Write {
 
     fn lane(self) -> Lane {
         match self {
-            Self::Update => Lane::Bulk,
+            Self::Update | Self::Assign => Lane::Bulk,
             Self::Create | Self::Reclaim | Self::Release | Self::Delete | Self::Patch => Lane::Fresh,
         }
     }

@@ -467,6 +467,32 @@ fn a_copy_that_was_left_to_its_namespace_is_not_waited_for() {
 }
 
 #[test]
+fn a_copy_whose_object_goes_passes_in_time_to_one_that_cannot_act() {
+    let mut world = served();
+    let mut heir = (*object(Standing::Held)).clone();
+    heir.name = "heir".into();
+    heir.uid = "u-heir".into();
+    heir.created += 1;
+    world.declare(&object(Standing::Deleting), 2, false, at(1));
+    assert_eq!(world.board.owed("company"), 2, "the copy and its reference are to go");
+    let work = world.declare(&Arc::new(heir), 1, true, at(2));
+    let [work] = work.as_slice() else {
+        panic!("{work:?}");
+    };
+    assert_eq!(
+        (&work.key, work.at),
+        (&secret_key(), Some(at(6))),
+        "known since the deletion"
+    );
+    assert_eq!(world.action(&secret_key(), at(2)), None);
+    assert_eq!(world.board.owed("company"), 1, "the object waits for it");
+    let Some(Action::Secret(SecretAction::Assign { object, owners, .. })) = world.action(&secret_key(), at(6)) else {
+        panic!("{:?}", world.action(&secret_key(), at(6)));
+    };
+    assert_eq!((object.as_ref(), owners.len()), ("heir", 1));
+}
+
+#[test]
 fn late_news_that_a_copy_lost_its_label_does_not_hide_that_it_was_restored() {
     let mut world = served();
     let restored = written(&secret_action(&started()), "40");

@@ -24,7 +24,12 @@ impl World {
         let brings = match (action, &key.target) {
             (Action::Account(action), _) => action.attached.clone(),
             (
-                Action::Secret(SecretAction::Create(_) | SecretAction::Update { .. } | SecretAction::Reclaim { .. }),
+                Action::Secret(
+                    SecretAction::Create(_)
+                    | SecretAction::Update { .. }
+                    | SecretAction::Reclaim { .. }
+                    | SecretAction::Assign { .. },
+                ),
                 Target::Secret(name),
             ) => vec![name.as_ref().into()],
             (Action::Secret(_), _) => return,

@@ -138,6 +138,19 @@ impl Stage {
         .await;
     }
 
+    /// Something else that the object owns: once it is gone, garbage collection has been there.
+    pub(crate) async fn leaves_garbage(&self, part: &str) {
+        let object = self.objects().get(self.name()).await.unwrap();
+        let owner = json!({
+            "apiVersion": "pullsecrets.dev/v1alpha1", "kind": "ClusterPullSecret",
+            "name": self.name(), "uid": object.uid(),
+        });
+        self.create::<ConfigMap>(json!({
+            "metadata": {"name": "garbage", "namespace": self.namespace(part), "ownerReferences": [owner]},
+        }))
+        .await;
+    }
+
     /// Deletes a namespace that is held up, and waits until all else in it is gone.
     pub(crate) async fn begins_to_go(&self, part: &str) {
         let (api, name) = (self.all_namespaces(), self.namespace(part));

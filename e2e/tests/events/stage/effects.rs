@@ -8,7 +8,8 @@ use e2e::audit::Record;
 use e2e::oracle::{self, Expected, Login};
 use e2e::scene::SOON;
 use e2e::wait::eventually;
-use k8s_openapi::api::core::v1::ServiceAccount;
+use k8s_openapi::api::core::v1::{ConfigMap, ServiceAccount};
+use kube::Api;
 use serde_json::Value;
 
 use super::Stage;
@@ -109,6 +110,16 @@ impl Stage {
         eventually("the object goes", PATIENCE, async || {
             let object = oracle::object(self.scene().client(), self.name()).await?;
             object.map_or(Ok(()), |_| Err("it is still there".to_owned()))
+        })
+        .await;
+    }
+
+    /// Garbage collection has taken what the object owned.
+    pub(crate) async fn garbage_is_collected(&self, part: &str) {
+        let api: Api<ConfigMap> = Api::namespaced(self.scene().client().clone(), &self.namespace(part));
+        eventually("garbage is collected", PATIENCE, async || {
+            let left = api.get_opt("garbage").await.map_err(|error| error.to_string())?;
+            left.map_or(Ok(()), |_| Err("it is still there".to_owned()))
         })
         .await;
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crd::names::{ANNOTATION_RETAINED, LABEL_MANAGED_BY, LABEL_OBJECT, MANAGED_BY};
 use plan::action::{AccountAction, Content, SecretAction};
-use plan::identity::{Uid, Version};
+use plan::identity::Version;
 use plan::labels::Labels;
 use plan::observed::{Account, Namespace, Secret, Shape};
 
@@ -37,12 +37,11 @@ pub(crate) enum Action {
     Account(AccountAction),
 }
 
-/// The metadata that our field manager owns of a Secret: only this can an apply of ours take away again.
+/// The labels and annotations that our field manager owns of a Secret: only these can an apply of ours take away again.
 #[derive(Clone, Debug, Default)]
 struct Owned {
     labels: BTreeSet<String>,
     annotations: BTreeSet<String>,
-    owners: BTreeSet<Uid>,
 }
 
 /// See the module.
@@ -165,6 +164,21 @@ impl Server {
                 held.shape = Arc::new(shape);
                 Some(held)
             }
+            SecretAction::Assign {
+                version,
+                object,
+                owners,
+            } => {
+                let mut held = unchanged(held, version)?;
+                let mut shape = (*held.shape).clone();
+                shape.labels = with(
+                    &shape.labels,
+                    [(LABEL_OBJECT, object.as_ref()), (LABEL_MANAGED_BY, MANAGED_BY)],
+                );
+                shape.owners.clone_from(owners);
+                held.shape = Arc::new(shape);
+                Some(held)
+            }
             SecretAction::Release { version, object } => {
                 let mut held = unchanged(held, version)?;
                 let mut shape = (*held.shape).clone();
@@ -251,11 +265,11 @@ impl Owned {
         Self {
             labels: keys(&shape.labels),
             annotations: keys(&shape.annotations),
-            owners: shape.owners.iter().map(|owner| owner.uid.clone()).collect(),
         }
     }
 
     /// A forced server-side apply: what is given is set, what was ours and is not given any more goes, the rest stays.
+    /// The owners of our kind are set as a whole.
     fn apply(&mut self, held: &Shape, content: &Content, version: Version) -> Secret {
         let merged = |held: &Labels, owned: &BTreeSet<String>, given: &BTreeMap<String, String>| {
             let mut map = held.to_map();
@@ -263,22 +277,17 @@ impl Owned {
             map.extend(given.clone());
             map.iter().collect::<Labels>()
         };
-        let mut owners = held.owners.clone();
-        owners.retain(|owner| !self.owners.contains(&owner.uid) && !content.owners.contains(owner));
-        owners.extend(content.owners.iter().cloned());
-        owners.sort_unstable();
         let shape = Shape {
             docker_config_type: true,
             labels: merged(&held.labels, &self.labels, &content.labels),
             annotations: merged(&held.annotations, &self.annotations, &content.annotations),
-            owners,
+            owners: content.owners.clone(),
             applied_by_us: true,
             ..held.clone()
         };
         *self = Self {
             labels: content.labels.keys().cloned().collect(),
             annotations: content.annotations.keys().cloned().collect(),
-            owners: content.owners.iter().map(|owner| owner.uid.clone()).collect(),
         };
         Secret {
             version,

@@ -81,6 +81,14 @@ fn secret_text(facts: &Namespace, name: &str, action: &SecretAction) -> String {
     let (text, version) = match action {
         SecretAction::Create(_) => ("create".to_owned(), None),
         SecretAction::Update { version, .. } => ("update".to_owned(), Some(version)),
+        SecretAction::Assign {
+            version,
+            object,
+            owners,
+        } => {
+            let owners: Vec<_> = owners.iter().map(|owner| owner.name.as_ref()).collect();
+            (format!("assign to {object} owned by {owners:?}"), Some(version))
+        }
         SecretAction::Reclaim { version, object } => (format!("reclaim for {object}"), Some(version)),
         SecretAction::Release { version, object } => (format!("release from {object}"), Some(version)),
         SecretAction::Delete { version } => ("delete".to_owned(), Some(version)),
@@ -122,7 +130,13 @@ fn content(world: &World, name: &str) -> Content {
     let action = name.and_then(|name| decide_secret(&scope, name, Duration::ZERO).action);
     match action {
         Some(SecretAction::Create(content) | SecretAction::Update { content, .. }) => Some(content),
-        Some(SecretAction::Reclaim { .. } | SecretAction::Release { .. } | SecretAction::Delete { .. }) | None => None,
+        Some(
+            SecretAction::Assign { .. }
+            | SecretAction::Reclaim { .. }
+            | SecretAction::Release { .. }
+            | SecretAction::Delete { .. },
+        )
+        | None => None,
     }
     .expect("a write of the copy")
 }

@@ -1,10 +1,12 @@
 //! Two objects whose copies have one name: the older decides, the younger waits.
 
-use plan::object::{Object, Standing};
+use crd::DeletionPolicy;
+use plan::copy::HEIR_FIRST;
+use plan::object::{Object, Spec, Standing};
 use serde_json::{Value, json};
 
 use crate::common::{World, account, copy_of, created, foreign, object, owner, standing};
-use crate::{check, content, message};
+use crate::{check, check_after, content, message};
 
 /// Both call their copies `company` and select every namespace, unless `spec` says otherwise.
 fn sharing(name: &str, age: i64, spec: &Value) -> Object {
@@ -155,13 +157,33 @@ fn the_reference_follows_the_accounts_of_the_object_that_decides() {
 }
 
 #[test]
-fn nothing_goes_under_a_name_that_a_held_object_shares() {
+fn what_is_a_held_object_s_stays_and_what_is_another_s_does_not() {
     let elsewhere = json!({"namespaces": {"names": ["m"]}});
     let held = |spec| standing(Standing::Held, sharing("younger", 2, spec));
+    let elsewhere = || held(&elsewhere);
+    let goes = || standing(Standing::Deleting, older());
     check([
         (
-            "the one being deleted leaves it all to the held one",
-            world([standing(Standing::Deleting, older()), held(&elsewhere)]).secret("n/company", copy_of("older")),
+            "the one being deleted takes away what the held one does not want",
+            world([goes(), elsewhere()]).secret("n/company", copy_of("older")),
+            &[
+                "secret n/company: wait 10 s, leaving, owed to older",
+                "account n/default: [] recording [], owed to older",
+            ],
+        ),
+        (
+            "its references too where garbage collection was faster",
+            world([goes(), elsewhere()]),
+            &["account n/default: [] recording [], owed to older"],
+        ),
+        (
+            "what the held one has left stays",
+            world([older_elsewhere(), elsewhere()]).secret("n/company", copy_of("younger")),
+            &[],
+        ),
+        (
+            "and so does a reference of which the held one alone can be the author",
+            world([elsewhere()]),
             &[],
         ),
         (
@@ -181,6 +203,88 @@ fn nothing_goes_under_a_name_that_a_held_object_shares() {
             ],
         ),
     ]);
+}
+
+fn older_elsewhere() -> Object {
+    sharing("older", 1, &json!({"namespaces": {"names": ["m"]}}))
+}
+
+/// Its spec is of a later version.
+fn unreadable() -> Object {
+    let mut object = standing(Standing::Held, younger());
+    object.spec = Spec::unreadable("company", DeletionPolicy::Delete);
+    object
+}
+
+#[test]
+fn a_copy_outlives_its_object_where_another_has_its_name_and_cannot_act() {
+    let suspended = || standing(Standing::Held, younger());
+    let without_source = || Object {
+        payload: None,
+        ..younger()
+    };
+    let retaining = || {
+        standing(
+            Standing::Held,
+            sharing("younger", 2, &json!({"deletionPolicy": "Retain"})),
+        )
+    };
+    let left_by_older =
+        |heir: Object| world([standing(Standing::Deleting, older()), heir]).secret("n/company", copy_of("older"));
+    let pending: &[&str] = &[
+        "secret n/company: wait 5 s, leaving, younger Pending, owed to older",
+        "account n/default: younger Ready",
+    ];
+    check([
+        ("suspended", left_by_older(suspended()), pending),
+        ("its source is missing", left_by_older(without_source()), pending),
+        (
+            "its spec cannot be read",
+            left_by_older(unreadable()),
+            &["secret n/company: wait 5 s, leaving, owed to older"],
+        ),
+    ]);
+    let assigned: &[&str] = &[
+        "secret n/company: assign to younger owned by [\"younger\"], leaving, younger Pending, owed to older",
+        "account n/default: younger Ready",
+    ];
+    check_after(
+        HEIR_FIRST,
+        [
+            ("suspended", left_by_older(suspended()), assigned),
+            ("its source is missing", left_by_older(without_source()), assigned),
+            (
+                "its spec cannot be read",
+                left_by_older(unreadable()),
+                &["secret n/company: assign to younger owned by [\"younger\"], leaving, owed to older"],
+            ),
+            (
+                "it retains",
+                left_by_older(retaining()),
+                &[
+                    "secret n/company: assign to younger owned by [], leaving, younger Pending, owed to older",
+                    "account n/default: younger Ready",
+                ],
+            ),
+            (
+                "it is an owner already",
+                world([standing(Standing::Deleting, older()), suspended()])
+                    .secret("n/company", copy_of("older").owned_by(&["older", "younger"])),
+                &["secret n/company: younger Pending", "account n/default: younger Ready"],
+            ),
+            (
+                "the namespace goes anyway",
+                left_by_older(suspended()).terminating("n"),
+                &[],
+            ),
+            (
+                "the copy goes anyway",
+                world([standing(Standing::Deleting, older()), suspended()])
+                    .secret("n/company", copy_of("older").deleting()),
+                &["secret n/company: younger Pending", "account n/default: younger Ready"],
+            ),
+        ],
+    );
 }
 
 #[test]
