@@ -1,6 +1,6 @@
 //! The operator as a process, with the rights that the installation gives it and no other.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::Duration;
 
@@ -71,25 +71,29 @@ impl Operator {
     ///
     /// When it does not build, ends early, or is not ready within a minute: with the tail of its log.
     pub async fn start(cluster: &Cluster, options: &Options) -> anyhow::Result<Self> {
-        let binary = blocking(binaries::operator).await?;
         let kubeconfig = cluster
             .service_account_kubeconfig(SYSTEM_NAMESPACE, OPERATOR_ACCOUNT)
             .await?;
+        Self::start_as(cluster, options, &kubeconfig).await
+    }
+
+    /// As [`start`](Self::start), with another kubeconfig.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn start_as(cluster: &Cluster, options: &Options, kubeconfig: &Path) -> anyhow::Result<Self> {
+        let binary = blocking(binaries::operator).await?;
         for _ in 1..ATTEMPTS {
-            match Self::attempt(cluster, options, &binary, &kubeconfig).await {
+            match Self::attempt(cluster, options, &binary, kubeconfig).await {
                 Err(error) if ports::taken(&format!("{error:#}")) => {}
                 result => return result,
             }
         }
-        Self::attempt(cluster, options, &binary, &kubeconfig).await
+        Self::attempt(cluster, options, &binary, kubeconfig).await
     }
 
-    async fn attempt(
-        cluster: &Cluster,
-        options: &Options,
-        binary: &std::path::Path,
-        kubeconfig: &std::path::Path,
-    ) -> anyhow::Result<Self> {
+    async fn attempt(cluster: &Cluster, options: &Options, binary: &Path, kubeconfig: &Path) -> anyhow::Result<Self> {
         let mut operator = Self::launch(cluster, options, binary, kubeconfig)?;
         operator.wait_until_ready().await?;
         Ok(operator)
@@ -100,12 +104,7 @@ impl Operator {
     /// # Errors
     ///
     /// When the process cannot be started.
-    pub fn launch(
-        cluster: &Cluster,
-        options: &Options,
-        binary: &std::path::Path,
-        kubeconfig: &std::path::Path,
-    ) -> anyhow::Result<Self> {
+    pub fn launch(cluster: &Cluster, options: &Options, binary: &Path, kubeconfig: &Path) -> anyhow::Result<Self> {
         let health = format!("127.0.0.1:{}", ports::free()?);
         let mut program = Program::new(
             binary,
@@ -199,6 +198,19 @@ impl Operator {
     /// The address of `/livez` and `/readyz`.
     pub fn health_address(&self) -> &str {
         &self.health
+    }
+
+    /// What `/livez` says.
+    ///
+    /// # Errors
+    ///
+    /// Anything but yes.
+    pub async fn lives(&self) -> Result<(), String> {
+        match loopback::get(&self.health, "/livez", None).await {
+            Ok((200, _)) => Ok(()),
+            Ok((code, body)) => Err(format!("/livez says {code} {body}")),
+            Err(error) => Err(format!("{error:#}")),
+        }
     }
 
     /// Everything that operators of this cluster have logged, one JSON object a line.

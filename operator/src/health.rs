@@ -11,6 +11,8 @@ use axum::routing::get;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::progress::Progress;
+
 /// The sign of life of a loop: it beats with every turn, and turns at least every [`Pulse::INTERVAL`].
 #[derive(Clone, Debug)]
 pub struct Pulse {
@@ -64,9 +66,14 @@ impl Default for Pulse {
 
 /// Binds at once, so that an address in use is an error at start, and serves until the token is cancelled.
 ///
-/// Alive: every loop turns. An outage of the API server does not stop them, so it restarts nobody. Ready: every kind
-/// was listed once.
-pub async fn serve(address: SocketAddr, pulses: Vec<Pulse>, token: CancellationToken) -> std::io::Result<()> {
+/// Alive: every loop turns, and every watch moves if the server answers. An outage of the API server stops no loop and
+/// is held against no watch, so it restarts nobody. Ready: every kind was listed once.
+pub async fn serve(
+    address: SocketAddr,
+    pulses: Vec<Pulse>,
+    progress: Progress,
+    token: CancellationToken,
+) -> std::io::Result<()> {
     let listener = tokio::net::TcpListener::bind(address).await?;
     let answer = |good: bool| {
         if good {
@@ -79,7 +86,7 @@ pub async fn serve(address: SocketAddr, pulses: Vec<Pulse>, token: CancellationT
     let router = Router::new()
         .route(
             "/livez",
-            get(move || async move { answer(pulses.iter().all(Pulse::is_alive)) }),
+            get(move || async move { answer(pulses.iter().all(Pulse::is_alive) && progress.stuck().is_none()) }),
         )
         .route(
             "/readyz",

@@ -11,7 +11,8 @@
 //!
 //! Reading order: [`kinds`] and [`watch`] (what comes in), [`world`] and [`board`] (what is held), [`queue`],
 //! [`namespaces`] (the namespace loop), [`objects`] (the object loop) with [`credentials`] and [`report`],
-//! [`apply`] (every write), [`leader`] (which replica may write), [`runtime`] (what is started).
+//! [`apply`] (every write), [`leader`] (which replica may write), [`runtime`] (what is started), [`progress`] and [`health`]
+//! (whether it works).
 //!
 //! Decisions are in the crate `plan`, writes in [`apply`]; nothing else does either, the Lease of [`leader`] aside.
 
@@ -27,6 +28,7 @@ pub mod namespaces;
 pub mod objects;
 mod otlp;
 pub mod panics;
+pub mod progress;
 pub mod queue;
 pub mod report;
 pub mod runtime;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use crd::names::LABEL_OBJECT;
 use futures::FutureExt as _;
 use kube::runtime::watcher::Event;
-use kube::{Api, Client, ResourceExt as _};
+use kube::{Api, ResourceExt as _};
 use plan::object::Object;
 use plan::observed::{Account, Secret};
 use tokio::sync::mpsc;
@@ -24,7 +24,7 @@ use crate::health::Pulse;
 use crate::kinds::{SeenAccount, SeenCopy, SeenNamespace};
 use crate::leader::Leadership;
 use crate::queue::{Lane, Queue};
-use crate::watch::{self, Lists, Which};
+use crate::watch::{Watches, Which};
 use crate::world::{Action, Key, Kind, Seen, Target, Work, World};
 
 /// What the object loop tells this one.
@@ -86,12 +86,10 @@ const BATCH: usize = 256;
 
 /// What the loop works with.
 pub struct Settings {
-    /// For the watches: no read timeout, no retry.
-    pub watch: Client,
+    /// Opens the watches.
+    pub watches: Watches,
     /// For the writes.
     pub writer: Writer,
-    /// How lists are to be had.
-    pub lists: Lists,
     /// Writes under way at a time.
     pub concurrency: usize,
     /// Nothing is written without it.
@@ -132,21 +130,14 @@ pub async fn run(
 }
 
 fn start_watches(settings: &Settings, sender: &mpsc::Sender<Input>, token: &CancellationToken) {
-    let (client, lists) = (&settings.watch, settings.lists);
-    let all = Which::default;
-    watch::spawn(
-        Api::all(client.clone()),
-        lists,
+    let watches = &settings.watches;
+    let (all, events) = (Which::default, || sender.clone());
+    watches.spawn("namespaces", Api::all, all(), events(), token.clone(), Input::Namespace);
+    watches.spawn(
+        "serviceaccounts",
+        Api::all,
         all(),
-        sender.clone(),
-        token.clone(),
-        Input::Namespace,
-    );
-    watch::spawn(
-        Api::all(client.clone()),
-        lists,
-        all(),
-        sender.clone(),
+        events(),
         token.clone(),
         Input::Account,
     );
@@ -154,14 +145,7 @@ fn start_watches(settings: &Settings, sender: &mpsc::Sender<Input>, token: &Canc
         labels: Some(LABEL_OBJECT.to_owned()),
         ..Which::default()
     };
-    watch::spawn(
-        Api::all(client.clone()),
-        lists,
-        ours,
-        sender.clone(),
-        token.clone(),
-        Input::Copy,
-    );
+    watches.spawn("copies", Api::all, ours, events(), token.clone(), Input::Copy);
 }
 
 struct Loop {
@@ -481,21 +465,18 @@ impl Loop {
             return;
         }
         debug!(namespace = %key.namespace, %name, "following a secret that is not ours");
-        let api: Api<SeenCopy> = Api::namespaced(self.settings.watch.clone(), &key.namespace);
+        let api = |client| Api::<SeenCopy>::namespaced(client, &key.namespace);
         let which = Which {
             fields: Some(format!("metadata.name={name}")),
             ..Which::default()
         };
         let followed = key.clone();
         let wrap = move |_| Input::Followed(followed.clone());
-        let task = watch::spawn(
-            api,
-            self.settings.lists,
-            which,
-            self.inputs.clone(),
-            self.watches.clone(),
-            wrap,
-        );
+        let (events, token) = (self.inputs.clone(), self.watches.clone());
+        let task = self
+            .settings
+            .watches
+            .spawn("squatters", api, which, events, token, wrap);
         self.followed.insert(key, task);
     }
 

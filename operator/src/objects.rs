@@ -14,7 +14,7 @@ use std::time::Duration;
 use futures::FutureExt as _;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::runtime::watcher::Event;
-use kube::{Api, Client, ResourceExt as _};
+use kube::{Api, ResourceExt as _};
 use plan::backoff::Backoff;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -31,22 +31,20 @@ use crate::kinds::{SeenObject, SourceSecret};
 use crate::leader::Leadership;
 use crate::namespaces::Command;
 use crate::queue::{Lane, Queue};
-use crate::watch::{self, Lists, Which};
+use crate::watch::{Watches, Which};
 use held::{Held, Next, Step};
 pub(crate) use held::{is_progress, ready_of};
 
 /// What the loop works with.
 pub struct Settings {
-    /// For the watches.
-    pub watch: Client,
+    /// Opens the watches.
+    pub watches: Watches,
     /// For the writes.
     pub writer: Writer,
     /// For Events.
     pub announcer: Announcer,
     /// Nothing is written, and the namespace loop is told of no object, without it.
     pub leadership: Leadership,
-    /// How lists are to be had.
-    pub lists: Lists,
     /// The operator's own namespace.
     pub namespace: String,
     /// The source namespaces, nothing read yet.
@@ -85,20 +83,13 @@ pub async fn run(
     token: CancellationToken,
 ) {
     let (sender, mut inputs) = mpsc::channel(BATCH);
-    let (client, lists) = (settings.watch.clone(), settings.lists);
-    watch::spawn(
-        Api::all(client.clone()),
-        lists,
-        Which::default(),
-        sender.clone(),
-        token.clone(),
-        Input::Object,
-    );
+    let (watches, all, events) = (&settings.watches, Which::default, || sender.clone());
+    watches.spawn("objects", Api::all, all(), events(), token.clone(), Input::Object);
     for namespace in settings.sources.namespaces() {
-        let api = Api::namespaced(client.clone(), namespace);
+        let api = |client| Api::namespaced(client, namespace);
         let namespace = namespace.to_owned();
         let wrap = move |event| Input::Source(namespace.clone(), event);
-        watch::spawn(api, lists, Which::default(), sender.clone(), token.clone(), wrap);
+        watches.spawn("sources", api, all(), events(), token.clone(), wrap);
     }
     let mut looper = Loop {
         settings,

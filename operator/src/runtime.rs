@@ -18,8 +18,9 @@ use crate::credentials::sources::Sources;
 use crate::events::Announcer;
 use crate::health::{self, Pulse};
 use crate::leader::{self, Election, Leadership};
+use crate::progress::Progress;
 use crate::telemetry::Telemetry;
-use crate::watch::Lists;
+use crate::watch::{Lists, SILENCE, Watches};
 use crate::{namespaces, objects};
 
 /// Writes under way get this long to end after SIGTERM.
@@ -47,7 +48,8 @@ async fn operate(args: &Args) -> anyhow::Result<()> {
     let token = CancellationToken::new();
     let (namespace_pulse, object_pulse) = (Pulse::new(), Pulse::new());
     let pulses = vec![namespace_pulse.clone(), object_pulse.clone()];
-    health::serve(args.health_bind_address, pulses, token.clone())
+    let progress = Progress::new();
+    health::serve(args.health_bind_address, pulses, progress.clone(), token.clone())
         .await
         .with_context(|| format!("--health-bind-address {}", args.health_bind_address))?;
 
@@ -60,16 +62,17 @@ async fn operate(args: &Args) -> anyhow::Result<()> {
     } else {
         Leadership::alone()
     };
+    let watches = Watches::new(watch, lists, progress.clone());
     let still_wanted = CancellationToken::new();
-    let election = elect(args, &config, &own, &leadership, still_wanted.clone())?;
+    let lease = progress.hear(lease_client(&config)?);
+    let election = elect(args, lease, &own, &leadership, still_wanted.clone());
     let writer = Writer::new(write.clone(), own.clone());
     let (command_sender, commands) = mpsc::unbounded_channel();
     let (summary_sender, summaries) = mpsc::unbounded_channel();
     let namespace_loop = tokio::spawn(namespaces::run(
         namespaces::Settings {
-            watch: watch.clone(),
+            watches: watches.clone(),
             writer: writer.clone(),
-            lists,
             concurrency: args.concurrency.into(),
             leadership: leadership.clone(),
             protected: others.iter().cloned().chain([own.clone()]).collect(),
@@ -82,11 +85,10 @@ async fn operate(args: &Args) -> anyhow::Result<()> {
     ));
     let object_loop = tokio::spawn(objects::run(
         objects::Settings {
-            watch,
+            watches,
             writer,
             announcer: Announcer::new(write),
             leadership,
-            lists,
             sources: Sources::new(&own, &others),
             namespace: own,
             epoch,
@@ -131,12 +133,11 @@ async fn operate(args: &Args) -> anyhow::Result<()> {
 /// Starts the election. It ends when the lease is lost; or, given back, when the token is cancelled.
 fn elect(
     args: &Args,
-    config: &Config,
+    client: Client,
     namespace: &str,
     leadership: &Leadership,
     token: CancellationToken,
-) -> anyhow::Result<impl Future<Output = ()> + use<>> {
-    let client = lease_client(config)?;
+) -> impl Future<Output = ()> + use<> {
     let election = args
         .leader_elect
         .then(|| Election::new(client, namespace, Args::identity(), leadership.clone()));
@@ -149,10 +150,10 @@ fn elect(
             None => token.cancelled().await,
         }
     });
-    Ok(async move {
+    async move {
         // One that panicked has lost the lease too.
         let _ = task.await;
-    })
+    }
 }
 
 /// The pod's service account where there is one: a kubeconfig that happens to lie there is not asked.
@@ -169,11 +170,12 @@ async fn config(args: &Args) -> anyhow::Result<Config> {
     }
 }
 
-/// No read timeout, since a watch is silent for as long as nothing happens; the watcher has its own.
+/// A watch says something now and then, although nothing happens.
 fn watch_client(config: &Config) -> anyhow::Result<Client> {
     let mut config = config.clone();
     config.default_retry = false;
-    config.read_timeout = None;
+    config.read_timeout = Some(SILENCE);
+    config.reset_reader_on_write = true;
     Ok(Client::try_from(config)?)
 }
 

@@ -13,9 +13,15 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use crate::kinds::SeenNamespace;
+use crate::progress::Progress;
 
-/// The server ends a watch after this many seconds, and a watch that is silent for longer is opened anew.
+/// The server ends a watch after this many seconds. Every watch is opened anew as often, which is one call each.
 const WATCH_SECONDS: u32 = 290;
+
+/// A connection of a watch that brings nothing for so long is given up, and the watch opened anew where it was. A server
+/// sends a bookmark about every minute, so this is a connection that is dead, or an answer that does not come; one
+/// that sends none is asked as often.
+pub const SILENCE: Duration = Duration::from_secs(90);
 
 /// Pages of a list, where the server does not stream it. Small pages are slower by far and save little, since what is
 /// kept is pruned while it is decoded.
@@ -65,44 +71,69 @@ pub struct Which {
     pub fields: Option<String>,
 }
 
-/// Watches until the token is cancelled, and sends each event on. Errors are logged and the watch opened again, with a
-/// backoff of its own, so that one watch that is forbidden slows no other.
-pub fn spawn<K, E>(
-    api: Api<K>,
+/// Opens watches.
+#[derive(Clone)]
+pub struct Watches {
+    /// No read timeout beyond [`SILENCE`], no retry.
+    client: Client,
     lists: Lists,
-    which: Which,
-    events: mpsc::Sender<E>,
-    token: CancellationToken,
-    wrap: impl Fn(Event<K>) -> E + Send + 'static,
-) -> tokio::task::JoinHandle<()>
-where
-    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + std::fmt::Debug + Send + 'static,
-    E: Send + 'static,
-{
-    let config = Config {
-        label_selector: which.labels,
-        field_selector: which.fields,
-        ..lists.config()
-    };
-    tokio::spawn(async move {
-        let stream = watch(api, config).default_backoff();
-        let mut stream = std::pin::pin!(stream.inspect_err(|error| log(&K::plural(&()), error)));
-        loop {
-            let next = tokio::select! {
-                () = token.cancelled() => return,
-                next = stream.next() => next,
-            };
-            match next {
-                Some(Ok(event)) => {
-                    if events.send(wrap(event)).await.is_err() {
-                        return;
-                    }
-                }
-                Some(Err(_)) => {}
-                None => return,
-            }
+    progress: Progress,
+}
+
+impl Watches {
+    /// With this client, on a server from which lists are to be had in this way.
+    pub fn new(client: Client, lists: Lists, progress: Progress) -> Self {
+        Self {
+            client,
+            lists,
+            progress,
         }
-    })
+    }
+
+    /// Watches until the token is cancelled, and sends each event on. Errors are logged and the watch opened again,
+    /// with a backoff of its own, so that one watch that is forbidden slows no other. `name` says what is watched; several
+    /// may have the same.
+    pub fn spawn<K, E>(
+        &self,
+        name: &'static str,
+        api: impl FnOnce(Client) -> Api<K>,
+        which: Which,
+        events: mpsc::Sender<E>,
+        token: CancellationToken,
+        wrap: impl Fn(Event<K>) -> E + Send + 'static,
+    ) -> tokio::task::JoinHandle<()>
+    where
+        K: Resource<DynamicType = ()> + Clone + DeserializeOwned + std::fmt::Debug + Send + 'static,
+        E: Send + 'static,
+    {
+        let config = Config {
+            label_selector: which.labels,
+            field_selector: which.fields,
+            ..self.lists.config()
+        };
+        let (client, followed) = self.progress.follow(name, self.client.clone());
+        let api = api(client);
+        tokio::spawn(async move {
+            let _followed = followed;
+            let stream = watch(api, config).default_backoff();
+            let mut stream = std::pin::pin!(stream.inspect_err(|error| log(name, error)));
+            loop {
+                let next = tokio::select! {
+                    () = token.cancelled() => return,
+                    next = stream.next() => next,
+                };
+                match next {
+                    Some(Ok(event)) => {
+                        if events.send(wrap(event)).await.is_err() {
+                            return;
+                        }
+                    }
+                    Some(Err(_)) => {}
+                    None => return,
+                }
+            }
+        })
+    }
 }
 
 /// A watch that ends is daily business; a list or watch that is refused is worth a look. Never the error's own text:

@@ -60,6 +60,8 @@ pub enum Fault {
     CutWithin,
     /// The watch says that its history is lost, and ends.
     Expire,
+    /// From the event on the watch brings nothing, and does not end. In no campaign: it takes a minute and a half to notice.
+    Silence,
 }
 
 /// An answer in the server's place.
@@ -128,7 +130,7 @@ impl Fault {
             Self::Answer(_) => "answer",
             Self::Meddle | Self::Hold(_) => "race",
             Self::ResetBefore | Self::ResetAfter | Self::Truncate | Self::Garbage => "connection",
-            Self::Delay(_) | Self::Duplicate | Self::Cut | Self::CutWithin | Self::Expire => "watch",
+            Self::Delay(_) | Self::Duplicate | Self::Cut | Self::CutWithin | Self::Expire | Self::Silence => "watch",
         }
     }
 }

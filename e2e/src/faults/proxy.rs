@@ -2,6 +2,7 @@
 //! token) goes through.
 
 use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -107,9 +108,17 @@ impl Proxy {
         Ok(Self { address, shared, task })
     }
 
-    /// `127.0.0.1:PORT`.
-    pub fn address(&self) -> &str {
-        &self.address
+    /// A kubeconfig beside `direct`, for the same user, that leads through here.
+    ///
+    /// # Errors
+    ///
+    /// When `direct` is none, or the new one cannot be written.
+    pub fn kubeconfig(&self, direct: &Path) -> anyhow::Result<PathBuf> {
+        let mut config: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(direct)?)?;
+        config["clusters"][0]["cluster"] = serde_json::json!({"server": format!("http://{}", self.address)});
+        let path = direct.with_extension("proxied.kubeconfig");
+        std::fs::write(&path, config.to_string())?;
+        Ok(path)
     }
 
     /// The process that a fault kills.

@@ -53,10 +53,7 @@ impl Stage {
         let direct = cluster
             .service_account_kubeconfig(SYSTEM_NAMESPACE, OPERATOR_ACCOUNT)
             .await?;
-        let kubeconfig = cluster.folder().join("proxied.kubeconfig");
-        let mut config: Value = serde_json::from_str(&std::fs::read_to_string(direct)?)?;
-        config["clusters"][0]["cluster"] = json!({"server": format!("http://{}", proxy.address())});
-        std::fs::write(&kubeconfig, config.to_string())?;
+        let kubeconfig = proxy.kubeconfig(&direct)?;
         let stage = Self {
             client: cluster.admin().await?,
             cluster: Arc::new(cluster),

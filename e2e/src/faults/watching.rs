@@ -100,6 +100,10 @@ async fn send(sender: &mpsc::Sender<Result<Bytes, Error>>, line: Bytes, fault: O
             let _ = sender.send(Ok(Bytes::from(format!("{EXPIRED}\n")))).await;
             false
         }
+        Some(Fault::Silence) => {
+            sender.closed().await;
+            false
+        }
         Some(_) => false,
     }
 }

@@ -2,5 +2,6 @@
 #![allow(clippy::unwrap_used, reason = "also in what the tests share")]
 
 mod downtime;
+mod liveness;
 mod secrecy;
 mod silence;

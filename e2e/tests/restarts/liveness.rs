@@ -1,0 +1,141 @@
+//! Whom a kubelet would restart. A watch that hangs for good cannot be brought about from outside, since every way to hang
+//! is cut short by a timeout of the watch: that one is a test of `operator/src/progress`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use e2e::cluster::{self, Cluster, Part};
+use e2e::faults::plan::{Fault, Trigger};
+use e2e::faults::proxy::Proxy;
+use e2e::operator::{Operator, Options};
+use e2e::scene::{SOON, Scene};
+use e2e::wait::{eventually, quiet};
+use e2e::{OPERATOR_ACCOUNT, SYSTEM_NAMESPACE};
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+/// A silent connection is given up after this, and the watch goes on 2 s later; the rest is for a slow machine.
+const SILENCE: Duration = Duration::from_secs(90);
+const GOES_ON_WITHIN: Duration = Duration::from_secs(100);
+
+/// Longer than the three minutes after which a watch that does nothing is held against the operator.
+const LONG: Duration = Duration::from_secs(200);
+
+#[tokio::test]
+async fn a_watch_that_falls_silent_goes_on_after_ninety_seconds_and_the_operator_lives() {
+    let scene = Scene::own("falls-silent").await;
+    scene.stop_operator();
+    let proxy = proxy(scene.cluster()).await;
+    let direct = account(scene.cluster(), OPERATOR_ACCOUNT).await;
+    let operator = Operator::start_as(
+        scene.cluster(),
+        &Options::default(),
+        &proxy.kubeconfig(&direct).unwrap(),
+    );
+    let operator = operator.await.unwrap();
+    let login = scene.login("first");
+    scene.set_up(&["a"], &login).await;
+
+    let event = "watch namespaces ADDED /falls-silent-b".to_owned();
+    let trigger = Trigger {
+        what: event,
+        occurrence: 1,
+    };
+    proxy.arm(Some((trigger, Fault::Silence)));
+    let began = Instant::now();
+    scene.namespaces(&["b"]).await;
+    let expected = scene.expected(&["a", "b"], &login);
+    eventually("the namespace is served after all", GOES_ON_WITHIN, async || {
+        operator.lives().await?;
+        e2e::oracle::check(scene.client(), &expected).await
+    })
+    .await;
+    let after = began.elapsed();
+    println!("served after {:.1} s of silence", after.as_secs_f64());
+    assert!(proxy.record().fired);
+    assert!(
+        after > SILENCE - Duration::from_secs(1),
+        "{after:?}: it was not the silence that ended"
+    );
+    operator.stop().unwrap();
+    scene.start_operator().await;
+}
+
+#[tokio::test]
+async fn a_watch_that_is_forbidden_is_no_reason_to_restart_the_operator() {
+    let scene = Scene::own("forbidden").await;
+    let roles = scene
+        .kubectl(&["get", "clusterrole", "pullsecrets", "-o", "json"])
+        .await;
+    let mut role: Value = serde_json::from_str(&roles).unwrap();
+    let rules = role["rules"].as_array_mut().unwrap();
+    rules.retain(|rule| rule["resources"] != json!(["serviceaccounts"]));
+    let rules = role["rules"].take();
+    let subject = json!([{"kind": "ServiceAccount", "name": "blind", "namespace": SYSTEM_NAMESPACE}]);
+    let group = "rbac.authorization.k8s.io";
+    let binding = |kind: &str, of: &str, role: &str| {
+        json!({"apiVersion": format!("{group}/v1"), "kind": kind,
+            "metadata": {"name": "blind", "namespace": SYSTEM_NAMESPACE}, "subjects": subject,
+            "roleRef": {"apiGroup": group, "kind": of, "name": role}})
+    };
+    for object in [
+        json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "blind", "namespace": SYSTEM_NAMESPACE}}),
+        json!({"apiVersion": format!("{group}/v1"), "kind": "ClusterRole", "metadata": {"name": "blind"}, "rules": rules}),
+        binding("ClusterRoleBinding", "ClusterRole", "blind"),
+        binding("RoleBinding", "Role", "pullsecrets"),
+    ] {
+        scene.apply(&object).await;
+    }
+    let kubeconfig = account(scene.cluster(), "blind").await;
+    let binary = e2e::binaries::operator().unwrap();
+    let options = Options {
+        pod: "pullsecrets-blind".to_owned(),
+        ..Options::default()
+    };
+    let blind = Operator::launch(scene.cluster(), &options, &binary, &kubeconfig).unwrap();
+    eventually("it says that it may not", SOON, async || {
+        let refused = |line: &&str| line.contains("serviceaccounts") && line.contains("forbids");
+        blind
+            .log()
+            .lines()
+            .find(refused)
+            .map(|_| ())
+            .ok_or_else(|| blind.tail())
+    })
+    .await;
+    quiet("a forbidden watch restarts nobody", LONG, async || blind.lives().await).await;
+    blind.stop().unwrap();
+}
+
+#[tokio::test]
+async fn an_outage_of_the_server_is_no_reason_to_restart_the_operator() {
+    let mut cluster = Cluster::start(cluster::Options::default()).await.unwrap();
+    cluster.install().await.unwrap();
+    // Who leads ends when it cannot renew the Lease: that is another matter.
+    let options = Options {
+        flags: vec!["--leader-elect=false".to_owned()],
+        ..Options::default()
+    };
+    let operator = Operator::start(&cluster, &options).await.unwrap();
+    cluster.part(Part::ApiServer).unwrap().pause().unwrap();
+    quiet("an outage restarts nobody", LONG, async || operator.lives().await).await;
+    cluster.part(Part::ApiServer).unwrap().resume().unwrap();
+    quiet("nor does its end", Duration::from_secs(5), async || {
+        operator.lives().await
+    })
+    .await;
+    operator.stop().unwrap();
+    cluster.stop().unwrap();
+}
+
+async fn account(cluster: &Cluster, name: &str) -> PathBuf {
+    cluster
+        .service_account_kubeconfig(SYSTEM_NAMESPACE, name)
+        .await
+        .unwrap()
+}
+
+async fn proxy(cluster: &Cluster) -> Proxy {
+    let (anonymous, admin) = (cluster.anonymous().await.unwrap(), cluster.admin().await.unwrap());
+    Proxy::start(anonymous, admin).await.unwrap()
+}
