@@ -28,13 +28,13 @@ generated:
 docs:
     .ci/checks docs
 
-# Licences, bans and sources of dependencies (needs cargo-deny)
+# Licences, bans and sources of dependencies
 deny:
     .ci/checks deny
 
-# Known vulnerabilities of dependencies (needs cargo-deny and the network)
+# Known vulnerabilities of dependencies, from the RustSec database
 advisories:
-    cargo deny check advisories
+    "$(.ci/tool cargo-deny)" check advisories
 
 # Every test; the first time builds the control plane, about 7 minutes
 test:
