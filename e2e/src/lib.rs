@@ -12,6 +12,7 @@
 //! | [`oracle`] | what must be true of the store, written without the operator's code |
 //! | [`witness`] | what a status said during a scene, held against the store at that moment |
 //! | [`faults`] | a proxy that injects them, and what judges the outcome |
+//! | [`wire`] | a relay that counts bytes |
 //! | [`scene`] | one scenario's stage: its cluster, its namespaces, its names |
 //!
 //! Nothing here decides anything that the operator decides: this crate names neither `operator` nor `plan` as a
@@ -38,6 +39,7 @@ pub mod registry;
 pub mod scene;
 pub mod store;
 pub mod wait;
+pub mod wire;
 pub mod witness;
 
 use std::path::{Path, PathBuf};

@@ -1,0 +1,110 @@
+//! What goes over the wire: a relay on loopback before the API server that counts bytes and understands none.
+//!
+//! TLS goes through it as it is, so what is counted is what a network would carry, handshakes included, less the headers
+//! of IP and TCP.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use anyhow::Context;
+use serde_json::{Value, json};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use tokio_util::task::AbortOnDropHandle;
+
+/// A running relay. Dropping it ends it, and all connections through it.
+pub struct Wire {
+    kubeconfig: PathBuf,
+    counts: Arc<Counts>,
+    _task: AbortOnDropHandle<()>,
+}
+
+#[derive(Default)]
+struct Counts {
+    sent: AtomicU64,
+    received: AtomicU64,
+}
+
+/// Bytes since the start of the relay, as its client sees them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bytes {
+    /// To the server.
+    pub sent: u64,
+    /// From it.
+    pub received: u64,
+}
+
+impl Wire {
+    /// Relays to the server of `kubeconfig`, and leaves a kubeconfig that leads through here beside it.
+    ///
+    /// # Errors
+    ///
+    /// When the kubeconfig is not one of this crate's, or there is no port.
+    pub async fn start(kubeconfig: &Path) -> anyhow::Result<Self> {
+        let mut config: Value = serde_json::from_str(&std::fs::read_to_string(kubeconfig)?)?;
+        let server = config["clusters"][0]["cluster"]["server"].take();
+        let address = server.as_str().and_then(|server| server.strip_prefix("https://"));
+        let upstream: SocketAddr = address.context("a kubeconfig without a server")?.parse()?;
+        let listener = TcpListener::bind("127.0.0.1:0").await.context("a port for the relay")?;
+        config["clusters"][0]["cluster"]["server"] = json!(format!("https://{}", listener.local_addr()?));
+        let through = kubeconfig.with_extension("wire.kubeconfig");
+        std::fs::write(&through, config.to_string())?;
+        let counts = Arc::new(Counts::default());
+        let task = tokio::spawn(relay(listener, upstream, Arc::clone(&counts)));
+        Ok(Self {
+            kubeconfig: through,
+            counts,
+            _task: AbortOnDropHandle::new(task),
+        })
+    }
+
+    /// Leads through here.
+    pub fn kubeconfig(&self) -> &Path {
+        &self.kubeconfig
+    }
+
+    /// What went through until now.
+    pub fn bytes(&self) -> Bytes {
+        Bytes {
+            sent: self.counts.sent.load(Ordering::Relaxed),
+            received: self.counts.received.load(Ordering::Relaxed),
+        }
+    }
+}
+
+async fn relay(listener: TcpListener, upstream: SocketAddr, counts: Arc<Counts>) {
+    // Ends with this task, so that no connection outlives the relay.
+    let mut connections = JoinSet::new();
+    while let Ok((client, _)) = listener.accept().await {
+        let counts = Arc::clone(&counts);
+        connections.spawn(async move {
+            let Ok(server) = TcpStream::connect(upstream).await else {
+                return;
+            };
+            // Small answers are not to wait for more.
+            let _ = (client.set_nodelay(true), server.set_nodelay(true));
+            let (client_reads, client_writes) = client.into_split();
+            let (server_reads, server_writes) = server.into_split();
+            tokio::join!(
+                copy(client_reads, server_writes, &counts.sent),
+                copy(server_reads, client_writes, &counts.received),
+            );
+        });
+        while connections.try_join_next().is_some() {}
+    }
+}
+
+/// Until one side is done, which the other then learns.
+async fn copy(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin, count: &AtomicU64) {
+    let mut buffer = vec![0; 16 * 1024];
+    while let Ok(length @ 1..) = from.read(&mut buffer).await {
+        count.fetch_add(length as u64, Ordering::Relaxed);
+        if to.write_all(&buffer[..length]).await.is_err() {
+            break;
+        }
+    }
+    let _ = to.shutdown().await;
+}

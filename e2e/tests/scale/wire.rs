@@ -1,0 +1,64 @@
+//! What a namespace costs on the wire. Requests, answers and events have the same length each time but for a few bytes;
+//! status, written once a second, is why the bounds are not closer.
+
+use e2e::operator::{Operator, Options};
+use e2e::scene::Scene;
+use e2e::wire::Wire;
+use e2e::{OPERATOR_ACCOUNT, SYSTEM_NAMESPACE};
+
+use crate::ONE_AT_A_TIME;
+
+const NAMESPACES: u64 = 200;
+
+/// Bytes for each namespace of one account, to the server and from it. A copy with the login of a scene is about 300 bytes
+/// of data; both writes are answered with metadata, and both come back as events with everything that the object has.
+const FILL: [u64; 2] = [3200, 3900];
+const ROTATE: [u64; 2] = [2000, 2700];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_namespace_costs_so_many_bytes_and_no_more() {
+    let _alone = ONE_AT_A_TIME.lock().await;
+    let scene = Scene::own("wire").await;
+    scene.stop_operator();
+    let cluster = scene.cluster();
+    let account = cluster.service_account_kubeconfig(SYSTEM_NAMESPACE, OPERATOR_ACCOUNT);
+    let wire = Wire::start(&account.await.unwrap()).await.unwrap();
+    let options = Options::default();
+    let operator = Operator::start_as(cluster, &options, wire.kubeconfig()).await.unwrap();
+
+    let (first, second) = (scene.login("first"), scene.login("second"));
+    let parts: Vec<String> = (0..NAMESPACES).map(|number| format!("{number:03}")).collect();
+    let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+    scene.namespaces(&parts).await;
+    scene.wait_for_accounts(&scene.in_scene(&parts)).await;
+    scene.source(&first).await;
+
+    let before = wire.bytes();
+    scene.apply(&scene.object()).await;
+    scene.holds("all are served", &scene.expected(&parts, &first)).await;
+    scene.counts(parts.len()).await;
+    let filled = wire.bytes();
+    costs(
+        "filled",
+        [filled.sent - before.sent, filled.received - before.received],
+        FILL,
+    );
+
+    scene.source(&second).await;
+    scene.holds("all are rotated", &scene.expected(&parts, &second)).await;
+    scene.counts(parts.len()).await;
+    let rotated = wire.bytes();
+    costs(
+        "rotated",
+        [rotated.sent - filled.sent, rotated.received - filled.received],
+        ROTATE,
+    );
+    operator.stop().unwrap();
+}
+
+fn costs(what: &str, bytes: [u64; 2], most: [u64; 2]) {
+    let each = bytes.map(|bytes| bytes / NAMESPACES);
+    println!("{what}: {each:?} bytes for each namespace, sent and received");
+    let within = |(each, most): (&u64, &u64)| each <= most;
+    assert!(each.iter().zip(&most).all(within), "{what}: {each:?}, at most {most:?}");
+}
