@@ -1,4 +1,5 @@
-//! What goes over the wire: a relay on loopback before the API server that counts bytes and understands none.
+//! What goes over the wire: a relay on loopback before the API server that counts bytes and understands none. It can be
+//! as far away as another continent.
 //!
 //! TLS goes through it as it is, so what is counted is what a network would carry, handshakes included, less the headers
 //! of IP and TCP.
@@ -7,13 +8,19 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use anyhow::Context;
 use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
+
+/// Pieces that a connection may hold back, each of 16 KiB at most.
+const UNDER_WAY: usize = 256;
 
 /// A running relay. Dropping it ends it, and all connections through it.
 pub struct Wire {
@@ -38,12 +45,13 @@ pub struct Bytes {
 }
 
 impl Wire {
-    /// Relays to the server of `kubeconfig`, and leaves a kubeconfig that leads through here beside it.
+    /// Relays to the server of `kubeconfig`, whose answers take `delay` longer, and leaves a kubeconfig that leads through
+    /// here beside it.
     ///
     /// # Errors
     ///
     /// When the kubeconfig is not one of this crate's, or there is no port.
-    pub async fn start(kubeconfig: &Path) -> anyhow::Result<Self> {
+    pub async fn start(kubeconfig: &Path, delay: Duration) -> anyhow::Result<Self> {
         let mut config: Value = serde_json::from_str(&std::fs::read_to_string(kubeconfig)?)?;
         let server = config["clusters"][0]["cluster"]["server"].take();
         let address = server.as_str().and_then(|server| server.strip_prefix("https://"));
@@ -53,7 +61,7 @@ impl Wire {
         let through = kubeconfig.with_extension("wire.kubeconfig");
         std::fs::write(&through, config.to_string())?;
         let counts = Arc::new(Counts::default());
-        let task = tokio::spawn(relay(listener, upstream, Arc::clone(&counts)));
+        let task = tokio::spawn(relay(listener, upstream, delay, Arc::clone(&counts)));
         Ok(Self {
             kubeconfig: through,
             counts,
@@ -75,7 +83,7 @@ impl Wire {
     }
 }
 
-async fn relay(listener: TcpListener, upstream: SocketAddr, counts: Arc<Counts>) {
+async fn relay(listener: TcpListener, upstream: SocketAddr, delay: Duration, counts: Arc<Counts>) {
     // Ends with this task, so that no connection outlives the relay.
     let mut connections = JoinSet::new();
     while let Ok((client, _)) = listener.accept().await {
@@ -89,22 +97,35 @@ async fn relay(listener: TcpListener, upstream: SocketAddr, counts: Arc<Counts>)
             let (client_reads, client_writes) = client.into_split();
             let (server_reads, server_writes) = server.into_split();
             tokio::join!(
-                copy(client_reads, server_writes, &counts.sent),
-                copy(server_reads, client_writes, &counts.received),
+                copy(client_reads, server_writes, Duration::ZERO, &counts.sent),
+                copy(server_reads, client_writes, delay, &counts.received),
             );
         });
         while connections.try_join_next().is_some() {}
     }
 }
 
-/// Until one side is done, which the other then learns.
-async fn copy(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin, count: &AtomicU64) {
-    let mut buffer = vec![0; 16 * 1024];
-    while let Ok(length @ 1..) = from.read(&mut buffer).await {
-        count.fetch_add(length as u64, Ordering::Relaxed);
-        if to.write_all(&buffer[..length]).await.is_err() {
-            break;
+/// Until one side is done, which the other then learns. What is read goes on after `delay`, however much is under way.
+async fn copy(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin, delay: Duration, count: &AtomicU64) {
+    let (sender, mut under_way) = mpsc::channel::<(Instant, Vec<u8>)>(UNDER_WAY);
+    let read = async move {
+        let mut buffer = vec![0; 16 * 1024];
+        while let Ok(length @ 1..) = from.read(&mut buffer).await {
+            count.fetch_add(length as u64, Ordering::Relaxed);
+            let piece = (Instant::now() + delay, buffer[..length].to_vec());
+            if sender.send(piece).await.is_err() {
+                break;
+            }
         }
-    }
-    let _ = to.shutdown().await;
+    };
+    let write = async move {
+        while let Some((due, piece)) = under_way.recv().await {
+            tokio::time::sleep_until(due).await;
+            if to.write_all(&piece).await.is_err() {
+                break;
+            }
+        }
+        let _ = to.shutdown().await;
+    };
+    tokio::join!(read, write);
 }

@@ -1,6 +1,8 @@
 //! What a namespace costs on the wire. Requests, answers and events have the same length each time but for a few bytes;
 //! status, written once a second, is why the bounds are not closer.
 
+use std::time::Duration;
+
 use e2e::operator::{Operator, Options};
 use e2e::scene::Scene;
 use e2e::wire::Wire;
@@ -22,7 +24,7 @@ async fn a_namespace_costs_so_many_bytes_and_no_more() {
     scene.stop_operator();
     let cluster = scene.cluster();
     let account = cluster.service_account_kubeconfig(SYSTEM_NAMESPACE, OPERATOR_ACCOUNT);
-    let wire = Wire::start(&account.await.unwrap()).await.unwrap();
+    let wire = Wire::start(&account.await.unwrap(), Duration::ZERO).await.unwrap();
     let options = Options::default();
     let operator = Operator::start_as(cluster, &options, wire.kubeconfig()).await.unwrap();
 

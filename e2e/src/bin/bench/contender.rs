@@ -16,7 +16,7 @@ pub(crate) async fn operator(stage: &Stage) -> anyhow::Result<Operator> {
         log: "info".to_owned(),
         ..operator::Options::default()
     };
-    Operator::start(&stage.cluster, &options).await
+    Operator::start_as(&stage.cluster, &options, stage.kubeconfig()).await
 }
 
 /// The limit loop (see [`crate::limit`]), with its watches open.
@@ -29,7 +29,7 @@ pub(crate) struct Limit {
 impl Limit {
     pub(crate) async fn start(stage: &Stage, connections: usize, floor: Option<&str>) -> anyhow::Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
-        command.arg("limit").arg("--kubeconfig").arg(&stage.kubeconfig);
+        command.arg("limit").arg("--kubeconfig").arg(stage.kubeconfig());
         command.args(["--connections", &connections.to_string()]);
         if let Some(prefix) = floor {
             command.args(["--floor", prefix]);

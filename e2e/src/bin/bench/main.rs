@@ -9,11 +9,12 @@
 //! | [`stage`] | the cluster, its namespaces, the object, the logins |
 //! | [`requests`], [`limit`] | the writes that nobody can do without, and the loop that makes them |
 //! | [`contender`], [`phase`] | the operator or the loop, and one piece of work measured |
-//! | [`rounds`], [`standing`], [`newcomers`], [`crowd`] | the rows |
+//! | [`rounds`], [`far`], [`standing`], [`newcomers`], [`crowd`] | the rows |
 //! | [`figures`], [`table`], [`machine`] | numbers, how they are shown, and on what they were made |
 
 mod contender;
 mod crowd;
+mod far;
 mod figures;
 mod limit;
 mod machine;
@@ -156,6 +157,7 @@ async fn bench(arguments: &Arguments) -> anyhow::Result<()> {
         // Passwords of one size are not those of another, so that no copy can be right by chance.
         let mut stage = Stage::start(size, arguments.seed().wrapping_add(size as u64), &progress).await?;
         rounds::play(&mut stage, arguments, &progress, &mut table).await?;
+        far::play(&mut stage, &progress, &mut table).await?;
         standing::play(&mut stage, arguments, &progress, &mut table).await?;
         stage.end()?;
     }

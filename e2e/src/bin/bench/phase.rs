@@ -57,6 +57,8 @@ pub(crate) struct Outcome {
     pub(crate) cpu: f64,
     /// The API server's and etcd's.
     pub(crate) server_cpu: f64,
+    /// To the server and from it; 0 where nothing counts them.
+    pub(crate) bytes: [u64; 2],
 }
 
 /// The audit log, read on as it grows.
@@ -151,6 +153,7 @@ pub(crate) struct Phase {
     kicked: bool,
     cpu: f64,
     server_cpu: f64,
+    bytes: [u64; 2],
 }
 
 impl Phase {
@@ -164,6 +167,7 @@ impl Phase {
             kicked,
             cpu: cpu_seconds(pid)?,
             server_cpu: server_cpu(stage)?,
+            bytes: stage.bytes(),
         })
     }
 
@@ -176,6 +180,8 @@ impl Phase {
         tokio::time::sleep(ECHOED).await;
         let server_cpu = server_cpu(stage)? - self.server_cpu;
         self.log.quiet(SETTLED).await?;
+        let [sent, received] = stage.bytes();
+        let bytes = [sent - self.bytes[0], received - self.bytes[1]];
         let cpu = cpu_seconds(self.pid)? - self.cpu;
         let made = self.log.records.iter().filter(|record| is_ours(record));
         let (first, last) = made
@@ -206,6 +212,7 @@ impl Phase {
             reads: self.log.ours().count() - writes,
             cpu,
             server_cpu,
+            bytes,
         })
     }
 }

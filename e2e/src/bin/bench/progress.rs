@@ -15,7 +15,9 @@ pub(crate) struct Progress {
 
 impl Progress {
     pub(crate) fn start(arguments: &Arguments) -> Self {
-        let steps = |&size: &usize| 1 + crate::rounds::steps(arguments, size) + crate::standing::steps(arguments);
+        let steps = |&size: &usize| {
+            1 + crate::rounds::steps(arguments, size) + crate::far::STEPS + crate::standing::steps(arguments)
+        };
         let total: u64 = arguments.namespaces.iter().map(steps).sum();
         let bar = std::io::stderr().is_terminal().then(|| {
             let template = "[{bar:30}] {pos}/{len} {elapsed} {wide_msg}";

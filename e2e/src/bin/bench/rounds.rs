@@ -93,7 +93,7 @@ async fn best_connections(stage: &mut Stage, progress: &Progress, table: &mut Ta
     Ok(best.map(|(_, connections)| connections))
 }
 
-async fn operator(stage: &mut Stage, accounts: &[&str]) -> anyhow::Result<[Outcome; 3]> {
+pub(crate) async fn operator(stage: &mut Stage, accounts: &[&str]) -> anyhow::Result<[Outcome; 3]> {
     let (first, second) = (stage.next_login(), stage.next_login());
     stage.write_source(&first).await?;
     let mut operator = contender::operator(stage).await?;
@@ -115,7 +115,11 @@ async fn operator(stage: &mut Stage, accounts: &[&str]) -> anyhow::Result<[Outco
 }
 
 /// `connections` by work. Its object is there for its copies to be owned by, with nobody to act on it.
-async fn limit_loop(stage: &mut Stage, accounts: &[&str], connections: [usize; 3]) -> anyhow::Result<[Outcome; 3]> {
+pub(crate) async fn limit_loop(
+    stage: &mut Stage,
+    accounts: &[&str],
+    connections: [usize; 3],
+) -> anyhow::Result<[Outcome; 3]> {
     let (first, second) = (stage.next_login(), stage.next_login());
     stage.create_object(accounts).await?;
     let mut outcomes = [Outcome::default(); 3];

@@ -1,13 +1,14 @@
 //! The cluster that both contenders work on: its namespaces, the object, the logins.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use e2e::audit::Audit;
 use e2e::cluster::{self, Cluster, Part};
 use e2e::oracle::{self, Expected, Login};
 use e2e::wait::until;
+use e2e::wire::{Bytes, Wire};
 use e2e::{OPERATOR_ACCOUNT, SYSTEM_NAMESPACE};
 use futures::{StreamExt, TryStreamExt, stream};
 use k8s_openapi::api::core::v1::{Namespace, Secret, ServiceAccount};
@@ -41,8 +42,10 @@ pub(crate) struct Stage {
     pub(crate) cluster: Cluster,
     /// The administrator.
     pub(crate) client: Client,
-    /// With the operator's rights: both contenders use it.
-    pub(crate) kubeconfig: PathBuf,
+    /// With the operator's rights.
+    direct: PathBuf,
+    /// What both contenders go through, if anything.
+    pub(crate) wire: Option<Wire>,
     pub(crate) size: usize,
     /// The processes whose CPU seconds are the server's.
     pub(crate) servers: [u32; 2],
@@ -65,7 +68,8 @@ impl Stage {
         let stage = Self {
             client: cluster.admin().await?,
             cluster,
-            kubeconfig,
+            direct: kubeconfig,
+            wire: None,
             size,
             servers,
             seed,
@@ -74,6 +78,25 @@ impl Stage {
         stage.make_namespaces(stage.names(), true).await?;
         stage.make_accounts(&stage.names(), &ACCOUNTS[1..]).await?;
         Ok(stage)
+    }
+
+    /// With the operator's rights: both contenders use it.
+    pub(crate) fn kubeconfig(&self) -> &Path {
+        self.wire.as_ref().map_or(&self.direct, Wire::kubeconfig)
+    }
+
+    /// From here on, all goes through a relay whose answers take so much longer.
+    pub(crate) async fn go_through_a_wire(&mut self, delay: Duration) -> anyhow::Result<()> {
+        self.wire = Some(Wire::start(&self.direct, delay).await?);
+        Ok(())
+    }
+
+    /// Bytes that went through it until now, to the server and back.
+    pub(crate) fn bytes(&self) -> [u64; 2] {
+        self.wire.as_ref().map_or([0; 2], |wire| {
+            let Bytes { sent, received } = wire.bytes();
+            [sent, received]
+        })
     }
 
     pub(crate) fn audit(&self) -> Audit {

@@ -1,0 +1,51 @@
+//! Through a relay: how many bytes go over the wire, and what becomes of a server that is far away.
+
+use std::time::Duration;
+
+use crate::figures::count;
+use crate::phase::{Outcome, Work};
+use crate::progress::Progress;
+use crate::rounds;
+use crate::stage::{ACCOUNTS, Stage};
+use crate::table::{Row, Table};
+
+/// How much longer each answer takes.
+const FAR: Duration = Duration::from_millis(100);
+
+/// As many as the operator has writes under way.
+const CONNECTIONS: usize = 32;
+
+pub(crate) const STEPS: u64 = 3;
+
+pub(crate) async fn play(stage: &mut Stage, progress: &Progress, table: &mut Table) -> anyhow::Result<()> {
+    let accounts = &ACCOUNTS[..1];
+    stage.go_through_a_wire(Duration::ZERO).await?;
+    progress.step("bytes on the wire: operator");
+    let ours = rounds::operator(stage, accounts).await?;
+    progress.step("bytes on the wire: limit loop");
+    let limit = rounds::limit_loop(stage, accounts, [CONNECTIONS; 3]).await?;
+    for ((work, ours), limit) in Work::ALL.into_iter().zip(ours).zip(limit) {
+        bytes(stage.size, work, &ours, &limit, table);
+    }
+    stage.go_through_a_wire(FAR).await?;
+    progress.step("a server that takes 100 ms longer");
+    let outcomes = rounds::operator(stage, accounts).await?;
+    for (work, outcome) in Work::ALL.into_iter().zip(outcomes) {
+        let waves = count(work.writes(stage.size, accounts.len()).div_ceil(CONNECTIONS));
+        let what = format!("{work:?}, a server that takes 100 ms longer: time").to_lowercase();
+        let row = Row::single(stage.size, what, "s", outcome.seconds);
+        // Nobody can do with fewer waves of requests.
+        table.push(row.beside(waves * FAR.as_secs_f64()).target("1.25 times"));
+    }
+    stage.wire = None;
+    Ok(())
+}
+
+/// Of a whole piece of work, spread over the namespaces; finalizer, state and status are in it.
+fn bytes(size: usize, work: Work, ours: &Outcome, limit: &Outcome, table: &mut Table) {
+    for (index, way) in ["sent", "received"].into_iter().enumerate() {
+        let each = |outcome: &Outcome| count(usize::try_from(outcome.bytes[index]).unwrap_or(usize::MAX) / size);
+        let what = format!("{work:?}, 1 account: bytes {way} for each namespace").to_lowercase();
+        table.push(Row::single(size, what, "", each(ours)).beside(each(limit)));
+    }
+}
