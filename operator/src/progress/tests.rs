@@ -9,7 +9,10 @@ use serde_json::json;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use tower::ServiceExt as _;
+
 use super::*;
+use crate::health::{self, Pulse};
 use crate::kinds::SeenNamespace;
 use crate::watch::{Lists, Watches, Which};
 
@@ -139,6 +142,26 @@ async fn a_watch_that_hangs_is_stuck_and_not_before_its_time() {
     let after = stuck_after(&progress).await.expect("it is found");
     assert!(after > STUCK && after < STUCK + Duration::from_secs(5), "{after:?}");
     assert_eq!(progress.stuck(), Some("namespaces"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn livez_says_so_when_a_watch_hangs_although_every_loop_turns() {
+    let (progress, _events, _token) = watched(Server::HangsAfterTheList, Server::Quiet);
+    let pulse = Pulse::new();
+    let health = health::router(vec![pulse.clone()], progress);
+    let began = Instant::now();
+    loop {
+        pulse.beat();
+        let asked = Request::get("/livez").body(axum::body::Body::empty()).unwrap();
+        let code = health.clone().oneshot(asked).await.unwrap().status().as_u16();
+        let after = began.elapsed();
+        assert!(code == 200 || after > STUCK, "{code} after {after:?}");
+        if code == 503 {
+            return;
+        }
+        assert!(after < STUCK + Pulse::INTERVAL * 2, "{code} after {after:?}");
+        tokio::time::sleep(Pulse::INTERVAL).await;
+    }
 }
 
 #[tokio::test(start_paused = true)]
