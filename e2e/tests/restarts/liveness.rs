@@ -14,8 +14,9 @@ use e2e::{OPERATOR_ACCOUNT, SYSTEM_NAMESPACE};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-/// A silent connection is given up after this, and the watch goes on 2 s later; the rest is for a slow machine.
-const SILENCE: Duration = Duration::from_secs(90);
+/// A connection is given up when it was silent for 90 s, and the watch goes on 2 s later; the rest is for a slow machine.
+/// The last bookmark may have come a minute before the event that is not told.
+const NOT_BEFORE: Duration = Duration::from_secs(25);
 const GOES_ON_WITHIN: Duration = Duration::from_secs(100);
 
 /// Longer than the three minutes after which a watch that does nothing is held against the operator.
@@ -53,8 +54,7 @@ async fn neither_a_watch_that_falls_silent_nor_one_that_is_forbidden_is_held_aga
         let after = began.elapsed();
         println!("served after {:.1} s of silence", after.as_secs_f64());
         assert!(proxy.record().fired);
-        let early = after < SILENCE - Duration::from_secs(1);
-        assert!(!early, "{after:?}: it was not the end of the silence");
+        assert!(after > NOT_BEFORE, "{after:?}: it was not the end of the silence");
     };
     let forbidden = quiet("a forbidden watch restarts nobody", LONG, async || blind.lives().await);
     tokio::join!(silence, forbidden);
