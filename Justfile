@@ -20,7 +20,7 @@ lint:
 walls:
     .ci/checks walls
 
-# Whether config/crd is what the types say
+# Whether config/crd and the table of metrics are what the code says
 generated:
     .ci/checks generated
 
@@ -49,11 +49,13 @@ bench *arguments:
     rustup target add x86_64-unknown-linux-musl
     PULLSECRETS_E2E_PROFILE=static cargo run --release --package e2e --bin bench -- {{ arguments }}
 
-# Writes config/crd from the types
+# Writes config/crd from the types, and the table of metrics from the code
 generate:
     # Compiled first: an error must not leave an empty file behind.
     cargo build --quiet --package crd --bin crdgen
     cargo crdgen > config/crd/clusterpullsecrets.yaml
+    cargo build --quiet --package operator --bin metricsgen
+    cargo metricsgen > config/monitoring/metrics.md
 
 # The fault campaign, all of it: hours; goes on where it stopped. `just campaign --every 20` is a sample
 campaign *arguments:

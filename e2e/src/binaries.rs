@@ -50,6 +50,25 @@ pub fn binaries() -> anyhow::Result<&'static Binaries> {
         .map_err(|error| anyhow!("{error}"))
 }
 
+/// What evaluates alerting rules: `e2e/alerts`. Half a minute on two cores, once.
+///
+/// # Errors
+///
+/// As [`binaries`].
+pub fn alerts() -> anyhow::Result<PathBuf> {
+    Module::alerts().built(&go::version()?)
+}
+
+/// The sources of the Prometheus operator, for the definitions of the kinds that it reads.
+///
+/// # Errors
+///
+/// When Go is missing or cannot get them, or when they are not the ones that were looked at.
+pub fn prometheus_operator() -> anyhow::Result<PathBuf> {
+    let module = "github.com/prometheus-operator/prometheus-operator@v0.85.0";
+    go::download(module, "h1:M5xLCLEoaW2IJfnuCwFzzpL+jSVQu3KGT84Pye+fW8s=")
+}
+
 fn build() -> anyhow::Result<Binaries> {
     let version = go::version()?;
     let controlplane = Module::controlplane().built(&version)?;

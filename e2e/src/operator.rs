@@ -61,6 +61,7 @@ impl Options {
 pub struct Operator {
     process: Process,
     health: String,
+    metrics: String,
 }
 
 impl Operator {
@@ -105,7 +106,7 @@ impl Operator {
     ///
     /// When the process cannot be started.
     pub fn launch(cluster: &Cluster, options: &Options, binary: &Path, kubeconfig: &Path) -> anyhow::Result<Self> {
-        let health = format!("127.0.0.1:{}", ports::free()?);
+        let [health, metrics] = ports::free_set()?.map(|port| format!("127.0.0.1:{port}"));
         let mut program = Program::new(
             binary,
             [
@@ -120,6 +121,11 @@ impl Operator {
         program
             .environment
             .push(("RUST_LOG".to_owned(), options.log.clone().into()));
+        // Not as a flag: an older binary that is tried beside this one would not know it.
+        let address = metrics.clone().into();
+        program
+            .environment
+            .push(("PULLSECRETS_METRICS_BIND_ADDRESS".to_owned(), address));
         program
             .environment
             .push(("POD_NAME".to_owned(), options.pod.clone().into()));
@@ -127,11 +133,12 @@ impl Operator {
         Ok(Self {
             process: Process::start("pullsecrets", &program, &log)?,
             health,
+            metrics,
         })
     }
 
     async fn wait_until_ready(&mut self) -> anyhow::Result<()> {
-        let Self { process, health } = self;
+        let Self { process, health, .. } = self;
         let outcome = until("the operator is ready", STARTS_WITHIN, async || {
             if let Some(status) = process.ended().map_err(|error| error.to_string())? {
                 return Ok(Some(status));
@@ -198,6 +205,11 @@ impl Operator {
     /// The address of `/livez` and `/readyz`.
     pub fn health_address(&self) -> &str {
         &self.health
+    }
+
+    /// The address of `/metrics`.
+    pub fn metrics_address(&self) -> &str {
+        &self.metrics
     }
 
     /// What `/livez` says.

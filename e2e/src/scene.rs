@@ -21,7 +21,6 @@ use std::time::Duration;
 use kube::Client;
 use tokio::sync::OnceCell;
 
-use crate::binaries;
 use crate::canary::Canary;
 use crate::cluster::{self, Cluster};
 use crate::operator::{self, Operator};
@@ -29,6 +28,7 @@ use crate::oracle::Login;
 use crate::process::Process;
 use crate::wait::blocking;
 use crate::witness::{self, Witness};
+use crate::{binaries, loopback};
 
 pub use seeing::Condition;
 
@@ -212,6 +212,23 @@ impl Scene {
         assert!(!self.running.shared, "a scene that shares its operator leaves it alone");
         let mut operator = self.running.operator();
         act(operator.as_mut().expect("the operator runs").process()).expect("it takes the signal");
+    }
+
+    /// What the operator says on `/metrics`.
+    pub async fn metrics(&self) -> String {
+        let address = {
+            let operator = self.running.operator();
+            operator
+                .as_ref()
+                .expect("the operator runs")
+                .metrics_address()
+                .to_owned()
+        };
+        let (code, text) = loopback::get(&address, "/metrics", None)
+            .await
+            .expect("/metrics answers");
+        assert_eq!(code, 200, "{text}");
+        text
     }
 
     /// The operator's resident memory now and at its peak, in KiB.

@@ -19,6 +19,8 @@ use crd::names::FIELD_MANAGER;
 use kube::Client;
 use kube::api::PatchParams;
 
+use crate::metrics::Metrics;
+
 pub use object::Step as ObjectStep;
 pub use setback::Setback;
 
@@ -43,14 +45,33 @@ pub struct Writer {
     client: Client,
     /// Where the state Secrets live.
     namespace: String,
+    metrics: Metrics,
 }
 
 impl Writer {
     /// `namespace` is the operator's own.
-    pub fn new(client: Client, namespace: impl Into<String>) -> Self {
+    pub fn new(client: Client, namespace: impl Into<String>, metrics: Metrics) -> Self {
         Self {
             client,
             namespace: namespace.into(),
+            metrics,
+        }
+    }
+
+    /// Counts a write that has ended; `kind` is one of [`crate::metrics::WRITES`].
+    fn counted<T>(&self, kind: &'static str, outcome: Outcome<T>) -> Outcome<T> {
+        self.metrics.wrote(kind, outcome.word());
+        outcome
+    }
+}
+
+impl<T> Outcome<T> {
+    /// One of [`crate::metrics::RESULTS`].
+    fn word(&self) -> &'static str {
+        match self {
+            Self::Done(_) => "done",
+            Self::Changed(_) => "conflict",
+            Self::Failed(setback) => setback.word(),
         }
     }
 }

@@ -1,8 +1,9 @@
 //! Flags and environment. Each flag has a variable of the same name in capitals, with the prefix `PULLSECRETS_`.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
+use std::net::{AddrParseError, SocketAddr};
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::{Parser, ValueEnum};
 
@@ -23,6 +24,10 @@ pub struct Args {
     #[arg(long, env = "PULLSECRETS_HEALTH_BIND_ADDRESS", default_value = "0.0.0.0:8081")]
     pub health_bind_address: SocketAddr,
 
+    /// Where /metrics is served; 0 is nowhere.
+    #[arg(long, env = "PULLSECRETS_METRICS_BIND_ADDRESS", default_value = "0.0.0.0:8080")]
+    pub metrics_bind_address: MetricsAddress,
+
     /// Writes into namespaces that are under way at a time.
     #[arg(long, env = "PULLSECRETS_CONCURRENCY", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=512))]
     pub concurrency: u16,
@@ -40,6 +45,26 @@ pub struct Args {
     /// How log lines look. What is logged is set by `RUST_LOG`.
     #[arg(long, env = "PULLSECRETS_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
+}
+
+/// Where metrics are served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MetricsAddress {
+    /// There.
+    At(SocketAddr),
+    /// Nowhere.
+    Off,
+}
+
+impl FromStr for MetricsAddress {
+    type Err = AddrParseError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "0" => Ok(Self::Off),
+            address => address.parse().map(Self::At),
+        }
+    }
 }
 
 /// How log lines look.

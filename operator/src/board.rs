@@ -7,6 +7,7 @@ use std::time::Duration;
 use crd::FailureReason;
 use plan::verdict::{Failure, State};
 
+use crate::metrics::Served;
 use crate::world::{Key, Target};
 
 /// How many failures a status names.
@@ -75,9 +76,19 @@ struct Tally {
     revision: u64,
     namespaces: Count,
     accounts: Count,
-    pending: HashMap<Key, Duration>,
+    pending: HashMap<Key, Pending>,
     failures: BTreeMap<Key, Failure>,
     owed: HashMap<Key, Option<Duration>>,
+}
+
+/// What is neither ready nor failed.
+#[derive(Debug)]
+struct Pending {
+    since: Duration,
+    /// When it makes the object unready.
+    late_at: Duration,
+    /// Because the object changed, or the operator started: it waits in a long row.
+    declared: bool,
 }
 
 /// See the module.
@@ -85,6 +96,7 @@ struct Tally {
 pub struct Board {
     tallies: HashMap<Arc<str>, Tally>,
     changed: HashSet<Arc<str>>,
+    served: Vec<(Served, Duration)>,
 }
 
 impl Board {
@@ -117,13 +129,19 @@ impl Board {
             tally.count(key).add(&entry.state, 1);
             match &entry.state {
                 State::Ready => {
-                    tally.pending.remove(key);
+                    if let Some(pending) = tally.pending.remove(key).filter(|pending| !pending.declared) {
+                        self.served.push((served(key), now.saturating_sub(pending.since)));
+                    }
                     tally.failures.remove(key);
                 }
                 State::Pending => {
                     let late_at = if urgent { now } else { now + GRACE };
-                    let known = tally.pending.entry(key.clone()).or_insert(late_at);
-                    *known = late_at.min(*known);
+                    let known = tally.pending.entry(key.clone()).or_insert(Pending {
+                        since: now,
+                        late_at,
+                        declared: urgent,
+                    });
+                    known.late_at = late_at.min(known.late_at);
                     tally.failures.remove(key);
                 }
                 State::Failed(failure) => {
@@ -172,6 +190,18 @@ impl Board {
         !self.changed.is_empty()
     }
 
+    /// For how long each had to wait that became ready since this was asked last, where it was not the object that
+    /// changed.
+    pub fn take_served(&mut self) -> impl Iterator<Item = (Served, Duration)> {
+        self.served.drain(..)
+    }
+
+    /// How many failed for this reason.
+    pub fn failed(&self, reason: FailureReason) -> usize {
+        let failures = self.tallies.values().flat_map(|tally| tally.failures.values());
+        failures.filter(|failure| failure.reason == reason).count()
+    }
+
     /// What is to be said of the object.
     pub fn summary(&self, object: &str) -> Option<Summary> {
         self.tallies.get(object).map(Tally::summary)
@@ -190,7 +220,7 @@ impl Tally {
         self.pending
             .iter()
             .filter(|(key, _)| counts(&key.target))
-            .map(|(_, &late_at)| late_at)
+            .map(|(_, pending)| pending.late_at)
             .min()
     }
 
@@ -216,6 +246,13 @@ impl Tally {
             owed: self.owed.len(),
             refused_since: self.owed.values().flatten().max().copied().filter(|_| all_refused),
         }
+    }
+}
+
+fn served(key: &Key) -> Served {
+    match key.target {
+        Target::Secret(_) => Served::Secret,
+        Target::Account(_) => Served::Account,
     }
 }
 

@@ -8,7 +8,9 @@ use kube::{Client, Resource as _};
 use plan::verdict::Failure;
 use tracing::debug;
 
+use crate::apply::Setback;
 use crate::kinds::SeenObject;
+use crate::metrics::Metrics;
 use crate::objects::{is_progress, ready_of};
 
 /// The API server's bound on the text of an Event, in bytes.
@@ -16,7 +18,10 @@ const NOTE: usize = 1024;
 
 /// Publishes Events. One that cannot be published is logged and forgotten: it never fails a step.
 #[derive(Clone)]
-pub struct Announcer(Recorder);
+pub struct Announcer {
+    recorder: Recorder,
+    metrics: Metrics,
+}
 
 /// Something worth an Event.
 #[derive(Debug, PartialEq, Eq)]
@@ -62,12 +67,15 @@ impl Announcement {
 
 impl Announcer {
     /// Publishes as `pullsecrets`.
-    pub fn new(client: Client) -> Self {
+    pub fn new(client: Client, metrics: Metrics) -> Self {
         let reporter = Reporter {
             controller: crd::names::GROUP.to_owned(),
             instance: std::env::var("HOSTNAME").ok(),
         };
-        Self(Recorder::new(client, reporter))
+        Self {
+            recorder: Recorder::new(client, reporter),
+            metrics,
+        }
     }
 
     /// Publishes an Event about the object.
@@ -89,7 +97,11 @@ impl Announcer {
             action: "Reconcile".to_owned(),
             secondary: None,
         };
-        if self.0.publish(&event, &about.object_ref(&())).await.is_err() {
+        let published = self.recorder.publish(&event, &about.object_ref(&())).await;
+        let setback = published.as_ref().err().map(Setback::from);
+        self.metrics
+            .wrote("event", setback.as_ref().map_or("done", Setback::word));
+        if setback.is_some() {
             debug!("an event could not be published");
         }
     }

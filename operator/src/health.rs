@@ -75,6 +75,16 @@ pub async fn serve(
     token: CancellationToken,
 ) -> std::io::Result<()> {
     let listener = tokio::net::TcpListener::bind(address).await?;
+    let router = router(pulses, progress);
+    tokio::spawn(async move {
+        axum::serve(listener, router)
+            .with_graceful_shutdown(token.cancelled_owned())
+            .await
+    });
+    Ok(())
+}
+
+pub(crate) fn router(pulses: Vec<Pulse>, progress: Progress) -> Router {
     let answer = |good: bool| {
         if good {
             (StatusCode::OK, "ok")
@@ -83,7 +93,7 @@ pub async fn serve(
         }
     };
     let ready = pulses.clone();
-    let router = Router::new()
+    Router::new()
         .route(
             "/livez",
             get(move || async move { answer(pulses.iter().all(Pulse::is_alive) && progress.stuck().is_none()) }),
@@ -91,11 +101,5 @@ pub async fn serve(
         .route(
             "/readyz",
             get(move || async move { answer(ready.iter().all(Pulse::is_ready)) }),
-        );
-    tokio::spawn(async move {
-        axum::serve(listener, router)
-            .with_graceful_shutdown(token.cancelled_owned())
-            .await
-    });
-    Ok(())
+        )
 }

@@ -1,7 +1,7 @@
 //! What the API server sends, pruned while it is decoded: of each kind just what decides.
 //!
 //! Foreign data never stays: managedFields are skipped, Secret data becomes a digest. The one exception is
-//! [`SourceSecret`], which is read in the namespaces of sources only.
+//! [`SourceSecret`], which is read in the namespaces of sources only, and of which nothing but what decides is kept.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -323,7 +323,7 @@ impl WrittenSecret {
 /// or hold our state.
 #[derive(Clone, Deserialize)]
 pub struct SourceSecret {
-    #[serde(deserialize_with = "meta")]
+    /// With managedFields, which tell when it was changed. It is not kept.
     metadata: ObjectMeta,
     #[serde(rename = "type", default)]
     type_: String,
@@ -341,6 +341,14 @@ impl fmt::Debug for SourceSecret {
 }
 
 impl SourceSecret {
+    /// When it was changed last, in seconds since 1970.
+    pub fn changed_at(&self) -> Option<i64> {
+        let writes = self.metadata.managed_fields.iter().flatten();
+        let last = writes.filter_map(|write| write.time.as_ref()).max();
+        let time = last.or(self.metadata.creation_timestamp.as_ref())?;
+        Some(time.0.as_second())
+    }
+
     /// What the plan wants to know of a source.
     pub fn into_source(self) -> Source {
         let keeps = matches!(

@@ -11,8 +11,8 @@
 //!
 //! Reading order: [`kinds`] and [`watch`] (what comes in), [`world`] and [`board`] (what is held), [`queue`],
 //! [`namespaces`] (the namespace loop), [`objects`] (the object loop) with [`credentials`] and [`report`],
-//! [`apply`] (every write), [`leader`] (which replica may write), [`runtime`] (what is started), [`progress`] and [`health`]
-//! (whether it works).
+//! [`apply`] (every write), [`leader`] (which replica may write), [`runtime`] (what is started), [`progress`], [`health`]
+//! and [`metrics`] (whether it works).
 //!
 //! Decisions are in the crate `plan`, writes in [`apply`]; nothing else does either, the Lease of [`leader`] aside.
 
@@ -24,6 +24,7 @@ pub mod events;
 pub mod health;
 pub mod kinds;
 pub mod leader;
+pub mod metrics;
 pub mod namespaces;
 pub mod objects;
 mod otlp;

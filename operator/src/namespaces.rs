@@ -23,6 +23,7 @@ use crate::board::Summary;
 use crate::health::Pulse;
 use crate::kinds::{SeenAccount, SeenCopy, SeenNamespace};
 use crate::leader::Leadership;
+use crate::metrics::Metrics;
 use crate::queue::{Lane, Queue};
 use crate::watch::{Watches, Which};
 use crate::world::{Action, Key, Kind, Seen, Target, Work, World};
@@ -100,6 +101,8 @@ pub struct Settings {
     pub epoch: Instant,
     /// Tells that the loop is alive, and when it has seen everything.
     pub pulse: Pulse,
+    /// What is counted here: the queue, failures, and how long namespaces wait.
+    pub metrics: Metrics,
 }
 
 /// Runs until the token is cancelled; then ends the writes that are under way.
@@ -194,7 +197,16 @@ impl Loop {
             }
             self.start_when_complete();
             self.summarise();
+            self.measure();
         }
+    }
+
+    fn measure(&mut self) {
+        let metrics = &self.settings.metrics;
+        for (what, after) in self.world.board.take_served() {
+            metrics.served(what, after);
+        }
+        metrics.queue(self.queue.depth(), self.writes.len());
     }
 
     fn now(&self) -> Duration {
@@ -492,6 +504,8 @@ impl Loop {
                 let _ = self.summaries.send((object, summary));
             }
         }
+        let board = &self.world.board;
+        self.settings.metrics.failures(|reason| board.failed(reason));
     }
 }
 

@@ -29,6 +29,7 @@ use crate::events::Announcer;
 use crate::health::Pulse;
 use crate::kinds::{SeenObject, SourceSecret};
 use crate::leader::Leadership;
+use crate::metrics::Metrics;
 use crate::namespaces::Command;
 use crate::queue::{Lane, Queue};
 use crate::watch::{Watches, Which};
@@ -53,6 +54,8 @@ pub struct Settings {
     pub epoch: Instant,
     /// Tells that the loop is alive, and when it has seen everything.
     pub pulse: Pulse,
+    /// How the objects stand, and how long it takes to carry them out.
+    pub metrics: Metrics,
 }
 
 enum Input {
@@ -169,8 +172,9 @@ impl Loop {
                 if settled {
                     // Not all of them: each state that is written is an event too, and there are as many as objects.
                     let reads = |held: &Held| one.as_deref().is_none_or(|secret| held.reads(&namespace, secret));
-                    for (name, _) in self.objects.iter().filter(|(_, held)| reads(held)) {
+                    for (name, held) in self.objects.iter().filter(|(_, held)| reads(held)) {
                         self.queue.push(Arc::clone(name), Lane::Fresh);
+                        self.settings.metrics.object(name, held.facts(&self.settings.sources));
                     }
                 }
             }
@@ -223,11 +227,19 @@ impl Loop {
             self.objects.insert(Arc::clone(&name), held);
         }
         self.queue.push(Arc::clone(&name), Lane::Fresh);
+        self.measure(&name);
         name
+    }
+
+    fn measure(&self, name: &Arc<str>) {
+        if let Some(held) = self.objects.get(name) {
+            self.settings.metrics.object(name, held.facts(&self.settings.sources));
+        }
     }
 
     fn forget(&mut self, name: &str) {
         if let Some((name, _)) = self.objects.remove_entry(name) {
+            self.settings.metrics.forget_object(&name);
             self.tell(Command::Forget(name));
         }
     }
@@ -288,7 +300,11 @@ impl Loop {
             };
             self.declare(&name);
             let next = self.objects.get_mut(&name).map_or(Next::Nothing, |held| {
-                held.next(self.settings.epoch, Instant::now(), &now())
+                let next = held.next(self.settings.epoch, Instant::now(), &now());
+                if let Some(after) = held.carried_out.take() {
+                    self.settings.metrics.carried_out(after);
+                }
+                next
             });
             match next {
                 Next::Write(step) => self.write(name, step),
@@ -337,7 +353,10 @@ impl Loop {
         let setback = match reply {
             Reply::Object(Outcome::Done(seen) | Outcome::Changed(seen)) => {
                 match (seen, self.objects.get_mut(&name)) {
-                    (Some(seen), Some(held)) => held.see(seen),
+                    (Some(seen), Some(held)) => {
+                        held.see(seen);
+                        self.measure(&name);
+                    }
                     (None, _) => self.forget(&name),
                     (Some(_), None) => {}
                 }

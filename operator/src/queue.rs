@@ -25,12 +25,25 @@ pub enum Lane {
     Bulk,
 }
 
+/// How many keys stand where.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Depth {
+    /// In the fresh lane.
+    pub fresh: usize,
+    /// In the bulk lane.
+    pub bulk: usize,
+    /// Not due yet.
+    pub delayed: usize,
+}
+
 /// See the module.
 #[derive(Debug)]
 pub struct Queue<K> {
     keys: HashMap<K, Place>,
     fresh: VecDeque<K>,
     bulk: VecDeque<K>,
+    /// Places in the bulk lane that were left behind for the fresh one.
+    left_behind: usize,
     /// By time and a running number, since several keys may be due at one instant.
     delayed: BTreeMap<(Instant, u64), (K, Lane)>,
     serial: u64,
@@ -56,6 +69,7 @@ impl<K> Default for Queue<K> {
             keys: HashMap::new(),
             fresh: VecDeque::new(),
             bulk: VecDeque::new(),
+            left_behind: 0,
             delayed: BTreeMap::new(),
             serial: 0,
             paused_until: None,
@@ -76,7 +90,11 @@ impl<K: Clone + Eq + Hash> Queue<K> {
                 self.delayed.remove(&(at, serial));
                 self.enqueue(key, lane);
             }
-            Some(Place::Waiting(_)) | None => self.enqueue(key, lane),
+            Some(Place::Waiting(_)) => {
+                self.left_behind += 1;
+                self.enqueue(key, lane);
+            }
+            None => self.enqueue(key, lane),
         }
     }
 
@@ -111,8 +129,7 @@ impl<K: Clone + Eq + Hash> Queue<K> {
             let (key, lane) = entry.remove();
             self.enqueue(key, lane);
         }
-        let key = Self::take(&mut self.fresh, &self.keys, Lane::Fresh)
-            .or_else(|| Self::take(&mut self.bulk, &self.keys, Lane::Bulk))?;
+        let key = self.fresh.pop_front().or_else(|| self.take_bulk())?;
         self.keys.insert(key.clone(), Place::InFlight);
         Some(key)
     }
@@ -145,6 +162,15 @@ impl<K: Clone + Eq + Hash> Queue<K> {
         due.map(|due| self.paused_until.map_or(due, |until| due.max(until)))
     }
 
+    /// How many keys wait, and where.
+    pub fn depth(&self) -> Depth {
+        Depth {
+            fresh: self.fresh.len(),
+            bulk: self.bulk.len() - self.left_behind,
+            delayed: self.delayed.len(),
+        }
+    }
+
     /// Whether no key waits, is delayed, or is in flight.
     pub fn is_empty(&self) -> bool {
         self.keys.is_empty()
@@ -164,12 +190,13 @@ impl<K: Clone + Eq + Hash> Queue<K> {
         self.delayed.insert((at, self.serial), (key, lane));
     }
 
-    fn take(lane: &mut VecDeque<K>, keys: &HashMap<K, Place>, name: Lane) -> Option<K> {
+    fn take_bulk(&mut self) -> Option<K> {
         loop {
-            let key = lane.pop_front()?;
-            if keys.get(&key) == Some(&Place::Waiting(name)) {
+            let key = self.bulk.pop_front()?;
+            if self.keys.get(&key) == Some(&Place::Waiting(Lane::Bulk)) {
                 return Some(key);
             }
+            self.left_behind -= 1;
         }
     }
 }
@@ -283,6 +310,13 @@ mod tests {
                 _ if !out.is_empty() => queue.done(&out.swap_remove(0)),
                 _ => tokio::time::advance(Duration::from_millis(10)).await,
             }
+            let places = |is: fn(&Place) -> bool| queue.keys.values().filter(|place| is(place)).count();
+            let depth = Depth {
+                fresh: places(|place| *place == Place::Waiting(Lane::Fresh)),
+                bulk: places(|place| *place == Place::Waiting(Lane::Bulk)),
+                delayed: places(|place| matches!(place, Place::Delayed(..))),
+            };
+            assert_eq!(queue.depth(), depth);
         }
         for key in out.drain(..) {
             queue.done(&key);

@@ -13,11 +13,12 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::apply::Writer;
-use crate::args::Args;
+use crate::args::{Args, MetricsAddress};
 use crate::credentials::sources::Sources;
 use crate::events::Announcer;
 use crate::health::{self, Pulse};
 use crate::leader::{self, Election, Leadership};
+use crate::metrics::{self, Metrics};
 use crate::progress::Progress;
 use crate::telemetry::Telemetry;
 use crate::watch::{Lists, SILENCE, Watches};
@@ -53,20 +54,27 @@ async fn operate(args: &Args) -> anyhow::Result<()> {
         .await
         .with_context(|| format!("--health-bind-address {}", args.health_bind_address))?;
 
-    let (own, others) = (args.own_namespace(), args.other_source_namespaces());
-    let lists = Lists::probe(&watch).await;
-    info!(namespace = %own, ?lists, version = env!("CARGO_PKG_VERSION"), "starting");
-    let epoch = Instant::now();
     let leadership = if args.leader_elect {
         Leadership::new()
     } else {
         Leadership::alone()
     };
+    let metrics = Metrics::new(leadership.clone(), progress.clone());
+    if let MetricsAddress::At(address) = args.metrics_bind_address {
+        metrics::serve(address, metrics.clone(), token.clone())
+            .await
+            .with_context(|| format!("--metrics-bind-address {address}"))?;
+    }
+
+    let (own, others) = (args.own_namespace(), args.other_source_namespaces());
+    let lists = Lists::probe(&watch).await;
+    info!(namespace = %own, ?lists, version = env!("CARGO_PKG_VERSION"), "starting");
+    let epoch = Instant::now();
     let watches = Watches::new(watch, lists, progress.clone());
     let still_wanted = CancellationToken::new();
     let lease = progress.hear(lease_client(&config)?);
     let election = elect(args, lease, &own, &leadership, still_wanted.clone());
-    let writer = Writer::new(write.clone(), own.clone());
+    let writer = Writer::new(write.clone(), own.clone(), metrics.clone());
     let (command_sender, commands) = mpsc::unbounded_channel();
     let (summary_sender, summaries) = mpsc::unbounded_channel();
     let namespace_loop = tokio::spawn(namespaces::run(
@@ -78,6 +86,7 @@ async fn operate(args: &Args) -> anyhow::Result<()> {
             protected: others.iter().cloned().chain([own.clone()]).collect(),
             epoch,
             pulse: namespace_pulse,
+            metrics: metrics.clone(),
         },
         commands,
         summary_sender,
@@ -87,12 +96,13 @@ async fn operate(args: &Args) -> anyhow::Result<()> {
         objects::Settings {
             watches,
             writer,
-            announcer: Announcer::new(write),
+            announcer: Announcer::new(write, metrics.clone()),
             leadership,
             sources: Sources::new(&own, &others),
             namespace: own,
             epoch,
             pulse: object_pulse,
+            metrics,
         },
         command_sender,
         summaries,

@@ -6,7 +6,8 @@ use std::io::{BufRead, BufReader, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
+use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use super::progress::Progress;
@@ -35,6 +36,10 @@ impl Module {
 
     pub(super) fn registry() -> Self {
         Self::named("registry", |_| Ok("-s -w".to_owned()))
+    }
+
+    pub(super) fn alerts() -> Self {
+        Self::named("alerts", |_| Ok("-s -w".to_owned()))
     }
 
     fn named(name: &'static str, linker: fn(&str) -> anyhow::Result<String>) -> Self {
@@ -159,6 +164,31 @@ pub(super) fn version() -> anyhow::Result<String> {
         let (major, minor) = OLDEST;
         bail!("the test control plane needs Go {major}.{minor} or later, and `go` is {version:?}");
     }
+}
+
+/// The folder of a module's sources, of which Go itself says that they have this hash.
+///
+/// # Errors
+///
+/// When Go is missing or does not get it, or the hash is another.
+pub(super) fn download(module: &str, hash: &str) -> anyhow::Result<PathBuf> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Downloaded {
+        dir: PathBuf,
+        sum: String,
+    }
+    // Outside the modules, none of which needs it.
+    let output = go(&std::env::temp_dir())
+        .args(["mod", "download", "-json", module])
+        .output()
+        .map_err(missing)?;
+    if !output.status.success() {
+        bail!("go cannot get {module}:\n{}", String::from_utf8_lossy(&output.stdout));
+    }
+    let Downloaded { dir, sum } = serde_json::from_slice(&output.stdout).context("what go says of a module")?;
+    ensure!(sum == hash, "{module} has the hash {sum}, not {hash}");
+    Ok(dir)
 }
 
 /// A link of that name beside `target`, so that a multi-call binary knows what it is asked to be.

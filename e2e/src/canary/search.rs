@@ -36,6 +36,8 @@ pub struct Places {
     pub files: Vec<PathBuf>,
     /// The address of the operator's `/livez` and `/readyz`, while it runs.
     pub health: Option<String>,
+    /// The address of its `/metrics`, while it runs.
+    pub metrics: Option<String>,
 }
 
 /// Looks for the canary in `places` and in the whole store.
@@ -57,8 +59,12 @@ pub async fn search(canary: &Canary, client: &Client, places: &Places) -> anyhow
             &mut found,
         );
     }
-    if let Some(address) = &places.health {
-        for path in ["/livez", "/readyz", "/metrics"] {
+    for (address, paths) in [
+        (&places.health, ["/livez", "/readyz"].as_slice()),
+        (&places.metrics, &["/metrics"]),
+    ] {
+        let Some(address) = address else { continue };
+        for path in paths {
             let (_, body) = loopback::get(address, path, None).await?;
             look(canary, path, &body, &mut found);
         }

@@ -10,15 +10,16 @@ impl Scene {
         let mut operator = self.running.operator();
         // One that ended in the course of the scene says nothing any more.
         let lives = |operator: &mut Operator| matches!(operator.process().ended(), Ok(None));
-        let health = operator
+        let operator = operator
             .as_mut()
-            .and_then(|operator| lives(operator).then(|| operator.health_address().to_owned()));
+            .and_then(|operator| lives(operator).then_some(&*operator));
         Places {
             files: vec![
                 operator::log_file(self.cluster()),
                 self.cluster().audit().file().to_owned(),
             ],
-            health,
+            health: operator.map(|operator| operator.health_address().to_owned()),
+            metrics: operator.map(|operator| operator.metrics_address().to_owned()),
         }
     }
 

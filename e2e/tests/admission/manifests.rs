@@ -1,6 +1,6 @@
 //! Every manifest that is shipped is one that a server takes.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use e2e::SYSTEM_NAMESPACE;
 use e2e::oracle::Login;
@@ -15,8 +15,14 @@ async fn every_manifest_is_accepted_and_every_folder_can_be_applied() {
     let cluster = bare::shared().await;
     let mut folders = 0;
     for file in files(&e2e::workspace().join("config")) {
-        // A component for another kustomization, and an object of a kind that this cluster lacks: e2e/tests/gitops.
-        if file.components().any(|part| part.as_os_str() == "argocd") || file.ends_with("flux-kustomization.yaml") {
+        // A component for another kustomization, and objects of kinds that this cluster lacks: see e2e/tests/gitops and
+        // e2e/tests/metrics.
+        let elsewhere = |part: Component| {
+            ["argocd", "monitoring"]
+                .iter()
+                .any(|folder| part.as_os_str() == *folder)
+        };
+        if file.components().any(elsewhere) || file.ends_with("flux-kustomization.yaml") {
             continue;
         }
         let folder = file.parent().unwrap().to_str().unwrap();

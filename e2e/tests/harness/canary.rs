@@ -35,6 +35,7 @@ async fn a_credential_is_found_wherever_it_leaks_and_may_be_where_it_belongs() {
     let places = Places {
         files: vec![log.clone()],
         health: None,
+        metrics: None,
     };
 
     for object in allowed(&canary) {

@@ -19,7 +19,8 @@ impl Writer {
         let api: Api<SeenAccount> = Api::namespaced(self.client.clone(), namespace);
         let patch = Patch::Merge(body(action));
         let written = call(api.patch(name, &merging(), &patch)).await.map(SeenAccount::facts);
-        outcome(written, || async { call(api.get(name)).await.map(SeenAccount::facts) }).await
+        let outcome = outcome(written, || async { call(api.get(name)).await.map(SeenAccount::facts) }).await;
+        self.counted("account", outcome)
     }
 
     /// The field manager that last wrote the list, if another than ours.

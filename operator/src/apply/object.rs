@@ -58,7 +58,12 @@ impl Writer {
                 call(api.patch_status(&name, &params, &Patch::Apply(body))).await
             }
         };
-        outcome(written, || call(api.get(&name))).await
+        let outcome = outcome(written, || call(api.get(&name))).await;
+        let kind = match step {
+            Step::Arm | Step::Disarm => "finalizer",
+            Step::Report(_) => "status",
+        };
+        self.counted(kind, outcome)
     }
 
     /// Writes the state Secret of an object, over what was read of it.
@@ -85,16 +90,18 @@ impl Writer {
         });
         let params = PatchParams::apply(FIELD_MANAGER).force();
         let written = call(api.patch(&name, &params, &Patch::Apply(body))).await;
-        outcome(written, || call(api.get(&name))).await
+        let outcome = outcome(written, || call(api.get(&name))).await;
+        self.counted("state", outcome)
     }
 
     /// Deletes the state Secret of an object that goes.
     pub async fn forget(&self, object: &SeenObject) -> Outcome<SourceSecret> {
         let api: Api<SourceSecret> = Api::namespaced(self.client.clone(), &self.namespace);
         let name = state::secret_name(&object.uid().unwrap_or_default());
-        match found(call(api.delete(&name, &DeleteParams::default())).await) {
+        let outcome = match found(call(api.delete(&name, &DeleteParams::default())).await) {
             Ok(_) => Outcome::Done(None),
             Err(setback) => Outcome::Failed(setback),
-        }
+        };
+        self.counted("state", outcome)
     }
 }

@@ -26,6 +26,17 @@ const ONLY_IF_ABSENT: &str = "1";
 impl Writer {
     /// Carries out an action on the Secret `name` of `namespace`.
     pub async fn secret(&self, namespace: &str, name: &str, action: &SecretAction) -> Outcome<Secret> {
+        let kind = match action {
+            SecretAction::Create(_) => "create",
+            SecretAction::Update { .. } => "update",
+            SecretAction::Reclaim { .. } => "reclaim",
+            SecretAction::Release { .. } => "release",
+            SecretAction::Delete { .. } => "delete",
+        };
+        self.counted(kind, self.carry_out(namespace, name, action).await)
+    }
+
+    async fn carry_out(&self, namespace: &str, name: &str, action: &SecretAction) -> Outcome<Secret> {
         let written = match action {
             SecretAction::Create(content) => {
                 let body = Body::new(name, None, content);

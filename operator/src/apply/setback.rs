@@ -23,6 +23,19 @@ pub enum Setback {
     Unavailable(String),
 }
 
+impl Setback {
+    /// One of [`crate::metrics::RESULTS`].
+    pub(crate) fn word(&self) -> &'static str {
+        match self {
+            Self::Conflict => "conflict",
+            Self::NotFound | Self::NamespaceTerminating => "gone",
+            Self::Throttled(_) => "throttled",
+            Self::Refused(_) => "refused",
+            Self::Unavailable(_) => "unavailable",
+        }
+    }
+}
+
 /// How long to wait after a 429 that does not say it.
 const UNSAID_PAUSE: Duration = Duration::from_secs(1);
 

@@ -32,6 +32,8 @@ struct View {
 #[derive(Clone, Debug)]
 struct Held {
     resource_version: String,
+    /// In seconds since 1970.
+    changed_at: Option<i64>,
     source: Source,
 }
 
@@ -116,6 +118,11 @@ impl Sources {
         view.complete.then_some(lookup)
     }
 
+    /// When a source was changed last, in seconds since 1970; none if it is not there.
+    pub fn changed_at(&self, namespace: &str, name: &str) -> Option<i64> {
+        self.namespaces.get(namespace)?.secrets.get(name)?.changed_at
+    }
+
     /// The state Secret of the object with this uid.
     pub fn state(&self, uid: &str) -> Option<State> {
         let held = self.namespaces.get(&self.own)?.secrets.get(&state::secret_name(uid))?;
@@ -149,6 +156,7 @@ impl View {
 fn held(secret: SourceSecret) -> Held {
     Held {
         resource_version: secret.resource_version().unwrap_or_default(),
+        changed_at: secret.changed_at(),
         source: secret.into_source(),
     }
 }

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use crd::names::{ANNOTATION_RECONCILE, FINALIZER};
 use crd::{
-    AttachMode, ClusterPullSecretSpec, ClusterPullSecretStatus, ConditionStatus, ConditionType, DeletionPolicy, Reason,
+    AttachMode, ClusterPullSecretSpec, ClusterPullSecretStatus, ConditionStatus, ConditionType, Counts, DeletionPolicy,
+    Reason, RegistryState, RegistryStatus,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{Resource as _, ResourceExt as _};
@@ -17,11 +18,12 @@ use plan::registries::{LastGood, Lookup, Merged, merge, resolve};
 use tokio::time::Instant;
 
 use crate::apply::ObjectStep;
-use crate::board::Summary;
+use crate::board::{Count, Summary};
 use crate::credentials::sources::Sources;
 use crate::credentials::state;
 use crate::events::Announcement;
 use crate::kinds::{DIGEST_KEY, SeenObject};
+use crate::metrics::{Facts as Measured, State};
 use crate::report::{Facts, Late, report};
 
 /// A busy object's status is written no oftener.
@@ -77,6 +79,10 @@ pub(super) struct Held {
     problem_since: Option<Instant>,
     told: Option<Arc<Object>>,
     told_at: Option<Instant>,
+    /// Since when something is to be carried out.
+    asked_at: Option<Instant>,
+    /// How long it took until it was; to be taken.
+    pub(super) carried_out: Option<Duration>,
     revision: u64,
     summary: Option<Summary>,
     reported_at: Option<Instant>,
@@ -151,6 +157,8 @@ impl Held {
             problem_since: None,
             told: None,
             told_at: None,
+            asked_at: None,
+            carried_out: None,
             revision: 0,
             summary: None,
             reported_at: None,
@@ -328,6 +336,7 @@ impl Held {
         let object = Arc::new(object);
         self.told = Some(Arc::clone(&object));
         self.told_at = Some(Instant::now());
+        self.asked_at = self.asked_at.or(self.told_at);
         self.revision = next_revision;
         let urgent = self.status.observed_generation != Some(self.generation());
         Some((object, urgent))
@@ -383,7 +392,49 @@ impl Held {
             .filter(|summary| summary.revision == self.revision)
     }
 
-    fn next_report(&self, epoch: Instant, now: Instant, time: &Time) -> Next {
+    /// How it stands, as its status has it.
+    pub(super) fn facts(&self, sources: &Sources) -> Measured {
+        let holds = |type_| condition_of(&self.status, type_).is_some_and(|seen| seen.status == ConditionStatus::True);
+        let state = if self.is_deleting() {
+            State::Deleting
+        } else if self.is_suspended() {
+            State::Suspended
+        } else if holds(ConditionType::Stalled) {
+            State::Stalled
+        } else if holds(ConditionType::Ready) {
+            State::Ready
+        } else {
+            State::Progressing
+        };
+        let counted = |counts: &Option<Counts>| {
+            counts.as_ref().map_or_else(Count::default, |counts| Count {
+                selected: counts.selected,
+                ready: counts.ready,
+                failed: counts.failed,
+            })
+        };
+        let registries = &self.status.registries;
+        let number = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
+        let has_login = |registry: &&RegistryStatus| registry.state == RegistryState::Ready;
+        let with_login = number(registries.iter().filter(has_login).count());
+        let declared = number(registries.len());
+        let read = self.reading.spec.sources.iter();
+        Measured {
+            state,
+            namespaces: counted(&self.status.namespaces),
+            accounts: counted(&self.status.service_accounts),
+            registries: Count {
+                selected: declared,
+                ready: with_login,
+                failed: declared - with_login,
+            },
+            oldest_source: read
+                .filter_map(|(namespace, name)| sources.changed_at(namespace, name))
+                .min(),
+        }
+    }
+
+    fn next_report(&mut self, epoch: Instant, now: Instant, time: &Time) -> Next {
         let Some(summary) = self.current_summary() else {
             return Next::Nothing;
         };
@@ -423,6 +474,11 @@ impl Held {
                 Some(at) => Next::At(at),
                 None => Next::Write(Step::Object(ObjectStep::Report(Box::new(status)))),
             };
+        }
+        let is_done = |count: Count| count.ready == count.selected;
+        let ready = ready_of(&status).is_some_and(|ready| ready.status == ConditionStatus::True);
+        if ready && is_done(summary.namespaces) && is_done(summary.accounts) {
+            self.carried_out = self.asked_at.take().map(|asked| now.saturating_duration_since(asked));
         }
         times
             .into_iter()

@@ -9,12 +9,14 @@ use serde_json::json;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use tower::ServiceExt as _;
+
 use super::*;
+use crate::health::{self, Pulse};
 use crate::kinds::SeenNamespace;
 use crate::watch::{Lists, Watches, Which};
 
 type Pieces = stream::BoxStream<'static, Result<Frame<Bytes>, std::io::Error>>;
-type Answer = Result<Response<StreamBody<Pieces>>, std::io::Error>;
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -39,22 +41,25 @@ impl Server {
         let serve = move |request: Request<Body>| async move {
             let is_watch = request.uri().query().is_some_and(|query| query.contains("watch=true"));
             match self {
-                Self::Away => Err(std::io::ErrorKind::ConnectionRefused.into()),
-                Self::Silent => std::future::pending().await,
-                Self::Forbids => answer(403, said(&json!({"kind": "Status", "status": "Failure", "code": 403}))),
-                Self::Quiet | Self::HangsAfterTheList if !is_watch => answer(200, said(&list())),
-                Self::Quiet => answer(200, bookmarks()),
-                Self::HangsAfterTheList => std::future::pending().await,
+                Self::Away => Err(std::io::Error::from(std::io::ErrorKind::ConnectionRefused)),
+                Self::Forbids => Ok(answer(403, said(&forbidden()))),
+                Self::Quiet | Self::HangsAfterTheList if !is_watch => Ok(answer(200, said(&list()))),
+                Self::Quiet => Ok(answer(200, bookmarks())),
+                Self::Silent | Self::HangsAfterTheList => std::future::pending().await,
             }
         };
         Client::new(service_fn(serve), "default")
     }
 }
 
-fn answer(code: u16, pieces: Pieces) -> Answer {
+fn answer(code: u16, pieces: Pieces) -> Response<StreamBody<Pieces>> {
     let mut response = Response::new(StreamBody::new(pieces));
     *response.status_mut() = http::StatusCode::from_u16(code).unwrap();
-    Ok(response)
+    response
+}
+
+fn forbidden() -> serde_json::Value {
+    json!({"kind": "Status", "status": "Failure", "code": 403})
 }
 
 fn said(value: &serde_json::Value) -> Pieces {
@@ -142,6 +147,26 @@ async fn a_watch_that_hangs_is_stuck_and_not_before_its_time() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn livez_says_so_when_a_watch_hangs_although_every_loop_turns() {
+    let (progress, _events, _token) = watched(Server::HangsAfterTheList, Server::Quiet);
+    let pulse = Pulse::new();
+    let health = health::router(vec![pulse.clone()], progress);
+    let began = Instant::now();
+    loop {
+        pulse.beat();
+        let asked = Request::get("/livez").body(axum::body::Body::empty()).unwrap();
+        let code = health.clone().oneshot(asked).await.unwrap().status().as_u16();
+        let after = began.elapsed();
+        assert!(code == 200 || after > STUCK, "{code} after {after:?}");
+        if code == 503 {
+            return;
+        }
+        assert!(after < STUCK + Pulse::INTERVAL * 2, "{code} after {after:?}");
+        tokio::time::sleep(Pulse::INTERVAL).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_server_that_is_away_or_silent_makes_no_watch_stuck() {
     for server in [Server::Away, Server::Silent] {
         let (progress, _events, _token) = watched(server, server);
@@ -163,7 +188,6 @@ async fn a_watch_whose_task_panicked_is_missed_and_one_that_was_ended_is_not() {
     let (progress, _events, token) = watched(Server::Quiet, Server::Quiet);
     let (sender, _receiver) = mpsc::channel::<()>(16);
     let watches = Watches::new(Server::Quiet.client(), Lists::Paged, progress.clone());
-    #[expect(clippy::panic, reason = "what is tried here")]
     let broken = |_: Event<SeenNamespace>| panic!("meant");
     let task = watches.spawn("broken", Api::all, Which::default(), sender, token.clone(), broken);
     assert!(task.await.unwrap_err().is_panic());

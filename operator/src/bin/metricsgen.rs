@@ -1,0 +1,7 @@
+//! Prints the table of metrics: `cargo metricsgen > config/monitoring/metrics.md`.
+
+use std::io::{Write as _, stdout};
+
+fn main() -> std::io::Result<()> {
+    stdout().write_all(operator::metrics::table().as_bytes())
+}

@@ -1,0 +1,72 @@
+//! What the kernel says of the process, under the names that every dashboard knows.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Unit;
+
+use super::catalogue::Catalogue;
+
+/// In `/proc/self/stat` times are in this many ticks a second, on every architecture that Linux shows to programs.
+const TICKS: f64 = 100.0;
+
+#[derive(Debug)]
+pub(super) struct Gauges {
+    cpu: Counter<f64, AtomicU64>,
+    memory: Gauge,
+}
+
+impl Gauges {
+    pub(super) fn new(all: &mut Catalogue) -> Self {
+        let help = "CPU time that the process has used";
+        let cpu = all.add("process_cpu", Some(Unit::Seconds), &[], help, Counter::default());
+        let help = "Memory of the process that is resident";
+        let memory = all.add(
+            "process_resident_memory",
+            Some(Unit::Bytes),
+            &[],
+            help,
+            Gauge::default(),
+        );
+        Self { cpu, memory }
+    }
+
+    /// Reads both anew; what cannot be read stays as it was.
+    pub(super) fn read(&self) {
+        let file = |name| std::fs::read_to_string(name).unwrap_or_default();
+        if let Some(seconds) = cpu_seconds(&file("/proc/self/stat")) {
+            self.cpu.inner().store(seconds.to_bits(), Ordering::Relaxed);
+        }
+        if let Some(bytes) = resident_bytes(&file("/proc/self/status")) {
+            self.memory.set(bytes);
+        }
+    }
+}
+
+/// The 14th and the 15th field. The second is the name of the program in parentheses, and may hold anything.
+fn cpu_seconds(stat: &str) -> Option<f64> {
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
+    let mut ticks = || fields.next()?.parse::<f64>().ok();
+    Some((ticks()? + ticks()?) / TICKS)
+}
+
+fn resident_bytes(status: &str) -> Option<i64> {
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kib: i64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    kib.checked_mul(1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kernels_files_are_read_as_it_writes_them() {
+        let stat = "7 (a) b) S 1 7 7 0 -1 4194560 1 0 0 0 150 50 0 0 20 0 3 0 100 1 1";
+        assert_eq!(cpu_seconds(stat), Some(2.0));
+        assert_eq!(cpu_seconds(""), None);
+        assert_eq!(resident_bytes("VmPeak:\t  9 kB\nVmRSS:\t   12 kB\n"), Some(12 * 1024));
+        assert_eq!(resident_bytes("VmPeak:\t  9 kB\n"), None);
+    }
+}
