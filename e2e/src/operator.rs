@@ -33,6 +33,8 @@ pub struct Options {
     pub pod: String,
     /// Flags added to the ones that every run has.
     pub flags: Vec<String>,
+    /// Variables added to its environment.
+    pub environment: Vec<(String, String)>,
 }
 
 impl Default for Options {
@@ -41,6 +43,7 @@ impl Default for Options {
             log: "info,pullsecrets=debug,operator=debug".to_owned(),
             pod: "pullsecrets-0".to_owned(),
             flags: Vec::new(),
+            environment: Vec::new(),
         }
     }
 }
@@ -129,6 +132,10 @@ impl Operator {
         program
             .environment
             .push(("POD_NAME".to_owned(), options.pod.clone().into()));
+        let added = options.environment.iter();
+        program
+            .environment
+            .extend(added.map(|(name, value)| (name.clone(), value.into())));
         let log = log_file(cluster);
         Ok(Self {
             process: Process::start("pullsecrets", &program, &log)?,

@@ -14,11 +14,9 @@ fn main() -> ExitCode {
     let ended = runtime
         .map_err(anyhow::Error::from)
         .and_then(|runtime| runtime.block_on(operator::runtime::run(Args::parse())));
-    match ended {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("pullsecrets: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    ended.unwrap_or_else(|error| {
+        // There is no log yet.
+        eprintln!("pullsecrets: {error:#}");
+        ExitCode::FAILURE
+    })
 }

@@ -476,7 +476,7 @@ impl Loop {
             self.queue.push_at(key, Lane::Fresh, Instant::now() + LOOK);
             return;
         }
-        debug!(namespace = %key.namespace, %name, "following a secret that is not ours");
+        debug!(namespace = %key.namespace, secret = %name, "following a secret that is not ours");
         let api = |client| Api::<SeenCopy>::namespaced(client, &key.namespace);
         let which = Which {
             fields: Some(format!("metadata.name={name}")),

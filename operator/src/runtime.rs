@@ -1,5 +1,6 @@
 //! Everything that is started, and how it ends.
 
+use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -10,7 +11,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinError;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::apply::Writer;
 use crate::args::{Args, MetricsAddress};
@@ -34,13 +35,20 @@ fn panicked(_: JoinError) -> anyhow::Error {
     anyhow::anyhow!("a loop panicked")
 }
 
-/// Runs the operator until SIGTERM or SIGINT. An error is one of the start: a wrong kubeconfig, an address in use.
-pub async fn run(args: Args) -> anyhow::Result<()> {
+/// Runs the operator until SIGTERM or SIGINT. What goes wrong (a wrong kubeconfig, an address in use, a lost lease) is
+/// in the log, like all else; an error is one of the log itself.
+pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let telemetry = Telemetry::start(args.log_format)?;
-    let ended = operate(&args).await;
+    let ended = match operate(&args).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            error!("{error:#}");
+            ExitCode::FAILURE
+        }
+    };
     // The exporter blocks its thread while it sends what is left.
     let _ = tokio::task::spawn_blocking(move || telemetry.stop()).await;
-    ended
+    Ok(ended)
 }
 
 async fn operate(args: &Args) -> anyhow::Result<()> {

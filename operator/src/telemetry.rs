@@ -1,6 +1,10 @@
 //! Logs, and traces where somebody wants them.
 //!
+//! README lists the fields of a log line in JSON, which are an interface: others search and count by them.
+//!
 //! The target `kube_client::client` is always dropped, whatever `RUST_LOG` says: it logs response bodies.
+
+use std::time::Duration;
 
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_otlp::{SpanExporter, WithHttpConfig as _};
@@ -21,6 +25,9 @@ use crate::panics;
 /// Traces are exported when this is set, and only then.
 const ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
 
+/// The last spans get this long to arrive. No more: a process that was told to end has other promises to keep.
+const FAREWELL: Duration = Duration::from_secs(2);
+
 /// Ends the export of traces when the process ends.
 pub struct Telemetry(Option<SdkTracerProvider>);
 
@@ -38,11 +45,11 @@ impl Telemetry {
         Ok(Self(provider))
     }
 
-    /// Sends what is left. May take as long as the exporter's timeout; call it off the runtime's threads.
+    /// Sends what is left, and waits [`FAREWELL`] for it at most; call it off the runtime's threads.
     pub fn stop(self) {
         if let Some(provider) = self.0 {
             // The process ends: there is nobody left to tell.
-            let _ = provider.shutdown();
+            let _ = provider.shutdown_with_timeout(FAREWELL);
         }
     }
 }

@@ -35,6 +35,9 @@ pub enum DockerConfigError {
     /// More than 1 MiB, which no Secret can hold.
     #[error("the docker config is larger than 1 MiB")]
     TooLarge,
+    /// It fits, but what would be written of it does not: each login stands there twice.
+    #[error("the docker config is too large: its copies, in which each login stands twice, would be larger than 1 MiB")]
+    TooLargeToWrite,
     /// Not JSON; lines and columns count from 1.
     #[error("the docker config is not JSON: error at line {line}, column {column}")]
     Syntax {
@@ -142,6 +145,10 @@ impl DockerConfig {
             if entries.insert(key, credential).is_some() {
                 return Err(DockerConfigError::RepeatedKey { key: shown });
             }
+        }
+        // A byte of a login becomes eight at most: twice, once of them in base64 and once with an escape.
+        if bytes.len() > MAX_BYTES / 8 && render(&entries).len() > MAX_BYTES {
+            return Err(DockerConfigError::TooLargeToWrite);
         }
         Ok(Self { entries })
     }

@@ -186,6 +186,29 @@ fn more_than_a_secret_can_hold_is_refused_unread() {
 }
 
 #[test]
+fn what_a_secret_can_hold_but_no_copy_of_it_is_refused() {
+    let config = |length: usize| {
+        format!(
+            r#"{{"auths":{{"r.io":{{"auth":"","password":"{}","username":"u"}}}}}}"#,
+            "p".repeat(length)
+        )
+    };
+    let lengths: Vec<usize> = (1..1 << 20).collect();
+    let too_long = lengths.partition_point(|&length| {
+        let entries = BTreeMap::from([("r.io".to_owned(), login("u", &"p".repeat(length)))]);
+        render(&entries).len() <= 1 << 20
+    });
+    let too_long = lengths[too_long];
+    let largest = parse(&config(too_long - 1)).expect("it fits");
+    let again = DockerConfig::parse(&render(largest.entries()));
+    assert_eq!(again, Ok(largest));
+    assert_eq!(parse(&config(too_long)), Err(DockerConfigError::TooLargeToWrite));
+    let escaped = STANDARD.encode(format!("u:{}", "\u{1}".repeat(150_000)));
+    let json = format!(r#"{{"auths":{{"r.io":{{"auth":"{escaped}"}}}}}}"#);
+    assert_eq!(parse(&json), Err(DockerConfigError::TooLargeToWrite));
+}
+
+#[test]
 fn a_declared_server_finds_its_entry_in_any_spelling() {
     let config = parse(
         r#"{"auths":{

@@ -16,6 +16,8 @@ use plan::object::{Object, Spec, Standing};
 use plan::payload::Payload;
 use plan::registries::{LastGood, Lookup, Merged, merge, resolve};
 use tokio::time::Instant;
+use tracing::field::Empty;
+use tracing::info_span;
 
 use crate::apply::ObjectStep;
 use crate::board::{Count, Summary};
@@ -238,17 +240,37 @@ impl Held {
             self.credentials = None;
             return;
         };
+        let (name, own) = (self.seen.name_any(), &self.operator_namespace);
         let mut unread = false;
         let resolutions: Vec<_> = declared
             .registries
             .iter()
-            .map(|registry| {
-                resolve(registry, &self.operator_namespace, |reference| {
+            .enumerate()
+            .map(|(at, registry)| {
+                // Not the server: what people write there may be a password.
+                let span = info_span!(
+                    "source",
+                    object = name,
+                    registry = at,
+                    namespace = Empty,
+                    secret = Empty,
+                    reason = Empty
+                )
+                .entered();
+                let resolution = resolve(registry, own, |reference| {
+                    span.record("namespace", reference.namespace.as_ref().unwrap_or(own));
+                    span.record("secret", &reference.name);
                     sources.find(reference).unwrap_or_else(|| {
                         unread = true;
                         Lookup::Missing
                     })
-                })
+                });
+                let reason = resolution
+                    .result
+                    .as_ref()
+                    .map_or_else(|problem| problem.reason, |_| Reason::Resolved);
+                span.record("reason", reason.as_str());
+                resolution
             })
             .collect();
         let remembered = self

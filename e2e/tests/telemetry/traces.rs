@@ -1,0 +1,140 @@
+//! Traces: what is in them, what is not, and that nothing depends on who takes them. On several threads, since the
+//! collector must answer while a test waits for the operator's end.
+
+use e2e::SYSTEM_NAMESPACE;
+use e2e::operator::{self, Options};
+use e2e::scene::{SOON, Scene};
+use e2e::wait::eventually;
+use http::StatusCode;
+
+use crate::collector::{Collector, Manner, Span};
+
+/// An operator that sends its traces there, and not only every five seconds.
+fn tracing_to(endpoint: &str) -> Options {
+    let variable = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    Options {
+        log: "trace".to_owned(),
+        environment: vec![
+            variable("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint),
+            variable("OTEL_BSP_SCHEDULE_DELAY", "200"),
+        ],
+        ..Options::default()
+    }
+}
+
+/// Waits for a span of this name with these attributes.
+async fn arrives(collector: &Collector, name: &str, attributes: &[(&str, &str)]) -> Span {
+    eventually(&format!("a span {name} with {attributes:?}"), SOON, async || {
+        let of_name: Vec<Span> = collector.spans().into_iter().filter(|span| span.name == name).collect();
+        let is_it = |span: &&Span| {
+            let has = |&(key, value): &(&str, &str)| span.attributes.get(key).is_some_and(|held| held == value);
+            attributes.iter().all(has)
+        };
+        of_name
+            .iter()
+            .find(is_it)
+            .cloned()
+            .ok_or_else(|| format!("{of_name:?}"))
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_step_each_write_and_each_source_is_a_span_and_no_credential_is_in_any() {
+    let collector = Collector::start(Manner::Takes).await;
+    let scene = Scene::own_with("traces", tracing_to(&collector.endpoint())).await;
+    let (first, second) = (scene.login("first"), scene.login("second"));
+    scene.set_up(&["a"], &first).await;
+
+    let write = arrives(&collector, "write", &[("namespace", "traces-a"), ("secret", "traces")]).await;
+    assert_eq!(write.service, "pullsecrets");
+    assert!(write.nanoseconds > 0);
+    arrives(
+        &collector,
+        "write",
+        &[("namespace", "traces-a"), ("service_account", "default")],
+    )
+    .await;
+    let source = [
+        ("object", "traces"),
+        ("registry", "0"),
+        ("namespace", SYSTEM_NAMESPACE),
+        ("secret", "traces"),
+    ];
+    arrives(&collector, "source", &[&source[..], &[("reason", "Resolved")]].concat()).await;
+    for step in ["arm", "remember", "report"] {
+        arrives(&collector, "reconcile", &[("object", "traces"), ("step", step)]).await;
+    }
+
+    // Whatever makes it speak of a credential: a new one, one that is edited, one that is of no use.
+    scene.source(&second).await;
+    scene.holds("rotated", &scene.expected(&["a"], &second)).await;
+    let edit = r#"{"data":{".dockerconfigjson":"eyJhdXRocyI6e319"}}"#; // {"auths":{}}
+    scene
+        .kubectl(&["patch", "secret", "traces", "-n", "traces-a", "-p", edit])
+        .await;
+    scene.holds("restored", &scene.expected(&["a"], &second)).await;
+    let broken = format!(
+        r#"{{"stringData":{{"username":"{}:","password":"p"}}}}"#,
+        scene.canary().core()
+    );
+    scene
+        .kubectl(&["patch", "secret", "traces", "-n", SYSTEM_NAMESPACE, "-p", &broken])
+        .await;
+    scene.says("CredentialsReady", "False", "SourceInvalid").await;
+    arrives(
+        &collector,
+        "source",
+        &[&source[..], &[("reason", "SourceInvalid")]].concat(),
+    )
+    .await;
+
+    // What is left is sent before the process ends.
+    scene.kubectl(&["delete", "cps", "traces"]).await;
+    scene.stop_operator();
+    arrives(&collector, "reconcile", &[("object", "traces"), ("step", "disarm")]).await;
+    for request in collector.received() {
+        assert!(request.head.starts_with("POST /v1/traces "), "{}", request.head);
+        let whole = format!("{} {}", request.head, String::from_utf8_lossy(&request.body));
+        assert_eq!(scene.canary().found_in(&whole), None, "a credential is in a trace");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whether_somebody_takes_them_or_not_the_operator_goes_on_and_ends_in_time() {
+    let refusing = Collector::start(Manner::Refuses(StatusCode::SERVICE_UNAVAILABLE)).await;
+    let hanging = Collector::start(Manner::NeverAnswers).await;
+    let nobody = format!("http://127.0.0.1:{}", e2e::ports::free().unwrap());
+    let scene = Scene::own("untraced").await;
+    let login = scene.login("first");
+    scene.set_up(&["a"], &login).await;
+    let mut parts = vec!["a"];
+    for (part, endpoint, told) in [
+        ("nobody", nobody, "Connect"),
+        ("refusing", refusing.endpoint(), "the collector answered 503"),
+        ("hanging", hanging.endpoint(), "did not answer in time"),
+    ] {
+        scene.stop_operator();
+        let before = warnings(&scene).len();
+        scene.start_operator_with(tracing_to(&endpoint)).await;
+        parts.push(part);
+        scene.namespaces(&[part]).await;
+        let expected = scene.expected(&parts, &login);
+        scene.holds(&format!("{part}: a namespace is served"), &expected).await;
+        eventually(&format!("{part}: the log says so"), SOON, async || {
+            let warnings = warnings(&scene).split_off(before);
+            let right = warnings.len() == 1 && warnings[0].contains(told);
+            right.then_some(()).ok_or_else(|| format!("{warnings:?}"))
+        })
+        .await;
+    }
+    // Each time within ten seconds, and with success; the last one while a request hangs.
+    scene.stop_operator();
+    assert_eq!(warnings(&scene).len(), 3, "told once by each");
+}
+
+fn warnings(scene: &Scene) -> Vec<String> {
+    let log = operator::logged(scene.cluster()).unwrap();
+    let lines = log.lines().filter(|line| line.contains("traces do not arrive"));
+    lines.map(str::to_owned).collect()
+}

@@ -1,0 +1,91 @@
+//! What must hold of the parsers for docker configs and for servers, whatever they are given. Both read what others
+//! wrote: the one from any source Secret, the other from any object.
+//!
+//! Each function here takes one input and panics where something does not hold. `.ci/fuzz` lets libFuzzer look for such
+//! an input, led by the branches that it reaches; `tests/corpus.rs` gives them what is kept in `corpus`.
+
+mod secrecy;
+
+use std::collections::BTreeMap;
+
+use plan::credential::Credential;
+use plan::docker_config::{DockerConfig, render};
+use plan::keyring;
+use plan::server::{DOCKER_HUB, Server};
+
+/// Any bytes as the value of `.dockerconfigjson`.
+///
+/// # Panics
+///
+/// When what is accepted does not come back from what is written for it, or an error holds more of it than a position or a key.
+pub fn docker_config(bytes: &[u8]) {
+    let config = match DockerConfig::parse(bytes) {
+        Ok(config) => config,
+        Err(error) => return secrecy::tells_no_value(&error, bytes),
+    };
+    let own = config.entries();
+    comes_back(own);
+    let whole = config.whole();
+    assert_eq!(comes_back(&whole).whole(), whole, "taken whole a second time");
+    for (key, credential) in own {
+        assert_eq!(
+            Credential::new(credential.username(), credential.password()).as_ref(),
+            Ok(credential)
+        );
+        let tried = keyring::lookup(own.keys().map(String::as_str), key);
+        assert!(tried.iter().all(|key| own.contains_key(*key)), "{tried:?}");
+        if let Ok(server) = Server::parse(key) {
+            assert!(config.entry_for(&server).is_some(), "no entry for {server}");
+        }
+    }
+}
+
+/// Any bytes as `server` of a registry.
+///
+/// # Panics
+///
+/// When what is accepted has no key of its own, serves no image or cannot be written, or an error quotes the text.
+pub fn server(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return;
+    };
+    let server = match Server::parse(text) {
+        Ok(server) => server,
+        Err(error) => return secrecy::tells_no_server(error),
+    };
+    assert_eq!(Server::parse(server.as_str()).as_ref(), Ok(&server), "read once more");
+    assert!(server.is_spelled(text) && server.is_spelled(server.as_str()));
+    if let Ok(credential) = Credential::new("user", "password") {
+        let config = comes_back(&BTreeMap::from([(server.to_string(), credential.clone())]));
+        assert_eq!(config.entry_for(&server), Some(&credential));
+    }
+    let image = an_image_of(&server);
+    if keyring::repository(&image).is_some() {
+        assert!(
+            keyring::matches(server.as_str(), &image),
+            "{server} does not serve {image}"
+        );
+    }
+}
+
+/// What is written for these entries is read as these entries, and written in the same way again.
+fn comes_back(entries: &BTreeMap<String, Credential>) -> DockerConfig {
+    let written = render(entries);
+    match DockerConfig::parse(&written) {
+        Ok(config) => {
+            assert!(config.entries() == entries, "other entries come back");
+            assert!(render(config.entries()) == written, "it is written in another way");
+            config
+        }
+        Err(error) => panic!("what was written is refused: {error}"),
+    }
+}
+
+/// An image under the server. Not a valid one for each: a path may hold more than a repository does.
+fn an_image_of(server: &Server) -> String {
+    match server.as_str() {
+        DOCKER_HUB => "app".to_owned(),
+        key if key.ends_with('/') => format!("{}app", key.replace('*', "any")),
+        key => format!("{}/app", key.replace('*', "any")),
+    }
+}
