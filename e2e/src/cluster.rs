@@ -48,6 +48,8 @@ const TOKEN_SECONDS: i64 = 10 * 3600;
 pub struct Options {
     /// Flags added to those of kube-apiserver, for instance `--feature-gates=WatchList=false`.
     pub apiserver_flags: Vec<String>,
+    /// Whether Deployments make Pods. None of them runs without a [`Node`](crate::node::Node).
+    pub workloads: bool,
 }
 
 /// A running control plane. Dropping it ends its processes and removes its folder.
@@ -212,24 +214,15 @@ impl Cluster {
     ///
     /// When there is no such account.
     pub async fn service_account_kubeconfig(&self, namespace: &str, name: &str) -> anyhow::Result<PathBuf> {
-        let accounts: Api<ServiceAccount> = Api::namespaced(self.admin().await?, namespace);
-        let request = TokenRequest {
-            spec: TokenRequestSpec {
-                expiration_seconds: Some(TOKEN_SECONDS),
-                ..TokenRequestSpec::default()
-            },
-            ..TokenRequest::default()
-        };
-        let token = accounts
-            .create_token_request(name, &PostParams::default(), &request)
-            .await
-            .with_context(|| format!("no token for the ServiceAccount {namespace}/{name}"))?
-            .status
-            .context("a token request without an answer")?
-            .token;
+        let token = token(&self.admin().await?, namespace, name).await?;
         let path = self.folder.join(format!("{namespace}.{name}.kubeconfig"));
         std::fs::write(&path, self.certificates.token_kubeconfig(&token))?;
         Ok(path)
+    }
+
+    /// The keys and certificates of this cluster.
+    pub(crate) fn certificates(&self) -> &Certificates {
+        &self.certificates
     }
 
     /// A client without any identity, for what passes on the identity of others.
@@ -254,6 +247,23 @@ impl Cluster {
         }
         Ok(())
     }
+}
+
+/// A token of a `ServiceAccount`, good for ten hours.
+pub(crate) async fn token(client: &Client, namespace: &str, name: &str) -> anyhow::Result<String> {
+    let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), namespace);
+    let request = TokenRequest {
+        spec: TokenRequestSpec {
+            expiration_seconds: Some(TOKEN_SECONDS),
+            ..TokenRequestSpec::default()
+        },
+        ..TokenRequest::default()
+    };
+    let answer = accounts
+        .create_token_request(name, &PostParams::default(), &request)
+        .await
+        .with_context(|| format!("no token for the ServiceAccount {namespace}/{name}"))?;
+    Ok(answer.status.context("a token request without an answer")?.token)
 }
 
 impl Drop for Cluster {

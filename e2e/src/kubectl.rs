@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use tokio::io::AsyncWriteExt;
@@ -36,10 +37,9 @@ impl Kubectl {
     ///
     /// When it cannot be run.
     pub async fn output(&self, arguments: &[&str], input: &str) -> anyhow::Result<Output> {
-        let mut child = tokio::process::Command::new(&self.binary)
+        let mut child = self
+            .environment(tokio::process::Command::new(&self.binary))
             .args(arguments)
-            .env("KUBECONFIG", &self.kubeconfig)
-            .env("KUBECACHEDIR", &self.cache)
             .current_dir(crate::workspace())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -52,6 +52,37 @@ impl Kubectl {
         let _ = stdin.write_all(input.as_bytes()).await;
         drop(stdin);
         child.wait_with_output().await.context("kubectl does not end")
+    }
+
+    /// Runs a shell script in `folder`, as a person would who has this kubectl on the path and this kubeconfig. It ends
+    /// with its first command that fails.
+    ///
+    /// # Errors
+    ///
+    /// When there is no shell, or the script takes longer than `patience`.
+    pub async fn script(&self, script: &str, folder: &Path, patience: Duration) -> anyhow::Result<Output> {
+        let own = std::env::var_os("PATH").unwrap_or_default();
+        let folders = self.binary.parent().map(Path::to_owned).into_iter();
+        let path = std::env::join_paths(folders.chain(std::env::split_paths(&own)))?;
+        let running = self
+            .environment(tokio::process::Command::new("sh"))
+            .args(["-e", "-u", "-c", script])
+            .env("PATH", path)
+            .current_dir(folder)
+            .stdin(Stdio::null())
+            .kill_on_drop(true)
+            .output();
+        tokio::time::timeout(patience, running)
+            .await
+            .with_context(|| format!("not within {patience:?}: {script}"))?
+            .context("cannot run sh")
+    }
+
+    fn environment(&self, mut command: tokio::process::Command) -> tokio::process::Command {
+        command
+            .env("KUBECONFIG", &self.kubeconfig)
+            .env("KUBECACHEDIR", &self.cache);
+        command
     }
 
     /// Runs it and gives its standard output.

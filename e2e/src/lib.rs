@@ -5,6 +5,7 @@
 //! | [`binaries`] | the control plane, the registry and the operator, built when their sources changed |
 //! | [`cluster`] | etcd, kube-apiserver and kube-controller-manager on free loopback ports |
 //! | [`operator`] | the real `pullsecrets` process with the rights that `config/rbac` gives it |
+//! | [`node`] | the same process, started as the installed Deployment says |
 //! | [`registry`] | the CNCF registry behind a password |
 //! | [`audit`] | what was asked of the API server, by whom |
 //! | [`store`] | all that the store holds, of whatever kind |
@@ -31,6 +32,7 @@ mod guardian;
 
 pub mod kubectl;
 pub mod loopback;
+pub mod node;
 pub mod operator;
 pub mod oracle;
 pub mod ports;

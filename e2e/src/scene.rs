@@ -60,23 +60,26 @@ struct Running {
 }
 
 impl Running {
-    async fn start(shared: bool, options: operator::Options) -> anyhow::Result<Arc<Self>> {
+    /// Without an operator yet.
+    async fn start(shared: bool, options: cluster::Options, sources: Vec<String>) -> anyhow::Result<Self> {
         // First what fails first when something does not compile.
         blocking(binaries::operator).await?;
-        let cluster = Cluster::start(cluster::Options::default()).await?;
+        let cluster = Cluster::start(options).await?;
         cluster.install().await?;
-        let witness = Witness::start(
-            cluster.kubeconfig_path(),
-            witness::PATIENCE,
-            options.source_namespaces(),
-        )?;
-        let operator = Operator::start(&cluster, &options).await?;
-        Ok(Arc::new(Self {
-            operator: Mutex::new(Some(operator)),
+        let witness = Witness::start(cluster.kubeconfig_path(), witness::PATIENCE, sources)?;
+        Ok(Self {
+            operator: Mutex::new(None),
             witness,
             cluster,
             shared,
-        }))
+        })
+    }
+
+    async fn start_with(shared: bool, options: operator::Options) -> anyhow::Result<Arc<Self>> {
+        let mut running = Self::start(shared, cluster::Options::default(), options.source_namespaces()).await?;
+        let operator = Operator::start(&running.cluster, &options).await?;
+        running.operator = Mutex::new(Some(operator));
+        Ok(Arc::new(running))
     }
 
     fn operator(&self) -> MutexGuard<'_, Option<Operator>> {
@@ -97,7 +100,7 @@ impl Scene {
         // A failure is kept too: the next scenario would only fail in the same way, a minute later.
         static SHARED: OnceCell<anyhow::Result<Arc<Running>>> = OnceCell::const_new();
         let running = SHARED
-            .get_or_init(|| Running::start(true, operator::Options::default()))
+            .get_or_init(|| Running::start_with(true, operator::Options::default()))
             .await;
         Self::on(name, running.as_ref().expect("the shared cluster starts").clone()).await
     }
@@ -109,8 +112,14 @@ impl Scene {
 
     /// As [`own`](Self::own), with the operator started in another way; a later start is the usual one again.
     pub async fn own_with(name: &str, options: operator::Options) -> Self {
-        let running = Running::start(false, options).await;
+        let running = Running::start_with(false, options).await;
         Self::on(name, running.expect("a cluster starts")).await
+    }
+
+    /// A cluster of this kind for this scenario alone, with everything installed and no operator started.
+    pub async fn without_operator(name: &str, options: cluster::Options) -> Self {
+        let running = Running::start(false, options, Vec::new()).await;
+        Self::on(name, Arc::new(running.expect("a cluster starts"))).await
     }
 
     /// Another scene on the same cluster, with the same operator.

@@ -201,6 +201,7 @@ impl Loop {
                 }
                 self.listed = true;
             }
+            Event::Apply(seen) if self.is_echo(&seen) => {}
             Event::Apply(seen) => {
                 self.see(seen);
             }
@@ -215,6 +216,14 @@ impl Loop {
                 }
             }
         }
+    }
+
+    /// Whether this version is known already, from the reply to a write. The reply is the better witness: for up to two
+    /// minutes after the definition was replaced, a watch that was open already shows objects without the fields that only
+    /// the new one has.
+    fn is_echo(&self, seen: &SeenObject) -> bool {
+        let known = self.objects.get(seen.name_any().as_str()).map(Held::seen);
+        known.is_some_and(|known| known.uid() == seen.uid() && known.resource_version() == seen.resource_version())
     }
 
     fn see(&mut self, seen: SeenObject) -> Arc<str> {

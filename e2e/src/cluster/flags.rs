@@ -6,11 +6,14 @@ use crate::certificates::Certificates;
 use crate::ports;
 
 /// What the scenarios need: namespaces that end, accounts and their tokens, garbage collection, quotas, aggregated roles
-/// and the type check of admission policies. No workloads run here.
+/// and the type check of admission policies. No workloads run here, unless [`WORKLOADS`] are asked for.
 const CONTROLLERS: &str = "namespace-controller,serviceaccount-controller,serviceaccount-token-controller,\
     root-ca-certificate-publisher-controller,garbage-collector-controller,resourcequota-controller,\
     clusterrole-aggregation-controller,validatingadmissionpolicy-status-controller,\
     legacy-serviceaccount-token-cleaner-controller";
+
+/// What makes Pods of a Deployment, beside those.
+pub(super) const WORKLOADS: &str = "deployment-controller,replicaset-controller";
 
 /// The issuer and audience of `ServiceAccount` tokens, as in a real cluster.
 const ISSUER: &str = "https://kubernetes.default.svc";

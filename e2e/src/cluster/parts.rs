@@ -36,7 +36,13 @@ impl Cluster {
                 all.extend(self.options.apiserver_flags.iter().cloned());
                 all
             }
-            Part::ControllerManager => flags::controller_manager(self.folder.path(), &self.ports, &self.certificates),
+            Part::ControllerManager => {
+                let mut all = flags::controller_manager(self.folder.path(), &self.ports, &self.certificates);
+                if self.options.workloads {
+                    all.push(format!("--controllers={}", flags::WORKLOADS));
+                }
+                all
+            }
         };
         let name = part.name();
         let program = Program::new(

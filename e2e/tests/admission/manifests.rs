@@ -2,8 +2,7 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use e2e::SYSTEM_NAMESPACE;
-use e2e::oracle::Login;
+use e2e::folder::Folder;
 use e2e::scene::Scene;
 use e2e::wait::eventually;
 use serde_json::{Value, json};
@@ -61,20 +60,15 @@ async fn the_samples_come_true_and_no_expression_of_a_policy_is_of_a_doubtful_ty
             &std::collections::BTreeMap::new(),
         )
         .await;
-    scene.source_named("harbor-robot", &Login::new("robot", "first")).await;
-    for source in ["ghcr-login", "legacy-logins"] {
-        let login = [
-            "--docker-server=ghcr.io",
-            "--docker-username=robot",
-            "--docker-password=first",
-        ];
-        let create = ["create", "secret", "docker-registry", source, "-n", SYSTEM_NAMESPACE];
-        scene.kubectl(&[&create[..], &login[..]].concat()).await;
-    }
+    let samples = make_their_sources(&scene).await;
     scene.kubectl(&["apply", "-k", "config/samples"]).await;
     let wait = ["wait", "cps", "--all", "--for=condition=Ready", "--timeout=30s"];
     let ready = scene.kubectl(&wait).await;
-    assert_eq!(ready.lines().count(), 3, "{ready}");
+    assert_eq!(
+        ready.lines().count(),
+        samples,
+        "every sample is in the kustomization: {ready}"
+    );
 
     eventually(
         "every policy is looked through, and nothing is found",
@@ -93,4 +87,32 @@ async fn the_samples_come_true_and_no_expression_of_a_policy_is_of_a_doubtful_ty
         },
     )
     .await;
+}
+
+/// Runs the commands that each sample says in its head, as somebody who is logged in to a registry, and tells how many
+/// samples there are.
+async fn make_their_sources(scene: &Scene) -> usize {
+    let home = Folder::new("pullsecrets-home").unwrap();
+    std::fs::create_dir(home.join(".docker")).unwrap();
+    let login = r#"{"auths":{"registry.example.com":{"auth":"dXNlcjpwYXNzd29yZA=="}}}"#;
+    std::fs::write(home.join(".docker/config.json"), login).unwrap();
+    let mut samples = 0;
+    for file in files(&e2e::workspace().join("config/samples")) {
+        let text = std::fs::read_to_string(&file).unwrap();
+        if !text.contains("kind: ClusterPullSecret\nmetadata") {
+            continue;
+        }
+        samples += 1;
+        let commands: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("#   ")).collect();
+        assert!(!commands.is_empty(), "{}: how is its source made?", file.display());
+        let script = format!("export HOME={}\n{}", home.path().display(), commands.join("\n"));
+        let output = scene
+            .cluster()
+            .kubectl()
+            .script(&script, home.path(), SOON)
+            .await
+            .unwrap();
+        assert!(output.status.success(), "{script}\n{output:?}");
+    }
+    samples
 }

@@ -101,6 +101,7 @@ async fn requests(cluster: &Cluster) -> Vec<Record> {
 async fn requests_in_pages() -> Vec<Record> {
     let options = Options {
         apiserver_flags: vec!["--feature-gates=WatchList=false".to_owned()],
+        ..Options::default()
     };
     let cluster = Cluster::start(options).await.unwrap();
     cluster.install().await.unwrap();

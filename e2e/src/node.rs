@@ -1,0 +1,337 @@
+//! What a node does for the operator's Pods, where there is no container runtime: it runs each as a process of this machine.
+//!
+//! The Deployment, its `ReplicaSet`s and the Pods are the API server's and the controller manager's own
+//! ([`Options::workloads`](crate::cluster::Options::workloads)). The node takes each Pod that its controller made and was
+//! admitted, and starts the real binary with the arguments and the environment of its container and nothing else, with
+//! the rights of its `ServiceAccount`; asks its probes, on the ports that the container names, and reports the Pod ready
+//! when both succeed; and when the Pod is deleted, sends SIGTERM, waits as long as the Pod grants, and reports it gone.
+//!
+//! Three things stand in for what only a container has: a kubeconfig in place of the mounted token, a port of loopback for
+//! each port that the binary says it listens on, and a path for the image. What a container keeps from its process (root,
+//! a file system to write to, more memory) is not kept from this one.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context, bail, ensure};
+use k8s_openapi::api::core::v1::{Container, EnvVar, Node as Machine, Pod, Probe};
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use kube::api::{DeleteParams, ListParams, ObjectMeta, Patch, PatchParams, PostParams};
+use kube::{Api, Client, ResourceExt};
+use nix::sys::signal::Signal;
+use serde_json::json;
+use tokio::task::JoinHandle;
+
+use crate::certificates::Certificates;
+use crate::cluster::{self, Cluster};
+use crate::process::{Process, Program};
+use crate::wait::blocking;
+use crate::{SYSTEM_NAMESPACE, loopback, operator, ports};
+
+/// The name of the node.
+const NAME: &str = "this-machine";
+
+/// Between two looks at the Pods; a kubelet is told, and asks its probes more rarely.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Where every Pod finds the token of its account.
+const TOKEN: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
+
+/// A node on a cluster. Dropping it ends its processes.
+#[derive(Debug)]
+pub struct Node {
+    task: JoinHandle<()>,
+    troubles: Arc<Mutex<Vec<String>>>,
+}
+
+impl Node {
+    /// Begins to run the Pods of [`SYSTEM_NAMESPACE`]: `images` says which binary an image holds.
+    ///
+    /// # Errors
+    ///
+    /// When the API server refuses the node.
+    pub async fn start(cluster: &Cluster, images: BTreeMap<String, PathBuf>) -> anyhow::Result<Self> {
+        let client = cluster.admin().await?;
+        let machine = Machine {
+            metadata: ObjectMeta {
+                name: Some(NAME.to_owned()),
+                ..ObjectMeta::default()
+            },
+            ..Machine::default()
+        };
+        let machines: Api<Machine> = Api::all(client.clone());
+        machines.create(&PostParams::default(), &machine).await?;
+        let troubles = Arc::new(Mutex::new(Vec::new()));
+        let mut runner = Runner {
+            pods: Api::namespaced(client.clone(), SYSTEM_NAMESPACE),
+            client,
+            images,
+            certificates: cluster.certificates().clone(),
+            log: operator::log_file(cluster),
+            running: BTreeMap::new(),
+            refused: BTreeSet::new(),
+            troubles: Arc::clone(&troubles),
+        };
+        let task = tokio::spawn(async move {
+            loop {
+                if let Err(error) = runner.look().await {
+                    runner.trouble(format!("{error:#}"));
+                }
+                tokio::time::sleep(PAUSE).await;
+            }
+        });
+        Ok(Self { task, troubles })
+    }
+
+    /// What went wrong so far: a Pod that cannot be run as it says, a process that ended by itself, or did not end when it
+    /// was asked to.
+    pub fn troubles(&self) -> Vec<String> {
+        self.troubles.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("the node: {:#?}", self.troubles());
+        }
+        self.task.abort();
+    }
+}
+
+struct Runner {
+    client: Client,
+    pods: Api<Pod>,
+    images: BTreeMap<String, PathBuf>,
+    certificates: Certificates,
+    /// One file for all operators of a cluster.
+    log: PathBuf,
+    /// By uid.
+    running: BTreeMap<String, Running>,
+    /// Pods that cannot be run, or whose process has ended: told once.
+    refused: BTreeSet<String>,
+    troubles: Arc<Mutex<Vec<String>>>,
+}
+
+/// The process of a Pod.
+struct Running {
+    process: Process,
+    probes: Vec<(String, String)>,
+    ready: bool,
+}
+
+impl Runner {
+    fn trouble(&self, what: String) {
+        let mut troubles = self.troubles.lock().unwrap_or_else(PoisonError::into_inner);
+        if troubles.last() != Some(&what) {
+            troubles.push(what);
+        }
+    }
+
+    async fn look(&mut self) -> anyhow::Result<()> {
+        for pod in self.pods.list(&ListParams::default()).await? {
+            let uid = pod.uid().unwrap_or_default();
+            if self.refused.contains(&uid) {
+                continue;
+            }
+            if pod.metadata.deletion_timestamp.is_some() {
+                self.end(&pod, uid);
+                continue;
+            }
+            let outcome = if self.running.contains_key(&uid) {
+                self.ask(&pod, &uid).await
+            } else {
+                self.begin(&pod, &uid).await
+            };
+            if let Err(error) = outcome {
+                self.trouble(format!("pod {}: {error:#}", pod.name_any()));
+                self.refused.insert(uid);
+            }
+        }
+        Ok(())
+    }
+
+    async fn begin(&mut self, pod: &Pod, uid: &str) -> anyhow::Result<()> {
+        let spec = pod.spec.as_ref().context("no spec")?;
+        let [container] = spec.containers.as_slice() else {
+            bail!("{} containers", spec.containers.len());
+        };
+        ensure!(container.command.is_none(), "a command in place of the image's own");
+        let mounts = container.volume_mounts.iter().flatten();
+        ensure!(
+            mounts.into_iter().any(|mount| mount.mount_path == TOKEN),
+            "it gets no token"
+        );
+        let image = container.image.as_deref().unwrap_or_default();
+        let binary = self.images.get(image).with_context(|| format!("no image {image}"))?;
+
+        let account = spec.service_account_name.as_deref().unwrap_or("default");
+        let token = cluster::token(&self.client, SYSTEM_NAMESPACE, account).await?;
+        let kubeconfig = self.log.with_file_name(format!("{uid}.kubeconfig"));
+        std::fs::write(&kubeconfig, self.certificates.token_kubeconfig(&token))?;
+
+        let listens = listens(binary)?;
+        let mut arguments = vec![
+            "-i".to_owned(),
+            format!("PULLSECRETS_KUBECONFIG={}", kubeconfig.display()),
+        ];
+        for variable in container.env.iter().flatten() {
+            arguments.push(format!("{}={}", variable.name, value(variable, pod)?));
+        }
+        let mut here = BTreeMap::new();
+        for (variable, port) in listens {
+            let address = format!("127.0.0.1:{}", ports::free()?);
+            arguments.push(format!("{variable}={address}"));
+            here.insert(port, address);
+        }
+        arguments.push(binary.display().to_string());
+        for argument in container.args.iter().flatten() {
+            ensure!(!argument.contains("$("), "{argument}: expanded by kubelets only");
+            arguments.push(argument.clone());
+        }
+        let running = Running {
+            process: Process::start("pullsecrets", &Program::new("env", arguments), &self.log)?,
+            probes: probes(container, &here)?,
+            ready: false,
+        };
+        self.bind(pod).await?;
+        self.running.insert(uid.to_owned(), running);
+        Ok(())
+    }
+
+    /// A Pod without a node is gone as soon as it is deleted, with no time to end.
+    async fn bind(&self, pod: &Pod) -> anyhow::Result<()> {
+        let name = pod.name_any();
+        let body = json!({
+            "apiVersion": "v1", "kind": "Binding", "metadata": {"name": name},
+            "target": {"apiVersion": "v1", "kind": "Node", "name": NAME},
+        });
+        let path = format!("/api/v1/namespaces/{SYSTEM_NAMESPACE}/pods/{name}/binding");
+        let request = http::Request::post(path).header("content-type", "application/json");
+        self.client
+            .request_text(request.body(body.to_string().into_bytes())?)
+            .await?;
+        Ok(())
+    }
+
+    /// Asks the probes, and reports what changed.
+    async fn ask(&mut self, pod: &Pod, uid: &str) -> anyhow::Result<()> {
+        let running = self.running.get_mut(uid).context("it runs")?;
+        if let Some(status) = running.process.ended()? {
+            let tail = running.process.tail(20);
+            self.running.remove(uid);
+            bail!("its process ended by itself: {status}\n{tail}");
+        }
+        let mut ready = true;
+        for (address, path) in &running.probes {
+            let answer = loopback::get(address, path, None).await;
+            ready &= answer.is_ok_and(|(code, _)| (200..400).contains(&code));
+        }
+        if ready != running.ready {
+            running.ready = ready;
+            self.report(pod, ready).await?;
+        }
+        Ok(())
+    }
+
+    async fn report(&self, pod: &Pod, ready: bool) -> anyhow::Result<()> {
+        let word = if ready { "True" } else { "False" };
+        let condition =
+            |kind: &str| json!({"type": kind, "status": word, "lastTransitionTime": jiff::Timestamp::now()});
+        let status = json!({"status": {
+            "phase": "Running",
+            "conditions": [condition("Ready"), condition("ContainersReady")],
+        }});
+        let patch = Patch::Strategic(status);
+        self.pods
+            .patch_status(&pod.name_any(), &PatchParams::default(), &patch)
+            .await?;
+        Ok(())
+    }
+
+    /// In a task of its own: the other Pods are looked after meanwhile.
+    fn end(&mut self, pod: &Pod, uid: String) {
+        let running = self.running.remove(&uid);
+        self.refused.insert(uid);
+        let grace = pod.metadata.deletion_grace_period_seconds.unwrap_or_default();
+        let grace = Duration::from_secs(grace.try_into().unwrap_or_default());
+        let (pods, name, troubles) = (self.pods.clone(), pod.name_any(), Arc::clone(&self.troubles));
+        tokio::spawn(async move {
+            if let Some(Running { mut process, .. }) = running {
+                let stopped = blocking(move || {
+                    let status = process.stop(Signal::SIGTERM, grace)?;
+                    ensure!(status.success(), "it ended with {status}\n{}", process.tail(20));
+                    Ok(())
+                });
+                if let Err(error) = stopped.await {
+                    let mut troubles = troubles.lock().unwrap_or_else(PoisonError::into_inner);
+                    troubles.push(format!("pod {name}: {error:#}"));
+                }
+            }
+            // Gone already, where its namespace went.
+            let _ = pods.delete(&name, &DeleteParams::default().grace_period(0)).await;
+        });
+    }
+}
+
+/// The value of a variable of the container.
+fn value(variable: &EnvVar, pod: &Pod) -> anyhow::Result<String> {
+    let field = variable.value_from.as_ref().and_then(|from| from.field_ref.as_ref());
+    match field.map(|field| field.field_path.as_str()) {
+        None => Ok(variable.value.clone().unwrap_or_default()),
+        Some("metadata.name") => Ok(pod.name_any()),
+        Some("metadata.namespace") => Ok(pod.namespace().unwrap_or_default()),
+        Some(path) => bail!("{}: this node knows no {path}", variable.name),
+    }
+}
+
+/// Where a binary listens if nobody says otherwise: the variables that say otherwise, and the ports; from its own help.
+fn listens(binary: &Path) -> anyhow::Result<Vec<(String, i32)>> {
+    let help = Command::new(binary).arg("--help").env_clear().output()?;
+    let help = String::from_utf8(help.stdout)?;
+    let mut found = Vec::new();
+    for flag in help.split("[env: ").skip(1) {
+        let (variable, rest) = flag.split_once('=').context("a variable in the help")?;
+        if variable.ends_with("_BIND_ADDRESS") {
+            let default = rest.split_once("[default: ").and_then(|(_, rest)| rest.split_once(']'));
+            let port = default.and_then(|(address, _)| address.rsplit_once(':')?.1.parse().ok());
+            found.push((
+                variable.to_owned(),
+                port.with_context(|| format!("the port of {variable}"))?,
+            ));
+        }
+    }
+    Ok(found)
+}
+
+/// Address and path of each probe, `here` being where the ports of the Pod are.
+fn probes(container: &Container, here: &BTreeMap<i32, String>) -> anyhow::Result<Vec<(String, String)>> {
+    let named = |name: &str| {
+        let mut ports = container.ports.iter().flatten();
+        ports
+            .find(|port| port.name.as_deref() == Some(name))
+            .map(|port| port.container_port)
+    };
+    let one = |probe: &Probe| {
+        let get = probe.http_get.as_ref().context("a probe that is no GET")?;
+        let port = match &get.port {
+            IntOrString::Int(port) => *port,
+            IntOrString::String(name) => named(name).with_context(|| format!("no port {name}"))?,
+        };
+        let address = here.get(&port).with_context(|| format!("nothing listens on {port}"))?;
+        Ok((address.clone(), get.path.clone().unwrap_or_else(|| "/".to_owned())))
+    };
+    let probes: Vec<&Probe> = [
+        &container.startup_probe,
+        &container.liveness_probe,
+        &container.readiness_probe,
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    ensure!(container.readiness_probe.is_some(), "no probe tells when it is ready");
+    probes.into_iter().map(one).collect()
+}

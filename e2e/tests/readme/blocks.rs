@@ -1,0 +1,151 @@
+//! The fenced blocks of README that a reader is meant to use, and what becomes of them here.
+//!
+//! Before each block of commands or manifests stands a comment that readers do not see: `<!-- run: NAME -->`, and a test
+//! takes the block by that name, or `<!-- not run: REASON -->`.
+
+use std::path::Path;
+use std::time::Duration;
+
+use e2e::kubectl::Kubectl;
+
+/// Of these languages is what a reader runs or applies.
+const USED: [&str; 3] = ["sh", "console", "yaml"];
+
+/// More than any command of README takes; those that wait say for how long.
+const PATIENCE: Duration = Duration::from_mins(3);
+
+/// One block.
+struct Block {
+    line: usize,
+    language: String,
+    comment: String,
+    text: String,
+}
+
+impl Block {
+    fn name(&self) -> Option<&str> {
+        inner(&self.comment)?.strip_prefix("run: ")
+    }
+
+    fn reason(&self) -> Option<&str> {
+        inner(&self.comment)?.strip_prefix("not run: ")
+    }
+}
+
+fn inner(comment: &str) -> Option<&str> {
+    comment.strip_prefix("<!-- ")?.strip_suffix(" -->")
+}
+
+pub(crate) fn readme() -> String {
+    std::fs::read_to_string(e2e::workspace().join("README.md")).unwrap()
+}
+
+fn blocks(readme: &str) -> Vec<Block> {
+    let mut found: Vec<Block> = Vec::new();
+    // Within a list a block is indented, and so is all of its text.
+    let (mut before, mut open) = ("", None);
+    for (at, line) in readme.lines().enumerate() {
+        let (start, rest) = line.split_at(line.len() - line.trim_start().len());
+        match (rest.strip_prefix("```"), open) {
+            (Some(_), Some(_)) => open = None,
+            (Some(language), None) => {
+                open = Some(start);
+                found.push(Block {
+                    line: at + 1,
+                    language: language.to_owned(),
+                    comment: before.to_owned(),
+                    text: String::new(),
+                });
+            }
+            (None, Some(indent)) => {
+                let text = &mut found.last_mut().unwrap().text;
+                text.push_str(line.strip_prefix(indent).unwrap_or(line));
+                text.push('\n');
+            }
+            (None, None) => {}
+        }
+        before = rest;
+    }
+    found
+}
+
+/// The text of the block with this name.
+pub(crate) fn block(name: &str) -> String {
+    let all = blocks(&readme());
+    let block = all.into_iter().find(|block| block.name() == Some(name));
+    block.unwrap_or_else(|| panic!("README has no block {name}")).text
+}
+
+/// Runs the commands of a block in `folder`: what they print, or on standard error, if one of them fails.
+pub(crate) async fn attempt(kubectl: &Kubectl, folder: &Path, name: &str) -> Result<String, String> {
+    let script = block(name);
+    let output = kubectl.script(&script, folder, PATIENCE).await.unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    if output.status.success() {
+        Ok(text(output.stdout))
+    } else {
+        Err(format!("{script}\n{}", text(output.stderr)))
+    }
+}
+
+/// As [`attempt`], of commands that must succeed.
+pub(crate) async fn run(kubectl: &Kubectl, folder: &Path, name: &str) {
+    attempt(kubectl, folder, name).await.unwrap();
+}
+
+/// Runs the commands of a `console` block, each a line after `$ `, and compares what they print with the lines below it,
+/// word by word. An age is any age.
+pub(crate) async fn replay(kubectl: &Kubectl, folder: &Path, name: &str) -> Result<(), String> {
+    for exchange in block(name).split("$ ").skip(1) {
+        let (command, expected) = exchange.split_once('\n').unwrap();
+        let output = kubectl.script(command, folder, PATIENCE).await.unwrap();
+        let printed = String::from_utf8(output.stdout).unwrap();
+        if words(&printed) != words(expected) {
+            return Err(format!("{command}\n{printed}"));
+        }
+    }
+    Ok(())
+}
+
+fn words(text: &str) -> Vec<Vec<&str>> {
+    text.lines()
+        .map(|line| line.split_whitespace().map(ageless).collect())
+        .collect()
+}
+
+fn ageless(word: &str) -> &str {
+    let is_age = word.strip_suffix('s').is_some_and(|count| count.parse::<u32>().is_ok());
+    if is_age { "AGE" } else { word }
+}
+
+#[test]
+fn every_block_that_a_reader_uses_is_run_by_a_test_or_says_why_not() {
+    let sources: String = ["newcomer.rs", "security.rs", "uninstall.rs"]
+        .map(|file| std::fs::read_to_string(e2e::workspace().join("e2e/tests/readme").join(file)).unwrap())
+        .concat();
+    let (mut run, mut left) = (0, 0);
+    for block in blocks(&readme()) {
+        if !USED.contains(&block.language.as_str()) {
+            assert_eq!(block.language, "text", "README line {}: of which language?", block.line);
+            continue;
+        }
+        match (block.name(), block.reason()) {
+            (Some(name), None) => {
+                let quoted = format!("\"{name}\"");
+                assert!(
+                    sources.contains(&quoted),
+                    "README line {}: no test takes {name}",
+                    block.line
+                );
+                run += 1;
+            }
+            (None, Some(reason)) => {
+                assert!(reason.len() > 10, "README line {}: why not?", block.line);
+                left += 1;
+            }
+            _ => panic!("README line {}: neither `run: NAME` nor `not run: REASON`", block.line),
+        }
+    }
+    println!("{run} blocks are run, {left} are not");
+    assert!(run > left, "{run} blocks are run, {left} are not");
+}

@@ -1,0 +1,25 @@
+//! Nothing of ours is left: not in any object of any kind.
+
+use e2e::store;
+use kube::Client;
+use serde_json::Value;
+
+/// Looks at every object of the API for the word. Who wrote a field once (`managedFields`) may be told for ever, and what
+/// happened (Events) for an hour.
+pub(crate) async fn nothing_is_left(client: &Client) -> Result<(), String> {
+    let lists = store::everything(client).await.map_err(|error| format!("{error:#}"))?;
+    for list in lists.iter().filter(|list| !list.path.ends_with("/events")) {
+        for mut item in list.items().map_err(|error| format!("{}: {error}", list.path))? {
+            item["metadata"]["managedFields"].take();
+            if names_us(&item) {
+                let metadata = &item["metadata"];
+                return Err(format!("{} {}/{}", list.path, metadata["namespace"], metadata["name"]));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn names_us(value: &Value) -> bool {
+    value.to_string().contains("pullsecrets")
+}

@@ -1,0 +1,141 @@
+//! Whatever README names is there: tests, files, test targets.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use crate::blocks::readme;
+
+/// What stands between backticks, outside of fenced blocks.
+fn quoted(readme: &str) -> Vec<String> {
+    let mut prose = String::new();
+    for (at, part) in readme.split("```").enumerate() {
+        if at % 2 == 0 {
+            prose.push_str(part);
+        }
+    }
+    let parts = prose.split('`').enumerate();
+    parts
+        .filter(|(at, _)| at % 2 == 1)
+        .map(|(_, part)| part.to_owned())
+        .collect()
+}
+
+/// Every name of a test function in the tree.
+fn tests() -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for folder in ["crd", "operator", "e2e"] {
+        collect(&e2e::workspace().join(folder), &mut found);
+    }
+    found
+}
+
+fn collect(folder: &Path, found: &mut BTreeSet<String>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            collect(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            tests_in(&std::fs::read_to_string(path).unwrap(), found);
+        }
+    }
+}
+
+/// The functions that follow an attribute `test` of whatever kind.
+fn tests_in(source: &str, found: &mut BTreeSet<String>) {
+    let mut is_test = false;
+    for line in source.lines().map(str::trim_start) {
+        is_test |= line.starts_with("#[test]") || line.starts_with("#[tokio::test");
+        if let Some((_, rest)) = line.split_once("fn ")
+            && std::mem::take(&mut is_test)
+        {
+            found.extend(rest.split_once('(').map(|(name, _)| name.to_owned()));
+        }
+    }
+}
+
+/// A name of several words: a test, since README names nothing else in this way.
+fn is_sentence(name: &str) -> bool {
+    let letters = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+    name.matches('_').count() > 2 && name.bytes().all(letters)
+}
+
+#[test]
+fn every_test_that_the_readme_names_exists() {
+    let tests = tests();
+    let quoted = quoted(&readme());
+    let named: Vec<&String> = quoted.iter().filter(|name| is_sentence(name)).collect();
+    assert!(named.len() > 20, "{} tests are named", named.len());
+    let missing: Vec<_> = named.into_iter().filter(|name| !tests.contains(*name)).collect();
+    assert!(missing.is_empty(), "{missing:#?}");
+}
+
+#[test]
+fn every_file_and_every_test_target_that_the_readme_names_exists() {
+    let workspace = e2e::workspace();
+    for name in quoted(&readme()) {
+        let path = name.trim_end_matches('/');
+        let first = path.split('/').next().unwrap_or_default();
+        let is_path = path.contains('/') && ["config", "crd", "e2e", "operator", ".ci"].contains(&first);
+        if is_path && !path.contains(|letter: char| letter.is_whitespace() || letter.is_uppercase()) {
+            assert!(workspace.join(path).exists(), "README names {path}");
+        }
+        for target in targets(&name) {
+            assert!(
+                workspace.join(&target).exists(),
+                "README says {name}, there is no {}",
+                target.display()
+            );
+        }
+    }
+}
+
+/// The files or folders of `cargo test -p CRATE --test TARGET`.
+fn targets(command: &str) -> Vec<PathBuf> {
+    let words: Vec<&str> = command.split_whitespace().collect();
+    let after = |flag: &str| -> Vec<&str> {
+        let pairs = words.windows(2).filter(|pair| pair[0] == flag);
+        pairs.map(|pair| pair[1]).collect()
+    };
+    let Some(folder) = after("-p")
+        .first()
+        .map(|&name| if name == "plan" { "operator/plan" } else { name })
+    else {
+        return Vec::new();
+    };
+    let of = |target: &str| {
+        let tests = Path::new(folder).join("tests");
+        let file = tests.join(format!("{target}.rs"));
+        if e2e::workspace().join(&file).exists() {
+            file
+        } else {
+            tests.join(target)
+        }
+    };
+    after("--test").into_iter().map(of).collect()
+}
+
+/// The rows of the tables whose last column is of tests: each names one, or a folder of them.
+#[test]
+fn every_row_of_a_table_of_claims_names_the_test_that_shows_it() {
+    let readme = readme();
+    let mut claims = 0;
+    let mut in_table = false;
+    for line in readme.lines() {
+        if !line.starts_with('|') {
+            in_table = false;
+            continue;
+        }
+        let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
+        let last = *cells.last().unwrap();
+        if last == "test" || last == "shown by" {
+            in_table = true;
+        } else if in_table && !line.starts_with("|--") {
+            let named = quoted(last);
+            let shows =
+                |name: &String| is_sentence(name) || e2e::workspace().join(name).exists() || name.contains("cargo");
+            assert!(named.iter().any(shows), "no test: {line}");
+            claims += 1;
+        }
+    }
+    assert!(claims > 20, "{claims} claims");
+}

@@ -1,0 +1,236 @@
+//! What the section Security claims and no other test shows: what is seen by who reads the audit log, the store, or is a
+//! node; and how far a tenant gets.
+
+use std::path::Path;
+
+use e2e::audit::Mark;
+use e2e::cluster::Options;
+use e2e::folder::Folder;
+use e2e::scene::{SOON, Scene};
+use e2e::wait::eventually;
+use e2e::{OPERATOR_ACCOUNT, OPERATOR_USER, SYSTEM_NAMESPACE};
+use serde_json::{Value, json};
+
+use crate::ONE_AT_A_TIME;
+use crate::blocks::block;
+
+/// A scene with the operator at work, on a cluster whose API server reads this block of README through `flag`.
+async fn configured(name: &str, folder: &Folder, flag: &str, text: &str) -> Scene {
+    let file = folder.join("configuration.yaml");
+    std::fs::write(&file, text).unwrap();
+    let options = Options {
+        apiserver_flags: vec![format!("--{flag}={}", file.display())],
+        ..Options::default()
+    };
+    let scene = Scene::without_operator(name, options).await;
+    scene.start_operator().await;
+    scene
+}
+
+#[tokio::test]
+async fn with_the_audit_policy_of_the_readme_no_login_is_logged_and_every_change_is() {
+    let _alone = ONE_AT_A_TIME.lock().await;
+    let folder = Folder::new("pullsecrets-audit").unwrap();
+    let scene = configured("audited", &folder, "audit-policy-file", &block("audit-policy")).await;
+    let (first, second) = (scene.login("first"), scene.login("second"));
+    scene.set_up(&["a", "b"], &first).await;
+    scene.source(&second).await;
+    scene
+        .holds("another password", &scene.expected(&["a", "b"], &second))
+        .await;
+    scene.kubectl(&["get", "secrets", "-A", "-o", "yaml"]).await;
+    scene.mark().await;
+
+    let log = std::fs::read_to_string(scene.cluster().audit().file()).unwrap();
+    assert_eq!(scene.canary().found_in(&log), None);
+    let bodies = |resource: &str| {
+        let records = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let of = records.filter(move |record| record["objectRef"]["resource"] == resource);
+        let all: Vec<bool> = of.map(|record| !record["requestObject"].is_null()).collect();
+        (all.len(), all.into_iter().filter(|&body| body).count())
+    };
+    let (secrets, with_body) = bodies("secrets");
+    assert!(secrets > 5 && with_body == 0, "{with_body} of {secrets}");
+    assert!(bodies("serviceaccounts").1 > 0 && bodies("clusterpullsecrets").1 > 0);
+
+    // What to look for in the log: such a request is not the operator's, whatever its name. Nothing stands in its way here.
+    let records = scene.cluster().audit().since(Mark::default()).unwrap();
+    let reads = records
+        .iter()
+        .filter(|record| record.user == OPERATOR_USER && record.resource == "secrets");
+    let unlabelled = reads.filter(|record| {
+        matches!(record.verb.as_str(), "get" | "list" | "watch")
+            && record.namespace != SYSTEM_NAMESPACE
+            && !record
+                .request_uri
+                .contains("labelSelector=pullsecrets.dev%2Fcluster-pull-secret")
+    });
+    assert_eq!(unlabelled.count(), 0);
+}
+
+#[tokio::test]
+async fn with_encryption_at_rest_no_login_is_in_the_store() {
+    let _alone = ONE_AT_A_TIME.lock().await;
+    let folder = Folder::new("pullsecrets-encrypted").unwrap();
+    let key = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
+    let text = block("encryption").replace("BASE64_OF_32_RANDOM_BYTES", key);
+    let scene = configured("encrypted", &folder, "encryption-provider-config", &text).await;
+    scene.set_up(&["a"], &scene.login("first")).await;
+    let readable = [
+        "create",
+        "configmap",
+        "readable",
+        "-n",
+        "encrypted-a",
+        "--from-literal=a=not-encrypted-at-all",
+    ];
+    scene.kubectl(&readable).await;
+    let stored = contents(&scene.cluster().folder().join("etcd"));
+    assert!(
+        stored.contains("not-encrypted-at-all"),
+        "else the search finds nothing, whatever is there"
+    );
+    assert_eq!(scene.canary().found_in(&stored), None);
+}
+
+fn contents(folder: &Path) -> String {
+    let mut all = String::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            all.push_str(&contents(&path));
+        } else {
+            all.push_str(&String::from_utf8_lossy(&std::fs::read(path).unwrap()));
+        }
+    }
+    all
+}
+
+/// A role with such a label becomes part of another one.
+#[test]
+fn no_manifest_adds_rights_to_the_roles_that_people_have() {
+    let roles = contents(&e2e::workspace().join("config"));
+    assert!(roles.contains("kind: ClusterRole\n"));
+    assert!(!roles.contains("rbac.authorization.k8s.io/aggregate-to"));
+}
+
+/// As the kubelet of a node.
+const AS_NODE: [&str; 2] = ["--as=system:node:one", "--as-group=system:nodes"];
+
+async fn as_node(scene: &Scene, arguments: &[&str]) -> Result<(), String> {
+    let output = scene
+        .cluster()
+        .kubectl()
+        .output(&[arguments, &AS_NODE[..]].concat(), "")
+        .await
+        .unwrap();
+    let told = String::from_utf8(output.stderr).unwrap();
+    if output.status.success() { Ok(()) } else { Err(told) }
+}
+
+#[tokio::test]
+async fn a_node_reads_the_copies_of_its_own_pods_and_whose_node_the_operator_is_on_has_its_token() {
+    let _alone = ONE_AT_A_TIME.lock().await;
+    let scene = Scene::own("node").await;
+    scene.set_up(&["a", "b"], &scene.login("first")).await;
+    scene
+        .apply(&json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "one"}}))
+        .await;
+    scene
+        .apply(&json!({
+            "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "app", "namespace": "node-a"},
+            "spec": {"nodeName": "one", "containers": [{"name": "app", "image": "registry.example.com/app"}]},
+        }))
+        .await;
+    eventually("the node may read what its Pod refers to", SOON, async || {
+        as_node(&scene, &["get", "secret", "node", "-n", "node-a"]).await
+    })
+    .await;
+    let forbidden: [&[&str]; 4] = [
+        &["get", "secret", "node", "-n", "node-b"],
+        &["get", "secret", "node", "-n", SYSTEM_NAMESPACE],
+        &["get", "secrets", "-n", "node-a"],
+        &["create", "token", OPERATOR_ACCOUNT, "-n", SYSTEM_NAMESPACE],
+    ];
+    for arguments in forbidden {
+        let told = as_node(&scene, arguments).await.unwrap_err();
+        assert!(told.contains("orbidden"), "{arguments:?}: {told}");
+    }
+
+    let deployment = scene
+        .kubectl(&["get", "deployment", "pullsecrets", "-n", SYSTEM_NAMESPACE, "-o", "json"])
+        .await;
+    let deployment: Value = serde_json::from_str(&deployment).unwrap();
+    let mut pod = deployment["spec"]["template"].clone();
+    pod["apiVersion"] = json!("v1");
+    pod["kind"] = json!("Pod");
+    pod["metadata"] = json!({"name": "operator", "namespace": SYSTEM_NAMESPACE});
+    pod["spec"]["nodeName"] = json!("one");
+    scene.apply(&pod).await;
+    let uid = [
+        "get",
+        "pod",
+        "operator",
+        "-n",
+        SYSTEM_NAMESPACE,
+        "-o",
+        "jsonpath={.metadata.uid}",
+    ];
+    let uid = format!("--bound-object-uid={}", scene.kubectl(&uid).await);
+    let bound = ["--bound-object-kind=Pod", "--bound-object-name=operator", &uid];
+    let token = [
+        &["create", "token", OPERATOR_ACCOUNT, "-n", SYSTEM_NAMESPACE][..],
+        &bound[..],
+    ]
+    .concat();
+    eventually("the node has the token of the operator's Pod", SOON, async || {
+        as_node(&scene, &token).await
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_a_tenant_writes_into_its_copy_reaches_no_other_namespace() {
+    let _alone = ONE_AT_A_TIME.lock().await;
+    let scene = Scene::own("tenant").await;
+    let login = scene.login("first");
+    scene.set_up(&["a"], &login).await;
+    // Without its source, the operator has only what it remembers.
+    scene
+        .kubectl(&["delete", "secret", "tenant", "-n", SYSTEM_NAMESPACE])
+        .await;
+    scene.says("CredentialsReady", "False", "SourceNotFound").await;
+    let planted =
+        r#"{"stringData":{".dockerconfigjson":"{\"auths\":{\"registry.example.com\":{\"auth\":\"YTpi\"}}}"}}"#;
+    scene
+        .kubectl(&[
+            "patch",
+            "secret",
+            "tenant",
+            "-n",
+            "tenant-a",
+            "--type=merge",
+            "-p",
+            planted,
+        ])
+        .await;
+    scene.holds("it is mended", &scene.expected(&["a"], &login)).await;
+    scene.stop_operator();
+    scene
+        .kubectl(&[
+            "patch",
+            "secret",
+            "tenant",
+            "-n",
+            "tenant-a",
+            "--type=merge",
+            "-p",
+            planted,
+        ])
+        .await;
+    scene.start_operator().await;
+    scene.namespaces(&["b"]).await;
+    scene
+        .holds("nor while nobody looks", &scene.expected(&["a", "b"], &login))
+        .await;
+}

@@ -1,0 +1,11 @@
+//! Another version of the definition, of the operator, and of everything: upgrade, downgrade, restore from a backup.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "also in what the tests share")]
+
+mod restore;
+mod rolling;
+mod schema;
+
+use tokio::sync::Mutex;
+
+/// Held by each test, since each has a cluster of its own.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());

@@ -1,0 +1,251 @@
+//! A rolling update, as the Deployment does it: the new Pod is ready before an old one is asked to end.
+//!
+//! There is no release yet, so this updates a version to itself, under another image. With
+//! `PULLSECRETS_E2E_PREVIOUS=REVISION` the old one is that commit: its manifests, and its operator built from its sources.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use e2e::audit::Record;
+use e2e::cluster::Options;
+use e2e::folder::Folder;
+use e2e::node::Node;
+use e2e::oracle;
+use e2e::scene::{SOON, Scene};
+use e2e::wait::{blocking, eventually};
+use e2e::{SYSTEM_NAMESPACE, binaries, workspace};
+use k8s_openapi::api::core::v1::{Pod, ServiceAccount};
+use kube::api::ListParams;
+use kube::{Api, ResourceExt};
+
+use crate::ONE_AT_A_TIME;
+
+const PREVIOUS: &str = "PULLSECRETS_E2E_PREVIOUS";
+const OLD: &str = "registry.example.com/pullsecrets:old";
+const NEW: &str = "registry.example.com/pullsecrets:new";
+
+/// One version: where its manifests are, and its operator.
+#[derive(Clone)]
+struct Version {
+    tree: PathBuf,
+    binary: PathBuf,
+    image: &'static str,
+}
+
+fn this() -> Version {
+    Version {
+        tree: workspace(),
+        binary: binaries::operator().unwrap(),
+        image: NEW,
+    }
+}
+
+/// The one before: of the commit that the environment names, else this one once more.
+fn previous(folder: &Path) -> anyhow::Result<Version> {
+    let Some(revision) = std::env::var_os(PREVIOUS).filter(|value| !value.is_empty()) else {
+        return Ok(Version { image: OLD, ..this() });
+    };
+    eprintln!("from {}", revision.display());
+    let (archive, tree) = (folder.join("previous.tar"), folder.join("previous"));
+    std::fs::create_dir(&tree)?;
+    run(Command::new("git")
+        .arg("-C")
+        .arg(workspace())
+        .args(["archive", "-o"])
+        .arg(&archive)
+        .arg(revision))?;
+    run(Command::new("tar").arg("-xf").arg(&archive).arg("-C").arg(&tree))?;
+    // What it has in common with this version, its dependencies, is compiled already.
+    let build = ["build", "--quiet", "--package=operator", "--bin=pullsecrets"];
+    run(Command::new("cargo")
+        .args(build)
+        .current_dir(&tree)
+        .env("CARGO_BUILD_BUILD_DIR", workspace().join("target"))
+        .env("CARGO_TARGET_DIR", folder.join("target")))?;
+    let binary = folder.join("target/debug/pullsecrets");
+    Ok(Version {
+        tree,
+        binary,
+        image: OLD,
+    })
+}
+
+fn run(command: &mut Command) -> anyhow::Result<()> {
+    let status = command.status().with_context(|| format!("{command:?}"))?;
+    ensure!(status.success(), "{command:?}: {status}");
+    Ok(())
+}
+
+impl Version {
+    /// As README says: the definition, then everything, under the name of this version's image.
+    async fn install(&self, scene: &Scene) {
+        let kubectl = scene.cluster().kubectl();
+        for part in ["config/crd", "config/default"] {
+            let text = kubectl
+                .run(&["kustomize", self.tree.join(part).to_str().unwrap()], "")
+                .await
+                .unwrap();
+            let lines = text.lines().map(|line| match line.split_once("image: ") {
+                Some((indent, _)) => format!("{indent}image: {}\n", self.image),
+                None => format!("{line}\n"),
+            });
+            kubectl.apply(&lines.collect::<String>()).await.unwrap();
+        }
+        rolled_out(scene).await;
+    }
+}
+
+async fn rolled_out(scene: &Scene) {
+    let name = "deployment/pullsecrets";
+    let wait = ["rollout", "status", name, "-n", SYSTEM_NAMESPACE, "--timeout=90s"];
+    scene.kubectl(&wait).await;
+}
+
+/// Looks again and again until `done`; the first time that `look` finds something amiss is a gap.
+async fn without_a_gap(look: impl AsyncFn() -> Result<(), String>, change: impl Future<Output = ()>) {
+    let mut change = std::pin::pin!(change);
+    let mut looks = 0;
+    loop {
+        if let Err(gap) = look().await {
+            panic!("a gap, at look {looks}: {gap}");
+        }
+        looks += 1;
+        tokio::select! {
+            () = &mut change => break,
+            () = tokio::time::sleep(Duration::from_millis(10)) => {}
+        }
+    }
+    eprintln!("no gap in {looks} looks");
+    assert!(looks > 20, "{looks} looks");
+}
+
+/// The copies are the same objects as before, and the accounts refer to them; whichever password they hold.
+async fn served(scene: &Scene, uids: &BTreeMap<String, String>) -> Result<(), String> {
+    let now = oracle::uids(scene.client(), scene.name()).await?;
+    let accounts: Api<ServiceAccount> = Api::all(scene.client().clone());
+    let default = ListParams::default().fields("metadata.name=default");
+    let accounts = accounts.list(&default).await.map_err(|error| error.to_string())?;
+    let refers = |account: &ServiceAccount| {
+        let mut entries = account.image_pull_secrets.iter().flatten();
+        entries.any(|entry| entry.name == scene.name())
+    };
+    let referring: BTreeSet<String> = accounts
+        .iter()
+        .filter(|account| refers(account))
+        .filter_map(ResourceExt::namespace)
+        .collect();
+    for (namespace, uid) in uids {
+        if now.get(namespace) != Some(uid) {
+            return Err(format!("the copy in {namespace} is not what it was"));
+        }
+        if !referring.contains(namespace) {
+            return Err(format!("no reference in {namespace}"));
+        }
+    }
+    Ok(())
+}
+
+async fn pods(scene: &Scene) -> Result<BTreeSet<String>, String> {
+    let pods: Api<Pod> = Api::namespaced(scene.client().clone(), SYSTEM_NAMESPACE);
+    let all = pods
+        .list(&ListParams::default())
+        .await
+        .map_err(|error| error.to_string())?;
+    let staying = all.into_iter().filter(|pod| pod.metadata.deletion_timestamp.is_none());
+    Ok(staying.map(|pod| pod.name_any()).collect())
+}
+
+/// Comes back as soon as so many of these Pods have been asked to end.
+async fn ending(scene: &Scene, before: &BTreeSet<String>, count: usize) {
+    eventually("another Pod is asked to end", SOON * 3, async || {
+        let ended = before.difference(&pods(scene).await?).count();
+        (ended >= count)
+            .then_some(())
+            .ok_or_else(|| format!("{ended} of {count}"))
+    })
+    .await;
+}
+
+async fn leader(scene: &Scene) -> String {
+    let holder = "jsonpath={.spec.holderIdentity}";
+    scene
+        .kubectl(&["get", "lease", "pullsecrets", "-n", SYSTEM_NAMESPACE, "-o", holder])
+        .await
+}
+
+#[tokio::test]
+async fn an_update_and_a_rollback_write_nothing_that_is_in_place_leave_no_gap_and_miss_nothing() {
+    let _alone = ONE_AT_A_TIME.lock().await;
+    let options = Options {
+        workloads: true,
+        ..Options::default()
+    };
+    let scene = Scene::without_operator("rolling", options).await;
+    let folder = Folder::new("pullsecrets-previous").unwrap();
+    let place = folder.path().to_owned();
+    let old = blocking(move || previous(&place)).await.unwrap();
+    let image = "jsonpath={.spec.template.spec.containers[0].image}";
+    let installed = ["get", "deployment", "pullsecrets", "-n", SYSTEM_NAMESPACE, "-o", image];
+    let installed = scene.kubectl(&installed).await;
+    let images = [(OLD, &old), (NEW, &this()), (installed.as_str(), &old)];
+    let images = images.map(|(image, version)| (image.to_owned(), version.binary.clone()));
+    let node = Node::start(scene.cluster(), BTreeMap::from(images)).await.unwrap();
+    old.install(&scene).await;
+    let (first, second) = (scene.login("first"), scene.login("second"));
+    let parts: Vec<String> = (0..40).map(|number| format!("n{number}")).collect();
+    let mut parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+    scene.set_up(&parts, &first).await;
+    scene.says("Ready", "True", "Synced").await;
+    let (uids, old_leader) = (scene.uids().await, leader(&scene).await);
+
+    // Nothing happens but the update.
+    let mark = scene.mark().await;
+    let look = async || served(&scene, &uids).await;
+    without_a_gap(look, this().install(&scene)).await;
+    assert_ne!(leader(&scene).await, old_leader);
+    scene
+        .holds("and what is served is right", &scene.expected(&parts, &first))
+        .await;
+    let written = scene.writes_since(mark).await;
+    assert!(written.is_empty(), "{written:#?}");
+
+    // The way back, with a new password as the first Pod ends, and a new namespace as the second does.
+    let mark = scene.mark().await;
+    let look = async || served(&scene, &uids).await;
+    let before = pods(&scene).await.unwrap();
+    let back = async {
+        let name = "deployment/pullsecrets";
+        scene.kubectl(&["rollout", "undo", name, "-n", SYSTEM_NAMESPACE]).await;
+        ending(&scene, &before, 1).await;
+        scene.source(&second).await;
+        ending(&scene, &before, 2).await;
+        scene.namespaces(&["late"]).await;
+        rolled_out(&scene).await;
+    };
+    without_a_gap(look, back).await;
+    parts.push("late");
+    scene
+        .holds("nothing was missed", &scene.expected(&parts, &second))
+        .await;
+    scene.counts(parts.len()).await;
+    each_is_written_once(&scene.writes_since(mark).await, &uids);
+    assert_eq!(node.troubles(), Vec::<String>::new());
+}
+
+/// One update of each copy, and what a new namespace needs. A write that lost a race changed nothing.
+fn each_is_written_once(writes: &[Record], uids: &BTreeMap<String, String>) {
+    let taken = writes
+        .iter()
+        .filter(|write| write.code < 300 && !write.namespace.is_empty());
+    let mut counts: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+    for write in taken {
+        *counts.entry((&write.resource, &write.namespace)).or_default() += 1;
+    }
+    let copies = uids.keys().map(|namespace| ("secrets", namespace.as_str()));
+    let late = ["secrets", "serviceaccounts"].map(|resource| (resource, "rolling-late"));
+    let expected: BTreeMap<(&str, &str), usize> = copies.chain(late).map(|key| (key, 1)).collect();
+    assert_eq!(counts, expected);
+}

@@ -1,0 +1,277 @@
+//! The definition of another version: applied again while everything is at work, and a newer one with fields that this
+//! version does not know.
+
+use std::time::Duration;
+
+use e2e::audit::{Mark, Record};
+use e2e::oracle;
+use e2e::scene::{SOON, Scene};
+use e2e::wait::{eventually, quiet};
+use e2e::{OPERATOR_USER, workspace};
+use futures::future::join_all;
+use serde_json::{Value, json};
+
+use crate::ONE_AT_A_TIME;
+
+/// This version's.
+fn ours() -> Value {
+    let text = std::fs::read_to_string(workspace().join("config/crd/clusterpullsecrets.yaml")).unwrap();
+    serde_saphyr::from_str(&text).unwrap()
+}
+
+/// One of the future: it has more fields, more values of a field, and other words.
+fn newer() -> Value {
+    let mut definition = ours();
+    let spec = &mut definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"];
+    let text = json!({"type": "string", "maxLength": 63});
+    spec["verification"] = json!({"type": "object", "properties": {"policy": text}});
+    spec["namespaces"]["properties"]["phase"] = text.clone();
+    spec["registries"]["items"]["properties"]["refresh"] = json!({"type": "object", "properties": {"interval": text}});
+    spec["deletionPolicy"]["enum"]
+        .as_array_mut()
+        .unwrap()
+        .push(json!("Archive"));
+    spec["suspend"]["description"] = json!("Said in another way.");
+    definition
+}
+
+/// Applies a definition, and comes back when it is the one that the server goes by.
+async fn apply(scene: &Scene, definition: &Value) {
+    scene.apply(definition).await;
+    let fields = &definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"];
+    let newer = fields.get("verification").is_some();
+    let mut probe = scene.object();
+    probe["metadata"]["name"] = json!("probe");
+    probe["spec"]["verification"] = json!({"policy": "Warn"});
+    eventually("the definition is in force", SOON, async || {
+        let arguments = [
+            "create",
+            "--dry-run=server",
+            "--validate=ignore",
+            "-o",
+            "json",
+            "-f",
+            "-",
+        ];
+        let stored = scene.cluster().kubectl().run(&arguments, &probe.to_string()).await;
+        let stored: Value = serde_json::from_str(&stored.map_err(|error| format!("{error:#}"))?).unwrap();
+        let kept = !stored["spec"]["verification"].is_null();
+        (kept == newer).then_some(()).ok_or_else(|| stored["spec"].to_string())
+    })
+    .await;
+}
+
+/// What a newer schema lets a spec say, and the words in which this version says that it does not understand.
+struct Row {
+    name: &'static str,
+    patch: Value,
+    words: &'static str,
+    /// An older schema takes the field away as it is read; a value of a field that it has stays.
+    pruned: bool,
+}
+
+fn rows() -> Vec<Row> {
+    let credentials = json!({"basicAuth": {"secretRef": {"name": "newer"}}});
+    let registry =
+        json!({"server": "registry.example.com", "refresh": {"interval": "12h"}, "credentials": credentials});
+    let row = |name, patch, words, pruned| Row {
+        name,
+        patch,
+        words,
+        pruned,
+    };
+    vec![
+        row(
+            "newer-top",
+            json!({"verification": {"policy": "Warn"}}),
+            "spec.verification",
+            true,
+        ),
+        row(
+            "newer-nested",
+            json!({"namespaces": {"phase": "Active"}}),
+            "spec.namespaces.phase",
+            true,
+        ),
+        row("newer-listed", json!({"registries": [registry]}), "refresh", true),
+        row(
+            "newer-value",
+            json!({"deletionPolicy": "Archive"}),
+            "spec.deletionPolicy",
+            false,
+        ),
+    ]
+}
+
+impl Row {
+    /// A scene of its own on the cluster, with the same source.
+    async fn scene(&self, whole: &Scene) -> Scene {
+        let part = whole.part(self.name).await;
+        part.unselected_namespaces(&["left", "new"]).await;
+        part.namespaces(&["a"]).await;
+        let left = part.in_scene(&["left"]).remove(0);
+        whole
+            .kubectl(&["label", "namespace", &left, &format!("scene={}", self.name)])
+            .await;
+        let mut object = part.object();
+        object["spec"]["registries"][0]["credentials"]["basicAuth"]["secretRef"]["name"] = json!(whole.name());
+        part.apply(&object).await;
+        part
+    }
+
+    async fn patch(&self, part: &Scene) {
+        let patch = json!({"spec": self.patch}).to_string();
+        part.kubectl(&["patch", "cps", self.name, "--type=merge", "-p", &patch])
+            .await;
+    }
+
+    async fn is_frozen(&self, part: &Scene) {
+        let message = part.says("Ready", "False", "InvalidSpec").await;
+        assert!(message.contains(self.words), "{}: {message}", self.name);
+        part.reaches("Stalled", "True").await;
+    }
+}
+
+/// Everything that would be a write if the object were understood.
+async fn a_lot_happens(part: &Scene) {
+    let (left, new) = (part.in_scene(&["left"]).remove(0), part.in_scene(&["new"]).remove(0));
+    part.kubectl(&["label", "namespace", &left, "scene-"]).await;
+    part.kubectl(&["label", "namespace", &new, &format!("scene={}", part.name())])
+        .await;
+}
+
+/// Writes of the operator into namespaces, or of what it remembers: all but those to its objects, Events and its Lease.
+async fn writes(scene: &Scene, mark: Mark) -> Vec<Record> {
+    scene.mark().await;
+    let writes = scene.cluster().audit().writes_since(mark, OPERATOR_USER).unwrap();
+    let mut objects = writes.objects;
+    objects.retain(|write| write.resource != "clusterpullsecrets");
+    objects
+}
+
+#[tokio::test]
+async fn what_a_newer_schema_stored_is_frozen_says_so_can_be_deleted_and_thaws() {
+    let _alone = ONE_AT_A_TIME.lock().await;
+    let scene = Scene::own("newer").await;
+    let (first, second) = (scene.login("first"), scene.login("second"));
+    scene.source(&first).await;
+    let rows = rows();
+    let parts = join_all(rows.iter().map(|row| row.scene(&scene))).await;
+    for part in &parts {
+        part.holds("it is served", &part.expected(&["a", "left"], &first)).await;
+        part.says("Ready", "True", "Synced").await;
+    }
+    apply(&scene, &newer()).await;
+    for (row, part) in rows.iter().zip(&parts) {
+        row.patch(part).await;
+        row.is_frozen(part).await;
+    }
+
+    // The newer definition stays: nothing is added, nothing is removed, not after a restart either.
+    let mark = scene.mark().await;
+    scene.source(&second).await;
+    for part in &parts {
+        a_lot_happens(part).await;
+    }
+    scene.stop_operator();
+    scene.start_operator().await;
+    for (row, part) in rows.iter().zip(&parts) {
+        row.is_frozen(part).await;
+    }
+    quiet("what is in place stays", Duration::from_secs(2), async || {
+        for part in &parts {
+            oracle::check(part.client(), &part.expected(&["a", "left"], &first)).await?;
+        }
+        Ok(())
+    })
+    .await;
+    let written = writes(&scene, mark).await;
+    assert!(written.is_empty(), "{written:#?}");
+    scene.kubectl(&["delete", "cps", rows[0].name, "--timeout=30s"]).await;
+    parts[0].gone("its finalizer does its work").await;
+
+    // This version's again: what it has no field for is dropped by the server, and the rest is carried out, once the
+    // operator is shown the object.
+    apply(&scene, &ours()).await;
+    scene
+        .kubectl(&["annotate", "cps", "--all", "pullsecrets.dev/reconcile-requested-at=now"])
+        .await;
+    for (row, part) in rows.iter().zip(&parts).skip(1) {
+        if row.pruned {
+            part.holds("it is carried out", &part.expected(&["a", "new"], &second))
+                .await;
+            part.says("Ready", "True", "Synced").await;
+        } else {
+            row.is_frozen(part).await;
+            oracle::check(part.client(), &part.expected(&["a", "left"], &first))
+                .await
+                .unwrap();
+        }
+    }
+    scene.kubectl(&["delete", "cps", "--all", "--timeout=30s"]).await;
+    for part in &parts {
+        part.gone("nothing is left").await;
+    }
+}
+
+#[tokio::test]
+async fn the_definition_applied_again_while_everything_is_at_work_costs_no_write_and_no_gap() {
+    let _alone = ONE_AT_A_TIME.lock().await;
+    let scene = Scene::own("reapplied").await;
+    let (first, second) = (scene.login("first"), scene.login("second"));
+    scene.set_up(&["a", "b"], &first).await;
+    scene.says("Ready", "True", "Synced").await;
+    let (mark, uids) = (scene.mark().await, scene.uids().await);
+    let served = scene.expected(&["a", "b"], &first);
+    for definition in [ours(), newer(), ours(), newer(), ours()] {
+        apply(&scene, &definition).await;
+        quiet("it stays served", Duration::from_millis(500), async || {
+            oracle::check(scene.client(), &served).await
+        })
+        .await;
+    }
+    let written = scene.writes_since(mark).await;
+    assert!(written.is_empty(), "{written:#?}");
+
+    // The server ended the watch of each definition that it replaced.
+    scene.namespaces(&["c"]).await;
+    scene
+        .holds("a new namespace is served", &scene.expected(&["a", "b", "c"], &first))
+        .await;
+    let mut object = scene.object();
+    object["spec"]["namespaces"]["excluded"] = json!(["reapplied-b"]);
+    scene.apply(&object).await;
+    scene.source(&second).await;
+    scene
+        .holds("a changed object is carried out", &scene.expected(&["a", "c"], &second))
+        .await;
+    assert_eq!(scene.uids().await["reapplied-a"], uids["reapplied-a"]);
+}
+
+#[tokio::test]
+async fn a_definition_without_the_version_that_objects_are_stored_in_is_refused() {
+    let _alone = ONE_AT_A_TIME.lock().await;
+    let scene = Scene::own("stored").await;
+    let login = scene.login("first");
+    scene.set_up(&["a"], &login).await;
+    let mut definition = ours();
+    let versions = definition["spec"]["versions"].as_array_mut().unwrap();
+    let mut next = versions[0].clone();
+    next["name"] = json!("v1beta1");
+    versions[0]["storage"] = json!(false);
+    versions.push(next);
+    scene.apply(&definition).await;
+    let kubectl = scene.cluster().kubectl();
+    eventually("objects are served in both versions", SOON, async || {
+        let listed = kubectl
+            .run(&["get", "clusterpullsecrets.v1beta1.pullsecrets.dev", "-o", "name"], "")
+            .await;
+        listed.map(drop).map_err(|error| format!("{error:#}"))
+    })
+    .await;
+    let refused = kubectl.apply(&ours().to_string()).await.unwrap_err().to_string();
+    assert!(refused.contains("status.storedVersions"), "{refused}");
+    scene.namespaces(&["b"]).await;
+    scene.holds("it goes on", &scene.expected(&["a", "b"], &login)).await;
+    scene.counts(2).await;
+}
