@@ -38,10 +38,11 @@ type Two = [(&'static str, &'static str); 2];
 type Seconds = Gauge<f64, AtomicU64>;
 
 /// What a write does, in a word of its own for each way in `apply`.
-pub const WRITES: [&str; 10] = [
+pub const WRITES: [&str; 11] = [
     "create",
     "update",
     "reclaim",
+    "assign",
     "release",
     "delete",
     "account",
@@ -207,9 +208,10 @@ impl Inner {
         let failures = all.add("pullsecrets_failures", None, &["reason"], help, failures);
 
         let help = "Writes to the API server that have ended, the Lease aside, by what they do (create, update, reclaim, \
-            release, delete: a copy; account: references of a ServiceAccount; finalizer, status: an object; state: what is \
-            remembered of it; event) and what came of it (done; conflict: a race was lost or the name is taken; gone: the namespace or object is no more; throttled: 429; \
-            refused; unavailable: no answer, or an error of the server)";
+            assign, release, delete: a copy; account: references of a ServiceAccount; finalizer, status: an object; state: \
+            what is remembered of it; event) and what came of it (done; conflict: a race was lost or the name is taken; \
+            gone: the namespace or object is no more; throttled: 429; refused; unavailable: no answer, or an error of the \
+            server)";
         let writes = Family::<Two, Counter>::default();
         for kind in WRITES {
             for result in RESULTS {

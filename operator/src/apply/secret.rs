@@ -30,6 +30,7 @@ impl Writer {
             SecretAction::Create(_) => "create",
             SecretAction::Update { .. } => "update",
             SecretAction::Reclaim { .. } => "reclaim",
+            SecretAction::Assign { .. } => "assign",
             SecretAction::Release { .. } => "release",
             SecretAction::Delete { .. } => "delete",
         };
