@@ -212,6 +212,18 @@ impl Cluster {
     ///
     /// When there is no such account.
     pub async fn service_account_kubeconfig(&self, namespace: &str, name: &str) -> anyhow::Result<PathBuf> {
+        let token = self.service_account_token(namespace, name).await?;
+        let path = self.folder.join(format!("{namespace}.{name}.kubeconfig"));
+        std::fs::write(&path, self.certificates.token_kubeconfig(&token))?;
+        Ok(path)
+    }
+
+    /// A token of a `ServiceAccount`, good for ten hours, and unlike any other.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such account.
+    pub async fn service_account_token(&self, namespace: &str, name: &str) -> anyhow::Result<String> {
         let accounts: Api<ServiceAccount> = Api::namespaced(self.admin().await?, namespace);
         let request = TokenRequest {
             spec: TokenRequestSpec {
@@ -220,16 +232,11 @@ impl Cluster {
             },
             ..TokenRequest::default()
         };
-        let token = accounts
+        let answer = accounts
             .create_token_request(name, &PostParams::default(), &request)
             .await
-            .with_context(|| format!("no token for the ServiceAccount {namespace}/{name}"))?
-            .status
-            .context("a token request without an answer")?
-            .token;
-        let path = self.folder.join(format!("{namespace}.{name}.kubeconfig"));
-        std::fs::write(&path, self.certificates.token_kubeconfig(&token))?;
-        Ok(path)
+            .with_context(|| format!("no token for the ServiceAccount {namespace}/{name}"))?;
+        Ok(answer.status.context("a token request without an answer")?.token)
     }
 
     /// A client without any identity, for what passes on the identity of others.

@@ -57,6 +57,8 @@ pub struct Settings {
 
 enum Input {
     Object(Event<SeenObject>),
+    /// A list that was asked for because the last one lacked something.
+    Confirmed(Vec<SeenObject>),
     Source(String, Event<SourceSecret>),
 }
 
@@ -93,6 +95,8 @@ pub async fn run(
     }
     let mut looper = Loop {
         settings,
+        inputs: sender,
+        token: token.clone(),
         objects: BTreeMap::new(),
         relist: None,
         listed: false,
@@ -129,6 +133,8 @@ pub async fn run(
 
 struct Loop {
     settings: Settings,
+    inputs: mpsc::Sender<Input>,
+    token: CancellationToken,
     objects: BTreeMap<Arc<str>, Held>,
     /// While a list comes in: the names that it held so far.
     relist: Option<Vec<Arc<str>>>,
@@ -159,6 +165,7 @@ impl Loop {
     fn take(&mut self, input: Input) {
         match input {
             Input::Object(event) => self.object(event),
+            Input::Confirmed(seen) => self.confirmed(seen),
             Input::Source(namespace, event) => {
                 let one = match &event {
                     Event::Apply(secret) | Event::Delete(secret) => Some(secret.name_any()),
@@ -186,16 +193,11 @@ impl Loop {
             }
             Event::InitDone => {
                 let listed = self.relist.take().unwrap_or_default();
-                let gone: Vec<Arc<str>> = self
-                    .objects
-                    .keys()
-                    .filter(|name| !listed.contains(name))
-                    .cloned()
-                    .collect();
-                for name in gone {
-                    self.forget(&name);
+                if listed.is_empty() || self.objects.keys().any(|name| !listed.contains(name)) {
+                    self.confirm();
+                } else {
+                    self.listed = true;
                 }
-                self.listed = true;
             }
             Event::Apply(seen) => {
                 self.see(seen);
@@ -211,6 +213,38 @@ impl Loop {
                 }
             }
         }
+    }
+
+    /// An object that is gone takes all its copies along, in every namespace. So no list is believed that holds nothing, or
+    /// lacks what was there, before the server has said it twice.
+    fn confirm(&self) {
+        let writer = self.settings.writer.clone();
+        let (inputs, token) = (self.inputs.clone(), self.token.clone());
+        let ask = async move {
+            for attempt in 0.. {
+                match writer.read_objects().await {
+                    // The loop ends only with the process.
+                    Ok(seen) => return drop(inputs.send(Input::Confirmed(seen)).await),
+                    Err(setback) => warn!(?setback, "a list that lacks objects cannot be confirmed, trying again"),
+                }
+                tokio::time::sleep(RETRY.delay(attempt)).await;
+            }
+        };
+        tokio::spawn(async move {
+            tokio::select! {
+                () = token.cancelled() => {}
+                () = ask => {}
+            }
+        });
+    }
+
+    fn confirmed(&mut self, seen: Vec<SeenObject>) {
+        let listed: Vec<Arc<str>> = seen.into_iter().map(|seen| self.see(seen)).collect();
+        let gone = self.objects.keys().filter(|name| !listed.contains(name));
+        for name in gone.cloned().collect::<Vec<_>>() {
+            self.forget(&name);
+        }
+        self.listed = true;
     }
 
     fn see(&mut self, seen: SeenObject) -> Arc<str> {
