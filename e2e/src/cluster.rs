@@ -214,10 +214,19 @@ impl Cluster {
     ///
     /// When there is no such account.
     pub async fn service_account_kubeconfig(&self, namespace: &str, name: &str) -> anyhow::Result<PathBuf> {
-        let token = token(&self.admin().await?, namespace, name).await?;
+        let token = self.service_account_token(namespace, name).await?;
         let path = self.folder.join(format!("{namespace}.{name}.kubeconfig"));
         std::fs::write(&path, self.certificates.token_kubeconfig(&token))?;
         Ok(path)
+    }
+
+    /// A token of a `ServiceAccount`, good for ten hours, and unlike any other.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such account.
+    pub async fn service_account_token(&self, namespace: &str, name: &str) -> anyhow::Result<String> {
+        token(&self.admin().await?, namespace, name).await
     }
 
     /// The keys and certificates of this cluster.

@@ -60,6 +60,11 @@ pub struct Settings {
 
 enum Input {
     Object(Event<SeenObject>),
+    /// A list that was asked for because the last one lacked something, and what that was.
+    Confirmed {
+        seen: Vec<SeenObject>,
+        missing: Vec<(Arc<str>, Option<String>)>,
+    },
     Source(String, Event<SourceSecret>),
 }
 
@@ -96,6 +101,8 @@ pub async fn run(
     }
     let mut looper = Loop {
         settings,
+        inputs: sender,
+        token: token.clone(),
         objects: BTreeMap::new(),
         relist: None,
         listed: false,
@@ -132,6 +139,8 @@ pub async fn run(
 
 struct Loop {
     settings: Settings,
+    inputs: mpsc::Sender<Input>,
+    token: CancellationToken,
     objects: BTreeMap<Arc<str>, Held>,
     /// While a list comes in: the names that it held so far.
     relist: Option<Vec<Arc<str>>>,
@@ -162,6 +171,7 @@ impl Loop {
     fn take(&mut self, input: Input) {
         match input {
             Input::Object(event) => self.object(event),
+            Input::Confirmed { seen, missing } => self.confirmed(seen, missing),
             Input::Source(namespace, event) => {
                 let one = match &event {
                     Event::Apply(secret) | Event::Delete(secret) => Some(secret.name_any()),
@@ -190,16 +200,12 @@ impl Loop {
             }
             Event::InitDone => {
                 let listed = self.relist.take().unwrap_or_default();
-                let gone: Vec<Arc<str>> = self
-                    .objects
-                    .keys()
-                    .filter(|name| !listed.contains(name))
-                    .cloned()
-                    .collect();
-                for name in gone {
-                    self.forget(&name);
+                let missing = self.missing(&listed);
+                if listed.is_empty() || !missing.is_empty() {
+                    self.confirm(missing);
+                } else {
+                    self.listed = true;
                 }
-                self.listed = true;
             }
             Event::Apply(seen) if self.is_echo(&seen) => {}
             Event::Apply(seen) => {
@@ -224,6 +230,55 @@ impl Loop {
     fn is_echo(&self, seen: &SeenObject) -> bool {
         let known = self.objects.get(seen.name_any().as_str()).map(Held::seen);
         known.is_some_and(|known| known.uid() == seen.uid() && known.resource_version() == seen.resource_version())
+    }
+
+    /// The objects, by name and uid, that a list lacks.
+    fn missing(&self, listed: &[Arc<str>]) -> Vec<(Arc<str>, Option<String>)> {
+        let lacks = |(name, _): &(&Arc<str>, &Held)| !listed.contains(name);
+        let missing = self.objects.iter().filter(lacks);
+        missing.map(|(name, held)| (Arc::clone(name), held.uid())).collect()
+    }
+
+    /// An object that is gone takes all its copies along, in every namespace. So no list is believed that holds nothing, or
+    /// lacks what was there, before the server has said it twice.
+    fn confirm(&self, missing: Vec<(Arc<str>, Option<String>)>) {
+        let writer = self.settings.writer.clone();
+        let (inputs, token) = (self.inputs.clone(), self.token.clone());
+        let ask = async move {
+            for attempt in 0.. {
+                match writer.read_objects().await {
+                    // The loop ends only with the process.
+                    Ok(seen) => return drop(inputs.send(Input::Confirmed { seen, missing }).await),
+                    Err(setback) => warn!(?setback, "a list that lacks objects cannot be confirmed, trying again"),
+                }
+                tokio::time::sleep(RETRY.delay(attempt)).await;
+            }
+        };
+        tokio::spawn(async move {
+            tokio::select! {
+                () = token.cancelled() => {}
+                () = ask => {}
+            }
+        });
+    }
+
+    /// The watch went on meanwhile: what it showed since is newer than this list, and an object that came since is none
+    /// that the list before lacked.
+    fn confirmed(&mut self, seen: Vec<SeenObject>, missing: Vec<(Arc<str>, Option<String>)>) {
+        for (name, uid) in missing {
+            let is_there = seen.iter().any(|seen| seen.name_any() == *name && seen.uid() == uid);
+            let is_held = self.objects.get(&name).is_some_and(|held| held.uid() == uid);
+            if is_held && !is_there {
+                self.forget(&name);
+            }
+        }
+        for seen in seen {
+            let held = self.objects.get(seen.name_any().as_str());
+            if held.is_none_or(|held| held.uid() == seen.uid()) {
+                self.see(seen);
+            }
+        }
+        self.listed = true;
     }
 
     fn see(&mut self, seen: SeenObject) -> Arc<str> {
