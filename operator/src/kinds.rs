@@ -425,6 +425,18 @@ mod tests {
     }
 
     #[test]
+    fn a_source_was_changed_when_it_was_written_last() {
+        let changed_at = |times: &[&str]| {
+            let writes: Vec<_> = times.iter().map(|time| serde_json::json!({"time": time})).collect();
+            let metadata = serde_json::json!({"creationTimestamp": "1970-01-01T00:00:07Z", "managedFields": writes});
+            let source: SourceSecret = serde_json::from_value(serde_json::json!({"metadata": metadata})).unwrap();
+            source.changed_at()
+        };
+        assert_eq!(changed_at(&[]), Some(7));
+        assert_eq!(changed_at(&["1970-01-01T00:01:00Z", "1970-01-01T00:00:30Z"]), Some(60));
+    }
+
+    #[test]
     fn the_last_writer_of_a_field_is_the_latest_other_manager_that_owns_it() {
         let entry = |manager: &str, minute: u32, field: &str| {
             serde_json::json!({"manager": manager, "operation": "Update", "time": format!("2026-01-01T00:0{minute}:00Z"),

@@ -14,7 +14,7 @@ mod serve;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crd::FailureReason;
@@ -92,6 +92,8 @@ struct Inner {
     objects: Objects,
     /// By name, as the object loop holds them.
     facts: Mutex<BTreeMap<Arc<str>, Facts>>,
+    /// Held until a text is whole, so that two who ask at once do not disturb each other.
+    rendering: Mutex<()>,
     leadership: Leadership,
     progress: Progress,
 }
@@ -139,14 +141,12 @@ impl Metrics {
 
     /// An object stands like this now.
     pub fn object(&self, name: &Arc<str>, facts: Facts) {
-        let mut held = self.0.facts.lock().unwrap_or_else(PoisonError::into_inner);
-        held.insert(Arc::clone(name), facts);
+        lock(&self.0.facts).insert(Arc::clone(name), facts);
     }
 
     /// An object is gone.
     pub fn forget_object(&self, name: &str) {
-        let mut held = self.0.facts.lock().unwrap_or_else(PoisonError::into_inner);
-        held.remove(name);
+        lock(&self.0.facts).remove(name);
     }
 
     /// All of it now, as text.
@@ -158,13 +158,13 @@ impl Metrics {
             process,
             objects,
             facts,
+            rendering,
             leadership,
             progress,
             ..
         } = &*self.0;
-        // Held until the text is whole, so that two who ask at once do not disturb each other.
-        let facts = facts.lock().unwrap_or_else(PoisonError::into_inner);
-        objects.show(&facts);
+        let _alone = lock(rendering);
+        objects.show(&lock(facts));
         leads.set(leadership.is_held().into());
         watch_age.clear();
         for (name, age) in progress.ages() {
@@ -263,10 +263,15 @@ impl Inner {
             process,
             objects,
             facts: Mutex::default(),
+            rendering: Mutex::default(),
             leadership,
             progress,
         }
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn count(number: usize) -> i64 {

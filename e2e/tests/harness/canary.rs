@@ -7,6 +7,8 @@ use e2e::canary::{Canary, Places, search};
 use e2e::cluster::{Cluster, Options};
 use e2e::kubectl::Kubectl;
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
 
 /// A leak, and how kubectl puts it there.
 struct Leak {
@@ -71,6 +73,30 @@ async fn a_credential_is_found_wherever_it_leaks_and_may_be_where_it_belongs() {
     std::fs::write(&log, format!("a line\n{:?}\n", canary.login("one").password.as_bytes())).unwrap();
     let told = search(&canary, &client, &places).await.unwrap_err().to_string();
     assert!(told.contains("operator.log, as a list of bytes"), "{told}");
+
+    std::fs::write(&log, "nothing\n").unwrap();
+    let leaky = format!("x{{user=\"{}\"}} 1\n", canary.login("one").username);
+    let places = Places {
+        metrics: Some(says(leaky).await),
+        ..places
+    };
+    let told = search(&canary, &client, &places).await.unwrap_err().to_string();
+    assert!(told.contains("/metrics, as it is"), "{told}");
+}
+
+/// The address of a server that gives everybody this text.
+async fn says(text: String) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    tokio::spawn(async move {
+        while let Ok((mut asks, _)) = listener.accept().await {
+            let _ = asks.read(&mut [0; 1024]).await;
+            let _ = asks
+                .write_all(format!("HTTP/1.0 200 OK\r\n\r\n{text}").as_bytes())
+                .await;
+        }
+    });
+    address
 }
 
 /// A copy and the operator's own state: what they hold they may hold.

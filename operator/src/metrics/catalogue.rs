@@ -36,6 +36,7 @@ impl Catalogue {
         let (kind, ending) = match M::TYPE {
             MetricType::Counter => ("counter", "_total"),
             MetricType::Histogram => ("histogram", ""),
+            // There is no other here.
             MetricType::Gauge | MetricType::Info | MetricType::Unknown => ("gauge", ""),
         };
         let of = unit
