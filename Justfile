@@ -49,6 +49,22 @@ bench *arguments:
     rustup target add x86_64-unknown-linux-musl
     PULLSECRETS_E2E_PROFILE=static cargo run --release --package e2e --bin bench -- {{ arguments }}
 
+# The image, for amd64 or arm64, by the first of buildah, podman and docker that answers
+image architecture="amd64" name="":
+    .ci/image image {{ architecture }} {{ name }}
+
+# What the binary in the image is made of, as it is embedded there
+sbom architecture="amd64":
+    .ci/image sbom {{ architecture }}
+
+# Builds the binary of the last commit twice, in two places, and compares
+reproducible architecture="amd64":
+    .ci/image reproducible {{ architecture }}
+
+# Looks for input that breaks a parser, with libFuzzer; `just fuzz keep 600` adds to the corpus
+fuzz *arguments:
+    .ci/fuzz {{ arguments }}
+
 # Writes config/crd from the types, and the table of metrics from the code
 generate:
     # Compiled first: an error must not leave an empty file behind.

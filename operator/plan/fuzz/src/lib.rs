@@ -71,14 +71,10 @@ pub fn server(bytes: &[u8]) {
 /// What is written for these entries is read as these entries, and written in the same way again.
 fn comes_back(entries: &BTreeMap<String, Credential>) -> DockerConfig {
     let written = render(entries);
-    match DockerConfig::parse(&written) {
-        Ok(config) => {
-            assert!(config.entries() == entries, "other entries come back");
-            assert!(render(config.entries()) == written, "it is written in another way");
-            config
-        }
-        Err(error) => panic!("what was written is refused: {error}"),
-    }
+    let config = DockerConfig::parse(&written).expect("what is written is accepted");
+    assert!(config.entries() == entries, "other entries come back");
+    assert!(render(config.entries()) == written, "it is written in another way");
+    config
 }
 
 /// An image under the server. Not a valid one for each: a path may hold more than a repository does.

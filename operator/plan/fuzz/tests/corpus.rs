@@ -8,7 +8,7 @@ fn each(of: &str, holds: fn(&[u8])) {
     for file in std::fs::read_dir(folder).expect("there is a corpus") {
         let path = file.expect("it can be listed").path();
         // What a panic below does not say.
-        println!("{}", path.display());
+        eprintln!("{}", path.display());
         holds(&std::fs::read(path).expect("it can be read"));
         given += 1;
     }
