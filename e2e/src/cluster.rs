@@ -29,6 +29,7 @@ use crate::wait::{blocking, until};
 use flags::Ports;
 
 pub use client::{client, get};
+pub use install::named_overlay;
 pub use parts::Part;
 
 /// How long a part may take to answer. Generous: the machine may be building something else at the same time.

@@ -56,30 +56,51 @@ struct Running {
     operator: Mutex<Option<Operator>>,
     witness: Witness,
     cluster: Cluster,
+    /// Flags that the installation gives the operator, however it is started.
+    flags: Mutex<Vec<String>>,
     shared: bool,
 }
 
 impl Running {
-    /// Without an operator yet.
-    async fn start(shared: bool, options: cluster::Options, sources: Vec<String>) -> anyhow::Result<Self> {
+    /// With `config/default`, or with `config/named` and the names given. Without an operator yet.
+    async fn start(
+        shared: bool,
+        options: cluster::Options,
+        named: Option<&[String]>,
+        sources: Vec<String>,
+    ) -> anyhow::Result<Self> {
         // First what fails first when something does not compile.
         blocking(binaries::operator).await?;
         let cluster = Cluster::start(options).await?;
-        cluster.install().await?;
+        let flags = match named {
+            None => cluster.install().await.map(|()| Vec::new())?,
+            Some(of_copies) => cluster.install_named(of_copies, &sources).await?,
+        };
         let witness = Witness::start(cluster.kubeconfig_path(), witness::PATIENCE, sources)?;
         Ok(Self {
             operator: Mutex::new(None),
             witness,
             cluster,
+            flags: Mutex::new(flags),
             shared,
         })
     }
 
-    async fn start_with(shared: bool, options: operator::Options) -> anyhow::Result<Arc<Self>> {
-        let mut running = Self::start(shared, cluster::Options::default(), options.source_namespaces()).await?;
+    async fn start_with(
+        shared: bool,
+        named: Option<&[String]>,
+        mut options: operator::Options,
+    ) -> anyhow::Result<Arc<Self>> {
+        let sources = options.source_namespaces();
+        let mut running = Self::start(shared, cluster::Options::default(), named, sources).await?;
+        options.flags.extend(running.flags().iter().cloned());
         let operator = Operator::start(&running.cluster, &options).await?;
         running.operator = Mutex::new(Some(operator));
         Ok(Arc::new(running))
+    }
+
+    fn flags(&self) -> MutexGuard<'_, Vec<String>> {
+        self.flags.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn operator(&self) -> MutexGuard<'_, Option<Operator>> {
@@ -100,7 +121,7 @@ impl Scene {
         // A failure is kept too: the next scenario would only fail in the same way, a minute later.
         static SHARED: OnceCell<anyhow::Result<Arc<Running>>> = OnceCell::const_new();
         let running = SHARED
-            .get_or_init(|| Running::start_with(true, operator::Options::default()))
+            .get_or_init(|| Running::start_with(true, None, operator::Options::default()))
             .await;
         Self::on(name, running.as_ref().expect("the shared cluster starts").clone()).await
     }
@@ -112,14 +133,28 @@ impl Scene {
 
     /// As [`own`](Self::own), with the operator started in another way; a later start is the usual one again.
     pub async fn own_with(name: &str, options: operator::Options) -> Self {
-        let running = Running::start_with(false, options).await;
+        let running = Running::start_with(false, None, options).await;
         Self::on(name, running.expect("a cluster starts")).await
     }
 
     /// A cluster of this kind for this scenario alone, with everything installed and no operator started.
     pub async fn without_operator(name: &str, options: cluster::Options) -> Self {
-        let running = Running::start(false, options, Vec::new()).await;
+        let running = Running::start(false, options, None, Vec::new()).await;
         Self::on(name, Arc::new(running.expect("a cluster starts"))).await
+    }
+
+    /// As [`own_with`](Self::own_with), on `config/named` with these names for the copies.
+    pub async fn own_named(name: &str, names: &[String], options: operator::Options) -> Self {
+        let running = Running::start_with(false, Some(names), options).await;
+        Self::on(name, running.expect("a cluster starts")).await
+    }
+
+    /// Changes the installation to `config/named` with these names, and starts the operator anew. Not in a shared scene.
+    pub async fn install_named(&self, names: &[String], options: operator::Options) {
+        self.stop_operator();
+        let installed = self.cluster().install_named(names, &options.source_namespaces()).await;
+        *self.running.flags() = installed.expect("it can be installed");
+        self.start_operator_with(options).await;
     }
 
     /// Another scene on the same cluster, with the same operator.
@@ -194,7 +229,8 @@ impl Scene {
     }
 
     /// As [`start_operator`](Self::start_operator), in another way.
-    pub async fn start_operator_with(&self, options: operator::Options) {
+    pub async fn start_operator_with(&self, mut options: operator::Options) {
+        options.flags.extend(self.running.flags().iter().cloned());
         let operator = Operator::start(self.cluster(), &options).await;
         *self.running.operator() = Some(operator.expect("the operator starts"));
     }

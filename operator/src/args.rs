@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::net::{AddrParseError, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
 
+use anyhow::ensure;
 use clap::{Parser, ValueEnum};
 
 /// Keeps pull secrets, and the references to them, in every namespace that a `ClusterPullSecret` selects.
@@ -19,6 +21,13 @@ pub struct Args {
     /// Further namespaces in which source Secrets are read, separated by commas.
     #[arg(long, env = "PULLSECRETS_SOURCE_NAMESPACES", value_delimiter = ',')]
     pub source_namespaces: Vec<String>,
+
+    /// The names that copies may have, at most 32, separated by commas or spaces: for an installation with rights on
+    /// Secrets of these names alone, such as `config/named`. Each is a watch, and a connection, of its own. Not given:
+    /// copies may have any name, and the rights must be those of `config/default`.
+    #[arg(long, env = "PULLSECRETS_MANAGED_SECRET_NAMES", value_name = "NAME", value_delimiter = ',', num_args = 1..,
+        value_parser = secret_name)]
+    managed_secret_names: Vec<Arc<str>>,
 
     /// Where /livez and /readyz are served.
     #[arg(long, env = "PULLSECRETS_HEALTH_BIND_ADDRESS", default_value = "0.0.0.0:8081")]
@@ -76,6 +85,24 @@ pub enum LogFormat {
     Json,
 }
 
+/// More would be too many connections, and too many scans of all Secrets at each start.
+const MANAGED_NAMES: usize = 32;
+
+/// What a Secret may be called.
+fn secret_name(text: &str) -> Result<Arc<str>, &'static str> {
+    let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    let part =
+        |part: &str| !part.is_empty() && part.bytes().all(inner) && !part.starts_with('-') && !part.ends_with('-');
+    if text.len() <= 253 && text.split('.').all(part) {
+        Ok(text.into())
+    } else {
+        Err(
+            "give names of Secrets, such as a,b: lower case letters, digits, '-' and '.', at most 253 characters, with a \
+             letter or digit at both ends and around each '.'",
+        )
+    }
+}
+
 /// Where a pod finds the name of its namespace.
 const NAMESPACE_FILE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
 
@@ -107,6 +134,18 @@ impl Args {
         })
     }
 
+    /// The names that copies may have; none where they may have any.
+    pub fn managed_names(&self) -> anyhow::Result<Option<BTreeSet<Arc<str>>>> {
+        let names: BTreeSet<Arc<str>> = self.managed_secret_names.iter().cloned().collect();
+        ensure!(
+            names.len() <= MANAGED_NAMES,
+            "--managed-secret-names gives {} names: give at most {MANAGED_NAMES}, since each is a connection and a scan of \
+             all Secrets; objects may share one by spec.secret.name where they select different namespaces",
+            names.len()
+        );
+        Ok((!names.is_empty()).then_some(names))
+    }
+
     /// The namespaces in which sources are read, besides the operator's own.
     pub fn other_source_namespaces(&self) -> BTreeSet<String> {
         let own = self.own_namespace();
@@ -115,5 +154,79 @@ impl Args {
             .filter(|name| !name.is_empty() && **name != own)
             .cloned()
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn managed(arguments: &[&str]) -> Result<Option<Vec<String>>, String> {
+        let args = Args::try_parse_from([&["pullsecrets"], arguments].concat()).map_err(|error| error.to_string())?;
+        let names = args.managed_names().map_err(|error| error.to_string())?;
+        Ok(names.map(|names| names.iter().map(ToString::to_string).collect()))
+    }
+
+    #[test]
+    fn managed_names_are_given_by_commas_or_spaces_and_each_counts_once() {
+        let names = |names: &[&str]| Ok(Some(names.iter().map(|&name| name.to_owned()).collect()));
+        assert_eq!(managed(&[]), Ok(None));
+        assert_eq!(managed(&["--managed-secret-names=b,a.b-c,b"]), names(&["a.b-c", "b"]));
+        assert_eq!(
+            managed(&["--managed-secret-names", "b", "a", "--concurrency=1"]),
+            names(&["a", "b"])
+        );
+        assert_eq!(
+            managed(&["--managed-secret-names", &"a".repeat(253)]),
+            names(&[&"a".repeat(253)])
+        );
+        let many = |count: usize| {
+            (0..count)
+                .map(|number| format!("n{number}"))
+                .collect::<Vec<_>>()
+                .join(",")
+        };
+        assert_eq!(
+            managed(&["--managed-secret-names", &many(32)]).unwrap().unwrap().len(),
+            32
+        );
+        let refused = managed(&["--managed-secret-names", &many(33)]).unwrap_err();
+        assert!(
+            refused.starts_with("--managed-secret-names gives 33 names: give at most 32"),
+            "{refused}"
+        );
+    }
+
+    #[test]
+    fn a_bad_managed_name_is_refused_with_flag_value_and_fix_and_is_never_taken_for_none() {
+        for bad in [
+            "",
+            "a,",
+            ",a",
+            "a, b",
+            "A",
+            "a_b",
+            "-a",
+            "a-",
+            "a..b",
+            ".a",
+            "a/b",
+            "*",
+            "a\nb",
+            &"a".repeat(254),
+        ] {
+            let refused = managed(&[&format!("--managed-secret-names={bad}")]).unwrap_err();
+            let value = bad.split(',').find(|name| secret_name(name).is_err()).unwrap();
+            assert!(
+                refused.contains(&format!("'{value}' for '--managed-secret-names <NAME>...'")),
+                "{refused}"
+            );
+            assert!(refused.contains("give names of Secrets, such as a,b"), "{refused}");
+        }
+        let refused = managed(&["--managed-secret-names"]).unwrap_err();
+        assert!(
+            refused.contains("a value is required for '--managed-secret-names <NAME>...'"),
+            "{refused}"
+        );
     }
 }

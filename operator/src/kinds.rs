@@ -1,16 +1,15 @@
 //! What the API server sends, pruned while it is decoded: of each kind just what decides.
 //!
-//! Foreign data never stays: managedFields are skipped, Secret data becomes a digest. The one exception is
-//! [`SourceSecret`], which is read in the namespaces of sources only, and of which nothing but what decides is kept.
+//! Foreign data never stays: managedFields are skipped, or become one bit, Secret data becomes a digest. The one exception
+//! is [`SourceSecret`], which is read in the namespaces of sources only, and of which nothing but what decides is kept.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, LazyLock};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use crd::names::{
-    ANNOTATION_ATTACHED, BASIC_AUTH_TYPE, DOCKER_CONFIG_KEY, DOCKER_CONFIG_TYPE, FIELD_MANAGER, GROUP, STATE_TYPE,
+    ANNOTATION_ATTACHED, ANNOTATION_DECLARED, ANNOTATION_RETAINED, BASIC_AUTH_TYPE, DOCKER_CONFIG_TYPE, FIELD_MANAGER,
+    GROUP, LABEL_OBJECT, STATE_TYPE,
 };
 use k8s_openapi::ByteString;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference, Time};
@@ -21,6 +20,7 @@ use plan::labels::Labels;
 use plan::observed::{Account, Entry, Owner, Secret, Shape, parse_attached};
 use plan::payload::{Digest, DigestKey};
 use plan::registries::Source;
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 
 /// The key of this process's digests.
@@ -58,10 +58,10 @@ macro_rules! pruned {
     };
 }
 
-/// `ObjectMeta` less managedFields, which are most of it.
+/// `ObjectMeta` less managedFields, which are most of it: of these stays what `M` makes of them.
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct WireMeta {
+#[serde(rename_all = "camelCase", bound = "M: Deserialize<'de> + Default")]
+struct WireMeta<M = IgnoredAny> {
     name: Option<String>,
     namespace: Option<String>,
     uid: Option<String>,
@@ -73,24 +73,33 @@ struct WireMeta {
     annotations: Option<BTreeMap<String, String>>,
     owner_references: Option<Vec<OwnerReference>>,
     finalizers: Option<Vec<String>>,
+    #[serde(default)]
+    managed_fields: M,
+}
+
+impl<M> WireMeta<M> {
+    fn split(self) -> (ObjectMeta, M) {
+        let meta = ObjectMeta {
+            name: self.name,
+            namespace: self.namespace,
+            uid: self.uid,
+            resource_version: self.resource_version,
+            generation: self.generation,
+            creation_timestamp: self.creation_timestamp,
+            deletion_timestamp: self.deletion_timestamp,
+            labels: self.labels,
+            annotations: self.annotations,
+            owner_references: self.owner_references,
+            finalizers: self.finalizers,
+            ..ObjectMeta::default()
+        };
+        (meta, self.managed_fields)
+    }
 }
 
 fn meta<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D::Error> {
-    let wire = WireMeta::deserialize(deserializer)?;
-    Ok(ObjectMeta {
-        name: wire.name,
-        namespace: wire.namespace,
-        uid: wire.uid,
-        resource_version: wire.resource_version,
-        generation: wire.generation,
-        creation_timestamp: wire.creation_timestamp,
-        deletion_timestamp: wire.deletion_timestamp,
-        labels: wire.labels,
-        annotations: wire.annotations,
-        owner_references: wire.owner_references,
-        finalizers: wire.finalizers,
-        ..ObjectMeta::default()
-    })
+    let wire: WireMeta = WireMeta::deserialize(deserializer)?;
+    Ok(wire.split().0)
 }
 
 /// Which object, and at which version of it.
@@ -188,11 +197,54 @@ fn digest<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Digest>, 
     deserializer.deserialize_str(Text).map(Some)
 }
 
-/// A Secret seen by the watch of copies: it carries our label.
+/// Whether managedFields show an apply by us that owns the data: all that tells a copy which lost its label.
+#[derive(Default)]
+struct AppliedByUs(bool);
+
+impl<'de> Deserialize<'de> for AppliedByUs {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Entry {
+            #[serde(default)]
+            manager: String,
+            #[serde(default)]
+            operation: String,
+            #[serde(rename = "fieldsV1")]
+            fields: Option<Fields>,
+        }
+        #[derive(Deserialize)]
+        struct Fields {
+            #[serde(rename = "f:data")]
+            data: Option<Data>,
+        }
+        #[derive(Deserialize)]
+        struct Data {
+            #[serde(rename = "f:.dockerconfigjson")]
+            docker_config: Option<IgnoredAny>,
+        }
+        let entries = Option::<Vec<Entry>>::deserialize(deserializer)?.unwrap_or_default();
+        let ours = |entry: Entry| {
+            let data = entry.fields.and_then(|fields| fields.data);
+            entry.manager == FIELD_MANAGER
+                && entry.operation == "Apply"
+                && data.is_some_and(|data| data.docker_config.is_some())
+        };
+        Ok(Self(entries.into_iter().any(ours)))
+    }
+}
+
+/// A Secret that is a copy, or has the name of one: reduced to what decides while it is decoded.
 #[derive(Clone, Debug, Deserialize)]
+#[serde(from = "WireSecret")]
 pub struct SeenCopy {
-    #[serde(deserialize_with = "meta")]
     metadata: ObjectMeta,
+    facts: Secret,
+}
+pruned!(SeenCopy: "Secret", "", "v1", "secrets", NamespaceResourceScope, metadata only: false);
+
+#[derive(Deserialize)]
+struct WireSecret {
+    metadata: WireMeta<AppliedByUs>,
     #[serde(rename = "type", default)]
     type_: String,
     #[serde(default)]
@@ -200,22 +252,37 @@ pub struct SeenCopy {
     #[serde(default)]
     data: Option<Digests>,
 }
-pruned!(SeenCopy: "Secret", "", "v1", "secrets", NamespaceResourceScope, metadata only: false);
+
+impl From<WireSecret> for SeenCopy {
+    fn from(wire: WireSecret) -> Self {
+        let (metadata, AppliedByUs(applied_by_us)) = wire.metadata.split();
+        let shape = Shape {
+            docker_config_type: wire.type_ == DOCKER_CONFIG_TYPE,
+            immutable: wire.immutable.unwrap_or(false),
+            applied_by_us: applied_by_us && !is_labelled(&metadata),
+            ..shape(&metadata)
+        };
+        let facts = Secret {
+            version: version(&metadata),
+            digest: wire.data.and_then(|data| data.docker_config),
+            shape: Arc::new(shape),
+        };
+        Self { metadata, facts }
+    }
+}
 
 impl SeenCopy {
     /// The facts that the plan wants.
     pub fn facts(self) -> Secret {
-        let shape = Shape {
-            docker_config_type: self.type_ == DOCKER_CONFIG_TYPE,
-            immutable: self.immutable.unwrap_or(false),
-            ..shape(&self.metadata)
-        };
-        Secret {
-            version: version(&self.metadata),
-            digest: self.data.and_then(|data| data.docker_config),
-            shape: Arc::new(shape),
-        }
+        self.facts
     }
+}
+
+/// Whether it carries our label.
+fn is_labelled(meta: &ObjectMeta) -> bool {
+    meta.labels
+        .as_ref()
+        .is_some_and(|labels| labels.contains_key(LABEL_OBJECT))
 }
 
 /// Whether the owner is a `ClusterPullSecret`, of whatever version.
@@ -235,41 +302,19 @@ fn shape(meta: &ObjectMeta) -> Shape {
         })
         .collect();
     owners.sort_unstable();
-    let kubectl = |(key, _): &(&String, &String)| key.as_str() != "kubectl.kubernetes.io/last-applied-configuration";
+    let labelled = is_labelled(meta);
+    let decides = |(key, _): &(&String, &String)| match key.as_str() {
+        ANNOTATION_RETAINED | ANNOTATION_DECLARED => true,
+        key => labelled && key != "kubectl.kubernetes.io/last-applied-configuration",
+    };
     Shape {
         deleting: meta.deletion_timestamp.is_some(),
-        labels: meta.labels.iter().flatten().collect(),
-        annotations: meta.annotations.iter().flatten().filter(kubectl).collect(),
+        labels: meta.labels.iter().flatten().filter(|_| labelled).collect(),
+        annotations: meta.annotations.iter().flatten().filter(decides).collect(),
         controlled: references.iter().any(|reference| reference.controller == Some(true)),
         owners,
         ..Shape::default()
     }
-}
-
-/// The facts of a Secret that was read by itself, to learn whose it is: after a create that found the name taken, or
-/// a lost race. Read whole, since only managedFields tell a copy that lost its label.
-pub fn read_facts(secret: &k8s_openapi::api::core::v1::Secret) -> Secret {
-    let value = secret.data.as_ref().and_then(|data| data.get(DOCKER_CONFIG_KEY));
-    let shape = Shape {
-        docker_config_type: secret.type_.as_deref() == Some(DOCKER_CONFIG_TYPE),
-        immutable: secret.immutable.unwrap_or(false),
-        applied_by_us: is_applied_by_us(&secret.metadata),
-        ..shape(&secret.metadata)
-    };
-    Secret {
-        version: version(&secret.metadata),
-        digest: value.map(|value| DIGEST_KEY.digest(&STANDARD.encode(&value.0))),
-        shape: Arc::new(shape),
-    }
-}
-
-fn is_applied_by_us(meta: &ObjectMeta) -> bool {
-    meta.managed_fields.iter().flatten().any(|entry| {
-        let owned = entry.fields_v1.as_ref().and_then(|fields| fields.0.get("f:data"));
-        entry.manager.as_deref() == Some(FIELD_MANAGER)
-            && entry.operation.as_deref() == Some("Apply")
-            && owned.is_some_and(|data| data.get(format!("f:{DOCKER_CONFIG_KEY}")).is_some())
-    })
 }
 
 /// The field manager that wrote last what `owns` finds in the fields of an entry, if it is not ours.
@@ -398,30 +443,61 @@ mod tests {
         assert_eq!(facts.attached, ["ours".into()]);
     }
 
+    fn seen(secret: serde_json::Value) -> Secret {
+        serde_json::from_value::<SeenCopy>(secret).unwrap().facts()
+    }
+
     #[test]
-    fn a_secret_is_seen_alike_by_the_watch_and_by_a_read() {
-        let json = serde_json::json!({
-            "metadata": {"name": "a", "uid": "u", "resourceVersion": "7", "labels": {"l": "v"}},
-            "type": "kubernetes.io/dockerconfigjson",
-            "data": {".dockerconfigjson": "e30=", "other": "Zm9v"},
-        });
-        let watched: SeenCopy = serde_json::from_value(json.clone()).unwrap();
-        let read: k8s_openapi::api::core::v1::Secret = serde_json::from_value(json).unwrap();
-        assert_eq!(watched.facts(), read_facts(&read));
+    fn a_copy_is_seen_alike_by_the_watch_and_in_the_reply_to_its_write() {
+        let metadata = serde_json::json!({"name": "a", "uid": "u", "resourceVersion": "7",
+            "labels": {LABEL_OBJECT: "a", "l": "v"}, "annotations": {"a": "b"}});
+        let watched = seen(
+            serde_json::json!({"metadata": metadata, "type": "kubernetes.io/dockerconfigjson",
+            "data": {".dockerconfigjson": "e30=", "other": "Zm9v"}}),
+        );
+        let written: WrittenSecret = serde_json::from_value(serde_json::json!({"metadata": metadata})).unwrap();
+        assert_eq!(watched, written.facts(Some(DIGEST_KEY.digest("e30="))));
+        assert_eq!(watched.shape.labels.get("l"), Some("v"));
+    }
+
+    #[test]
+    fn secrets_of_others_are_all_of_one_shape_whatever_is_written_on_them() {
+        let theirs = |word: &str| {
+            let marks = serde_json::json!({"theirs": word, "app.kubernetes.io/managed-by": word});
+            seen(serde_json::json!({"metadata": {"name": "a", "labels": marks, "annotations": marks}, "type": word}))
+        };
+        assert_eq!(theirs("x").shape, theirs("y").shape);
+        assert_eq!(*theirs("x").shape, Shape::default());
+        let annotations = serde_json::json!({ANNOTATION_RETAINED: "company", ANNOTATION_DECLARED: "l", "a": "b"});
+        let retained = seen(serde_json::json!({"metadata": {"annotations": annotations}}));
+        assert_eq!(retained.shape.annotations.iter().count(), 2);
     }
 
     #[test]
     fn an_apply_by_us_that_owns_the_data_is_evidence_and_nothing_less() {
-        let applied = |manager: &str, operation: &str, fields: serde_json::Value| {
-            let secret = serde_json::from_value(serde_json::json!({"metadata": {"managedFields": [
-                {"manager": manager, "operation": operation, "fieldsType": "FieldsV1", "fieldsV1": fields}]}}));
-            read_facts(&secret.unwrap()).shape.applied_by_us
+        let told = |labels: serde_json::Value, manager: &str, operation: &str, fields: serde_json::Value| {
+            let entry = serde_json::json!({"manager": manager, "operation": operation, "time": "2026-01-01T00:00:00Z",
+                "apiVersion": "v1", "fieldsType": "FieldsV1", "fieldsV1": fields});
+            let fields = [serde_json::json!({"manager": "kubectl", "operation": "Update"}), entry];
+            let secret = serde_json::json!({"metadata": {"labels": labels, "managedFields": fields}});
+            seen(secret).shape.applied_by_us
         };
-        let data = serde_json::json!({"f:data": {"f:.dockerconfigjson": {}}});
+        let applied = |manager: &str, operation: &str, fields| told(serde_json::json!({}), manager, operation, fields);
+        let data = serde_json::json!({"f:data": {".": {}, "f:.dockerconfigjson": {}}, "f:type": {}});
         assert!(applied("pullsecrets", "Apply", data.clone()));
+        let labelled = serde_json::json!({LABEL_OBJECT: "a"});
+        assert!(
+            !told(labelled, "pullsecrets", "Apply", data.clone()),
+            "the label says it"
+        );
         assert!(!applied("pullsecrets", "Update", data.clone()));
         assert!(!applied("kubectl", "Apply", data));
         assert!(!applied("pullsecrets", "Apply", serde_json::json!({"f:metadata": {}})));
+        assert!(!applied(
+            "pullsecrets",
+            "Apply",
+            serde_json::json!({"f:data": {"f:other": {}}})
+        ));
     }
 
     #[test]

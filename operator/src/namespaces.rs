@@ -1,7 +1,7 @@
 //! The namespace loop: events come in, the world says which keys need a write, the queue says in which order, and up
 //! to `concurrency` writes are under way at a time.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -51,7 +51,7 @@ pub enum Command {
 enum Input {
     Namespace(Event<SeenNamespace>),
     Account(Event<SeenAccount>),
-    Copy(Event<SeenCopy>),
+    Secret(Kind, Event<SeenCopy>),
     /// Something happened to a Secret that is followed by its name.
     Followed(Key),
 }
@@ -97,6 +97,8 @@ pub struct Settings {
     pub leadership: Leadership,
     /// As in [`World::new`].
     pub protected: Vec<String>,
+    /// As in [`World::managing`], if the installation is such a one.
+    pub managed: Option<BTreeSet<Arc<str>>>,
     /// Times in a summary are since this.
     pub epoch: Instant,
     /// Tells that the loop is alive, and when it has seen everything.
@@ -114,9 +116,13 @@ pub async fn run(
 ) {
     let (sender, inputs) = mpsc::channel(BATCH);
     let watches = token.child_token();
-    start_watches(&settings, &sender, &watches);
+    let mut world = World::new(settings.protected.iter().cloned());
+    if let Some(names) = &settings.managed {
+        world = world.managing(names.clone());
+    }
+    start_watches(&settings, world.kinds_of_secrets(), &sender, &watches);
     let mut looper = Loop {
-        world: World::new(settings.protected.iter().cloned()),
+        world,
         queue: Queue::default(),
         writes: JoinSet::new(),
         followed: HashMap::new(),
@@ -132,7 +138,12 @@ pub async fn run(
     while looper.writes.join_next().await.is_some() {}
 }
 
-fn start_watches(settings: &Settings, sender: &mpsc::Sender<Input>, token: &CancellationToken) {
+fn start_watches(
+    settings: &Settings,
+    kinds_of_secrets: Vec<Kind>,
+    sender: &mpsc::Sender<Input>,
+    token: &CancellationToken,
+) {
     let watches = &settings.watches;
     let (all, events) = (Which::default, || sender.clone());
     watches.spawn("namespaces", Api::all, all(), events(), token.clone(), Input::Namespace);
@@ -144,11 +155,14 @@ fn start_watches(settings: &Settings, sender: &mpsc::Sender<Input>, token: &Canc
         token.clone(),
         Input::Account,
     );
-    let ours = Which {
-        labels: Some(LABEL_OBJECT.to_owned()),
-        ..Which::default()
-    };
-    watches.spawn("copies", Api::all, ours, events(), token.clone(), Input::Copy);
+    for kind in kinds_of_secrets {
+        let which = match &kind {
+            Kind::Named(name) => Which::named(name),
+            Kind::Copy | Kind::Namespace | Kind::Account => Which::labelled(LABEL_OBJECT),
+        };
+        let wrap = move |event| Input::Secret(kind.clone(), event);
+        watches.spawn("copies", Api::all, which, events(), token.clone(), wrap);
+    }
 }
 
 struct Loop {
@@ -247,7 +261,7 @@ impl Loop {
         let work = match input {
             Input::Namespace(event) => self.namespace(event, now),
             Input::Account(event) => self.account(event, now),
-            Input::Copy(event) => self.copy(event, now),
+            Input::Secret(kind, event) => self.secret(kind, event, now),
             Input::Followed(key) => {
                 self.queue.push(key, Lane::Fresh);
                 Vec::new()
@@ -276,8 +290,8 @@ impl Loop {
         }
     }
 
-    fn copy(&mut self, event: Event<SeenCopy>, now: Duration) -> Vec<Work> {
-        match self.sighting(Kind::Copy, event, SeenCopy::facts, now) {
+    fn secret(&mut self, kind: Kind, event: Event<SeenCopy>, now: Duration) -> Vec<Work> {
+        match self.sighting(kind, event, SeenCopy::facts, now) {
             Ok((namespace, name, seen)) => self.world.see_secret(&namespace, &name, seen, now),
             Err(work) => work,
         }
@@ -478,10 +492,7 @@ impl Loop {
         }
         debug!(namespace = %key.namespace, secret = %name, "following a secret that is not ours");
         let api = |client| Api::<SeenCopy>::namespaced(client, &key.namespace);
-        let which = Which {
-            fields: Some(format!("metadata.name={name}")),
-            ..Which::default()
-        };
+        let which = Which::named(name);
         let followed = key.clone();
         let wrap = move |_| Input::Followed(followed.clone());
         let (events, token) = (self.inputs.clone(), self.watches.clone());

@@ -52,6 +52,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
 }
 
 async fn operate(args: &Args) -> anyhow::Result<()> {
+    let managed = args.managed_names()?;
     let config = config(args).await?;
     let (watch, write) = (watch_client(&config)?, write_client(&config)?);
     let token = CancellationToken::new();
@@ -92,6 +93,7 @@ async fn operate(args: &Args) -> anyhow::Result<()> {
             concurrency: args.concurrency.into(),
             leadership: leadership.clone(),
             protected: others.iter().cloned().chain([own.clone()]).collect(),
+            managed,
             epoch,
             pulse: namespace_pulse,
             metrics: metrics.clone(),

@@ -71,6 +71,24 @@ pub struct Which {
     pub fields: Option<String>,
 }
 
+impl Which {
+    /// What has this label, with whatever value.
+    pub fn labelled(label: &str) -> Self {
+        Self {
+            labels: Some(label.to_owned()),
+            ..Self::default()
+        }
+    }
+
+    /// What has this name. RBAC confines such a list or watch by `resourceNames`.
+    pub fn named(name: &str) -> Self {
+        Self {
+            fields: Some(format!("metadata.name={name}")),
+            ..Self::default()
+        }
+    }
+}
+
 /// Opens watches.
 #[derive(Clone)]
 pub struct Watches {

@@ -20,7 +20,7 @@ mod replied;
 mod survey;
 mod under_way;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -95,8 +95,8 @@ pub enum Action {
     Account(AccountAction),
 }
 
-/// The kinds that are watched into the world.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// What is watched into the world. Each has a watch of its own, and its lists say nothing about any other.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// Namespaces.
     Namespace,
@@ -104,6 +104,8 @@ pub enum Kind {
     Account,
     /// Secrets with our label.
     Copy,
+    /// All Secrets of this name: where names are managed, there is one of these for each, and no [`Kind::Copy`].
+    Named(Arc<str>),
 }
 
 /// An event of a watch, in facts.
@@ -111,7 +113,7 @@ pub enum Kind {
 pub enum Seen<T> {
     /// It is there, like this.
     There(T),
-    /// It is gone, or no longer carries our label: it was at this version when it went.
+    /// It is gone, or no longer what its watch selects: it was at this version when it went.
     Gone(Version),
 }
 
@@ -154,11 +156,30 @@ impl World {
         }
     }
 
+    /// As in [`Cluster::managing`].
+    #[must_use]
+    pub fn managing(mut self, names: BTreeSet<Arc<str>>) -> Self {
+        self.cluster = self.cluster.managing(names);
+        self
+    }
+
+    /// The kinds of which the Secrets come.
+    pub fn kinds_of_secrets(&self) -> Vec<Kind> {
+        let named = |names: &BTreeSet<Arc<str>>| names.iter().cloned().map(Kind::Named).collect();
+        self.cluster.managed().map_or_else(|| vec![Kind::Copy], named)
+    }
+
+    /// The one which shows the Secrets of this name.
+    fn kind_of_secret(&self, name: &str) -> Kind {
+        let managed = self.cluster.managed().and_then(|names| names.get(name));
+        managed.map_or(Kind::Copy, |name| Kind::Named(Arc::clone(name)))
+    }
+
     /// Whether every kind was listed once.
     pub fn is_listed(&self) -> bool {
-        [Kind::Namespace, Kind::Account, Kind::Copy]
-            .iter()
-            .all(|kind| self.listed.contains(kind))
+        let mut kinds = self.kinds_of_secrets();
+        kinds.extend([Kind::Namespace, Kind::Account]);
+        kinds.iter().all(|kind| self.listed.contains(kind))
     }
 
     /// Everything was listed once, objects too: from here on it is planned.
@@ -167,7 +188,9 @@ impl World {
         let names: Vec<Arc<str>> = self.places.keys().cloned().collect();
         let mut work = Vec::new();
         for namespace in names {
-            self.unsettled.extend(self.missing(&namespace, now));
+            if self.cluster.managed().is_none() {
+                self.unsettled.extend(self.missing(&namespace, now));
+            }
             let after = self.survey(&self.cluster, &namespace, &Touch::Whole, now);
             // Nobody knows since when a namespace waits that came while nothing ran: none of them counts as new.
             work.extend(self.settle(BTreeMap::new(), after, Cause::Declared { urgent: true }, now));
@@ -190,20 +213,19 @@ impl World {
 
     /// The list of this kind is complete.
     pub fn end_list(&mut self, kind: Kind, now: Duration) -> Vec<Work> {
-        self.listed.insert(kind);
-        let Some(listed) = self.relists.remove(&kind) else {
-            return Vec::new();
-        };
         let mut work = Vec::new();
-        for key in self.held(kind) {
-            if !listed.contains(&key) {
-                work.extend(self.drop_held(kind, &key, now));
+        if let Some(listed) = self.relists.remove(&kind) {
+            for key in self.held(&kind) {
+                if !listed.contains(&key) {
+                    work.extend(self.drop_held(&kind, &key, now));
+                }
             }
         }
+        self.listed.insert(kind);
         work
     }
 
-    fn held(&self, kind: Kind) -> Vec<Key> {
+    fn held(&self, kind: &Kind) -> Vec<Key> {
         let held = |(namespace, place): (&Arc<str>, &Place)| match kind {
             Kind::Namespace => place.known.then(|| namespace_key(namespace)).into_iter().collect(),
             Kind::Account => place
@@ -218,12 +240,16 @@ impl World {
                 .keys()
                 .map(|name| Key::secret(namespace, name))
                 .collect::<Vec<_>>(),
+            Kind::Named(name) => {
+                let held = place.facts.secrets.contains_key(name.as_ref());
+                held.then(|| Key::secret(namespace, name)).into_iter().collect()
+            }
         };
         self.places.iter().flat_map(held).collect()
     }
 
-    fn drop_held(&mut self, kind: Kind, key: &Key, now: Duration) -> Vec<Work> {
-        if kind == Kind::Namespace {
+    fn drop_held(&mut self, kind: &Kind, key: &Key, now: Duration) -> Vec<Work> {
+        if *kind == Kind::Namespace {
             return self.forget_namespace(&key.namespace, now);
         }
         self.change(&key.namespace, &Touch::Whole, Cause::Watched, now, |world| {
@@ -237,8 +263,8 @@ impl World {
         })
     }
 
-    fn mark_listed(&mut self, kind: Kind, key: Key) {
-        if let Some(listed) = self.relists.get_mut(&kind) {
+    fn mark_listed(&mut self, kind: &Kind, key: Key) {
+        if let Some(listed) = self.relists.get_mut(kind) {
             listed.insert(key);
         }
     }
@@ -246,7 +272,7 @@ impl World {
     /// A namespace was seen.
     pub fn see_namespace(&mut self, name: &str, labels: Labels, terminating: bool, now: Duration) -> Vec<Work> {
         let namespace = self.intern(name);
-        self.mark_listed(Kind::Namespace, namespace_key(&namespace));
+        self.mark_listed(&Kind::Namespace, namespace_key(&namespace));
         let place = self.places.get(&namespace);
         if place
             .is_some_and(|place| place.known && place.facts.labels == labels && place.facts.terminating == terminating)
@@ -275,14 +301,14 @@ impl World {
         self.see(namespace, name, seen, now)
     }
 
-    /// A Secret with our label was seen, or was seen to be gone, or to have lost the label.
+    /// A Secret was seen, or was seen to be gone, or to have lost our label.
     pub fn see_secret(&mut self, namespace: &str, name: &str, seen: Seen<Secret>, now: Duration) -> Vec<Work> {
         self.see(namespace, name, seen, now)
     }
 
     fn see<T: Observed>(&mut self, namespace: &str, name: &str, seen: Seen<T>, now: Duration) -> Vec<Work> {
         let namespace = self.intern(namespace);
-        self.mark_listed(T::KIND, T::key(&namespace, name));
+        self.mark_listed(&T::kind(self, name), T::key(&namespace, name));
         self.take(&namespace, name, seen, Cause::Watched, now, |_| {})
     }
 
@@ -349,12 +375,16 @@ impl World {
         })
     }
 
-    /// Whether a Secret is there under a name that an object asks for, and is not our copy: the watch of copies does
-    /// not tell when it goes. One that nobody asks for, such as a retained copy, is nothing to wait for.
+    /// Whether a Secret is there under a name that an object asks for, and is not our copy, so that no watch tells when
+    /// it goes: that of copies does not, those of managed names do. One that nobody asks for, such as a retained copy, is
+    /// nothing to wait for.
     pub fn is_squatted(&self, key: &Key) -> bool {
         let (Target::Secret(name), Some(place)) = (&key.target, self.places.get(&key.namespace)) else {
             return false;
         };
+        if self.cluster.managed().is_some() {
+            return false;
+        }
         let theirs = |secret: &Secret| !matches!(ownership(&secret.shape), Ownership::Copy(_));
         place.facts.secrets.get(name.as_ref()).is_some_and(theirs)
             && self.cluster.scope(&key.namespace, &place.facts).is_claimed(name)

@@ -1,15 +1,19 @@
 //! Putting the product on a cluster, as its users do.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use anyhow::{Context, bail};
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::authorization::v1::{ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec};
 use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::Api;
-use kube::api::{Patch, PatchParams};
+use kube::api::{Patch, PatchParams, PostParams};
 use serde_json::json;
 
 use super::{Cluster, client, get};
 use crate::wait::until;
-use crate::{OPERATOR_ACCOUNT, SYSTEM_NAMESPACE};
+use crate::{OPERATOR_ACCOUNT, OPERATOR_USER, SYSTEM_NAMESPACE, workspace};
 
 /// Where the API serves the objects.
 const OBJECTS: &str = "/apis/pullsecrets.dev/v1alpha1/clusterpullsecrets";
@@ -25,7 +29,71 @@ impl Cluster {
     ///
     /// What kubectl says, or when it takes longer than half a minute.
     pub async fn install(&self) -> anyhow::Result<()> {
-        self.kubectl().run(&["apply", "-k", "config/default"], "").await?;
+        self.install_from(Path::new("config/default")).await
+    }
+
+    /// As [`install`](Self::install), with `config/named` and these names for the copies. Comes back with the flags that
+    /// its Deployment gives the operator. Again with other names, it changes the installation.
+    ///
+    /// `source_namespaces`, further ones than the operator's own, are made, with a Role to read the sources in them: in
+    /// this installation the operator has no right on them otherwise.
+    ///
+    /// # Errors
+    ///
+    /// As [`install`](Self::install).
+    pub async fn install_named(&self, names: &[String], source_namespaces: &[String]) -> anyhow::Result<Vec<String>> {
+        self.install_from(&named_overlay(&self.folder().join("config"), names)?)
+            .await?;
+        for namespace in source_namespaces {
+            let sources = readable_sources(namespace).to_string();
+            self.kubectl().apply(&sources).await?;
+            self.wait_for_right(namespace, "").await?;
+        }
+        for name in names {
+            self.wait_for_right("", name).await?;
+        }
+        self.flags_of_the_deployment().await
+    }
+
+    async fn flags_of_the_deployment(&self) -> anyhow::Result<Vec<String>> {
+        let deployments: Api<Deployment> = Api::namespaced(self.admin().await?, SYSTEM_NAMESPACE);
+        let deployment = deployments.get("pullsecrets").await?;
+        let pod = deployment.spec.and_then(|spec| spec.template.spec);
+        let container = pod.and_then(|pod| pod.containers.into_iter().next());
+        let container = container.context("the Deployment has a container")?;
+        let command = container.command.into_iter().flatten().skip(1);
+        Ok(command.chain(container.args.into_iter().flatten()).collect())
+    }
+
+    /// The server learns of roles by a watch of its own. Asked by the administrator, so that nothing of the operator is
+    /// refused meanwhile.
+    async fn wait_for_right(&self, namespace: &str, name: &str) -> anyhow::Result<()> {
+        let reviews: Api<SubjectAccessReview> = Api::all(self.admin().await?);
+        let review = SubjectAccessReview {
+            spec: SubjectAccessReviewSpec {
+                user: Some(OPERATOR_USER.to_owned()),
+                resource_attributes: Some(ResourceAttributes {
+                    verb: Some("list".to_owned()),
+                    resource: Some("secrets".to_owned()),
+                    namespace: Some(namespace.to_owned()),
+                    name: Some(name.to_owned()),
+                    ..ResourceAttributes::default()
+                }),
+                ..SubjectAccessReviewSpec::default()
+            },
+            ..SubjectAccessReview::default()
+        };
+        until("the operator has its rights", SERVED_WITHIN, async || {
+            let answer = reviews.create(&PostParams::default(), &review).await;
+            let status = answer.map_err(|error| error.to_string())?.status.unwrap_or_default();
+            status.allowed.then_some(()).ok_or_else(|| format!("{status:?}"))
+        })
+        .await
+    }
+
+    async fn install_from(&self, folder: &Path) -> anyhow::Result<()> {
+        let folder = folder.to_str().context("a folder with a name in UTF-8")?;
+        self.kubectl().run(&["apply", "-k", folder], "").await?;
         let admin = self.admin().await?;
         // A definition that is established is still answered with 429 while the server gets ready to store its objects.
         until("the API serves ClusterPullSecrets", SERVED_WITHIN, async || {
@@ -56,4 +124,49 @@ impl Cluster {
         })
         .await
     }
+}
+
+/// `config` copied to the folder `to`, with these names in the place that `config/named` has for them. Comes back with the
+/// folder of the overlay.
+///
+/// # Errors
+///
+/// When files cannot be copied, or that place is not there.
+pub fn named_overlay(to: &Path, names: &[String]) -> anyhow::Result<PathBuf> {
+    copy(&workspace().join("config"), to)?;
+    let overlay = to.join("named");
+    let file = overlay.join("names.yaml");
+    let shipped = std::fs::read_to_string(&file)?;
+    let Some((head, "- company\n")) = shipped.split_once("names:\n") else {
+        bail!("{} does not end in the names", file.display());
+    };
+    std::fs::write(&file, format!("{head}names: {}\n", json!(names)))?;
+    Ok(overlay)
+}
+
+fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        let to = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy(&entry.path(), &to)?;
+        } else {
+            std::fs::copy(entry.path(), to)?;
+        }
+    }
+    Ok(())
+}
+
+fn readable_sources(namespace: &str) -> serde_json::Value {
+    let metadata = json!({"name": "pullsecrets-sources", "namespace": namespace});
+    let group = "rbac.authorization.k8s.io";
+    json!({"apiVersion": "v1", "kind": "List", "items": [
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}},
+        {"apiVersion": format!("{group}/v1"), "kind": "Role", "metadata": metadata,
+            "rules": [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["list", "watch"]}]},
+        {"apiVersion": format!("{group}/v1"), "kind": "RoleBinding", "metadata": metadata,
+            "roleRef": {"apiGroup": group, "kind": "Role", "name": "pullsecrets-sources"},
+            "subjects": [{"kind": "ServiceAccount", "name": OPERATOR_ACCOUNT, "namespace": SYSTEM_NAMESPACE}]},
+    ]})
 }

@@ -43,6 +43,14 @@ pub(crate) async fn own() -> anyhow::Result<Cluster> {
     Ok(cluster)
 }
 
+/// As [`own`], with what `config/named` installs for these names.
+pub(crate) async fn own_named(names: &[&str]) -> anyhow::Result<Cluster> {
+    let cluster = Cluster::start(Options::default()).await?;
+    let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
+    cluster.install_named(&names, &[]).await?;
+    Ok(cluster)
+}
+
 /// The manifest of a policy as it is shipped.
 pub(crate) fn manifest(policy: &str) -> String {
     let path = e2e::workspace()

@@ -1,5 +1,5 @@
-//! What the policies of `config/admission` allow and refuse, what the rules of `config/rbac` are used for, and that every
-//! manifest under `config` is one that a server takes.
+//! What the policies of `config/admission` allow and refuse, what the rules of `config/rbac` and of `config/named` are used
+//! for, and that every manifest under `config` is one that a server takes.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "also in what the tests share")]
 
 mod accounts;
@@ -7,6 +7,7 @@ mod authors;
 mod bare;
 mod burst;
 mod manifests;
+mod named;
 mod pods;
 mod rights;
 mod stolen;

@@ -24,6 +24,13 @@ async fn every_manifest_is_accepted_and_every_folder_can_be_applied() {
         if file.components().any(elsewhere) || file.ends_with("flux-kustomization.yaml") {
             continue;
         }
+        // What kustomize alone reads is no object of any cluster.
+        if std::fs::read_to_string(&file)
+            .unwrap()
+            .contains("config.kubernetes.io/local-config")
+        {
+            continue;
+        }
         let folder = file.parent().unwrap().to_str().unwrap();
         let what = if file.ends_with("kustomization.yaml") {
             folders += 1;

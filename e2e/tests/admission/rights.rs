@@ -1,4 +1,4 @@
-//! The rules of `config/rbac`: all that the operator needs, and no more.
+//! The rules of `config/rbac`, and those of `config/named`: all that the operator needs, and no more.
 
 use e2e::audit::{Mark, Record};
 use e2e::cluster::{Cluster, Options};
@@ -11,10 +11,20 @@ use serde_json::{Value, json};
 
 #[tokio::test]
 async fn no_request_of_the_operator_is_refused_for_want_of_a_right_and_no_right_goes_unused() {
-    let scene = Scene::own("rights").await;
-    everything_happens(&scene).await;
+    check(&Scene::own("rights").await, None).await;
+}
+
+#[tokio::test]
+async fn with_fewer_rights_no_request_of_the_operator_is_refused_either_and_no_right_goes_unused() {
+    let names = ["rights", "adopted", "own"].map(str::to_owned);
+    let scene = Scene::own_named("rights", &names, operator::Options::default()).await;
+    check(&scene, Some(&names)).await;
+}
+
+async fn check(scene: &Scene, named: Option<&[String]>) {
+    everything_happens(scene).await;
     let mut records = requests(scene.cluster()).await;
-    records.extend(requests_in_pages().await);
+    records.extend(requests_in_pages(named).await);
 
     let refused: Vec<String> = records
         .iter()
@@ -98,14 +108,18 @@ async fn requests(cluster: &Cluster) -> Vec<Record> {
 }
 
 /// Those of a start on a server that does not stream lists, as Kubernetes 1.33 is by default.
-async fn requests_in_pages() -> Vec<Record> {
+async fn requests_in_pages(named: Option<&[String]>) -> Vec<Record> {
     let options = Options {
         apiserver_flags: vec!["--feature-gates=WatchList=false".to_owned()],
         ..Options::default()
     };
     let cluster = Cluster::start(options).await.unwrap();
-    cluster.install().await.unwrap();
-    let operator = Operator::start(&cluster, &operator::Options::default()).await.unwrap();
+    let mut options = operator::Options::default();
+    match named {
+        None => cluster.install().await.unwrap(),
+        Some(of_copies) => options.flags = cluster.install_named(of_copies, &[]).await.unwrap(),
+    }
+    let operator = Operator::start(&cluster, &options).await.unwrap();
     let records = requests(&cluster).await;
     operator.stop().unwrap();
     records
@@ -138,7 +152,7 @@ async fn everything_happens(scene: &Scene) {
     a_foreign_secret_is_adopted_and_left_again(scene).await;
     somebody_takes_the_reference_away(scene).await;
     somebody_changes_the_object_all_the_time(scene).await;
-    a_name_is_taken_in_the_operators_own_namespace(scene).await;
+    a_copy_in_the_operators_own_namespace_is_left_to_it(scene).await;
     scene.kubectl(&["delete", "cps", "--all"]).await;
     scene.gone("nothing is left").await;
 }
@@ -223,26 +237,16 @@ async fn somebody_changes_the_object_all_the_time(scene: &Scene) {
     .await;
 }
 
-async fn a_name_is_taken_in_the_operators_own_namespace(scene: &Scene) {
-    let squat = [
-        "create",
-        "secret",
-        "generic",
-        "own",
-        "-n",
-        SYSTEM_NAMESPACE,
-        "--from-literal=theirs=kept",
-    ];
-    scene.kubectl(&squat).await;
+/// Before it leaves the copy, the operator reads it.
+async fn a_copy_in_the_operators_own_namespace_is_left_to_it(scene: &Scene) {
     let mut object = scene.object();
     object["metadata"]["name"] = json!("own");
     object["spec"]["namespaces"] = json!({"names": [SYSTEM_NAMESPACE]});
+    object["spec"]["deletionPolicy"] = json!("Retain");
     scene.apply(&object).await;
-    eventually("the operator reads the Secret in its way", SOON, async || {
-        asked(scene, "get", "secrets", "own")
-            .await
-            .then_some(())
-            .ok_or_else(|| "not yet".to_owned())
-    })
-    .await;
+    scene
+        .kubectl(&["wait", "cps", "own", "--for=condition=Ready", "--timeout=30s"])
+        .await;
+    scene.kubectl(&["delete", "cps", "own"]).await;
+    assert!(asked(scene, "get", "secrets", "own").await);
 }

@@ -13,6 +13,9 @@ use crate::bare::{self, SOON};
 /// decides alone.
 const ROWS: &str = include_str!("stolen.json");
 
+/// As [`ROWS`], where the names `company` and `base` are managed: verb by verb and name by name, all about Secrets.
+const NAMED: &str = include_str!("stolen_named.json");
+
 const CORE: &str = "/api/v1/namespaces/victim";
 const OBJECTS: &str = "/apis/pullsecrets.dev/v1alpha1/clusterpullsecrets";
 const LABEL: &str = "pullsecrets.dev/cluster-pull-secret";
@@ -22,22 +25,57 @@ async fn a_stolen_token_reads_every_secret_and_writes_nothing_but_pull_secrets_w
     let cluster = bare::own().await.unwrap();
     bare::apply(&cluster, &victims()).await;
     let thief = thief(&cluster).await;
-    check(&thief, "with").await;
+    let rows: Vec<Value> = serde_json::from_str(ROWS).unwrap();
+    check(&thief, &rows, "with").await;
+    take_the_policy_away(&cluster, &thief, "victim", "probe").await;
+    check(&thief, &rows, "without").await;
+}
 
+#[tokio::test]
+async fn a_stolen_token_of_the_named_installation_reads_no_other_secret_and_gains_no_right() {
+    let cluster = bare::own_named(&["company", "base"]).await.unwrap();
+    bare::apply(&cluster, &victims()).await;
+    let foreign = secret("victim", "base", "Opaque", &json!({}));
+    let copy = secret(
+        "victim",
+        "company",
+        "kubernetes.io/dockerconfigjson",
+        &json!({LABEL: "object"}),
+    );
+    bare::apply(&cluster, &[foreign, copy]).await;
+    let thief = thief(&cluster).await;
+
+    let mut rows: Vec<Value> = serde_json::from_str(ROWS).unwrap();
+    let own = format!("/api/v1/namespaces/{SYSTEM_NAMESPACE}/");
+    for row in &mut rows {
+        let path = row["path"].as_str().unwrap();
+        if path.contains("/secrets") && !path.starts_with(&own) {
+            row["with"] = json!("no right");
+            row["without"] = json!("no right");
+        }
+    }
+    rows.extend(serde_json::from_str::<Vec<Value>>(NAMED).unwrap());
+    check(&thief, &rows, "with").await;
+    take_the_policy_away(&cluster, &thief, "default", "base").await;
+    check(&thief, &rows, "without").await;
+}
+
+/// `probe` is the name of a Secret that is not there, and that RBAC lets the thief make in `namespace`.
+async fn take_the_policy_away(cluster: &Cluster, thief: &Client, namespace: &str, probe: &str) {
     cluster
         .kubectl()
         .run(&["delete", "-k", "config/admission/operator"], "")
         .await
         .unwrap();
-    let forbidden = secret("victim", "probe", "Opaque", &json!({}));
+    let forbidden = secret(namespace, probe, "Opaque", &json!({}));
+    let path = format!("/api/v1/namespaces/{namespace}/secrets/{probe}");
     eventually("no policy is in force", SOON, async || {
-        match answer(&thief, "apply", &format!("{CORE}/secrets/probe"), &forbidden).await {
+        match answer(thief, "apply", &path, &forbidden).await {
             "done" => Ok(()),
             other => Err(other.to_owned()),
         }
     })
     .await;
-    check(&thief, "without").await;
 }
 
 #[tokio::test]
@@ -98,9 +136,8 @@ async fn thief(cluster: &Cluster) -> Client {
     client(&kubeconfig.unwrap()).await.unwrap()
 }
 
-async fn check(thief: &Client, when: &str) {
-    let rows: Vec<Value> = serde_json::from_str(ROWS).unwrap();
-    for row in &rows {
+async fn check(thief: &Client, rows: &[Value], when: &str) {
+    for row in rows {
         let (verb, path) = (row["verb"].as_str().unwrap(), row["path"].as_str().unwrap());
         let seen = answer(thief, verb, path, &row["body"]).await;
         assert_eq!(row[when], seen, "{when} the policy: {}", row["the thief"]);
@@ -141,10 +178,11 @@ async fn answer(client: &Client, verb: &str, path: &str, body: &Value) -> &'stat
         "merge" => "application/merge-patch+json",
         _ => "application/json",
     };
+    let more = if path.contains('?') { '&' } else { '?' };
     let dry = if verb == "get" {
-        ""
+        String::new()
     } else {
-        "?dryRun=All&fieldManager=thief"
+        format!("{more}dryRun=All&fieldManager=thief")
     };
     let body = if body.is_null() {
         Vec::new()

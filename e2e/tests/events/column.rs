@@ -2,13 +2,16 @@
 //!
 //! The first test of a column that runs plays all rows that were asked for; the others wait for it and tell what came
 //! of theirs. In the column `down` all rows have their operator killed at once, and started at once: an outage of one
-//! row would be one of every other row anyhow.
+//! row would be one of every other row anyhow. In the column `named` the rows are played in so many groups that the names
+//! of a group's copies are few enough; each group is another installation.
 
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Mutex, PoisonError};
 
+use e2e::OPERATOR_USER;
+use e2e::audit::{Mark, Record};
 use e2e::operator::{self, Options};
 use e2e::scene::Scene;
 use futures::future::LocalBoxFuture;
@@ -21,6 +24,9 @@ use crate::stage::{SOURCES, Stage};
 /// Rows under way at a time: enough that those which wait hold nobody up, few enough that all see their server answer
 /// soon.
 const AT_ONCE: usize = 12;
+
+/// Names of copies in one installation, which takes no more.
+const NAMES: usize = 32;
 
 /// Lines of the operator's log that a failed row shows.
 const TAIL: usize = 40;
@@ -35,6 +41,8 @@ pub(crate) enum Column {
     Up,
     /// It does not.
     Down,
+    /// It does, with rights on Secrets of the names of its copies alone.
+    Named,
 }
 
 impl Column {
@@ -42,9 +50,11 @@ impl Column {
     pub(crate) fn shows(self, row: &'static Row) {
         static UP: Mutex<BTreeMap<&str, Outcome>> = Mutex::new(BTreeMap::new());
         static DOWN: Mutex<BTreeMap<&str, Outcome>> = Mutex::new(BTreeMap::new());
+        static NAMED: Mutex<BTreeMap<&str, Outcome>> = Mutex::new(BTreeMap::new());
         let outcomes = match self {
             Self::Up => &UP,
             Self::Down => &DOWN,
+            Self::Named => &NAMED,
         };
         let mut outcomes = outcomes.lock().unwrap_or_else(PoisonError::into_inner);
         if !outcomes.contains_key(row.name) {
@@ -66,33 +76,37 @@ impl Column {
     /// row is left out: it is played once its test comes.
     fn asked_for(self, asking: &'static Row) -> Vec<&'static Row> {
         let filters = filters(std::env::args().skip(1));
-        let suffix = match self {
-            Self::Up => "up",
-            Self::Down => "down",
-        };
+        let suffix = self.suffix();
         let wanted = |row: &&'static Row| {
             let test = format!("{}::{suffix}", row.name);
             let test = test.split_once("::").map_or("", |(_, rest)| rest);
-            let here = self == Self::Up || row.only_up.is_none();
+            let here = self != Self::Down || row.only_up.is_none();
             let named = filters.is_empty() || filters.iter().any(|filter| test.contains(filter));
             row.name == asking.name || (here && named)
         };
         crate::rows().into_iter().filter(wanted).collect()
     }
 
+    /// The name of its tests, and the end of the names of its stages.
+    fn suffix(self) -> &'static str {
+        match self {
+            Self::Up => "up",
+            Self::Down => "down",
+            Self::Named => "named",
+        }
+    }
+
     fn play(self, rows: Vec<&'static Row>) -> BTreeMap<&'static str, Outcome> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         runtime.unwrap().block_on(async {
-            let scene = Scene::own_with("events", options()).await;
-            let ledger = Ledger::open(&scene);
-            let mut plays = Play::all(self, &scene, rows).await;
-            match self {
-                Self::Up => up(&mut plays).await,
-                Self::Down => down(&scene, &mut plays).await,
-            }
-            let records = ledger.close(&scene, self == Self::Down).await;
-            let judged = plays.iter_mut().map(|play| play.judge(&records));
-            let judged: BTreeMap<_, _> = judged.collect();
+            let (scene, judged) = match self {
+                Self::Up | Self::Down => {
+                    let scene = Scene::own_with("events", options()).await;
+                    let judged = self.play_on(&scene, rows).await;
+                    (scene, judged)
+                }
+                Self::Named => self.play_in_groups(rows).await,
+            };
             let failed = judged.values().filter(|outcome| outcome.is_err()).count();
             eprintln!("{self:?}: {} rows, {failed} failed", judged.len());
             // The end of the scene looks at all rows together. Where one has failed, that one says more.
@@ -103,6 +117,62 @@ impl Column {
             }
         })
     }
+}
+
+impl Column {
+    async fn play_on(self, scene: &Scene, rows: Vec<&'static Row>) -> BTreeMap<&'static str, Outcome> {
+        let ledger = Ledger::open(scene);
+        let mut plays = Play::all(self, scene, rows).await;
+        match self {
+            Self::Up | Self::Named => up(&mut plays).await,
+            Self::Down => down(scene, &mut plays).await,
+        }
+        let records = ledger.close(scene, self != Self::Up).await;
+        plays.iter_mut().map(|play| play.judge(&records)).collect()
+    }
+
+    async fn play_in_groups(self, rows: Vec<&'static Row>) -> (Scene, BTreeMap<&'static str, Outcome>) {
+        let mut judged = BTreeMap::new();
+        let mut groups = self.groups(rows).into_iter();
+        let (names, rows) = groups.next().unwrap();
+        let scene = Scene::own_named("events", &names, options()).await;
+        judged.extend(self.play_on(&scene, rows).await);
+        for (names, rows) in groups {
+            scene.install_named(&names, options()).await;
+            judged.extend(self.play_on(&scene, rows).await);
+        }
+        let records = scene.cluster().audit().since(Mark::default()).unwrap();
+        let refused = |record: &&Record| record.user == OPERATOR_USER && !record.authorized;
+        let refused: Vec<String> = records.iter().filter(refused).map(Record::summary).collect();
+        assert!(refused.is_empty(), "for want of a right: {refused:#?}");
+        (scene, judged)
+    }
+
+    /// Rows, with the names that their copies have.
+    fn groups(self, rows: Vec<&'static Row>) -> Vec<(Vec<String>, Vec<&'static Row>)> {
+        let mut groups: Vec<(Vec<String>, Vec<&'static Row>)> = Vec::new();
+        for row in rows {
+            let name = stage_name(self, row);
+            // Only there is a second object with copies of its own name.
+            let two = ["::pairs::", "::objects::"].iter().any(|part| row.name.contains(part));
+            let second = two.then(|| format!("{name}-2"));
+            let names: Vec<String> = std::iter::once(name).chain(second).collect();
+            match groups.last_mut() {
+                Some((held, rows)) if held.len() + names.len() <= NAMES => {
+                    held.extend(names);
+                    rows.push(row);
+                }
+                _ => groups.push((names, vec![row])),
+            }
+        }
+        groups
+    }
+}
+
+/// No such name is the beginning of another: stages are told apart by it.
+fn stage_name(column: Column, row: &Row) -> String {
+    let at = crate::rows().iter().position(|other| other.name == row.name).unwrap();
+    format!("row{at:02}-{}", column.suffix())
 }
 
 /// One source namespace more than usual, for the row that is about one.
@@ -145,18 +215,10 @@ struct Play {
 
 impl Play {
     async fn all(column: Column, scene: &Scene, rows: Vec<&'static Row>) -> Vec<Self> {
-        let order = crate::rows();
-        let stages = rows.into_iter().map(|row| {
-            let at = order.iter().position(|other| other.name == row.name).unwrap();
-            // No such name is the beginning of another: stages are told apart by it.
-            let name = format!("row{at:02}-{}", format!("{column:?}").to_lowercase());
-            async move {
-                Self {
-                    row,
-                    stage: Stage::new(scene.part(&name).await),
-                    outcome: Ok(()),
-                }
-            }
+        let stages = rows.into_iter().map(async |row| Self {
+            row,
+            stage: Stage::new(scene.part(&stage_name(column, row)).await),
+            outcome: Ok(()),
         });
         stream::iter(stages).buffered(AT_ONCE).collect().await
     }

@@ -1,8 +1,8 @@
-//! What happens in a cluster, and what comes of it: one row for each event, told twice.
+//! What happens in a cluster, and what comes of it: one row for each event, told three times.
 //!
 //! `up`: the operator runs while the event happens. `down`: it was killed before, and is started again afterwards;
-//! the same must come of it. A row is what was `given`, `when` it happens, and what must hold `then`; its name is its
-//! sentence.
+//! the same must come of it. `named`: as `up`, in the installation with fewer rights, `config/named`. A row is what was
+//! `given`, `when` it happens, and what must hold `then`; its name is its sentence.
 //!
 //! | event | rows |
 //! |---|---|

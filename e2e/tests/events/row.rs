@@ -91,6 +91,11 @@ macro_rules! rows {
                 crate::column::Column::Up.shows(&ROW);
             }
 
+            #[test]
+            fn named() {
+                crate::column::Column::Named.shows(&ROW);
+            }
+
             crate::row::rows!(@down $($reason)?);
         })+
     };

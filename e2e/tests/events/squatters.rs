@@ -1,8 +1,7 @@
 //! Secrets of the copies' name that are not ours.
 
 use e2e::oracle;
-use k8s_openapi::api::core::v1::{Namespace, Secret};
-use kube::api::{ObjectMeta, PostParams};
+use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, ResourceExt};
 use serde_json::json;
 
@@ -102,9 +101,7 @@ rows! {
 
     a_source_that_has_the_name_of_the_copies_is_never_adopted {
         given |it| {
-            let metadata = ObjectMeta { name: Some(SOURCES.to_owned()), ..ObjectMeta::default() };
-            let namespace = Namespace { metadata, ..Namespace::default() };
-            it.all_namespaces().create(&PostParams::default(), &namespace).await.unwrap();
+            it.scene().apply(&json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SOURCES}})).await;
             it.scene().wait_for_accounts(&[SOURCES.to_owned()]).await;
             let config = it.docker_config();
             let source = it.create::<Secret>(json!({

@@ -110,7 +110,9 @@ fn wanted<'a>(scope: &Scope<'a>, name: &str, seen: &Account) -> Vec<&'a Arc<Obje
 fn may_detach(scope: &Scope<'_>, secret: &str) -> bool {
     let cluster = scope.cluster;
     let copy = scope.seen.secrets.get(secret);
-    if cluster.is_unreadable(secret) {
+    // Where the name is not permitted the copy is not seen, and may well be in use, as long as it has its object.
+    let stays = |object: &Arc<Object>| object.standing != Standing::Deleting;
+    if cluster.is_unreadable(secret) || !cluster.is_permitted(secret) && cluster.named(secret).any(stays) {
         return false;
     }
     if cluster.named(secret).next().is_none() {

@@ -64,12 +64,16 @@ pub fn ownership(shape: &Shape) -> Ownership<'_> {
 ///
 /// Guarantees: a Secret that is not ours is in no action unless `conflictPolicy: Adopt` allows it; nothing is added to
 /// a terminating namespace; a copy is deleted only under our label and when no object asks for it; what is a held
-/// object's stays as it is, and passes to it from an object that is being deleted.
+/// object's stays as it is, and passes to it from an object that is being deleted; nothing is done under a name that is
+/// not permitted.
 pub(crate) fn decide<'a>(
     scope: &Scope<'a>,
     name: &'a str,
     circumstances: Circumstances<'_>,
 ) -> Decision<'a, SecretAction> {
+    if !scope.cluster.is_permitted(name) {
+        return not_permitted(scope, name);
+    }
     if scope.cluster.is_unreadable(name) {
         return unreadable(scope, name, circumstances);
     }
@@ -98,9 +102,24 @@ fn unreadable<'a>(scope: &Scope<'a>, name: &'a str, circumstances: Circumstances
     decision
 }
 
-/// Whether the Secret of that name is somebody else's and stays so: then nothing refers to it on our behalf.
+/// The installation has no rights on Secrets of this name, whoever asks for one.
+fn not_permitted<'a>(scope: &Scope<'a>, name: &str) -> Decision<'a, SecretAction> {
+    let message = format!(
+        "secret name {name:?} is not one of --managed-secret-names: add it to config/named/names.yaml and apply that \
+         again, or replace the object by one whose spec.secret.name is listed there"
+    );
+    let failure = Failure::new(FailureReason::NameNotPermitted, message);
+    let asking = scope.claimants(name).iter().filter(|_| !scope.seen.terminating);
+    Decision {
+        states: asking.map(|object| (*object, State::Failed(failure.clone()))).collect(),
+        ..Decision::default()
+    }
+}
+
+/// Whether there is no copy of ours under that name and will be none: the Secret there is somebody else's and stays so,
+/// or none may be written. Then nothing refers to it on our behalf.
 pub(crate) fn is_in_conflict(scope: &Scope<'_>, name: &str, decider: &Object) -> bool {
-    if scope.cluster.is_unreadable(name) {
+    if scope.cluster.is_unreadable(name) || !scope.cluster.is_permitted(name) {
         return true;
     }
     scope

@@ -25,7 +25,7 @@ pub struct Namespace {
     pub accounts: LiteMap<Box<str>, Account>,
 }
 
-/// A Secret that has a name which an object asks for, or carries our label.
+/// A Secret that has a name which an object asks for, or carries our label; or, where names are managed, has one of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Secret {
     /// The precondition of a write.
@@ -49,16 +49,15 @@ pub struct Shape {
     pub immutable: bool,
     /// Has a deletionTimestamp: someone's finalizer holds it.
     pub deleting: bool,
-    /// All labels.
+    /// All labels, if ours is one of them; else none, so that Secrets of others are held as one shape.
     pub labels: Labels,
-    /// All annotations but those of kubectl's own bookkeeping.
+    /// All annotations but those of kubectl's own bookkeeping, if our label is there; else those of ours.
     pub annotations: Labels,
     /// ownerReferences to objects of our kind, in the order of their uids.
     pub owners: Vec<Owner>,
     /// Another kind is its controller.
     pub controlled: bool,
-    /// managedFields show an Apply by our field manager that owns the data. Seen only where a Secret was read by
-    /// itself; false on what the watch shows, which carries our label anyway.
+    /// managedFields show an Apply by our field manager that owns the data. Told only of what lacks our label.
     pub applied_by_us: bool,
 }
 

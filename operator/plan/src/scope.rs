@@ -14,6 +14,7 @@ use crate::{account, copy};
 pub struct Cluster {
     objects: Vec<Arc<Object>>,
     protected: BTreeSet<String>,
+    managed: Option<BTreeSet<Arc<str>>>,
 }
 
 impl Cluster {
@@ -24,7 +25,23 @@ impl Cluster {
         Self {
             objects: Vec::new(),
             protected: system.chain(protected).collect(),
+            managed: None,
         }
+    }
+
+    /// The same in an installation that has rights on Secrets of these names alone. Then all Secrets of these names are
+    /// seen, whosever they are, and no others.
+    #[must_use]
+    pub fn managing(self, names: BTreeSet<Arc<str>>) -> Self {
+        Self {
+            managed: Some(names),
+            ..self
+        }
+    }
+
+    /// The names of [`Cluster::managing`].
+    pub fn managed(&self) -> Option<&BTreeSet<Arc<str>>> {
+        self.managed.as_ref()
     }
 
     /// Puts an object in the place of the one of the same name, or adds it.
@@ -79,6 +96,11 @@ impl Cluster {
         self.objects
             .iter()
             .filter(move |object| object.spec.secret_name.as_ref() == secret)
+    }
+
+    /// Whether the installation has rights on Secrets of this name. Where it has none, none is seen.
+    pub(crate) fn is_permitted(&self, secret: &str) -> bool {
+        self.managed.as_ref().is_none_or(|names| names.contains(secret))
     }
 
     /// Nothing may be removed under this name: an object that holds it must not be acted for now.

@@ -73,6 +73,10 @@ struct State {
 }
 
 fn two_objects(shared_name: bool) -> State {
+    watched(cluster_of_two(shared_name))
+}
+
+fn cluster_of_two(shared_name: bool) -> World {
     let spec = |name: &str| {
         let selectors = json!([{"matchLabels": {"pull": "yes"}}]);
         let secret = if shared_name {
@@ -82,7 +86,7 @@ fn two_objects(shared_name: bool) -> State {
         };
         object(name, &json!({"namespaces": {"selectors": selectors}, "secret": secret}))
     };
-    let world = World::of([created(1, spec("one")), created(2, spec("two"))])
+    World::of([created(1, spec("one")), created(2, spec("two"))])
         .namespace("m", &[("pull", "yes")])
         .namespace("n", &[("pull", "yes")])
         .account("m/default", common::account(&["x"], &[]))
@@ -90,7 +94,10 @@ fn two_objects(shared_name: bool) -> State {
         .account(
             "n/default",
             common::account(&[if shared_name { "y" } else { "two" }], &[]),
-        );
+        )
+}
+
+fn watched(world: World) -> State {
     State {
         view: Some(listed(&world)),
         server: Server::new(world, false),
@@ -126,9 +133,12 @@ fn renamed() -> State {
     }
 }
 
-/// What the watches show: of Secrets those with our label.
+/// What the watches show: of Secrets those with our label, or all where names are managed.
 fn listed(truth: &World) -> World {
     let mut view = truth.clone();
+    if view.managed.is_some() {
+        return view;
+    }
     for facts in view.namespaces.values_mut() {
         facts
             .secrets
@@ -321,7 +331,7 @@ impl State {
             }
             let names = seen.secrets.keys().chain(truth.secrets.keys());
             for name in names.collect::<BTreeSet<_>>() {
-                if shown(seen, truth, name) != seen.secrets.get(name).cloned() {
+                if shown(view, seen, truth, name) != seen.secrets.get(name).cloned() {
                     news.push(News::Secret(namespace.clone(), name.to_string()));
                 }
             }
@@ -345,8 +355,8 @@ impl State {
                 view.namespaces.entry(namespace.clone()).or_default().accounts = accounts;
             }
             News::Secret(namespace, name) => {
-                let seen = view.namespaces.entry(namespace.clone()).or_default();
-                put(seen, name, shown(seen, &truth.namespaces[namespace], name));
+                let secret = shown(view, &view.namespaces[namespace], &truth.namespaces[namespace], name);
+                put(view.namespaces.entry(namespace.clone()).or_default(), name, secret);
             }
         }
     }
@@ -521,14 +531,15 @@ enum News {
     Secret(String, String),
 }
 
-/// What comes to be seen of a Secret: our copies by their label, and one that is not ours when it was met before.
-fn shown(seen: &Namespace, truth: &Namespace, name: &str) -> Option<Secret> {
+/// What comes to be seen of a Secret: our copies by their label, and one that is not ours when it was met before; all
+/// where names are managed.
+fn shown(view: &World, seen: &Namespace, truth: &Namespace, name: &str) -> Option<Secret> {
     let is_copy = |secret: &Secret| secret.shape.labels.get(LABEL_OBJECT).is_some();
     let followed = seen.secrets.get(name).is_some_and(|secret| !is_copy(secret));
     truth
         .secrets
         .get(name)
-        .filter(|secret| followed || is_copy(secret))
+        .filter(|secret| view.managed.is_some() || followed || is_copy(secret))
         .cloned()
 }
 
@@ -674,4 +685,9 @@ fn two_objects_with_one_secret_name_come_to_the_right_end_from_everywhere() {
 #[test]
 fn a_renamed_object_takes_its_copies_over_from_everywhere() {
     explore(renamed());
+}
+
+#[test]
+fn two_objects_whose_names_are_managed_come_to_the_right_end_from_everywhere() {
+    explore(watched(cluster_of_two(false).managing(&["one", "two"])));
 }

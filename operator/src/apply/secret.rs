@@ -17,7 +17,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::{Outcome, Setback, Writer, call, found, merging};
-use crate::kinds::{WrittenSecret, last_writer, read_facts};
+use crate::kinds::{SeenCopy, WrittenSecret, last_writer};
 
 /// A server-side apply that carries this creates, or conflicts with whatever exists. A plain apply would take a
 /// Secret over that holds the same bytes. Measured on 1.36.
@@ -87,9 +87,9 @@ impl Writer {
 
     /// Reads one Secret, to learn whose it is.
     pub async fn read(&self, namespace: &str, name: &str) -> Result<Option<Secret>, Setback> {
-        let api: Api<k8s_openapi::api::core::v1::Secret> = Api::namespaced(self.client.clone(), namespace);
+        let api: Api<SeenCopy> = Api::namespaced(self.client.clone(), namespace);
         let secret = found(call(api.get(name)).await)?;
-        Ok(secret.as_ref().map(read_facts))
+        Ok(secret.map(SeenCopy::facts))
     }
 
     /// The field manager that last wrote something that we declare, if another than ours.

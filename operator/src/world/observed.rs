@@ -12,9 +12,8 @@ use super::{Key, Kind, World};
 
 /// A Secret or an account.
 pub(super) trait Observed: PartialEq + Sized {
-    /// Of the watch that shows it.
-    const KIND: Kind;
-
+    /// Of the watch that shows what has this name.
+    fn kind(world: &World, name: &str) -> Kind;
     fn version(&self) -> &Version;
     fn key(namespace: &Arc<str>, name: &str) -> Key;
     fn touch(name: &str) -> Touch<'_>;
@@ -29,7 +28,9 @@ pub(super) trait Observed: PartialEq + Sized {
 }
 
 impl Observed for Account {
-    const KIND: Kind = Kind::Account;
+    fn kind(_: &World, _: &str) -> Kind {
+        Kind::Account
+    }
 
     fn version(&self) -> &Version {
         &self.version
@@ -62,7 +63,9 @@ impl Observed for Account {
 }
 
 impl Observed for Secret {
-    const KIND: Kind = Kind::Copy;
+    fn kind(world: &World, name: &str) -> Kind {
+        world.kind_of_secret(name)
+    }
 
     fn version(&self) -> &Version {
         &self.version

@@ -55,9 +55,9 @@ impl World {
             Outcome::Failed(setback) => return self.failed(key, setback, now),
         };
         self.answered(key);
-        // What a list under way does not hold is taken for gone at its end: this was seen.
-        self.mark_listed(T::KIND, key.clone());
         let (Target::Secret(name) | Target::Account(name)) = &key.target;
+        // What a list under way does not hold is taken for gone at its end: this was seen.
+        self.mark_listed(&T::kind(self, name), key.clone());
         let held = self
             .places
             .get(&key.namespace)

@@ -84,7 +84,7 @@ fn account_key() -> Key {
 fn started() -> World {
     let mut world = World::new([]);
     for kind in [Kind::Namespace, Kind::Account, Kind::Copy] {
-        world.begin_list(kind);
+        world.begin_list(kind.clone());
         world.end_list(kind, at(0));
     }
     world.declare(&object(Standing::Live), 1, true, at(0));
@@ -141,7 +141,7 @@ fn what_came_while_nothing_ran_is_late_at_once_and_what_comes_later_is_not() {
     world.declare(&object(Standing::Live), 1, false, at(0));
     world.see_namespace("a", selected(), false, at(0));
     for kind in [Kind::Namespace, Kind::Account, Kind::Copy] {
-        world.begin_list(kind);
+        world.begin_list(kind.clone());
         if matches!(kind, Kind::Namespace) {
             world.see_namespace("a", selected(), false, at(0));
         }
@@ -592,4 +592,113 @@ fn a_restart_refers_to_nothing_before_it_knows_whose_secret_is_there() {
     unresolved.payload = None;
     let work = world.declare(&Arc::new(unresolved), 2, false, at(1));
     assert_eq!(keys(&work), [account_key()], "nor one for which there is nothing yet");
+}
+
+/// As [`served`], where the names `company` and `other` are managed; in the namespace `b` somebody's Secret has the
+/// second name.
+fn served_by_name() -> World {
+    let mut world = World::new([]).managing(["company".into(), "other".into()].into());
+    for kind in world.kinds_of_secrets() {
+        world.begin_list(kind.clone());
+        world.end_list(kind, at(0));
+    }
+    assert!(!world.is_listed());
+    world.see_namespace("a", selected(), false, at(0));
+    world.see_namespace("b", plan::labels::Labels::default(), false, at(0));
+    world.see_account("a", "default", Seen::There(account("10", &[], &[])), at(0));
+    for kind in [Kind::Namespace, Kind::Account] {
+        world.end_list(kind, at(0));
+    }
+    world.declare(&object(Standing::Live), 1, true, at(0));
+    assert_eq!(
+        keys(&world.start(at(0))),
+        [secret_key(), account_key()],
+        "no reference waits"
+    );
+    let copy = written(&secret_action(&world), "20");
+    world.wrote_secret(&secret_key(), Outcome::Done(Some(copy)), at(0));
+    let patched = account("21", &["company"], &["company"]);
+    world.wrote_account(&account_key(), Outcome::Done(Some(patched)), at(0));
+    assert_eq!(world.see_secret("b", "other", Seen::There(squatter("22")), at(0)), []);
+    world
+}
+
+fn squatter(version: &str) -> Secret {
+    Secret {
+        version: Version::new("uid-other", version),
+        digest: None,
+        shape: Arc::default(),
+    }
+}
+
+#[test]
+fn nothing_is_planned_before_each_managed_name_was_listed() {
+    let mut world = World::new([]).managing(["company".into(), "other".into()].into());
+    let named = |name: &str| Kind::Named(name.into());
+    assert_eq!(world.kinds_of_secrets(), [named("company"), named("other")]);
+    for kind in [Kind::Namespace, Kind::Account, named("company")] {
+        world.end_list(kind, at(0));
+    }
+    assert!(!world.is_listed(), "the other name is missing");
+    world.end_list(named("other"), at(0));
+    assert!(world.is_listed());
+}
+
+#[test]
+fn a_list_of_one_managed_name_says_nothing_about_another() {
+    let mut world = served_by_name();
+    world.begin_list(Kind::Named("other".into()));
+    assert_eq!(world.end_list(Kind::Named("other".into()), at(1)), []);
+    assert_eq!(world.action(&secret_key(), at(1)), None, "the copy is still there");
+    world.begin_list(Kind::Named("company".into()));
+    world.begin_list(Kind::Named("other".into()));
+    assert_eq!(
+        world.end_list(Kind::Named("other".into()), at(1)),
+        [],
+        "the first list goes on"
+    );
+    let work = world.end_list(Kind::Named("company".into()), at(1));
+    assert_eq!(keys(&work), [secret_key()], "now it is known to be gone");
+}
+
+#[test]
+fn a_copy_that_is_written_while_the_list_of_its_name_comes_in_is_not_taken_for_gone() {
+    let mut world = served_by_name();
+    world.begin_list(Kind::Named("company".into()));
+    let copy = written(&secret_action(&started()), "30");
+    world.wrote_secret(&secret_key(), Outcome::Done(Some(copy)), at(1));
+    assert_eq!(world.end_list(Kind::Named("company".into()), at(1)), []);
+    assert_eq!(world.action(&secret_key(), at(1)), None);
+}
+
+#[test]
+fn a_squatter_under_a_managed_name_is_waited_for_without_reading_or_following_it() {
+    let mut world = served_by_name();
+    world.see_namespace("b", selected(), false, at(1));
+    world.see_account("b", "default", Seen::There(account("23", &[], &[])), at(1));
+    let key = Key::secret(&"b".into(), "company");
+    let work = world.see_secret("b", "company", Seen::There(squatter("24")), at(2));
+    assert_eq!(work, [], "the create is no longer wanted, nor the reference");
+    assert_eq!(world.action(&key, at(2)), None);
+    assert!(!world.is_squatted(&key), "its watch tells when it goes");
+    let work = world.see_secret("b", "company", Seen::Gone(Version::new("uid-other", "25")), at(3));
+    assert_eq!(keys(&work), [key, Key::account(&"b".into(), "default")]);
+}
+
+#[test]
+fn a_copy_that_loses_its_label_under_a_managed_name_is_mended_in_one_write() {
+    let mut world = served_by_name();
+    let shape = Shape {
+        docker_config_type: true,
+        applied_by_us: true,
+        ..Shape::default()
+    };
+    let stripped = Secret {
+        version: Version::new("uid-copy", "30"),
+        digest: None,
+        shape: Arc::new(shape),
+    };
+    let work = world.see_secret("a", "company", Seen::There(stripped), at(1));
+    assert_eq!(keys(&work), [secret_key()]);
+    assert!(matches!(secret_action(&world), SecretAction::Update { .. }));
 }

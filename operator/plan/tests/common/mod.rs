@@ -208,6 +208,7 @@ pub(crate) fn labelled(key: &str, value: &str, account: Account) -> Account {
 pub(crate) struct World {
     pub(crate) objects: Vec<Arc<Object>>,
     pub(crate) protected: BTreeSet<String>,
+    pub(crate) managed: Option<BTreeSet<Arc<str>>>,
     pub(crate) namespaces: BTreeMap<String, Namespace>,
 }
 
@@ -222,6 +223,12 @@ impl World {
 
     pub(crate) fn protecting(mut self, namespace: &str) -> Self {
         self.protected.insert(namespace.to_owned());
+        self
+    }
+
+    /// In an installation with rights on Secrets of these names alone.
+    pub(crate) fn managing(mut self, names: &[&str]) -> Self {
+        self.managed = Some(names.iter().map(|&name| name.into()).collect());
         self
     }
 
@@ -253,6 +260,9 @@ impl World {
 
     pub(crate) fn cluster(&self) -> Cluster {
         let mut cluster = Cluster::new(self.protected.iter().cloned());
+        if let Some(names) = &self.managed {
+            cluster = cluster.managing(names.clone());
+        }
         for object in &self.objects {
             cluster.insert(Arc::clone(object));
         }

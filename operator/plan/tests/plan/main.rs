@@ -12,6 +12,7 @@ mod conflicts;
 mod copies;
 mod declared;
 mod going;
+mod permitted;
 mod several;
 
 use std::sync::Arc;

@@ -1,0 +1,182 @@
+//! `config/named`: what it renders to, and what becomes of objects whose names it does not list.
+
+use e2e::cluster::{Cluster, named_overlay};
+use e2e::operator::Options;
+use e2e::oracle::Login;
+use e2e::scene::{SOON, Scene};
+use e2e::wait::eventually;
+use serde_json::{Value, json};
+
+use crate::bare;
+
+#[tokio::test]
+async fn the_names_stand_in_one_place_and_nothing_else_differs_from_the_default_installation() {
+    let cluster = bare::shared().await;
+    let default = rendered(cluster, "config/default").await.unwrap();
+    assert_eq!(
+        names_taken_out(&mut rendered(cluster, "config/named").await.unwrap()),
+        ["company"]
+    );
+    for count in [1, 2, 32] {
+        let names: Vec<String> = (0..count).map(|number| format!("name-{number}.x")).collect();
+        let mut rendered = rendered_with(cluster, &names).await.unwrap();
+        assert_eq!(names_taken_out(&mut rendered), names);
+        assert_eq!(rendered, default);
+    }
+}
+
+#[tokio::test]
+async fn without_any_name_nothing_is_rendered_since_that_would_be_a_right_to_every_name() {
+    let refused = rendered_with(bare::shared().await, &[]).await.unwrap_err();
+    assert!(refused.to_string().contains("names.0"), "{refused}");
+}
+
+async fn rendered_with(cluster: &Cluster, names: &[String]) -> anyhow::Result<Value> {
+    let copy = cluster.folder().join(format!("config-with-{}-names", names.len()));
+    let folder = named_overlay(&copy, names)?;
+    rendered(cluster, folder.to_str().unwrap()).await
+}
+
+/// All that is applied, by kind and name.
+async fn rendered(cluster: &Cluster, folder: &str) -> anyhow::Result<Value> {
+    let apply = ["apply", "-k", folder, "--dry-run=server", "-o", "json"];
+    let list: Value = serde_json::from_str(&cluster.kubectl().run(&apply, "").await?)?;
+    let mut found = json!({});
+    for item in list["items"].as_array().unwrap() {
+        let key = format!("{} {}", item["kind"], item["metadata"]["name"]);
+        let mut item = item.clone();
+        // What the server makes of it besides, and kubectl's copy of all that was given.
+        for field in [
+            "uid",
+            "resourceVersion",
+            "creationTimestamp",
+            "generation",
+            "managedFields",
+            "annotations",
+        ] {
+            item["metadata"].as_object_mut().unwrap().remove(field);
+        }
+        item.as_object_mut().unwrap().remove("status");
+        assert!(found.get(&key).is_none(), "{key} twice");
+        found[key] = item;
+    }
+    Ok(found)
+}
+
+/// The names, which must be the same in both places that need them; what holds them is taken out.
+fn names_taken_out(rendered: &mut Value) -> Vec<String> {
+    let texts = |list: Value| -> Vec<String> { serde_json::from_value(list).unwrap() };
+    let rules = rendered["\"ClusterRole\" \"pullsecrets\""]["rules"]
+        .as_array_mut()
+        .unwrap();
+    let confined: Vec<&mut Value> = rules
+        .iter_mut()
+        .filter(|rule| rule.get("resourceNames").is_some())
+        .collect();
+    let [rule] = confined.try_into().unwrap();
+    assert_eq!(rule["resources"], json!(["secrets"]));
+    let confined = texts(rule.as_object_mut().unwrap().remove("resourceNames").unwrap());
+    let deployment = &mut rendered["\"Deployment\" \"pullsecrets\""];
+    let container = deployment["spec"]["template"]["spec"]["containers"][0]
+        .as_object_mut()
+        .unwrap();
+    let command = container.remove("command").unwrap();
+    assert_eq!(command, json!(["/pullsecrets", "--managed-secret-names"]));
+    assert_eq!(texts(container.remove("args").unwrap()), confined);
+    confined
+}
+
+#[tokio::test]
+async fn an_object_whose_name_is_not_listed_says_so_and_its_name_can_be_listed_and_taken_off_the_list_again() {
+    let (other, both) = (["other".to_owned()], ["other".to_owned(), "unlisted".to_owned()]);
+    let scene = Scene::own_named("unlisted", &other, Options::default()).await;
+    let login = Login::new("robot", "first");
+    scene.namespaces(&["a", "b"]).await;
+    scene.wait_for_accounts(&scene.in_scene(&["a", "b"])).await;
+    scene.source(&login).await;
+    let mark = scene.mark().await;
+    scene.apply(&scene.object()).await;
+    says_that_the_name_is_not_listed(&scene).await;
+    let others = scene.foreign(&["a", "b"]).await;
+
+    // Nothing waits for what may not be written.
+    scene.kubectl(&["delete", "cps", "unlisted", "--timeout=20s"]).await;
+    others.check_unchanged(scene.client()).await.unwrap();
+    let writes = scene.writes_since(mark).await;
+    let into_namespaces: Vec<_> = writes.iter().filter(|write| !write.namespace.is_empty()).collect();
+    assert!(into_namespaces.is_empty(), "{into_namespaces:?}");
+
+    // An object of another name may have a listed one for its copies.
+    let mut renamed = scene.object();
+    renamed["metadata"]["name"] = json!("renamed");
+    renamed["spec"]["secret"] = json!({"name": "other"});
+    scene.apply(&renamed).await;
+    let wait = ["wait", "cps", "renamed", "--for=condition=Ready", "--timeout=30s"];
+    scene.kubectl(&wait).await;
+    scene.kubectl(&["delete", "cps", "renamed"]).await;
+
+    scene.apply(&scene.object()).await;
+    says_that_the_name_is_not_listed(&scene).await;
+    scene.install_named(&both, Options::default()).await;
+    scene
+        .holds("it is listed now", &scene.expected(&["a", "b"], &login))
+        .await;
+    scene.says("Ready", "True", "Synced").await;
+
+    // What was made stays in use: that it may not be read any more takes nothing away.
+    let (uids, others) = (scene.uids().await, scene.foreign(&["a", "b"]).await);
+    scene.install_named(&other, Options::default()).await;
+    says_that_the_name_is_not_listed(&scene).await;
+    scene.kubectl(&["label", "namespace", "unlisted-b", "scene-"]).await;
+    eventually("one namespace is left", SOON, async || {
+        let seen = scene.current().await["status"]["namespaces"].clone();
+        let right = seen["selected"] == 1 && seen["failed"] == 1;
+        right.then_some(()).ok_or_else(|| seen.to_string())
+    })
+    .await;
+    scene
+        .holds("copies and references stay", &scene.expected(&["a", "b"], &login))
+        .await;
+    assert_eq!(scene.uids().await, uids);
+    others.check_unchanged(scene.client()).await.unwrap();
+    let uid = scene.current().await["metadata"]["uid"].as_str().unwrap().to_owned();
+    scene.kubectl(&["delete", "cps", "unlisted", "--timeout=20s"]).await;
+    references_are_out_and_copies_left_to_garbage_collection(&scene, &uid).await;
+}
+
+/// Which may take its time: it learns of new kinds every half a minute, and tries ever more rarely what it does not know.
+async fn references_are_out_and_copies_left_to_garbage_collection(scene: &Scene, owner: &str) {
+    let items = async |kind: &str| -> Vec<Value> {
+        let listed = scene.kubectl(&["get", kind, "-A", "-o", "json"]).await;
+        let listed: Value = serde_json::from_str(&listed).unwrap();
+        let items = listed["items"].as_array().unwrap().iter();
+        let here = items.filter(|item| item["metadata"]["namespace"].as_str().unwrap().starts_with("unlisted-"));
+        here.cloned().collect()
+    };
+    for account in items("serviceaccounts").await {
+        assert_eq!(account.get("imagePullSecrets"), None, "{account}");
+        assert_eq!(account["metadata"].get("annotations"), None, "{account}");
+    }
+    for copy in items("secrets").await {
+        let owners = copy["metadata"]["ownerReferences"].as_array().unwrap();
+        let owners: Vec<&Value> = owners.iter().map(|reference| &reference["uid"]).collect();
+        assert_eq!(owners, [owner], "{}", copy["metadata"]);
+    }
+}
+
+async fn says_that_the_name_is_not_listed(scene: &Scene) {
+    for (condition, status) in [("Ready", "False"), ("Stalled", "True")] {
+        let message = scene.says(condition, status, "NamespacesFailed").await;
+        assert!(message.contains("config/named/names.yaml"), "{message}");
+    }
+    let failures = scene.current().await["status"]["failures"].clone();
+    for (failure, part) in failures.as_array().unwrap().iter().zip(["a", "b"]) {
+        assert_eq!(failure["namespace"], format!("unlisted-{part}"));
+        assert_eq!(failure["reason"], "NameNotPermitted");
+        let message = failure["message"].as_str().unwrap();
+        assert!(
+            message.contains("\"unlisted\" is not one of --managed-secret-names"),
+            "{message}"
+        );
+    }
+}
