@@ -60,3 +60,7 @@ generate:
 # The fault campaign, all of it: hours; goes on where it stopped. `just campaign --every 20` is a sample
 campaign *arguments:
     cargo run --quiet --package e2e --bin campaign -- {{ arguments }}
+
+# Whether the campaign is blind: the operator with each bug of e2e/bugs, and which oracle notices it
+power *arguments:
+    cargo run --quiet --package e2e --bin power -- {{ arguments }}

@@ -60,6 +60,8 @@ pub struct Settings {
 
 enum Input {
     Object(Event<SeenObject>),
+    /// A list that was asked for because the last one lacked something.
+    Confirmed(Vec<SeenObject>),
     Source(String, Event<SourceSecret>),
 }
 
@@ -96,6 +98,8 @@ pub async fn run(
     }
     let mut looper = Loop {
         settings,
+        inputs: sender,
+        token: token.clone(),
         objects: BTreeMap::new(),
         relist: None,
         listed: false,
@@ -132,6 +136,8 @@ pub async fn run(
 
 struct Loop {
     settings: Settings,
+    inputs: mpsc::Sender<Input>,
+    token: CancellationToken,
     objects: BTreeMap<Arc<str>, Held>,
     /// While a list comes in: the names that it held so far.
     relist: Option<Vec<Arc<str>>>,
@@ -162,6 +168,7 @@ impl Loop {
     fn take(&mut self, input: Input) {
         match input {
             Input::Object(event) => self.object(event),
+            Input::Confirmed(seen) => self.confirmed(seen),
             Input::Source(namespace, event) => {
                 let one = match &event {
                     Event::Apply(secret) | Event::Delete(secret) => Some(secret.name_any()),
@@ -190,16 +197,11 @@ impl Loop {
             }
             Event::InitDone => {
                 let listed = self.relist.take().unwrap_or_default();
-                let gone: Vec<Arc<str>> = self
-                    .objects
-                    .keys()
-                    .filter(|name| !listed.contains(name))
-                    .cloned()
-                    .collect();
-                for name in gone {
-                    self.forget(&name);
+                if listed.is_empty() || self.objects.keys().any(|name| !listed.contains(name)) {
+                    self.confirm();
+                } else {
+                    self.listed = true;
                 }
-                self.listed = true;
             }
             Event::Apply(seen) if self.is_echo(&seen) => {}
             Event::Apply(seen) => {
@@ -224,6 +226,38 @@ impl Loop {
     fn is_echo(&self, seen: &SeenObject) -> bool {
         let known = self.objects.get(seen.name_any().as_str()).map(Held::seen);
         known.is_some_and(|known| known.uid() == seen.uid() && known.resource_version() == seen.resource_version())
+    }
+
+    /// An object that is gone takes all its copies along, in every namespace. So no list is believed that holds nothing, or
+    /// lacks what was there, before the server has said it twice.
+    fn confirm(&self) {
+        let writer = self.settings.writer.clone();
+        let (inputs, token) = (self.inputs.clone(), self.token.clone());
+        let ask = async move {
+            for attempt in 0.. {
+                match writer.read_objects().await {
+                    // The loop ends only with the process.
+                    Ok(seen) => return drop(inputs.send(Input::Confirmed(seen)).await),
+                    Err(setback) => warn!(?setback, "a list that lacks objects cannot be confirmed, trying again"),
+                }
+                tokio::time::sleep(RETRY.delay(attempt)).await;
+            }
+        };
+        tokio::spawn(async move {
+            tokio::select! {
+                () = token.cancelled() => {}
+                () = ask => {}
+            }
+        });
+    }
+
+    fn confirmed(&mut self, seen: Vec<SeenObject>) {
+        let listed: Vec<Arc<str>> = seen.into_iter().map(|seen| self.see(seen)).collect();
+        let gone = self.objects.keys().filter(|name| !listed.contains(name));
+        for name in gone.cloned().collect::<Vec<_>>() {
+            self.forget(&name);
+        }
+        self.listed = true;
     }
 
     fn see(&mut self, seen: SeenObject) -> Arc<str> {

@@ -1,36 +1,71 @@
 //! Which plans there are: learned from a run of each workload in which nothing goes wrong.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::plan::{Fault, Plan, Trigger};
+use rand::seq::SliceRandom;
+
+use super::plan::{ACT, Fault, Plan, RULES, Trigger};
 use super::run::Outcome;
 
 /// Occurrences of one kind of event beyond these tell nothing new.
 const OCCURRENCES: u32 = 3;
 
-/// Every fault at every write, and at every event of a watch, of a clean run.
+/// Every fault at every write, read and event of a watch of a clean run, and everything that goes wrong with all of it.
 pub fn plans(workload: &str, clean: &Outcome) -> Vec<Plan> {
     let mut counts: BTreeMap<&str, u32> = BTreeMap::new();
     for what in &clean.seen {
         *counts.entry(what).or_default() += 1;
     }
+    let plan = |what: &str, occurrence: u32, fault: Fault| Plan {
+        workload: workload.to_owned(),
+        trigger: Trigger {
+            what: what.to_owned(),
+            occurrence,
+        },
+        fault,
+    };
     let mut plans = Vec::new();
+    let mut silenced = BTreeSet::new();
     for (what, count) in counts {
-        let faults: &[Fault] = if what.starts_with("watch ") {
-            &Fault::OF_EVENTS
-        } else {
-            &Fault::OF_WRITES
+        let words: Vec<&str> = what.split(' ').collect();
+        let (verb, resource) = (words[0], words.get(1).copied().unwrap_or_default());
+        let faults: &[Fault] = match verb {
+            "watch" => &Fault::OF_EVENTS,
+            "get" | "list" | "stream" | "open" => &Fault::OF_READS,
+            _ => &Fault::OF_WRITES,
         };
         for occurrence in 1..=count.min(OCCURRENCES) {
-            plans.extend(faults.iter().map(|&fault| Plan {
-                workload: workload.to_owned(),
-                trigger: Trigger {
-                    what: what.to_owned(),
-                    occurrence,
-                },
-                fault,
-            }));
+            plans.extend(faults.iter().map(|&fault| plan(what, occurrence, fault)));
+        }
+        if verb == "watch" && silenced.insert(resource) {
+            plans.push(plan(what, 1, Fault::Silence));
+        }
+        if verb == "patch" && matches!(resource, "secrets" | "serviceaccounts") && what.contains(" fault-") {
+            plans.extend(Fault::OF_FIRST_WRITES.map(|fault| plan(what, 1, fault)));
         }
     }
+    let rights = (0..RULES).map(Fault::Rights);
+    plans.extend(Fault::OF_ALL.into_iter().chain(rights).map(|fault| plan(ACT, 1, fault)));
+    if workload == "create" {
+        plans.push(plan(ACT, 1, Fault::LONGEST));
+    }
     plans
+}
+
+/// Puts plans into an order in which all classes of faults come in turn, each in a random order.
+pub fn mixed(plans: Vec<Plan>, random: &mut impl rand::Rng) -> Vec<Plan> {
+    let mut classes: BTreeMap<&str, VecDeque<Plan>> = BTreeMap::new();
+    let mut shuffled = plans;
+    shuffled.shuffle(random);
+    for plan in shuffled {
+        classes.entry(plan.fault.class()).or_default().push_back(plan);
+    }
+    let mut mixed = Vec::new();
+    while !classes.is_empty() {
+        classes.retain(|_, plans| {
+            mixed.extend(plans.pop_front());
+            !plans.is_empty()
+        });
+    }
+    mixed
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
@@ -17,16 +18,19 @@ pub struct Plan {
     pub fault: Fault,
 }
 
+/// A watch that says nothing for so many seconds is opened anew by the operator.
+const SILENCE: u64 = 90;
+
 /// A request, or an event of a watch, by what it is about. The order of writes differs from run to run; this does not.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Trigger {
-    /// `patch secrets fault-a/company`, `watch serviceaccounts MODIFIED fault-a/default`.
+    /// `patch secrets fault-a/company`, `list namespaces /`, `watch serviceaccounts MODIFIED fault-a/default`, [`ACT`].
     pub what: String,
     /// The how-manieth of its kind since the fault was armed, from 1.
     pub occurrence: u32,
 }
 
-/// What happens.
+/// What happens. Numbers are milliseconds, but for [`Fault::Rights`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Fault {
@@ -36,21 +40,27 @@ pub enum Fault {
     KillUnacknowledged,
     /// The process dies as it learns that the write was made.
     KillAfter,
+    /// The process dies, and what it sent reaches the server when the next one has been at work for a while.
+    Late,
     /// The server's place answers with this, and the server learns nothing.
     Answer(Answer),
     /// Somebody else writes the same object just before.
     Meddle,
-    /// The write reaches the server only after this many milliseconds.
+    /// For so long, somebody else undoes each write of the object at once.
+    Undo(u32),
+    /// The request reaches the server only after so long.
     Hold(u32),
-    /// The connection ends before the write reaches the server.
+    /// The connection ends before the request reaches the server.
     ResetBefore,
-    /// The connection ends when the server has made the write.
+    /// The connection ends when the server has done what was asked.
     ResetAfter,
-    /// The write is made, and half of the answer arrives.
+    /// It is done, and half of the answer arrives.
     Truncate,
-    /// The write is made, and the answer is not JSON.
+    /// It is done, and the answer is not JSON.
     Garbage,
-    /// The event is held back, with all that follow it in its watch, for this many milliseconds.
+    /// A list is answered with success, and holds nothing.
+    Empty,
+    /// The event is held back, with all that follow it in its watch, for so long.
     Delay(u32),
     /// The event comes twice.
     Duplicate,
@@ -60,8 +70,34 @@ pub enum Fault {
     CutWithin,
     /// The watch says that its history is lost, and ends.
     Expire,
-    /// From the event on the watch brings nothing, and does not end. In no campaign: it takes a minute and a half to notice.
+    /// From this event on the watch says nothing more, and does not end.
     Silence,
+    /// For so long, every connection ends at once: the server is down.
+    Refuse(u32),
+    /// For so long, nothing is answered and no watch says anything.
+    Hang(u32),
+    /// For so long, everything is answered with 429 and `Retry-After: 1`.
+    Throttle(u32),
+    /// For so long, everything is answered with 500.
+    Fail(u32),
+    /// From here on, everything takes so much longer.
+    Slow(u32),
+    /// The store stands still (SIGSTOP) for so long.
+    Etcd(u32),
+    /// The process stands still (SIGSTOP) for so long.
+    Sleep(u32),
+    /// The token is refused from here on; another one is in its file already.
+    Token,
+    /// The rule of that number is gone from the operator's roles for three seconds.
+    Rights(u8),
+    /// Of two replicas, the one that leads is asked to end (SIGTERM).
+    HandOver,
+    /// Of two replicas, the one that leads dies for good.
+    LeaderDies,
+    /// Of two replicas, the one that leads sleeps through its lease and wakes up, its write still on the way.
+    LeaderSleeps,
+    /// Of two replicas, the one that leads is cut off from the server for as long as the other needs to take over.
+    LeaderCut,
 }
 
 /// An answer in the server's place.
@@ -74,10 +110,14 @@ pub enum Answer {
     AlreadyExists,
     /// 404.
     NotFound,
+    /// 401.
+    Unauthorized,
     /// 403 by RBAC.
     Forbidden,
     /// 403 by a quota.
     Quota,
+    /// 410: what is asked for is too old.
+    Gone,
     /// 422 with causes: an admission refusal.
     Invalid,
     /// 429 with `Retry-After: 1`.
@@ -90,9 +130,15 @@ pub enum Answer {
     Timeout,
 }
 
+/// The trigger that strikes as the act begins, for what goes wrong with everything.
+pub const ACT: &str = "act";
+
+/// The rules of the operator's roles: those of the `ClusterRole`, then those of the `Role`.
+pub const RULES: u8 = 9;
+
 impl Fault {
     /// Those of a write.
-    pub const OF_WRITES: [Self; 19] = [
+    pub const OF_WRITES: [Self; 23] = [
         Self::KillBefore,
         Self::KillUnacknowledged,
         Self::KillAfter,
@@ -112,6 +158,30 @@ impl Fault {
         Self::ResetAfter,
         Self::Truncate,
         Self::Garbage,
+        Self::HandOver,
+        Self::LeaderDies,
+        Self::LeaderSleeps,
+        Self::LeaderCut,
+    ];
+
+    /// Those of the first write of a copy or an account, besides.
+    pub const OF_FIRST_WRITES: [Self; 2] = [Self::Late, Self::Undo(4000)];
+
+    /// Those of a read, a list or the start of a watch.
+    pub const OF_READS: [Self; 13] = [
+        Self::Answer(Answer::Unauthorized),
+        Self::Answer(Answer::Forbidden),
+        Self::Answer(Answer::NotFound),
+        Self::Answer(Answer::Gone),
+        Self::Answer(Answer::TooManyRequests),
+        Self::Answer(Answer::InternalError),
+        Self::Answer(Answer::Unavailable),
+        Self::Answer(Answer::Timeout),
+        Self::ResetBefore,
+        Self::Truncate,
+        Self::Garbage,
+        Self::Hold(700),
+        Self::Empty,
     ];
 
     /// Those of an event of a watch.
@@ -123,15 +193,114 @@ impl Fault {
         Self::Expire,
     ];
 
+    /// Those of everything at once, rights aside: once for each workload.
+    pub const OF_ALL: [Self; 14] = [
+        Self::Refuse(1000),
+        Self::Refuse(30_000),
+        Self::Hang(1000),
+        Self::Hang(30_000),
+        Self::Throttle(5000),
+        Self::Fail(3000),
+        Self::Slow(200),
+        Self::Slow(1000),
+        Self::Etcd(3000),
+        Self::Etcd(20_000),
+        Self::Sleep(1000),
+        Self::Sleep(5000),
+        Self::Sleep(20_000),
+        Self::Token,
+    ];
+
+    /// An outage that is longer than any backoff: once.
+    pub const LONGEST: Self = Self::Refuse(600_000);
+
     /// A word for a table: what has a bound of its own.
     pub fn class(self) -> &'static str {
         match self {
-            Self::KillBefore | Self::KillUnacknowledged | Self::KillAfter => "crash",
+            Self::KillBefore | Self::KillUnacknowledged | Self::KillAfter | Self::Late => "crash",
             Self::Answer(_) => "answer",
             Self::Meddle | Self::Hold(_) => "race",
+            Self::Undo(_) => "fight",
             Self::ResetBefore | Self::ResetAfter | Self::Truncate | Self::Garbage => "connection",
-            Self::Delay(_) | Self::Duplicate | Self::Cut | Self::CutWithin | Self::Expire | Self::Silence => "watch",
+            Self::Empty => "empty list",
+            Self::Delay(_) | Self::Duplicate | Self::Cut | Self::CutWithin | Self::Expire => "watch",
+            Self::Silence => "silence",
+            Self::Refuse(_) | Self::Hang(_) | Self::Fail(_) => "outage",
+            Self::Throttle(_) => "storm",
+            Self::Slow(_) => "slow",
+            Self::Etcd(_) => "etcd",
+            Self::Sleep(_) => "sleep",
+            Self::Token => "token",
+            Self::Rights(_) => "rights",
+            Self::HandOver | Self::LeaderDies | Self::LeaderSleeps | Self::LeaderCut => "failover",
         }
+    }
+
+    /// How long after the end of the fault, and of what users do, the world may be wrong, on a machine that does nothing
+    /// else.
+    pub fn bound(self) -> Duration {
+        let seconds = match self {
+            // A start, and two seconds.
+            Self::KillBefore | Self::KillUnacknowledged | Self::KillAfter | Self::Late => 3,
+            // A refusal is tried again after a second, an answer without a meaning sooner, 429 when it says.
+            Self::Answer(_) | Self::Throttle(_) => 3,
+            Self::Meddle | Self::Hold(_) => 2,
+            // The last delay of a fight that lasted four seconds, and ten of peace until it is called over.
+            Self::Undo(_) => 20,
+            Self::ResetBefore | Self::ResetAfter | Self::Truncate | Self::Garbage => 3,
+            Self::Empty => 3,
+            // A watch is opened again after one to two seconds.
+            Self::Delay(_) | Self::Duplicate | Self::Cut | Self::CutWithin | Self::Expire => 3,
+            Self::Silence => SILENCE + 5,
+            // The longest pause between two attempts at a watch is half a minute.
+            Self::Refuse(millis) | Self::Hang(millis) | Self::Fail(millis) => (u64::from(millis) / 1000).min(30) + 5,
+            // One after another: the probe, the lists, finalizer, state, copies and accounts, two statuses.
+            Self::Slow(millis) => 3 + 12 * u64::from(millis) / 1000,
+            Self::Etcd(_) | Self::Sleep(_) => 5,
+            // A token's file is read once a minute.
+            Self::Token => 65,
+            // What was refused for three seconds is tried again within as many.
+            Self::Rights(_) => 10,
+            // The other one looks at the lease every two seconds.
+            Self::HandOver | Self::LeaderDies | Self::LeaderSleeps | Self::LeaderCut => 6,
+        };
+        Duration::from_secs(seconds)
+    }
+
+    /// How long its effect goes on by itself after it has struck; what happens to everything says so where it is done.
+    pub fn lasts(self) -> Duration {
+        let millis = match self {
+            Self::Hold(millis) | Self::Delay(millis) | Self::Undo(millis) => millis,
+            // What the proxy keeps on its way.
+            Self::Late | Self::LeaderSleeps | Self::LeaderCut => 4000,
+            _ => 0,
+        };
+        Duration::from_millis(millis.into())
+    }
+
+    /// Whether a run takes longer than ten seconds: left out of samples.
+    pub fn is_long(self) -> bool {
+        match self {
+            Self::Silence | Self::Token | Self::Undo(_) => true,
+            Self::Refuse(millis) | Self::Hang(millis) | Self::Etcd(millis) | Self::Sleep(millis) => millis > 5000,
+            Self::Slow(millis) => millis >= 1000,
+            _ => false,
+        }
+    }
+
+    /// Whether it takes two replicas.
+    pub fn is_failover(self) -> bool {
+        self.class() == "failover"
+    }
+
+    /// How often the process may end by itself: once where it cannot renew its lease, or finds another one in it.
+    pub fn ends_allowed(self) -> usize {
+        let loses_the_lease = match self {
+            Self::LeaderSleeps | Self::LeaderCut | Self::Token => true,
+            Self::Refuse(millis) | Self::Hang(millis) | Self::Etcd(millis) | Self::Sleep(millis) => millis > 5000,
+            _ => false,
+        };
+        usize::from(loses_the_lease)
     }
 }
 
@@ -142,8 +311,10 @@ impl Answer {
         match self {
             Self::Conflict => (409, "Conflict", details),
             Self::AlreadyExists => (409, "AlreadyExists", details),
+            Self::Unauthorized => (401, "Unauthorized", details),
             Self::NotFound => (404, "NotFound", details),
             Self::Forbidden | Self::Quota => (403, "Forbidden", details),
+            Self::Gone => (410, "Expired", details),
             Self::Invalid => {
                 let causes =
                     serde_json::json!({"causes": [{"reason": "FieldValueInvalid", "field": "x", "message": "no"}]});
@@ -188,7 +359,8 @@ mod tests {
 
     #[test]
     fn a_plan_is_read_back_as_it_was_written() {
-        for fault in Fault::OF_WRITES.into_iter().chain(Fault::OF_EVENTS) {
+        let all = Fault::OF_WRITES.into_iter().chain(Fault::OF_EVENTS);
+        for fault in all.chain(Fault::OF_READS).chain(Fault::OF_ALL) {
             let plan = Plan {
                 workload: "create".to_owned(),
                 trigger: Trigger {

@@ -3,35 +3,40 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context;
 use bytes::Bytes;
-use futures::StreamExt;
-use http::{Method, Request, Response, StatusCode};
-use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt, Full, StreamBody};
-use hyper::body::{Frame, Incoming};
+use http::request::Parts;
+use http::{Request, Response};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use kube::Client;
 use kube::client::Body;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
-use super::plan::{Answer, Fault, Trigger};
+use super::about::About;
+use super::answers::{Answered, Error, answered, emptied, garbage, passed, truncated};
+use super::plan::{ACT, Answer, Fault, Trigger};
 use super::stage::plain;
 use super::watching;
-
-type Error = Box<dyn std::error::Error + Send + Sync>;
-pub(super) type Answered = Response<UnsyncBoxBody<Bytes, Error>>;
+use super::weather::{Reach, Weather};
 
 /// How long a process that is to die as it learns of an answer gets to read it.
 const READS_WITHIN: Duration = Duration::from_millis(3);
+
+/// How long a write is on its way that outlives its process, or a leader that is away: another one has begun by then.
+const ON_THE_WAY: Duration = Duration::from_secs(4);
 
 /// The entry that somebody else adds to an account.
 pub const LATE: &str = "late";
@@ -46,46 +51,69 @@ pub struct Proxy {
 /// What happened at the proxy since it was last armed.
 #[derive(Debug, Clone, Default)]
 pub struct Record {
-    /// Each write that the server took, and each event of a watch, in their order, by what it is about.
+    /// Each write and read that the server took, and each event of a watch, in their order, by what it is about.
     pub seen: Vec<String>,
     /// The fault struck.
     pub fired: bool,
-    /// Accounts, by namespace and name, to which somebody else added [`LATE`].
-    pub meddled: Vec<(String, String)>,
+    /// When its effect is over, if it struck and has a length.
+    pub lasts_until: Option<Instant>,
+    /// How often somebody else undid a write.
+    pub undone: usize,
 }
 
 pub(super) struct Shared {
     upstream: Client,
-    /// Somebody else.
-    meddler: Client,
-    meddled: Mutex<Vec<(String, String)>>,
-    /// The operator, for a fault that kills.
-    target: AtomicI32,
+    /// What else a fault can reach.
+    pub(super) reach: Reach,
+    /// The operator, for a fault that ends it.
+    pub(super) target: AtomicI32,
     armed: Mutex<Option<(Trigger, Fault)>>,
     counts: Mutex<HashMap<String, u32>>,
     seen: Mutex<Vec<String>>,
-    fired: AtomicBool,
+    pub(super) fired: AtomicBool,
+    until: Mutex<Option<Instant>>,
+    pub(super) weather: watch::Sender<Weather>,
+    /// The rules as they were, while one of them is gone.
+    pub(super) rights: Mutex<Option<(Vec<Value>, Vec<Value>)>>,
+    /// What somebody else undoes, and until when.
+    undoes: Mutex<Option<(String, Instant)>>,
+    undone: AtomicUsize,
+    /// The process that died is not to be started again.
+    stays_dead: AtomicBool,
+    /// The server streams no lists, and its pages are small.
+    paged: AtomicBool,
     writes: AtomicU64,
 }
 
 impl Proxy {
-    /// Listens on a free port of loopback. `upstream` has no identity of its own, `meddler` may do anything.
+    /// Listens on a free port of loopback. `upstream` has no identity of its own, `admin` may do anything.
     ///
     /// # Errors
     ///
     /// When there is no port.
-    pub async fn start(upstream: Client, meddler: Client) -> anyhow::Result<Self> {
+    pub async fn start(upstream: Client, admin: Client) -> anyhow::Result<Self> {
+        Self::reaching(upstream, Reach::of(admin)).await
+    }
+
+    /// As [`start`](Self::start), for faults that reach further.
+    pub(super) async fn reaching(upstream: Client, reach: Reach) -> anyhow::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await.context("a port for the proxy")?;
         let address = listener.local_addr()?.to_string();
         let shared = Arc::new(Shared {
             upstream,
-            meddler,
-            meddled: Mutex::default(),
+            reach,
             target: AtomicI32::new(0),
             armed: Mutex::default(),
             counts: Mutex::default(),
             seen: Mutex::default(),
             fired: AtomicBool::new(false),
+            until: Mutex::default(),
+            weather: watch::Sender::default(),
+            rights: Mutex::default(),
+            undoes: Mutex::default(),
+            undone: AtomicUsize::new(0),
+            stays_dead: AtomicBool::new(false),
+            paged: AtomicBool::new(false),
             writes: AtomicU64::new(0),
         });
         let serving = Arc::clone(&shared);
@@ -108,14 +136,19 @@ impl Proxy {
         Ok(Self { address, shared, task })
     }
 
+    /// `127.0.0.1:PORT`.
+    pub(super) fn address(&self) -> &str {
+        &self.address
+    }
+
     /// A kubeconfig beside `direct`, for the same user, that leads through here.
     ///
     /// # Errors
     ///
     /// When `direct` is none, or the new one cannot be written.
     pub fn kubeconfig(&self, direct: &Path) -> anyhow::Result<PathBuf> {
-        let mut config: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(direct)?)?;
-        config["clusters"][0]["cluster"] = serde_json::json!({"server": format!("http://{}", self.address)});
+        let mut config: Value = serde_json::from_str(&std::fs::read_to_string(direct)?)?;
+        config["clusters"][0]["cluster"] = json!({"server": format!("http://{}", self.address)});
         let path = direct.with_extension("proxied.kubeconfig");
         std::fs::write(&path, config.to_string())?;
         Ok(path)
@@ -128,21 +161,62 @@ impl Proxy {
             .store(i32::try_from(pid).unwrap_or(0), Ordering::SeqCst);
     }
 
-    /// Begins a record, with a fault or none.
+    /// Begins a record, with a fault or none. Whatever went wrong before is over.
     pub fn arm(&self, fault: Option<(Trigger, Fault)>) {
-        *lock(&self.shared.armed) = fault;
-        lock(&self.shared.counts).clear();
-        lock(&self.shared.seen).clear();
-        lock(&self.shared.meddled).clear();
-        self.shared.fired.store(false, Ordering::SeqCst);
+        let shared = &self.shared;
+        shared.weather.send_replace(Weather::Fair);
+        *lock(&shared.armed) = fault;
+        lock(&shared.counts).clear();
+        lock(&shared.seen).clear();
+        *lock(&shared.until) = None;
+        *lock(&shared.undoes) = None;
+        shared.undone.store(0, Ordering::SeqCst);
+        shared.fired.store(false, Ordering::SeqCst);
+        shared.stays_dead.store(false, Ordering::SeqCst);
     }
 
-    /// What happened since then.
+    /// The act begins: what goes wrong with everything does so from here on.
+    pub fn act(&self) {
+        if let Some(fault) = self.shared.strikes(ACT) {
+            self.shared.begin(fault);
+        }
+    }
+
+    /// Ends the process, as if the machine had lost it; it is started again.
+    pub fn kill(&self) {
+        self.shared.lasts(Duration::ZERO);
+        self.shared.kill();
+    }
+
+    /// From here on the server streams no lists, as one of 1.33 does by default, and its pages are small; or no more.
+    pub fn pages(&self, paged: bool) {
+        self.shared.paged.store(paged, Ordering::SeqCst);
+    }
+
+    /// Whether a process that ended is not to be started again.
+    pub fn stays_dead(&self) -> bool {
+        self.shared.stays_dead.load(Ordering::SeqCst)
+    }
+
+    /// Gives back what a fault has taken from everybody.
+    ///
+    /// # Errors
+    ///
+    /// What the API server says.
+    pub async fn restore(&self) -> anyhow::Result<()> {
+        let etcd = i32::try_from(self.shared.reach.etcd)?;
+        kill(Pid::from_raw(etcd), Signal::SIGCONT).context("etcd")?;
+        let restored = self.shared.restore_rights().await;
+        restored.map_err(|error| anyhow::anyhow!("the operator's rights: {error}"))
+    }
+
+    /// What happened since it was armed.
     pub fn record(&self) -> Record {
         Record {
             seen: lock(&self.shared.seen).clone(),
             fired: self.shared.fired.load(Ordering::SeqCst),
-            meddled: lock(&self.shared.meddled).clone(),
+            lasts_until: *lock(&self.shared.until),
+            undone: self.shared.undone.load(Ordering::SeqCst),
         }
     }
 
@@ -168,11 +242,17 @@ impl Shared {
         let strikes = armed
             .as_ref()
             .is_some_and(|(trigger, _)| trigger.what == what && trigger.occurrence == *count);
-        let fault = if strikes { armed.take() } else { None };
-        if fault.is_some() {
-            self.fired.store(true, Ordering::SeqCst);
-        }
-        fault.map(|(_, fault)| fault)
+        let (_, fault) = if strikes { armed.take() } else { None }?;
+        // What goes wrong with everything has struck when something met it.
+        self.fired.store(what != ACT, Ordering::SeqCst);
+        self.lasts(fault.lasts());
+        Some(fault)
+    }
+
+    /// The effect of the fault goes on for at least so long.
+    pub(super) fn lasts(&self, length: Duration) {
+        let mut until = lock(&self.until);
+        *until = (*until).max(Some(Instant::now() + length));
     }
 
     pub(super) fn saw(&self, what: &str) {
@@ -181,29 +261,42 @@ impl Shared {
 
     /// Writes the same object, in a way that the operator must let be. What is not there yet is let be too.
     async fn meddle(&self, about: &About) -> Result<(), Error> {
-        let core = format!(
-            "/api/v1/namespaces/{}/{}/{}",
-            about.namespace, about.resource, about.name
-        );
-        let (target, patch) = match about.resource.as_str() {
-            "serviceaccounts" => {
-                let seen: serde_json::Value = self.meddler.request(Request::get(&core).body(Vec::new())?).await?;
-                let mut entries = seen["imagePullSecrets"].as_array().cloned().unwrap_or_default();
-                entries.push(serde_json::json!({"name": LATE}));
-                lock(&self.meddled).push((about.namespace.clone(), about.name.clone()));
-                (core, serde_json::json!({"imagePullSecrets": entries}))
-            }
-            "secrets" => (core, annotate()),
-            _ => {
-                let path = format!("/apis/pullsecrets.dev/v1alpha1/clusterpullsecrets/{}", about.name);
-                (path, annotate())
-            }
+        let patch = if about.resource == "serviceaccounts" {
+            let mut entries = self.entries(about).await?;
+            entries.push(json!({"name": LATE}));
+            json!({"imagePullSecrets": entries})
+        } else {
+            json!({"metadata": {"annotations": {"example.com/theirs": "late"}}})
         };
-        let request = Request::patch(target)
+        self.patch(about, &patch).await
+    }
+
+    /// Undoes what was written.
+    async fn undo(&self, about: &About) -> Result<(), Error> {
+        let patch = if about.resource == "serviceaccounts" {
+            let mut entries = self.entries(about).await?;
+            // Ours are added at the end.
+            entries.pop();
+            json!({"imagePullSecrets": entries})
+        } else {
+            json!({"data": {".dockerconfigjson": "eyJhdXRocyI6e319"}})
+        };
+        self.undone.fetch_add(1, Ordering::SeqCst);
+        self.patch(about, &patch).await
+    }
+
+    async fn entries(&self, about: &About) -> Result<Vec<Value>, Error> {
+        let request = Request::get(about.path()).body(Vec::new())?;
+        let seen: Value = self.reach.admin.request(request).await?;
+        Ok(seen["imagePullSecrets"].as_array().cloned().unwrap_or_default())
+    }
+
+    async fn patch(&self, about: &About, patch: &Value) -> Result<(), Error> {
+        let request = Request::patch(about.path())
             .header(http::header::CONTENT_TYPE, "application/merge-patch+json")
             .body(patch.to_string().into_bytes())?;
         // Nothing of that name: there is nothing to meddle with.
-        let _ = self.meddler.request::<serde_json::Value>(request).await;
+        let _ = self.reach.admin.request::<Value>(request).await;
         Ok(())
     }
 
@@ -214,205 +307,172 @@ impl Shared {
             let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
         }
     }
+
+    fn signal(&self, signal: Signal) {
+        let pid = self.target.load(Ordering::SeqCst);
+        if pid > 0 {
+            let _ = kill(Pid::from_raw(pid), signal);
+        }
+    }
 }
 
 /// One request. An error ends the connection without an answer.
 async fn handle(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Answered, Error> {
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
     let body = body.collect().await?.to_bytes();
-    let query = parts.uri.query().unwrap_or_default();
-    let about = About::of(&parts.method, parts.uri.path());
-    if query.split('&').any(|part| part == "watch=true" || part == "watch=1") {
-        let response = forward(&shared, parts, body).await?;
-        return Ok(watching::pass(shared, &about.resource, response));
+    if let Some(answer) = shared.meets(&parts.headers).await? {
+        return Ok(answer);
     }
-    if matches!(parts.method, Method::GET | Method::HEAD) {
-        return Ok(forward(&shared, parts, body).await?.map(passed));
-    }
+    let about = About::of(&parts.method, parts.uri.path(), parts.uri.query().unwrap_or_default());
     // Renewals of the lease come by the clock, whatever happens.
     if about.resource == "leases" {
-        return Ok(forward(&shared, parts, body).await?.map(passed));
+        return Ok(passed(shared.forward(parts, body).await?));
+    }
+    if shared.paged.load(Ordering::SeqCst) {
+        if about.verb == "stream" {
+            return Ok(answered(Answer::Invalid));
+        }
+        parts.uri = parts.uri.to_string().replace("limit=500", "limit=2").parse()?;
+    }
+    let what = plain(&about.to_string());
+    let fault = shared.strikes(&what);
+    if about.is_read() {
+        return read(shared, &about, &what, fault, parts, body).await;
     }
     shared.writes.fetch_add(1, Ordering::SeqCst);
-    let what = plain(&about.to_string());
-    match shared.strikes(&what) {
-        None => {
-            let response = forward(&shared, parts, body).await?;
-            if response.status().is_success() {
-                shared.saw(&what);
-            }
-            Ok(response.map(passed))
+    let answer = write(Arc::clone(&shared), &about, &what, fault, parts, body).await;
+    let undoes = lock(&shared.undoes)
+        .as_ref()
+        .is_some_and(|(key, until)| *key == what && Instant::now() < *until);
+    if undoes && answer.as_ref().is_ok_and(|answer| answer.status().is_success()) {
+        shared.undo(&about).await?;
+    }
+    answer
+}
+
+async fn read(
+    shared: Arc<Shared>,
+    about: &About,
+    what: &str,
+    fault: Option<Fault>,
+    parts: Parts,
+    body: Bytes,
+) -> Result<Answered, Error> {
+    match fault {
+        Some(Fault::Answer(answer)) => return Ok(answered(answer)),
+        Some(Fault::ResetBefore) => return Err("reset".into()),
+        Some(Fault::Garbage) => return Ok(garbage()),
+        Some(Fault::Hold(millis)) => tokio::time::sleep(Duration::from_millis(millis.into())).await,
+        _ => {}
+    }
+    let response = shared.forward(parts, body).await?;
+    if response.status().is_success() {
+        shared.saw(what);
+    }
+    match fault {
+        Some(Fault::Empty) if !about.is_watch() => emptied(response).await,
+        Some(Fault::Truncate) if !about.is_watch() => truncated(response).await,
+        _ if about.is_watch() && response.status().is_success() => {
+            Ok(watching::pass(shared, &about.resource, response, fault))
         }
-        Some(fault @ (Fault::Meddle | Fault::Hold(_))) => {
-            match fault {
-                Fault::Hold(millis) => tokio::time::sleep(Duration::from_millis(millis.into())).await,
-                _ => shared.meddle(&about).await?,
-            }
-            let response = forward(&shared, parts, body).await?;
-            if response.status().is_success() {
-                shared.saw(&what);
-            }
-            Ok(response.map(passed))
-        }
-        Some(Fault::KillBefore) => {
-            shared.kill();
-            Err("killed".into())
-        }
-        Some(Fault::ResetBefore) => Err("reset".into()),
-        Some(Fault::Answer(answer)) => Ok(answered(answer)),
-        Some(fault) => {
-            let response = forward(&shared, parts, body).await?;
-            shared.saw(&what);
-            after(&shared, fault, response).await
-        }
+        _ => Ok(passed(response)),
     }
 }
 
-/// The write was made.
-async fn after(shared: &Arc<Shared>, fault: Fault, response: Response<Body>) -> Result<Answered, Error> {
+async fn write(
+    shared: Arc<Shared>,
+    about: &About,
+    what: &str,
+    fault: Option<Fault>,
+    parts: Parts,
+    body: Bytes,
+) -> Result<Answered, Error> {
     match fault {
-        Fault::KillUnacknowledged => {
+        Some(Fault::Hold(millis)) => tokio::time::sleep(Duration::from_millis(millis.into())).await,
+        Some(Fault::Meddle) => shared.meddle(about).await?,
+        Some(Fault::Undo(millis)) => {
+            let until = Instant::now() + Duration::from_millis(millis.into());
+            *lock(&shared.undoes) = Some((what.to_owned(), until));
+        }
+        Some(Fault::KillBefore) => {
+            shared.kill();
+            return Err("killed".into());
+        }
+        Some(Fault::Late) => {
+            shared.kill();
+            tokio::spawn(async move {
+                tokio::time::sleep(ON_THE_WAY).await;
+                // Whatever the server says, nobody is there to hear it.
+                let _ = shared.forward(parts, body).await;
+            });
+            return Err("killed".into());
+        }
+        Some(Fault::ResetBefore) => return Err("reset".into()),
+        Some(Fault::Answer(answer)) => return Ok(answered(answer)),
+        Some(Fault::HandOver) => shared.signal(Signal::SIGTERM),
+        Some(Fault::LeaderDies) => {
+            shared.stays_dead.store(true, Ordering::SeqCst);
+            shared.kill();
+            shared.end_lease();
+            return Err("killed".into());
+        }
+        Some(Fault::LeaderSleeps) => {
+            shared.signal(Signal::SIGSTOP);
+            shared.end_lease();
+            tokio::time::sleep(ON_THE_WAY).await;
+            shared.signal(Signal::SIGCONT);
+        }
+        Some(Fault::LeaderCut) => {
+            shared.end_lease();
+            shared.begin(Fault::Refuse(u32::try_from(ON_THE_WAY.as_millis())?));
+            return Err("cut off".into());
+        }
+        _ => {}
+    }
+    let response = shared.forward(parts, body).await?;
+    if response.status().is_success() {
+        shared.saw(what);
+    }
+    match fault {
+        Some(Fault::KillUnacknowledged) => {
             shared.kill();
             Err("killed".into())
         }
-        Fault::KillAfter => {
-            let shared = Arc::clone(shared);
+        Some(Fault::KillAfter) => {
             tokio::spawn(async move {
                 tokio::time::sleep(READS_WITHIN).await;
                 shared.kill();
             });
-            Ok(response.map(passed))
+            Ok(passed(response))
         }
-        Fault::Truncate => {
-            let (mut parts, body) = response.into_parts();
-            let bytes = body.collect().await.map_err(Error::from)?.to_bytes();
-            let half = bytes.slice(..bytes.len() / 2);
-            parts.headers.remove(http::header::TRANSFER_ENCODING);
-            parts.headers.insert(http::header::CONTENT_LENGTH, bytes.len().into());
-            let stream = futures::stream::iter([Ok(Frame::data(half)), Err(Error::from("truncated"))]);
-            Ok(Response::from_parts(
-                parts,
-                BodyExt::boxed_unsync(StreamBody::new(stream)),
-            ))
+        Some(Fault::ResetAfter) => Err("reset".into()),
+        Some(Fault::Truncate) => truncated(response).await,
+        Some(Fault::Garbage) => Ok(garbage()),
+        _ => Ok(passed(response)),
+    }
+}
+
+impl Shared {
+    async fn forward(&self, mut parts: Parts, body: Bytes) -> Result<Response<Body>, Error> {
+        for hop in [
+            http::header::HOST,
+            http::header::CONNECTION,
+            http::header::TRANSFER_ENCODING,
+        ] {
+            parts.headers.remove(hop);
         }
-        Fault::Garbage => Ok(text(StatusCode::OK, "<html>injected</html>".to_owned())),
-        _ => Err("reset".into()),
-    }
-}
-
-async fn forward(shared: &Shared, mut parts: http::request::Parts, body: Bytes) -> Result<Response<Body>, Error> {
-    for hop in [
-        http::header::HOST,
-        http::header::CONNECTION,
-        http::header::TRANSFER_ENCODING,
-    ] {
-        parts.headers.remove(hop);
-    }
-    let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
-    parts.uri = path.parse()?;
-    let request = Request::from_parts(parts, Body::from(body.to_vec()));
-    Ok(shared.upstream.send(request).await?)
-}
-
-/// The body as it comes.
-fn passed(body: Body) -> UnsyncBoxBody<Bytes, Error> {
-    let frames = body.into_data_stream().map(|chunk| match chunk {
-        Ok(bytes) => Ok(Frame::data(bytes)),
-        Err(error) => Err(Error::from(error)),
-    });
-    BodyExt::boxed_unsync(StreamBody::new(frames))
-}
-
-fn annotate() -> serde_json::Value {
-    serde_json::json!({"metadata": {"annotations": {"example.com/theirs": "late"}}})
-}
-
-fn answered(answer: Answer) -> Answered {
-    let (code, reason, details) = answer.status();
-    let status = serde_json::json!({
-        "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
-        "message": answer.message(), "reason": reason, "code": code, "details": details,
-    });
-    let mut response = text(StatusCode::from_u16(code).unwrap_or_default(), status.to_string());
-    if answer == Answer::TooManyRequests {
-        let one = http::HeaderValue::from_static("1");
-        response.headers_mut().insert(http::header::RETRY_AFTER, one);
-    }
-    response
-}
-
-fn text(code: StatusCode, text: String) -> Answered {
-    let body = Full::new(Bytes::from(text))
-        .map_err(|never| match never {})
-        .boxed_unsync();
-    let mut response = Response::new(body);
-    *response.status_mut() = code;
-    let json = http::HeaderValue::from_static("application/json");
-    response.headers_mut().insert(http::header::CONTENT_TYPE, json);
-    response
-}
-
-/// What a request is about, from its path.
-struct About {
-    verb: String,
-    /// With its subresource: `clusterpullsecrets/status`.
-    resource: String,
-    namespace: String,
-    name: String,
-}
-
-impl About {
-    fn of(method: &Method, path: &str) -> Self {
-        let mut segments = path.split('/').filter(|segment| !segment.is_empty());
-        // `api/v1` or `apis/GROUP/VERSION`.
-        let skip = if segments.next() == Some("apis") { 2 } else { 1 };
-        let rest: Vec<&str> = segments.skip(skip).collect();
-        let (namespace, rest) = match rest.as_slice() {
-            ["namespaces", namespace, rest @ ..] if !rest.is_empty() => (*namespace, rest),
-            rest => ("", rest),
-        };
-        let part = |index: usize| rest.get(index).copied().unwrap_or_default();
-        let slash = if part(2).is_empty() { "" } else { "/" };
-        Self {
-            verb: method.as_str().to_lowercase(),
-            resource: format!("{}{slash}{}", part(0), part(2)),
-            namespace: namespace.to_owned(),
-            name: part(1).to_owned(),
+        let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
+        parts.uri = path.parse()?;
+        let request = Request::from_parts(parts, Body::from(body.to_vec()));
+        let response = self.upstream.send(request).await?;
+        // A right that is gone has been missed.
+        if response.status() == http::StatusCode::FORBIDDEN && lock(&self.rights).is_some() {
+            self.fired.store(true, Ordering::SeqCst);
         }
-    }
-}
-
-impl std::fmt::Display for About {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self {
-            verb,
-            resource,
-            namespace,
-            name,
-        } = self;
-        write!(formatter, "{verb} {resource} {namespace}/{name}")
+        Ok(response)
     }
 }
 
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_request_is_named_by_what_it_is_about() {
-        let named = |method: Method, path: &str| About::of(&method, path).to_string();
-        let copy = named(Method::PATCH, "/api/v1/namespaces/a/secrets/company");
-        assert_eq!(copy, "patch secrets a/company");
-        let status = named(
-            Method::PATCH,
-            "/apis/pullsecrets.dev/v1alpha1/clusterpullsecrets/company/status",
-        );
-        assert_eq!(status, "patch clusterpullsecrets/status /company");
-        assert_eq!(named(Method::GET, "/api/v1/namespaces"), "get namespaces /");
-        assert_eq!(named(Method::GET, "/api/v1/secrets"), "get secrets /");
-    }
 }

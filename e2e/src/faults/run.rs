@@ -1,28 +1,39 @@
 //! One plan carried out, and judged by what the store holds: nothing here asks the operator.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use anyhow::{anyhow, ensure};
-use k8s_openapi::api::core::v1::ServiceAccount;
-use kube::Api;
+use anyhow::anyhow;
 use serde::Serialize;
 use serde_json::Value;
 use tokio::time::Instant;
 
+use super::history::{History, Rules};
 use super::plan::{Fault, Plan, Trigger};
-use super::proxy::LATE;
-use super::stage::Stage;
+use super::proxy::{LATE, Record};
+use super::stage::{Stage, name};
+use super::supervisor::{Ends, Supervisor};
+use super::verdict::{self, Oracle, Wrong};
 use super::workload::{self, End};
-use crate::oracle;
+use crate::oracle::{self, Foreign};
 use crate::wait::until;
 
 /// A start in peace, on a busy machine.
-const PEACE_WITHIN: Duration = Duration::from_secs(60);
+const PEACE_WITHIN: Duration = Duration::from_secs(30);
 /// Nothing is written for so long in the end: longer than the second between two writes of a status.
 const QUIET: Duration = Duration::from_millis(1300);
-/// More writes than a clean run by this much is a loop.
+/// More writes than a clean run by this much is a loop, and as many again for each second of an outage.
 const WRITES_TOO_MANY: u64 = 40;
+/// What somebody undoes at once for four seconds is restored three times at once, and then ever more rarely.
+const RESTORES_TOO_MANY: usize = 8;
+/// A workload in which nothing goes wrong.
+const CLEAN_WITHIN: Duration = Duration::from_secs(3);
+/// What a bound grows by where other things run beside.
+const BUSY_MACHINE: Duration = Duration::from_secs(5);
+/// What is not right so long after its bound is called lost, and no longer slow.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// The names of the objects, and of their copies.
+const NAMES: [&str; 2] = ["company", "other"];
 
 /// What came of a run.
 #[derive(Debug, Clone, Serialize)]
@@ -31,20 +42,25 @@ pub struct Outcome {
     pub plan: String,
     /// The fault struck: a run in which it did not is no evidence of anything.
     pub fired: bool,
-    /// From the act to the right end, in seconds.
+    /// From the end of the fault, and of the act, to the right end, in seconds.
     pub recovery: f64,
     /// What was not as it must be; none when all was.
-    pub wrong: Option<String>,
-    /// Each effective write and each event of a watch during the act, in their order.
+    pub wrong: Option<Wrong>,
+    /// Each effective write, read and event of a watch during the act, in their order.
     #[serde(skip)]
     pub seen: Vec<String>,
     /// Writes of the operator during the act.
     pub writes: u64,
 }
 
-/// How long the world may be wrong after the act. The operator starts within a second and is right two seconds later; a
-/// refusal is tried again after one second, an unanswered call after less. A busy machine needs more for all of it.
-const RIGHT_WITHIN: Duration = Duration::from_secs(30);
+/// What goes on in a run.
+struct Running<'a> {
+    stage: &'a Stage,
+    workload: &'a str,
+    fault: Option<Fault>,
+    history: History,
+    replicas: Vec<Supervisor>,
+}
 
 /// Carries a workload out with a fault, or with none.
 ///
@@ -64,96 +80,235 @@ pub async fn run(stage: &Stage, workload: &str, strike: Option<(Trigger, Fault)>
         },
     );
     stage.clean().await?;
-    stage.proxy().arm(None);
-    let supervisor = stage.supervise();
-    let begun = workload::begin(workload, stage).await?;
-    if let Some(begun) = &begun {
-        until("the beginning comes true", PEACE_WITHIN, async || {
-            settled(stage, begun).await
-        })
-        .await
-        .map_err(|late| anyhow!("{late:#}\n{}", stage.log()))?;
-    }
-    let foreign = stage
-        .foreign(&["company", "other", LATE])
-        .await
-        .map_err(|error| anyhow!(error))?;
-    let uids = oracle::uids(stage.client(), "company")
-        .await
-        .map_err(|error| anyhow!(error))?;
-    let killed = supervisor.ends().killed;
-    ensure!(killed == 0, "killed in peace");
-
-    stage.proxy().arm(strike);
-    let written = stage.proxy().writes();
-    let struck = Instant::now();
-    let judged = judge(stage, workload, &uids, &foreign).await;
-    let recovery = struck.elapsed().saturating_sub(QUIET).as_secs_f64();
-    let record = stage.proxy().record();
-    let writes = stage.proxy().writes() - written;
-    let ends = supervisor.ends();
-    supervisor.stop().await;
-    let wrong = match judged {
-        Err(wrong) => Some(wrong),
-        Ok(()) if !ends.by_itself.is_empty() => Some(format!("the operator ended by itself: {:?}", ends.by_itself)),
-        Ok(()) if writes > WRITES_TOO_MANY + u64::try_from(record.seen.len()).unwrap_or_default() => {
-            Some(format!("{writes} writes"))
-        }
-        Ok(()) => None,
+    let fault = strike.as_ref().map(|(_, fault)| *fault);
+    let lies = stage.lies().len();
+    let mut running = Running {
+        stage,
+        workload,
+        fault,
+        history: History::begin(stage.client()).await?,
+        replicas: vec![stage.supervise()],
     };
+    let mut recovery = Duration::ZERO;
+    let mut written = stage.writes();
+    let mut judged = running.begin().await?;
+    let begun = (running.history.version().await?, Instant::now());
+    if judged.is_ok() {
+        let foreign = stage
+            .foreign(&[NAMES[0], NAMES[1], LATE])
+            .await
+            .map_err(|error| anyhow!(error))?;
+        stage.proxy().arm(strike);
+        written = stage.writes();
+        judged = running.judge(begun, foreign, &mut recovery).await;
+    }
+    let record = stage.proxy().record();
+    let writes = stage.writes() - written;
+    let mut ends = Ends::default();
+    for replica in running.replicas {
+        let seen = replica.ends();
+        ends.asked += seen.asked;
+        ends.not_alive += seen.not_alive;
+        ends.by_itself.extend(seen.by_itself);
+        replica.stop().await;
+    }
+    let ended = process(&ends, fault);
+    let lied = stage.lies().into_iter().nth(lies);
+    let lied = lied.map_or(Ok(()), |lie| Err(Wrong::new(Oracle::FalseReady, lie)));
+    let wrong = judged
+        .and(ended)
+        .and(lied)
+        .and_then(|()| economy(&record, writes, begun.1))
+        .err();
     Ok(Outcome {
         plan,
         fired: record.fired,
-        recovery,
+        recovery: recovery.as_secs_f64(),
         wrong,
         seen: record.seen,
         writes,
     })
 }
 
-async fn judge(
-    stage: &Stage,
-    workload: &str,
-    uids: &BTreeMap<String, String>,
-    foreign: &oracle::Foreign,
-) -> Result<(), String> {
-    let end = workload::act(workload, stage)
-        .await
-        .map_err(|error| format!("{error:#}"))?;
-    let settled = until("the right end", RIGHT_WITHIN, async || settled(stage, &end).await);
-    settled.await.map_err(|late| format!("{late:#}"))?;
-    is_silent(stage).await?;
-    // Still so, after the last write.
-    self::settled(stage, &end).await?;
-    nothing_of_the_meddler_is_lost(stage).await?;
-    // What users do to what is not ours is no business of the operator.
-    if !matches!(workload, "squatter" | "account-again") {
-        foreign.check_unchanged(stage.client()).await?;
+impl Running<'_> {
+    /// The beginning, in peace. What is wrong with it is the operator's fault already.
+    async fn begin(&mut self) -> anyhow::Result<Result<(), Wrong>> {
+        if let Some(begun) = workload::begin(self.workload, self.stage).await? {
+            let settled = until("the beginning comes true", PEACE_WITHIN, async || {
+                settled(self.stage, &begun).await
+            });
+            if let Err(late) = settled.await {
+                // What was wrong on the way says more than how it ended.
+                if let Err(wrong) = self.history_is_right(&begun, (u64::MAX, Instant::now())) {
+                    return Ok(Err(wrong));
+                }
+                return Ok(Err(verdict::of_end(self.stage, &begun, &format!("{late:#}")).await));
+            }
+        }
+        if self.fault.is_some_and(Fault::is_failover) {
+            self.replicas[0].is_ready().await?;
+            let standby = self.stage.stand_by();
+            standby.is_ready().await?;
+            self.replicas.push(standby);
+        }
+        Ok(Ok(()))
     }
-    let now = oracle::uids(stage.client(), "company").await?;
-    let replaced = now.iter().find(|(namespace, uid)| {
-        // What others deleted is made anew.
-        workload != "drift" && uids.get(*namespace).is_some_and(|before| before != *uid)
-    });
-    replaced.map_or(Ok(()), |(namespace, _)| {
-        Err(format!("the copy in {namespace} was replaced"))
-    })
+
+    async fn judge(&self, begun: (u64, Instant), foreign: Foreign, recovery: &mut Duration) -> Result<(), Wrong> {
+        self.stage.proxy().act();
+        let end = match workload::act(self.workload, self.stage).await {
+            Ok(end) => end,
+            Err(error) => {
+                return Err(match error.downcast::<Wrong>() {
+                    Ok(wrong) => wrong,
+                    Err(error) => Wrong::new(Oracle::Lost, format!("{error:#}")),
+                });
+            }
+        };
+        if self.fault == Some(Fault::Empty) {
+            self.lists_again().await?;
+        }
+        let came = self.comes_right(&end, recovery).await;
+        self.history_is_right(&end, begun)?;
+        came?;
+        self.is_silent().await?;
+        // Still so, after the last write.
+        if let Err(seen) = settled(self.stage, &end).await {
+            return Err(verdict::of_end(self.stage, &end, &seen).await);
+        }
+        self.history_is_right(&end, begun)?;
+        let foreign = match self.workload {
+            "squatter" => foreign.except(&format!("secret {}/{}", name("c"), NAMES[0])),
+            "account-again" => foreign.except(&format!("serviceaccount {}/builder", name("b"))),
+            _ => foreign,
+        };
+        let unchanged = foreign.check_unchanged(self.stage.client()).await;
+        unchanged.map_err(|what| Wrong::new(Oracle::Foreign, what))
+    }
+
+    /// What an empty list hides is seen with the next one: until then nothing is promised but that no harm is done.
+    async fn lists_again(&self) -> Result<(), Wrong> {
+        let proxy = self.stage.proxy();
+        let struck = until("the list is asked for", PEACE_WITHIN, async || {
+            if proxy.record().fired {
+                Ok(())
+            } else {
+                Err("not yet".to_owned())
+            }
+        });
+        // A plan that does not strike is counted as such.
+        if struck.await.is_ok() {
+            self.is_silent().await?;
+            proxy.kill();
+        }
+        Ok(())
+    }
+
+    /// Waits until all is right, and not only for as long as the fault lasts.
+    async fn comes_right(&self, end: &End, recovery: &mut Duration) -> Result<(), Wrong> {
+        let acted = Instant::now();
+        let bound = self.fault.map_or(CLEAN_WITHIN, Fault::bound) + BUSY_MACHINE;
+        loop {
+            let seen = settled(self.stage, end).await;
+            let now = Instant::now();
+            let from = self
+                .stage
+                .proxy()
+                .record()
+                .lasts_until
+                .map_or(acted, |until| until.max(acted));
+            *recovery = now.saturating_duration_since(from);
+            match seen {
+                Ok(()) if now < from => {}
+                Ok(()) if *recovery <= bound => return Ok(()),
+                Ok(()) => {
+                    let what = format!("{:.1} s, not within {} s", recovery.as_secs_f64(), bound.as_secs());
+                    return Err(Wrong::new(Oracle::Slow, what));
+                }
+                Err(seen) if *recovery > bound + PATIENCE => {
+                    return Err(verdict::of_end(self.stage, end, &seen).await);
+                }
+                Err(_) => {}
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    fn history_is_right(&self, end: &End, begun: (u64, Instant)) -> Result<(), Wrong> {
+        let secrets = |expected: &oracle::Expected| {
+            let secret = expected.secret.clone();
+            let holders: Vec<String> = expected.holders.keys().cloned().collect();
+            holders.into_iter().map(move |namespace| (namespace, secret.clone()))
+        };
+        let mut references = BTreeSet::new();
+        for expected in &end.served {
+            for (namespace, accounts) in &expected.holders {
+                let reference = |account: &String| (namespace.clone(), account.clone(), expected.secret.clone());
+                references.extend(accounts.iter().map(reference));
+            }
+        }
+        self.history.judge(&Rules {
+            names: &NAMES,
+            logins: &workload::logins(self.stage),
+            copies: end.served.iter().flat_map(secrets).collect(),
+            references,
+            begun,
+            edited: self.workload == "drift" || matches!(self.fault, Some(Fault::Undo(_))),
+            meddled: self.fault == Some(Fault::Meddle),
+            // References that a list does not show cannot go first.
+            blind: self.fault == Some(Fault::Empty),
+        })
+    }
+
+    /// Nothing is written for a while.
+    async fn is_silent(&self) -> Result<(), Wrong> {
+        let (mut writes, mut since) = (self.stage.writes(), Instant::now());
+        let end = Instant::now() + 10 * QUIET;
+        while since.elapsed() < QUIET {
+            if Instant::now() > end {
+                return Err(Wrong::new(Oracle::Loop, "it does not come to rest"));
+            }
+            tokio::time::sleep(QUIET / 20).await;
+            let now = self.stage.writes();
+            if now != writes {
+                (writes, since) = (now, Instant::now());
+            }
+        }
+        Ok(())
+    }
 }
 
-/// What somebody else added at the very moment of a write of ours.
-async fn nothing_of_the_meddler_is_lost(stage: &Stage) -> Result<(), String> {
-    for (namespace, name) in stage.proxy().record().meddled {
-        let accounts: Api<ServiceAccount> = Api::namespaced(stage.client().clone(), &namespace);
-        let account = accounts.get_opt(&name).await.map_err(|error| error.to_string())?;
-        let mut entries = account
-            .into_iter()
-            .filter_map(|account| account.image_pull_secrets)
-            .flatten();
-        if !entries.any(|entry| entry.name == LATE) {
-            return Err(format!(
-                "serviceaccount {namespace}/{name}: an entry of somebody else is lost"
-            ));
-        }
+/// Whether the processes ended as they may.
+fn process(ends: &Ends, fault: Option<Fault>) -> Result<(), Wrong> {
+    let allowed = fault.map_or(0, Fault::ends_allowed);
+    let asked = u32::from(fault == Some(Fault::HandOver));
+    let wrong = |what: String| Err(Wrong::new(Oracle::Ended, what));
+    if ends.not_alive > 0 {
+        return wrong("it says that it does not live".to_owned());
+    }
+    if ends.by_itself.len() > allowed {
+        return wrong(format!("it ended by itself: {:?}", ends.by_itself));
+    }
+    if ends.asked > asked {
+        return wrong("it ended with success, and nobody had asked".to_owned());
+    }
+    Ok(())
+}
+
+/// Whether it wrote about as much as it must.
+fn economy(record: &Record, writes: u64, begun: Instant) -> Result<(), Wrong> {
+    let seen = u64::try_from(record.seen.len()).unwrap_or_default();
+    let disturbed = record
+        .lasts_until
+        .map_or(0, |until| until.saturating_duration_since(begun).as_secs());
+    if writes > WRITES_TOO_MANY * (1 + disturbed) + seen {
+        return Err(Wrong::new(Oracle::Loop, format!("{writes} writes")));
+    }
+    if record.undone > RESTORES_TOO_MANY {
+        return Err(Wrong::new(
+            Oracle::Loop,
+            format!("{} restores in four seconds", record.undone),
+        ));
     }
     Ok(())
 }
@@ -180,21 +335,4 @@ fn tells(object: &Value, reason: &str) -> Result<(), String> {
     } else {
         Err(format!("{reason} is not told: {status}"))
     }
-}
-
-/// Nothing is written for a while.
-async fn is_silent(stage: &Stage) -> Result<(), String> {
-    let (mut writes, mut since) = (stage.proxy().writes(), Instant::now());
-    let end = Instant::now() + 10 * QUIET;
-    while since.elapsed() < QUIET {
-        if Instant::now() > end {
-            return Err("it does not come to rest".to_owned());
-        }
-        tokio::time::sleep(QUIET / 20).await;
-        let now = stage.proxy().writes();
-        if now != writes {
-            (writes, since) = (now, Instant::now());
-        }
-    }
-    Ok(())
 }

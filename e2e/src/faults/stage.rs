@@ -8,6 +8,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::anyhow;
+use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{Namespace, Secret, ServiceAccount};
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use kube::{Api, Client, ResourceExt};
@@ -15,10 +17,13 @@ use serde_json::{Value, json};
 
 use super::proxy::Proxy;
 use super::supervisor::Supervisor;
-use crate::cluster::{self, Cluster};
+use super::weather::Reach;
+use crate::canary::{Canary, Places, search};
+use crate::cluster::{self, Cluster, Part};
 use crate::operator::Options;
 use crate::oracle::{self, ATTACHED, Expected, Foreign, Login};
 use crate::wait::{blocking, until};
+use crate::witness::{self, Witness};
 use crate::{OPERATOR_ACCOUNT, SYSTEM_NAMESPACE, binaries};
 
 /// The registry that objects declare; nobody calls it.
@@ -30,12 +35,24 @@ const SELECTED: usize = 3;
 /// A clean slate needs what the garbage collector needs.
 const CLEAN_WITHIN: Duration = Duration::from_secs(60);
 
+/// An annotation of somebody else's on each account.
+pub(super) const THEIRS: &str = "example.com/theirs";
+
 /// See the module.
 pub struct Stage {
     cluster: Arc<Cluster>,
     client: Client,
-    proxy: Arc<Proxy>,
+    /// Before each of two replicas; most runs have one.
+    replicas: [Replica; 2],
     binary: PathBuf,
+    token_file: PathBuf,
+    tokens: [String; 2],
+    canary: Canary,
+    witness: Witness,
+}
+
+struct Replica {
+    proxy: Arc<Proxy>,
     kubeconfig: PathBuf,
 }
 
@@ -46,28 +63,98 @@ impl Stage {
     ///
     /// When one of them does not start.
     pub async fn start() -> anyhow::Result<Self> {
-        let binary = blocking(binaries::operator).await?;
-        let cluster = Cluster::start(cluster::Options::default()).await?;
+        Self::with(blocking(binaries::operator).await?).await
+    }
+
+    /// As [`Stage::start`], with an operator that was built already.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn with(binary: PathBuf) -> anyhow::Result<Self> {
+        let mut cluster = Cluster::start(cluster::Options::default()).await?;
         cluster.install().await?;
-        let proxy = Proxy::start(cluster.anonymous().await?, cluster.admin().await?).await?;
-        let direct = cluster
-            .service_account_kubeconfig(SYSTEM_NAMESPACE, OPERATOR_ACCOUNT)
-            .await?;
-        let kubeconfig = proxy.kubeconfig(&direct)?;
+        let etcd = cluster.part(Part::Etcd)?.pid();
+        let token_file = cluster.folder().join("proxied.token");
+        let mut tokens = [String::new(), String::new()];
+        for token in &mut tokens {
+            *token = cluster::token(&cluster.admin().await?, SYSTEM_NAMESPACE, OPERATOR_ACCOUNT).await?;
+        }
+        let mut replicas = Vec::new();
+        for number in 0..2 {
+            let reach = Reach {
+                admin: cluster.admin().await?,
+                etcd,
+                token_file: token_file.clone(),
+                spare_token: tokens[1].clone(),
+            };
+            let proxy = Proxy::reaching(cluster.anonymous().await?, reach).await?;
+            let kubeconfig = cluster.folder().join(format!("proxied-{number}.kubeconfig"));
+            let config = json!({
+                "apiVersion": "v1", "kind": "Config", "current-context": "proxied",
+                "clusters": [{"name": "proxied", "cluster": {"server": format!("http://{}", proxy.address())}}],
+                "users": [{"name": "operator", "user": {"tokenFile": token_file}}],
+                "contexts": [{"name": "proxied", "context": {"cluster": "proxied", "user": "operator"}}],
+            });
+            std::fs::write(&kubeconfig, config.to_string())?;
+            replicas.push(Replica {
+                proxy: Arc::new(proxy),
+                kubeconfig,
+            });
+        }
+        let replicas = replicas.try_into().map_err(|_| anyhow!("two replicas"))?;
+        let witness = Witness::start(cluster.kubeconfig_path(), witness::PATIENCE, Vec::new())?;
         let stage = Self {
             client: cluster.admin().await?,
             cluster: Arc::new(cluster),
-            proxy: Arc::new(proxy),
+            replicas,
             binary,
-            kubeconfig,
+            token_file,
+            tokens,
+            canary: Canary::new(),
+            witness,
         };
         stage.make_namespaces().await?;
         Ok(stage)
     }
 
-    /// The proxy.
+    /// From here on another operator is started.
+    pub fn replace(&mut self, binary: PathBuf) {
+        self.binary = binary;
+    }
+
+    /// A login that is looked for where it must not be.
+    pub fn login(&self, what: &str) -> Login {
+        self.canary.login(what)
+    }
+
+    /// Looks for the logins in all that was said and written since the stage was set.
+    ///
+    /// # Errors
+    ///
+    /// Where one was found.
+    pub async fn check_secrecy(&self) -> Result<(), String> {
+        let places = Places {
+            files: vec![crate::operator::log_file(&self.cluster)],
+            health: None,
+        };
+        let searched = search(&self.canary, &self.client, &places).await;
+        searched.map_err(|error| format!("{error:#}"))
+    }
+
+    /// Every status so far that said `Ready=True` and was not true.
+    pub fn lies(&self) -> Vec<String> {
+        self.witness.lies()
+    }
+
+    /// The proxy of the replica that leads at first.
     pub fn proxy(&self) -> &Proxy {
-        &self.proxy
+        &self.replicas[0].proxy
+    }
+
+    /// How many writes of either replica came through since the start, the lease aside.
+    pub fn writes(&self) -> u64 {
+        self.replicas.iter().map(|replica| replica.proxy.writes()).sum()
     }
 
     /// The administrator.
@@ -84,12 +171,26 @@ impl Stage {
 
     /// Starts the operator, to be started again whenever it ends.
     pub fn supervise(&self) -> Supervisor {
+        self.replica(0)
+    }
+
+    /// Starts a second replica, which waits.
+    pub fn stand_by(&self) -> Supervisor {
+        self.replica(1)
+    }
+
+    fn replica(&self, number: usize) -> Supervisor {
+        let Replica { proxy, kubeconfig } = &self.replicas[number];
+        let options = Options {
+            pod: format!("pullsecrets-{number}"),
+            ..Options::default()
+        };
         Supervisor::start(
             Arc::clone(&self.cluster),
-            Arc::clone(&self.proxy),
-            Options::default(),
+            Arc::clone(proxy),
+            options,
             self.binary.clone(),
-            self.kubeconfig.clone(),
+            kubeconfig.clone(),
         )
     }
 
@@ -99,8 +200,8 @@ impl Stage {
             self.apply(&json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}))
                 .await?;
             for account in ["default", "builder"] {
-                self.apply(&json!({"apiVersion": "v1", "kind": "ServiceAccount",
-                    "metadata": {"name": account, "namespace": namespace}}))
+                let metadata = json!({"name": account, "namespace": namespace});
+                self.apply(&json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}))
                     .await?;
             }
             self.apply(
@@ -118,6 +219,17 @@ impl Stage {
     ///
     /// What the API server says, or when something does not go.
     pub async fn clean(&self) -> anyhow::Result<()> {
+        std::fs::write(&self.token_file, &self.tokens[0])?;
+        for replica in &self.replicas {
+            replica.proxy.arm(None);
+            replica.proxy.pages(false);
+            replica.proxy.restore().await?;
+        }
+        // That of a replica which is gone would have to run out first.
+        let leases: Api<Lease> = Api::namespaced(self.client.clone(), SYSTEM_NAMESPACE);
+        leases
+            .delete_collection(&DeleteParams::default(), &ListParams::default())
+            .await?;
         let objects = oracle::objects(&self.client);
         let strip = Patch::Merge(json!({"metadata": {"finalizers": null}}));
         for object in objects.list(&ListParams::default()).await?.items {
@@ -152,7 +264,8 @@ impl Stage {
         }
         let secrets: Api<Secret> = Api::namespaced(self.client.clone(), SYSTEM_NAMESPACE);
         for secret in secrets.list(&ListParams::default()).await?.items {
-            secrets.delete(&secret.name_any(), &DeleteParams::default()).await?;
+            // The garbage collector may have been faster.
+            let _ = secrets.delete(&secret.name_any(), &DeleteParams::default()).await;
         }
         Ok(())
     }
@@ -167,8 +280,7 @@ impl Stage {
         }
         let accounts: Api<ServiceAccount> = Api::namespaced(self.client.clone(), namespace);
         for (account, entries) in [("default", json!([{"name": "theirs"}])), ("builder", Value::Null)] {
-            let clean =
-                json!({"metadata": {"annotations": {ATTACHED: null}, "labels": null}, "imagePullSecrets": entries});
+            let clean = json!({"metadata": {"annotations": {ATTACHED: null, THEIRS: "kept"}, "labels": null}, "imagePullSecrets": entries});
             accounts
                 .patch(account, &PatchParams::default(), &Patch::Merge(clean))
                 .await?;
@@ -271,16 +383,16 @@ impl Stage {
     }
 }
 
-/// A namespace that a run makes has a name of its own, since the last one may still be on its way out; what happened
-/// is named without it.
+/// A namespace that a run makes has a name of its own, since the last one may still be on its way out, and an object's
+/// state has its uid in its name; what happened is named without either.
 pub(super) fn plain(what: &str) -> String {
-    match what.split_once(NEW) {
-        Some((before, after)) => {
-            let rest = after.trim_start_matches(|character: char| character.is_ascii_digit());
-            format!("{before}fault-new{rest}")
+    for (before, letters) in [(NEW, "0123456789"), (STATE, "0123456789abcdef-")] {
+        if let Some((start, rest)) = what.split_once(before) {
+            let end = rest.trim_start_matches(|character: char| letters.contains(character));
+            return format!("{start}{}{end}", before.trim_end_matches('-'));
         }
-        None => what.to_owned(),
     }
+    what.to_owned()
 }
 
 /// A part of a name for a namespace that a run makes.
@@ -289,6 +401,9 @@ pub(super) fn new_part() -> String {
 }
 
 const NEW: &str = "fault-new-";
+
+/// What the name of an object's state begins with.
+const STATE: &str = "pullsecrets-state-";
 
 /// The name of a namespace, from its last part.
 pub fn name(part: &str) -> String {

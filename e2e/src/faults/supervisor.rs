@@ -7,29 +7,40 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::proxy::{Proxy, lock};
 use crate::cluster::Cluster;
 use crate::operator::{self, Operator};
+use crate::{loopback, wait};
 
 /// How often it is looked at.
 const LOOKS_EVERY: Duration = Duration::from_millis(2);
+/// How often it is asked whether it lives.
+const ASKS_EVERY: Duration = Duration::from_secs(1);
+/// A start, on a busy machine.
+const READY_WITHIN: Duration = Duration::from_secs(30);
 
 /// See the module. Dropping it ends the process.
 pub struct Supervisor {
     token: CancellationToken,
     task: JoinHandle<()>,
     ends: Arc<Mutex<Ends>>,
+    health: Arc<Mutex<String>>,
 }
 
-/// How the processes ended.
+/// How the processes ended so far.
 #[derive(Debug, Clone, Default)]
 pub struct Ends {
     /// Killed, as a fault does.
     pub killed: u32,
-    /// By itself: it must not.
+    /// With success, as it was asked.
+    pub asked: u32,
+    /// By itself.
     pub by_itself: Vec<String>,
+    /// It said that it does not live: a kubelet would have ended it.
+    pub not_alive: u32,
 }
 
 impl Supervisor {
@@ -41,8 +52,9 @@ impl Supervisor {
         binary: PathBuf,
         kubeconfig: PathBuf,
     ) -> Self {
-        let (token, ends) = (CancellationToken::new(), Arc::new(Mutex::new(Ends::default())));
-        let (stop, told) = (token.clone(), Arc::clone(&ends));
+        let token = CancellationToken::new();
+        let (ends, health) = (Arc::<Mutex<Ends>>::default(), Arc::<Mutex<String>>::default());
+        let (stop, told, address) = (token.clone(), Arc::clone(&ends), Arc::clone(&health));
         let task = tokio::spawn(async move {
             while !stop.is_cancelled() {
                 let mut operator = match Operator::launch(&cluster, &options, &binary, &kubeconfig) {
@@ -53,29 +65,39 @@ impl Supervisor {
                     }
                 };
                 proxy.aim_at(operator.process().pid());
-                loop {
-                    tokio::select! {
-                        () = stop.cancelled() => {
-                            proxy.aim_at(0);
-                            // Ended already, or killed now: either is its end.
-                            let _ = operator.process().kill();
-                            return;
-                        }
-                        () = tokio::time::sleep(LOOKS_EVERY) => {}
-                    }
-                    if let Ok(Some(status)) = operator.process().ended() {
-                        let mut ends = lock(&told);
-                        if status.signal() == Some(Signal::SIGKILL as i32) {
-                            ends.killed += 1;
-                        } else {
-                            ends.by_itself.push(status.to_string());
-                        }
-                        break;
-                    }
+                operator.health_address().clone_into(&mut lock(&address));
+                see_through(&mut operator, &stop, &told).await;
+                if stop.is_cancelled() {
+                    proxy.aim_at(0);
+                    // Ended already, or killed now: either is its end.
+                    let _ = operator.process().kill();
+                } else if proxy.stays_dead() {
+                    stop.cancelled().await;
                 }
             }
         });
-        Self { token, task, ends }
+        Self {
+            token,
+            task,
+            ends,
+            health,
+        }
+    }
+
+    /// Comes back when it has seen everything.
+    ///
+    /// # Errors
+    ///
+    /// When that takes half a minute.
+    pub async fn is_ready(&self) -> anyhow::Result<()> {
+        wait::until("the operator is ready", READY_WITHIN, async || {
+            let address = lock(&self.health).clone();
+            match loopback::get(&address, "/readyz", None).await {
+                Ok((200, _)) => Ok(()),
+                seen => Err(format!("{seen:?}")),
+            }
+        })
+        .await
     }
 
     /// How the processes ended so far.
@@ -88,5 +110,39 @@ impl Supervisor {
         self.token.cancel();
         // A panic in there is told by the run that waits for the operator in vain.
         let _ = self.task.await;
+    }
+}
+
+/// Until the process ends, or shall.
+async fn see_through(operator: &mut Operator, stop: &CancellationToken, told: &Arc<Mutex<Ends>>) {
+    let mut asks_at = Instant::now() + ASKS_EVERY;
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(LOOKS_EVERY) => {}
+        }
+        if let Ok(Some(status)) = operator.process().ended() {
+            let mut ends = lock(told);
+            if status.signal() == Some(Signal::SIGKILL as i32) {
+                ends.killed += 1;
+            } else if status.success() {
+                ends.asked += 1;
+            } else {
+                ends.by_itself.push(status.to_string());
+            }
+            return;
+        }
+        if Instant::now() >= asks_at {
+            asks_at = Instant::now() + ASKS_EVERY;
+            let (address, told) = (operator.health_address().to_owned(), Arc::clone(told));
+            tokio::spawn(async move {
+                // No answer is none: it may stand still, or just have ended.
+                if let Ok((code, _)) = loopback::get(&address, "/livez", None).await
+                    && code != 200
+                {
+                    lock(&told).not_alive += 1;
+                }
+            });
+        }
     }
 }

@@ -12,11 +12,11 @@ use kube::client::Body;
 use serde::Deserialize;
 use tokio::sync::mpsc;
 
+use super::answers::{Answered, Error};
 use super::plan::Fault;
-use super::proxy::{Answered, Shared};
+use super::proxy::Shared;
 use super::stage::plain;
-
-type Error = Box<dyn std::error::Error + Send + Sync>;
+use super::weather::Weather;
 
 /// What a watch of the API server answers when the version that it is asked for is too old.
 const EXPIRED: &str = r#"{"type":"ERROR","object":{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"too old resource version","reason":"Expired","code":410}}"#;
@@ -42,8 +42,8 @@ struct Metadata {
     namespace: String,
 }
 
-/// Passes a watch on, with the fault that is meant for one of its events.
-pub(super) fn pass(shared: Arc<Shared>, resource: &str, response: Response<Body>) -> Answered {
+/// Passes a watch on, with the fault that is meant for one of its events, or for all of its list.
+pub(super) fn pass(shared: Arc<Shared>, resource: &str, response: Response<Body>, fault: Option<Fault>) -> Answered {
     let (mut parts, body) = response.into_parts();
     parts.headers.remove(http::header::CONTENT_LENGTH);
     // Nobody reads ahead of the operator, so that what it has not taken is not seen.
@@ -51,18 +51,41 @@ pub(super) fn pass(shared: Arc<Shared>, resource: &str, response: Response<Body>
     let resource = resource.to_owned();
     tokio::spawn(async move {
         let mut lines = std::pin::pin!(lines(body));
+        let mut hollow = fault == Some(Fault::Empty);
+        if fault == Some(Fault::Truncate) {
+            // Half of its first line, whatever that is.
+            if let Some(line) = lines.next().await {
+                send(&sender, line, Some(Fault::CutWithin)).await;
+            }
+            return;
+        }
         loop {
             // A watch of a process that is gone shows nobody anything.
             let line = tokio::select! {
                 () = sender.closed() => return,
+                () = shared.becomes(|now| *now == Weather::Refuse) => {
+                    shared.met_weather();
+                    let _ = sender.send(Err("refused".into())).await;
+                    return;
+                }
                 line = lines.next() => line,
             };
             let Some(line) = line else {
                 return;
             };
-            let what = serde_json::from_slice::<Line>(&line)
-                .ok()
-                .and_then(|line| line.about(&resource));
+            if *shared.weather.borrow() == Weather::Hang {
+                shared.met_weather();
+                shared.becomes(|now| *now != Weather::Hang).await;
+            }
+            let head = serde_json::from_slice::<Line>(&line).ok();
+            if hollow {
+                // The bookmark at the end of a list comes through.
+                hollow = head.as_ref().is_some_and(|head| head.kind == "ADDED");
+                if hollow {
+                    continue;
+                }
+            }
+            let what = head.and_then(|head| head.about(&resource));
             let fault = what.as_ref().and_then(|what| {
                 shared.saw(what);
                 shared.strikes(what)

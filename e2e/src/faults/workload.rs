@@ -9,12 +9,13 @@ use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::json;
 
 use super::stage::{Stage, name, new_part};
+use super::verdict::{self, Oracle, Wrong};
 use crate::SYSTEM_NAMESPACE;
 use crate::oracle::{self, Expected, LABEL, Login};
 use crate::wait::until;
 
 /// The names of all of them.
-pub const ALL: [&str; 14] = [
+pub const ALL: [&str; 17] = [
     "create",
     "rotate",
     "select-others",
@@ -29,6 +30,9 @@ pub const ALL: [&str; 14] = [
     "narrow",
     "come-and-go",
     "retain",
+    "rotate-again",
+    "restart",
+    "restart-paged",
 ];
 
 /// The object of most workloads.
@@ -72,12 +76,9 @@ impl End {
     }
 }
 
-fn first() -> Login {
-    Login::new("robot", "first")
-}
-
-fn second() -> Login {
-    Login::new("robot", "second")
+/// The logins, in the order in which they are declared.
+pub fn logins(stage: &Stage) -> [Login; 3] {
+    ["first", "second", "third"].map(|what| stage.login(what))
 }
 
 /// The beginning, in peace. What stands at its end.
@@ -86,18 +87,19 @@ fn second() -> Login {
 ///
 /// What the API server says.
 pub async fn begin(workload: &str, stage: &Stage) -> anyhow::Result<Option<End>> {
-    stage.source(OBJECT, &first()).await?;
-    let served = stage.expected(OBJECT, &["a", "b", "c"], &first());
+    let [first, ..] = logins(stage);
+    stage.source(OBJECT, &first).await?;
+    let served = stage.expected(OBJECT, &["a", "b", "c"], &first);
     match workload {
         "create" | "come-and-go" => Ok(None),
         "two-objects" => {
-            stage.source("other", &first()).await?;
+            stage.source("other", &first).await?;
             stage.apply(&stage.object(OBJECT)).await?;
             stage.apply(&stage.object("other")).await?;
-            let other = stage.expected("other", &["a", "b", "c"], &first());
+            let other = stage.expected("other", &["a", "b", "c"], &first);
             Ok(Some(End {
                 served: vec![served, other],
-                ..End::served(stage.expected("other", &[], &first()))
+                ..End::served(stage.expected("other", &[], &first))
             }))
         }
         "squatter" => {
@@ -105,7 +107,7 @@ pub async fn begin(workload: &str, stage: &Stage) -> anyhow::Result<Option<End>>
             stage.apply(&stage.object(OBJECT)).await?;
             Ok(Some(End {
                 reason: "NamespacesFailed",
-                ..End::served(stage.expected(OBJECT, &["a", "b"], &first()))
+                ..End::served(stage.expected(OBJECT, &["a", "b"], &first))
             }))
         }
         _ => {
@@ -116,8 +118,9 @@ pub async fn begin(workload: &str, stage: &Stage) -> anyhow::Result<Option<End>>
 }
 
 fn squatter() -> serde_json::Value {
+    // Of the type of a copy: nothing but whose it is stands in the way of taking it over.
     json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": OBJECT, "namespace": name("c")},
-        "stringData": {"key": "squatter"}})
+        "type": "kubernetes.io/dockerconfigjson", "stringData": {oracle::DATA_KEY: r#"{"auths":{}}"#}})
 }
 
 /// The act. What must be true in the end.
@@ -127,22 +130,44 @@ fn squatter() -> serde_json::Value {
 /// What the API server says; when a step does not come true within a minute.
 pub async fn act(workload: &str, stage: &Stage) -> anyhow::Result<End> {
     let client = stage.client();
+    let [first, second, third] = logins(stage);
     let all = ["a", "b", "c"];
     let end = |parts: &[&str], login: &Login| End::served(stage.expected(OBJECT, parts, login));
     match workload {
         "create" => {
             stage.apply(&stage.object(OBJECT)).await?;
-            Ok(end(&all, &first()))
+            Ok(end(&all, &first))
         }
         "rotate" => {
-            stage.source(OBJECT, &second()).await?;
-            Ok(end(&all, &second()))
+            stage.source(OBJECT, &second).await?;
+            Ok(end(&all, &second))
+        }
+        // The second password is on its way when the third one comes.
+        "rotate-again" => {
+            stage.source(OBJECT, &second).await?;
+            until("the second one is under way", STEP_WITHIN, async || {
+                let written = end(&all, &second).check(stage).await;
+                if stage.proxy().record().fired { Ok(()) } else { written }
+            })
+            .await?;
+            stage.source(OBJECT, &third).await?;
+            Ok(end(&all, &third))
+        }
+        // All that can happen while nobody watches; with the lists as a stream, or in pages.
+        "restart" | "restart-paged" => {
+            stage.proxy().pages(workload == "restart-paged");
+            stage.proxy().kill();
+            stage.source(OBJECT, &second).await?;
+            stage.label("b", false).await?;
+            stage.label("d", true).await?;
+            strip(stage, "c").await?;
+            Ok(end(&["a", "c", "d"], &second))
         }
         "select-others" => {
             let mut object = stage.object(OBJECT);
             object["spec"]["namespaces"] = json!({"names": [name("c"), name("d"), name("e")]});
             stage.apply(&object).await?;
-            Ok(end(&["c", "d", "e"], &first()))
+            Ok(end(&["c", "d", "e"], &first))
         }
         "new-namespace" => {
             let new = new_part();
@@ -150,11 +175,11 @@ pub async fn act(workload: &str, stage: &Stage) -> anyhow::Result<End> {
             stage
                 .apply(&json!({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}))
                 .await?;
-            Ok(end(&["a", "b", "c", &new], &first()))
+            Ok(end(&["a", "b", "c", &new], &first))
         }
         "label-out" => {
             stage.label("b", false).await?;
-            Ok(end(&["a", "c"], &first()))
+            Ok(end(&["a", "c"], &first))
         }
         "account-again" => {
             let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), &name("b"));
@@ -163,11 +188,11 @@ pub async fn act(workload: &str, stage: &Stage) -> anyhow::Result<End> {
             stage
                 .apply(&json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}))
                 .await?;
-            Ok(end(&all, &first()))
+            Ok(end(&all, &first))
         }
         "delete" => {
             oracle::objects(client).delete(OBJECT, &DeleteParams::default()).await?;
-            Ok(gone(end(&[], &first()), OBJECT))
+            Ok(gone(end(&[], &first), OBJECT))
         }
         // Deleted while it is carried out, so that writes are under way.
         "come-and-go" => {
@@ -182,14 +207,14 @@ pub async fn act(workload: &str, stage: &Stage) -> anyhow::Result<End> {
             })
             .await?;
             oracle::objects(client).delete(OBJECT, &DeleteParams::default()).await?;
-            Ok(gone(end(&[], &first()), OBJECT))
+            Ok(gone(end(&[], &first), OBJECT))
         }
         "retain" => retain(stage).await,
         "two-objects" => {
             oracle::objects(client)
                 .delete("other", &DeleteParams::default())
                 .await?;
-            let mut ended = end(&all, &first());
+            let mut ended = end(&all, &first);
             ended.gone.push("other".to_owned());
             Ok(ended)
         }
@@ -197,23 +222,23 @@ pub async fn act(workload: &str, stage: &Stage) -> anyhow::Result<End> {
         "squatter" => {
             let secrets: Api<Secret> = Api::namespaced(client.clone(), &name("c"));
             secrets.delete(OBJECT, &DeleteParams::default()).await?;
-            Ok(end(&all, &first()))
+            Ok(end(&all, &first))
         }
         "source-lost" => {
             let secrets: Api<Secret> = Api::namespaced(client.clone(), SYSTEM_NAMESPACE);
             secrets.delete(OBJECT, &DeleteParams::default()).await?;
             stage.label("d", true).await?;
-            let kept = end(&["a", "b", "c", "d"], &first());
+            let kept = end(&["a", "b", "c", "d"], &first);
             comes_true(stage, &kept).await?;
-            stage.source(OBJECT, &second()).await?;
-            Ok(end(&["a", "b", "c", "d"], &second()))
+            stage.source(OBJECT, &second).await?;
+            Ok(end(&["a", "b", "c", "d"], &second))
         }
         "narrow" => {
             let mut object = stage.object(OBJECT);
             object["spec"]["serviceAccounts"] = json!({"mode": "None"});
             object["spec"]["secret"] = json!({"labels": {"team": "x"}});
             stage.apply(&object).await?;
-            let mut ended = end(&all, &first());
+            let mut ended = end(&all, &first);
             for expected in &mut ended.served {
                 expected
                     .holders
@@ -234,6 +259,7 @@ fn gone(mut end: End, object: &str) -> End {
 
 /// What was left behind is taken back.
 async fn retain(stage: &Stage) -> anyhow::Result<End> {
+    let [first, ..] = logins(stage);
     let mut object = stage.object(OBJECT);
     object["spec"]["deletionPolicy"] = json!("Retain");
     stage.apply(&object).await?;
@@ -243,28 +269,43 @@ async fn retain(stage: &Stage) -> anyhow::Result<End> {
         let left = oracle::object(stage.client(), OBJECT).await?;
         left.map_or(Ok(()), |_| Err("it is there".to_owned()))
     })
-    .await?;
+    .await
+    .map_err(|late| Wrong::new(Oracle::Stuck, format!("{late:#}")))?;
     stage.apply(&stage.object(OBJECT)).await?;
-    Ok(End::served(stage.expected(OBJECT, &["a", "b", "c"], &first())))
+    Ok(End::served(stage.expected(OBJECT, &["a", "b", "c"], &first)))
 }
 
 /// Everything that others do to what is ours.
 async fn drift(stage: &Stage) -> anyhow::Result<End> {
+    let [first, ..] = logins(stage);
     let (client, params) = (stage.client(), PatchParams::default());
     let secrets = |part: &str| -> Api<Secret> { Api::namespaced(client.clone(), &name(part)) };
     let accounts = |part: &str| -> Api<ServiceAccount> { Api::namespaced(client.clone(), &name(part)) };
     let edit = json!({"data": {".dockerconfigjson": "eyJhdXRocyI6e319"}});
     secrets("a").patch(OBJECT, &params, &Patch::Merge(edit)).await?;
     secrets("b").delete(OBJECT, &DeleteParams::default()).await?;
-    let strip = json!({"metadata": {"labels": {LABEL: null}}});
-    secrets("c").patch(OBJECT, &params, &Patch::Merge(strip)).await?;
+    strip(stage, "c").await?;
     let replace = json!({"imagePullSecrets": [{"name": "theirs"}]});
     accounts("a").patch("default", &params, &Patch::Merge(replace)).await?;
     let clear = json!({"imagePullSecrets": null});
     accounts("b").patch("builder", &params, &Patch::Merge(clear)).await?;
-    Ok(End::served(stage.expected(OBJECT, &["a", "b", "c"], &first())))
+    Ok(End::served(stage.expected(OBJECT, &["a", "b", "c"], &first)))
+}
+
+/// Takes the label off a copy: the operator's watch and its lists show it no more.
+async fn strip(stage: &Stage, part: &str) -> anyhow::Result<()> {
+    let secrets: Api<Secret> = Api::namespaced(stage.client().clone(), &name(part));
+    let strip = json!({"metadata": {"labels": {LABEL: null}}});
+    secrets
+        .patch(OBJECT, &PatchParams::default(), &Patch::Merge(strip))
+        .await?;
+    Ok(())
 }
 
 async fn comes_true(stage: &Stage, end: &End) -> anyhow::Result<()> {
-    until("the step comes true", STEP_WITHIN, async || end.check(stage).await).await
+    let came = until("the step comes true", STEP_WITHIN, async || end.check(stage).await).await;
+    match came {
+        Ok(()) => Ok(()),
+        Err(late) => Err(verdict::of_end(stage, end, &format!("{late:#}")).await.into()),
+    }
 }

@@ -57,6 +57,13 @@ impl Foreign {
         self
     }
 
+    /// Leaves one out that users do something to: `secret NAMESPACE/NAME` or `serviceaccount NAMESPACE/NAME`.
+    #[must_use]
+    pub fn except(mut self, place: &str) -> Self {
+        self.found.remove(place);
+        self
+    }
+
     /// Checks that it is all there, and as it was. What others have added since is no difference.
     ///
     /// # Errors

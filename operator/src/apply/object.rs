@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use crd::ClusterPullSecretStatus;
 use crd::names::{FIELD_MANAGER, FIELD_MANAGER_STATUS, FINALIZER, GROUP, LABEL_MANAGED_BY, MANAGED_BY, STATE_TYPE};
 use k8s_openapi::ByteString;
-use kube::api::{DeleteParams, Patch, PatchParams};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use kube::{Api, ResourceExt as _};
 use serde_json::json;
 
-use super::{Outcome, Writer, call, found, merging, outcome};
+use super::{Outcome, Setback, Writer, call, found, merging, outcome};
 use crate::credentials::state;
 use crate::kinds::{SeenObject, SourceSecret};
 
@@ -64,6 +64,12 @@ impl Writer {
             Step::Report(_) => "status",
         };
         self.counted(kind, outcome)
+    }
+
+    /// Reads all objects, not from a watch.
+    pub async fn read_objects(&self) -> Result<Vec<SeenObject>, Setback> {
+        let api: Api<SeenObject> = Api::all(self.client.clone());
+        Ok(call(api.list(&ListParams::default())).await?.items)
     }
 
     /// Writes the state Secret of an object, over what was read of it.

@@ -1,17 +1,20 @@
-//! Every fault at every write and every event of every workload: `just campaign`.
+//! Every fault at every write, read and event of every workload: `just campaign`.
 //!
 //! One line of JSON for each run goes to `target/campaign.jsonl`. What is in there already is not run again, so that a
 //! campaign goes on where it stopped; `--anew` begins from nothing. A plan as `--plan` repeats one run.
 
-use std::collections::{BTreeMap, HashSet};
+mod headline;
+
+use std::collections::HashSet;
 use std::fs::OpenOptions;
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use clap::Parser;
 use e2e::faults::campaign::plans;
-use e2e::faults::plan::Plan;
+use e2e::faults::plan::{Fault, Plan};
 use e2e::faults::run::{Outcome, run};
 use e2e::faults::stage::Stage;
 use e2e::faults::workload;
@@ -31,11 +34,30 @@ struct Arguments {
     /// Every so-manieth plan only.
     #[arg(long, default_value_t = 1)]
     every: usize,
+    /// The first of them.
+    #[arg(long, default_value_t = 0)]
+    from: usize,
+    /// Only faults of these classes, separated by commas: crash, answer, failover, outage...
+    #[arg(long, value_delimiter = ',')]
+    class: Vec<String>,
+    /// Leave out what takes longer than ten seconds.
+    #[arg(long)]
+    short: bool,
+    /// Stop after so many seconds.
+    #[arg(long)]
+    seconds: Option<u64>,
+    /// Say what was found so far, and run nothing.
+    #[arg(long)]
+    headline: bool,
 }
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
+    let path = PathBuf::from("target/campaign.jsonl");
+    if arguments.headline {
+        return headline::say(&path);
+    }
     let stage = Stage::start().await?;
     if let Some(plan) = &arguments.plan {
         let outcome = run(&stage, &plan.workload, Some((plan.trigger.clone(), plan.fault))).await?;
@@ -45,13 +67,13 @@ async fn main() -> anyhow::Result<()> {
             Some(_) => bail!("not as it must be\n{}", stage.log()),
         };
     }
-    let path = PathBuf::from("target/campaign.jsonl");
     if arguments.anew {
         // It may not be there.
         let _ = std::fs::remove_file(&path);
     }
     let done = done(&path);
     let all = learn(&stage, &arguments).await?;
+    say(&format!("{} plans", all.len()))?;
     let left: Vec<&Plan> = all.iter().filter(|plan| !done.contains(&plan.to_string())).collect();
     let bar = ProgressBar::new(u64::try_from(all.len())?).with_style(ProgressStyle::with_template(
         "{wide_bar} {pos}/{len} {eta} left, {msg}",
@@ -59,7 +81,13 @@ async fn main() -> anyhow::Result<()> {
     bar.inc(u64::try_from(all.len() - left.len())?);
     let mut file = OpenOptions::new().create(true).append(true).open(&path)?;
     let mut failures = 0;
+    let end = arguments
+        .seconds
+        .map(|seconds| Instant::now() + Duration::from_secs(seconds));
     for plan in left {
+        if end.is_some_and(|end| Instant::now() > end) {
+            break;
+        }
         let strike = Some((plan.trigger.clone(), plan.fault));
         let outcome = run(&stage, &plan.workload, strike).await?;
         writeln!(file, "{}", line(plan, &outcome))?;
@@ -73,7 +101,10 @@ async fn main() -> anyhow::Result<()> {
         bar.set_message(format!("{failures} wrong"));
     }
     bar.finish();
-    headline(&path)
+    if let Err(leak) = stage.check_secrecy().await {
+        bail!("a credential is where it must not be: {leak}");
+    }
+    headline::say(&path)
 }
 
 async fn learn(stage: &Stage, arguments: &Arguments) -> anyhow::Result<Vec<Plan>> {
@@ -89,7 +120,13 @@ async fn learn(stage: &Stage, arguments: &Arguments) -> anyhow::Result<Vec<Plan>
         }
         all.extend(plans(workload, &clean));
     }
-    Ok(all.into_iter().step_by(arguments.every.max(1)).collect())
+    let wanted = |fault: Fault| {
+        let class = arguments.class.is_empty() || arguments.class.iter().any(|class| class == fault.class());
+        class && !(arguments.short && fault.is_long())
+    };
+    all.retain(|plan| wanted(plan.fault));
+    let chosen = all.into_iter().skip(arguments.from);
+    Ok(chosen.step_by(arguments.every.max(1)).collect())
 }
 
 fn line(plan: &Plan, outcome: &Outcome) -> Value {
@@ -99,7 +136,7 @@ fn line(plan: &Plan, outcome: &Outcome) -> Value {
     })
 }
 
-fn done(path: &PathBuf) -> HashSet<String> {
+fn done(path: &Path) -> HashSet<String> {
     let text = std::fs::read_to_string(path).unwrap_or_default();
     let plan = |line: &str| {
         let value: Value = serde_json::from_str(line).ok()?;
@@ -107,40 +144,6 @@ fn done(path: &PathBuf) -> HashSet<String> {
         Some(plan.to_string())
     };
     text.lines().filter_map(plan).collect()
-}
-
-/// What a reader wants to know first.
-fn headline(path: &PathBuf) -> anyhow::Result<()> {
-    let text = std::fs::read_to_string(path).context("the record of the campaign")?;
-    let lines: Vec<Value> = text.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
-    let fired: Vec<&Value> = lines.iter().filter(|line| line["fired"] == true).collect();
-    let wrong = lines.iter().filter(|line| !line["wrong"].is_null()).count();
-    say(&format!(
-        "{} plans, {} in which the fault struck, {wrong} wrong",
-        lines.len(),
-        fired.len()
-    ))?;
-    let mut classes: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
-    for line in &fired {
-        let class = line["class"].as_str().unwrap_or_default();
-        classes
-            .entry(class)
-            .or_default()
-            .push(line["recovery"].as_f64().unwrap_or_default());
-    }
-    for (class, mut seconds) in classes {
-        seconds.sort_by(f64::total_cmp);
-        let at = |share: usize| seconds[(seconds.len() - 1) * share / 100];
-        let (half, most, all) = (at(50), at(99), at(100));
-        say(&format!(
-            "{class:<12} {:>5} runs, right again after p50 {half:.1} s, p99 {most:.1} s, max {all:.1} s",
-            seconds.len()
-        ))?;
-    }
-    if wrong > 0 {
-        bail!("{wrong} runs did not end as they must");
-    }
-    Ok(())
 }
 
 fn say(text: &str) -> anyhow::Result<()> {

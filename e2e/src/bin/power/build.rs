@@ -1,0 +1,68 @@
+//! The operator with a bug in it, built from a copy of the tree.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, ensure};
+use e2e::faults::bugs::Bug;
+use e2e::workspace;
+
+/// Everything of this: the copy, what is compiled from it, the binaries.
+fn folder() -> PathBuf {
+    workspace().join("target/power")
+}
+
+/// Where the operator with this bug is, once it is built.
+pub(crate) fn binary(bug: &Bug) -> PathBuf {
+    folder().join("binaries").join(&bug.name)
+}
+
+/// Builds it. Only the crates that the patch is about are compiled again, since what is alike in the copy is not written
+/// again.
+pub(crate) fn build(bug: &Bug) -> anyhow::Result<()> {
+    let tree = folder().join("tree");
+    copy(&tree)?;
+    bug.apply(&tree, false)?;
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let compiled = folder().join("compiled");
+    let status = Command::new(cargo)
+        .args(["build", "--quiet", "--package=operator", "--bin=pullsecrets"])
+        .env("CARGO_TARGET_DIR", &compiled)
+        .current_dir(&tree)
+        .status()
+        .context("cannot run cargo")?;
+    ensure!(
+        status.success(),
+        "the operator with the bug {} does not build",
+        bug.name
+    );
+    let binary = binary(bug);
+    std::fs::create_dir_all(folder().join("binaries"))?;
+    std::fs::copy(compiled.join("debug/pullsecrets"), &binary)?;
+    Ok(())
+}
+
+/// The working copy, without what git ignores.
+fn copy(tree: &Path) -> anyhow::Result<()> {
+    let listed = Command::new("git")
+        .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"])
+        .current_dir(workspace())
+        .output()
+        .context("no git on PATH")?;
+    ensure!(listed.status.success(), "the tree is no working copy of git");
+    for path in String::from_utf8(listed.stdout)?.split_terminator('\0') {
+        let (from, to) = (workspace().join(path), tree.join(path));
+        // One that is deleted, and not yet in the index as such.
+        let Ok(new) = std::fs::read(&from) else {
+            continue;
+        };
+        if std::fs::read(&to).is_ok_and(|old| old == new) {
+            continue;
+        }
+        if let Some(parent) = to.parent() {
+            std::fs::create_dir_all(parent)?;
+        }
+        std::fs::write(&to, new).with_context(|| format!("{}", to.display()))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,115 @@
+//! Whether the campaign is blind: builds the operator with each bug of `e2e/bugs` and sees which oracle notices it.
+//! `just power`.
+//!
+//! What is to show a bug is tried first with the operator as it is, where nothing may be noticed. One line of JSON for
+//! each bug goes to `target/power.jsonl`.
+
+mod build;
+
+use std::io::Write as _;
+
+use anyhow::{Context, bail};
+use clap::Parser;
+use e2e::binaries;
+use e2e::faults::bugs::{self, Bug, Try};
+use e2e::faults::run::{Outcome, run};
+use e2e::faults::stage::Stage;
+use e2e::faults::verdict::Wrong;
+use e2e::wait::blocking;
+use serde_json::json;
+
+#[derive(Parser)]
+struct Arguments {
+    /// Only these bugs; all without it.
+    bugs: Vec<String>,
+    /// Build them, and run none.
+    #[arg(long)]
+    only_build: bool,
+    /// Run what an earlier run has built.
+    #[arg(long, conflicts_with = "only_build")]
+    built: bool,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    let mut bugs = bugs::all()?;
+    bugs.retain(|bug| arguments.bugs.is_empty() || arguments.bugs.contains(&bug.name));
+    if !arguments.built {
+        let all = bugs.clone();
+        blocking(move || all.iter().try_for_each(build::build)).await?;
+    }
+    if arguments.only_build {
+        return Ok(());
+    }
+    let sound = blocking(binaries::operator).await?;
+    let mut stage = Stage::with(sound).await?;
+    let mut tried: Vec<&Try> = Vec::new();
+    for attempt in bugs.iter().flat_map(|bug| &bug.tries) {
+        if tried.contains(&attempt) {
+            continue;
+        }
+        tried.push(attempt);
+        let outcome = carry_out(&stage, attempt).await?;
+        if let Some(wrong) = outcome.wrong {
+            bail!("a false alarm: {}: {wrong}\n{}", outcome.plan, stage.log());
+        }
+        if attempt.strike.is_some() && !outcome.fired {
+            bail!("the fault does not strike: {}", outcome.plan);
+        }
+    }
+    say(&format!(
+        "{} plans, nothing wrong with the operator as it is",
+        tried.len()
+    ))?;
+
+    let mut file = std::fs::File::create("target/power.jsonl")?;
+    let mut missed = Vec::new();
+    for bug in &bugs {
+        stage.replace(build::binary(bug));
+        let caught = catch(&stage, bug).await?;
+        let wrong = caught.as_ref().map(|(wrong, _)| wrong);
+        let plan = caught.as_ref().map(|(_, plan)| plan);
+        writeln!(
+            file,
+            "{}",
+            json!({"bug": bug.name, "seeds": bug.seeds, "caught": wrong, "plan": plan})
+        )?;
+        match &caught {
+            Some((wrong, plan)) => say(&format!(
+                "{:<18} {:<16} {plan}\n{:<18} {}",
+                bug.name,
+                wrong.oracle.to_string(),
+                "",
+                wrong.what.lines().next().unwrap_or_default()
+            ))?,
+            None => {
+                missed.push(bug.name.as_str());
+                say(&format!("{:<18} NOT NOTICED      {}", bug.name, bug.seeds))?;
+            }
+        }
+    }
+    say(&format!("{} of {} bugs noticed", bugs.len() - missed.len(), bugs.len()))?;
+    if !missed.is_empty() {
+        bail!("not noticed: {}", missed.join(", "));
+    }
+    Ok(())
+}
+
+async fn catch(stage: &Stage, bug: &Bug) -> anyhow::Result<Option<(Wrong, String)>> {
+    for attempt in &bug.tries {
+        let outcome = carry_out(stage, attempt).await?;
+        if let Some(wrong) = outcome.wrong {
+            return Ok(Some((wrong, outcome.plan)));
+        }
+    }
+    Ok(None)
+}
+
+async fn carry_out(stage: &Stage, attempt: &Try) -> anyhow::Result<Outcome> {
+    run(stage, &attempt.workload, attempt.strike.clone()).await
+}
+
+fn say(text: &str) -> anyhow::Result<()> {
+    writeln!(std::io::stdout(), "{text}").context("standard output")
+}

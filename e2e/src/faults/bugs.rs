@@ -1,0 +1,114 @@
+//! Bugs that others had, or that this design warns of, as patches in `e2e/bugs`: an oracle must notice each.
+//!
+//! A patch begins with a line that says what it seeds, and a line `try: ` for each plan, or workload in which nothing
+//! goes wrong, that is to show it. `M01` to `M16` are those of operators of this kind; the others have names.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, ensure};
+
+use super::plan::{Fault, Plan, Trigger};
+use crate::workspace;
+
+/// One of them.
+#[derive(Debug, Clone)]
+pub struct Bug {
+    /// The name of its file.
+    pub name: String,
+    /// What it seeds.
+    pub seeds: String,
+    /// What is to show it, the first that does being enough.
+    pub tries: Vec<Try>,
+    /// The patch.
+    pub patch: PathBuf,
+}
+
+/// A workload, and what goes wrong in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Try {
+    /// The workload.
+    pub workload: String,
+    /// When what goes wrong; nothing in a clean run.
+    pub strike: Option<(Trigger, Fault)>,
+}
+
+impl Try {
+    fn parse(line: &str) -> anyhow::Result<Self> {
+        if !line.starts_with('{') {
+            return Ok(Self {
+                workload: line.to_owned(),
+                strike: None,
+            });
+        }
+        let Plan {
+            workload,
+            trigger,
+            fault,
+        } = line.parse()?;
+        Ok(Self {
+            workload,
+            strike: Some((trigger, fault)),
+        })
+    }
+}
+
+/// All of them, by name.
+///
+/// # Errors
+///
+/// When one does not begin as it must.
+pub fn all() -> anyhow::Result<Vec<Bug>> {
+    let folder = workspace().join("e2e/bugs");
+    let mut patches = Vec::new();
+    for entry in std::fs::read_dir(&folder).with_context(|| format!("{}", folder.display()))? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "patch") {
+            patches.push(path);
+        }
+    }
+    patches.sort();
+    patches.into_iter().map(read).collect()
+}
+
+fn read(patch: PathBuf) -> anyhow::Result<Bug> {
+    let text = std::fs::read_to_string(&patch)?;
+    let head: Vec<&str> = text.lines().take_while(|line| !line.is_empty()).collect();
+    let tries = head.iter().filter_map(|line| line.strip_prefix("try: "));
+    let name = patch.file_stem().and_then(|name| name.to_str()).unwrap_or_default();
+    let bug = Bug {
+        name: name.to_owned(),
+        seeds: head.first().copied().unwrap_or_default().to_owned(),
+        tries: tries.map(Try::parse).collect::<anyhow::Result<_>>()?,
+        patch: patch.clone(),
+    };
+    ensure!(!bug.tries.is_empty(), "{} says nothing to try", patch.display());
+    Ok(bug)
+}
+
+impl Bug {
+    /// Applies the patch to a tree, or only asks whether it could be.
+    ///
+    /// # Errors
+    ///
+    /// When it does not apply: what git says.
+    pub fn apply(&self, tree: &Path, only_check: bool) -> anyhow::Result<()> {
+        let mut git = Command::new("git");
+        git.arg("apply").current_dir(tree);
+        if let Some(parent) = tree.parent() {
+            // A tree within another's working copy is none of its.
+            git.env("GIT_CEILING_DIRECTORIES", parent);
+        }
+        if only_check {
+            git.arg("--check");
+        }
+        let output = git.arg(&self.patch).output().context("no git on PATH")?;
+        ensure!(
+            output.status.success(),
+            "{} does not apply: {}",
+            self.name,
+            String::from_utf8_lossy(&output.stderr)
+        );
+        Ok(())
+    }
+}

@@ -1,0 +1,381 @@
+//! Every version of every Secret and account during a run, in the order of the store, and what must hold at each step.
+//!
+//! The end of a run may be right although something was wrong for a moment: a copy that was deleted and made again, an
+//! old password that came back, an entry of somebody else that was away.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::pin::pin;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use anyhow::Context;
+use futures::StreamExt;
+use k8s_openapi::api::core::v1::{Secret, ServiceAccount};
+use kube::api::{ListParams, WatchEvent, WatchParams};
+use kube::{Api, Client, Resource, ResourceExt};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use super::proxy::lock;
+use super::verdict::{Oracle, Wrong};
+use crate::oracle::{ATTACHED, DATA_KEY, LABEL, Login};
+
+/// The type of the Secrets in which the operator remembers what was good.
+const STATE: &str = "pullsecrets.dev/state";
+/// Whoever refuses that a reference is taken away does not keep the credential longer than ten seconds.
+const REFERENCE_FIRST: Duration = Duration::from_secs(9);
+
+/// See the module. It watches until it is dropped.
+pub struct History {
+    client: Client,
+    changes: Arc<Mutex<Vec<Change>>>,
+    _watches: JoinSet<()>,
+}
+
+/// One version of an object, or its end.
+struct Change {
+    version: u64,
+    at: Instant,
+    /// It was there when the watch began.
+    listed: bool,
+    gone: bool,
+    object: Object,
+}
+
+enum Object {
+    Secret(Secret),
+    Account(ServiceAccount),
+}
+
+/// What is meant in a run.
+pub struct Rules<'a> {
+    /// The names of copies.
+    pub names: &'a [&'a str],
+    /// The logins, in the order in which they are declared.
+    pub logins: &'a [Login],
+    /// Copies, by namespace and name, that are to be there in the end.
+    pub copies: BTreeSet<(String, String)>,
+    /// References, by namespace, account and name, that are to be there in the end.
+    pub references: BTreeSet<(String, String, String)>,
+    /// The version of the store at which users began to act, and when that was.
+    pub begun: (u64, Instant),
+    /// Others change what is the operator's: only what is not is looked at.
+    pub edited: bool,
+    /// Somebody else may write to a Secret of others too.
+    pub meddled: bool,
+    /// The operator may not see what it should.
+    pub blind: bool,
+}
+
+impl History {
+    /// Begins with what is there now.
+    ///
+    /// # Errors
+    ///
+    /// What the API server says.
+    pub async fn begin(client: &Client) -> anyhow::Result<Self> {
+        let changes = Arc::default();
+        let mut watches = JoinSet::new();
+        follow(client, &changes, &mut watches, Object::Secret).await?;
+        follow(client, &changes, &mut watches, Object::Account).await?;
+        Ok(Self {
+            client: client.clone(),
+            changes,
+            _watches: watches,
+        })
+    }
+
+    /// The version of the store now.
+    ///
+    /// # Errors
+    ///
+    /// What the API server says.
+    pub async fn version(&self) -> anyhow::Result<u64> {
+        let secrets: Api<Secret> = Api::all(self.client.clone());
+        let list = secrets.list_metadata(&ListParams::default().limit(1)).await?;
+        number(list.metadata.resource_version.as_deref())
+    }
+
+    /// Whether all of it was as it must be.
+    ///
+    /// # Errors
+    ///
+    /// The first thing that was not.
+    pub fn judge(&self, rules: &Rules<'_>) -> Result<(), Wrong> {
+        let mut changes = lock(&self.changes);
+        changes.sort_by_key(|change| change.version);
+        let mut seen = Seen::default();
+        changes.iter().try_for_each(|change| seen.take(change, rules))
+    }
+}
+
+fn number(version: Option<&str>) -> anyhow::Result<u64> {
+    version.unwrap_or_default().parse().context("a resourceVersion")
+}
+
+async fn follow<K>(
+    client: &Client,
+    changes: &Arc<Mutex<Vec<Change>>>,
+    watches: &mut JoinSet<()>,
+    wrap: fn(K) -> Object,
+) -> anyhow::Result<()>
+where
+    K: Resource<DynamicType = ()> + Clone + std::fmt::Debug + DeserializeOwned + Send + 'static,
+{
+    let api: Api<K> = Api::all(client.clone());
+    let list = api.list(&ListParams::default()).await?;
+    let put = move |changes: &Mutex<Vec<Change>>, object: K, listed: bool, gone: bool| {
+        let version = object.resource_version().and_then(|version| version.parse().ok());
+        lock(changes).push(Change {
+            version: version.unwrap_or_default(),
+            at: Instant::now(),
+            listed,
+            gone,
+            object: wrap(object),
+        });
+        version
+    };
+    let mut from = number(list.metadata.resource_version.as_deref())?;
+    for object in list.items {
+        put(changes, object, true, false);
+    }
+    let changes = Arc::clone(changes);
+    watches.spawn(async move {
+        loop {
+            if let Ok(events) = api.watch(&WatchParams::default(), &from.to_string()).await {
+                let mut events = pin!(events);
+                while let Some(Ok(event)) = events.next().await {
+                    let version = match event {
+                        WatchEvent::Added(object) | WatchEvent::Modified(object) => put(&changes, object, false, false),
+                        WatchEvent::Deleted(object) => put(&changes, object, false, true),
+                        WatchEvent::Bookmark(_) | WatchEvent::Error(_) => None,
+                    };
+                    from = version.unwrap_or(from);
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    });
+    Ok(())
+}
+
+/// What a copy held last: one of the logins, by its place among them; none of them, or nothing that can be read.
+type Held = Option<usize>;
+
+type Reference = (String, String, String);
+
+/// The store so far.
+#[derive(Default)]
+struct Seen {
+    /// Copies, by namespace and name, with their uids.
+    copies: BTreeMap<(String, String), (String, Held)>,
+    /// Secrets of others under a name of copies, by uid.
+    squatters: BTreeSet<String>,
+    /// Copies of an earlier run, in a namespace on its way out, by uid.
+    leftovers: BTreeSet<String>,
+    /// What each object remembers, by its name.
+    remembered: BTreeMap<String, Vec<Held>>,
+    /// By namespace and name.
+    accounts: BTreeMap<(String, String), ServiceAccount>,
+    /// References, by namespace, account and name, that stood when the act began.
+    standing: BTreeSet<Reference>,
+    /// Copies and references that stood then and are to stand in the end.
+    steady: Option<(BTreeSet<(String, String)>, BTreeSet<Reference>)>,
+}
+
+impl Seen {
+    fn take(&mut self, change: &Change, rules: &Rules<'_>) -> Result<(), Wrong> {
+        if change.version > rules.begun.0 && self.steady.is_none() {
+            self.begin(rules);
+        }
+        match &change.object {
+            Object::Secret(secret) => self.secret(secret, change, rules),
+            Object::Account(account) => self.account(account, change.gone, rules),
+        }
+    }
+
+    /// Users begin to act.
+    fn begin(&mut self, rules: &Rules<'_>) {
+        let copies = rules.copies.iter().filter(|copy| self.copies.contains_key(*copy));
+        for ((namespace, name), account) in &self.accounts {
+            let names = rules.names.iter().filter(|secret| refers(account, secret));
+            let reference = |secret: &&str| (namespace.clone(), name.clone(), (*secret).to_owned());
+            self.standing.extend(names.map(reference));
+        }
+        let references = self.standing.intersection(&rules.references);
+        self.steady = Some((copies.cloned().collect(), references.cloned().collect()));
+    }
+
+    fn secret(&mut self, secret: &Secret, change: &Change, rules: &Rules<'_>) -> Result<(), Wrong> {
+        if secret.type_.as_deref() == Some(STATE) {
+            self.remember(secret, change.gone, rules);
+            return Ok(());
+        }
+        let place = (secret.namespace().unwrap_or_default(), secret.name_any());
+        if !rules.names.contains(&place.1.as_str()) || !place.0.starts_with("fault-") {
+            return Ok(());
+        }
+        let uid = secret.uid().unwrap_or_default();
+        if change.listed {
+            self.leftovers.insert(uid);
+            return Ok(());
+        }
+        if self.leftovers.contains(&uid) {
+            return Ok(());
+        }
+        let known = self.copies.get(&place).filter(|(known, _)| *known == uid).cloned();
+        let told = format!("secret {}/{}", place.0, place.1);
+        if known.is_none() && (self.squatters.contains(&uid) || !secret.labels().contains_key(LABEL)) {
+            let changed = !self.squatters.insert(uid) && !change.gone && !rules.meddled;
+            return fail_if(changed, Oracle::Foreign, || format!("{told} was written to"));
+        }
+        if change.gone {
+            self.copies.remove(&place);
+            return if rules.edited {
+                Ok(())
+            } else {
+                self.may_go(&place, change, rules)
+            };
+        }
+        let held = held(secret, rules.logins);
+        let before = known.and_then(|(_, held)| held);
+        self.copies.insert(place.clone(), (uid, held));
+        if rules.edited {
+            return Ok(());
+        }
+        fail_if(held.is_none(), Oracle::Gap, || {
+            format!("{told} held no login for a moment")
+        })?;
+        fail_if(held < before, Oracle::Gap, || {
+            format!("{told} went back to an older login")
+        })?;
+        let object = secret.labels().get(LABEL);
+        let remembered = object.is_none_or(|object| {
+            let all = self.remembered.get(object);
+            all.is_some_and(|all| all.contains(&held))
+        });
+        fail_if(held != before && !remembered, Oracle::Order, || {
+            format!("{told} was written before its login was remembered")
+        })
+    }
+
+    fn may_go(&self, place: &(String, String), change: &Change, rules: &Rules<'_>) -> Result<(), Wrong> {
+        let (namespace, name) = place;
+        let steady = self.steady.as_ref().is_some_and(|(copies, _)| copies.contains(place));
+        fail_if(steady, Oracle::Gap, || {
+            format!("secret {namespace}/{name} was deleted, and is to be there")
+        })?;
+        // One that comes at the moment when its object goes may be on its way.
+        let refers = |((holder, account), seen): (&(String, String), &ServiceAccount)| {
+            let reference = (holder.clone(), account.clone(), name.clone());
+            holder == namespace && self.standing.contains(&reference) && records(seen, name) && refers(seen, name)
+        };
+        let early = !rules.blind && change.at < rules.begun.1 + REFERENCE_FIRST;
+        fail_if(early && self.accounts.iter().any(refers), Oracle::Order, || {
+            format!("secret {namespace}/{name} went before the references to it")
+        })
+    }
+
+    fn remember(&mut self, secret: &Secret, gone: bool, rules: &Rules<'_>) {
+        let owner = secret.owner_references().first();
+        let Some(object) = owner.map(|owner| owner.name.clone()) else {
+            return;
+        };
+        if gone {
+            self.remembered.remove(&object);
+            return;
+        }
+        let values = secret.data.iter().flatten();
+        let values = values.filter_map(|(_, bytes)| serde_json::from_slice::<Value>(&bytes.0).ok());
+        let held: Vec<Held> = values
+            .flat_map(|value| passwords(&value))
+            .map(|password| place_of(&password, rules.logins))
+            .collect();
+        self.remembered.insert(object, held);
+    }
+
+    fn account(&mut self, account: &ServiceAccount, gone: bool, rules: &Rules<'_>) -> Result<(), Wrong> {
+        let place = (account.namespace().unwrap_or_default(), account.name_any());
+        let before = self.accounts.remove(&place);
+        if gone {
+            if let Some((_, references)) = &mut self.steady {
+                references.retain(|(namespace, name, _)| (namespace, name) != (&place.0, &place.1));
+            }
+            return Ok(());
+        }
+        let told = format!("serviceaccount {}/{}", place.0, place.1);
+        let same = before.filter(|before| before.uid() == account.uid());
+        if let Some(before) = &same {
+            let lost = theirs(before, rules.names)
+                .difference(&theirs(account, rules.names))
+                .next()
+                .cloned();
+            fail_if(lost.is_some(), Oracle::Foreign, || {
+                format!("{told}: {} of somebody else is lost", lost.unwrap_or_default())
+            })?;
+        }
+        let steady = self.steady.iter().flat_map(|(_, references)| references);
+        let away = steady
+            .filter(|(namespace, name, _)| (namespace, name) == (&place.0, &place.1))
+            .any(|(_, _, secret)| !refers(account, secret));
+        self.accounts.insert(place, account.clone());
+        fail_if(away && !rules.edited, Oracle::Gap, || {
+            format!("{told}: the reference was away")
+        })
+    }
+}
+
+fn fail_if(wrong: bool, oracle: Oracle, what: impl FnOnce() -> String) -> Result<(), Wrong> {
+    if wrong { Err(Wrong::new(oracle, what())) } else { Ok(()) }
+}
+
+/// The entries and annotations that are not the operator's.
+fn theirs(account: &ServiceAccount, names: &[&str]) -> BTreeSet<String> {
+    let entries = account.image_pull_secrets.iter().flatten();
+    let entries = entries.filter(|entry| !names.contains(&entry.name.as_str()));
+    let annotations = account.annotations().keys().filter(|key| *key != ATTACHED);
+    entries
+        .map(|entry| format!("the entry {}", entry.name))
+        .chain(annotations.map(|key| format!("the annotation {key}")))
+        .collect()
+}
+
+fn refers(account: &ServiceAccount, secret: &str) -> bool {
+    account
+        .image_pull_secrets
+        .iter()
+        .flatten()
+        .any(|entry| entry.name == secret)
+}
+
+fn records(account: &ServiceAccount, secret: &str) -> bool {
+    let names = account.annotations().get(ATTACHED).map_or("", String::as_str);
+    names.split(',').any(|name| name == secret)
+}
+
+fn held(secret: &Secret, logins: &[Login]) -> Held {
+    let bytes = &secret.data.as_ref()?.get(DATA_KEY)?.0;
+    let config: Value = serde_json::from_slice(bytes).ok()?;
+    place_of(passwords(&config).first()?, logins)
+}
+
+fn place_of(password: &str, logins: &[Login]) -> Held {
+    logins.iter().position(|login| login.password == password)
+}
+
+/// The values of every field `password`, however deep.
+fn passwords(value: &Value) -> Vec<String> {
+    match value {
+        Value::Object(fields) => {
+            let own = fields.get("password").and_then(Value::as_str).map(str::to_owned);
+            own.into_iter().chain(fields.values().flat_map(passwords)).collect()
+        }
+        Value::Array(elements) => elements.iter().flat_map(passwords).collect(),
+        _ => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

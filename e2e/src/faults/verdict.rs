@@ -1,0 +1,171 @@
+//! What may be found wrong, in the words of the headline.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use k8s_openapi::api::core::v1::ServiceAccount;
+use kube::api::ListParams;
+use kube::{Api, ResourceExt};
+use serde::{Deserialize, Serialize};
+
+use super::stage::Stage;
+use super::workload::End;
+use crate::oracle::{self, Expected};
+
+/// Who noticed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Oracle {
+    /// A copy or a reference is missing in the end.
+    Lost,
+    /// A copy is not as declared in the end.
+    Stale,
+    /// A copy is where none is to be in the end.
+    Orphaned,
+    /// A reference is where none is to be in the end.
+    Dangling,
+    /// Something of others was changed, at whatever moment.
+    Foreign,
+    /// What was to be there throughout was away or wrong for a moment.
+    Gap,
+    /// Two writes were made in the wrong order.
+    Order,
+    /// A credential is where it must not be.
+    Leak,
+    /// An object that was deleted is still there.
+    Stuck,
+    /// It does not come to rest, or writes far more than it must.
+    Loop,
+    /// The status does not tell what is so.
+    Untold,
+    /// A status said that all is well when it was not.
+    FalseReady,
+    /// The process ended, or said that it does not live.
+    Ended,
+    /// All is right in the end, and was not within the bound.
+    Slow,
+}
+
+impl Oracle {
+    /// All of them, in the order of the headline.
+    pub const ALL: [Self; 14] = [
+        Self::Lost,
+        Self::Stale,
+        Self::Orphaned,
+        Self::Dangling,
+        Self::Foreign,
+        Self::Gap,
+        Self::Order,
+        Self::Leak,
+        Self::Stuck,
+        Self::Loop,
+        Self::Untold,
+        Self::FalseReady,
+        Self::Ended,
+        Self::Slow,
+    ];
+}
+
+impl fmt::Display for Oracle {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Lost => "lost",
+            Self::Stale => "stale",
+            Self::Orphaned => "orphaned",
+            Self::Dangling => "dangling",
+            Self::Foreign => "foreign changed",
+            Self::Gap => "gap",
+            Self::Order => "wrong order",
+            Self::Leak => "leak",
+            Self::Stuck => "stuck",
+            Self::Loop => "hot loop",
+            Self::Untold => "untold",
+            Self::FalseReady => "false Ready",
+            Self::Ended => "ended",
+            Self::Slow => "slow",
+        })
+    }
+}
+
+/// Something that is not as it must be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wrong {
+    /// Who noticed.
+    pub oracle: Oracle,
+    /// What, in a sentence.
+    pub what: String,
+}
+
+impl Wrong {
+    /// Noticed by `oracle`.
+    pub fn new(oracle: Oracle, what: impl Into<String>) -> Self {
+        Self {
+            oracle,
+            what: what.into(),
+        }
+    }
+}
+
+impl fmt::Display for Wrong {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}: {}", self.oracle, self.what)
+    }
+}
+
+impl std::error::Error for Wrong {}
+
+/// Gives an end that did not come a name.
+pub(super) async fn of_end(stage: &Stage, end: &End, seen: &str) -> Wrong {
+    let oracle = name(stage, end).await.unwrap_or(Oracle::Untold);
+    Wrong::new(oracle, seen)
+}
+
+async fn name(stage: &Stage, end: &End) -> Result<Oracle, String> {
+    for object in &end.gone {
+        if oracle::object(stage.client(), object).await?.is_some() {
+            return Ok(Oracle::Stuck);
+        }
+    }
+    for expected in &end.served {
+        let found: BTreeSet<String> = oracle::uids(stage.client(), &expected.object)
+            .await?
+            .into_keys()
+            .collect();
+        let wanted: BTreeSet<String> = expected.holders.keys().cloned().collect();
+        if found.difference(&wanted).next().is_some() {
+            return Ok(Oracle::Orphaned);
+        }
+        if wanted.difference(&found).next().is_some() {
+            return Ok(Oracle::Lost);
+        }
+        if let Some(oracle) = of_references(stage, expected).await? {
+            return Ok(oracle);
+        }
+    }
+    for object in &end.gone {
+        if !oracle::uids(stage.client(), object).await?.is_empty() {
+            return Ok(Oracle::Orphaned);
+        }
+    }
+    match end.check(stage).await {
+        Ok(()) => Ok(Oracle::Untold),
+        Err(_) if end.served.is_empty() => Ok(Oracle::Dangling),
+        Err(_) => Ok(Oracle::Stale),
+    }
+}
+
+async fn of_references(stage: &Stage, expected: &Expected) -> Result<Option<Oracle>, String> {
+    let accounts: Api<ServiceAccount> = Api::all(stage.client().clone());
+    let accounts = accounts.list(&ListParams::default()).await;
+    for account in accounts.map_err(|error| error.to_string())? {
+        let holders = expected.holders.get(&account.namespace().unwrap_or_default());
+        let wanted = holders.is_some_and(|holders| holders.contains(&account.name_any()));
+        let mut entries = account.image_pull_secrets.iter().flatten();
+        match (wanted, entries.any(|entry| entry.name == expected.secret)) {
+            (true, false) => return Ok(Some(Oracle::Lost)),
+            (false, true) => return Ok(Some(Oracle::Dangling)),
+            _ => {}
+        }
+    }
+    Ok(None)
+}
