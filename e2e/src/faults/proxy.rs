@@ -198,12 +198,8 @@ impl Proxy {
         self.shared.stays_dead.load(Ordering::SeqCst)
     }
 
-    /// Gives back what a fault has taken from everybody.
-    ///
-    /// # Errors
-    ///
-    /// What the API server says.
-    pub async fn restore(&self) -> anyhow::Result<()> {
+    /// Gives back what a fault has taken from everybody. For a proxy that reaches further than the server.
+    pub(super) async fn restore(&self) -> anyhow::Result<()> {
         let etcd = i32::try_from(self.shared.reach.etcd)?;
         kill(Pid::from_raw(etcd), Signal::SIGCONT).context("etcd")?;
         let restored = self.shared.restore_rights().await;

@@ -81,7 +81,7 @@ pub async fn run(stage: &Stage, workload: &str, strike: Option<(Trigger, Fault)>
     );
     stage.clean().await?;
     let fault = strike.as_ref().map(|(_, fault)| *fault);
-    let lies = stage.lies().len();
+    let lies_before = stage.lies().len();
     let mut running = Running {
         stage,
         workload,
@@ -113,11 +113,11 @@ pub async fn run(stage: &Stage, workload: &str, strike: Option<(Trigger, Fault)>
         replica.stop().await;
     }
     let ended = process(&ends, fault);
-    let lied = stage.lies().into_iter().nth(lies);
-    let lied = lied.map_or(Ok(()), |lie| Err(Wrong::new(Oracle::FalseReady, lie)));
+    let lie = stage.lies().into_iter().nth(lies_before);
+    let truth = lie.map_or(Ok(()), |lie| Err(Wrong::new(Oracle::FalseReady, lie)));
     let wrong = judged
         .and(ended)
-        .and(lied)
+        .and(truth)
         .and_then(|()| economy(&record, writes, begun.1))
         .err();
     Ok(Outcome {

@@ -137,6 +137,7 @@ impl Stage {
         let places = Places {
             files: vec![crate::operator::log_file(&self.cluster)],
             health: None,
+            metrics: None,
         };
         let searched = search(&self.canary, &self.client, &places).await;
         searched.map_err(|error| format!("{error:#}"))
