@@ -68,7 +68,7 @@ pub enum Fault {
     Cut,
     /// The watch ends within the event.
     CutWithin,
-    /// The watch says that its history is lost, and ends.
+    /// The watch says that its history is lost, and ends; the list that follows takes half a second.
     Expire,
     /// From this event on the watch says nothing more, and does not end.
     Silence,

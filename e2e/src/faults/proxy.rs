@@ -75,6 +75,8 @@ pub(super) struct Shared {
     pub(super) weather: watch::Sender<Weather>,
     /// The rules as they were, while one of them is gone.
     pub(super) rights: Mutex<Option<(Vec<Value>, Vec<Value>)>>,
+    /// The next streamed list of this kind takes its time.
+    slow_list: Mutex<Option<String>>,
     /// What somebody else undoes, and until when.
     undoes: Mutex<Option<(String, Instant)>>,
     undone: AtomicUsize,
@@ -110,6 +112,7 @@ impl Proxy {
             until: Mutex::default(),
             weather: watch::Sender::default(),
             rights: Mutex::default(),
+            slow_list: Mutex::default(),
             undoes: Mutex::default(),
             undone: AtomicUsize::new(0),
             stays_dead: AtomicBool::new(false),
@@ -169,6 +172,7 @@ impl Proxy {
         lock(&shared.counts).clear();
         lock(&shared.seen).clear();
         *lock(&shared.until) = None;
+        *lock(&shared.slow_list) = None;
         *lock(&shared.undoes) = None;
         shared.undone.store(0, Ordering::SeqCst);
         shared.fired.store(false, Ordering::SeqCst);
@@ -249,6 +253,16 @@ impl Shared {
     pub(super) fn lasts(&self, length: Duration) {
         let mut until = lock(&self.until);
         *until = (*until).max(Some(Instant::now() + length));
+    }
+
+    /// The history of this kind is lost.
+    pub(super) fn lost_history(&self, resource: &str) {
+        *lock(&self.slow_list) = Some(resource.to_owned());
+    }
+
+    /// Whether this watch begins with the list that replaces a lost history.
+    pub(super) fn replaces_history(&self, resource: &str) -> bool {
+        lock(&self.slow_list).take_if(|lost| lost == resource).is_some()
     }
 
     pub(super) fn saw(&self, what: &str) {
