@@ -59,6 +59,8 @@ pub struct Record {
     pub lasts_until: Option<Instant>,
     /// How often somebody else undid a write.
     pub undone: usize,
+    /// A watch that the fault ended is not open again yet: what the operator makes of it is still to come.
+    pub watch_is_shut: bool,
 }
 
 pub(super) struct Shared {
@@ -77,6 +79,8 @@ pub(super) struct Shared {
     pub(super) rights: Mutex<Option<(Vec<Value>, Vec<Value>)>>,
     /// The next streamed list of this kind takes its time.
     slow_list: Mutex<Option<String>>,
+    /// The kind of the watch that a fault ended, until it is open again.
+    shut: Mutex<Option<String>>,
     /// What somebody else undoes, and until when.
     undoes: Mutex<Option<(String, Instant)>>,
     undone: AtomicUsize,
@@ -113,6 +117,7 @@ impl Proxy {
             weather: watch::Sender::default(),
             rights: Mutex::default(),
             slow_list: Mutex::default(),
+            shut: Mutex::default(),
             undoes: Mutex::default(),
             undone: AtomicUsize::new(0),
             stays_dead: AtomicBool::new(false),
@@ -173,6 +178,7 @@ impl Proxy {
         lock(&shared.seen).clear();
         *lock(&shared.until) = None;
         *lock(&shared.slow_list) = None;
+        *lock(&shared.shut) = None;
         *lock(&shared.undoes) = None;
         shared.undone.store(0, Ordering::SeqCst);
         shared.fired.store(false, Ordering::SeqCst);
@@ -217,6 +223,7 @@ impl Proxy {
             fired: self.shared.fired.load(Ordering::SeqCst),
             lasts_until: *lock(&self.shared.until),
             undone: self.shared.undone.load(Ordering::SeqCst),
+            watch_is_shut: lock(&self.shared.shut).is_some(),
         }
     }
 
@@ -253,6 +260,16 @@ impl Shared {
     pub(super) fn lasts(&self, length: Duration) {
         let mut until = lock(&self.until);
         *until = (*until).max(Some(Instant::now() + length));
+    }
+
+    /// A fault ends a watch of this kind.
+    pub(super) fn shuts(&self, resource: &str) {
+        *lock(&self.shut) = Some(resource.to_owned());
+    }
+
+    /// A watch of this kind is open.
+    pub(super) fn opened(&self, resource: &str) {
+        lock(&self.shut).take_if(|shut| shut == resource);
     }
 
     /// The history of this kind is lost.

@@ -211,15 +211,12 @@ impl Running<'_> {
         loop {
             let seen = settled(self.stage, end).await;
             let now = Instant::now();
-            let from = self
-                .stage
-                .proxy()
-                .record()
-                .lasts_until
-                .map_or(acted, |until| until.max(acted));
+            let record = self.stage.proxy().record();
+            let from = record.lasts_until.map_or(acted, |until| until.max(acted));
             *recovery = now.saturating_duration_since(from);
             match seen {
                 Ok(()) if now < from => {}
+                Ok(()) if record.watch_is_shut && *recovery <= bound + PATIENCE => {}
                 Ok(()) if *recovery <= bound => return Ok(()),
                 Ok(()) => {
                     let what = format!("{:.1} s, not within {} s", recovery.as_secs_f64(), bound.as_secs());

@@ -58,6 +58,7 @@ pub(super) fn pass(shared: Arc<Shared>, resource: &str, response: Response<Body>
         if shared.replaces_history(&resource) {
             tokio::time::sleep(LIST_TAKES).await;
         }
+        shared.opened(&resource);
         let mut hollow = fault == Some(Fault::Empty);
         if fault == Some(Fault::Truncate) {
             // Half of its first line, whatever that is.
@@ -99,6 +100,9 @@ pub(super) fn pass(shared: Arc<Shared>, resource: &str, response: Response<Body>
             });
             if fault == Some(Fault::Expire) {
                 shared.lost_history(&resource);
+            }
+            if matches!(fault, Some(Fault::Cut | Fault::CutWithin | Fault::Expire)) {
+                shared.shuts(&resource);
             }
             if !send(&sender, line, fault).await {
                 return;
