@@ -73,7 +73,7 @@ generate:
     cargo build --quiet --package operator --bin metricsgen
     cargo metricsgen > config/monitoring/metrics.md
 
-# The fault campaign, all of it: hours; goes on where it stopped. `just campaign --every 20` is a sample
+# The fault campaign, all of it: many hours; goes on where it stopped. `just campaign --every 41 --short` is a sample
 campaign *arguments:
     cargo run --quiet --package e2e --bin campaign -- {{ arguments }}
 

@@ -80,9 +80,9 @@ fn read(patch: PathBuf) -> anyhow::Result<Bug> {
         name: name.to_owned(),
         seeds: head.first().copied().unwrap_or_default().to_owned(),
         tries: tries.map(Try::parse).collect::<anyhow::Result<_>>()?,
-        patch: patch.clone(),
+        patch,
     };
-    ensure!(!bug.tries.is_empty(), "{} says nothing to try", patch.display());
+    ensure!(!bug.tries.is_empty(), "{} says nothing to try", bug.patch.display());
     Ok(bug)
 }
 

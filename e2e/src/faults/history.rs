@@ -182,7 +182,13 @@ struct Seen {
     /// References, by namespace, account and name, that stood when the act began.
     standing: BTreeSet<Reference>,
     /// Copies and references that stood then and are to stand in the end.
-    steady: Option<(BTreeSet<(String, String)>, BTreeSet<Reference>)>,
+    steady: Option<Steady>,
+}
+
+struct Steady {
+    /// By namespace and name.
+    copies: BTreeSet<(String, String)>,
+    references: BTreeSet<Reference>,
 }
 
 impl Seen {
@@ -205,7 +211,10 @@ impl Seen {
             self.standing.extend(names.map(reference));
         }
         let references = self.standing.intersection(&rules.references);
-        self.steady = Some((copies.cloned().collect(), references.cloned().collect()));
+        self.steady = Some(Steady {
+            copies: copies.cloned().collect(),
+            references: references.cloned().collect(),
+        });
     }
 
     fn secret(&mut self, secret: &Secret, change: &Change, rules: &Rules<'_>) -> Result<(), Wrong> {
@@ -263,7 +272,7 @@ impl Seen {
 
     fn may_go(&self, place: &(String, String), change: &Change, rules: &Rules<'_>) -> Result<(), Wrong> {
         let (namespace, name) = place;
-        let steady = self.steady.as_ref().is_some_and(|(copies, _)| copies.contains(place));
+        let steady = self.steady.as_ref().is_some_and(|steady| steady.copies.contains(place));
         fail_if(steady, Oracle::Gap, || {
             format!("secret {namespace}/{name} was deleted, and is to be there")
         })?;
@@ -300,7 +309,7 @@ impl Seen {
         let place = (account.namespace().unwrap_or_default(), account.name_any());
         let before = self.accounts.remove(&place);
         if gone {
-            if let Some((_, references)) = &mut self.steady {
+            if let Some(Steady { references, .. }) = &mut self.steady {
                 references.retain(|(namespace, name, _)| (namespace, name) != (&place.0, &place.1));
             }
             return Ok(());
@@ -316,7 +325,7 @@ impl Seen {
                 format!("{told}: {} of somebody else is lost", lost.unwrap_or_default())
             })?;
         }
-        let steady = self.steady.iter().flat_map(|(_, references)| references);
+        let steady = self.steady.iter().flat_map(|steady| &steady.references);
         let away = steady
             .filter(|(namespace, name, _)| (namespace, name) == (&place.0, &place.1))
             .any(|(_, _, secret)| !refers(account, secret));

@@ -68,7 +68,7 @@ pub enum Fault {
     Cut,
     /// The watch ends within the event.
     CutWithin,
-    /// The watch says that its history is lost, and ends.
+    /// The watch says that its history is lost, and ends; the list that follows takes half a second.
     Expire,
     /// From this event on the watch says nothing more, and does not end.
     Silence,
@@ -240,17 +240,27 @@ impl Fault {
     /// else.
     pub fn bound(self) -> Duration {
         let seconds = match self {
-            // A start, and two seconds.
-            Self::KillBefore | Self::KillUnacknowledged | Self::KillAfter | Self::Late => 3,
-            // A refusal is tried again after a second, an answer without a meaning sooner, 429 when it says.
-            Self::Answer(_) | Self::Throttle(_) => 3,
+            // A start takes a second. A refusal is tried again after a second, an answer without a meaning sooner, 429 when
+            // it says; a watch is opened again after one to two seconds.
+            Self::KillBefore
+            | Self::KillUnacknowledged
+            | Self::KillAfter
+            | Self::Late
+            | Self::Answer(_)
+            | Self::Throttle(_)
+            | Self::ResetBefore
+            | Self::ResetAfter
+            | Self::Truncate
+            | Self::Garbage
+            | Self::Empty
+            | Self::Delay(_)
+            | Self::Duplicate
+            | Self::Cut
+            | Self::CutWithin
+            | Self::Expire => 3,
             Self::Meddle | Self::Hold(_) => 2,
             // The last delay of a fight that lasted four seconds, and ten of peace until it is called over.
             Self::Undo(_) => 20,
-            Self::ResetBefore | Self::ResetAfter | Self::Truncate | Self::Garbage => 3,
-            Self::Empty => 3,
-            // A watch is opened again after one to two seconds.
-            Self::Delay(_) | Self::Duplicate | Self::Cut | Self::CutWithin | Self::Expire => 3,
             Self::Silence => SILENCE + 5,
             // The longest pause between two attempts at a watch is half a minute.
             Self::Refuse(millis) | Self::Hang(millis) | Self::Fail(millis) => (u64::from(millis) / 1000).min(30) + 5,

@@ -59,6 +59,8 @@ pub struct Record {
     pub lasts_until: Option<Instant>,
     /// How often somebody else undid a write.
     pub undone: usize,
+    /// A watch that the fault ended is not open again yet: what the operator makes of it is still to come.
+    pub watch_is_shut: bool,
 }
 
 pub(super) struct Shared {
@@ -75,6 +77,10 @@ pub(super) struct Shared {
     pub(super) weather: watch::Sender<Weather>,
     /// The rules as they were, while one of them is gone.
     pub(super) rights: Mutex<Option<(Vec<Value>, Vec<Value>)>>,
+    /// The next streamed list of this kind takes its time.
+    slow_list: Mutex<Option<String>>,
+    /// The kind of the watch that a fault ended, until it is open again.
+    shut: Mutex<Option<String>>,
     /// What somebody else undoes, and until when.
     undoes: Mutex<Option<(String, Instant)>>,
     undone: AtomicUsize,
@@ -110,6 +116,8 @@ impl Proxy {
             until: Mutex::default(),
             weather: watch::Sender::default(),
             rights: Mutex::default(),
+            slow_list: Mutex::default(),
+            shut: Mutex::default(),
             undoes: Mutex::default(),
             undone: AtomicUsize::new(0),
             stays_dead: AtomicBool::new(false),
@@ -169,6 +177,8 @@ impl Proxy {
         lock(&shared.counts).clear();
         lock(&shared.seen).clear();
         *lock(&shared.until) = None;
+        *lock(&shared.slow_list) = None;
+        *lock(&shared.shut) = None;
         *lock(&shared.undoes) = None;
         shared.undone.store(0, Ordering::SeqCst);
         shared.fired.store(false, Ordering::SeqCst);
@@ -198,12 +208,8 @@ impl Proxy {
         self.shared.stays_dead.load(Ordering::SeqCst)
     }
 
-    /// Gives back what a fault has taken from everybody.
-    ///
-    /// # Errors
-    ///
-    /// What the API server says.
-    pub async fn restore(&self) -> anyhow::Result<()> {
+    /// Gives back what a fault has taken from everybody. For a proxy that reaches further than the server.
+    pub(super) async fn restore(&self) -> anyhow::Result<()> {
         let etcd = i32::try_from(self.shared.reach.etcd)?;
         kill(Pid::from_raw(etcd), Signal::SIGCONT).context("etcd")?;
         let restored = self.shared.restore_rights().await;
@@ -217,6 +223,7 @@ impl Proxy {
             fired: self.shared.fired.load(Ordering::SeqCst),
             lasts_until: *lock(&self.shared.until),
             undone: self.shared.undone.load(Ordering::SeqCst),
+            watch_is_shut: lock(&self.shared.shut).is_some(),
         }
     }
 
@@ -253,6 +260,26 @@ impl Shared {
     pub(super) fn lasts(&self, length: Duration) {
         let mut until = lock(&self.until);
         *until = (*until).max(Some(Instant::now() + length));
+    }
+
+    /// A fault ends a watch of this kind.
+    pub(super) fn shuts(&self, resource: &str) {
+        *lock(&self.shut) = Some(resource.to_owned());
+    }
+
+    /// A watch of this kind is open.
+    pub(super) fn opened(&self, resource: &str) {
+        lock(&self.shut).take_if(|shut| shut == resource);
+    }
+
+    /// The history of this kind is lost.
+    pub(super) fn lost_history(&self, resource: &str) {
+        *lock(&self.slow_list) = Some(resource.to_owned());
+    }
+
+    /// Whether this watch begins with the list that replaces a lost history.
+    pub(super) fn replaces_history(&self, resource: &str) -> bool {
+        lock(&self.slow_list).take_if(|lost| lost == resource).is_some()
     }
 
     pub(super) fn saw(&self, what: &str) {

@@ -81,7 +81,7 @@ pub async fn run(stage: &Stage, workload: &str, strike: Option<(Trigger, Fault)>
     );
     stage.clean().await?;
     let fault = strike.as_ref().map(|(_, fault)| *fault);
-    let lies = stage.lies().len();
+    let lies_before = stage.lies().len();
     let mut running = Running {
         stage,
         workload,
@@ -113,11 +113,11 @@ pub async fn run(stage: &Stage, workload: &str, strike: Option<(Trigger, Fault)>
         replica.stop().await;
     }
     let ended = process(&ends, fault);
-    let lied = stage.lies().into_iter().nth(lies);
-    let lied = lied.map_or(Ok(()), |lie| Err(Wrong::new(Oracle::FalseReady, lie)));
+    let lie = stage.lies().into_iter().nth(lies_before);
+    let truth = lie.map_or(Ok(()), |lie| Err(Wrong::new(Oracle::FalseReady, lie)));
     let wrong = judged
         .and(ended)
-        .and(lied)
+        .and(truth)
         .and_then(|()| economy(&record, writes, begun.1))
         .err();
     Ok(Outcome {
@@ -211,15 +211,12 @@ impl Running<'_> {
         loop {
             let seen = settled(self.stage, end).await;
             let now = Instant::now();
-            let from = self
-                .stage
-                .proxy()
-                .record()
-                .lasts_until
-                .map_or(acted, |until| until.max(acted));
+            let record = self.stage.proxy().record();
+            let from = record.lasts_until.map_or(acted, |until| until.max(acted));
             *recovery = now.saturating_duration_since(from);
             match seen {
                 Ok(()) if now < from => {}
+                Ok(()) if record.watch_is_shut && *recovery <= bound + PATIENCE => {}
                 Ok(()) if *recovery <= bound => return Ok(()),
                 Ok(()) => {
                     let what = format!("{:.1} s, not within {} s", recovery.as_secs_f64(), bound.as_secs());

@@ -78,9 +78,7 @@ impl Stage {
         let token_file = cluster.folder().join("proxied.token");
         let mut tokens = [String::new(), String::new()];
         for token in &mut tokens {
-            *token = cluster
-                .service_account_token(SYSTEM_NAMESPACE, OPERATOR_ACCOUNT)
-                .await?;
+            *token = cluster::token(&cluster.admin().await?, SYSTEM_NAMESPACE, OPERATOR_ACCOUNT).await?;
         }
         let mut replicas = Vec::new();
         for number in 0..2 {
@@ -139,6 +137,7 @@ impl Stage {
         let places = Places {
             files: vec![crate::operator::log_file(&self.cluster)],
             health: None,
+            metrics: None,
         };
         let searched = search(&self.canary, &self.client, &places).await;
         searched.map_err(|error| format!("{error:#}"))

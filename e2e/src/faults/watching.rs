@@ -18,6 +18,9 @@ use super::proxy::Shared;
 use super::stage::plain;
 use super::weather::Weather;
 
+/// How long a list takes that replaces a lost history: whoever takes for gone what it has not shown yet has time to act.
+const LIST_TAKES: Duration = Duration::from_millis(500);
+
 /// What a watch of the API server answers when the version that it is asked for is too old.
 const EXPIRED: &str = r#"{"type":"ERROR","object":{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"too old resource version","reason":"Expired","code":410}}"#;
 
@@ -51,6 +54,11 @@ pub(super) fn pass(shared: Arc<Shared>, resource: &str, response: Response<Body>
     let resource = resource.to_owned();
     tokio::spawn(async move {
         let mut lines = std::pin::pin!(lines(body));
+        // Behind the head of the answer, which is where the operator begins to take a list in.
+        if shared.replaces_history(&resource) {
+            tokio::time::sleep(LIST_TAKES).await;
+        }
+        shared.opened(&resource);
         let mut hollow = fault == Some(Fault::Empty);
         if fault == Some(Fault::Truncate) {
             // Half of its first line, whatever that is.
@@ -90,6 +98,12 @@ pub(super) fn pass(shared: Arc<Shared>, resource: &str, response: Response<Body>
                 shared.saw(what);
                 shared.strikes(what)
             });
+            if fault == Some(Fault::Expire) {
+                shared.lost_history(&resource);
+            }
+            if matches!(fault, Some(Fault::Cut | Fault::CutWithin | Fault::Expire)) {
+                shared.shuts(&resource);
+            }
             if !send(&sender, line, fault).await {
                 return;
             }

@@ -130,7 +130,7 @@ fn squatter() -> serde_json::Value {
 /// What the API server says; when a step does not come true within a minute.
 pub async fn act(workload: &str, stage: &Stage) -> anyhow::Result<End> {
     let client = stage.client();
-    let [first, second, third] = logins(stage);
+    let [first, second, _] = logins(stage);
     let all = ["a", "b", "c"];
     let end = |parts: &[&str], login: &Login| End::served(stage.expected(OBJECT, parts, login));
     match workload {
@@ -142,27 +142,8 @@ pub async fn act(workload: &str, stage: &Stage) -> anyhow::Result<End> {
             stage.source(OBJECT, &second).await?;
             Ok(end(&all, &second))
         }
-        // The second password is on its way when the third one comes.
-        "rotate-again" => {
-            stage.source(OBJECT, &second).await?;
-            until("the second one is under way", STEP_WITHIN, async || {
-                let written = end(&all, &second).check(stage).await;
-                if stage.proxy().record().fired { Ok(()) } else { written }
-            })
-            .await?;
-            stage.source(OBJECT, &third).await?;
-            Ok(end(&all, &third))
-        }
-        // All that can happen while nobody watches; with the lists as a stream, or in pages.
-        "restart" | "restart-paged" => {
-            stage.proxy().pages(workload == "restart-paged");
-            stage.proxy().kill();
-            stage.source(OBJECT, &second).await?;
-            stage.label("b", false).await?;
-            stage.label("d", true).await?;
-            strip(stage, "c").await?;
-            Ok(end(&["a", "c", "d"], &second))
-        }
+        "rotate-again" => rotate_again(stage).await,
+        "restart" | "restart-paged" => restart(stage, workload == "restart-paged").await,
         "select-others" => {
             let mut object = stage.object(OBJECT);
             object["spec"]["namespaces"] = json!({"names": [name("c"), name("d"), name("e")]});
@@ -194,21 +175,7 @@ pub async fn act(workload: &str, stage: &Stage) -> anyhow::Result<End> {
             oracle::objects(client).delete(OBJECT, &DeleteParams::default()).await?;
             Ok(gone(end(&[], &first), OBJECT))
         }
-        // Deleted while it is carried out, so that writes are under way.
-        "come-and-go" => {
-            stage.apply(&stage.object(OBJECT)).await?;
-            until("a copy is there", STEP_WITHIN, async || {
-                let copies = oracle::uids(client, OBJECT).await?;
-                if copies.is_empty() {
-                    Err("none is".to_owned())
-                } else {
-                    Ok(())
-                }
-            })
-            .await?;
-            oracle::objects(client).delete(OBJECT, &DeleteParams::default()).await?;
-            Ok(gone(end(&[], &first), OBJECT))
-        }
+        "come-and-go" => come_and_go(stage).await,
         "retain" => retain(stage).await,
         "two-objects" => {
             oracle::objects(client)
@@ -255,6 +222,50 @@ fn gone(mut end: End, object: &str) -> End {
     end.served.clear();
     end.gone.push(object.to_owned());
     end
+}
+
+/// The second password is on its way when the third one comes.
+async fn rotate_again(stage: &Stage) -> anyhow::Result<End> {
+    let [_, second, third] = logins(stage);
+    let end = |login: &Login| End::served(stage.expected(OBJECT, &["a", "b", "c"], login));
+    stage.source(OBJECT, &second).await?;
+    until("the second one is under way", STEP_WITHIN, async || {
+        let written = end(&second).check(stage).await;
+        if stage.proxy().record().fired { Ok(()) } else { written }
+    })
+    .await?;
+    stage.source(OBJECT, &third).await?;
+    Ok(end(&third))
+}
+
+/// All that can happen while nobody watches; with the lists as a stream, or in pages.
+async fn restart(stage: &Stage, paged: bool) -> anyhow::Result<End> {
+    let [_, second, _] = logins(stage);
+    stage.proxy().pages(paged);
+    stage.proxy().kill();
+    stage.source(OBJECT, &second).await?;
+    stage.label("b", false).await?;
+    stage.label("d", true).await?;
+    strip(stage, "c").await?;
+    Ok(End::served(stage.expected(OBJECT, &["a", "c", "d"], &second)))
+}
+
+/// Deleted while it is carried out, so that writes are under way.
+async fn come_and_go(stage: &Stage) -> anyhow::Result<End> {
+    let client = stage.client();
+    let [first, ..] = logins(stage);
+    stage.apply(&stage.object(OBJECT)).await?;
+    until("a copy is there", STEP_WITHIN, async || {
+        let copies = oracle::uids(client, OBJECT).await?;
+        if copies.is_empty() {
+            Err("none is".to_owned())
+        } else {
+            Ok(())
+        }
+    })
+    .await?;
+    oracle::objects(client).delete(OBJECT, &DeleteParams::default()).await?;
+    Ok(gone(End::served(stage.expected(OBJECT, &[], &first)), OBJECT))
 }
 
 /// What was left behind is taken back.

@@ -75,18 +75,13 @@ async fn main() -> anyhow::Result<()> {
             "{}",
             json!({"bug": bug.name, "seeds": bug.seeds, "caught": wrong, "plan": plan})
         )?;
-        match &caught {
-            Some((wrong, plan)) => say(&format!(
-                "{:<18} {:<16} {plan}\n{:<18} {}",
-                bug.name,
-                wrong.oracle.to_string(),
-                "",
-                wrong.what.lines().next().unwrap_or_default()
-            ))?,
-            None => {
-                missed.push(bug.name.as_str());
-                say(&format!("{:<18} NOT NOTICED      {}", bug.name, bug.seeds))?;
-            }
+        if let Some((wrong, plan)) = &caught {
+            let what = wrong.what.lines().next().unwrap_or_default();
+            let oracle = wrong.oracle.to_string();
+            say(&format!("{:<18} {oracle:<16} {plan}\n{:<18} {what}", bug.name, ""))?;
+        } else {
+            missed.push(bug.name.as_str());
+            say(&format!("{:<18} NOT NOTICED      {}", bug.name, bug.seeds))?;
         }
     }
     say(&format!("{} of {} bugs noticed", bugs.len() - missed.len(), bugs.len()))?;
