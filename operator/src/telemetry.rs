@@ -45,7 +45,7 @@ impl Telemetry {
         Ok(Self(provider))
     }
 
-    /// Sends what is left, and waits [`FAREWELL`] for it at most; call it off the runtime's threads.
+    /// Sends what is left, and waits 2 s for it at most; call it off the runtime's threads.
     pub fn stop(self) {
         if let Some(provider) = self.0 {
             // The process ends: there is nobody left to tell.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use e2e::operator::{Operator, Options};
 use e2e::scene::Scene;
-use e2e::wire::Wire;
+use e2e::wire::{Bytes, Wire};
 use e2e::{OPERATOR_ACCOUNT, SYSTEM_NAMESPACE};
 
 use crate::ONE_AT_A_TIME;
@@ -40,27 +40,23 @@ async fn a_namespace_costs_so_many_bytes_and_no_more() {
     scene.holds("all are served", &scene.expected(&parts, &first)).await;
     scene.counts(parts.len()).await;
     let filled = wire.bytes();
-    costs(
-        "filled",
-        [filled.sent - before.sent, filled.received - before.received],
-        FILL,
-    );
+    let fill = each(before, filled);
+    println!("filled: {fill:?} bytes for each namespace, sent and received");
+    assert!(fill[0] <= FILL[0] && fill[1] <= FILL[1], "{fill:?}, at most {FILL:?}");
 
     scene.source(&second).await;
     scene.holds("all are rotated", &scene.expected(&parts, &second)).await;
     scene.counts(parts.len()).await;
     let rotated = wire.bytes();
-    costs(
-        "rotated",
-        [rotated.sent - filled.sent, rotated.received - filled.received],
-        ROTATE,
+    let rotate = each(filled, rotated);
+    println!("rotated: {rotate:?} bytes for each namespace, sent and received");
+    assert!(
+        rotate[0] <= ROTATE[0] && rotate[1] <= ROTATE[1],
+        "{rotate:?}, at most {ROTATE:?}"
     );
     operator.stop().unwrap();
 }
 
-fn costs(what: &str, bytes: [u64; 2], most: [u64; 2]) {
-    let each = bytes.map(|bytes| bytes / NAMESPACES);
-    println!("{what}: {each:?} bytes for each namespace, sent and received");
-    let within = |(each, most): (&u64, &u64)| each <= most;
-    assert!(each.iter().zip(&most).all(within), "{what}: {each:?}, at most {most:?}");
+fn each(before: Bytes, after: Bytes) -> [u64; 2] {
+    [after.sent - before.sent, after.received - before.received].map(|bytes| bytes / NAMESPACES)
 }
