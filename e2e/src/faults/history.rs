@@ -175,7 +175,7 @@ struct Seen {
     squatters: BTreeSet<String>,
     /// Copies of an earlier run, in a namespace on its way out, by uid.
     leftovers: BTreeSet<String>,
-    /// What each object remembers, by its name.
+    /// What each object remembers, or has remembered, by its name.
     remembered: BTreeMap<String, Vec<Held>>,
     /// By namespace and name.
     accounts: BTreeMap<(String, String), ServiceAccount>,
@@ -302,7 +302,8 @@ impl Seen {
             .flat_map(|value| passwords(&value))
             .map(|password| place_of(&password, rules.logins))
             .collect();
-        self.remembered.insert(object, held);
+        // What was remembered once is enough: a write that was held up lands although the next login came meanwhile.
+        self.remembered.entry(object).or_default().extend(held);
     }
 
     fn account(&mut self, account: &ServiceAccount, gone: bool, rules: &Rules<'_>) -> Result<(), Wrong> {

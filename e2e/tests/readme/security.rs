@@ -202,32 +202,20 @@ async fn what_a_tenant_writes_into_its_copy_reaches_no_other_namespace() {
     scene.says("CredentialsReady", "False", "SourceNotFound").await;
     let planted =
         r#"{"stringData":{".dockerconfigjson":"{\"auths\":{\"registry.example.com\":{\"auth\":\"YTpi\"}}}"}}"#;
-    scene
-        .kubectl(&[
-            "patch",
-            "secret",
-            "tenant",
-            "-n",
-            "tenant-a",
-            "--type=merge",
-            "-p",
-            planted,
-        ])
-        .await;
+    let plant = [
+        "patch",
+        "secret",
+        "tenant",
+        "-n",
+        "tenant-a",
+        "--type=merge",
+        "-p",
+        planted,
+    ];
+    scene.kubectl(&plant).await;
     scene.holds("it is mended", &scene.expected(&["a"], &login)).await;
     scene.stop_operator();
-    scene
-        .kubectl(&[
-            "patch",
-            "secret",
-            "tenant",
-            "-n",
-            "tenant-a",
-            "--type=merge",
-            "-p",
-            planted,
-        ])
-        .await;
+    scene.kubectl(&plant).await;
     scene.start_operator().await;
     scene.namespaces(&["b"]).await;
     scene
