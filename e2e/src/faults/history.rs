@@ -292,8 +292,9 @@ impl Seen {
         let Some(object) = owner.map(|owner| owner.name.clone()) else {
             return;
         };
+        // What was remembered once is enough: a write that was held up lands although the next login came meanwhile, and
+        // what an object of this name remembered in an earlier run may go in the middle of this one.
         if gone {
-            self.remembered.remove(&object);
             return;
         }
         let values = secret.data.iter().flatten();
@@ -302,7 +303,6 @@ impl Seen {
             .flat_map(|value| passwords(&value))
             .map(|password| place_of(&password, rules.logins))
             .collect();
-        // What was remembered once is enough: a write that was held up lands although the next login came meanwhile.
         self.remembered.entry(object).or_default().extend(held);
     }
 
