@@ -282,7 +282,8 @@ impl Fault {
         let millis = match self {
             Self::Hold(millis) | Self::Delay(millis) | Self::Undo(millis) => millis,
             // What the proxy keeps on its way.
-            Self::Late | Self::LeaderSleeps | Self::LeaderCut => 4000,
+            Self::Late => 4000,
+            Self::LeaderSleeps | Self::LeaderCut => 11_000,
             _ => 0,
         };
         Duration::from_millis(millis.into())
@@ -291,7 +292,7 @@ impl Fault {
     /// Whether a run takes longer than ten seconds: left out of samples.
     pub fn is_long(self) -> bool {
         match self {
-            Self::Silence | Self::Token | Self::Undo(_) => true,
+            Self::Silence | Self::Token | Self::Undo(_) | Self::LeaderSleeps | Self::LeaderCut => true,
             Self::Refuse(millis) | Self::Hang(millis) | Self::Etcd(millis) | Self::Sleep(millis) => millis > 5000,
             Self::Slow(millis) => millis >= 1000,
             _ => false,

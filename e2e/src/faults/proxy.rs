@@ -35,8 +35,15 @@ use super::weather::{Reach, Weather};
 /// How long a process that is to die as it learns of an answer gets to read it.
 const READS_WITHIN: Duration = Duration::from_millis(3);
 
-/// How long a write is on its way that outlives its process, or a leader that is away: another one has begun by then.
+/// How long a write is on its way that outlives its process: another one has begun by then.
 const ON_THE_WAY: Duration = Duration::from_secs(4);
+
+/// How long a leader is away: by its own clock too, its Lease is over then. One whose Lease is taken from it earlier, as
+/// nothing but a hand does, goes by what it saw until it next looks.
+const PAST_THE_LEASE: Duration = Duration::from_secs(11);
+
+/// What others have in the list of an account from the beginning.
+const FOREIGN: &str = "theirs";
 
 /// The entry that somebody else adds to an account.
 pub const LATE: &str = "late";
@@ -302,8 +309,8 @@ impl Shared {
     async fn undo(&self, about: &About) -> Result<(), Error> {
         let patch = if about.resource == "serviceaccounts" {
             let mut entries = self.entries(about).await?;
-            // Ours are added at the end.
-            entries.pop();
+            // Only what the operator adds: where it has taken something away, nothing of this is undone.
+            entries.retain(|entry| entry["name"] == FOREIGN || entry["name"] == LATE);
             json!({"imagePullSecrets": entries})
         } else {
             json!({"data": {".dockerconfigjson": "eyJhdXRocyI6e319"}})
@@ -446,12 +453,12 @@ async fn write(
         Some(Fault::LeaderSleeps) => {
             shared.signal(Signal::SIGSTOP);
             shared.end_lease();
-            tokio::time::sleep(ON_THE_WAY).await;
+            tokio::time::sleep(PAST_THE_LEASE).await;
             shared.signal(Signal::SIGCONT);
         }
         Some(Fault::LeaderCut) => {
             shared.end_lease();
-            shared.begin(Fault::Refuse(u32::try_from(ON_THE_WAY.as_millis())?));
+            shared.begin(Fault::Refuse(u32::try_from(PAST_THE_LEASE.as_millis())?));
             return Err("cut off".into());
         }
         _ => {}

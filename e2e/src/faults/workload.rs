@@ -37,8 +37,8 @@ pub const ALL: [&str; 17] = [
 
 /// The object of most workloads.
 const OBJECT: &str = "company";
-/// How long a step of an act may take before the next one.
-const STEP_WITHIN: Duration = Duration::from_secs(60);
+/// How long a step of an act may take before the next one: longer than a watch may be silent.
+const STEP_WITHIN: Duration = Duration::from_secs(120);
 
 /// What must be true in the end.
 #[derive(Debug, Clone)]
