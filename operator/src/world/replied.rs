@@ -154,7 +154,9 @@ impl World {
                 world.troubles.insert(key.clone(), trouble);
             },
         );
-        if self.is_uncertain(key) && work.iter().all(|work| work.key != *key) {
+        // Nothing is to be written, yet something was to be read: that is still to be done.
+        let unread = self.is_uncertain(key) || self.is_squatted(key);
+        if unread && work.iter().all(|work| work.key != *key) {
             work.push(Work {
                 key: key.clone(),
                 lane: Lane::Fresh,

@@ -442,6 +442,24 @@ fn a_squatter_bears_on_the_references_and_is_known_as_one() {
 }
 
 #[test]
+fn a_look_at_a_squatter_that_got_no_answer_is_taken_again() {
+    let mut world = started();
+    let squatter = Secret {
+        version: Version::new("uid-other", "5"),
+        digest: None,
+        shape: Arc::default(),
+    };
+    world.wrote_secret(&secret_key(), Outcome::Changed(Some(squatter)), at(1));
+    let work = world.failed(&secret_key(), Setback::Unavailable("no reply".to_owned()), at(2));
+    assert_eq!(
+        keys(&work),
+        [secret_key()],
+        "it may have gone meanwhile, and nobody would tell again"
+    );
+    assert!(work[0].at.is_some_and(|at| at > SECOND * 2));
+}
+
+#[test]
 fn a_copy_that_was_left_to_its_namespace_is_not_waited_for() {
     let mut world = served();
     let mut retaining = (*object(Standing::Live)).clone();
