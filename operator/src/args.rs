@@ -5,6 +5,7 @@ use std::net::{AddrParseError, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::ensure;
 use clap::{Parser, ValueEnum};
@@ -40,6 +41,15 @@ pub struct Args {
     /// Writes into namespaces that are under way at a time.
     #[arg(long, env = "PULLSECRETS_CONCURRENCY", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=512))]
     pub concurrency: u16,
+
+    /// Seconds after which everything is listed anew, in case an event went lost on its way; 0 is never.
+    #[arg(
+        long,
+        env = "PULLSECRETS_RELIST_INTERVAL",
+        value_name = "SECONDS",
+        default_value_t = 3600
+    )]
+    relist_interval: u32,
 
     /// Only the replica that holds the Lease `pullsecrets` writes; the others keep their caches warm. Switch it off
     /// only where never more than one replica runs.
@@ -144,6 +154,11 @@ impl Args {
             names.len()
         );
         Ok((!names.is_empty()).then_some(names))
+    }
+
+    /// After how long everything is listed anew; none: never.
+    pub fn relist_interval(&self) -> Option<Duration> {
+        (self.relist_interval > 0).then(|| Duration::from_secs(self.relist_interval.into()))
     }
 
     /// The namespaces in which sources are read, besides the operator's own.

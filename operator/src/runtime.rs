@@ -79,7 +79,7 @@ async fn operate(args: &Args) -> anyhow::Result<()> {
     let lists = Lists::probe(&watch).await;
     info!(namespace = %own, ?lists, version = env!("CARGO_PKG_VERSION"), "starting");
     let epoch = Instant::now();
-    let watches = Watches::new(watch, lists, progress.clone());
+    let watches = Watches::new(watch, lists, args.relist_interval(), progress.clone());
     let still_wanted = CancellationToken::new();
     let lease = progress.hear(lease_client(&config)?);
     let election = elect(args, lease, &own, &leadership, still_wanted.clone());

@@ -9,6 +9,7 @@ use kube::runtime::{WatchStreamExt as _, watcher as watch};
 use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
@@ -22,6 +23,9 @@ const WATCH_SECONDS: u32 = 290;
 /// sends a bookmark about every minute, so this is a connection that is dead, or an answer that does not come; one
 /// that sends none is asked as often.
 pub const SILENCE: Duration = Duration::from_secs(90);
+
+/// Everything is listed anew after this, give or take a tenth, so that the lists of all kinds do not come at once.
+const SPREAD: f64 = 0.1;
 
 /// Pages of a list, where the server does not stream it. Small pages are slower by far and save little, since what is
 /// kept is pruned while it is decoded.
@@ -95,15 +99,18 @@ pub struct Watches {
     /// No read timeout beyond [`SILENCE`], no retry.
     client: Client,
     lists: Lists,
+    /// None: never.
+    relist: Option<Duration>,
     progress: Progress,
 }
 
 impl Watches {
-    /// With this client, on a server from which lists are to be had in this way.
-    pub fn new(client: Client, lists: Lists, progress: Progress) -> Self {
+    /// With this client, on a server from which lists are to be had in this way; listed anew after so long.
+    pub fn new(client: Client, lists: Lists, relist: Option<Duration>, progress: Progress) -> Self {
         Self {
             client,
             lists,
+            relist,
             progress,
         }
     }
@@ -111,6 +118,9 @@ impl Watches {
     /// Watches until the token is cancelled, and sends each event on. Errors are logged and the watch opened again,
     /// with a backoff of its own, so that one watch that is forbidden slows no other. `name` says what is watched; several
     /// may have the same.
+    ///
+    /// A watch cannot tell that it was not told of something. So it begins anew with a list now and then, counted
+    /// from the end of the last one.
     pub fn spawn<K, E>(
         &self,
         name: &'static str,
@@ -131,26 +141,43 @@ impl Watches {
         };
         let (client, followed) = self.progress.follow(name, self.client.clone());
         let api = api(client);
+        let relist = self.relist;
         tokio::spawn(async move {
             let _followed = followed;
-            let stream = watch(api, config).default_backoff();
-            let mut stream = std::pin::pin!(stream.inspect_err(|error| log(name, error)));
             loop {
-                let next = tokio::select! {
-                    () = token.cancelled() => return,
-                    next = stream.next() => next,
-                };
-                match next {
-                    Some(Ok(event)) => {
-                        if events.send(wrap(event)).await.is_err() {
-                            return;
+                let stream = watch(api.clone(), config.clone()).default_backoff();
+                let mut stream = std::pin::pin!(stream.inspect_err(|error| log(name, error)));
+                let mut listed = None;
+                loop {
+                    let next = tokio::select! {
+                        () = token.cancelled() => return,
+                        () = elapsed(listed, relist) => break,
+                        next = stream.next() => next,
+                    };
+                    match next {
+                        Some(Ok(event)) => {
+                            if matches!(event, Event::InitDone) {
+                                listed = Some((Instant::now(), rand::random_range(1.0 - SPREAD..1.0 + SPREAD)));
+                            }
+                            if events.send(wrap(event)).await.is_err() {
+                                return;
+                            }
                         }
+                        Some(Err(_)) => {}
+                        None => return,
                     }
-                    Some(Err(_)) => {}
-                    None => return,
                 }
+                debug!(kind = name, "listing anew, as now and then");
             }
         })
+    }
+}
+
+/// When a list that was complete then has become old; never without one.
+async fn elapsed(listed: Option<(Instant, f64)>, relist: Option<Duration>) {
+    match (listed, relist) {
+        (Some((at, share)), Some(relist)) => tokio::time::sleep_until(at + relist.mul_f64(share)).await,
+        _ => std::future::pending().await,
     }
 }
 

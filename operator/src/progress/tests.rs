@@ -91,10 +91,19 @@ fn bookmarks() -> Pieces {
 
 /// A watch of namespaces on `server`, beside a Lease that is read from `lease` every two seconds.
 fn watched(server: Server, lease: Server) -> (Progress, mpsc::Receiver<Event<SeenNamespace>>, CancellationToken) {
+    relisted(server, lease, None)
+}
+
+/// The same, listed anew after so long.
+fn relisted(
+    server: Server,
+    lease: Server,
+    relist: Option<Duration>,
+) -> (Progress, mpsc::Receiver<Event<SeenNamespace>>, CancellationToken) {
     let progress = Progress::new();
     let (sender, events) = mpsc::channel(16);
     let token = CancellationToken::new();
-    let watches = Watches::new(server.client(), Lists::Paged, progress.clone());
+    let watches = Watches::new(server.client(), Lists::Paged, relist, progress.clone());
     let all = Which::default();
     watches.spawn("namespaces", Api::all, all, sender, token.clone(), |event| event);
     let lease = progress.hear(lease.client());
@@ -118,6 +127,36 @@ async fn stuck_after(progress: &Progress) -> Option<Duration> {
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
     None
+}
+
+#[tokio::test(start_paused = true)]
+async fn everything_is_listed_anew_an_hour_after_the_last_list_give_or_take_a_tenth() {
+    let (progress, mut events, _token) = relisted(Server::Quiet, Server::Quiet, Some(HOUR));
+    let mut listed: Option<Instant> = None;
+    for _ in 0..10 {
+        let begins = events.recv().await;
+        assert!(matches!(begins, Some(Event::Init)), "{begins:?}");
+        if let Some(listed) = listed {
+            let minutes = listed.elapsed().as_secs() / 60;
+            assert!((54..66).contains(&minutes), "after {minutes} minutes");
+        }
+        let one = events.recv().await;
+        assert!(matches!(one, Some(Event::InitApply(_))), "{one:?}");
+        let ends = events.recv().await;
+        assert!(matches!(ends, Some(Event::InitDone)), "{ends:?}");
+        listed = Some(Instant::now());
+        assert_eq!(progress.stuck(), None);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_that_is_still_under_way_is_not_begun_anew() {
+    let (_progress, mut events, _token) = relisted(Server::Silent, Server::Quiet, Some(MINUTE));
+    let first = events.recv().await;
+    assert!(matches!(first, Some(Event::Init)), "{first:?}");
+    tokio::time::sleep(HOUR).await;
+    let more = events.try_recv();
+    assert!(more.is_err(), "{more:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -187,7 +226,7 @@ async fn a_watch_that_is_forbidden_is_not_stuck_and_grows_old() {
 async fn a_watch_whose_task_panicked_is_missed_and_one_that_was_ended_is_not() {
     let (progress, _events, token) = watched(Server::Quiet, Server::Quiet);
     let (sender, _receiver) = mpsc::channel::<()>(16);
-    let watches = Watches::new(Server::Quiet.client(), Lists::Paged, progress.clone());
+    let watches = Watches::new(Server::Quiet.client(), Lists::Paged, None, progress.clone());
     let broken = |_: Event<SeenNamespace>| panic!("meant");
     let task = watches.spawn("broken", Api::all, Which::default(), sender, token.clone(), broken);
     assert!(task.await.unwrap_err().is_panic());
