@@ -30,7 +30,7 @@ pub struct Trigger {
     pub occurrence: u32,
 }
 
-/// What happens. Numbers are milliseconds, but for [`Fault::Rights`].
+/// What happens. Numbers are milliseconds, but for [`Fault::Rights`] and [`Fault::Stale`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Fault {
@@ -42,6 +42,9 @@ pub enum Fault {
     KillAfter,
     /// The process dies, and what it sent reaches the server when the next one has been at work for a while.
     Late,
+    /// The process dies as it learns that the write was made, and for three seconds the next one is shown the kind of that
+    /// number in [`KINDS`] as it was before users began to act; all kinds, where there is none of that number.
+    Stale(u8),
     /// The server's place answers with this, and the server learns nothing.
     Answer(Answer),
     /// Somebody else writes the same object just before.
@@ -64,6 +67,8 @@ pub enum Fault {
     Delay(u32),
     /// The event comes twice.
     Duplicate,
+    /// The event never comes, and its watch goes on.
+    Lose,
     /// The watch ends before the event.
     Cut,
     /// The watch ends within the event.
@@ -136,6 +141,12 @@ pub const ACT: &str = "act";
 /// The rules of the operator's roles: those of the `ClusterRole`, then those of the `Role`.
 pub const RULES: u8 = 9;
 
+/// What the operator watches.
+pub const KINDS: [&str; 4] = ["namespaces", "serviceaccounts", "secrets", "clusterpullsecrets"];
+
+/// How often the operator lists everything anew where an event never comes; else once an hour.
+pub const RELISTS_EVERY: Duration = Duration::from_secs(5);
+
 impl Fault {
     /// Those of a write.
     pub const OF_WRITES: [Self; 23] = [
@@ -165,7 +176,15 @@ impl Fault {
     ];
 
     /// Those of the first write of a copy or an account, besides.
-    pub const OF_FIRST_WRITES: [Self; 2] = [Self::Late, Self::Undo(4000)];
+    pub const OF_FIRST_WRITES: [Self; 7] = [
+        Self::Late,
+        Self::Undo(4000),
+        Self::Stale(0),
+        Self::Stale(1),
+        Self::Stale(2),
+        Self::Stale(3),
+        Self::Stale(4),
+    ];
 
     /// Those of a read, a list or the start of a watch.
     pub const OF_READS: [Self; 13] = [
@@ -185,9 +204,10 @@ impl Fault {
     ];
 
     /// Those of an event of a watch.
-    pub const OF_EVENTS: [Self; 5] = [
+    pub const OF_EVENTS: [Self; 6] = [
         Self::Delay(1000),
         Self::Duplicate,
+        Self::Lose,
         Self::Cut,
         Self::CutWithin,
         Self::Expire,
@@ -221,6 +241,8 @@ impl Fault {
             Self::Answer(_) => "answer",
             Self::Meddle | Self::Hold(_) => "race",
             Self::Undo(_) => "fight",
+            Self::Stale(_) => "stale view",
+            Self::Lose => "lost event",
             Self::ResetBefore | Self::ResetAfter | Self::Truncate | Self::Garbage => "connection",
             Self::Empty => "empty list",
             Self::Delay(_) | Self::Duplicate | Self::Cut | Self::CutWithin | Self::Expire => "watch",
@@ -246,6 +268,7 @@ impl Fault {
             | Self::KillUnacknowledged
             | Self::KillAfter
             | Self::Late
+            | Self::Stale(_)
             | Self::Answer(_)
             | Self::Throttle(_)
             | Self::ResetBefore
@@ -262,6 +285,8 @@ impl Fault {
             // The last delay of a fight that lasted four seconds, and ten of peace until it is called over.
             Self::Undo(_) => 20,
             Self::Silence => SILENCE + 5,
+            // A tenth more at most.
+            Self::Lose => RELISTS_EVERY.as_secs() + 4,
             // The longest pause between two attempts at a watch is half a minute.
             Self::Refuse(millis) | Self::Hang(millis) | Self::Fail(millis) => (u64::from(millis) / 1000).min(30) + 5,
             // One after another: the probe, the lists, finalizer, state, copies and accounts, two statuses.
@@ -283,6 +308,7 @@ impl Fault {
             Self::Hold(millis) | Self::Delay(millis) | Self::Undo(millis) => millis,
             // What the proxy keeps on its way.
             Self::Late => 4000,
+            Self::Stale(_) => 3000,
             Self::LeaderSleeps | Self::LeaderCut => 11_000,
             _ => 0,
         };

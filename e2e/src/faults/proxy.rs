@@ -27,7 +27,7 @@ use tokio::time::Instant;
 
 use super::about::About;
 use super::answers::{Answered, Error, answered, emptied, garbage, passed, truncated};
-use super::plan::{ACT, Answer, Fault, Trigger};
+use super::plan::{ACT, Answer, Fault, KINDS, Trigger};
 use super::stage::plain;
 use super::watching;
 use super::weather::{Reach, Weather};
@@ -88,6 +88,10 @@ pub(super) struct Shared {
     slow_list: Mutex<Option<String>>,
     /// The kind of the watch that a fault ended, until it is open again.
     shut: Mutex<Option<String>>,
+    /// The version of the store before users began to act.
+    begun: AtomicU64,
+    /// What is shown as it was then, and until when.
+    stale: Mutex<Option<(Option<&'static str>, Instant)>>,
     /// What somebody else undoes, and until when.
     undoes: Mutex<Option<(String, Instant)>>,
     undone: AtomicUsize,
@@ -125,6 +129,8 @@ impl Proxy {
             rights: Mutex::default(),
             slow_list: Mutex::default(),
             shut: Mutex::default(),
+            begun: AtomicU64::new(0),
+            stale: Mutex::default(),
             undoes: Mutex::default(),
             undone: AtomicUsize::new(0),
             stays_dead: AtomicBool::new(false),
@@ -186,10 +192,16 @@ impl Proxy {
         *lock(&shared.until) = None;
         *lock(&shared.slow_list) = None;
         *lock(&shared.shut) = None;
+        *lock(&shared.stale) = None;
         *lock(&shared.undoes) = None;
         shared.undone.store(0, Ordering::SeqCst);
         shared.fired.store(false, Ordering::SeqCst);
         shared.stays_dead.store(false, Ordering::SeqCst);
+    }
+
+    /// The version of the store that a stale view shows.
+    pub fn begun_at(&self, version: u64) {
+        self.shared.begun.store(version, Ordering::SeqCst);
     }
 
     /// The act begins: what goes wrong with everything does so from here on.
@@ -334,6 +346,19 @@ impl Shared {
         Ok(())
     }
 
+    /// Until when things of this kind are shown as they were.
+    fn is_stale(&self, resource: &str) -> Option<Instant> {
+        let (kind, until) = (*lock(&self.stale))?;
+        (kind.is_none_or(|kind| kind == resource) && Instant::now() < until).then_some(until)
+    }
+
+    /// Whether the fault that is armed is one of events that come to pass, and not of a list at the head of a watch.
+    pub(super) fn spares_lists(&self) -> bool {
+        lock(&self.armed)
+            .as_ref()
+            .is_some_and(|(_, fault)| *fault == Fault::Lose)
+    }
+
     fn kill(&self) {
         let pid = self.target.swap(0, Ordering::SeqCst);
         if pid > 0 {
@@ -368,6 +393,18 @@ async fn handle(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Answe
         }
         parts.uri = parts.uri.to_string().replace("limit=500", "limit=2").parse()?;
     }
+    if let Some(until) = shared.is_stale(&about.resource) {
+        match about.verb.as_str() {
+            "list" => parts.uri = as_of(&parts.uri, shared.begun.load(Ordering::SeqCst))?,
+            // It goes on from the list, with all that came since.
+            "open" => tokio::time::sleep_until(until).await,
+            _ => {}
+        }
+    }
+    // A stream cannot be had of what was: asked once, by a process that starts, which then lists in pages.
+    if about.verb == "stream" && lock(&shared.stale).is_some_and(|(_, until)| Instant::now() < until) {
+        return Ok(answered(Answer::Invalid));
+    }
     let what = plain(&about.to_string());
     let fault = shared.strikes(&what);
     if about.is_read() {
@@ -382,6 +419,21 @@ async fn handle(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Answe
         shared.undo(&about).await?;
     }
     answer
+}
+
+/// The same list, as it was at that version.
+fn as_of(uri: &http::Uri, version: u64) -> Result<http::Uri, Error> {
+    let query = uri.query().unwrap_or_default();
+    if query.contains("continue=") {
+        return Ok(uri.clone());
+    }
+    let kept = query.split('&').filter(|part| !part.starts_with("resourceVersion"));
+    let query = kept.collect::<Vec<_>>().join("&");
+    let exact = format!(
+        "{}?{query}&resourceVersion={version}&resourceVersionMatch=Exact",
+        uri.path()
+    );
+    Ok(exact.parse()?)
 }
 
 async fn read(
@@ -406,9 +458,7 @@ async fn read(
     match fault {
         Some(Fault::Empty) if !about.is_watch() => emptied(response).await,
         Some(Fault::Truncate) if !about.is_watch() => truncated(response).await,
-        _ if about.is_watch() && response.status().is_success() => {
-            Ok(watching::pass(shared, &about.resource, response, fault))
-        }
+        _ if about.is_watch() && response.status().is_success() => Ok(watching::pass(shared, about, response, fault)),
         _ => Ok(passed(response)),
     }
 }
@@ -472,7 +522,11 @@ async fn write(
             shared.kill();
             Err("killed".into())
         }
-        Some(Fault::KillAfter) => {
+        Some(Fault::KillAfter | Fault::Stale(_)) => {
+            if let Some(Fault::Stale(kind)) = fault {
+                let until = Instant::now() + Fault::Stale(kind).lasts();
+                *lock(&shared.stale) = Some((KINDS.get(usize::from(kind)).copied(), until));
+            }
             tokio::spawn(async move {
                 tokio::time::sleep(READS_WITHIN).await;
                 shared.kill();

@@ -28,6 +28,8 @@ const WRITES_TOO_MANY: u64 = 40;
 const RESTORES_TOO_MANY: usize = 8;
 /// A workload in which nothing goes wrong.
 const CLEAN_WITHIN: Duration = Duration::from_secs(3);
+/// Between two looks at the store, at first.
+const LOOKS_EVERY: Duration = Duration::from_millis(20);
 /// What a bound grows by where other things run beside.
 const BUSY_MACHINE: Duration = Duration::from_secs(5);
 /// What is not right so long after its bound is called lost, and no longer slow.
@@ -87,7 +89,7 @@ pub async fn run(stage: &Stage, workload: &str, strike: Option<(Trigger, Fault)>
         workload,
         fault,
         history: History::begin(stage.client()).await?,
-        replicas: vec![stage.supervise()],
+        replicas: vec![stage.supervise(fault == Some(Fault::Lose))],
     };
     let mut recovery = Duration::ZERO;
     let mut written = stage.writes();
@@ -98,6 +100,7 @@ pub async fn run(stage: &Stage, workload: &str, strike: Option<(Trigger, Fault)>
             .foreign(&[NAMES[0], NAMES[1], LATE])
             .await
             .map_err(|error| anyhow!(error))?;
+        stage.proxy().begun_at(begun.0);
         stage.proxy().arm(strike);
         written = stage.writes();
         judged = running.judge(begun, foreign, &mut recovery).await;
@@ -227,7 +230,9 @@ impl Running<'_> {
                 }
                 Err(_) => {}
             }
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            // A look costs the server some twenty reads: the longer it takes, the rarer.
+            let pause = (acted.elapsed() / 20).clamp(LOOKS_EVERY, 10 * LOOKS_EVERY);
+            tokio::time::sleep(pause).await;
         }
     }
 

@@ -15,6 +15,7 @@ use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use kube::{Api, Client, ResourceExt};
 use serde_json::{Value, json};
 
+use super::plan::RELISTS_EVERY;
 use super::proxy::Proxy;
 use super::supervisor::Supervisor;
 use super::weather::Reach;
@@ -170,20 +171,26 @@ impl Stage {
         lines[lines.len().saturating_sub(40)..].join("\n")
     }
 
-    /// Starts the operator, to be started again whenever it ends.
-    pub fn supervise(&self) -> Supervisor {
-        self.replica(0)
+    /// Starts the operator, to be started again whenever it ends; one that lists everything anew every few seconds, or
+    /// hardly ever.
+    pub fn supervise(&self, relists: bool) -> Supervisor {
+        self.replica(0, relists)
     }
 
     /// Starts a second replica, which waits.
     pub fn stand_by(&self) -> Supervisor {
-        self.replica(1)
+        self.replica(1, false)
     }
 
-    fn replica(&self, number: usize) -> Supervisor {
+    fn replica(&self, number: usize, relists: bool) -> Supervisor {
         let Replica { proxy, kubeconfig } = &self.replicas[number];
+        let interval = (
+            "PULLSECRETS_RELIST_INTERVAL".to_owned(),
+            RELISTS_EVERY.as_secs().to_string(),
+        );
         let options = Options {
             pod: format!("pullsecrets-{number}"),
+            environment: relists.then_some(interval).into_iter().collect(),
             ..Options::default()
         };
         Supervisor::start(

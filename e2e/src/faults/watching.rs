@@ -1,5 +1,6 @@
 //! The body of a watch, line by line.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use kube::client::Body;
 use serde::Deserialize;
 use tokio::sync::mpsc;
 
+use super::about::About;
 use super::answers::{Answered, Error};
 use super::plan::Fault;
 use super::proxy::Shared;
@@ -43,15 +45,19 @@ struct Object {
 struct Metadata {
     name: String,
     namespace: String,
+    annotations: HashMap<String, String>,
 }
 
+/// In the bookmark behind the list at the head of a watch.
+const LISTED: &str = "k8s.io/initial-events-end";
+
 /// Passes a watch on, with the fault that is meant for one of its events, or for all of its list.
-pub(super) fn pass(shared: Arc<Shared>, resource: &str, response: Response<Body>, fault: Option<Fault>) -> Answered {
+pub(super) fn pass(shared: Arc<Shared>, about: &About, response: Response<Body>, fault: Option<Fault>) -> Answered {
     let (mut parts, body) = response.into_parts();
     parts.headers.remove(http::header::CONTENT_LENGTH);
     // Nobody reads ahead of the operator, so that what it has not taken is not seen.
     let (sender, receiver) = mpsc::channel(1);
-    let resource = resource.to_owned();
+    let (resource, mut lists) = (about.resource.clone(), about.verb == "stream");
     tokio::spawn(async move {
         let mut lines = std::pin::pin!(lines(body));
         // Behind the head of the answer, which is where the operator begins to take a list in.
@@ -93,10 +99,14 @@ pub(super) fn pass(shared: Arc<Shared>, resource: &str, response: Response<Body>
                     continue;
                 }
             }
+            if head.as_ref().is_some_and(Line::ends_list) {
+                lists = false;
+            }
+            let spared = lists && shared.spares_lists();
             let what = head.and_then(|head| head.about(&resource));
             let fault = what.as_ref().and_then(|what| {
                 shared.saw(what);
-                shared.strikes(what)
+                if spared { None } else { shared.strikes(what) }
             });
             if fault == Some(Fault::Expire) {
                 shared.lost_history(&resource);
@@ -122,6 +132,7 @@ pub(super) fn pass(shared: Arc<Shared>, resource: &str, response: Response<Body>
 async fn send(sender: &mpsc::Sender<Result<Bytes, Error>>, line: Bytes, fault: Option<Fault>) -> bool {
     match fault {
         None => sender.send(Ok(line)).await.is_ok(),
+        Some(Fault::Lose) => true,
         Some(Fault::Delay(millis)) => {
             tokio::time::sleep(Duration::from_millis(millis.into())).await;
             sender.send(Ok(line)).await.is_ok()
@@ -146,9 +157,13 @@ async fn send(sender: &mpsc::Sender<Result<Bytes, Error>>, line: Bytes, fault: O
 }
 
 impl Line {
+    fn ends_list(&self) -> bool {
+        self.kind == "BOOKMARK" && self.object.metadata.annotations.contains_key(LISTED)
+    }
+
     /// `None` for bookmarks, which come when they like.
     fn about(&self, resource: &str) -> Option<String> {
-        let Metadata { name, namespace } = &self.object.metadata;
+        let Metadata { name, namespace, .. } = &self.object.metadata;
         let counts = matches!(self.kind.as_str(), "ADDED" | "MODIFIED" | "DELETED");
         counts.then(|| plain(&format!("watch {resource} {} {namespace}/{name}", self.kind)))
     }

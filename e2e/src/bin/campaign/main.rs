@@ -1,11 +1,13 @@
 //! Every fault at every write, read and event of every workload: `just campaign`.
 //!
 //! One line of JSON for each run goes to `target/campaign.jsonl`. What is in there already is not run again, so that a
-//! campaign goes on where it stopped; `--anew` begins from nothing. A plan as `--plan` repeats one run.
+//! campaign goes on where it stopped; `--anew` begins from nothing. A plan as `--plan` repeats one run. Most of a run is
+//! waiting, so several go on at a time, each with a control plane of its own (0.5 GiB).
 
 mod headline;
 
-use std::collections::HashSet;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashSet};
 use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -18,6 +20,7 @@ use e2e::faults::plan::{Fault, Plan};
 use e2e::faults::run::{Outcome, run};
 use e2e::faults::stage::Stage;
 use e2e::faults::workload;
+use futures::future::try_join_all;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
@@ -46,6 +49,9 @@ struct Arguments {
     /// Stop after so many seconds.
     #[arg(long)]
     seconds: Option<u64>,
+    /// How many plans are carried out at a time, each on a control plane of its own.
+    #[arg(long, default_value_t = 2)]
+    jobs: usize,
     /// Say what was found so far, and run nothing.
     #[arg(long)]
     headline: bool,
@@ -58,8 +64,8 @@ async fn main() -> anyhow::Result<()> {
     if arguments.headline {
         return headline::say(&path);
     }
-    let stage = Stage::start().await?;
     if let Some(plan) = &arguments.plan {
+        let stage = Stage::start().await?;
         let outcome = run(&stage, &plan.workload, Some((plan.trigger.clone(), plan.fault))).await?;
         say(&format!("{}", json!(outcome)))?;
         return match outcome.wrong {
@@ -71,55 +77,81 @@ async fn main() -> anyhow::Result<()> {
         // It may not be there.
         let _ = std::fs::remove_file(&path);
     }
+    let stages = try_join_all((0..arguments.jobs.max(1)).map(|_| Stage::start())).await?;
     let done = done(&path);
-    let all = learn(&stage, &arguments).await?;
+    let all = learn(&stages, &arguments).await?;
     say(&format!("{} plans", all.len()))?;
     let left: Vec<&Plan> = all.iter().filter(|plan| !done.contains(&plan.to_string())).collect();
     let bar = ProgressBar::new(u64::try_from(all.len())?).with_style(ProgressStyle::with_template(
         "{wide_bar} {pos}/{len} {eta} left, {msg}",
     )?);
     bar.inc(u64::try_from(all.len() - left.len())?);
-    let mut file = OpenOptions::new().create(true).append(true).open(&path)?;
-    let mut failures = 0;
+    let file = RefCell::new(OpenOptions::new().create(true).append(true).open(&path)?);
+    let failures = RefCell::new(0);
     let end = arguments
         .seconds
         .map(|seconds| Instant::now() + Duration::from_secs(seconds));
-    for plan in left {
+    share(&stages, left, async |stage, plan| {
         if end.is_some_and(|end| Instant::now() > end) {
-            break;
+            return Ok(());
         }
         let strike = Some((plan.trigger.clone(), plan.fault));
-        let outcome = run(&stage, &plan.workload, strike).await?;
-        writeln!(file, "{}", line(plan, &outcome))?;
+        let outcome = run(stage, &plan.workload, strike).await?;
+        writeln!(file.borrow_mut(), "{}", line(plan, &outcome))?;
         if let Some(wrong) = &outcome.wrong {
-            failures += 1;
+            let failure = failures.replace_with(|failures| *failures + 1) + 1;
             bar.suspend(|| say(&format!("{plan}\n  {wrong}")))?;
-            let log = format!("target/campaign-failure-{failures}.log");
-            std::fs::write(log, stage.log())?;
+            let log = format!("target/campaign-failure-{failure}.log");
+            std::fs::write(log, format!("{plan}\n{wrong}\n{}", stage.log()))?;
         }
         bar.inc(1);
-        bar.set_message(format!("{failures} wrong"));
-    }
+        bar.set_message(format!("{} wrong", failures.borrow()));
+        Ok(())
+    })
+    .await?;
     bar.finish();
-    if let Err(leak) = stage.check_secrecy().await {
-        bail!("a credential is where it must not be: {leak}");
+    for stage in stages {
+        if let Err(leak) = stage.check_secrecy().await {
+            bail!("a credential is where it must not be: {leak}");
+        }
     }
     headline::say(&path)
 }
 
-async fn learn(stage: &Stage, arguments: &Arguments) -> anyhow::Result<Vec<Plan>> {
+/// Each stage takes the next piece of work as soon as it has done the last.
+async fn share<Work>(
+    stages: &[Stage],
+    work: Vec<Work>,
+    each: impl AsyncFn(&Stage, Work) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let work = RefCell::new(work.into_iter());
+    let next = || work.borrow_mut().next();
+    try_join_all(stages.iter().map(async |stage| {
+        while let Some(piece) = next() {
+            each(stage, piece).await?;
+        }
+        anyhow::Ok(())
+    }))
+    .await?;
+    Ok(())
+}
+
+async fn learn(stages: &[Stage], arguments: &Arguments) -> anyhow::Result<Vec<Plan>> {
     let chosen: Vec<&str> = workload::ALL
         .into_iter()
         .filter(|name| arguments.workloads.is_empty() || arguments.workloads.iter().any(|chosen| chosen == name))
         .collect();
-    let mut all = Vec::new();
-    for workload in chosen {
+    let learned = RefCell::new(BTreeMap::new());
+    share(stages, chosen, async |stage, workload| {
         let clean = run(stage, workload, None).await?;
         if let Some(wrong) = clean.wrong {
             bail!("{workload}, and nothing went wrong: {wrong}\n{}", stage.log());
         }
-        all.extend(plans(workload, &clean));
-    }
+        learned.borrow_mut().insert(workload, plans(workload, &clean));
+        Ok(())
+    })
+    .await?;
+    let mut all: Vec<Plan> = learned.into_inner().into_values().flatten().collect();
     let wanted = |fault: Fault| {
         let class = arguments.class.is_empty() || arguments.class.iter().any(|class| class == fault.class());
         class && !(arguments.short && fault.is_long())
