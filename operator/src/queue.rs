@@ -5,14 +5,17 @@
 //! - A key that was pushed is handed out at least once afterwards, and never twice at the same time: pushed while in
 //!   flight, it is handed out again when it is done.
 //! - Whatever stands in the fresh lane goes before whatever stands in the bulk lane; each lane is first in, first out.
+//! - While fresh keys come, few bulk keys are in flight beside them, where that is asked for: whoever is alone with few others
+//!   is served sooner, and the server is as busy with few as with many.
 //! - A push at once overrides a delay; a delay never overrides a push at once. Of two delays the earlier stands.
 //!
 //! # Not here
 //!
 //! No clock, no task, no channel: the caller says what time it is, and asks when to come back.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::hash::Hash;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -48,7 +51,15 @@ pub struct Queue<K> {
     delayed: BTreeMap<(Instant, u64), (K, Lane)>,
     serial: u64,
     paused_until: Option<Instant>,
+    /// Bulk keys in flight beside fresh ones; none: as many as there are.
+    beside_fresh: Option<usize>,
+    bulk_in_flight: HashSet<K>,
+    /// When a fresh key was handed out last.
+    fresh_at: Option<Instant>,
 }
+
+/// So long after a fresh key others are expected.
+const FRESH_FOR: Duration = Duration::from_secs(1);
 
 /// Where a key stands. A key that moved on leaves its old place in a lane behind; what is found there then is stale
 /// and passed over.
@@ -73,11 +84,22 @@ impl<K> Default for Queue<K> {
             delayed: BTreeMap::new(),
             serial: 0,
             paused_until: None,
+            beside_fresh: None,
+            bulk_in_flight: HashSet::new(),
+            fresh_at: None,
         }
     }
 }
 
 impl<K: Clone + Eq + Hash> Queue<K> {
+    /// With so many bulk keys in flight at most within a second after a fresh one was handed out.
+    pub fn with_few_beside_fresh(few: usize) -> Self {
+        Self {
+            beside_fresh: Some(few),
+            ..Self::default()
+        }
+    }
+
     /// Hands the key out as soon as its lane's turn comes.
     pub fn push(&mut self, key: K, lane: Lane) {
         match self.keys.get(&key) {
@@ -129,13 +151,23 @@ impl<K: Clone + Eq + Hash> Queue<K> {
             let (key, lane) = entry.remove();
             self.enqueue(key, lane);
         }
-        let key = self.fresh.pop_front().or_else(|| self.take_bulk())?;
+        let key = if let Some(key) = self.fresh.pop_front() {
+            self.fresh_at = Some(now);
+            key
+        } else if self.takes_bulk(now) {
+            let key = self.take_bulk()?;
+            self.bulk_in_flight.insert(key.clone());
+            key
+        } else {
+            return None;
+        };
         self.keys.insert(key.clone(), Place::InFlight);
         Some(key)
     }
 
     /// The work on a key that was handed out has ended.
     pub fn done(&mut self, key: &K) {
+        self.bulk_in_flight.remove(key);
         match self.keys.remove(key) {
             Some(Place::InFlightAgain(lane)) => self.enqueue(key.clone(), lane),
             Some(Place::InFlightLater(at, lane)) => self.delay(key.clone(), lane, at),
@@ -151,9 +183,9 @@ impl<K: Clone + Eq + Hash> Queue<K> {
         self.paused_until = self.paused_until.max(Some(until));
     }
 
-    /// When [`Queue::pop`] may have something, given that nothing is pushed before; none when it waits for a push.
+    /// When [`Queue::pop`] may have something, given that nothing is pushed or done before; none when it waits for that.
     pub fn next_at(&self, now: Instant) -> Option<Instant> {
-        let waiting = !self.fresh.is_empty() || !self.bulk.is_empty();
+        let waiting = !self.fresh.is_empty() || (!self.bulk.is_empty() && self.takes_bulk(now));
         let due = if waiting {
             Some(now)
         } else {
@@ -190,6 +222,13 @@ impl<K: Clone + Eq + Hash> Queue<K> {
         self.delayed.insert((at, self.serial), (key, lane));
     }
 
+    /// Where it does not, a bulk key is in flight, so that somebody comes back.
+    fn takes_bulk(&self, now: Instant) -> bool {
+        let fresh = self.fresh_at.is_some_and(|at| now < at + FRESH_FOR);
+        self.beside_fresh
+            .is_none_or(|few| !fresh || self.bulk_in_flight.len() < few.max(1))
+    }
+
     fn take_bulk(&mut self) -> Option<K> {
         loop {
             let key = self.bulk.pop_front()?;
@@ -203,8 +242,6 @@ impl<K: Clone + Eq + Hash> Queue<K> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn drain(queue: &mut Queue<&'static str>, now: Instant) -> Vec<&'static str> {
@@ -221,6 +258,30 @@ mod tests {
         queue.push("b3", Lane::Fresh);
         assert_eq!(drain(&mut queue, now), ["f1", "b3", "b1", "b2"]);
         assert_eq!(queue.next_at(now), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn while_fresh_keys_come_few_bulk_keys_are_in_flight_beside_them() {
+        let (mut queue, now) = (Queue::with_few_beside_fresh(2), Instant::now());
+        for key in ["b1", "b2", "b3", "b4", "b5", "b6"] {
+            queue.push(key, Lane::Bulk);
+        }
+        let first: Vec<_> = (0..3).filter_map(|_| queue.pop(now)).collect();
+        assert_eq!(
+            first,
+            ["b1", "b2", "b3"],
+            "without a fresh key, as many as are asked for"
+        );
+        queue.push("f", Lane::Fresh);
+        assert_eq!(drain(&mut queue, now), ["f"]);
+        assert_eq!(queue.next_at(now), None, "it waits for the end of another");
+        queue.done(&"b1");
+        assert_eq!(drain(&mut queue, now), [""; 0]);
+        queue.done(&"b2");
+        assert_eq!(queue.next_at(now), Some(now));
+        assert_eq!(drain(&mut queue, now), ["b4"]);
+        tokio::time::advance(FRESH_FOR).await;
+        assert_eq!(drain(&mut queue, Instant::now()), ["b5", "b6"]);
     }
 
     #[tokio::test(start_paused = true)]

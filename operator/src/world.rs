@@ -75,6 +75,11 @@ impl Key {
     }
 }
 
+/// The API server holds a create in a namespace that its admission has not heard of yet back for 50 ms (the plugin
+/// `NamespaceLifecycle` of k8s.io/apiserver: `missingNamespaceWait`). It hears of one when we do, give or take a millisecond;
+/// the namespace's first account, which its controller makes, takes longer than this.
+const HEARD_OF: Duration = Duration::from_millis(3);
+
 /// A key that needs a write, or is to be looked at again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Work {
@@ -138,8 +143,9 @@ pub struct World {
     under_way: HashMap<Key, UnderWay>,
     /// Secrets that were missing at the start: a first list does not show one that is not ours.
     unsettled: HashSet<Key>,
-    /// Objects that are gone although writes for their deletion are owed: their finalizer was taken off by hand.
-    departed: HashSet<Arc<str>>,
+    /// Objects that are gone, and since when: what is found of one is still taken away. Writes for its deletion are owed where
+    /// its finalizer was taken off by hand, or come to light where a process that died had sent one.
+    departed: HashMap<Arc<str>, Duration>,
     relists: HashMap<Kind, HashSet<Key>>,
     listed: HashSet<Kind>,
     started: bool,
@@ -279,12 +285,19 @@ impl World {
         {
             return Vec::new();
         }
-        self.change(&namespace, &Touch::Whole, Cause::Watched, now, |world| {
+        let is_new = self.started && !place.is_some_and(|place| place.known);
+        let mut work = self.change(&namespace, &Touch::Whole, Cause::Watched, now, |world| {
             let place = world.places.entry(Arc::clone(&namespace)).or_default();
             place.known = true;
             place.facts.labels = labels;
             place.facts.terminating = terminating;
-        })
+        });
+        for Work { key, at, .. } in &mut work {
+            if is_new && matches!(key.target, Target::Secret(_)) {
+                *at = (*at).max(Some(now + HEARD_OF));
+            }
+        }
+        work
     }
 
     /// A namespace is gone, with all that was in it.

@@ -102,11 +102,11 @@ pub(super) fn pass(shared: Arc<Shared>, about: &About, response: Response<Body>,
             if head.as_ref().is_some_and(Line::ends_list) {
                 lists = false;
             }
-            let spared = lists && shared.spares_lists();
+            let passes = lists && shared.spares_lists();
             let what = head.and_then(|head| head.about(&resource));
             let fault = what.as_ref().and_then(|what| {
                 shared.saw(what);
-                if spared { None } else { shared.strikes(what) }
+                if passes { None } else { shared.strikes(what) }
             });
             if fault == Some(Fault::Expire) {
                 shared.lost_history(&resource);

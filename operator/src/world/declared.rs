@@ -10,6 +10,10 @@ use plan::scope::Cluster;
 use super::survey::{Cause, Touch};
 use super::{Work, World};
 
+/// What a process that died had sent may reach an account so long after its object has gone: the server gives a request up
+/// after a minute, unless it is told otherwise. (A copy that comes late has an owner that is gone, and is collected.)
+pub(super) const ON_THE_WAY: Duration = Duration::from_secs(120);
+
 impl World {
     /// An object, in whatever standing. `revision` comes back in its [`crate::board::Summary`].
     pub fn declare(&mut self, object: &Arc<Object>, revision: u64, urgent: bool, now: Duration) -> Vec<Work> {
@@ -33,19 +37,19 @@ impl World {
         let mut cluster = self.cluster.clone();
         cluster.insert(Arc::clone(&departed));
         let mut work = self.redeclare(cluster, Some(&object), Some(&departed), false, now);
-        self.departed.insert(Arc::clone(&departed.name));
+        self.departed.insert(Arc::clone(&departed.name), now);
         work.extend(self.sweep(now));
         work
     }
 
-    /// Drops what is over: departed objects to which nothing is owed any more, and fights.
+    /// Drops what is over: departed objects to which nothing is owed any more, not even by a write on its way, and fights.
     pub fn sweep(&mut self, now: Duration) -> Vec<Work> {
         self.forget_old_fights(now);
         let done: Vec<Arc<str>> = self
             .departed
             .iter()
-            .filter(|name| self.is_done_with(name))
-            .cloned()
+            .filter(|&(name, &since)| now >= since + ON_THE_WAY && self.is_done_with(name))
+            .map(|(name, _)| Arc::clone(name))
             .collect();
         let mut work = Vec::new();
         for name in done {

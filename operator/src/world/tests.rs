@@ -164,8 +164,9 @@ fn a_new_namespace_gets_copy_and_reference_each_as_soon_as_it_can() {
         [Work {
             key: Key::secret(&"b".into(), "company"),
             lane: Lane::Fresh,
-            at: None
-        }]
+            at: Some(at(1) + super::HEARD_OF),
+        }],
+        "the server would hold it back for longer"
     );
     assert_eq!(
         world.see_account("b", "default", Seen::There(account("30", &[], &[])), at(1)),
@@ -415,8 +416,28 @@ fn an_object_whose_finalizer_was_taken_off_by_hand_is_cleaned_up_after() {
     world.wrote_account(&account_key(), Outcome::Done(Some(account("30", &[], &[]))), at(2));
     assert!(matches!(secret_action(&world), SecretAction::Delete { .. }));
     world.wrote_secret(&secret_key(), Outcome::Done(None), at(2));
-    world.sweep(at(2));
+    world.sweep(at(200));
     assert_eq!(world.board.summary("company"), None);
+}
+
+#[test]
+fn a_reference_that_a_dead_process_had_sent_goes_although_its_object_is_gone() {
+    let mut world = served();
+    world.declare(&object(Standing::Deleting), 2, false, at(1));
+    world.wrote_account(&account_key(), Outcome::Done(Some(account("30", &[], &[]))), at(2));
+    world.wrote_secret(&secret_key(), Outcome::Done(None), at(2));
+    assert_eq!(world.forget_object("company", at(3)), []);
+    world.sweep(at(60));
+    let late = || Seen::There(account("31", &["theirs", "company"], &["company"]));
+    let work = world.see_account("a", "default", late(), at(60));
+    assert_eq!(keys(&work), [account_key()]);
+    world.wrote_account(
+        &account_key(),
+        Outcome::Done(Some(account("32", &["theirs"], &[]))),
+        at(61),
+    );
+    world.sweep(at(124));
+    assert_eq!(world.board.summary("company"), None, "later than any write can come");
 }
 
 #[test]
