@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::proxy::{Proxy, lock};
 use crate::cluster::Cluster;
 use crate::operator::{self, Operator};
-use crate::{loopback, wait};
+use crate::{loopback, ports, wait};
 
 /// How often it is looked at.
 const LOOKS_EVERY: Duration = Duration::from_millis(2);
@@ -66,7 +66,7 @@ impl Supervisor {
                 };
                 proxy.aim_at(operator.process().pid());
                 operator.health_address().clone_into(&mut lock(&address));
-                see_through(&mut operator, &stop, &told).await;
+                see_through(&mut operator, &cluster, &stop, &told).await;
                 if stop.is_cancelled() {
                     proxy.aim_at(0);
                     // Ended already, or killed now: either is its end.
@@ -113,8 +113,16 @@ impl Supervisor {
     }
 }
 
+/// Somebody else took one of its ports between our choice and its start.
+fn lost_its_port(operator: &Operator, cluster: &Cluster) -> bool {
+    let log = operator::logged(cluster).unwrap_or_default();
+    let addresses = [operator.health_address(), operator.metrics_address()];
+    let says = |line: &str| ports::taken(line) && addresses.iter().any(|address| line.contains(address));
+    log.lines().any(says)
+}
+
 /// Until the process ends, or shall.
-async fn see_through(operator: &mut Operator, stop: &CancellationToken, told: &Arc<Mutex<Ends>>) {
+async fn see_through(operator: &mut Operator, cluster: &Cluster, stop: &CancellationToken, told: &Arc<Mutex<Ends>>) {
     let mut asks_at = Instant::now() + ASKS_EVERY;
     loop {
         tokio::select! {
@@ -127,7 +135,7 @@ async fn see_through(operator: &mut Operator, stop: &CancellationToken, told: &A
                 ends.killed += 1;
             } else if status.success() {
                 ends.asked += 1;
-            } else {
+            } else if !lost_its_port(operator, cluster) {
                 ends.by_itself.push(status.to_string());
             }
             return;
