@@ -29,7 +29,9 @@ impl Cluster {
     ///
     /// What kubectl says, or when it takes longer than half a minute.
     pub async fn install(&self) -> anyhow::Result<()> {
-        self.install_from(Path::new("config/default")).await
+        self.install_from(Path::new("config/default")).await?;
+        // Where another installation was before, the server has to learn of it.
+        self.wait_for_right("", "").await
     }
 
     /// As [`install`](Self::install), with `config/named` and these names for the copies. Comes back with the flags that

@@ -14,6 +14,7 @@ use crate::stage::Stage;
 pub(crate) async fn operator(stage: &Stage) -> anyhow::Result<Operator> {
     let options = operator::Options {
         log: "info".to_owned(),
+        flags: stage.flags.clone(),
         ..operator::Options::default()
     };
     Operator::start_as(&stage.cluster, &options, stage.kubeconfig()).await
@@ -33,6 +34,9 @@ impl Limit {
         command.args(["--connections", &connections.to_string()]);
         if let Some(prefix) = floor {
             command.args(["--floor", prefix]);
+        }
+        if !stage.permitted.is_empty() {
+            command.args(["--names", &stage.permitted.join(",")]);
         }
         // It ends when its input does, which is at the latest when we end.
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);

@@ -5,18 +5,28 @@ use std::collections::BTreeSet;
 use e2e::audit::Record;
 use e2e::oracle::Login;
 use futures::{StreamExt, TryStreamExt, stream};
+use k8s_openapi::api::core::v1::Secret;
+use kube::Api;
+use kube::api::DeleteParams;
 use serde_json::json;
 
-use crate::figures::count;
+use crate::figures::{Memory, Samples, count, cpu_seconds};
 use crate::phase::{Log, SETTLED, is_ours};
 use crate::progress::Progress;
 use crate::stage::{OBJECT, Stage, expected};
 use crate::table::{Row, Table};
 use crate::{Arguments, newcomers, standing};
 
-/// Namespaces of each object, and how far the next one is moved on: each namespace belongs to two.
+/// Namespaces of each object, and how far the next one is moved on: each namespace belongs to two, or to more where there
+/// are more objects than a fifth of the namespaces.
 const EACH: usize = 10;
 const STEP: usize = 5;
+
+/// Copies that somebody deletes, one after the other.
+const DELETED: usize = 50;
+
+/// So many objects are judged by the store, evenly chosen: each takes a list of everything.
+const JUDGED: usize = 20;
 
 /// The namespace with many accounts.
 const TENANT: &str = "bench-tenant";
@@ -24,12 +34,18 @@ const TENANT: &str = "bench-tenant";
 /// New namespaces of others while it is served.
 const LATE: usize = 100;
 
-pub(crate) fn steps(arguments: &Arguments) -> u64 {
-    1 + u64::from(arguments.tenant > 0)
+fn numbers(arguments: &Arguments, size: usize) -> impl Iterator<Item = usize> {
+    arguments.objects.iter().copied().filter(move |&number| number <= size)
 }
 
+pub(crate) fn steps(arguments: &Arguments, size: usize) -> u64 {
+    numbers(arguments, size).count() as u64 + u64::from(arguments.tenant > 0)
+}
+
+/// `pid` is the operator's.
 pub(crate) async fn play(
     stage: &mut Stage,
+    pid: u32,
     arguments: &Arguments,
     progress: &Progress,
     table: &mut Table,
@@ -37,8 +53,10 @@ pub(crate) async fn play(
     standing::clear(stage).await?;
     let login = stage.next_login();
     stage.write_source(&login).await?;
-    progress.step(&format!("{} objects", arguments.objects));
-    objects(stage, arguments.objects, &login, table).await?;
+    for number in numbers(arguments, stage.size) {
+        progress.step(&format!("{number} objects"));
+        objects(stage, pid, number, &login, table).await?;
+    }
     if arguments.tenant > 0 {
         progress.step(&format!("a namespace with {} accounts", arguments.tenant));
         tenant(stage, arguments.tenant, &login, table).await?;
@@ -46,18 +64,20 @@ pub(crate) async fn play(
     Ok(())
 }
 
-/// All at once; an account that several want takes one write at best, not one for each.
-async fn objects(stage: &Stage, number: usize, login: &Login, table: &mut Table) -> anyhow::Result<()> {
+/// All at once; an account that several want takes one write at best, not one for each. Then one event for one of them,
+/// which must not cost more where there are more of them.
+async fn objects(stage: &Stage, pid: u32, number: usize, login: &Login, table: &mut Table) -> anyhow::Result<()> {
     let all = stage.names();
     let of = |index: usize| -> Vec<String> {
         let members = (0..EACH).map(|member| all[(index * STEP + member) % all.len()].clone());
         members.collect::<BTreeSet<_>>().into_iter().collect()
     };
     let objects: Vec<(String, Vec<String>)> = (0..number)
-        .map(|index| (format!("crowd-{index:03}"), of(index)))
+        .map(|index| (format!("crowd-{index:04}"), of(index)))
         .collect();
     let copies: usize = objects.iter().map(|(_, namespaces)| namespaces.len()).sum();
     let touched: BTreeSet<&String> = objects.iter().flat_map(|(_, namespaces)| namespaces).collect();
+    let judged = || objects.iter().step_by(number.div_ceil(JUDGED));
 
     let mut log = Log::start(stage).await?;
     let made = stream::iter(&objects).map(async |(name, namespaces)| {
@@ -69,7 +89,7 @@ async fn objects(stage: &Stage, number: usize, login: &Login, table: &mut Table)
     log.wait("each object has its copies", copies, stage.patience(), is_copy)
         .await?;
     log.quiet(SETTLED).await?;
-    for (name, namespaces) in &objects {
+    for (name, namespaces) in judged() {
         stage.check(&expected(name, namespaces, &["default"], login)).await?;
     }
     let accounts = log
@@ -77,28 +97,69 @@ async fn objects(stage: &Stage, number: usize, login: &Login, table: &mut Table)
         .iter()
         .filter(|record| is_ours(record) && record.resource == "serviceaccounts");
     let all_copies = log.records.iter().filter(|record| is_copy(record)).count();
-    let what = format!("{number} objects at once");
-    let row = |figure: &str, value| Row::single(stage.size, format!("{what}: {figure}"), "", value);
+    let row = |what: &str, unit, value| Row::single(stage.size, what, unit, value).objects(number);
     table.push(
-        row("writes to copies", count(all_copies))
+        row("all at once: writes to copies", "", count(all_copies))
             .beside(count(copies))
             .target("1 time"),
     );
-    table.push(row("writes to accounts", count(accounts.count())).beside(count(touched.len())));
-    table.push(Row::single(
-        stage.size,
-        format!("{what}: time"),
-        "s",
-        seconds(&log, is_ours),
+    table.push(row("all at once: writes to accounts", "", count(accounts.count())).beside(count(touched.len())));
+    table.push(row("all at once: time", "s", seconds(&log, is_ours)));
+    table.push(row("resident memory", "MiB", Memory::of(pid)?.resident));
+
+    let (restored, cpu) = one_event(stage, pid, &objects).await?;
+    table.push(row(
+        "one copy deleted: restored after, p50",
+        "ms",
+        restored.percentile(50),
     ));
+    table.push(row("one copy deleted: CPU until it is restored", "ms", cpu));
 
     for (name, _) in &objects {
         stage.delete_object(name).await?;
     }
-    for (name, _) in &objects {
+    let mut gone = Log::start(stage).await?;
+    gone.quiet(SETTLED).await?;
+    for (name, _) in judged() {
         stage.check_gone(name).await?;
     }
     Ok(())
+}
+
+/// Somebody deletes a copy of one object after another: how long until each is there again, and what one takes.
+async fn one_event(stage: &Stage, pid: u32, objects: &[(String, Vec<String>)]) -> anyhow::Result<(Samples, f64)> {
+    let mut log = Log::start(stage).await?;
+    let before = cpu_seconds(pid)?;
+    let copies: Vec<(&str, &str)> = (0..DELETED)
+        .map(|index| {
+            let (name, namespaces) = &objects[index % objects.len()];
+            (
+                namespaces[index / objects.len() % namespaces.len()].as_str(),
+                name.as_str(),
+            )
+        })
+        .collect::<BTreeSet<_>>()
+        .into_iter()
+        .collect();
+    newcomers::at_a_rate(copies.len(), async |index| {
+        let (namespace, name) = copies[index];
+        let api: Api<Secret> = Api::namespaced(stage.client.clone(), namespace);
+        api.delete(name, &DeleteParams::default()).await?;
+        Ok(())
+    })
+    .await?;
+    let restores = |record: &Record| is_ours(record) && record.resource == "secrets";
+    log.wait("copies are restored", copies.len(), stage.patience(), restores)
+        .await?;
+    log.quiet(SETTLED).await?;
+    let cpu = (cpu_seconds(pid)? - before) / count(copies.len()) * 1000.0;
+    let key = |record: &Record| Some(format!("{}/{}", record.namespace, record.name));
+    let begins = |record: &Record| {
+        let deleted = record.resource == "secrets" && record.verb == "delete" && !is_ours(record);
+        deleted.then(|| key(record)).flatten()
+    };
+    let ends = |record: &Record| restores(record).then(|| key(record)).flatten();
+    Ok((newcomers::times(&log, copies.len(), begins, ends)?, cpu))
 }
 
 /// Others do not wait for the one with many accounts.

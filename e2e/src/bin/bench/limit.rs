@@ -27,42 +27,69 @@ use tokio::task::JoinSet;
 
 use crate::requests::{self, Request};
 
-/// The kinds that the operator watches, and how.
-const WATCHED: [(&str, &str); 3] = [
-    (
-        "namespaces?",
-        "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1",
-    ),
-    ("serviceaccounts?", "application/json"),
-    (
-        "secrets?labelSelector=pullsecrets.dev%2Fcluster-pull-secret&",
-        "application/json",
-    ),
-];
+/// A kind that the operator watches, and how.
+struct Watched {
+    path: String,
+    accept: &'static str,
+}
+
+const WHOLE: &str = "application/json";
+const METADATA: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
+
+/// What the operator watches; with names, in the installation with fewer rights.
+fn kinds(names: &[String]) -> Vec<Watched> {
+    let whole = |path: String| Watched { path, accept: WHOLE };
+    let label = "labelSelector=pullsecrets.dev%2Fcluster-pull-secret";
+    let mut all = vec![
+        Watched {
+            path: "namespaces?".to_owned(),
+            accept: METADATA,
+        },
+        whole("serviceaccounts?".to_owned()),
+    ];
+    if names.is_empty() {
+        all.push(whole(format!("secrets?{label}&")));
+    }
+    let of_name = |name: &String| whole(format!("secrets?fieldSelector=metadata.name%3D{name}&"));
+    all.extend(names.iter().map(of_name));
+    all
+}
 
 /// As the operator has it.
-const STREAMED: &str = "watch=true&timeoutSeconds=290&allowWatchBookmarks=true&sendInitialEvents=true\
-    &resourceVersionMatch=NotOlderThan";
+const WATCH: &str = "watch=true&timeoutSeconds=290&allowWatchBookmarks=true";
+
+/// With all that is there at first.
+const STREAMED: &str = "&sendInitialEvents=true&resourceVersionMatch=NotOlderThan";
 
 /// In the bookmark behind what was there when a watch began.
 const ALL_SEEN: &str = "k8s.io/initial-events-end";
 
 /// Runs until its input ends. With `floor`, each new `default` account of namespaces with that prefix is answered with one
 /// write.
-pub(crate) async fn run(kubeconfig: &Path, connections: usize, floor: Option<&str>) -> anyhow::Result<()> {
+pub(crate) async fn run(
+    kubeconfig: &Path,
+    connections: usize,
+    floor: Option<&str>,
+    names: &[String],
+) -> anyhow::Result<()> {
     let (watches, writes) = (client(kubeconfig).await?, client(kubeconfig).await?);
     let floor = floor.map(|prefix| Floor {
         prefix: prefix.to_owned(),
         client: writes.clone(),
     });
     let mut observers = JoinSet::new();
-    let (seen, mut all_seen) = tokio::sync::mpsc::channel(WATCHED.len());
-    for (kind, accept) in WATCHED {
-        let floor = floor.clone().filter(|_| kind.starts_with("serviceaccounts"));
-        observers.spawn(watch(watches.clone(), kind, accept, seen.clone(), floor));
+    let kinds = kinds(names);
+    let (seen, mut all_seen) = tokio::sync::mpsc::channel(kinds.len());
+    let mut unseen = kinds.len();
+    for watched in kinds {
+        let floor = floor.clone().filter(|_| watched.path.starts_with("serviceaccounts"));
+        observers.spawn(watch(watches.clone(), watched, seen.clone(), floor));
     }
-    for _ in WATCHED {
-        all_seen.recv().await.context("a watch ended")?;
+    while unseen > 0 {
+        tokio::select! {
+            ended = observers.join_next() => bail!("a watch ended: {ended:?}"),
+            _ = all_seen.recv() => unseen -= 1,
+        }
     }
     println!("ready");
     let mut orders = tokio::io::BufReader::new(tokio::io::stdin()).lines();
@@ -91,25 +118,34 @@ async fn client(kubeconfig: &Path) -> anyhow::Result<Client> {
     Ok(Client::try_from(config)?)
 }
 
+/// Goes on for ever: a server that finds a reader too slow ends its watch, and so it goes on from where it was.
 async fn watch(
     client: Client,
-    kind: &'static str,
-    accept: &'static str,
+    Watched { path, accept }: Watched,
     seen: tokio::sync::mpsc::Sender<()>,
     floor: Option<Floor>,
 ) -> anyhow::Result<()> {
-    let request = http::Request::get(format!("/api/v1/{kind}{STREAMED}")).header(http::header::ACCEPT, accept);
-    let mut lines = client.request_stream(request.body(Vec::new())?).await?.lines();
+    let mut from = STREAMED.to_owned();
     let mut live = false;
-    while let Some(line) = lines.try_next().await? {
-        if !live && line.contains(ALL_SEEN) {
-            live = true;
-            seen.send(()).await?;
-        } else if live && let Some(floor) = &floor {
-            floor.answer(&line)?;
+    loop {
+        let request = http::Request::get(format!("/api/v1/{path}{WATCH}{from}")).header(http::header::ACCEPT, accept);
+        let mut lines = client.request_stream(request.body(Vec::new())?).await?.lines();
+        let mut last = String::new();
+        while let Some(line) = lines.try_next().await? {
+            if !live && line.contains(ALL_SEEN) {
+                live = true;
+                seen.send(()).await?;
+            } else if live && let Some(floor) = &floor {
+                floor.answer(&line)?;
+            }
+            last = line;
+        }
+        if !last.is_empty() {
+            let event: Value = serde_json::from_str(&last)?;
+            let version = event["object"]["metadata"]["resourceVersion"].as_str();
+            from = format!("&resourceVersion={}", version.context("an event without a version")?);
         }
     }
-    Ok(())
 }
 
 /// So many connections, each with one request after the other.

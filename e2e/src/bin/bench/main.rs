@@ -9,8 +9,8 @@
 //! | [`stage`] | the cluster, its namespaces, the object, the logins |
 //! | [`requests`], [`limit`] | the writes that nobody can do without, and the loop that makes them |
 //! | [`contender`], [`phase`] | the operator or the loop, and one piece of work measured |
-//! | [`rounds`], [`far`], [`standing`], [`newcomers`], [`crowd`] | the rows |
-//! | [`figures`], [`table`], [`machine`] | numbers, how they are shown, and on what they were made |
+//! | [`rounds`], [`far`], [`standing`], [`newcomers`], [`crowd`], [`named`] | the rows |
+//! | [`figures`], [`table`], [`plot`], [`machine`] | numbers, how they are shown, and on what they were made |
 
 mod contender;
 mod crowd;
@@ -18,8 +18,10 @@ mod far;
 mod figures;
 mod limit;
 mod machine;
+mod named;
 mod newcomers;
 mod phase;
+mod plot;
 mod progress;
 mod requests;
 mod rounds;
@@ -65,21 +67,30 @@ struct Arguments {
     #[arg(long, default_value_t = 0)]
     tenant: usize,
 
-    /// Objects with ten overlapping namespaces each.
-    #[arg(long, default_value_t = 100)]
-    objects: usize,
+    /// Objects with ten overlapping namespaces each; no more of them than namespaces.
+    #[arg(long, value_delimiter = ',', default_values_t = [100])]
+    objects: Vec<usize>,
+
+    /// How many names the installation with fewer rights permits, on the last and largest of the sizes below 5,000.
+    #[arg(long, value_delimiter = ',', default_values_t = [1, 32])]
+    names: Vec<usize>,
 
     /// Seconds during which nothing changes and calls are counted.
     #[arg(long, default_value_t = 60)]
     steady: u64,
 
-    /// The sizes 100, 1,000 and 10,000, 30,000 Secrets of others, a tenant with 10,000 accounts, ten steady minutes.
+    /// The sizes 100, 1,000 and 10,000, as many as 1,000 objects, 30,000 Secrets of others, a tenant with 10,000 accounts, ten
+    /// steady minutes.
     #[arg(long)]
     full: bool,
 
     /// What the passwords are made from; any number by default.
     #[arg(long)]
     seed: Option<u64>,
+
+    /// Where to draw how time, writes and memory grow, as SVG; for several sizes and numbers of objects.
+    #[arg(long)]
+    plot: Option<PathBuf>,
 
     /// How the result is printed.
     #[arg(short, long, value_enum, default_value_t = Output::Table)]
@@ -104,6 +115,9 @@ enum Part {
         /// Answer each new `default` account of the namespaces with this prefix with one write.
         #[arg(long)]
         floor: Option<String>,
+        /// Watch the Secrets of these names, as in the installation with fewer rights.
+        #[arg(long, value_delimiter = ',')]
+        names: Vec<String>,
     },
 }
 
@@ -111,6 +125,7 @@ impl Arguments {
     fn completed(mut self) -> Self {
         if self.full {
             self.namespaces = vec![100, 1000, 10_000];
+            self.objects = vec![1, 10, 100, 1000];
             self.foreign = self.foreign.max(30_000);
             self.tenant = self.tenant.max(10_000);
             self.steady = self.steady.max(600);
@@ -137,7 +152,8 @@ async fn main() -> ExitCode {
             kubeconfig,
             connections,
             floor,
-        }) => limit::run(kubeconfig, *connections, floor.as_deref()).await,
+            names,
+        }) => limit::run(kubeconfig, *connections, floor.as_deref(), names).await,
         None => bench(&arguments.clone().completed()).await,
     };
     match ended {
@@ -158,10 +174,14 @@ async fn bench(arguments: &Arguments) -> anyhow::Result<()> {
         let mut stage = Stage::start(size, arguments.seed().wrapping_add(size as u64), &progress).await?;
         rounds::play(&mut stage, arguments, &progress, &mut table).await?;
         far::play(&mut stage, &progress, &mut table).await?;
+        named::play(&mut stage, arguments, &progress, &mut table).await?;
         standing::play(&mut stage, arguments, &progress, &mut table).await?;
         stage.end()?;
     }
     progress.finish();
+    if let Some(path) = &arguments.plot {
+        plot::draw(&table, path)?;
+    }
     match arguments.output {
         Output::Table => table.print(),
         Output::Json => table.print_json()?,

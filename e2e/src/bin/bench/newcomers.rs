@@ -180,7 +180,7 @@ pub(crate) async fn at_a_rate<F: Future<Output = anyhow::Result<()>>>(
 }
 
 /// In milliseconds, from the first record that begins something until something of each kind that ends it was written.
-fn times(
+pub(crate) fn times(
     log: &Log,
     number: usize,
     begins: impl Fn(&Record) -> Option<String>,

@@ -16,7 +16,8 @@ pub(crate) struct Progress {
 impl Progress {
     pub(crate) fn start(arguments: &Arguments) -> Self {
         let steps = |&size: &usize| {
-            1 + crate::rounds::steps(arguments, size) + crate::far::STEPS + crate::standing::steps(arguments)
+            let rows = crate::rounds::steps(arguments, size) + crate::standing::steps(arguments, size);
+            1 + rows + crate::far::STEPS + crate::named::steps(arguments, size)
         };
         let total: u64 = arguments.namespaces.iter().map(steps).sum();
         let bar = std::io::stderr().is_terminal().then(|| {

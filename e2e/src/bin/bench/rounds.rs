@@ -12,13 +12,13 @@ use crate::stage::{ACCOUNTS, OBJECT, Stage, expected};
 use crate::table::{Row, Table};
 
 /// Connections that the limit loop tries; the best of them stands for it.
-const CONNECTIONS: [usize; 3] = [8, 32, 64];
+pub(crate) const CONNECTIONS: [usize; 3] = [8, 32, 64];
 
 /// How many accounts of each namespace the object selects.
 const SELECTED: [usize; 2] = [1, ACCOUNTS.len()];
 
 /// At this size one number of accounts is enough to wait for.
-const LARGE: usize = 5000;
+pub(crate) const LARGE: usize = 5000;
 
 fn selections(size: usize) -> &'static [usize] {
     if size < LARGE { &SELECTED } else { &SELECTED[1..] }

@@ -46,6 +46,10 @@ pub(crate) struct Stage {
     direct: PathBuf,
     /// What both contenders go through, if anything.
     pub(crate) wire: Option<Wire>,
+    /// Of the operator.
+    pub(crate) flags: Vec<String>,
+    /// What it may call its copies; none: anything.
+    pub(crate) permitted: Vec<String>,
     pub(crate) size: usize,
     /// The processes whose CPU seconds are the server's.
     pub(crate) servers: [u32; 2],
@@ -70,6 +74,8 @@ impl Stage {
             cluster,
             direct: kubeconfig,
             wire: None,
+            flags: Vec::new(),
+            permitted: Vec::new(),
             size,
             servers,
             seed,

@@ -19,14 +19,18 @@ use crate::{Arguments, contender, crowd, newcomers};
 /// After the last write and before memory is looked at.
 const IDLE: Duration = Duration::from_secs(10);
 
-/// The namespace of Secrets that are nothing to us.
+/// The namespaces of Secrets that are nothing to us begin with this.
 const OTHERS: &str = "others";
 
 /// Writes that a restart would make are made by then.
 const AFTER_RESTART: Duration = Duration::from_secs(5);
 
-pub(crate) fn steps(arguments: &Arguments) -> u64 {
-    3 + u64::from(arguments.foreign > 0) + newcomers::STEPS + crowd::steps(arguments)
+/// Secrets of others that are as large as a Secret may be, one for each hundred of the small ones.
+const LARGE: usize = 1_000_000;
+const LARGE_AMONG: usize = 100;
+
+pub(crate) fn steps(arguments: &Arguments, size: usize) -> u64 {
+    3 + 2 * u64::from(arguments.foreign > 0) + newcomers::STEPS + crowd::steps(arguments, size)
 }
 
 pub(crate) async fn play(
@@ -35,30 +39,41 @@ pub(crate) async fn play(
     progress: &Progress,
     table: &mut Table,
 ) -> anyhow::Result<()> {
-    progress.step("filled, rotated once, idle: memory");
-    let mut operator = fill_and_rotate(stage).await?;
+    progress.step("a cold start, filled, rotated once, idle: memory");
+    let mut operator = start_fill_and_rotate(stage, table).await?;
     tokio::time::sleep(IDLE).await;
     memory(stage.size, "filled and rotated", operator.process().pid(), table)?;
     steady(stage, &mut operator, arguments.steady, progress, table).await?;
     let mut operator = restart(stage, operator, progress, table).await?;
     if arguments.foreign > 0 {
-        foreign(stage, &mut operator, arguments.foreign, progress, table).await?;
+        for (number, bytes) in [(arguments.foreign, 1000), (arguments.foreign / LARGE_AMONG, LARGE)] {
+            foreign(stage, &mut operator, number, bytes, progress, table).await?;
+        }
     }
     newcomers::play(stage, arguments.samples, progress, table).await?;
-    crowd::play(stage, arguments, progress, table).await?;
+    crowd::play(stage, operator.process().pid(), arguments, progress, table).await?;
     operator.stop()?;
     newcomers::floor(stage, arguments.samples, progress, table).await
 }
 
-async fn fill_and_rotate(stage: &mut Stage) -> anyhow::Result<Operator> {
+/// The object is there before the operator is.
+async fn start_fill_and_rotate(stage: &mut Stage, table: &mut Table) -> anyhow::Result<Operator> {
     let (first, second) = (stage.next_login(), stage.next_login());
     stage.write_source(&first).await?;
-    let operator = contender::operator(stage).await?;
-    let mut log = Log::start(stage).await?;
     stage.create_object(&ACCOUNTS).await?;
+    let mut log = Log::start(stage).await?;
+    let start = jiff::Timestamp::now();
+    let operator = contender::operator(stage).await?;
     let filled = Work::Fill.writes(stage.size, ACCOUNTS.len());
     log.wait("all namespaces are served", filled, stage.patience(), is_ours)
         .await?;
+    let written = log.records.iter().filter(|record| is_ours(record));
+    if let Some(first) = written.map(|record| record.timestamp).min() {
+        // In it: a token, a shell that becomes the operator, every list, the finalizer and the state.
+        let seconds = first.duration_since(start).as_secs_f64();
+        let what = "a cold start: until the first write into a namespace";
+        table.push(Row::single(stage.size, what, "s", seconds).target("0.2 s and the lists"));
+    }
     stage.write_source(&second).await?;
     let rotated = filled + Work::Rotate.writes(stage.size, ACCOUNTS.len());
     log.wait("all copies are new", rotated, stage.patience(), is_ours)
@@ -135,20 +150,23 @@ async fn foreign(
     stage: &Stage,
     operator: &mut Operator,
     number: usize,
+    bytes: usize,
     progress: &Progress,
     table: &mut Table,
 ) -> anyhow::Result<()> {
-    progress.step(&format!("{number} Secrets of others"));
+    let what = format!("{number} Secrets of others with {bytes} bytes each");
+    progress.step(&what);
     let pid = operator.process().pid();
     let before = Memory::of(pid)?;
-    stage.make_namespaces(vec![OTHERS.to_owned()], false).await?;
-    let api: Api<Secret> = Api::namespaced(stage.client.clone(), OTHERS);
+    let namespace = format!("{OTHERS}-{bytes}");
+    stage.make_namespaces(vec![namespace.clone()], false).await?;
+    let api: Api<Secret> = Api::namespaced(stage.client.clone(), &namespace);
     let secret = |number: usize| Secret {
         metadata: ObjectMeta {
-            name: Some(format!("theirs-{number:05}")),
+            name: Some(format!("theirs-{bytes}-{number:05}")),
             ..ObjectMeta::default()
         },
-        data: Some([("key".to_owned(), ByteString(vec![b'x'; 1000]))].into()),
+        data: Some([("key".to_owned(), ByteString(vec![b'x'; bytes]))].into()),
         ..Secret::default()
     };
     let params = PostParams::default();
@@ -156,10 +174,10 @@ async fn foreign(
         let (api, params, secret) = (api.clone(), &params, secret(number));
         async move { api.create(params, &secret).await.map(drop) }
     });
-    made.buffer_unordered(32).try_collect::<()>().await?;
+    made.buffer_unordered(8).try_collect::<()>().await?;
     tokio::time::sleep(SETTLED).await;
     let grown = Memory::of(pid)?.resident - before.resident;
-    let what = format!("resident memory grown by {number} Secrets of others");
+    let what = format!("resident memory grown by {what}");
     table.push(Row::single(stage.size, what, "MiB", grown).target("1 MiB"));
     Ok(())
 }

@@ -10,6 +10,8 @@ use crate::machine::Machine;
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Row {
     namespaces: usize,
+    /// Where it is about many objects.
+    objects: Option<usize>,
     what: String,
     unit: &'static str,
     /// The operator; none where it had no part.
@@ -32,6 +34,7 @@ impl Row {
     pub(crate) fn single(namespaces: usize, what: impl Into<String>, unit: &'static str, ours: f64) -> Self {
         Self {
             namespaces,
+            objects: None,
             what: what.into(),
             unit,
             ours: Some(ours),
@@ -88,6 +91,12 @@ impl Row {
         self
     }
 
+    /// With so many objects.
+    pub(crate) fn objects(mut self, objects: usize) -> Self {
+        self.objects = Some(objects);
+        self
+    }
+
     /// What it should be at most, in words.
     pub(crate) fn target(mut self, target: &str) -> Self {
         self.target = Some(target.to_owned());
@@ -112,6 +121,13 @@ impl Table {
 
     pub(crate) fn push(&mut self, row: Row) {
         self.rows.push(row);
+    }
+
+    /// Each figure of that name: how many namespaces or objects it is for, the operator's, the limit loop's.
+    pub(crate) fn series(&self, what: &str) -> Vec<(usize, Option<f64>, Option<f64>)> {
+        let rows = self.rows.iter().filter(|row| row.what == what);
+        rows.map(|row| (row.objects.unwrap_or(row.namespaces), row.ours, row.limit))
+            .collect()
     }
 
     pub(crate) fn print_json(&self) -> anyhow::Result<()> {
@@ -157,7 +173,10 @@ fn cells(row: &Row) -> [String; 6] {
     };
     [
         row.namespaces.to_string(),
-        row.what.clone(),
+        row.objects.map_or_else(
+            || row.what.clone(),
+            |objects| format!("{objects} objects, {}", row.what),
+        ),
         row.ours.map_or_else(String::new, |ours| with_range(ours, row.range)),
         row.limit
             .map_or_else(String::new, |limit| with_range(limit, row.limit_range)),
