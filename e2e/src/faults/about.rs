@@ -10,6 +10,8 @@ pub(super) struct About {
     pub(super) resource: String,
     pub(super) namespace: String,
     pub(super) name: String,
+    /// A list or watch of one object, by its name.
+    pub(super) of_one: bool,
 }
 
 impl About {
@@ -41,6 +43,7 @@ impl About {
             resource: format!("{}{slash}{}", part(0), part(2)),
             namespace: namespace.to_owned(),
             name: part(1).to_owned(),
+            of_one: query.contains("fieldSelector=metadata.name"),
         }
     }
 
@@ -76,6 +79,7 @@ impl std::fmt::Display for About {
             resource,
             namespace,
             name,
+            of_one: _,
         } = self;
         write!(formatter, "{verb} {resource} {namespace}/{name}")
     }

@@ -57,7 +57,8 @@ pub(super) fn pass(shared: Arc<Shared>, about: &About, response: Response<Body>,
     parts.headers.remove(http::header::CONTENT_LENGTH);
     // Nobody reads ahead of the operator, so that what it has not taken is not seen.
     let (sender, receiver) = mpsc::channel(1);
-    let (resource, mut lists) = (about.resource.clone(), about.verb == "stream");
+    let (resource, of_one) = (about.resource.clone(), about.of_one);
+    let mut lists = about.verb == "stream";
     tokio::spawn(async move {
         let mut lines = std::pin::pin!(lines(body));
         // Behind the head of the answer, which is where the operator begins to take a list in.
@@ -111,7 +112,8 @@ pub(super) fn pass(shared: Arc<Shared>, about: &About, response: Response<Body>,
             if fault == Some(Fault::Expire) {
                 shared.lost_history(&resource);
             }
-            if matches!(fault, Some(Fault::Cut | Fault::CutWithin | Fault::Expire)) {
+            // One Secret of others is watched only for as long as it stands in the way.
+            if !of_one && matches!(fault, Some(Fault::Cut | Fault::CutWithin | Fault::Expire)) {
                 shared.shuts(&resource);
             }
             if !send(&sender, line, fault).await {
