@@ -255,7 +255,8 @@ impl Running<'_> {
             copies: end.served.iter().flat_map(secrets).collect(),
             references,
             begun,
-            edited: self.workload == "drift" || matches!(self.fault, Some(Fault::Undo(_))),
+            // Whoever is shown an old source goes back to it, and rightly: no server shows one to who asks for the latest.
+            edited: self.workload == "drift" || matches!(self.fault, Some(Fault::Undo(_) | Fault::Stale(2 | 4))),
             meddled: self.fault == Some(Fault::Meddle),
             // References that a list does not show cannot go first.
             blind: self.fault == Some(Fault::Empty),
