@@ -17,8 +17,11 @@ use crate::queue::Lane;
 /// What came of our last attempts at a key.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Trouble {
-    /// In a row.
+    /// Refused or without an answer, in a row.
     pub(super) attempts: u32,
+    /// In which something else was found than was held, in a row. Not the same row: a look at a Secret of others that
+    /// stands in the way is one of these, and years of it do not put off the write that is due when it goes.
+    pub(super) races: u32,
     /// To be told; none while it may pass by itself.
     pub(super) failure: Option<Failure>,
     /// Since when the server does not want it.
@@ -94,8 +97,8 @@ impl World {
 
     fn raced(&mut self, key: &Key, now: Duration) {
         let trouble = self.troubles.entry(key.clone()).or_default();
-        let late = trouble.attempts.checked_sub(RACES_AT_ONCE);
-        trouble.attempts += 1;
+        let late = trouble.races.checked_sub(RACES_AT_ONCE);
+        trouble.races += 1;
         trouble.retry_at = late.map_or(now, |late| now + RACED.delay(late));
     }
 
@@ -125,23 +128,25 @@ impl World {
             Setback::Refused(failure) => {
                 trouble.refused_since = trouble.refused_since.or(Some(now));
                 trouble.failure = Some(failure);
-                REFUSED.delay(trouble.attempts)
+                trouble.attempts += 1;
+                REFUSED.delay(trouble.attempts - 1)
             }
             // The pause of the whole queue is the delay.
             Setback::Throttled(_) => Duration::ZERO,
             Setback::Conflict | Setback::NotFound | Setback::NamespaceTerminating => {
                 trouble.refused_since = None;
-                RACED.delay(trouble.attempts)
+                trouble.races += 1;
+                RACED.delay(trouble.races - 1)
             }
             Setback::Unavailable(text) => {
                 trouble.refused_since = None;
                 if trouble.attempts >= UNANSWERED_UNTIL_TOLD {
                     trouble.failure = Some(Failure::new(FailureReason::ServerError, text));
                 }
-                UNANSWERED.delay(trouble.attempts)
+                trouble.attempts += 1;
+                UNANSWERED.delay(trouble.attempts - 1)
             }
         };
-        trouble.attempts += 1;
         trouble.retry_at = now + delay;
         let retry_at = trouble.retry_at;
         let mut work = self.change(

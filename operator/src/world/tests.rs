@@ -463,6 +463,25 @@ fn a_squatter_bears_on_the_references_and_is_known_as_one() {
 }
 
 #[test]
+fn looks_at_a_squatter_do_not_put_off_the_write_that_is_due_when_it_went() {
+    let mut world = started();
+    let squatter = || Secret {
+        version: Version::new("uid-other", "5"),
+        digest: None,
+        shape: Arc::new(Shape::default()),
+    };
+    for look in 0..100 {
+        world.wrote_secret(&secret_key(), Outcome::Changed(Some(squatter())), at(look));
+    }
+    world.wrote_secret(&secret_key(), Outcome::Changed(None), at(100));
+    assert!(matches!(secret_action(&world), SecretAction::Create(_)));
+    let refusal = Setback::Refused(Failure::new(FailureReason::QuotaExceeded, "refused"));
+    let work = world.failed(&secret_key(), refusal, at(100));
+    let again = work.iter().find(|work| work.key == secret_key());
+    assert_eq!(again.and_then(|work| work.at), Some(at(101)), "{work:?}");
+}
+
+#[test]
 fn a_look_at_a_squatter_that_got_no_answer_is_taken_again() {
     let mut world = started();
     let squatter = Secret {

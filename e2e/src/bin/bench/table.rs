@@ -123,10 +123,14 @@ impl Table {
         self.rows.push(row);
     }
 
-    /// Each figure of that name: how many namespaces or objects it is for, the operator's, the limit loop's.
+    /// Each figure of that name: how many namespaces or objects it is for, the operator's, the limit loop's. Of objects those
+    /// among the most namespaces.
     pub(crate) fn series(&self, what: &str) -> Vec<(usize, Option<f64>, Option<f64>)> {
-        let rows = self.rows.iter().filter(|row| row.what == what);
-        rows.map(|row| (row.objects.unwrap_or(row.namespaces), row.ours, row.limit))
+        let rows = || self.rows.iter().filter(|row| row.what == what);
+        let most = rows().map(|row| row.namespaces).max();
+        let shown = rows().filter(|row| row.objects.is_none() || Some(row.namespaces) == most);
+        shown
+            .map(|row| (row.objects.unwrap_or(row.namespaces), row.ours, row.limit))
             .collect()
     }
 
