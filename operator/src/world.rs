@@ -130,6 +130,14 @@ struct Place {
     facts: Namespace,
 }
 
+/// An object that is gone.
+#[derive(Debug)]
+struct Departed {
+    since: Duration,
+    /// Nothing was left to do for it once: it is [`plan::object::Standing::Gone`].
+    done: bool,
+}
+
 /// See the module.
 #[derive(Debug, Default)]
 pub struct World {
@@ -143,9 +151,9 @@ pub struct World {
     under_way: HashMap<Key, UnderWay>,
     /// Secrets that were missing at the start: a first list does not show one that is not ours.
     unsettled: HashSet<Key>,
-    /// Objects that are gone, and since when: what is found of one is still taken away. Writes for its deletion are owed where
-    /// its finalizer was taken off by hand, or come to light where a process that died had sent one.
-    departed: HashMap<Arc<str>, Duration>,
+    /// Objects that are gone. Writes for the deletion of one are owed where its finalizer was taken off by hand, or come
+    /// to light where a process that died had sent one.
+    departed: HashMap<Arc<str>, Departed>,
     relists: HashMap<Kind, HashSet<Key>>,
     listed: HashSet<Kind>,
     started: bool,

@@ -111,15 +111,20 @@ fn may_detach(scope: &Scope<'_>, secret: &str) -> bool {
     let cluster = scope.cluster;
     let copy = scope.seen.secrets.get(secret);
     // Where the name is not permitted the copy is not seen, and may well be in use, as long as it has its object.
-    let stays = |object: &Arc<Object>| object.standing != Standing::Deleting;
-    if cluster.is_unreadable(secret) || !cluster.is_permitted(secret) && cluster.named(secret).any(stays) {
+    if cluster.is_unreadable(secret)
+        || !cluster.is_permitted(secret) && cluster.named(secret).any(|object| object.stays())
+    {
         return false;
     }
-    if cluster.named(secret).next().is_none() {
-        return copy.is_some_and(|seen| copy::is_orphan(scope, seen) && !seen.shape.owners.is_empty());
-    }
+    let gone = |object: &Arc<Object>| object.standing == Standing::Gone;
     let held = |object: &Arc<Object>| object.standing == Standing::Held;
     let retains = |object: &Arc<Object>| object.spec.deletion_policy == DeletionPolicy::Retain;
+    if cluster.named(secret).all(gone) {
+        let came_late = cluster.named(secret).next().is_some() && !cluster.named(secret).any(retains);
+        return copy.map_or(came_late, |seen| {
+            copy::is_orphan(scope, seen) && !seen.shape.owners.is_empty()
+        });
+    }
     if let Some(decider) = scope.claimants(secret).first() {
         return !held(decider);
     }

@@ -205,7 +205,7 @@ fn hand_over<'a>(
     let departing = departing_owners(scope, seen);
     let stays = |owner: &Owner| {
         let mut objects = scope.cluster.objects().iter();
-        objects.any(|object| object.uid == owner.uid && object.standing != Standing::Deleting)
+        objects.any(|object| object.uid == owner.uid && object.stays())
     };
     let is_copy = matches!(ownership(&seen.shape), Ownership::Copy(_));
     let goes = !departing.is_empty() && !seen.shape.owners.iter().any(stays);
@@ -378,7 +378,7 @@ fn unwanted<'a>(
         return decision;
     }
     let version = seen.version.clone();
-    match scope.cluster.object(label) {
+    match existing(scope, label) {
         // The label of an object whose copies have another name: copied by hand, not made by us.
         Some(object) if object.spec.secret_name.as_ref() != name => return decision,
         // What a held object has left stays until it is acted for again; what others have left is not its business.
@@ -408,10 +408,7 @@ fn unwanted<'a>(
             }
         }
     }
-    let departing = scope
-        .cluster
-        .object(label)
-        .filter(|object| object.standing == Standing::Deleting);
+    let departing = existing(scope, label).filter(|object| object.standing == Standing::Deleting);
     decision.owed_to = departing_owners(scope, seen);
     if let Some(object) = departing
         && !decision.owed_to.contains(&object)
@@ -421,10 +418,18 @@ fn unwanted<'a>(
     decision
 }
 
+/// The object of that name, unless it is no more.
+fn existing<'a>(scope: &Scope<'a>, name: &str) -> Option<&'a Arc<Object>> {
+    scope
+        .cluster
+        .object(name)
+        .filter(|object| object.standing != Standing::Gone)
+}
+
 /// A copy of an object that is no more: its finalizer was taken off by hand. Nothing but our two labels speaks for it,
 /// so both must be there.
 pub(crate) fn is_orphan(scope: &Scope<'_>, seen: &Secret) -> bool {
-    matches!(ownership(&seen.shape), Ownership::Copy(label) if scope.cluster.object(label).is_none())
+    matches!(ownership(&seen.shape), Ownership::Copy(label) if existing(scope, label).is_none())
         && seen.shape.labels.get(LABEL_MANAGED_BY) == Some(MANAGED_BY)
 }
 

@@ -36,6 +36,11 @@ impl Object {
     pub(crate) fn is_unreadable(&self) -> bool {
         self.spec.selection.is_none() && self.standing == Standing::Held
     }
+
+    /// It will be there tomorrow, as far as anybody knows.
+    pub fn stays(&self) -> bool {
+        matches!(self.standing, Standing::Live | Standing::Held)
+    }
 }
 
 /// What may be done for an object.
@@ -47,6 +52,9 @@ pub enum Standing {
     Held,
     /// It is being deleted: what it holds is taken away, or retained.
     Deleting,
+    /// It is no more, and had left nothing. What comes to light of it was sent before it went, or is put back from a backup:
+    /// a reference that leads nowhere is taken away, and a copy is an orphan like any other.
+    Gone,
 }
 
 /// The parsed spec.

@@ -72,7 +72,7 @@ impl Cluster {
     pub fn scope<'a>(&'a self, name: &'a str, seen: &'a Namespace) -> Scope<'a> {
         let protected = self.protected.contains(name);
         let selects = |object: &&Arc<Object>| {
-            object.standing != Standing::Deleting
+            object.stays()
                 && object
                     .spec
                     .selection

@@ -8,7 +8,7 @@ use plan::observed::Namespace;
 use plan::scope::Cluster;
 
 use super::survey::{Cause, Touch};
-use super::{Work, World};
+use super::{Departed, Work, World};
 
 /// What a process that died had sent may reach an account so long after its object has gone: the server gives a request up
 /// after a minute, unless it is told otherwise. (A copy that comes late has an owner that is gone, and is collected.)
@@ -27,17 +27,17 @@ impl World {
 
     /// The object is gone. What is owed to its deletion is done all the same.
     pub fn forget_object(&mut self, name: &str, now: Duration) -> Vec<Work> {
-        let Some(object) = self.cluster.object(name).cloned() else {
-            return Vec::new();
-        };
-        let departed = Arc::new(Object {
-            standing: Standing::Deleting,
-            ..(*object).clone()
-        });
-        let mut cluster = self.cluster.clone();
-        cluster.insert(Arc::clone(&departed));
-        let mut work = self.redeclare(cluster, Some(&object), Some(&departed), false, now);
-        self.departed.insert(Arc::clone(&departed.name), now);
+        let mut work = self.restand(name, Standing::Deleting, now);
+        if let Some(object) = self.cluster.object(name) {
+            let name = Arc::clone(&object.name);
+            self.departed.insert(
+                name,
+                Departed {
+                    since: now,
+                    done: false,
+                },
+            );
+        }
         work.extend(self.sweep(now));
         work
     }
@@ -45,14 +45,20 @@ impl World {
     /// Drops what is over: departed objects to which nothing is owed any more, not even by a write on its way, and fights.
     pub fn sweep(&mut self, now: Duration) -> Vec<Work> {
         self.forget_old_fights(now);
-        let done: Vec<Arc<str>> = self
+        let is_over = |departed: &Departed| now >= departed.since + ON_THE_WAY;
+        let done: Vec<(Arc<str>, bool)> = self
             .departed
             .iter()
-            .filter(|&(name, &since)| now >= since + ON_THE_WAY && self.is_done_with(name))
-            .map(|(name, _)| Arc::clone(name))
+            .filter(|&(name, departed)| (is_over(departed) || !departed.done) && self.is_done_with(name))
+            .map(|(name, departed)| (Arc::clone(name), is_over(departed)))
             .collect();
         let mut work = Vec::new();
-        for name in done {
+        for (name, is_over) in done {
+            if !is_over {
+                work.extend(self.restand(&name, Standing::Gone, now));
+                self.departed.entry(name).and_modify(|departed| departed.done = true);
+                continue;
+            }
             self.departed.remove(&name);
             let mut cluster = self.cluster.clone();
             let old = cluster.remove(&name);
@@ -60,6 +66,21 @@ impl World {
             self.board.forget(&name);
         }
         work
+    }
+
+    /// The object as it was known, in another standing.
+    fn restand(&mut self, name: &str, standing: Standing, now: Duration) -> Vec<Work> {
+        let old = self.cluster.object(name).cloned();
+        let Some(old) = old.filter(|object| object.standing != standing) else {
+            return Vec::new();
+        };
+        let new = Arc::new(Object {
+            standing,
+            ..(*old).clone()
+        });
+        let mut cluster = self.cluster.clone();
+        cluster.insert(Arc::clone(&new));
+        self.redeclare(cluster, Some(&old), Some(&new), false, now)
     }
 
     fn redeclare(
@@ -93,10 +114,11 @@ impl World {
 
 /// Whether anything in the namespace can depend on the object: it selects it, or has left something there.
 fn may_concern(object: &Object, name: &str, facts: &Namespace) -> bool {
-    let selects = object.spec.selection.as_ref().is_none_or(|selection| {
-        selection.selects_namespace(name, &facts.labels, false)
-            || selection.selects_namespace(name, &facts.labels, true)
-    });
+    let selects = object.stays()
+        && object.spec.selection.as_ref().is_none_or(|selection| {
+            selection.selects_namespace(name, &facts.labels, false)
+                || selection.selects_namespace(name, &facts.labels, true)
+        });
     let secret = object.spec.secret_name.as_ref();
     selects
         || facts.secrets.contains_key(secret)

@@ -441,6 +441,28 @@ fn a_reference_that_a_dead_process_had_sent_goes_although_its_object_is_gone() {
 }
 
 #[test]
+fn a_copy_that_a_backup_brings_back_before_its_object_is_not_deleted() {
+    let mut world = served();
+    let Some(restored) = world.places["a"].facts.secrets.get("company").cloned() else {
+        panic!("there is a copy");
+    };
+    world.declare(&object(Standing::Deleting), 2, false, at(1));
+    world.wrote_account(&account_key(), Outcome::Done(Some(account("30", &[], &[]))), at(2));
+    world.wrote_secret(&secret_key(), Outcome::Done(None), at(2));
+    world.forget_object("company", at(3));
+    let restored = Secret {
+        version: Version::new("uid-restored", "31"),
+        shape: Arc::new(Shape {
+            owners: Vec::new(),
+            ..(*restored.shape).clone()
+        }),
+        ..restored
+    };
+    world.see_secret("a", "company", Seen::There(restored), at(4));
+    assert!(matches!(secret_action(&world), SecretAction::Release { .. }));
+}
+
+#[test]
 fn a_squatter_bears_on_the_references_and_is_known_as_one() {
     let mut world = served();
     world.see_secret("a", "company", Seen::Gone(Version::new("uid-copy", "39")), at(1));

@@ -246,6 +246,38 @@ fn a_copy_whose_object_is_no_more_goes_with_its_references() {
 }
 
 #[test]
+fn of_an_object_that_has_just_gone_what_was_sent_before_goes_and_what_a_backup_brings_stays() {
+    let gone = |object| {
+        World::of([standing(Standing::Gone, object)])
+            .namespace("n", &[])
+            .account("n/default", account(&["x", "company"], &["company"]))
+    };
+    let detached: &[&str] = &["account n/default: [x] recording []"];
+    check([
+        ("a reference that leads nowhere goes", gone(company()), detached),
+        ("not if it was to be retained", gone(retaining()), &[]),
+        (
+            "a copy that has its owner was sent before",
+            gone(company()).secret("n/company", copy_of("company")),
+            &[
+                "secret n/company: wait 10 s, leaving",
+                "account n/default: [x] recording []",
+            ],
+        ),
+        (
+            "a copy without owner is a restored one, and keeps its references",
+            gone(company()).secret("n/company", copy_of("company").owned_by(&[])),
+            &["secret n/company: release from company"],
+        ),
+        (
+            "so does the one that was released",
+            gone(company()).secret("n/company", crate::common::retained_from("company")),
+            &[],
+        ),
+    ]);
+}
+
+#[test]
 fn a_copy_of_a_copy_under_another_name_is_let_be() {
     let duplicate = || copy_of("company").holding("other");
     check([
