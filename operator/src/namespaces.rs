@@ -364,6 +364,7 @@ impl Loop {
             let now = self.now();
             match self.world.action(&key, now) {
                 Some(action) => {
+                    let action = Arc::new(action);
                     self.world.began(&key, &action);
                     self.write(key, action);
                 }
@@ -382,7 +383,7 @@ impl Loop {
         }
     }
 
-    fn write(&mut self, key: Key, action: Action) {
+    fn write(&mut self, key: Key, action: Arc<Action>) {
         let writer = self.settings.writer.clone();
         let span = match &key.target {
             Target::Secret(name) => info_span!("write", namespace = %key.namespace, secret = %name),
@@ -400,7 +401,7 @@ impl Loop {
                     };
                     rival = found.ok().map(Rival);
                 }
-                match (&key.target, &action) {
+                match (&key.target, &*action) {
                     (Target::Secret(name), Action::Secret(action)) => {
                         Reply::Secret(writer.secret(&namespace, name, action).await)
                     }

@@ -29,7 +29,7 @@ use plan::copy::{Ownership, ownership};
 use plan::identity::Version;
 use plan::labels::Labels;
 use plan::observed::{Account, Namespace, Secret, Shape};
-use plan::scope::Cluster;
+use plan::scope::{Cluster, Scope, Selecting};
 
 use crate::board::Board;
 use crate::queue::Lane;
@@ -100,6 +100,17 @@ pub enum Action {
     Account(AccountAction),
 }
 
+impl Action {
+    /// Whether it is that write once more, whatever version it starts from.
+    fn repeats(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Secret(this), Self::Secret(other)) => this.repeats(other),
+            (Self::Account(this), Self::Account(other)) => this.repeats(other),
+            (Self::Secret(_), Self::Account(_)) | (Self::Account(_), Self::Secret(_)) => false,
+        }
+    }
+}
+
 /// What is watched into the world. Each has a watch of its own, and its lists say nothing about any other.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
@@ -128,6 +139,8 @@ struct Place {
     /// The namespace itself was seen; else only something in it.
     known: bool,
     facts: Namespace,
+    /// What [`Cluster::selecting`] says of it, once everything was listed.
+    selecting: Selecting,
 }
 
 /// An object that is gone.
@@ -147,6 +160,8 @@ pub struct World {
     troubles: HashMap<Key, Trouble>,
     leaving: HashMap<Key, Duration>,
     fights: HashMap<Key, Fight>,
+    /// When those that are over were looked for last.
+    fights_forgotten: Duration,
     /// Writes that were handed out and have not ended, with the names of the Secrets that they bring, or refer to.
     under_way: HashMap<Key, UnderWay>,
     /// Secrets that were missing at the start: a first list does not show one that is not ours.
@@ -199,6 +214,9 @@ impl World {
     /// Everything was listed once, objects too: from here on it is planned.
     pub fn start(&mut self, now: Duration) -> Vec<Work> {
         self.started = true;
+        for (name, place) in &mut self.places {
+            place.selecting = self.cluster.selecting(name, &place.facts.labels);
+        }
         let names: Vec<Arc<str>> = self.places.keys().cloned().collect();
         let mut work = Vec::new();
         for namespace in names {
@@ -297,6 +315,9 @@ impl World {
         let mut work = self.change(&namespace, &Touch::Whole, Cause::Watched, now, |world| {
             let place = world.places.entry(Arc::clone(&namespace)).or_default();
             place.known = true;
+            if world.started {
+                place.selecting = world.cluster.selecting(&namespace, &labels);
+            }
             place.facts.labels = labels;
             place.facts.terminating = terminating;
         });
@@ -339,7 +360,7 @@ impl World {
         namespace: &Arc<str>,
         name: &str,
         seen: Seen<T>,
-        cause: Cause,
+        cause: Cause<'_>,
         now: Duration,
         besides: impl FnOnce(&mut Self),
     ) -> Vec<Work> {
@@ -408,7 +429,15 @@ impl World {
         }
         let theirs = |secret: &Secret| !matches!(ownership(&secret.shape), Ownership::Copy(_));
         place.facts.secrets.get(name.as_ref()).is_some_and(theirs)
-            && self.cluster.scope(&key.namespace, &place.facts).is_claimed(name)
+            && self
+                .scope(&self.cluster, &key.namespace)
+                .is_some_and(|scope| scope.is_claimed(name))
+    }
+
+    /// What is asked of a namespace that was seen.
+    fn scope<'a>(&'a self, cluster: &'a Cluster, namespace: &'a Arc<str>) -> Option<Scope<'a>> {
+        let place = self.places.get(namespace).filter(|place| place.known)?;
+        Some(cluster.scope_of(namespace, &place.facts, &place.selecting))
     }
 
     fn intern(&self, namespace: &str) -> Arc<str> {

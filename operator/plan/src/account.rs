@@ -161,11 +161,9 @@ fn has(account: &Account, secret: &str) -> bool {
 
 /// The objects being deleted whose record this write takes away.
 fn departing<'a>(scope: &Scope<'a>, seen: &Account, attached: &[Box<str>]) -> Vec<&'a Arc<Object>> {
-    let gone = |name: &str| {
-        seen.attached.iter().any(|held| held.as_ref() == name) && !attached.iter().any(|held| held.as_ref() == name)
-    };
-    let objects = scope.cluster.objects().iter();
-    objects
-        .filter(|object| object.standing == Standing::Deleting && gone(&object.spec.secret_name))
+    let taken = seen.attached.iter().filter(|name| !attached.contains(name));
+    taken
+        .flat_map(|name| scope.cluster.named(name))
+        .filter(|object| object.standing == Standing::Deleting)
         .collect()
 }

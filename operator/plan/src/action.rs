@@ -49,6 +49,30 @@ pub enum SecretAction {
     },
 }
 
+impl SecretAction {
+    /// Whether it is that write once more, whatever version it starts from.
+    pub fn repeats(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Create(this), Self::Create(that))
+            | (Self::Update { content: this, .. }, Self::Update { content: that, .. }) => this == that,
+            (Self::Reclaim { object: this, .. }, Self::Reclaim { object: that, .. })
+            | (Self::Release { object: this, .. }, Self::Release { object: that, .. }) => this == that,
+            (
+                Self::Assign {
+                    object: this, owners, ..
+                },
+                Self::Assign {
+                    object: that,
+                    owners: theirs,
+                    ..
+                },
+            ) => this == that && owners == theirs,
+            (Self::Delete { .. }, Self::Delete { .. }) => true,
+            _ => false,
+        }
+    }
+}
+
 /// What we declare of a copy. Whatever else it carries is let be.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Content {
@@ -71,4 +95,11 @@ pub struct AccountAction {
     pub entries: Vec<Entry>,
     /// The whole record of what we added; empty takes the annotation away.
     pub attached: Vec<Box<str>>,
+}
+
+impl AccountAction {
+    /// Whether it is that write once more, whatever version it starts from.
+    pub fn repeats(&self, other: &Self) -> bool {
+        self.entries == other.entries && self.attached == other.attached
+    }
 }

@@ -203,10 +203,7 @@ fn hand_over<'a>(
     decision: &mut Decision<'a, SecretAction>,
 ) {
     let departing = departing_owners(scope, seen);
-    let stays = |owner: &Owner| {
-        let mut objects = scope.cluster.objects().iter();
-        objects.any(|object| object.uid == owner.uid && object.stays())
-    };
+    let stays = |owner: &Owner| owning(scope, owner).is_some_and(|object| object.stays());
     let is_copy = matches!(ownership(&seen.shape), Ownership::Copy(_));
     let goes = !departing.is_empty() && !seen.shape.owners.iter().any(stays);
     let Some(heir) = heirs(scope, name)
@@ -435,9 +432,17 @@ pub(crate) fn is_orphan(scope: &Scope<'_>, seen: &Secret) -> bool {
 
 /// The objects being deleted that the copy still names as owners: garbage collection would follow them.
 fn departing_owners<'a>(scope: &Scope<'a>, seen: &Secret) -> Vec<&'a Arc<Object>> {
-    let objects = scope.cluster.objects().iter();
-    objects
+    let owners = seen.shape.owners.iter();
+    owners
+        .filter_map(|owner| owning(scope, owner))
         .filter(|object| object.standing == Standing::Deleting)
-        .filter(|object| seen.shape.owners.iter().any(|owner| owner.uid == object.uid))
         .collect()
+}
+
+/// The object that is this owner; a namesake that came after it is not.
+fn owning<'a>(scope: &Scope<'a>, owner: &Owner) -> Option<&'a Arc<Object>> {
+    scope
+        .cluster
+        .object(&owner.name)
+        .filter(|object| object.uid == owner.uid)
 }

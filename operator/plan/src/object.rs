@@ -33,7 +33,7 @@ pub struct Object {
 
 impl Object {
     /// Nobody knows which namespaces it selects, and it is not about to go.
-    pub(crate) fn is_unreadable(&self) -> bool {
+    pub fn is_unreadable(&self) -> bool {
         self.spec.selection.is_none() && self.standing == Standing::Held
     }
 

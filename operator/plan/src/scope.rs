@@ -1,18 +1,26 @@
 //! All objects together, and what they ask of one namespace.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::action::{AccountAction, SecretAction};
+use crate::labels::Labels;
 use crate::object::{Object, Standing};
 use crate::observed::{Account, Namespace};
 use crate::verdict::Decision;
 use crate::{account, copy};
 
-/// All objects, oldest first, and the namespaces that no selector reaches.
+/// All objects, and the namespaces that no selector reaches.
+///
+/// Three sorted lists rather than maps: one is copied as fast as it is read, and there is a copy for each change.
 #[derive(Clone, Debug, Default)]
 pub struct Cluster {
+    /// Oldest first (creationTimestamp, then name).
     objects: Vec<Arc<Object>>,
+    by_name: Vec<Arc<Object>>,
+    /// By the name of their copies; of one name, oldest first.
+    by_secret: Vec<Arc<Object>>,
     protected: BTreeSet<String>,
     managed: Option<BTreeSet<Arc<str>>>,
 }
@@ -23,9 +31,8 @@ impl Cluster {
     pub fn new(protected: impl IntoIterator<Item = String>) -> Self {
         let system = crd::names::SYSTEM_NAMESPACES.iter().map(|&name| name.to_owned());
         Self {
-            objects: Vec::new(),
             protected: system.chain(protected).collect(),
-            managed: None,
+            ..Self::default()
         }
     }
 
@@ -45,17 +52,23 @@ impl Cluster {
     }
 
     /// Puts an object in the place of the one of the same name, or adds it.
-    pub fn insert(&mut self, object: Arc<Object>) {
+    pub fn insert(&mut self, object: &Arc<Object>) {
         self.remove(&object.name);
-        let age = |object: &Object| (object.created, Arc::clone(&object.name));
-        let at = self.objects.partition_point(|other| age(other) < age(&object));
-        self.objects.insert(at, object);
+        let age = |other: &Arc<Object>| age(other).cmp(&age(object));
+        let name = |other: &Arc<Object>| other.name.cmp(&object.name);
+        let secret = |other: &Arc<Object>| other.spec.secret_name.cmp(&object.spec.secret_name).then(age(other));
+        put(&mut self.objects, object, age);
+        put(&mut self.by_name, object, name);
+        put(&mut self.by_secret, object, secret);
     }
 
     /// Forgets the object of that name.
     pub fn remove(&mut self, name: &str) -> Option<Arc<Object>> {
-        let at = self.objects.iter().position(|object| object.name.as_ref() == name)?;
-        Some(self.objects.remove(at))
+        let object = self.object(name).cloned()?;
+        for list in [&mut self.objects, &mut self.by_name, &mut self.by_secret] {
+            list.retain(|other| !Arc::ptr_eq(other, &object));
+        }
+        Some(object)
     }
 
     /// Oldest first (creationTimestamp, then name).
@@ -65,37 +78,54 @@ impl Cluster {
 
     /// The object of that name.
     pub fn object(&self, name: &str) -> Option<&Arc<Object>> {
-        self.objects.iter().find(|object| object.name.as_ref() == name)
+        let at = self
+            .by_name
+            .binary_search_by(|object| object.name.as_ref().cmp(name))
+            .ok()?;
+        self.by_name.get(at)
     }
 
-    /// What is asked of the namespace `name`, as seen.
-    pub fn scope<'a>(&'a self, name: &'a str, seen: &'a Namespace) -> Scope<'a> {
-        let protected = self.protected.contains(name);
-        let selects = |object: &&Arc<Object>| {
-            object.stays()
-                && object
-                    .spec
-                    .selection
-                    .as_ref()
-                    .is_some_and(|selection| selection.selects_namespace(name, &seen.labels, protected))
-        };
-        let mut claims: BTreeMap<&str, Vec<&Arc<Object>>> = BTreeMap::new();
-        for object in self.objects.iter().filter(selects) {
-            claims.entry(&object.spec.secret_name).or_default().push(object);
-        }
-        Scope {
-            cluster: self,
-            name,
-            seen,
-            claims,
-        }
+    /// Whether the object selects the namespace `name` with these labels.
+    pub fn selects(&self, object: &Object, name: &str, labels: &Labels) -> bool {
+        let selection = object.spec.selection.as_ref().filter(|_| object.stays());
+        selection.is_some_and(|selection| selection.selects_namespace(name, labels, self.protected.contains(name)))
     }
 
-    /// The objects, in any standing, whose copies have this name.
-    pub(crate) fn named<'a>(&'a self, secret: &'a str) -> impl Iterator<Item = &'a Arc<Object>> {
+    /// The objects that select the namespace `name` with these labels.
+    pub fn selecting(&self, name: &str, labels: &Labels) -> Selecting {
+        Selecting(self.ask(name, labels).cloned().collect())
+    }
+
+    fn ask<'a>(&'a self, name: &str, labels: &Labels) -> impl Iterator<Item = &'a Arc<Object>> {
         self.objects
             .iter()
-            .filter(move |object| object.spec.secret_name.as_ref() == secret)
+            .filter(move |object| self.selects(object, name, labels))
+    }
+
+    /// What is asked of the namespace `name`, as seen. Asks every object.
+    pub fn scope<'a>(&'a self, name: &'a str, seen: &'a Namespace) -> Scope<'a> {
+        Scope::new(self, name, seen, self.ask(name, &seen.labels))
+    }
+
+    /// The same, for whoever knows already which objects select it, so that one event does not ask all of them.
+    /// `selecting` is to be what [`Cluster::selecting`] says.
+    pub fn scope_of<'a>(&'a self, name: &'a str, seen: &'a Namespace, selecting: &'a Selecting) -> Scope<'a> {
+        debug_assert!(
+            self.ask(name, &seen.labels)
+                .map(Arc::as_ptr)
+                .eq(selecting.0.iter().map(Arc::as_ptr)),
+            "what selects {name:?} has changed meanwhile"
+        );
+        Scope::new(self, name, seen, selecting.0.iter())
+    }
+
+    /// The objects, in any standing, whose copies have this name, oldest first.
+    pub(crate) fn named<'a>(&'a self, secret: &str) -> impl Iterator<Item = &'a Arc<Object>> + use<'a> {
+        let name = |object: &Arc<Object>| object.spec.secret_name.as_ref().cmp(secret);
+        let begin = self.by_secret.partition_point(|object| name(object).is_lt());
+        let rest = self.by_secret.get(begin..).unwrap_or_default();
+        let end = rest.partition_point(|object| name(object).is_eq());
+        rest.iter().take(end)
     }
 
     /// Whether the installation has rights on Secrets of this name. Where it has none, none is seen.
@@ -125,17 +155,68 @@ impl Cluster {
     }
 }
 
+fn age(object: &Object) -> (i64, &str) {
+    (object.created, &object.name)
+}
+
+/// Into a list that is sorted in this order.
+fn put(list: &mut Vec<Arc<Object>>, object: &Arc<Object>, order: impl Fn(&Arc<Object>) -> Ordering) {
+    let at = list.partition_point(|other| order(other).is_lt());
+    list.insert(at, Arc::clone(object));
+}
+
+/// The objects that select a namespace, oldest first.
+#[derive(Clone, Debug, Default)]
+pub struct Selecting(Box<[Arc<Object>]>);
+
+impl Selecting {
+    /// `object` has changed, and selects the namespace now or does not; or it is gone, and does not.
+    pub fn update(&mut self, object: &Arc<Object>, selects: bool) {
+        let mut objects = std::mem::take(&mut self.0).into_vec();
+        objects.retain(|other| other.name != object.name);
+        if selects {
+            put(&mut objects, object, |other| age(other).cmp(&age(object)));
+        }
+        self.0 = objects.into();
+    }
+
+    /// Whether the object of that name is one of them.
+    pub fn contains(&self, name: &str) -> bool {
+        self.0.iter().any(|object| object.name.as_ref() == name)
+    }
+}
+
 /// One namespace, and the objects that select it.
 #[derive(Clone, Debug)]
 pub struct Scope<'a> {
     pub(crate) cluster: &'a Cluster,
     pub(crate) name: &'a str,
-    pub(crate) seen: &'a Namespace,
+    /// What was seen of it.
+    pub seen: &'a Namespace,
     /// By the name of the copy, the objects that want it, oldest first. Held ones too: what they hold is theirs.
     claims: BTreeMap<&'a str, Vec<&'a Arc<Object>>>,
 }
 
 impl<'a> Scope<'a> {
+    /// `selecting`: oldest first.
+    fn new(
+        cluster: &'a Cluster,
+        name: &'a str,
+        seen: &'a Namespace,
+        selecting: impl Iterator<Item = &'a Arc<Object>>,
+    ) -> Self {
+        let mut claims: BTreeMap<&str, Vec<&Arc<Object>>> = BTreeMap::new();
+        for object in selecting {
+            claims.entry(&object.spec.secret_name).or_default().push(object);
+        }
+        Self {
+            cluster,
+            name,
+            seen,
+            claims,
+        }
+    }
+
     /// Every name of a Secret that is asked for or there.
     pub fn secret_names(&self) -> BTreeSet<&'a str> {
         self.claims
@@ -178,7 +259,7 @@ impl<'a> Scope<'a> {
             .values()
             .filter_map(|claim| claim.first().copied())
             .collect();
-        deciders.sort_by(|a, b| (a.created, &a.name).cmp(&(b.created, &b.name)));
+        deciders.sort_by(|a, b| age(a).cmp(&age(b)));
         deciders
     }
 }

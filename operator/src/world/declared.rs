@@ -8,7 +8,7 @@ use plan::observed::Namespace;
 use plan::scope::Cluster;
 
 use super::survey::{Cause, Touch};
-use super::{Departed, Work, World};
+use super::{Departed, Place, Work, World};
 
 /// What a process that died had sent may reach an account so long after its object has gone: the server gives a request up
 /// after a minute, unless it is told otherwise. (A copy that comes late has an owner that is gone, and is collected.)
@@ -21,7 +21,7 @@ impl World {
         self.board.revise(&object.name, revision);
         let mut cluster = self.cluster.clone();
         let old = cluster.remove(&object.name);
-        cluster.insert(Arc::clone(object));
+        cluster.insert(object);
         self.redeclare(cluster, old.as_ref(), Some(object), urgent, now)
     }
 
@@ -79,7 +79,7 @@ impl World {
             ..(*old).clone()
         });
         let mut cluster = self.cluster.clone();
-        cluster.insert(Arc::clone(&new));
+        cluster.insert(&new);
         self.redeclare(cluster, Some(&old), Some(&new), false, now)
     }
 
@@ -92,19 +92,26 @@ impl World {
         now: Duration,
     ) -> Vec<Work> {
         let before_cluster = std::mem::replace(&mut self.cluster, cluster);
-        if !self.started {
+        let Some(object) = new.or(old).filter(|_| self.started) else {
             return Vec::new();
-        }
-        let objects: Vec<&Arc<Object>> = old.into_iter().chain(new).collect();
-        let names: Vec<Arc<str>> = self
-            .places
-            .iter()
-            .filter(|(name, place)| objects.iter().any(|object| may_concern(object, name, &place.facts)))
-            .map(|(name, _)| Arc::clone(name))
-            .collect();
+        };
+        let editions: Vec<&Arc<Object>> = old.into_iter().chain(new).collect();
+        let concerned = |(name, place): (&Arc<str>, &Place)| {
+            let selects = new.is_some_and(|new| self.cluster.selects(new, name, &place.facts.labels));
+            let concerned = selects
+                || place.selecting.contains(&object.name)
+                || editions
+                    .iter()
+                    .any(|object| object.is_unreadable() || has_left(object, &place.facts));
+            concerned.then(|| (Arc::clone(name), selects))
+        };
+        let namespaces: Vec<(Arc<str>, bool)> = self.places.iter().filter_map(concerned).collect();
         let mut work = Vec::new();
-        for namespace in names {
+        for (namespace, selects) in namespaces {
             let before = self.survey(&before_cluster, &namespace, &Touch::Whole, now);
+            if let Some(place) = self.places.get_mut(&namespace) {
+                place.selecting.update(object, selects);
+            }
             let after = self.survey(&self.cluster, &namespace, &Touch::Whole, now);
             work.extend(self.settle(before, after, Cause::Declared { urgent }, now));
         }
@@ -112,16 +119,10 @@ impl World {
     }
 }
 
-/// Whether anything in the namespace can depend on the object: it selects it, or has left something there.
-fn may_concern(object: &Object, name: &str, facts: &Namespace) -> bool {
-    let selects = object.stays()
-        && object.spec.selection.as_ref().is_none_or(|selection| {
-            selection.selects_namespace(name, &facts.labels, false)
-                || selection.selects_namespace(name, &facts.labels, true)
-        });
+/// Whether anything of the object may be in the namespace.
+fn has_left(object: &Object, facts: &Namespace) -> bool {
     let secret = object.spec.secret_name.as_ref();
-    selects
-        || facts.secrets.contains_key(secret)
+    facts.secrets.contains_key(secret)
         || facts
             .accounts
             .values()

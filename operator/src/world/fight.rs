@@ -10,6 +10,8 @@ use super::survey::{Cause, Surveyed, Touch};
 use super::{Key, Work, World};
 use crate::board::Entry;
 
+const FORGET_EVERY: Duration = Duration::from_secs(10);
+
 /// One Secret or account that others undo.
 #[derive(Debug, Default)]
 pub(super) struct Fight {
@@ -22,16 +24,32 @@ pub(super) struct Fight {
 
 impl World {
     /// Whether a write is needed because somebody undid one that was made.
-    pub(super) fn is_undone(before: Option<&Surveyed>, after: &Surveyed, cause: Cause) -> bool {
-        let (Some(before), Some(write)) = (before, after.write) else {
+    pub(super) fn is_undone(
+        &self,
+        key: &Key,
+        before: Option<&Surveyed>,
+        after: &Surveyed,
+        cause: Cause<'_>,
+        now: Duration,
+    ) -> bool {
+        let Some(before) = before.filter(|_| after.write.is_some()) else {
             return false;
         };
         match cause {
-            // It was as declared, and no longer is, although nothing else was declared.
-            Cause::Watched => before.write.is_none() && before.entries.iter().any(was_in_place),
-            // The server took the write, and yet the same one is needed again.
-            Cause::Replied { made } => made && before.write == Some(write),
-            Cause::Declared { .. } => false,
+            // For one of its objects it was as declared, and no longer is, although nothing else was declared.
+            Cause::Watched => {
+                let lost = |was: &Entry| {
+                    let mut objects = after.entries.iter().filter(|is| is.object == was.object);
+                    was_in_place(was) && objects.any(|is| is.state != State::Ready)
+                };
+                before.write.is_none() && before.entries.iter().any(lost)
+            }
+            // The server took the write, and yet the same one is needed again; not another one, because something else was
+            // declared meanwhile.
+            Cause::Replied {
+                made: Some((written, made)),
+            } => key == written && self.action(key, now).is_some_and(|again| again.repeats(made)),
+            Cause::Replied { made: None } | Cause::Declared { .. } => false,
         }
     }
 
@@ -90,13 +108,18 @@ impl World {
         }
     }
 
+    /// Now and then: there may be as many as there are copies, if somebody deleted them all.
     pub(super) fn forget_old_fights(&mut self, now: Duration) {
+        if now < self.fights_forgotten + FORGET_EVERY {
+            return;
+        }
+        self.fights_forgotten = now;
         self.fights
             .retain(|_, fight| fight.told.is_some() || !fight.contention.is_over(now));
     }
 
     pub(super) fn reconsider(&mut self, key: &Key, now: Duration, change: impl FnOnce(&mut Self)) -> Vec<Work> {
-        let cause = Cause::Replied { made: false };
+        let cause = Cause::Replied { made: None };
         self.change(&key.namespace, &Touch::of(key), cause, now, change)
     }
 }

@@ -57,7 +57,7 @@ impl World {
             Outcome::Changed(reply) => (reply, false),
             Outcome::Failed(setback) => return self.failed(key, setback, now),
         };
-        self.answered(key);
+        let write = self.answered(key).filter(|_| made);
         let (Target::Secret(name) | Target::Account(name)) = &key.target;
         // What a list under way does not hold is taken for gone at its end: this was seen.
         self.mark_listed(&T::kind(self, name), key.clone());
@@ -72,7 +72,7 @@ impl World {
                 return self.change(
                     &key.namespace,
                     &self.touched(key),
-                    Cause::Replied { made: false },
+                    Cause::Replied { made: None },
                     now,
                     |world| {
                         world.unsettled.remove(key);
@@ -87,7 +87,10 @@ impl World {
                 world.raced(key, now);
             }
         };
-        self.take(&key.namespace, name, seen, Cause::Replied { made }, now, besides)
+        let cause = Cause::Replied {
+            made: write.as_deref().map(|write| (key, write)),
+        };
+        self.take(&key.namespace, name, seen, cause, now, besides)
     }
 
     /// Asks the plan of a key again, since its time has come. Work that is still to wait comes out anew.
@@ -111,17 +114,11 @@ impl World {
         }
         if setback == Setback::NamespaceTerminating {
             let namespace = Arc::clone(&key.namespace);
-            return self.change(
-                &namespace,
-                &Touch::Whole,
-                Cause::Replied { made: false },
-                now,
-                |world| {
-                    if let Some(place) = world.places.get_mut(&namespace) {
-                        place.facts.terminating = true;
-                    }
-                },
-            );
+            return self.change(&namespace, &Touch::Whole, Cause::Replied { made: None }, now, |world| {
+                if let Some(place) = world.places.get_mut(&namespace) {
+                    place.facts.terminating = true;
+                }
+            });
         }
         let mut trouble = self.troubles.get(key).cloned().unwrap_or_default();
         let delay = match setback {
@@ -152,7 +149,7 @@ impl World {
         let mut work = self.change(
             &key.namespace,
             &self.touched(key),
-            Cause::Replied { made: false },
+            Cause::Replied { made: None },
             now,
             |world| {
                 world.unsettled.remove(key);

@@ -15,12 +15,12 @@ use crate::board::Entry;
 use crate::queue::Lane;
 
 /// What made a key be surveyed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Cause {
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Cause<'a> {
     /// Somebody changed the cluster.
     Watched,
-    /// We did, or tried to. `made`: the write was made.
-    Replied { made: bool },
+    /// We did, with this write of this key, or tried to.
+    Replied { made: Option<(&'a Key, &'a Action)> },
     /// An object changed. `urgent`: it is a new edition of it.
     Declared { urgent: bool },
 }
@@ -89,12 +89,11 @@ impl Write {
 impl World {
     /// The write that the key needs now, planned anew.
     pub fn action(&self, key: &Key, now: Duration) -> Option<Action> {
-        let place = self.places.get(&key.namespace).filter(|place| place.known)?;
-        let scope = self.cluster.scope(&key.namespace, &place.facts);
+        let scope = self.scope(&self.cluster, &key.namespace)?;
         match &key.target {
             Target::Secret(name) => self.decide_secret(&scope, key, name, now).action.map(Action::Secret),
             Target::Account(name) => {
-                let seen = place.facts.accounts.get(name.as_ref())?;
+                let seen = scope.seen.accounts.get(name.as_ref())?;
                 self.decide_account(&scope, key, name, seen, now)
                     .action
                     .map(Action::Account)
@@ -107,7 +106,7 @@ impl World {
         &mut self,
         namespace: &Arc<str>,
         touch: &Touch<'_>,
-        cause: Cause,
+        cause: Cause<'_>,
         now: Duration,
         change: impl FnOnce(&mut Self),
     ) -> Vec<Work> {
@@ -136,10 +135,9 @@ impl World {
         now: Duration,
     ) -> BTreeMap<Key, Surveyed> {
         let mut found = BTreeMap::new();
-        let Some(place) = self.places.get(namespace).filter(|place| place.known) else {
+        let Some(scope) = self.scope(cluster, namespace) else {
             return found;
         };
-        let scope = cluster.scope(namespace, &place.facts);
         let secrets: Vec<&str> = match touch {
             Touch::Secret(name) => vec![name],
             // The last reference that goes lets a copy go.
@@ -154,15 +152,15 @@ impl World {
         }
         let accounts: Vec<(&str, &Account)> = match touch {
             Touch::Secret(_) => Vec::new(),
-            Touch::Account(name) => place
-                .facts
+            Touch::Account(name) => scope
+                .seen
                 .accounts
                 .get(*name)
                 .map(|seen| (*name, seen))
                 .into_iter()
                 .collect(),
-            Touch::Whole => place
-                .facts
+            Touch::Whole => scope
+                .seen
                 .accounts
                 .iter()
                 .map(|(name, seen)| (name.as_ref(), seen))
@@ -255,14 +253,14 @@ impl World {
         &mut self,
         mut before: BTreeMap<Key, Surveyed>,
         after: BTreeMap<Key, Surveyed>,
-        cause: Cause,
+        cause: Cause<'_>,
         now: Duration,
     ) -> Vec<Work> {
         let urgent = cause == Cause::Declared { urgent: true };
         let mut work = Vec::new();
         for (key, mut after) in after {
             let before = before.remove(&key);
-            if Self::is_undone(before.as_ref(), &after, cause) && self.contend(&key, now) {
+            if self.is_undone(&key, before.as_ref(), &after, cause, now) && self.contend(&key, now) {
                 // What is to be said of it has changed by this.
                 let again = self
                     .survey(&self.cluster, &key.namespace, &Touch::of(&key), now)

@@ -358,6 +358,50 @@ fn another_writer_that_keeps_undoing_is_told_and_slowed() {
     assert_eq!(summary(&world).accounts.failed, 1, "it goes on");
 }
 
+/// The write that the account needs is handed out.
+fn patch(world: &mut World, now: Duration) {
+    let action = world.action(&account_key(), now).unwrap();
+    world.began(&account_key(), &Arc::new(action));
+}
+
+#[test]
+fn a_server_that_takes_a_write_and_drops_it_is_told_and_slowed() {
+    let mut world = started();
+    for round in 0..4_u32 {
+        patch(&mut world, at(round));
+        let dropped = account(&(100 + round).to_string(), &[], &[]);
+        let work = world.wrote_account(&account_key(), Outcome::Done(Some(dropped)), at(round));
+        assert_eq!(work[0].at.is_some(), round >= 3, "round {round}");
+    }
+    assert_eq!(summary(&world).failures[0].1.reason, FailureReason::Contended);
+}
+
+#[test]
+fn objects_that_come_one_after_another_and_want_the_same_account_are_no_fight() {
+    let mut world = started();
+    let mut names = vec!["company".to_owned()];
+    for number in 0..10_u32 {
+        patch(&mut world, at(number));
+        let name = format!("other-{number}");
+        let other = Object {
+            name: name.as_str().into(),
+            uid: name.as_str().into(),
+            spec: Spec {
+                secret_name: name.as_str().into(),
+                ..object(Standing::Live).spec.clone()
+            },
+            ..(*object(Standing::Live)).clone()
+        };
+        world.declare(&Arc::new(other), 2, true, at(number));
+        let held: Vec<&str> = names.iter().map(String::as_str).collect();
+        let patched = account(&(100 + number).to_string(), &held, &held);
+        let work = world.wrote_account(&account_key(), Outcome::Done(Some(patched)), at(number));
+        let again = work.iter().find(|work| work.key == account_key()).unwrap();
+        assert_eq!(again.at, None, "round {number}");
+        names.push(name);
+    }
+}
+
 #[test]
 fn the_other_writer_of_a_fight_is_named_once_it_is_known() {
     let mut world = served();
@@ -588,7 +632,7 @@ fn late_news_that_a_copy_lost_its_label_does_not_hide_that_it_was_restored() {
 fn an_object_does_not_go_before_the_end_of_a_write_that_brings_something_of_it_is_known() {
     let mut world = started();
     let attach = world.action(&account_key(), at(0)).unwrap();
-    world.began(&account_key(), &attach);
+    world.began(&account_key(), &Arc::new(attach));
     world.declare(&object(Standing::Deleting), 2, false, at(1));
     world.board.take_changed();
     assert_eq!(world.board.owed("company"), 0, "nothing is there to be taken away");
@@ -601,7 +645,7 @@ fn an_object_does_not_go_before_the_end_of_a_write_that_brings_something_of_it_i
     assert_eq!(keys(&work), [account_key()], "it came, and is taken away");
     assert!(world.board.has_changed());
     let detach = world.action(&account_key(), at(2)).unwrap();
-    world.began(&account_key(), &detach);
+    world.began(&account_key(), &Arc::new(detach));
     world.wrote_account(&account_key(), Outcome::Done(Some(account("31", &[], &[]))), at(3));
     assert_eq!(world.summary("company").unwrap().owed, 0);
 }
@@ -610,7 +654,7 @@ fn an_object_does_not_go_before_the_end_of_a_write_that_brings_something_of_it_i
 fn a_write_of_which_nobody_knows_the_end_is_read_before_its_object_goes() {
     let mut world = started();
     let attach = world.action(&account_key(), at(0)).unwrap();
-    world.began(&account_key(), &attach);
+    world.began(&account_key(), &Arc::new(attach));
     world.declare(&object(Standing::Deleting), 2, false, at(1));
     let work = world.failed(&account_key(), Setback::Unavailable("no reply".to_owned()), at(2));
     assert_eq!(

@@ -3,6 +3,8 @@
 //! A write planned before the deletion was seen may land after everything that was there is gone. Were the finalizer
 //! off by then, the reference that it adds would be nobody's.
 
+use std::sync::Arc;
+
 use plan::action::SecretAction;
 use plan::object::{Object, Standing};
 
@@ -12,50 +14,36 @@ use crate::board::Summary;
 /// See the module.
 #[derive(Debug)]
 pub(super) struct UnderWay {
-    /// The names of the Secrets that it makes, or refers to.
-    brings: Vec<Box<str>>,
+    action: Arc<Action>,
     /// It ended without an answer: it may have been made.
     uncertain: bool,
 }
 
 impl World {
     /// The write is handed out.
-    pub fn began(&mut self, key: &Key, action: &Action) {
-        let brings = match (action, &key.target) {
-            (Action::Account(action), _) => action.attached.clone(),
-            (
-                Action::Secret(
-                    SecretAction::Create(_)
-                    | SecretAction::Update { .. }
-                    | SecretAction::Reclaim { .. }
-                    | SecretAction::Assign { .. },
-                ),
-                Target::Secret(name),
-            ) => vec![name.as_ref().into()],
-            (Action::Secret(_), _) => return,
-        };
+    pub fn began(&mut self, key: &Key, action: &Arc<Action>) {
         let write = UnderWay {
-            brings,
+            action: Arc::clone(action),
             uncertain: false,
         };
         self.under_way.insert(key.clone(), write);
     }
 
-    /// The server has said how things are with the key.
-    pub(super) fn answered(&mut self, key: &Key) {
-        let Some(ended) = self.under_way.remove(key) else {
-            return;
-        };
+    /// The server has said how things are with the key. What the write was, if one was under way.
+    pub(super) fn answered(&mut self, key: &Key) -> Option<Arc<Action>> {
+        let ended = self.under_way.remove(key)?;
         let objects = self.cluster.objects().iter();
-        for object in objects.filter(|object| ended.keeps(object)) {
+        for object in objects.filter(|object| ended.keeps(key, object)) {
             self.board.touch(&object.name);
         }
+        Some(ended.action)
     }
 
     /// Nobody knows whether the write was made.
     pub(super) fn unanswered(&mut self, key: &Key) {
-        if let Some(write) = self.under_way.get_mut(key) {
-            write.uncertain = true;
+        match self.under_way.get_mut(key) {
+            Some(write) if write.brings_something() => write.uncertain = true,
+            Some(_) | None => drop(self.under_way.remove(key)),
         }
     }
 
@@ -69,8 +57,8 @@ impl World {
     pub fn summary(&self, object: &str) -> Option<Summary> {
         let mut summary = self.board.summary(object)?;
         let object = self.cluster.object(object);
-        let keeps = |write: &&UnderWay| object.is_some_and(|object| write.keeps(object));
-        let under_way = self.under_way.values().filter(keeps).count();
+        let keeps = |(key, write): &(&Key, &UnderWay)| object.is_some_and(|object| write.keeps(key, object));
+        let under_way = self.under_way.iter().filter(keeps).count();
         if under_way > 0 {
             summary.owed += under_way;
             summary.refused_since = None;
@@ -86,7 +74,29 @@ impl World {
 
 impl UnderWay {
     /// Whether the object must not go before the end of this write is known.
-    fn keeps(&self, object: &Object) -> bool {
-        object.standing == Standing::Deleting && self.brings.iter().any(|name| **name == *object.spec.secret_name)
+    fn keeps(&self, key: &Key, object: &Object) -> bool {
+        object.standing == Standing::Deleting && self.brings(key, &object.spec.secret_name)
+    }
+
+    /// Whether it makes the Secret of this name, or refers to it.
+    fn brings(&self, key: &Key, secret: &str) -> bool {
+        match (&*self.action, &key.target) {
+            (Action::Account(action), _) => action.attached.iter().any(|name| name.as_ref() == secret),
+            (Action::Secret(_), Target::Secret(name)) => self.brings_something() && name.as_ref() == secret,
+            (Action::Secret(_), Target::Account(_)) => false,
+        }
+    }
+
+    fn brings_something(&self) -> bool {
+        match &*self.action {
+            Action::Account(_)
+            | Action::Secret(
+                SecretAction::Create(_)
+                | SecretAction::Update { .. }
+                | SecretAction::Reclaim { .. }
+                | SecretAction::Assign { .. },
+            ) => true,
+            Action::Secret(SecretAction::Release { .. } | SecretAction::Delete { .. }) => false,
+        }
     }
 }

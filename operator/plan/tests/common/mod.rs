@@ -264,7 +264,7 @@ impl World {
             cluster = cluster.managing(names.clone());
         }
         for object in &self.objects {
-            cluster.insert(Arc::clone(object));
+            cluster.insert(object);
         }
         cluster
     }
