@@ -80,6 +80,10 @@ impl Key {
 /// the namespace's first account, which its controller makes, takes longer than this.
 const HEARD_OF: Duration = Duration::from_millis(3);
 
+/// An account is written once in so long: objects that come together, or go together, share a write. The first one does
+/// not wait.
+const SHARED: Duration = Duration::from_millis(250);
+
 /// A key that needs a write, or is to be looked at again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Work {
@@ -159,9 +163,11 @@ pub struct World {
     shapes: HashSet<Arc<Shape>>,
     troubles: HashMap<Key, Trouble>,
     leaving: HashMap<Key, Duration>,
+    /// When accounts were written last, of the last seconds.
+    patched: HashMap<Key, Duration>,
+    /// When what is over was forgotten last.
+    forgot_at: Duration,
     fights: HashMap<Key, Fight>,
-    /// When those that are over were looked for last.
-    fights_forgotten: Duration,
     /// Writes that were handed out and have not ended, with the names of the Secrets that they bring, or refer to.
     under_way: HashMap<Key, UnderWay>,
     /// Secrets that were missing at the start: a first list does not show one that is not ours.

@@ -42,9 +42,9 @@ impl World {
         work
     }
 
-    /// Drops what is over: departed objects to which nothing is owed any more, not even by a write on its way, and fights.
+    /// Drops what is over: departed objects to which nothing is owed any more, not even by a write on its way, and other things of the past.
     pub fn sweep(&mut self, now: Duration) -> Vec<Work> {
-        self.forget_old_fights(now);
+        self.forget_the_past(now);
         let is_over = |departed: &Departed| now >= departed.since + ON_THE_WAY;
         let done: Vec<(Arc<str>, bool)> = self
             .departed

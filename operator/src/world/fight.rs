@@ -7,10 +7,10 @@ use plan::contention::Contention;
 use plan::verdict::{Failure, State};
 
 use super::survey::{Cause, Surveyed, Touch};
-use super::{Key, Work, World};
+use super::{Key, SHARED, Work, World};
 use crate::board::Entry;
 
-const FORGET_EVERY: Duration = Duration::from_secs(10);
+const FORGET_EVERY: Duration = Duration::from_secs(2);
 
 /// One Secret or account that others undo.
 #[derive(Debug, Default)]
@@ -108,12 +108,15 @@ impl World {
         }
     }
 
-    /// Now and then: there may be as many as there are copies, if somebody deleted them all.
-    pub(super) fn forget_old_fights(&mut self, now: Duration) {
-        if now < self.fights_forgotten + FORGET_EVERY {
+    /// Forgets fights that are over, and writes that are not the last ones. Now and then: there may be as many as there are
+    /// copies, if somebody deleted them all.
+    pub(super) fn forget_the_past(&mut self, now: Duration) {
+        if now < self.forgot_at + FORGET_EVERY {
             return;
         }
-        self.fights_forgotten = now;
+        self.forgot_at = now;
+        self.patched.retain(|_, &mut at| now < at + SHARED);
+        self.patched.shrink_to_fit();
         self.fights
             .retain(|_, fight| fight.told.is_some() || !fight.contention.is_over(now));
     }

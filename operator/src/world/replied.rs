@@ -83,6 +83,9 @@ impl World {
         let besides = |world: &mut Self| {
             if made {
                 world.troubles.remove(key);
+                if let Target::Account(_) = key.target {
+                    world.patched.insert(key.clone(), now);
+                }
             } else {
                 world.raced(key, now);
             }

@@ -10,7 +10,7 @@ use plan::scope::{Cluster, Scope};
 use plan::verdict::{Decision, Failure, State};
 use plan::{account, copy};
 
-use super::{Action, Key, Target, Work, World};
+use super::{Action, Key, SHARED, Target, Work, World};
 use crate::board::Entry;
 use crate::queue::Lane;
 
@@ -281,7 +281,9 @@ impl World {
             }
             if let Some(write) = after.write {
                 let retry_at = self.troubles.get(&key).map(|trouble| trouble.retry_at);
-                let at = retry_at.filter(|&at| at > now && !matches!(cause, Cause::Declared { .. }));
+                let retry_at = retry_at.filter(|_| !matches!(cause, Cause::Declared { .. }));
+                let shared_at = self.patched.get(&key).map(|&at| at + SHARED);
+                let at = retry_at.max(shared_at).filter(|&at| at > now);
                 work.push(Work {
                     key,
                     lane: write.lane(),

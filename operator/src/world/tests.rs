@@ -12,7 +12,7 @@ use plan::payload::{DigestKey, Payload};
 use plan::verdict::Failure;
 use serde_json::json;
 
-use super::{Action, Key, Kind, Seen, Target, Work, World};
+use super::{Action, Key, Kind, SHARED, Seen, Target, Work, World};
 use crate::apply::{Outcome, Setback};
 use crate::board::{Count, Summary};
 use crate::queue::Lane;
@@ -340,7 +340,7 @@ fn another_writer_that_keeps_undoing_is_told_and_slowed() {
         let removed = account(&version.to_string(), &[], &["company"]);
         let work = world.see_account("a", "default", Seen::There(removed), now);
         if round < 3 {
-            assert_eq!(work[0].at, None, "round {round}");
+            assert!(is_soon(&work[0], now), "round {round}");
         } else {
             assert_eq!(work[0].at, Some(now + SECOND * (round - 2)), "round {round}");
             assert_eq!(summary(&world).failures[0].1.reason, FailureReason::Contended);
@@ -358,6 +358,25 @@ fn another_writer_that_keeps_undoing_is_told_and_slowed() {
     assert_eq!(summary(&world).accounts.failed, 1, "it goes on");
 }
 
+/// The same object under another name, as its copies.
+fn another(name: &str) -> Arc<Object> {
+    let object = object(Standing::Live);
+    Arc::new(Object {
+        name: name.into(),
+        uid: name.into(),
+        spec: Spec {
+            secret_name: name.into(),
+            ..object.spec.clone()
+        },
+        ..(*object).clone()
+    })
+}
+
+/// Not put off, except for writes of the same account to be shared.
+fn is_soon(work: &Work, now: Duration) -> bool {
+    work.at.is_none_or(|at| at <= now + SHARED)
+}
+
 /// The write that the account needs is handed out.
 fn patch(world: &mut World, now: Duration) {
     let action = world.action(&account_key(), now).unwrap();
@@ -371,7 +390,7 @@ fn a_server_that_takes_a_write_and_drops_it_is_told_and_slowed() {
         patch(&mut world, at(round));
         let dropped = account(&(100 + round).to_string(), &[], &[]);
         let work = world.wrote_account(&account_key(), Outcome::Done(Some(dropped)), at(round));
-        assert_eq!(work[0].at.is_some(), round >= 3, "round {round}");
+        assert_eq!(is_soon(&work[0], at(round)), round < 3, "round {round}");
     }
     assert_eq!(summary(&world).failures[0].1.reason, FailureReason::Contended);
 }
@@ -383,23 +402,33 @@ fn objects_that_come_one_after_another_and_want_the_same_account_are_no_fight() 
     for number in 0..10_u32 {
         patch(&mut world, at(number));
         let name = format!("other-{number}");
-        let other = Object {
-            name: name.as_str().into(),
-            uid: name.as_str().into(),
-            spec: Spec {
-                secret_name: name.as_str().into(),
-                ..object(Standing::Live).spec.clone()
-            },
-            ..(*object(Standing::Live)).clone()
-        };
-        world.declare(&Arc::new(other), 2, true, at(number));
+        world.declare(&another(&name), 2, true, at(number));
         let held: Vec<&str> = names.iter().map(String::as_str).collect();
         let patched = account(&(100 + number).to_string(), &held, &held);
         let work = world.wrote_account(&account_key(), Outcome::Done(Some(patched)), at(number));
         let again = work.iter().find(|work| work.key == account_key()).unwrap();
-        assert_eq!(again.at, None, "round {number}");
+        assert!(is_soon(again, at(number)), "round {number}");
         names.push(name);
     }
+}
+
+#[test]
+fn objects_that_come_together_share_a_write_and_the_first_does_not_wait() {
+    let mut world = started();
+    let now = at(1);
+    patch(&mut world, now);
+    let patched = account("21", &["company"], &["company"]);
+    world.wrote_account(&account_key(), Outcome::Done(Some(patched)), now);
+    for number in 0..3 {
+        let other = another(&format!("other-{number}"));
+        let work = world.declare(&other, 2, true, now + SECOND / 100);
+        let again = work.iter().find(|work| work.key == account_key()).unwrap();
+        assert_eq!(again.at, Some(now + SHARED));
+    }
+    let Some(Action::Account(action)) = world.action(&account_key(), now + SHARED) else {
+        panic!("the account needs a write");
+    };
+    assert_eq!(action.attached.len(), 4);
 }
 
 #[test]
