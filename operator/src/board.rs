@@ -132,6 +132,7 @@ impl Board {
                     if let Some(pending) = tally.pending.remove(key).filter(|pending| !pending.declared) {
                         self.served.push((served(key), now.saturating_sub(pending.since)));
                     }
+                    shrink(&mut tally.pending);
                     tally.failures.remove(key);
                 }
                 State::Pending => {
@@ -165,6 +166,7 @@ impl Board {
             Some(refused_since) => tally.owed.insert(key.clone(), refused_since) != Some(refused_since),
             None => tally.owed.remove(key).is_some(),
         };
+        shrink(&mut tally.owed);
         if changed {
             self.changed.insert(Arc::clone(object));
         }
@@ -246,6 +248,14 @@ impl Tally {
             owed: self.owed.len(),
             refused_since: self.owed.values().flatten().max().copied().filter(|_| all_refused),
         }
+    }
+}
+
+/// All keys of an object stand here once in a while, and then hardly any for days.
+fn shrink<V>(map: &mut HashMap<Key, V>) {
+    const KEPT: usize = 256;
+    if map.capacity() > KEPT && map.len() < map.capacity() / 8 {
+        map.shrink_to(KEPT);
     }
 }
 

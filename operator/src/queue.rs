@@ -58,6 +58,9 @@ pub struct Queue<K> {
     fresh_at: Option<Instant>,
 }
 
+/// Room for so many keys is not given back.
+const KEPT: usize = 1024;
+
 /// So long after a fresh key others are expected.
 const FRESH_FOR: Duration = Duration::from_secs(1);
 
@@ -175,6 +178,16 @@ impl<K: Clone + Eq + Hash> Queue<K> {
             Some(place @ (Place::Waiting(_) | Place::Delayed(..))) => {
                 self.keys.insert(key.clone(), place);
             }
+        }
+        self.shrink();
+    }
+
+    /// Every namespace stands here once in a while, and then hardly any for days.
+    fn shrink(&mut self) {
+        if self.keys.capacity() > KEPT && self.keys.len() < self.keys.capacity() / 8 {
+            self.keys.shrink_to(KEPT);
+            self.fresh.shrink_to(KEPT);
+            self.bulk.shrink_to(KEPT);
         }
     }
 
