@@ -7,11 +7,15 @@ use std::time::Duration;
 use crd::FailureReason;
 use plan::verdict::{Failure, State};
 
+use crate::capacity;
 use crate::metrics::Served;
 use crate::world::{Key, Target};
 
 /// How many failures a status names.
 const FAILURES_NAMED: usize = 20;
+
+/// Room for so many keys of an object is not given back.
+const KEPT: usize = 256;
 
 /// A namespace that was selected less than this ago, and is not served yet, does not make the object unready: where
 /// namespaces come all day it would never be ready.
@@ -132,7 +136,7 @@ impl Board {
                     if let Some(pending) = tally.pending.remove(key).filter(|pending| !pending.declared) {
                         self.served.push((served(key), now.saturating_sub(pending.since)));
                     }
-                    shrink(&mut tally.pending);
+                    capacity::give_back(&mut tally.pending, KEPT);
                     tally.failures.remove(key);
                 }
                 State::Pending => {
@@ -166,7 +170,7 @@ impl Board {
             Some(refused_since) => tally.owed.insert(key.clone(), refused_since) != Some(refused_since),
             None => tally.owed.remove(key).is_some(),
         };
-        shrink(&mut tally.owed);
+        capacity::give_back(&mut tally.owed, KEPT);
         if changed {
             self.changed.insert(Arc::clone(object));
         }
@@ -248,14 +252,6 @@ impl Tally {
             owed: self.owed.len(),
             refused_since: self.owed.values().flatten().max().copied().filter(|_| all_refused),
         }
-    }
-}
-
-/// All keys of an object stand here once in a while, and then hardly any for days.
-fn shrink<V>(map: &mut HashMap<Key, V>) {
-    const KEPT: usize = 256;
-    if map.capacity() > KEPT && map.len() < map.capacity() / 8 {
-        map.shrink_to(KEPT);
     }
 }
 

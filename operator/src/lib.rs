@@ -19,6 +19,7 @@
 pub mod apply;
 pub mod args;
 pub mod board;
+mod capacity;
 pub mod credentials;
 pub mod events;
 pub mod health;

@@ -19,6 +19,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::capacity;
+
 /// Which work goes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lane {
@@ -179,13 +181,7 @@ impl<K: Clone + Eq + Hash> Queue<K> {
                 self.keys.insert(key.clone(), place);
             }
         }
-        self.shrink();
-    }
-
-    /// Every namespace stands here once in a while, and then hardly any for days.
-    fn shrink(&mut self) {
-        if self.keys.capacity() > KEPT && self.keys.len() < self.keys.capacity() / 8 {
-            self.keys.shrink_to(KEPT);
+        if capacity::give_back(&mut self.keys, KEPT) {
             self.fresh.shrink_to(KEPT);
             self.bulk.shrink_to(KEPT);
         }

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use plan::object::{Object, Standing};
 use plan::observed::Namespace;
-use plan::scope::Cluster;
 
 use super::survey::{Cause, Touch};
 use super::{Departed, Place, Work, World};
@@ -19,10 +18,7 @@ impl World {
     pub fn declare(&mut self, object: &Arc<Object>, revision: u64, urgent: bool, now: Duration) -> Vec<Work> {
         self.departed.remove(&object.name);
         self.board.revise(&object.name, revision);
-        let mut cluster = self.cluster.clone();
-        let old = cluster.remove(&object.name);
-        cluster.insert(object);
-        self.redeclare(cluster, old.as_ref(), Some(object), urgent, now)
+        self.redeclare(&object.name, Some(object), urgent, now)
     }
 
     /// The object is gone. What is owed to its deletion is done all the same.
@@ -42,7 +38,7 @@ impl World {
         work
     }
 
-    /// Drops what is over: departed objects to which nothing is owed any more, not even by a write on its way, and other things of the past.
+    /// Drops what is over: departed objects to which nothing is owed any more, not even by a write on its way, and fights.
     pub fn sweep(&mut self, now: Duration) -> Vec<Work> {
         self.forget_the_past(now);
         let is_over = |departed: &Departed| now >= departed.since + ON_THE_WAY;
@@ -60,9 +56,7 @@ impl World {
                 continue;
             }
             self.departed.remove(&name);
-            let mut cluster = self.cluster.clone();
-            let old = cluster.remove(&name);
-            work.extend(self.redeclare(cluster, old.as_ref(), None, false, now));
+            work.extend(self.redeclare(&name, None, false, now));
             self.board.forget(&name);
         }
         work
@@ -70,28 +64,25 @@ impl World {
 
     /// The object as it was known, in another standing.
     fn restand(&mut self, name: &str, standing: Standing, now: Duration) -> Vec<Work> {
-        let old = self.cluster.object(name).cloned();
+        let old = self.cluster.object(name);
         let Some(old) = old.filter(|object| object.standing != standing) else {
             return Vec::new();
         };
         let new = Arc::new(Object {
             standing,
-            ..(*old).clone()
+            ..(**old).clone()
         });
-        let mut cluster = self.cluster.clone();
-        cluster.insert(&new);
-        self.redeclare(cluster, Some(&old), Some(&new), false, now)
+        self.redeclare(name, Some(&new), false, now)
     }
 
-    fn redeclare(
-        &mut self,
-        cluster: Cluster,
-        old: Option<&Arc<Object>>,
-        new: Option<&Arc<Object>>,
-        urgent: bool,
-        now: Duration,
-    ) -> Vec<Work> {
-        let before_cluster = std::mem::replace(&mut self.cluster, cluster);
+    /// The object of that name is now like this, or is no more.
+    fn redeclare(&mut self, name: &str, new: Option<&Arc<Object>>, urgent: bool, now: Duration) -> Vec<Work> {
+        let before_cluster = self.cluster.clone();
+        let old = self.cluster.remove(name);
+        if let Some(new) = new {
+            self.cluster.insert(new);
+        }
+        let old = old.as_ref();
         let Some(object) = new.or(old).filter(|_| self.started) else {
             return Vec::new();
         };

@@ -9,6 +9,7 @@ use plan::verdict::{Failure, State};
 use super::survey::{Cause, Surveyed, Touch};
 use super::{Key, SHARED, Work, World};
 use crate::board::Entry;
+use crate::capacity;
 
 const FORGET_EVERY: Duration = Duration::from_secs(2);
 
@@ -108,15 +109,15 @@ impl World {
         }
     }
 
-    /// Forgets fights that are over, and writes that are not the last ones. Now and then: there may be as many as there are
-    /// copies, if somebody deleted them all.
+    /// Forgets fights that are over, and when accounts were written that need not wait any more. Now and then, not at each
+    /// reply: there may be as many fights as there are copies, if somebody deleted them all.
     pub(super) fn forget_the_past(&mut self, now: Duration) {
         if now < self.forgot_at + FORGET_EVERY {
             return;
         }
         self.forgot_at = now;
         self.patched.retain(|_, &mut at| now < at + SHARED);
-        self.patched.shrink_to_fit();
+        capacity::give_back(&mut self.patched, 256);
         self.fights
             .retain(|_, fight| fight.told.is_some() || !fight.contention.is_over(now));
     }
