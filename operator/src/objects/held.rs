@@ -15,6 +15,7 @@ use plan::docker_config::render;
 use plan::object::{Object, Spec, Standing};
 use plan::payload::Payload;
 use plan::registries::{LastGood, Lookup, Merged, merge, resolve};
+use serde_json::Value;
 use tokio::time::Instant;
 use tracing::field::Empty;
 use tracing::info_span;
@@ -71,7 +72,10 @@ pub(super) enum Next {
 
 /// See the module.
 pub(super) struct Held {
+    /// Without its spec and its status, and with the one annotation that is read: as trees of JSON they take kilobytes.
     seen: SeenObject,
+    /// The text of the spec that `reading` is of.
+    spec: String,
     reading: Reading,
     status: ClusterPullSecretStatus,
     credentials: Option<Merged>,
@@ -149,10 +153,11 @@ impl Reading {
 }
 
 impl Held {
-    pub(super) fn new(seen: SeenObject, operator_namespace: &str) -> Self {
-        let mut held = Self {
+    pub(super) fn new(mut seen: SeenObject, operator_namespace: &str) -> Self {
+        Self {
             reading: Reading::of(&seen, operator_namespace),
-            status: ClusterPullSecretStatus::default(),
+            spec: seen.spec.to_string(),
+            status: reduce(&mut seen),
             seen,
             credentials: None,
             state: None,
@@ -167,32 +172,24 @@ impl Held {
             attempts: 0,
             not_before: None,
             operator_namespace: operator_namespace.to_owned(),
-        };
-        held.read_status();
-        held
+        }
     }
 
     /// Another version of the same object; an older one is passed over.
-    pub(super) fn see(&mut self, seen: SeenObject) {
+    pub(super) fn see(&mut self, mut seen: SeenObject) {
         let version = |seen: &SeenObject| {
             plan::identity::ResourceVersion::from(seen.resource_version().unwrap_or_default().as_str())
         };
         if version(&seen).is_older_than(&version(&self.seen)) {
             return;
         }
-        if seen.spec != self.seen.spec {
+        let spec = seen.spec.to_string();
+        if spec != self.spec {
             self.reading = Reading::of(&seen, &self.operator_namespace);
+            self.spec = spec;
         }
+        self.status = reduce(&mut seen);
         self.seen = seen;
-        self.read_status();
-    }
-
-    /// A status that does not decode, from another version, is written anew.
-    fn read_status(&mut self) {
-        self.status = ClusterPullSecretStatus::default();
-        if let Ok(status) = serde_json::from_value(self.seen.status.clone()) {
-            self.status = status;
-        }
     }
 
     pub(super) fn seen(&self) -> &SeenObject {
@@ -537,6 +534,14 @@ fn in_spec(path: &serde_path_to_error::Path) -> String {
 /// `Ready` as a status has it.
 pub(crate) fn ready_of(status: &ClusterPullSecretStatus) -> Option<&crd::Condition> {
     condition_of(status, ConditionType::Ready)
+}
+
+/// Takes out what is read once. The status, as far as it decodes: one from another version is written anew.
+fn reduce(seen: &mut SeenObject) -> ClusterPullSecretStatus {
+    seen.spec = Value::Null;
+    seen.annotations_mut().retain(|key, _| key == ANNOTATION_RECONCILE);
+    seen.meta_mut().labels = None;
+    serde_json::from_value(seen.status.take()).unwrap_or_default()
 }
 
 fn condition_of(status: &ClusterPullSecretStatus, type_: ConditionType) -> Option<&crd::Condition> {
