@@ -78,21 +78,33 @@ pub struct Summary {
 #[derive(Debug, Default)]
 struct Tally {
     revision: u64,
-    namespaces: Count,
-    accounts: Count,
-    pending: HashMap<Key, Pending>,
+    namespaces: Side,
+    accounts: Side,
     failures: BTreeMap<Key, Failure>,
-    owed: HashMap<Key, Option<Duration>>,
+    /// Writes that are owed.
+    owed: usize,
+    /// Those that are refused, and since when.
+    refused: HashMap<Key, Duration>,
 }
 
-/// What is neither ready nor failed.
+/// Namespaces by their copy, or accounts by their reference.
+#[derive(Debug, Default)]
+struct Side {
+    count: Count,
+    /// What is neither ready nor failed since it came, or since somebody changed it.
+    pending: HashMap<Key, Pending>,
+    /// How many are neither because the object changed, or because the operator started: there may be as many as there are
+    /// namespaces, and they have nothing to say for themselves.
+    declared: usize,
+    /// Since when there are any.
+    declared_at: Duration,
+}
+
 #[derive(Debug)]
 struct Pending {
     since: Duration,
     /// When it makes the object unready.
     late_at: Duration,
-    /// Because the object changed, or the operator started: it waits in a long row.
-    declared: bool,
 }
 
 /// See the module.
@@ -119,66 +131,49 @@ impl Board {
     /// `key` stood as `before` and stands as `after`. `urgent`: what is not ready makes the object unready at once,
     /// since it is the object that changed.
     pub fn exchange(&mut self, key: &Key, before: &[Entry], after: &[Entry], now: Duration, urgent: bool) {
-        for entry in before {
-            let tally = self.tallies.entry(Arc::clone(&entry.object)).or_default();
-            tally.count(key).add(&entry.state, -1);
-            if !after.iter().any(|other| other.object == entry.object) {
-                tally.pending.remove(key);
-                tally.failures.remove(key);
-                self.changed.insert(Arc::clone(&entry.object));
-            }
+        fn state<'a>(entries: &'a [Entry], object: &Arc<str>) -> Option<&'a State> {
+            let entry = entries.iter().find(|entry| entry.object == *object)?;
+            Some(&entry.state)
         }
-        for entry in after {
-            let tally = self.tallies.entry(Arc::clone(&entry.object)).or_default();
-            tally.count(key).add(&entry.state, 1);
-            match &entry.state {
-                State::Ready => {
-                    if let Some(pending) = tally.pending.remove(key).filter(|pending| !pending.declared) {
-                        self.served.push((served(key), now.saturating_sub(pending.since)));
-                    }
-                    capacity::give_back(&mut tally.pending, KEPT);
-                    tally.failures.remove(key);
-                }
-                State::Pending => {
-                    let late_at = if urgent { now } else { now + GRACE };
-                    let known = tally.pending.entry(key.clone()).or_insert(Pending {
-                        since: now,
-                        late_at,
-                        declared: urgent,
-                    });
-                    known.late_at = late_at.min(known.late_at);
-                    tally.failures.remove(key);
-                }
-                State::Failed(failure) => {
-                    tally.pending.remove(key);
-                    tally.failures.insert(key.clone(), failure.clone());
-                }
+        let gone = before.iter().filter(|entry| state(after, &entry.object).is_none());
+        for object in after.iter().chain(gone).map(|entry| &entry.object) {
+            let (was, is) = (state(before, object), state(after, object));
+            let tally = self.tallies.entry(Arc::clone(object)).or_default();
+            if let Some(waited) = tally.side(key).exchange(key, was, is, now, urgent) {
+                self.served.push((served(key), waited));
             }
-            let same = before
-                .iter()
-                .any(|other| other.object == entry.object && other.state == entry.state);
-            if !same {
-                self.changed.insert(Arc::clone(&entry.object));
+            match is {
+                Some(State::Failed(failure)) => drop(tally.failures.insert(key.clone(), failure.clone())),
+                _ => drop(tally.failures.remove(key)),
+            }
+            if was != is {
+                self.changed.insert(Arc::clone(object));
             }
         }
     }
 
-    /// Whether a write at `key` is owed to an object that is being deleted, and since when it is refused.
-    pub fn owe(&mut self, object: &Arc<str>, key: &Key, owed: Option<Option<Duration>>) {
-        let tally = self.tallies.entry(Arc::clone(object)).or_default();
-        let changed = match owed {
-            Some(refused_since) => tally.owed.insert(key.clone(), refused_since) != Some(refused_since),
-            None => tally.owed.remove(key).is_some(),
-        };
-        capacity::give_back(&mut tally.owed, KEPT);
-        if changed {
-            self.changed.insert(Arc::clone(object));
+    /// A write at `key` was owed to the objects `before`, which are being deleted, and is owed to those of `after`, since
+    /// when it is refused.
+    pub fn owe(&mut self, key: &Key, before: &[Arc<str>], after: &[Arc<str>], refused_since: Option<Duration>) {
+        let paid = before.iter().filter(|object| !after.contains(object));
+        for object in after.iter().chain(paid) {
+            let tally = self.tallies.entry(Arc::clone(object)).or_default();
+            let (was, is) = (before.contains(object), after.contains(object));
+            let refused_since = refused_since.filter(|_| is);
+            tally.owed = (tally.owed + usize::from(is)).saturating_sub(usize::from(was));
+            let refused_before = match refused_since {
+                Some(since) => tally.refused.insert(key.clone(), since),
+                None => tally.refused.remove(key),
+            };
+            if was != is || refused_before != refused_since {
+                self.changed.insert(Arc::clone(object));
+            }
         }
     }
 
     /// How many writes are owed to an object that is being deleted.
     pub fn owed(&self, object: &str) -> usize {
-        self.tallies.get(object).map_or(0, |tally| tally.owed.len())
+        self.tallies.get(object).map_or(0, |tally| tally.owed)
     }
 
     /// Something is to be said of the object anew.
@@ -215,19 +210,11 @@ impl Board {
 }
 
 impl Tally {
-    fn count(&mut self, key: &Key) -> &mut Count {
+    fn side(&mut self, key: &Key) -> &mut Side {
         match key.target {
             Target::Secret(_) => &mut self.namespaces,
             Target::Account(_) => &mut self.accounts,
         }
-    }
-
-    fn late_at(&self, counts: impl Fn(&Target) -> bool) -> Option<Duration> {
-        self.pending
-            .iter()
-            .filter(|(key, _)| counts(&key.target))
-            .map(|(_, pending)| pending.late_at)
-            .min()
     }
 
     fn summary(&self) -> Summary {
@@ -240,18 +227,77 @@ impl Tally {
             };
             (Arc::clone(&key.namespace), failure)
         };
-        let all_refused = self.owed.values().all(Option::is_some);
+        let all_refused = self.refused.len() == self.owed;
         Summary {
             revision: self.revision,
-            namespaces: self.namespaces,
-            accounts: self.accounts,
+            namespaces: self.namespaces.count,
+            accounts: self.accounts.count,
             failures: self.failures.iter().take(FAILURES_NAMED).map(named).collect(),
-            namespaces_late_at: self.late_at(|target| matches!(target, Target::Secret(_))),
-            accounts_late_at: self.late_at(|target| matches!(target, Target::Account(_))),
+            namespaces_late_at: self.namespaces.late_at(),
+            accounts_late_at: self.accounts.late_at(),
             needs_person: self.failures.values().any(|failure| needs_person(failure.reason)),
-            owed: self.owed.len(),
-            refused_since: self.owed.values().flatten().max().copied().filter(|_| all_refused),
+            owed: self.owed,
+            refused_since: self.refused.values().max().copied().filter(|_| all_refused),
         }
+    }
+}
+
+impl Side {
+    /// How one of them stood, and stands: none where the object did not, or does not, want it. How long it had to wait,
+    /// where that is over and it was not the object that changed.
+    fn exchange(
+        &mut self,
+        key: &Key,
+        was: Option<&State>,
+        is: Option<&State>,
+        now: Duration,
+        urgent: bool,
+    ) -> Option<Duration> {
+        if let Some(was) = was {
+            self.count.add(was, -1);
+        }
+        if let Some(is) = is {
+            self.count.add(is, 1);
+        }
+        match (was == Some(&State::Pending), is == Some(&State::Pending)) {
+            (false, false) => None,
+            (false, true) if urgent => {
+                if self.declared == 0 {
+                    self.declared_at = now;
+                }
+                self.declared += 1;
+                None
+            }
+            (false, true) => {
+                let late_at = now + GRACE;
+                self.pending.insert(key.clone(), Pending { since: now, late_at });
+                None
+            }
+            (true, true) => {
+                if let Some(pending) = self.pending.get_mut(key).filter(|_| urgent) {
+                    pending.late_at = now.min(pending.late_at);
+                }
+                None
+            }
+            (true, false) => {
+                let Some(pending) = self.pending.remove(key) else {
+                    self.declared = self.declared.saturating_sub(1);
+                    return None;
+                };
+                capacity::give_back(&mut self.pending, KEPT);
+                (is == Some(&State::Ready)).then(|| now.saturating_sub(pending.since))
+            }
+        }
+    }
+
+    /// When the first that is pending makes the object unready.
+    fn late_at(&self) -> Option<Duration> {
+        let declared = (self.declared > 0).then_some(self.declared_at);
+        self.pending
+            .values()
+            .map(|pending| pending.late_at)
+            .chain(declared)
+            .min()
     }
 }
 

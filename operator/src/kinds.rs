@@ -169,9 +169,9 @@ impl SeenAccount {
         Account {
             version: version(&self.metadata),
             labels: self.metadata.labels.iter().flatten().collect(),
-            attached: attached.map(|text| parse_attached(text)).unwrap_or_default(),
+            attached: attached.map(|text| parse_attached(text).into()).unwrap_or_default(),
             deleting: self.metadata.deletion_timestamp.is_some(),
-            entries: self.image_pull_secrets,
+            entries: self.image_pull_secrets.into(),
         }
     }
 }
@@ -440,7 +440,7 @@ mod tests {
         assert_eq!(facts.entries[1], Entry::raw("", "{}"));
         assert_eq!(facts.entries[2].name(), "y");
         assert_eq!(facts.entries[2].raw_json(), Some(r#"{"future":1,"name":"y"}"#));
-        assert_eq!(facts.attached, ["ours".into()]);
+        assert_eq!(*facts.attached, ["ours".into()]);
     }
 
     fn seen(secret: serde_json::Value) -> Secret {

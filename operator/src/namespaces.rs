@@ -24,7 +24,7 @@ use crate::health::Pulse;
 use crate::kinds::{SeenAccount, SeenCopy, SeenNamespace};
 use crate::leader::Leadership;
 use crate::metrics::Metrics;
-use crate::queue::{Lane, Queue};
+use crate::queue::{Depth, Lane, Queue};
 use crate::watch::{Watches, Which};
 use crate::world::{Action, Key, Kind, Seen, Target, Work, World};
 
@@ -210,10 +210,7 @@ impl Loop {
                         self.take(input);
                     }
                 }
-                () = tokio::time::sleep_until(wake) => {
-                    let swept = self.world.sweep(self.now());
-                    self.enqueue(swept);
-                }
+                () = tokio::time::sleep_until(wake) => self.world.sweep(self.now()),
             }
             self.start_when_complete();
             self.summarise();
@@ -226,7 +223,17 @@ impl Loop {
         for (what, after) in self.world.board.take_served() {
             metrics.served(what, after);
         }
-        metrics.queue(self.queue.depth(), self.writes.len());
+        metrics.queue(self.depth(), self.writes.len());
+    }
+
+    /// How many keys wait, be it for the turn of their namespace.
+    fn depth(&self) -> Depth {
+        let Depth { fresh, bulk, delayed } = self.queue.depth();
+        Depth {
+            fresh: fresh + self.world.waiting_in_row(Lane::Fresh),
+            bulk: bulk + self.world.waiting_in_row(Lane::Bulk),
+            delayed,
+        }
     }
 
     fn now(&self) -> Duration {
@@ -247,19 +254,15 @@ impl Loop {
 
     fn obey(&mut self, command: Command) {
         let now = self.now();
-        let work = match command {
+        match command {
             Command::Declare {
                 object,
                 revision,
                 urgent,
             } => self.world.declare(&object, revision, urgent, now),
             Command::Forget(name) => self.world.forget_object(&name, now),
-            Command::Complete => {
-                self.complete = true;
-                Vec::new()
-            }
-        };
-        self.enqueue(work);
+            Command::Complete => self.complete = true,
+        }
     }
 
     fn take(&mut self, input: Input) {
@@ -336,9 +339,12 @@ impl Loop {
             self.settings.pulse.ready();
         }
         if self.complete && self.world.is_listed() && !self.world.is_started() {
-            let work = self.world.start(self.now());
-            info!(writes = work.len(), "everything was listed, the namespace loop starts");
-            self.enqueue(work);
+            self.world.start(self.now());
+            let depth = self.depth();
+            info!(
+                writes = depth.fresh + depth.bulk,
+                "everything was listed, the namespace loop starts"
+            );
         }
     }
 
@@ -358,6 +364,7 @@ impl Loop {
             return;
         }
         while self.writes.len() < self.settings.concurrency && self.settings.leadership.is_held() {
+            self.call_up();
             let Some(key) = self.queue.pop(Instant::now()) else {
                 return;
             };
@@ -380,6 +387,28 @@ impl Loop {
                     self.enqueue(work);
                 }
             }
+        }
+    }
+
+    /// Takes namespaces out of the long row, as long as fewer keys wait in the queue than may be written at a time: what
+    /// comes later and is more urgent has few before it.
+    fn call_up(&mut self) {
+        let now = self.now();
+        loop {
+            let Depth { fresh, bulk, .. } = self.queue.depth();
+            let enough = self.settings.concurrency;
+            let next = (fresh < enough)
+                .then(|| self.world.next_in_row(Lane::Fresh, now))
+                .flatten();
+            let next = next.or_else(|| {
+                (fresh + bulk < enough)
+                    .then(|| self.world.next_in_row(Lane::Bulk, now))
+                    .flatten()
+            });
+            let Some(work) = next else {
+                return;
+            };
+            self.enqueue(work);
         }
     }
 
@@ -469,8 +498,7 @@ impl Loop {
         };
         self.queue.done(&key);
         self.enqueue(work);
-        let swept = self.world.sweep(now);
-        self.enqueue(swept);
+        self.world.sweep(now);
         self.follow(key);
     }
 

@@ -1,7 +1,8 @@
 //! The compact map: what was seen of the cluster, and what the plan makes of it.
 //!
 //! Every change goes the same way: the keys that it may touch are surveyed before and after, the difference goes to
-//! the [`Board`], and the keys that now need a write come out as [`Work`].
+//! the [`Board`], and the keys that now need a write come out as [`Work`]: at once where the cluster changed, and where an
+//! object did, when the turn of their namespace comes ([`World::next_in_row`]).
 //!
 //! # Invariants
 //!
@@ -16,7 +17,9 @@
 mod declared;
 mod fight;
 mod observed;
+mod pool;
 mod replied;
+mod row;
 mod survey;
 mod under_way;
 
@@ -28,14 +31,16 @@ use plan::action::{AccountAction, SecretAction};
 use plan::copy::{Ownership, ownership};
 use plan::identity::Version;
 use plan::labels::Labels;
-use plan::observed::{Account, Namespace, Secret, Shape};
+use plan::observed::{Account, Entry, Namespace, Secret, Shape};
 use plan::scope::{Cluster, Scope, Selecting};
 
 use crate::board::Board;
 use crate::queue::Lane;
 use fight::Fight;
 use observed::Observed;
+use pool::Pool;
 use replied::Trouble;
+use row::Row;
 use survey::{Cause, Touch};
 use under_way::UnderWay;
 
@@ -59,18 +64,18 @@ pub enum Target {
 
 impl Key {
     /// Of a Secret.
-    pub fn secret(namespace: &Arc<str>, name: &str) -> Self {
+    pub fn secret(namespace: &Arc<str>, name: &Arc<str>) -> Self {
         Self {
             namespace: Arc::clone(namespace),
-            target: Target::Secret(name.into()),
+            target: Target::Secret(Arc::clone(name)),
         }
     }
 
     /// Of an account.
-    pub fn account(namespace: &Arc<str>, name: &str) -> Self {
+    pub fn account(namespace: &Arc<str>, name: &Arc<str>) -> Self {
         Self {
             namespace: Arc::clone(namespace),
-            target: Target::Account(name.into()),
+            target: Target::Account(Arc::clone(name)),
         }
     }
 }
@@ -160,7 +165,11 @@ struct Departed {
 pub struct World {
     cluster: Cluster,
     places: BTreeMap<Arc<str>, Place>,
-    shapes: HashSet<Arc<Shape>>,
+    /// Names of Secrets and accounts, and words of labels.
+    names: Pool<str>,
+    shapes: Pool<Shape>,
+    entries: Pool<[Entry]>,
+    attached: Pool<[Arc<str>]>,
     troubles: HashMap<Key, Trouble>,
     leaving: HashMap<Key, Duration>,
     /// When accounts were written last, of the last seconds.
@@ -175,6 +184,7 @@ pub struct World {
     /// Objects that are gone. Writes for the deletion of one are owed where its finalizer was taken off by hand, or come
     /// to light where a process that died had sent one.
     departed: HashMap<Arc<str>, Departed>,
+    row: Row,
     relists: HashMap<Kind, HashSet<Key>>,
     listed: HashSet<Kind>,
     started: bool,
@@ -218,22 +228,20 @@ impl World {
     }
 
     /// Everything was listed once, objects too: from here on it is planned.
-    pub fn start(&mut self, now: Duration) -> Vec<Work> {
+    pub fn start(&mut self, now: Duration) {
         self.started = true;
         for (name, place) in &mut self.places {
             place.selecting = self.cluster.selecting(name, &place.facts.labels);
         }
         let names: Vec<Arc<str>> = self.places.keys().cloned().collect();
-        let mut work = Vec::new();
         for namespace in names {
             if self.cluster.managed().is_none() {
                 self.unsettled.extend(self.missing(&namespace, now));
             }
             let after = self.survey(&self.cluster, &namespace, &Touch::Whole, now);
             // Nobody knows since when a namespace waits that came while nothing ran: none of them counts as new.
-            work.extend(self.settle(BTreeMap::new(), after, Cause::Declared { urgent: true }, now));
+            self.settle_declared(&namespace, BTreeMap::new(), after, true, now);
         }
-        work
     }
 
     /// Whether [`World::start`] was called.
@@ -253,18 +261,17 @@ impl World {
     pub fn end_list(&mut self, kind: Kind, now: Duration) -> Vec<Work> {
         let mut work = Vec::new();
         if let Some(listed) = self.relists.remove(&kind) {
-            for key in self.held(&kind) {
-                if !listed.contains(&key) {
-                    work.extend(self.drop_held(&kind, &key, now));
-                }
+            let gone: Vec<Key> = self.held(&kind).filter(|key| !listed.contains(key)).collect();
+            for key in gone {
+                work.extend(self.drop_held(&kind, &key, now));
             }
         }
         self.listed.insert(kind);
         work
     }
 
-    fn held(&self, kind: &Kind) -> Vec<Key> {
-        let held = |(namespace, place): (&Arc<str>, &Place)| match kind {
+    fn held(&self, kind: &Kind) -> impl Iterator<Item = Key> {
+        let held = move |(namespace, place): (&Arc<str>, &Place)| match kind {
             Kind::Namespace => place.known.then(|| namespace_key(namespace)).into_iter().collect(),
             Kind::Account => place
                 .facts
@@ -283,7 +290,7 @@ impl World {
                 held.then(|| Key::secret(namespace, name)).into_iter().collect()
             }
         };
-        self.places.iter().flat_map(held).collect()
+        self.places.iter().flat_map(held)
     }
 
     fn drop_held(&mut self, kind: &Kind, key: &Key, now: Duration) -> Vec<Work> {
@@ -308,8 +315,16 @@ impl World {
     }
 
     /// A namespace was seen.
-    pub fn see_namespace(&mut self, name: &str, labels: Labels, terminating: bool, now: Duration) -> Vec<Work> {
+    pub fn see_namespace(&mut self, name: &str, mut labels: Labels, terminating: bool, now: Duration) -> Vec<Work> {
         let namespace = self.intern(name);
+        // Its name is one of them.
+        labels.share(|word| {
+            if word == name {
+                Arc::clone(&namespace)
+            } else {
+                self.names.share(word)
+            }
+        });
         self.mark_listed(&Kind::Namespace, namespace_key(&namespace));
         let place = self.places.get(&namespace);
         if place
@@ -355,16 +370,16 @@ impl World {
     }
 
     fn see<T: Observed>(&mut self, namespace: &str, name: &str, seen: Seen<T>, now: Duration) -> Vec<Work> {
-        let namespace = self.intern(namespace);
-        self.mark_listed(&T::kind(self, name), T::key(&namespace, name));
-        self.take(&namespace, name, seen, Cause::Watched, now, |_| {})
+        let (namespace, name) = (self.intern(namespace), self.names.share(name));
+        self.mark_listed(&T::kind(self, &name), T::key(&namespace, &name));
+        self.take(&namespace, &name, seen, Cause::Watched, now, |_| {})
     }
 
     /// Takes news in; what is older than what is held is none. `besides` is changed together with it.
     fn take<T: Observed>(
         &mut self,
         namespace: &Arc<str>,
-        name: &str,
+        name: &Arc<str>,
         seen: Seen<T>,
         cause: Cause<'_>,
         now: Duration,
@@ -412,7 +427,7 @@ impl World {
                 Seen::There(new) => {
                     let new = new.shared(world);
                     let place = world.places.entry(Arc::clone(namespace)).or_default();
-                    T::all_mut(&mut place.facts).insert(name.into(), new);
+                    observed::hold(T::all_mut(&mut place.facts), name, new);
                 }
                 Seen::Gone(_) => {
                     if let Some(place) = world.places.get_mut(namespace) {
@@ -451,23 +466,11 @@ impl World {
             .get_key_value(namespace)
             .map_or_else(|| namespace.into(), |(name, _)| Arc::clone(name))
     }
-
-    /// One shape for all copies that look alike.
-    fn share(&mut self, shape: Arc<Shape>) -> Arc<Shape> {
-        if let Some(held) = self.shapes.get(&shape) {
-            return Arc::clone(held);
-        }
-        if self.shapes.len() >= 64 && self.shapes.len().is_power_of_two() {
-            self.shapes.retain(|held| Arc::strong_count(held) > 1);
-        }
-        self.shapes.insert(Arc::clone(&shape));
-        shape
-    }
 }
 
 /// A key that stands for the namespace itself in a list.
 fn namespace_key(namespace: &Arc<str>) -> Key {
-    Key::account(namespace, "")
+    Key::account(namespace, &Arc::default())
 }
 
 #[cfg(test)]

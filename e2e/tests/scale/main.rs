@@ -4,6 +4,7 @@
 mod company;
 mod counts;
 mod fill;
+mod late;
 mod wire;
 
 /// The scenarios keep the machine busy, and one of them tells how long it took: one after the other.

@@ -55,7 +55,7 @@ pub(crate) fn decide<'a>(
             .collect();
     }
     let (entries, attached) = target(scope, seen, &wanted, circumstances.unsettled);
-    if entries != seen.entries || attached != seen.attached {
+    if entries[..] != seen.entries[..] || attached[..] != seen.attached[..] {
         decision.owed_to = departing(scope, seen, &attached);
         decision.action = Some(AccountAction {
             version: seen.version.clone(),
@@ -72,23 +72,23 @@ fn target(
     seen: &Account,
     wanted: &[&Arc<Object>],
     unsettled: &[Arc<str>],
-) -> (Vec<Entry>, Vec<Box<str>>) {
+) -> (Vec<Entry>, Vec<Arc<str>>) {
     let wants = |name: &str| wanted.iter().any(|object| object.spec.secret_name.as_ref() == name);
     let goes = |name: &str| !wants(name) && may_detach(scope, name);
     let recorded = |name: &str| seen.attached.iter().any(|held| held.as_ref() == name);
 
     let stays = |entry: &&Entry| !(recorded(entry.name()) && goes(entry.name()));
     let mut entries: Vec<Entry> = seen.entries.iter().filter(stays).cloned().collect();
-    let mut attached: Vec<Box<str>> = seen.attached.iter().filter(|name| !goes(name)).cloned().collect();
+    let mut attached: Vec<Arc<str>> = seen.attached.iter().filter(|name| !goes(name)).cloned().collect();
     for object in wanted {
-        let name = object.spec.secret_name.as_ref();
-        let settled = !unsettled.contains(&object.spec.secret_name);
+        let name = &object.spec.secret_name;
+        let settled = !unsettled.contains(name);
         if has(seen, name) || object.standing != Standing::Live || scope.seen.terminating || !settled {
             continue;
         }
         entries.push(Entry::named(name));
         if !recorded(name) {
-            attached.push(name.into());
+            attached.push(Arc::clone(name));
         }
     }
     (entries, attached)
@@ -160,7 +160,7 @@ fn has(account: &Account, secret: &str) -> bool {
 }
 
 /// The objects being deleted whose record this write takes away.
-fn departing<'a>(scope: &Scope<'a>, seen: &Account, attached: &[Box<str>]) -> Vec<&'a Arc<Object>> {
+fn departing<'a>(scope: &Scope<'a>, seen: &Account, attached: &[Arc<str>]) -> Vec<&'a Arc<Object>> {
     let taken = seen.attached.iter().filter(|name| !attached.contains(name));
     taken
         .flat_map(|name| scope.cluster.named(name))

@@ -94,7 +94,7 @@ pub struct AccountAction {
     /// The whole list `imagePullSecrets`: what was seen, with our entries added or taken out.
     pub entries: Vec<Entry>,
     /// The whole record of what we added; empty takes the annotation away.
-    pub attached: Vec<Box<str>>,
+    pub attached: Vec<Arc<str>>,
 }
 
 impl AccountAction {

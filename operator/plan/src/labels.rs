@@ -1,10 +1,11 @@
 //! Labels and annotations, kept small.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// A sorted list of keys and values: a few words for each entry where a map of strings takes half a kilobyte.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Labels(Box<[(Box<str>, Box<str>)]>);
+pub struct Labels(Box<[(Arc<str>, Arc<str>)]>);
 
 impl Labels {
     /// The value under `key`.
@@ -20,6 +21,14 @@ impl Labels {
         self.0.iter().map(|(key, value)| (key.as_ref(), value.as_ref()))
     }
 
+    /// Replaces each key and value by an equal one that is held in common.
+    pub fn share(&mut self, mut shared: impl FnMut(&str) -> Arc<str>) {
+        for (key, value) in &mut self.0 {
+            *key = shared(key);
+            *value = shared(value);
+        }
+    }
+
     /// As selectors want them.
     pub fn to_map(&self) -> BTreeMap<String, String> {
         self.iter()
@@ -30,7 +39,7 @@ impl Labels {
 
 impl<K: AsRef<str>, V: AsRef<str>> FromIterator<(K, V)> for Labels {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(entries: I) -> Self {
-        let sorted: BTreeMap<Box<str>, Box<str>> = entries
+        let sorted: BTreeMap<Arc<str>, Arc<str>> = entries
             .into_iter()
             .map(|(key, value)| (key.as_ref().into(), value.as_ref().into()))
             .collect();

@@ -20,9 +20,9 @@ pub struct Namespace {
     /// Has a deletionTimestamp: nothing is added, and nothing counts as failed.
     pub terminating: bool,
     /// Secrets by name.
-    pub secrets: LiteMap<Box<str>, Secret>,
+    pub secrets: LiteMap<Arc<str>, Secret>,
     /// `ServiceAccount`s by name.
-    pub accounts: LiteMap<Box<str>, Account>,
+    pub accounts: LiteMap<Arc<str>, Account>,
 }
 
 /// A Secret that has a name which an object asks for, or carries our label; or, where names are managed, has one of them.
@@ -78,17 +78,17 @@ pub struct Account {
     /// All labels.
     pub labels: Labels,
     /// `imagePullSecrets`, in its order, whatever it holds.
-    pub entries: Vec<Entry>,
+    pub entries: Arc<[Entry]>,
     /// The names in the annotation that records what we added; empty when there is none.
-    pub attached: Vec<Box<str>>,
+    pub attached: Arc<[Arc<str>]>,
     /// Has a deletionTimestamp: it is let be.
     pub deleting: bool,
 }
 
 /// One element of `imagePullSecrets`, kept so that it is written back as it was read.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Entry {
-    name: Box<str>,
+    name: Arc<str>,
     /// The element's JSON when it is anything but `{"name": …}`.
     raw: Option<Box<str>>,
 }
@@ -129,8 +129,8 @@ impl fmt::Debug for Entry {
 
 /// The names in the text of the annotation `pullsecrets.dev/attached`: separated by commas, spaces around them and
 /// empty ones dropped, each once.
-pub fn parse_attached(annotation: &str) -> Vec<Box<str>> {
-    let mut names: Vec<Box<str>> = Vec::new();
+pub fn parse_attached(annotation: &str) -> Vec<Arc<str>> {
+    let mut names: Vec<Arc<str>> = Vec::new();
     for name in annotation.split(',').map(str::trim).filter(|name| !name.is_empty()) {
         if !names.iter().any(|held| held.as_ref() == name) {
             names.push(name.into());

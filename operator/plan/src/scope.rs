@@ -218,11 +218,11 @@ impl<'a> Scope<'a> {
     }
 
     /// Every name of a Secret that is asked for or there.
-    pub fn secret_names(&self) -> BTreeSet<&'a str> {
-        self.claims
-            .keys()
-            .copied()
-            .chain(self.seen.secrets.keys().map(AsRef::as_ref))
+    pub fn secret_names(&self) -> BTreeSet<&'a Arc<str>> {
+        let claimed = self.claims.values().filter_map(|claim| claim.first());
+        claimed
+            .map(|object| &object.spec.secret_name)
+            .chain(self.seen.secrets.keys())
             .collect()
     }
 

@@ -269,13 +269,13 @@ impl State {
                 let Some(account) = facts.accounts.get_mut("default") else {
                     return;
                 };
+                let mut entries = account.entries.to_vec();
                 if other == Other::AppendsEntry {
-                    account.entries.push(Entry::named("theirs"));
+                    entries.push(Entry::named("theirs"));
                 } else {
-                    account
-                        .entries
-                        .retain(|entry| entry.name() != "one" && entry.name() != "shared");
+                    entries.retain(|entry| entry.name() != "one" && entry.name() != "shared");
                 }
+                account.entries = entries.into();
                 account.version = Version::new(&account.version.uid.to_string(), &version);
             }
             Other::StripsLabel | Other::EditsCopy => {
@@ -645,7 +645,7 @@ fn assert_right(state: &State) {
                 "{name} in {namespace}"
             );
         }
-        for name in &account.attached {
+        for name in account.attached.iter() {
             let wanted = deciders.contains_key(name.as_ref()) && !squatted(name);
             assert!(wanted, "{namespace} still refers to {name}: {account:?}");
         }

@@ -5,6 +5,8 @@
 
 mod common;
 
+use std::sync::Arc;
+
 use plan::account::Circumstances;
 use plan::keyring;
 use plan::object::{Object, Standing};
@@ -25,17 +27,17 @@ fn an_account_gets_the_reference_where_the_table_says_so() {
         let secret = object.spec.secret_name.clone();
         let before = account(&case["account"], &secret);
         let (entries, attached) = decided(&table, case, object, &before);
-        let (mut expected, mut recorded) = (before.entries, before.attached);
+        let (mut expected, mut recorded) = (before.entries.to_vec(), before.attached.to_vec());
         if case["reference"] == true {
             expected.push(Entry::named(&secret));
-            recorded.extend((!recorded.contains(&secret.as_ref().into())).then(|| secret.as_ref().into()));
+            recorded.extend((!recorded.contains(&secret)).then_some(secret));
         }
         assert_eq!((entries, attached), (expected, recorded), "{}", case["says"]);
     }
 }
 
 /// The list and the record of the case's account when the plan has had its way.
-fn decided(table: &Value, case: &Value, object: Object, before: &Account) -> (Vec<Entry>, Vec<Box<str>>) {
+fn decided(table: &Value, case: &Value, object: Object, before: &Account) -> (Vec<Entry>, Vec<Arc<str>>) {
     let namespace = case["namespace"].as_str().unwrap();
     let mut labels = texts(&table["namespaces"][namespace]);
     // As every API server does.
@@ -48,7 +50,7 @@ fn decided(table: &Value, case: &Value, object: Object, before: &Account) -> (Ve
     let name = case["account"]["name"].as_str().unwrap_or("default");
     match scope.account(name, before, Circumstances::default()).action {
         Some(action) => (action.entries, action.attached),
-        None => (before.entries.clone(), before.attached.clone()),
+        None => (before.entries.to_vec(), before.attached.to_vec()),
     }
 }
 

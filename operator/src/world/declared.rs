@@ -1,13 +1,15 @@
 //! Objects come, change and go: what that means for the namespaces.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use plan::object::{Object, Standing};
 use plan::observed::Namespace;
 
-use super::survey::{Cause, Touch};
-use super::{Departed, Place, Work, World};
+use super::survey::{Cause, Surveyed, Touch};
+use super::{Departed, Key, Place, Work, World};
+use crate::queue::Lane;
 
 /// What a process that died had sent may reach an account so long after its object has gone: the server gives a request up
 /// after a minute, unless it is told otherwise. (A copy that comes late has an owner that is gone, and is collected.)
@@ -15,15 +17,15 @@ pub(super) const ON_THE_WAY: Duration = Duration::from_secs(120);
 
 impl World {
     /// An object, in whatever standing. `revision` comes back in its [`crate::board::Summary`].
-    pub fn declare(&mut self, object: &Arc<Object>, revision: u64, urgent: bool, now: Duration) -> Vec<Work> {
+    pub fn declare(&mut self, object: &Arc<Object>, revision: u64, urgent: bool, now: Duration) {
         self.departed.remove(&object.name);
         self.board.revise(&object.name, revision);
-        self.redeclare(&object.name, Some(object), urgent, now)
+        self.redeclare(&object.name, Some(object), urgent, now);
     }
 
     /// The object is gone. What is owed to its deletion is done all the same.
-    pub fn forget_object(&mut self, name: &str, now: Duration) -> Vec<Work> {
-        let mut work = self.restand(name, Standing::Deleting, now);
+    pub fn forget_object(&mut self, name: &str, now: Duration) {
+        self.restand(name, Standing::Deleting, now);
         if let Some(object) = self.cluster.object(name) {
             let name = Arc::clone(&object.name);
             self.departed.insert(
@@ -34,12 +36,11 @@ impl World {
                 },
             );
         }
-        work.extend(self.sweep(now));
-        work
+        self.sweep(now);
     }
 
     /// Drops what is over: departed objects to which nothing is owed any more, not even by a write on its way, and fights.
-    pub fn sweep(&mut self, now: Duration) -> Vec<Work> {
+    pub fn sweep(&mut self, now: Duration) {
         self.forget_the_past(now);
         let is_over = |departed: &Departed| now >= departed.since + ON_THE_WAY;
         let done: Vec<(Arc<str>, bool)> = self
@@ -48,35 +49,33 @@ impl World {
             .filter(|&(name, departed)| (is_over(departed) || !departed.done) && self.is_done_with(name))
             .map(|(name, departed)| (Arc::clone(name), is_over(departed)))
             .collect();
-        let mut work = Vec::new();
         for (name, is_over) in done {
             if !is_over {
-                work.extend(self.restand(&name, Standing::Gone, now));
+                self.restand(&name, Standing::Gone, now);
                 self.departed.entry(name).and_modify(|departed| departed.done = true);
                 continue;
             }
             self.departed.remove(&name);
-            work.extend(self.redeclare(&name, None, false, now));
+            self.redeclare(&name, None, false, now);
             self.board.forget(&name);
         }
-        work
     }
 
     /// The object as it was known, in another standing.
-    fn restand(&mut self, name: &str, standing: Standing, now: Duration) -> Vec<Work> {
+    fn restand(&mut self, name: &str, standing: Standing, now: Duration) {
         let old = self.cluster.object(name);
         let Some(old) = old.filter(|object| object.standing != standing) else {
-            return Vec::new();
+            return;
         };
         let new = Arc::new(Object {
             standing,
             ..(**old).clone()
         });
-        self.redeclare(name, Some(&new), false, now)
+        self.redeclare(name, Some(&new), false, now);
     }
 
     /// The object of that name is now like this, or is no more.
-    fn redeclare(&mut self, name: &str, new: Option<&Arc<Object>>, urgent: bool, now: Duration) -> Vec<Work> {
+    fn redeclare(&mut self, name: &str, new: Option<&Arc<Object>>, urgent: bool, now: Duration) {
         let before_cluster = self.cluster.clone();
         let old = self.cluster.remove(name);
         if let Some(new) = new {
@@ -84,7 +83,7 @@ impl World {
         }
         let old = old.as_ref();
         let Some(object) = new.or(old).filter(|_| self.started) else {
-            return Vec::new();
+            return;
         };
         let editions: Vec<&Arc<Object>> = old.into_iter().chain(new).collect();
         let concerned = |(name, place): (&Arc<str>, &Place)| {
@@ -97,16 +96,60 @@ impl World {
             concerned.then(|| (Arc::clone(name), selects))
         };
         let namespaces: Vec<(Arc<str>, bool)> = self.places.iter().filter_map(concerned).collect();
-        let mut work = Vec::new();
         for (namespace, selects) in namespaces {
             let before = self.survey(&before_cluster, &namespace, &Touch::Whole, now);
             if let Some(place) = self.places.get_mut(&namespace) {
                 place.selecting.update(object, selects);
             }
             let after = self.survey(&self.cluster, &namespace, &Touch::Whole, now);
-            work.extend(self.settle(before, after, Cause::Declared { urgent }, now));
+            self.settle_declared(&namespace, before, after, urgent, now);
         }
-        work
+    }
+
+    /// Books the difference at once; what is to be written is found when the turn of the namespace comes.
+    pub(super) fn settle_declared(
+        &mut self,
+        namespace: &Arc<str>,
+        before: BTreeMap<Key, Surveyed>,
+        after: BTreeMap<Key, Surveyed>,
+        urgent: bool,
+        now: Duration,
+    ) {
+        let work = self.settle(before, after, Cause::Declared { urgent }, now);
+        if !work.is_empty() {
+            let fresh = work.iter().any(|work| work.lane == Lane::Fresh);
+            let lane = if fresh { Lane::Fresh } else { Lane::Bulk };
+            self.row.push(namespace, lane, work.len(), now);
+        }
+    }
+
+    /// What is to be written in the next namespace of this lane in which an object's change is still to be made; none when
+    /// there is no such namespace.
+    pub fn next_in_row(&mut self, lane: Lane, now: Duration) -> Option<Vec<Work>> {
+        let (namespace, waiting) = self.row.pop(lane)?;
+        let survey = |world: &Self| world.survey(&world.cluster, &namespace, &Touch::Whole, now);
+        let mut surveyed = survey(self);
+        // The references get their time from now on: until here nobody took them out.
+        let mut put_off = false;
+        for key in surveyed.keys() {
+            if let Some(since) = self.leaving.get_mut(key).filter(|since| **since >= waiting.since) {
+                *since = now;
+                put_off = true;
+            }
+        }
+        if put_off {
+            surveyed = survey(self);
+        }
+        let cause = Cause::Declared { urgent: false };
+        let work = surveyed
+            .iter()
+            .filter_map(|(key, surveyed)| self.work(key, surveyed, cause, now));
+        Some(work.collect())
+    }
+
+    /// How many keys wait in a lane for the turn of their namespace.
+    pub fn waiting_in_row(&self, lane: Lane) -> usize {
+        self.row.keys(lane)
     }
 }
 

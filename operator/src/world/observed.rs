@@ -15,10 +15,10 @@ pub(super) trait Observed: PartialEq + Sized {
     /// Of the watch that shows what has this name.
     fn kind(world: &World, name: &str) -> Kind;
     fn version(&self) -> &Version;
-    fn key(namespace: &Arc<str>, name: &str) -> Key;
-    fn touch(name: &str) -> Touch<'_>;
-    fn all(facts: &Namespace) -> &LiteMap<Box<str>, Self>;
-    fn all_mut(facts: &mut Namespace) -> &mut LiteMap<Box<str>, Self>;
+    fn key(namespace: &Arc<str>, name: &Arc<str>) -> Key;
+    fn touch(name: &Arc<str>) -> Touch<'_>;
+    fn all(facts: &Namespace) -> &LiteMap<Arc<str>, Self>;
+    fn all_mut(facts: &mut Namespace) -> &mut LiteMap<Arc<str>, Self>;
 
     /// Whether this change bears on more of the namespace than the object itself.
     fn bears_on_others(held: Option<&Self>, new: Option<&Self>) -> bool;
@@ -36,19 +36,19 @@ impl Observed for Account {
         &self.version
     }
 
-    fn key(namespace: &Arc<str>, name: &str) -> Key {
+    fn key(namespace: &Arc<str>, name: &Arc<str>) -> Key {
         Key::account(namespace, name)
     }
 
-    fn touch(name: &str) -> Touch<'_> {
+    fn touch(name: &Arc<str>) -> Touch<'_> {
         Touch::Account(name)
     }
 
-    fn all(facts: &Namespace) -> &LiteMap<Box<str>, Self> {
+    fn all(facts: &Namespace) -> &LiteMap<Arc<str>, Self> {
         &facts.accounts
     }
 
-    fn all_mut(facts: &mut Namespace) -> &mut LiteMap<Box<str>, Self> {
+    fn all_mut(facts: &mut Namespace) -> &mut LiteMap<Arc<str>, Self> {
         &mut facts.accounts
     }
 
@@ -57,7 +57,10 @@ impl Observed for Account {
         false
     }
 
-    fn shared(self, _: &mut World) -> Self {
+    fn shared(mut self, world: &mut World) -> Self {
+        self.attached = world.attached.share(self.attached);
+        self.entries = world.entries.share(self.entries);
+        self.labels.share(|word| world.names.share(word));
         self
     }
 }
@@ -71,19 +74,19 @@ impl Observed for Secret {
         &self.version
     }
 
-    fn key(namespace: &Arc<str>, name: &str) -> Key {
+    fn key(namespace: &Arc<str>, name: &Arc<str>) -> Key {
         Key::secret(namespace, name)
     }
 
-    fn touch(name: &str) -> Touch<'_> {
+    fn touch(name: &Arc<str>) -> Touch<'_> {
         Touch::Secret(name)
     }
 
-    fn all(facts: &Namespace) -> &LiteMap<Box<str>, Self> {
+    fn all(facts: &Namespace) -> &LiteMap<Arc<str>, Self> {
         &facts.secrets
     }
 
-    fn all_mut(facts: &mut Namespace) -> &mut LiteMap<Box<str>, Self> {
+    fn all_mut(facts: &mut Namespace) -> &mut LiteMap<Arc<str>, Self> {
         &mut facts.secrets
     }
 
@@ -95,7 +98,19 @@ impl Observed for Secret {
     }
 
     fn shared(mut self, world: &mut World) -> Self {
-        self.shape = world.share(self.shape);
+        self.shape = world.shapes.share(self.shape);
         self
     }
+}
+
+/// Up to here a map has room for what it holds and no more: there are as many as there are namespaces.
+const FEW: usize = 8;
+
+/// Holds a value under its name.
+pub(super) fn hold<T>(map: &mut LiteMap<Arc<str>, T>, name: &Arc<str>, value: T) {
+    if map.len() < FEW && !map.contains_key(name.as_ref()) {
+        let held = std::mem::replace(map, LiteMap::with_capacity(map.len() + 1));
+        map.extend(held);
+    }
+    map.insert(Arc::clone(name), value);
 }

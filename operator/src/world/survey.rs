@@ -30,9 +30,9 @@ pub(super) enum Touch<'a> {
     /// All of the namespace.
     Whole,
     /// The Secret of this name.
-    Secret(&'a str),
+    Secret(&'a Arc<str>),
     /// The account of this name, and copies that wait for its reference to go.
-    Account(&'a str),
+    Account(&'a Arc<str>),
 }
 
 impl<'a> Touch<'a> {
@@ -138,7 +138,7 @@ impl World {
         let Some(scope) = self.scope(cluster, namespace) else {
             return found;
         };
-        let secrets: Vec<&str> = match touch {
+        let secrets: Vec<&Arc<str>> = match touch {
             Touch::Secret(name) => vec![name],
             // The last reference that goes lets a copy go.
             Touch::Account(_) if self.leaving.is_empty() => Vec::new(),
@@ -150,21 +150,16 @@ impl World {
             let write = decision.action.as_ref().map(Write::of);
             found.insert(key, surveyed(decision, write));
         }
-        let accounts: Vec<(&str, &Account)> = match touch {
+        let accounts: Vec<(&Arc<str>, &Account)> = match touch {
             Touch::Secret(_) => Vec::new(),
             Touch::Account(name) => scope
                 .seen
                 .accounts
-                .get(*name)
+                .get(name.as_ref())
                 .map(|seen| (*name, seen))
                 .into_iter()
                 .collect(),
-            Touch::Whole => scope
-                .seen
-                .accounts
-                .iter()
-                .map(|(name, seen)| (name.as_ref(), seen))
-                .collect(),
+            Touch::Whole => scope.seen.accounts.iter().collect(),
         };
         for (name, seen) in accounts {
             let key = Key::account(namespace, name);
@@ -221,7 +216,7 @@ impl World {
         if self.unsettled.is_empty() {
             return Vec::new();
         }
-        let creates = |name: &&str| {
+        let creates = |name: &&Arc<str>| {
             let key = Key::secret(namespace, name);
             self.unsettled.contains(&key)
                 && matches!(
@@ -229,12 +224,7 @@ impl World {
                     Some(SecretAction::Create(_))
                 )
         };
-        scope
-            .secret_names()
-            .into_iter()
-            .filter(creates)
-            .map(Arc::from)
-            .collect()
+        scope.secret_names().into_iter().filter(creates).cloned().collect()
     }
 
     /// The Secrets of a namespace that are to be made, at the start.
@@ -267,53 +257,22 @@ impl World {
                     .remove(&key);
                 after = again.unwrap_or(after);
             }
-            let was = before.as_ref().map_or(&[] as &[Entry], |before| &before.entries);
-            self.board.exchange(&key, was, &after.entries, now, urgent);
-            let refused_since = self.troubles.get(&key).and_then(|trouble| trouble.refused_since);
-            for object in &after.owed_to {
-                self.board.owe(object, &key, Some(refused_since));
-            }
-            self.settle_debts(&key, before.as_ref(), &after.owed_to);
+            self.book(&key, before.as_ref(), Some(&after), urgent, now);
             if after.leaving {
                 self.leaving.entry(key.clone()).or_insert(now);
             } else {
                 self.leaving.remove(&key);
             }
-            if let Some(write) = after.write {
-                let retry_at = self.troubles.get(&key).map(|trouble| trouble.retry_at);
-                let retry_at = retry_at.filter(|_| !matches!(cause, Cause::Declared { .. }));
-                let shared_at = self.patched.get(&key).map(|&at| at + SHARED);
-                let at = retry_at.max(shared_at).filter(|&at| at > now);
-                work.push(Work {
-                    key,
-                    lane: write.lane(),
-                    at,
-                });
-            } else if let Some(delay) = after.again_after {
-                work.push(Work {
-                    key,
-                    lane: Lane::Fresh,
-                    at: Some(now + delay),
-                });
-            } else if let Some(ends_at) = self.fight_ends_at(&key) {
-                self.troubles.remove(&key);
-                work.push(Work {
-                    key,
-                    lane: Lane::Fresh,
-                    at: Some(ends_at.max(now)),
-                });
-            } else if !after
-                .entries
-                .iter()
-                .any(|entry| matches!(entry.state, State::Failed(_)))
-            {
-                // What stands as a failure was booked with the trouble, and is looked up with it again.
+            work.extend(self.work(&key, &after, cause, now));
+            // What stands as a failure was booked with the trouble, and is looked up with it again.
+            let failed = |entry: &Entry| matches!(entry.state, State::Failed(_));
+            let is_told = after.entries.iter().any(failed) && self.fight_ends_at(&key).is_none();
+            if after.write.is_none() && after.again_after.is_none() && !is_told {
                 self.troubles.remove(&key);
             }
         }
         for (key, before) in before {
-            self.board.exchange(&key, &before.entries, &[], now, urgent);
-            self.settle_debts(&key, Some(&before), &[]);
+            self.book(&key, Some(&before), None, urgent, now);
             self.troubles.remove(&key);
             self.fights.remove(&key);
             self.leaving.remove(&key);
@@ -321,12 +280,31 @@ impl World {
         work
     }
 
-    fn settle_debts(&mut self, key: &Key, before: Option<&Surveyed>, owed_to: &[Arc<str>]) {
-        for object in before.iter().flat_map(|before| &before.owed_to) {
-            if !owed_to.contains(object) {
-                self.board.owe(object, key, None);
-            }
+    /// What is to be done about a key that was surveyed, and when.
+    pub(super) fn work(&self, key: &Key, surveyed: &Surveyed, cause: Cause<'_>, now: Duration) -> Option<Work> {
+        let (lane, at) = if let Some(write) = surveyed.write {
+            let retry_at = self.troubles.get(key).map(|trouble| trouble.retry_at);
+            let retry_at = retry_at.filter(|_| !matches!(cause, Cause::Declared { .. }));
+            let shared_at = self.patched.get(key).map(|&at| at + SHARED);
+            (write.lane(), retry_at.max(shared_at).filter(|&at| at > now))
+        } else if let Some(delay) = surveyed.again_after {
+            (Lane::Fresh, Some(now + delay))
+        } else {
+            (Lane::Fresh, Some(self.fight_ends_at(key)?.max(now)))
+        };
+        let key = key.clone();
+        Some(Work { key, lane, at })
+    }
+
+    /// Takes the difference to the board.
+    fn book(&mut self, key: &Key, before: Option<&Surveyed>, after: Option<&Surveyed>, urgent: bool, now: Duration) {
+        fn parts(surveyed: Option<&Surveyed>) -> (&[Entry], &[Arc<str>]) {
+            surveyed.map_or((&[], &[]), |surveyed| (&surveyed.entries, &surveyed.owed_to))
         }
+        let ((was, owed_before), (is, owed)) = (parts(before), parts(after));
+        self.board.exchange(key, was, is, now, urgent);
+        let refused_since = self.troubles.get(key).and_then(|trouble| trouble.refused_since);
+        self.board.owe(key, owed_before, owed, refused_since);
     }
 }
 

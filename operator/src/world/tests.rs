@@ -73,11 +73,11 @@ fn selected() -> plan::labels::Labels {
 }
 
 fn secret_key() -> Key {
-    Key::secret(&"a".into(), "company")
+    Key::secret(&"a".into(), &"company".into())
 }
 
 fn account_key() -> Key {
-    Key::account(&"a".into(), "default")
+    Key::account(&"a".into(), &"default".into())
 }
 
 /// A started world with the object and the selected namespace `a`, in which nothing was written yet.
@@ -122,17 +122,30 @@ fn keys(work: &[Work]) -> Vec<Key> {
     work.iter().map(|work| work.key.clone()).collect()
 }
 
+/// The work of all namespaces that wait in the long row.
+fn turns(world: &mut World, now: Duration) -> Vec<Work> {
+    let mut work = Vec::new();
+    for lane in [Lane::Fresh, Lane::Bulk] {
+        while let Some(found) = world.next_in_row(lane, now) {
+            work.extend(found);
+        }
+    }
+    work
+}
+
 #[test]
 fn nothing_is_planned_before_everything_was_listed() {
     let mut world = World::new([]);
-    assert_eq!(world.declare(&object(Standing::Live), 1, true, at(0)), []);
+    world.declare(&object(Standing::Live), 1, true, at(0));
     assert_eq!(world.see_namespace("a", selected(), false, at(0)), []);
     assert_eq!(world.end_list(Kind::Namespace, at(0)), []);
     assert!(!world.is_listed());
+    assert_eq!(turns(&mut world, at(0)), []);
     world.end_list(Kind::Account, at(0));
     world.end_list(Kind::Copy, at(0));
     assert!(world.is_listed());
-    assert_eq!(keys(&world.start(at(0))), [secret_key()]);
+    world.start(at(0));
+    assert_eq!(keys(&turns(&mut world, at(0))), [secret_key()]);
 }
 
 #[test]
@@ -162,7 +175,7 @@ fn a_new_namespace_gets_copy_and_reference_each_as_soon_as_it_can() {
     assert_eq!(
         world.see_namespace("b", selected(), false, at(1)),
         [Work {
-            key: Key::secret(&"b".into(), "company"),
+            key: Key::secret(&"b".into(), &"company".into()),
             lane: Lane::Fresh,
             at: Some(at(1) + super::HEARD_OF),
         }],
@@ -171,7 +184,7 @@ fn a_new_namespace_gets_copy_and_reference_each_as_soon_as_it_can() {
     assert_eq!(
         world.see_account("b", "default", Seen::There(account("30", &[], &[])), at(1)),
         [Work {
-            key: Key::account(&"b".into(), "default"),
+            key: Key::account(&"b".into(), &"default".into()),
             lane: Lane::Fresh,
             at: None
         }]
@@ -187,8 +200,8 @@ fn an_account_that_is_seen_before_its_namespace_is_not_forgotten() {
     assert_eq!(
         keys(&work),
         [
-            Key::secret(&"b".into(), "company"),
-            Key::account(&"b".into(), "default")
+            Key::secret(&"b".into(), &"company".into()),
+            Key::account(&"b".into(), &"default".into())
         ]
     );
 }
@@ -283,8 +296,8 @@ fn a_new_edition_is_late_at_once_and_a_new_namespace_after_a_while() {
     assert_eq!(summary(&world).namespaces_late_at, Some(at(15)));
     let mut edited = (*object(Standing::Live)).clone();
     edited.spec.labels.insert("team".to_owned(), "x".to_owned());
-    let work = world.declare(&Arc::new(edited), 2, true, at(11));
-    assert_eq!(work.len(), 2);
+    world.declare(&Arc::new(edited), 2, true, at(11));
+    assert_eq!(turns(&mut world, at(11)).len(), 2);
     assert_eq!(summary(&world).namespaces_late_at, Some(at(11)));
     assert_eq!(summary(&world).revision, 2);
 }
@@ -421,7 +434,8 @@ fn objects_that_come_together_share_a_write_and_the_first_does_not_wait() {
     world.wrote_account(&account_key(), Outcome::Done(Some(patched)), now);
     for number in 0..3 {
         let other = another(&format!("other-{number}"));
-        let work = world.declare(&other, 2, true, now + SECOND / 100);
+        world.declare(&other, 2, true, now + SECOND / 100);
+        let work = turns(&mut world, now + SECOND / 100);
         let again = work.iter().find(|work| work.key == account_key()).unwrap();
         assert_eq!(again.at, Some(now + SHARED));
     }
@@ -429,6 +443,41 @@ fn objects_that_come_together_share_a_write_and_the_first_does_not_wait() {
         panic!("the account needs a write");
     };
     assert_eq!(action.attached.len(), 4);
+}
+
+#[test]
+fn objects_that_come_before_the_turn_of_a_namespace_take_one_write_for_all() {
+    let mut world = served();
+    for number in 0..3 {
+        world.declare(&another(&format!("other-{number}")), 2, true, at(number));
+    }
+    let keys = keys(&turns(&mut world, at(3)));
+    assert_eq!(keys.iter().filter(|key| **key == account_key()).count(), 1);
+    let Some(Action::Account(action)) = world.action(&account_key(), at(3)) else {
+        panic!("the account needs a write");
+    };
+    assert_eq!(action.attached.len(), 4);
+    assert_eq!(turns(&mut world, at(3)), [], "its turn is over");
+}
+
+#[test]
+fn references_get_their_time_from_the_turn_of_their_namespace_on_and_only_once() {
+    let mut world = served();
+    let copy_goes_at = |work: &[Work]| {
+        let copy = work.iter().find(|work| work.key == secret_key());
+        copy.and_then(|work| work.at)
+    };
+    world.declare(&object(Standing::Deleting), 2, false, at(1));
+    let work = turns(&mut world, at(30));
+    assert_eq!(keys(&work), [secret_key(), account_key()]);
+    assert_eq!(
+        copy_goes_at(&work),
+        Some(at(40)),
+        "until then nobody took the reference out"
+    );
+    world.declare(&another("other"), 3, true, at(35));
+    let work = turns(&mut world, at(36));
+    assert_eq!(copy_goes_at(&work), Some(at(40)), "another object does not put it off");
 }
 
 #[test]
@@ -484,7 +533,8 @@ fn what_is_owed_to_a_deleted_object_is_counted_until_it_is_done() {
 #[test]
 fn an_object_whose_finalizer_was_taken_off_by_hand_is_cleaned_up_after() {
     let mut world = served();
-    let work = world.forget_object("company", at(1));
+    world.forget_object("company", at(1));
+    let work = turns(&mut world, at(1));
     assert_eq!(keys(&work), [secret_key(), account_key()]);
     world.wrote_account(&account_key(), Outcome::Done(Some(account("30", &[], &[]))), at(2));
     assert!(matches!(secret_action(&world), SecretAction::Delete { .. }));
@@ -499,7 +549,9 @@ fn a_reference_that_a_dead_process_had_sent_goes_although_its_object_is_gone() {
     world.declare(&object(Standing::Deleting), 2, false, at(1));
     world.wrote_account(&account_key(), Outcome::Done(Some(account("30", &[], &[]))), at(2));
     world.wrote_secret(&secret_key(), Outcome::Done(None), at(2));
-    assert_eq!(world.forget_object("company", at(3)), []);
+    turns(&mut world, at(2));
+    world.forget_object("company", at(3));
+    assert_eq!(turns(&mut world, at(3)), []);
     world.sweep(at(60));
     let late = || Seen::There(account("31", &["theirs", "company"], &["company"]));
     let work = world.see_account("a", "default", late(), at(60));
@@ -628,7 +680,9 @@ fn a_copy_whose_object_goes_passes_in_time_to_one_that_cannot_act() {
     heir.created += 1;
     world.declare(&object(Standing::Deleting), 2, false, at(1));
     assert_eq!(world.board.owed("company"), 2, "the copy and its reference are to go");
-    let work = world.declare(&Arc::new(heir), 1, true, at(2));
+    turns(&mut world, at(1));
+    world.declare(&Arc::new(heir), 1, true, at(2));
+    let work = turns(&mut world, at(2));
     let [work] = work.as_slice() else {
         panic!("{work:?}");
     };
@@ -711,7 +765,8 @@ fn restarted() -> (World, Vec<Work>) {
     for kind in [Kind::Namespace, Kind::Account, Kind::Copy] {
         world.end_list(kind, at(0));
     }
-    let work = world.start(at(0));
+    world.start(at(0));
+    let work = turns(&mut world, at(0));
     (world, work)
 }
 
@@ -743,7 +798,8 @@ fn a_restart_refers_to_nothing_before_it_knows_whose_secret_is_there() {
     let (mut world, _) = restarted();
     let mut unresolved = (*object(Standing::Live)).clone();
     unresolved.payload = None;
-    let work = world.declare(&Arc::new(unresolved), 2, false, at(1));
+    world.declare(&Arc::new(unresolved), 2, false, at(1));
+    let work = turns(&mut world, at(1));
     assert_eq!(keys(&work), [account_key()], "nor one for which there is nothing yet");
 }
 
@@ -763,8 +819,9 @@ fn served_by_name() -> World {
         world.end_list(kind, at(0));
     }
     world.declare(&object(Standing::Live), 1, true, at(0));
+    world.start(at(0));
     assert_eq!(
-        keys(&world.start(at(0))),
+        keys(&turns(&mut world, at(0))),
         [secret_key(), account_key()],
         "no reference waits"
     );
@@ -829,13 +886,13 @@ fn a_squatter_under_a_managed_name_is_waited_for_without_reading_or_following_it
     let mut world = served_by_name();
     world.see_namespace("b", selected(), false, at(1));
     world.see_account("b", "default", Seen::There(account("23", &[], &[])), at(1));
-    let key = Key::secret(&"b".into(), "company");
+    let key = Key::secret(&"b".into(), &"company".into());
     let work = world.see_secret("b", "company", Seen::There(squatter("24")), at(2));
     assert_eq!(work, [], "the create is no longer wanted, nor the reference");
     assert_eq!(world.action(&key, at(2)), None);
     assert!(!world.is_squatted(&key), "its watch tells when it goes");
     let work = world.see_secret("b", "company", Seen::Gone(Version::new("uid-other", "25")), at(3));
-    assert_eq!(keys(&work), [key, Key::account(&"b".into(), "default")]);
+    assert_eq!(keys(&work), [key, Key::account(&"b".into(), &"default".into())]);
 }
 
 #[test]

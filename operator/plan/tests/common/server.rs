@@ -122,7 +122,8 @@ impl Server {
                     .expect("a namespace that is there");
                 let held = facts.accounts.get_mut(name.as_str()).expect("an account that is there");
                 held.version = Version::new(&held.version.uid.to_string(), &version);
-                held.entries.push(plan::observed::Entry::named("appended"));
+                let appended = plan::observed::Entry::named("appended");
+                held.entries = held.entries.iter().cloned().chain([appended]).collect();
             }
         }
     }
@@ -213,8 +214,8 @@ impl Server {
         }
         let written = Account {
             version: Version::new(&held.version.uid.to_string(), &revision),
-            entries: action.entries.clone(),
-            attached: action.attached.clone(),
+            entries: action.entries.as_slice().into(),
+            attached: action.attached.as_slice().into(),
             ..held.clone()
         };
         accounts.insert(name.into(), written);
@@ -234,7 +235,7 @@ pub(crate) fn planned(world: &World, leaving_for: Duration) -> Vec<(Key, Action)
                 ..plan::copy::Circumstances::default()
             };
             if let Some(action) = scope.secret(name, circumstances).action {
-                planned.push((Key::Secret(namespace.clone(), name.to_owned()), Action::Secret(action)));
+                planned.push((Key::Secret(namespace.clone(), name.to_string()), Action::Secret(action)));
             }
         }
         for (name, seen) in &facts.accounts {

@@ -1,5 +1,7 @@
 //! Which entries are put on an account and which are taken out, and what is let be.
 
+use std::sync::Arc;
+
 use crd::names::LABEL_EXCLUDE;
 use plan::object::Object;
 use plan::observed::{Account, Entry};
@@ -130,19 +132,25 @@ fn a_record_taken_away_makes_the_entry_somebody_elses() {
 
 #[test]
 fn elements_of_a_shape_that_is_not_known_are_written_back_as_they_came() {
-    let entries = vec![
+    let entries = [
         Entry::raw("", "{}"),
         Entry::raw("x", r#"{"name":"x","future":1}"#),
         Entry::named("y"),
     ];
-    let strange = |entries| Account { entries, ..bare() };
-    let mut recorded = strange(entries.clone());
-    recorded.entries.insert(1, Entry::named("company"));
-    recorded.attached = vec!["company".into()];
+    let [first, second, third] = entries.clone();
+    let with_ours = [first, Entry::named("company"), second, third];
+    let strange = |entries: &[Entry]| Account {
+        entries: entries.into(),
+        ..bare()
+    };
+    let recorded = Account {
+        attached: Arc::new(["company".into()]),
+        ..strange(&with_ours)
+    };
     check([
         (
             "when ours is added",
-            here(strange(entries)),
+            here(strange(&entries)),
             &[
                 IN_PLACE,
                 r#"account n/default: [{}, {"name":"x","future":1}, y, company] recording [company], company Pending"#,

@@ -127,7 +127,7 @@ fn line<A>(key: &str, action: Option<String>, decision: &Decision<'_, A>) -> Opt
 fn content(world: &World, name: &str) -> Content {
     let cluster = world.cluster();
     let scope = cluster.scope("n", &world.namespaces["n"]);
-    let name = scope.secret_names().into_iter().find(|known| *known == name);
+    let name = scope.secret_names().into_iter().find(|known| ***known == *name);
     let action = name.and_then(|name| decide_secret(&scope, name, Duration::ZERO).action);
     match action {
         Some(SecretAction::Create(content) | SecretAction::Update { content, .. }) => Some(content),

@@ -1,0 +1,69 @@
+//! What comes while there is much to do.
+
+use std::time::Duration;
+
+use e2e::OPERATOR_USER;
+use e2e::audit::Record;
+use e2e::scene::Scene;
+use e2e::wait::eventually;
+
+use crate::ONE_AT_A_TIME;
+
+const NAMESPACES: usize = 400;
+
+/// Of 800 writes, when the new namespace comes.
+const DONE: usize = 100;
+
+/// Those that are under way when the namespace is heard of, as many that were called up, and some that end while the news
+/// comes in; a namespace that waited for all would have 600 before it.
+const BEFORE_IT: usize = 200;
+
+const PATIENCE: Duration = Duration::from_mins(2);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_namespace_that_comes_while_many_are_filled_does_not_wait_for_them() {
+    let _alone = ONE_AT_A_TIME.lock().await;
+    let scene = Scene::own("late").await;
+    let login = scene.login("first");
+    let parts: Vec<String> = (0..NAMESPACES).map(|number| format!("{number:03}")).collect();
+    let mut parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+    scene.namespaces(&parts).await;
+    scene.wait_for_accounts(&scene.in_scene(&parts)).await;
+    scene.source(&login).await;
+
+    let mark = scene.mark().await;
+    let audit = scene.cluster().audit();
+    scene.apply(&scene.object()).await;
+    eventually("the filling has begun", PATIENCE, async || {
+        let done = audit.since(mark).unwrap().into_iter().filter(is_filled).count();
+        (done >= DONE).then_some(()).ok_or_else(|| format!("{done} writes"))
+    })
+    .await;
+    scene.namespaces(&["new"]).await;
+    parts.push("new");
+    scene.holds("all are served", &scene.expected(&parts, &login)).await;
+
+    audit.settle(scene.client()).await.unwrap();
+    let records = audit.since(mark).unwrap();
+    let is_new = |record: &&Record| record.verb == "create" && record.resource == "namespaces";
+    let came = records.iter().find(is_new).unwrap().answered;
+    let filled: Vec<&Record> = records.iter().filter(|record| is_filled(record)).collect();
+    let is_its_copy = |record: &&&Record| record.namespace == "late-new" && record.resource == "secrets";
+    let served = filled.iter().find(is_its_copy).unwrap().answered;
+    let before = filled
+        .iter()
+        .filter(|record| came < record.answered && record.answered < served);
+    let after = filled.iter().filter(|record| served < record.answered);
+    let (before, after) = (before.count(), after.count());
+    println!("{before} writes before it, {after} after");
+    assert!(before <= BEFORE_IT, "{before} writes before it, {after} after");
+    assert!(
+        after >= BEFORE_IT,
+        "the filling was over: {before} writes before it, {after} after"
+    );
+}
+
+/// A write to a copy or a reference.
+fn is_filled(record: &Record) -> bool {
+    record.user == OPERATOR_USER && record.is_write() && record.namespace.starts_with("late-")
+}
