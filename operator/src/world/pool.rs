@@ -5,30 +5,37 @@ use std::collections::HashSet;
 use std::hash::Hash;
 use std::sync::Arc;
 
-/// Values by themselves. One that nobody else holds any more goes when there is room to be made.
+/// Values by themselves. One that nobody else holds any more goes when there are twice as many as were held last time.
 #[derive(Debug)]
-pub(super) struct Pool<T: ?Sized>(HashSet<Arc<T>>);
+pub(super) struct Pool<T: ?Sized> {
+    values: HashSet<Arc<T>>,
+    full_at: usize,
+}
 
 /// So few are not worth a look.
 const FEW: usize = 64;
 
 impl<T: ?Sized> Default for Pool<T> {
     fn default() -> Self {
-        Self(HashSet::new())
+        Self {
+            values: HashSet::new(),
+            full_at: FEW,
+        }
     }
 }
 
 impl<T: ?Sized + Eq + Hash> Pool<T> {
     /// The one that is equal.
     pub(super) fn share(&mut self, value: impl Borrow<T> + Into<Arc<T>>) -> Arc<T> {
-        if let Some(held) = self.0.get(value.borrow()) {
+        if let Some(held) = self.values.get(value.borrow()) {
             return Arc::clone(held);
         }
-        if self.0.len() >= FEW && self.0.len() == self.0.capacity() {
-            self.0.retain(|held| Arc::strong_count(held) > 1);
+        if self.values.len() >= self.full_at {
+            self.values.retain(|held| Arc::strong_count(held) > 1);
+            self.full_at = FEW.max(2 * self.values.len());
         }
         let value = value.into();
-        self.0.insert(Arc::clone(&value));
+        self.values.insert(Arc::clone(&value));
         value
     }
 }
@@ -45,7 +52,7 @@ mod tests {
         for number in 0..100 * FEW {
             drop(pool.share(number.to_string().as_str()));
         }
-        assert!(pool.0.len() < 2 * FEW, "{} of them are held", pool.0.len());
+        assert!(pool.values.len() < 2 * FEW, "{} of them are held", pool.values.len());
         assert!(Arc::ptr_eq(&held, &pool.share("held")));
     }
 }
