@@ -393,21 +393,16 @@ impl Loop {
     /// Takes namespaces out of the long row, as long as fewer keys wait in the queue than may be written at a time: what
     /// comes later and is more urgent has few before it.
     fn call_up(&mut self) {
-        let now = self.now();
-        loop {
-            let Depth { fresh, bulk, .. } = self.queue.depth();
-            let enough = self.settings.concurrency;
-            let next = (fresh < enough)
-                .then(|| self.world.next_in_row(Lane::Fresh, now))
-                .flatten();
-            let next = next.or_else(|| {
-                (fresh + bulk < enough)
-                    .then(|| self.world.next_in_row(Lane::Bulk, now))
-                    .flatten()
-            });
-            let Some(work) = next else {
-                return;
-            };
+        let (now, enough) = (self.now(), self.settings.concurrency);
+        while self.queue.depth().fresh < enough
+            && let Some(work) = self.world.next_in_row(Lane::Fresh, now)
+        {
+            self.enqueue(work);
+        }
+        let waiting = |queue: &Queue<Key>| queue.depth().fresh + queue.depth().bulk;
+        while waiting(&self.queue) < enough
+            && let Some(work) = self.world.next_in_row(Lane::Bulk, now)
+        {
             self.enqueue(work);
         }
     }

@@ -317,14 +317,6 @@ impl World {
     /// A namespace was seen.
     pub fn see_namespace(&mut self, name: &str, mut labels: Labels, terminating: bool, now: Duration) -> Vec<Work> {
         let namespace = self.intern(name);
-        // Its name is one of them.
-        labels.share(|word| {
-            if word == name {
-                Arc::clone(&namespace)
-            } else {
-                self.names.share(word)
-            }
-        });
         self.mark_listed(&Kind::Namespace, namespace_key(&namespace));
         let place = self.places.get(&namespace);
         if place
@@ -333,6 +325,14 @@ impl World {
             return Vec::new();
         }
         let is_new = self.started && !place.is_some_and(|place| place.known);
+        // Its name is one of them.
+        labels.share(|word| {
+            if word == name {
+                Arc::clone(&namespace)
+            } else {
+                self.names.share(word)
+            }
+        });
         let mut work = self.change(&namespace, &Touch::Whole, Cause::Watched, now, |world| {
             let place = world.places.entry(Arc::clone(&namespace)).or_default();
             place.known = true;

@@ -126,13 +126,13 @@ impl World {
     /// What is to be written in the next namespace of this lane in which an object's change is still to be made; none when
     /// there is no such namespace.
     pub fn next_in_row(&mut self, lane: Lane, now: Duration) -> Option<Vec<Work>> {
-        let (namespace, waiting) = self.row.pop(lane)?;
+        let (namespace, waiting_since) = self.row.pop(lane)?;
         let survey = |world: &Self| world.survey(&world.cluster, &namespace, &Touch::Whole, now);
         let mut surveyed = survey(self);
         // The references get their time from now on: until here nobody took them out.
         let mut put_off = false;
         for key in surveyed.keys() {
-            if let Some(since) = self.leaving.get_mut(key).filter(|since| **since >= waiting.since) {
+            if let Some(since) = self.leaving.get_mut(key).filter(|since| **since >= waiting_since) {
                 *since = now;
                 put_off = true;
             }

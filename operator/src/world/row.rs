@@ -29,12 +29,12 @@ struct Half {
 
 /// A namespace that waits for its turn.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Waiting {
+struct Waiting {
     /// Of the most urgent of its keys.
-    pub(super) lane: Lane,
+    lane: Lane,
     /// How many, when it was asked last.
-    pub(super) keys: usize,
-    pub(super) since: Duration,
+    keys: usize,
+    since: Duration,
 }
 
 impl Row {
@@ -57,8 +57,8 @@ impl Row {
         self.waiting.insert(Arc::clone(namespace), waiting);
     }
 
-    /// The next of this lane, which waits no more.
-    pub(super) fn pop(&mut self, lane: Lane) -> Option<(Arc<str>, Waiting)> {
+    /// The next of this lane, which waits no more, and since when it did.
+    pub(super) fn pop(&mut self, lane: Lane) -> Option<(Arc<str>, Duration)> {
         loop {
             let namespace = self.half(lane).namespaces.pop_front()?;
             // One that was moved to the other lane left its place behind.
@@ -71,7 +71,7 @@ impl Row {
                 self.fresh.namespaces.shrink_to(KEPT);
                 self.bulk.namespaces.shrink_to(KEPT);
             }
-            return Some((namespace, waiting));
+            return Some((namespace, waiting.since));
         }
     }
 
