@@ -157,9 +157,14 @@ impl Running<'_> {
         Ok(Ok(()))
     }
 
+    /// Whether the fault hides what is in a list.
+    fn is_blind(&self) -> bool {
+        self.fault == Some(Fault::Empty)
+    }
+
     async fn judge(&self, begun: (u64, Instant), foreign: Foreign, recovery: &mut Duration) -> Result<(), Wrong> {
         self.stage.proxy().act();
-        let end = match workload::act(self.workload, self.stage).await {
+        let end = match workload::act(self.workload, self.stage, self.is_blind()).await {
             Ok(end) => end,
             Err(error) => {
                 return Err(match error.downcast::<Wrong>() {
@@ -168,7 +173,7 @@ impl Running<'_> {
                 });
             }
         };
-        if self.fault == Some(Fault::Empty) {
+        if self.is_blind() {
             self.lists_again().await?;
         }
         let came = self.comes_right(&end, recovery).await;
@@ -259,7 +264,7 @@ impl Running<'_> {
             edited: self.workload == "drift" || matches!(self.fault, Some(Fault::Undo(_) | Fault::Stale(2 | 4))),
             meddled: self.fault == Some(Fault::Meddle),
             // References that a list does not show cannot go first.
-            blind: self.fault == Some(Fault::Empty),
+            blind: self.is_blind(),
         })
     }
 
