@@ -4,18 +4,24 @@ use std::time::Duration;
 
 use e2e::OPERATOR_USER;
 use e2e::audit::Record;
+use e2e::oracle::{Expected, Login};
 use e2e::scene::Scene;
 use e2e::wait::eventually;
+use k8s_openapi::api::core::v1::ServiceAccount;
+use kube::Api;
+use kube::api::PostParams;
+use serde_json::{Value, json};
 
 use crate::ONE_AT_A_TIME;
 
-const NAMESPACES: usize = 400;
+/// Namespaces, and accounts of the one that has many.
+const MANY: usize = 400;
 
-/// Of 800 writes, when the new namespace comes.
+/// Writes of the filling, when the new namespace comes.
 const DONE: usize = 100;
 
 /// Those that are under way when the namespace is heard of, as many that were called up, and some that end while the news
-/// comes in; a namespace that waited for all would have 600 before it.
+/// comes in; a namespace that waited for all would have at least 300 before it.
 const BEFORE_IT: usize = 200;
 
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -25,23 +31,50 @@ async fn a_namespace_that_comes_while_many_are_filled_does_not_wait_for_them() {
     let _alone = ONE_AT_A_TIME.lock().await;
     let scene = Scene::own("late").await;
     let login = scene.login("first");
-    let parts: Vec<String> = (0..NAMESPACES).map(|number| format!("{number:03}")).collect();
+    let parts: Vec<String> = (0..MANY).map(|number| format!("{number:03}")).collect();
     let mut parts: Vec<&str> = parts.iter().map(String::as_str).collect();
     scene.namespaces(&parts).await;
     scene.wait_for_accounts(&scene.in_scene(&parts)).await;
-    scene.source(&login).await;
+    parts.push("new");
+    let expected = scene.expected(&parts, &login);
+    is_served_meanwhile(&scene, &scene.object(), &login, &expected, BEFORE_IT).await;
+}
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_namespace_that_comes_while_another_one_has_many_accounts_does_not_wait_for_them() {
+    let _alone = ONE_AT_A_TIME.lock().await;
+    let scene = Scene::own("late").await;
+    let login = scene.login("first");
+    scene.namespaces(&["tenant"]).await;
+    scene.wait_for_accounts(&scene.in_scene(&["tenant"])).await;
+    let tenant = &scene.in_scene(&["tenant"])[0];
+    let names: Vec<String> = (0..MANY).map(|number| format!("account-{number:03}")).collect();
+    let accounts: Api<ServiceAccount> = Api::namespaced(scene.client().clone(), tenant);
+    for name in &names {
+        let account = serde_json::from_value(json!({"metadata": {"name": name}})).unwrap();
+        accounts.create(&PostParams::default(), &account).await.unwrap();
+    }
+    let mut object = scene.object();
+    object["spec"]["serviceAccounts"] = json!({"names": ["*"]});
+    let mut expected = scene.expected(&["tenant", "new"], &login);
+    expected.holders.get_mut(tenant).unwrap().extend(names);
+    is_served_meanwhile(&scene, &object, &login, &expected, BEFORE_IT / 2).await;
+}
+
+/// The namespace `new` comes while the object is carried out. At most so many writes are made before it is served, and at
+/// least as many after.
+async fn is_served_meanwhile(scene: &Scene, object: &Value, login: &Login, expected: &Expected, most: usize) {
+    scene.source(login).await;
     let mark = scene.mark().await;
     let audit = scene.cluster().audit();
-    scene.apply(&scene.object()).await;
+    scene.apply(object).await;
     eventually("the filling has begun", PATIENCE, async || {
         let done = audit.since(mark).unwrap().into_iter().filter(is_filled).count();
         (done >= DONE).then_some(()).ok_or_else(|| format!("{done} writes"))
     })
     .await;
     scene.namespaces(&["new"]).await;
-    parts.push("new");
-    scene.holds("all are served", &scene.expected(&parts, &login)).await;
+    scene.holds("all are served", expected).await;
 
     audit.settle(scene.client()).await.unwrap();
     let records = audit.since(mark).unwrap();
@@ -56,9 +89,9 @@ async fn a_namespace_that_comes_while_many_are_filled_does_not_wait_for_them() {
     let after = filled.iter().filter(|record| served < record.answered);
     let (before, after) = (before.count(), after.count());
     println!("{before} writes before it, {after} after");
-    assert!(before <= BEFORE_IT, "{before} writes before it, {after} after");
+    assert!(before <= most, "{before} writes before it, {after} after");
     assert!(
-        after >= BEFORE_IT,
+        after >= most,
         "the filling was over: {before} writes before it, {after} after"
     );
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use plan::object::{Object, Standing};
 use plan::observed::Namespace;
 
-use super::survey::{Cause, Surveyed, Touch};
+use super::survey::{Cause, Surveyed, Touch, beside_others};
 use super::{Departed, Key, Place, Work, World};
 use crate::queue::Lane;
 
@@ -144,7 +144,7 @@ impl World {
         let work = surveyed
             .iter()
             .filter_map(|(key, surveyed)| self.work(key, surveyed, cause, now));
-        Some(work.collect())
+        Some(beside_others(work.collect()))
     }
 
     /// How many keys wait in a lane for the turn of their namespace.

@@ -86,6 +86,18 @@ impl Write {
     }
 }
 
+/// Of what is found in one namespace at once. With more than this, it waits behind what is new elsewhere: a namespace may
+/// hold ten thousand accounts, and the others have done nothing for that.
+const FRESH_AT_MOST: usize = 32;
+
+/// The work found in one namespace, in the lane that does not hold up the others.
+pub(super) fn beside_others(mut work: Vec<Work>) -> Vec<Work> {
+    if work.len() > FRESH_AT_MOST {
+        work.iter_mut().for_each(|work| work.lane = Lane::Bulk);
+    }
+    work
+}
+
 impl World {
     /// The write that the key needs now, planned anew.
     pub fn action(&self, key: &Key, now: Duration) -> Option<Action> {
@@ -277,7 +289,7 @@ impl World {
             self.fights.remove(&key);
             self.leaving.remove(&key);
         }
-        work
+        beside_others(work)
     }
 
     /// What is to be done about a key that was surveyed, and when.

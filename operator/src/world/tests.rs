@@ -24,9 +24,15 @@ fn at(seconds: u32) -> Duration {
 }
 
 fn object(standing: Standing) -> Arc<Object> {
+    object_for("default", standing)
+}
+
+/// It selects the accounts of that name.
+fn object_for(account: &str, standing: Standing) -> Arc<Object> {
     let spec: ClusterPullSecretSpec = serde_json::from_value(json!({
         "registries": [{"server": "ghcr.io", "credentials": {"dockerConfig": {"secretRef": {"name": "source"}}}}],
         "namespaces": {"selectors": [{"matchLabels": {"pull": "yes"}}]},
+        "serviceAccounts": {"names": [account]},
     }))
     .unwrap();
     Arc::new(Object {
@@ -189,6 +195,27 @@ fn a_new_namespace_gets_copy_and_reference_each_as_soon_as_it_can() {
             at: None
         }]
     );
+}
+
+#[test]
+fn a_namespace_with_many_accounts_waits_behind_what_is_new_elsewhere() {
+    let lanes = |accounts: usize| {
+        let mut world = started();
+        for number in 0..accounts {
+            let account = Seen::There(account("30", &[], &[]));
+            world.see_account("a", &format!("account-{number}"), account, at(1));
+        }
+        world.declare(&object_for("*", Standing::Live), 2, true, at(1));
+        let work = turns(&mut world, at(1));
+        assert_eq!(
+            work.len(),
+            accounts + 2,
+            "the copy and the account default are there too"
+        );
+        work.into_iter().map(|work| work.lane).collect::<Vec<_>>()
+    };
+    assert!(lanes(30).iter().all(|&lane| lane == Lane::Fresh));
+    assert!(lanes(31).iter().all(|&lane| lane == Lane::Bulk));
 }
 
 #[test]
