@@ -88,7 +88,6 @@ async fn is_served_meanwhile(scene: &Scene, object: &Value, login: &Login, expec
         .filter(|record| came < record.answered && record.answered < served);
     let after = filled.iter().filter(|record| served < record.answered);
     let (before, after) = (before.count(), after.count());
-    println!("{before} writes before it, {after} after");
     assert!(before <= most, "{before} writes before it, {after} after");
     assert!(
         after >= most,

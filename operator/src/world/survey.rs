@@ -93,7 +93,9 @@ const FRESH_AT_MOST: usize = 32;
 /// The work found in one namespace, in the lane that does not hold up the others.
 pub(super) fn beside_others(mut work: Vec<Work>) -> Vec<Work> {
     if work.len() > FRESH_AT_MOST {
-        work.iter_mut().for_each(|work| work.lane = Lane::Bulk);
+        for work in &mut work {
+            work.lane = Lane::Bulk;
+        }
     }
     work
 }
