@@ -71,7 +71,7 @@ async fn each_step_takes_exactly_the_calls_that_it_cannot_do_without() {
     let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
     let names = scene.in_scene(&parts);
     scene.namespaces(&parts).await;
-    make_accounts(&scene, &names).await;
+    make_accounts(&scene, &names, &ACCOUNTS[1..]).await;
     scene.wait_for_accounts(&names).await;
     scene.source(&first).await;
     let mut object = scene.object();

@@ -42,7 +42,7 @@ async fn a_thousand_namespaces_take_one_write_for_each_copy_and_each_reference()
     let names: Vec<String> = (0..NAMESPACES).map(|number| format!("many-{number:04}")).collect();
     let labels = BTreeMap::from([(LABEL.to_owned(), "many".to_owned())]);
     scene.make_namespaces(names.clone(), &labels).await;
-    make_accounts(&scene, &names).await;
+    make_accounts(&scene, &names, &ACCOUNTS[1..]).await;
     scene.wait_for_accounts(&names).await;
     let mut object = scene.object();
     object["spec"]["serviceAccounts"] = json!({"names": ACCOUNTS});
@@ -82,11 +82,15 @@ async fn a_thousand_namespaces_take_one_write_for_each_copy_and_each_reference()
     );
 }
 
-pub(crate) async fn make_accounts(scene: &Scene, namespaces: &[String]) {
-    let made = stream::iter(namespaces).map(|namespace| {
+/// An account of each of these names in each namespace.
+pub(crate) async fn make_accounts(scene: &Scene, namespaces: &[String], names: &[&str]) {
+    let all = namespaces
+        .iter()
+        .flat_map(|namespace| names.iter().map(move |name| (namespace, *name)));
+    let made = stream::iter(all).map(|(namespace, name)| {
         let accounts: Api<ServiceAccount> = Api::namespaced(scene.client().clone(), namespace);
         let metadata = ObjectMeta {
-            name: Some(ACCOUNTS[1].to_owned()),
+            name: Some(name.to_owned()),
             ..ObjectMeta::default()
         };
         async move {
@@ -98,7 +102,7 @@ pub(crate) async fn make_accounts(scene: &Scene, namespaces: &[String]) {
         }
     });
     let made: Vec<_> = made.buffer_unordered(32).try_collect().await.unwrap();
-    assert_eq!(made.len(), namespaces.len());
+    assert_eq!(made.len(), namespaces.len() * names.len());
 }
 
 async fn come_true(scene: &Scene, what: &str, expected: &Expected) {

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use e2e::OPERATOR_USER;
 use e2e::audit::Record;
 use e2e::oracle::Login;
 use futures::{StreamExt, TryStreamExt, stream};
@@ -12,7 +11,7 @@ use kube::api::DeleteParams;
 use serde_json::json;
 
 use crate::figures::{Memory, Samples, count, cpu_seconds};
-use crate::phase::{Log, SETTLED, is_ours};
+use crate::phase::{Log, SETTLED, is_done, is_ours};
 use crate::progress::Progress;
 use crate::stage::{OBJECT, Stage, expected};
 use crate::table::{Row, Table};
@@ -105,10 +104,8 @@ async fn objects(stage: &Stage, pid: u32, number: usize, login: &Login, table: &
             .target("1 time"),
     );
     table.push(row("all at once: writes to accounts", "", count(accounts.count())).beside(count(touched.len())));
-    let is_status = |record: &&Record| {
-        let of_operator = record.user == OPERATOR_USER && record.is_write() && (200..300).contains(&record.code);
-        of_operator && record.resource == "clusterpullsecrets" && record.subresource == "status"
-    };
+    let is_status =
+        |record: &&Record| is_done(record) && record.resource == "clusterpullsecrets" && record.subresource == "status";
     let statuses = log.records.iter().filter(is_status);
     table.push(row("all at once: writes to statuses", "", count(statuses.count())).beside(count(number)));
     table.push(row("all at once: time", "s", seconds(&log, is_ours)));

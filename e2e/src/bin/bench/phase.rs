@@ -131,12 +131,14 @@ impl Log {
     }
 }
 
-/// A successful write of a contender into a namespace of the stage.
+/// A successful write of a contender.
+pub(crate) fn is_done(record: &Record) -> bool {
+    record.user == OPERATOR_USER && record.is_write() && (200..300).contains(&record.code)
+}
+
+/// One into a namespace of the stage.
 pub(crate) fn is_ours(record: &Record) -> bool {
-    record.user == OPERATOR_USER
-        && record.is_write()
-        && (200..300).contains(&record.code)
-        && record.namespace.starts_with("bench-")
+    is_done(record) && record.namespace.starts_with("bench-")
 }
 
 /// Longer than the operator waits between two writes of a status.
