@@ -7,10 +7,9 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     // Before any TLS: a dependency that brought another provider in would make the choice ambiguous.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build();
+    // One thread has a fifth of a core to do in the largest fill, and nobody to wake or to share an allocator with. What
+    // blocks is on threads of its own.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let ended = runtime
         .map_err(anyhow::Error::from)
         .and_then(|runtime| runtime.block_on(operator::runtime::run(Args::parse())));

@@ -336,7 +336,7 @@ fn surveyed<A>(decision: Decision<'_, A>, write: Option<Write>) -> Surveyed {
     }
 }
 
-/// Equal versions are news too: the reply to our write does not show what admission made of the data.
+/// Whether nothing of a namespace is held.
 fn is_empty(facts: &plan::observed::Namespace) -> bool {
     facts.secrets.is_empty() && facts.accounts.is_empty()
 }
