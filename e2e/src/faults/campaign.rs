@@ -1,17 +1,21 @@
 //! Which plans there are: learned from a run of each workload in which nothing goes wrong.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use anyhow::bail;
+use futures::future::try_join_all;
 use rand::seq::SliceRandom;
 
 use super::plan::{ACT, Fault, Plan, RULES, Trigger};
-use super::run::Outcome;
+use super::run::{Outcome, run};
+use super::stage::Stage;
 
 /// Occurrences of one kind of event beyond these tell nothing new.
 const OCCURRENCES: u32 = 3;
 
 /// Every fault at every write, read and event of a watch of a clean run, and everything that goes wrong with all of it.
-pub fn plans(workload: &str, clean: &Outcome) -> Vec<Plan> {
+fn plans(workload: &str, clean: &Outcome) -> Vec<Plan> {
     let mut counts: BTreeMap<&str, u32> = BTreeMap::new();
     for what in &clean.seen {
         *counts.entry(what).or_default() += 1;
@@ -68,4 +72,46 @@ pub fn mixed(plans: Vec<Plan>, random: &mut impl rand::Rng) -> Vec<Plan> {
         });
     }
     mixed
+}
+
+/// The plans of these workloads, each of which is carried out once with nothing going wrong. In the order of their names,
+/// whichever stage is done first.
+///
+/// # Errors
+///
+/// When one does not end right.
+pub async fn learn(stages: &[Stage], workloads: Vec<&str>) -> anyhow::Result<Vec<Plan>> {
+    let learned = RefCell::new(BTreeMap::new());
+    share(stages, workloads, async |stage, workload| {
+        let clean = run(stage, workload, None).await?;
+        if let Some(wrong) = clean.wrong {
+            bail!("{workload}, and nothing went wrong: {wrong}\n{}", stage.log());
+        }
+        learned.borrow_mut().insert(workload, plans(workload, &clean));
+        Ok(())
+    })
+    .await?;
+    Ok(learned.into_inner().into_values().flatten().collect())
+}
+
+/// Each stage takes the next piece of work as soon as it has done the last.
+///
+/// # Errors
+///
+/// The first that `each` returned; what the other stages had under way is dropped.
+pub async fn share<Work>(
+    stages: &[Stage],
+    work: Vec<Work>,
+    each: impl AsyncFn(&Stage, Work) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let work = RefCell::new(work.into_iter());
+    let next = || work.borrow_mut().next();
+    try_join_all(stages.iter().map(async |stage| {
+        while let Some(piece) = next() {
+            each(stage, piece).await?;
+        }
+        anyhow::Ok(())
+    }))
+    .await?;
+    Ok(())
 }

@@ -3,67 +3,78 @@
 
 mod patches;
 
+use std::cell::Cell;
 use std::time::{Duration, Instant};
 
-use e2e::faults::campaign::{mixed, plans};
+use e2e::faults::campaign::{learn, mixed, share};
 use e2e::faults::plan::Plan;
 use e2e::faults::run::run;
 use e2e::faults::stage::Stage;
 use e2e::faults::workload;
+use futures::future::try_join_all;
 use rand::SeedableRng;
 
-/// So long it tries; a machine that is slow tries fewer.
-const LENGTH: Duration = Duration::from_secs(150);
+/// So many control planes at a time: most of a run is waiting.
+const STAGES: usize = 2;
+
+/// So long each of them tries; a machine that is slow tries fewer.
+const LENGTH: Duration = Duration::from_secs(75);
 
 /// Plans that failed once, each below a line that says why.
 const KEPT: &str = include_str!("kept.plans");
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_goes_wrong_at_whatever_moment_the_end_is_right_and_nothing_of_others_is_touched() {
     let seed: u64 = std::env::var("PULLSECRETS_E2E_SEED").map_or_else(|_| rand::random(), |seed| seed.parse().unwrap());
     println!("PULLSECRETS_E2E_SEED={seed}");
     let mut random = rand::rngs::StdRng::seed_from_u64(seed);
-    let stage = Stage::start().await.unwrap();
+    let stages = try_join_all((0..STAGES).map(|_| Stage::start())).await.unwrap();
     let kept: Vec<Plan> = KEPT
         .lines()
         .filter(|line| line.starts_with('{'))
         .map(|line| line.parse().unwrap())
         .collect();
-    let mut struck = 0;
-    for plan in &kept {
-        struck += u32::from(tried(&stage, plan).await);
-    }
-    println!("the fault struck in {struck} of {} plans that failed once", kept.len());
+    let (count, struck) = (kept.len(), tried(&stages, kept, None).await.struck);
+    println!("the fault struck in {struck} of {count} plans that failed once");
 
-    let mut all = Vec::new();
-    for workload in workload::ALL {
-        let clean = run(&stage, workload, None).await.unwrap();
-        assert_eq!(clean.wrong, None, "{workload}, and nothing went wrong\n{}", stage.log());
-        all.extend(plans(workload, &clean));
-    }
+    let mut all = learn(&stages, workload::ALL.to_vec()).await.unwrap();
     let count = all.len();
     all.retain(|plan| !plan.fault.is_long());
-    let (mut runs, mut fired) = (0, 0);
-    let end = Instant::now() + LENGTH;
-    for plan in mixed(all, &mut random) {
-        if Instant::now() > end {
-            break;
-        }
-        runs += 1;
-        fired += u32::from(tried(&stage, &plan).await);
+    let Tried { runs, struck } = tried(&stages, mixed(all, &mut random), Some(Instant::now() + LENGTH)).await;
+    for stage in &stages {
+        stage.check_secrecy().await.unwrap();
     }
-    stage.check_secrecy().await.unwrap();
-    println!("{runs} of {count} plans tried, the fault struck in {fired}");
+    println!("{runs} of {count} plans tried, the fault struck in {struck}");
     assert!(
-        fired * 10 >= runs * 7,
-        "{fired} of {runs}: the plans do not fit what the operator does"
+        struck * 10 >= runs * 7,
+        "{struck} of {runs}: the plans do not fit what the operator does"
     );
 }
 
-/// Whether the fault struck. What it led to must be right.
-async fn tried(stage: &Stage, plan: &Plan) -> bool {
-    let strike = Some((plan.trigger.clone(), plan.fault));
-    let outcome = run(stage, &plan.workload, strike).await.unwrap();
-    assert_eq!(outcome.wrong, None, "{plan}\n{}", stage.log());
-    outcome.fired
+/// How many plans were tried, and in how many of them the fault struck.
+#[derive(Clone, Copy, Default)]
+struct Tried {
+    runs: u32,
+    struck: u32,
+}
+
+/// What each plan led to must be right. None is begun after `end`.
+async fn tried(stages: &[Stage], plans: Vec<Plan>, end: Option<Instant>) -> Tried {
+    let tried = Cell::new(Tried::default());
+    let each = async |stage: &Stage, plan: Plan| {
+        if end.is_some_and(|end| Instant::now() > end) {
+            return Ok(());
+        }
+        let strike = Some((plan.trigger.clone(), plan.fault));
+        let outcome = run(stage, &plan.workload, strike).await?;
+        assert_eq!(outcome.wrong, None, "{plan}\n{}", stage.log());
+        let Tried { runs, struck } = tried.get();
+        tried.set(Tried {
+            runs: runs + 1,
+            struck: struck + u32::from(outcome.fired),
+        });
+        Ok(())
+    };
+    share(stages, plans, each).await.unwrap();
+    tried.get()
 }

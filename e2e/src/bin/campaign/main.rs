@@ -7,7 +7,7 @@
 mod headline;
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use clap::Parser;
-use e2e::faults::campaign::plans;
+use e2e::faults::campaign::{learn, share};
 use e2e::faults::plan::{Fault, Plan};
 use e2e::faults::run::{Outcome, run};
 use e2e::faults::stage::Stage;
@@ -79,7 +79,7 @@ async fn main() -> anyhow::Result<()> {
     }
     let stages = try_join_all((0..arguments.jobs.max(1)).map(|_| Stage::start())).await?;
     let done = done(&path);
-    let all = learn(&stages, &arguments).await?;
+    let all = choose(&stages, &arguments).await?;
     say(&format!("{} plans", all.len()))?;
     let left: Vec<&Plan> = all.iter().filter(|plan| !done.contains(&plan.to_string())).collect();
     let bar = ProgressBar::new(u64::try_from(all.len())?).with_style(ProgressStyle::with_template(
@@ -118,40 +118,12 @@ async fn main() -> anyhow::Result<()> {
     headline::say(&path)
 }
 
-/// Each stage takes the next piece of work as soon as it has done the last.
-async fn share<Work>(
-    stages: &[Stage],
-    work: Vec<Work>,
-    each: impl AsyncFn(&Stage, Work) -> anyhow::Result<()>,
-) -> anyhow::Result<()> {
-    let work = RefCell::new(work.into_iter());
-    let next = || work.borrow_mut().next();
-    try_join_all(stages.iter().map(async |stage| {
-        while let Some(piece) = next() {
-            each(stage, piece).await?;
-        }
-        anyhow::Ok(())
-    }))
-    .await?;
-    Ok(())
-}
-
-async fn learn(stages: &[Stage], arguments: &Arguments) -> anyhow::Result<Vec<Plan>> {
+async fn choose(stages: &[Stage], arguments: &Arguments) -> anyhow::Result<Vec<Plan>> {
     let chosen: Vec<&str> = workload::ALL
         .into_iter()
         .filter(|name| arguments.workloads.is_empty() || arguments.workloads.iter().any(|chosen| chosen == name))
         .collect();
-    let learned = RefCell::new(BTreeMap::new());
-    share(stages, chosen, async |stage, workload| {
-        let clean = run(stage, workload, None).await?;
-        if let Some(wrong) = clean.wrong {
-            bail!("{workload}, and nothing went wrong: {wrong}\n{}", stage.log());
-        }
-        learned.borrow_mut().insert(workload, plans(workload, &clean));
-        Ok(())
-    })
-    .await?;
-    let mut all: Vec<Plan> = learned.into_inner().into_values().flatten().collect();
+    let mut all = learn(stages, chosen).await?;
     let wanted = |fault: Fault| {
         let class = arguments.class.is_empty() || arguments.class.iter().any(|class| class == fault.class());
         class && !(arguments.short && fault.is_long())
