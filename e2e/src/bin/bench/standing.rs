@@ -1,5 +1,6 @@
 //! The operator with everything in place: memory, silence, a restart.
 
+use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use e2e::operator::Operator;
@@ -18,6 +19,12 @@ use crate::{Arguments, contender, crowd, newcomers};
 
 /// After the last write and before memory is looked at.
 const IDLE: Duration = Duration::from_secs(10);
+
+/// So long a kubelet waits for it (`timeoutSeconds` of `config/manager`).
+const PROBE_WAITS: &str = "5000 ms";
+
+/// Between an answer of `/livez` and the next question.
+const BETWEEN_ANSWERS: Duration = Duration::from_millis(20);
 
 /// The namespaces of Secrets that are nothing to us begin with this.
 const OTHERS: &str = "others";
@@ -65,8 +72,8 @@ async fn start_fill_and_rotate(stage: &mut Stage, table: &mut Table) -> anyhow::
     let start = jiff::Timestamp::now();
     let operator = contender::operator(stage).await?;
     let filled = Work::Fill.writes(stage.size, ACCOUNTS.len());
-    log.wait("all namespaces are served", filled, stage.patience(), is_ours)
-        .await?;
+    let served = log.wait("all namespaces are served", filled, stage.patience(), is_ours);
+    let filling = longest_answer(&operator, served).await?;
     let written = log.records.iter().filter(|record| is_ours(record));
     if let Some(first) = written.map(|record| record.timestamp).min() {
         // In it: a token, a shell that becomes the operator, every list, the finalizer and the state.
@@ -76,12 +83,37 @@ async fn start_fill_and_rotate(stage: &mut Stage, table: &mut Table) -> anyhow::
     }
     stage.write_source(&second).await?;
     let rotated = filled + Work::Rotate.writes(stage.size, ACCOUNTS.len());
-    log.wait("all copies are new", rotated, stage.patience(), is_ours)
-        .await?;
+    let new = log.wait("all copies are new", rotated, stage.patience(), is_ours);
+    let rotating = longest_answer(&operator, new).await?;
+    for (what, longest) in [("filled", filling), ("rotated", rotating)] {
+        let what = format!("the longest that /livez took while all namespaces were {what}");
+        table.push(Row::single(stage.size, what, "ms", longest.as_secs_f64() * 1000.0).target(PROBE_WAITS));
+    }
     stage
         .check(&expected(OBJECT, &stage.names(), &ACCOUNTS, &second))
         .await?;
     Ok(operator)
+}
+
+/// The longest that `/livez` took to answer meanwhile. What answers shares its thread with the loops, as what renews the
+/// lease does: a survey of all namespaces holds both up.
+async fn longest_answer(
+    operator: &Operator,
+    meanwhile: impl Future<Output = anyhow::Result<()>>,
+) -> anyhow::Result<Duration> {
+    let longest = Cell::new(Duration::ZERO);
+    let asking = async {
+        loop {
+            let asked = Instant::now();
+            operator.lives().await.map_err(anyhow::Error::msg)?;
+            longest.set(longest.get().max(asked.elapsed()));
+            tokio::time::sleep(BETWEEN_ANSWERS).await;
+        }
+    };
+    tokio::select! {
+        ended = meanwhile => ended.map(|()| longest.get()),
+        failed = asking => failed,
+    }
 }
 
 fn memory(size: usize, when: &str, pid: u32, table: &mut Table) -> anyhow::Result<()> {
