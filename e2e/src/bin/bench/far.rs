@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::figures::count;
 use crate::phase::{Outcome, Work};
 use crate::progress::Progress;
+use crate::requests::Order;
 use crate::rounds;
 use crate::stage::{ACCOUNTS, Stage};
 use crate::table::{Row, Table};
@@ -23,7 +24,7 @@ pub(crate) async fn play(stage: &mut Stage, progress: &Progress, table: &mut Tab
     progress.step("bytes on the wire: operator");
     let ours = rounds::operator(stage, accounts).await?;
     progress.step("bytes on the wire: limit loop");
-    let limit = rounds::limit_loop(stage, accounts, [CONNECTIONS; 3]).await?;
+    let limit = rounds::limit_loop(stage, accounts, [CONNECTIONS; 3], Order::ByKind).await?;
     for ((work, ours), limit) in Work::ALL.into_iter().zip(ours).zip(limit) {
         bytes(stage.size, work, &ours, &limit, table);
     }
@@ -31,7 +32,7 @@ pub(crate) async fn play(stage: &mut Stage, progress: &Progress, table: &mut Tab
     progress.step("a server that takes 100 ms longer: operator");
     let ours = rounds::operator(stage, accounts).await?;
     progress.step("a server that takes 100 ms longer: limit loop");
-    let limit = rounds::limit_loop(stage, accounts, [CONNECTIONS; 3]).await?;
+    let limit = rounds::limit_loop(stage, accounts, [CONNECTIONS; 3], Order::ByKind).await?;
     for ((work, ours), limit) in Work::ALL.into_iter().zip(ours).zip(limit) {
         let what = format!("{work:?}, a server that takes 100 ms longer: time").to_lowercase();
         let row = Row::single(stage.size, what, "s", ours.seconds);

@@ -5,6 +5,7 @@ use crate::contender;
 use crate::figures::{Memory, Samples};
 use crate::phase::Work;
 use crate::progress::Progress;
+use crate::requests::Order;
 use crate::rounds::{self, CONNECTIONS, LARGE};
 use crate::stage::{ACCOUNTS, OBJECT, Stage};
 use crate::table::{Row, Table};
@@ -56,7 +57,7 @@ pub(crate) async fn play(
                 round + 1,
                 arguments.rounds
             ));
-            let outcomes = rounds::limit_loop(stage, accounts, [CONNECTIONS[1]; 3]).await?;
+            let outcomes = rounds::limit_loop(stage, accounts, [CONNECTIONS[1]; 3], Order::ByKind).await?;
             for (list, outcome) in limit.iter_mut().zip(outcomes) {
                 list.push(outcome.seconds);
             }

@@ -24,19 +24,40 @@ pub(crate) struct Request {
     pub(crate) body: String,
 }
 
+impl Request {
+    fn namespace(&self) -> Option<&str> {
+        self.path.strip_prefix("/api/v1/namespaces/")?.split('/').next()
+    }
+}
+
 /// A server-side apply that carries this makes an object, or is refused where there is one.
 const ONLY_IF_ABSENT: &str = "1";
 
 const APPLY: &str = "application/apply-patch+yaml";
 const MERGE: &str = "application/merge-patch+json";
 
+/// What comes first where nothing says what has to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// All copies or all references, then the others.
+    ByKind,
+    /// One namespace, then the next: as the operator does, so that a namespace need not wait for all others.
+    ByNamespace,
+}
+
 /// What the work takes, given the store as it is now.
-pub(crate) async fn of(stage: &Stage, work: Work, accounts: &[&str], login: &Login) -> anyhow::Result<Vec<Request>> {
+pub(crate) async fn of(
+    stage: &Stage,
+    work: Work,
+    accounts: &[&str],
+    login: &Login,
+    order: Order,
+) -> anyhow::Result<Vec<Request>> {
     let object = oracle::object(&stage.client, OBJECT)
         .await
         .map_err(anyhow::Error::msg)?;
     let owner = object.and_then(|object| object.metadata.uid).unwrap_or_default();
-    Ok(match work {
+    let mut requests: Vec<Request> = match work {
         Work::Fill => {
             let names = stage.names();
             let copies = names.iter().map(|namespace| copy(namespace, None, &owner, login));
@@ -52,7 +73,11 @@ pub(crate) async fn of(stage: &Stage, work: Work, accounts: &[&str], login: &Log
             let references = references(stage, accounts, false).await?;
             references.into_iter().chain(copies.iter().map(removal)).collect()
         }
-    })
+    };
+    if order == Order::ByNamespace {
+        requests.sort_by(|a, b| a.namespace().cmp(&b.namespace()));
+    }
+    Ok(requests)
 }
 
 async fn copies(stage: &Stage) -> anyhow::Result<Vec<Secret>> {

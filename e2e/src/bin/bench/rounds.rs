@@ -7,7 +7,7 @@ use crate::contender::{self, Limit};
 use crate::figures::{Samples, count};
 use crate::phase::{Outcome, Phase, Work};
 use crate::progress::Progress;
-use crate::requests;
+use crate::requests::{self, Order};
 use crate::stage::{ACCOUNTS, OBJECT, Stage, expected};
 use crate::table::{Row, Table};
 
@@ -25,7 +25,7 @@ fn selections(size: usize) -> &'static [usize] {
 }
 
 pub(crate) fn steps(arguments: &Arguments, size: usize) -> u64 {
-    (CONNECTIONS.len() + selections(size).len() * arguments.rounds * 2) as u64
+    (CONNECTIONS.len() + selections(size).len() * arguments.rounds * 3) as u64
 }
 
 /// Of one contender, by work and round.
@@ -53,25 +53,25 @@ pub(crate) async fn play(
     let best = best_connections(stage, progress, table).await?;
     for &selected in selections(stage.size) {
         let accounts = &ACCOUNTS[..selected];
-        let (mut ours, mut limit) = (Results::default(), Results::default());
+        let [mut ours, mut limit, mut by_namespace] = [(); 3].map(|()| Results::default());
         for round in 0..arguments.rounds {
+            let of_all = format!("{} of {} rounds, {selected} accounts", round + 1, arguments.rounds);
             for turn in 0..2 {
                 // Whoever begins this round comes second in the next: the store is a little larger each time.
                 let is_ours = (round + turn) % 2 == 0;
                 let who = if is_ours { "operator" } else { "limit loop" };
-                progress.step(&format!(
-                    "{} of {} rounds, {selected} accounts: {who}",
-                    round + 1,
-                    arguments.rounds
-                ));
+                progress.step(&format!("{of_all}: {who}"));
                 if is_ours {
                     ours.add(operator(stage, accounts).await?);
                 } else {
-                    limit.add(limit_loop(stage, accounts, best).await?);
+                    limit.add(limit_loop(stage, accounts, best, Order::ByKind).await?);
                 }
             }
+            progress.step(&format!("{of_all}: limit loop, namespace by namespace"));
+            by_namespace.add(limit_loop(stage, accounts, best, Order::ByNamespace).await?);
         }
         report(stage.size, selected, &ours, &limit, table);
+        report_order(stage.size, selected, &by_namespace, &limit, table);
     }
     Ok(())
 }
@@ -81,7 +81,7 @@ async fn best_connections(stage: &mut Stage, progress: &Progress, table: &mut Ta
     let mut best = [(f64::INFINITY, 0); 3];
     for connections in CONNECTIONS {
         progress.step(&format!("limit loop with {connections} connections"));
-        let outcomes = limit_loop(stage, &ACCOUNTS, [connections; 3]).await?;
+        let outcomes = limit_loop(stage, &ACCOUNTS, [connections; 3], Order::ByKind).await?;
         for ((best, work), outcome) in best.iter_mut().zip(Work::ALL).zip(outcomes) {
             let what = format!("limit loop with {connections} connections: {work:?}").to_lowercase();
             table.push(Row::limit(stage.size, what, "s", outcome.seconds));
@@ -119,6 +119,7 @@ pub(crate) async fn limit_loop(
     stage: &mut Stage,
     accounts: &[&str],
     connections: [usize; 3],
+    order: Order,
 ) -> anyhow::Result<[Outcome; 3]> {
     let (first, second) = (stage.next_login(), stage.next_login());
     stage.create_object(accounts).await?;
@@ -126,7 +127,7 @@ pub(crate) async fn limit_loop(
     let mut running: Option<(usize, Limit)> = None;
     for ((work, outcome), connections) in Work::ALL.into_iter().zip(&mut outcomes).zip(connections) {
         let login = if work == Work::Fill { &first } else { &second };
-        let requests = requests::of(stage, work, accounts, login).await?;
+        let requests = requests::of(stage, work, accounts, login, order).await?;
         // As the operator, it keeps its connections from one work to the next.
         let mut limit = match running.take() {
             Some((held, limit)) if held == connections => limit,
@@ -154,12 +155,15 @@ async fn judge(stage: &Stage, work: Work, accounts: &[&str], login: &Login) -> a
     }
 }
 
+const TIME: &str = "time";
+const CPU_OF_SERVER: &str = "CPU of the server";
+
 /// What is told of each work.
 const FIGURES: [Figure; 6] = [
-    Figure::new("time", "s", "1.1 times", |outcome| outcome.seconds),
+    Figure::new(TIME, "s", "1.1 times", |outcome| outcome.seconds),
     Figure::new("of it before the first write", "s", "", |outcome| outcome.before_first),
     Figure::new("CPU", "s", "2 times", |outcome| outcome.cpu),
-    Figure::new("CPU of the server", "s", "1.15 times", |outcome| outcome.server_cpu),
+    Figure::new(CPU_OF_SERVER, "s", "1.15 times", |outcome| outcome.server_cpu),
     Figure::new("writes", "", "5 more", |outcome| count(outcome.writes)),
     Figure::new("reads", "", "10", |outcome| count(outcome.reads)),
 ];
@@ -184,6 +188,28 @@ fn report(size: usize, selected: usize, ours: &Results, limit: &Results, table: 
             let what = format!("{work}, {selected} of {} accounts: {name}", ACCOUNTS.len());
             let row = Row::rounds(size, what, unit, ours.samples(index, of), limit.samples(index, of));
             table.push(row.target(target));
+        }
+    }
+}
+
+/// What the operator's order costs the loop itself: of time and server, and not of a rotation, which is one kind of write.
+fn report_order(size: usize, selected: usize, by_namespace: &Results, by_kind: &Results, table: &mut Table) {
+    for (index, work) in Work::ALL
+        .into_iter()
+        .enumerate()
+        .filter(|(_, work)| *work != Work::Rotate)
+    {
+        let work = format!("{work:?}").to_lowercase();
+        for Figure { name, unit, of, .. } in FIGURES
+            .iter()
+            .filter(|figure| matches!(figure.name, TIME | CPU_OF_SERVER))
+        {
+            let what = format!(
+                "{work}, {selected} of {} accounts, namespace by namespace: {name}",
+                ACCOUNTS.len()
+            );
+            let (by_namespace, by_kind) = (by_namespace.samples(index, of), by_kind.samples(index, of));
+            table.push(Row::limit_rounds(size, what, unit, &by_namespace, &by_kind));
         }
     }
 }

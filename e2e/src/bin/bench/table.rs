@@ -78,6 +78,22 @@ impl Row {
         }
     }
 
+    /// Of the limit loop alone, in another way than elsewhere; the ratio is to the way that it has elsewhere.
+    pub(crate) fn limit_rounds(
+        namespaces: usize,
+        what: impl Into<String>,
+        unit: &'static str,
+        limit: &Samples,
+        elsewhere: &Samples,
+    ) -> Self {
+        Self {
+            limit_range: Some(limit.range()),
+            ratio: Some(limit.over(elsewhere).median()).filter(|ratio| ratio.is_finite()),
+            limit_samples: Some(limit.clone()),
+            ..Self::limit(namespaces, what, unit, limit.median())
+        }
+    }
+
     /// Beside a figure of the same kind.
     pub(crate) fn beside(mut self, limit: f64) -> Self {
         self.limit = Some(limit);
