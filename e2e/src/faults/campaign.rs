@@ -1,4 +1,4 @@
-//! Which plans there are: learned from a run of each workload in which nothing goes wrong.
+//! Which plans there are, learned from a run of each workload in which nothing goes wrong, and how they are carried out.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -92,6 +92,15 @@ pub async fn learn(stages: &[Stage], workloads: Vec<&str>) -> anyhow::Result<Vec
     })
     .await?;
     Ok(learned.into_inner().into_values().flatten().collect())
+}
+
+/// What comes of a plan.
+///
+/// # Errors
+///
+/// When the stage itself fails; what is wrong at the end is in the outcome.
+pub async fn carry_out(stage: &Stage, plan: &Plan) -> anyhow::Result<Outcome> {
+    run(stage, &plan.workload, Some((plan.trigger.clone(), plan.fault))).await
 }
 
 /// Each stage takes the next piece of work as soon as it has done the last.

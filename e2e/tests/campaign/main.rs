@@ -6,9 +6,8 @@ mod patches;
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
-use e2e::faults::campaign::{learn, mixed, share};
+use e2e::faults::campaign::{carry_out, learn, mixed, share};
 use e2e::faults::plan::Plan;
-use e2e::faults::run::run;
 use e2e::faults::stage::Stage;
 use e2e::faults::workload;
 use futures::future::try_join_all;
@@ -65,8 +64,7 @@ async fn tried(stages: &[Stage], plans: Vec<Plan>, end: Option<Instant>) -> Trie
         if end.is_some_and(|end| Instant::now() > end) {
             return Ok(());
         }
-        let strike = Some((plan.trigger.clone(), plan.fault));
-        let outcome = run(stage, &plan.workload, strike).await?;
+        let outcome = carry_out(stage, &plan).await?;
         assert_eq!(outcome.wrong, None, "{plan}\n{}", stage.log());
         let Tried { runs, struck } = tried.get();
         tried.set(Tried {

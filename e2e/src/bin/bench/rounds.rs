@@ -155,15 +155,15 @@ async fn judge(stage: &Stage, work: Work, accounts: &[&str], login: &Login) -> a
     }
 }
 
-const TIME: &str = "time";
-const CPU_OF_SERVER: &str = "CPU of the server";
+const TIME: Figure = Figure::new("time", "s", "1.1 times", |outcome| outcome.seconds);
+const CPU_OF_SERVER: Figure = Figure::new("CPU of the server", "s", "1.15 times", |outcome| outcome.server_cpu);
 
 /// What is told of each work.
 const FIGURES: [Figure; 6] = [
-    Figure::new(TIME, "s", "1.1 times", |outcome| outcome.seconds),
+    TIME,
     Figure::new("of it before the first write", "s", "", |outcome| outcome.before_first),
     Figure::new("CPU", "s", "2 times", |outcome| outcome.cpu),
-    Figure::new(CPU_OF_SERVER, "s", "1.15 times", |outcome| outcome.server_cpu),
+    CPU_OF_SERVER,
     Figure::new("writes", "", "5 more", |outcome| count(outcome.writes)),
     Figure::new("reads", "", "10", |outcome| count(outcome.reads)),
 ];
@@ -200,10 +200,7 @@ fn report_order(size: usize, selected: usize, by_namespace: &Results, by_kind: &
         .filter(|(_, work)| *work != Work::Rotate)
     {
         let work = format!("{work:?}").to_lowercase();
-        for Figure { name, unit, of, .. } in FIGURES
-            .iter()
-            .filter(|figure| matches!(figure.name, TIME | CPU_OF_SERVER))
-        {
+        for Figure { name, unit, of, .. } in [TIME, CPU_OF_SERVER] {
             let what = format!(
                 "{work}, {selected} of {} accounts, namespace by namespace: {name}",
                 ACCOUNTS.len()

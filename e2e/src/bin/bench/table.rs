@@ -60,8 +60,7 @@ impl Row {
             range: Some(ours.range()),
             limit: Some(limit.median()),
             limit_range: Some(limit.range()),
-            // Of nothing there is no ratio.
-            ratio: Some(ours.over(&limit).median()).filter(|ratio| ratio.is_finite()),
+            ratio: ratio(&ours, &limit),
             ours: Some(ours.median()),
             samples: Some(ours),
             limit_samples: Some(limit),
@@ -88,7 +87,7 @@ impl Row {
     ) -> Self {
         Self {
             limit_range: Some(limit.range()),
-            ratio: Some(limit.over(elsewhere).median()).filter(|ratio| ratio.is_finite()),
+            ratio: ratio(limit, elsewhere),
             limit_samples: Some(limit.clone()),
             ..Self::limit(namespaces, what, unit, limit.median())
         }
@@ -118,6 +117,11 @@ impl Row {
         self.target = Some(target.to_owned());
         self
     }
+}
+
+/// The middle one of the rounds; of nothing there is none.
+fn ratio(samples: &Samples, to: &Samples) -> Option<f64> {
+    Some(samples.over(to).median()).filter(|ratio| ratio.is_finite())
 }
 
 /// All of it.

@@ -15,9 +15,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use clap::Parser;
-use e2e::faults::campaign::{learn, share};
+use e2e::faults::campaign::{carry_out, learn, share};
 use e2e::faults::plan::{Fault, Plan};
-use e2e::faults::run::{Outcome, run};
+use e2e::faults::run::Outcome;
 use e2e::faults::stage::Stage;
 use e2e::faults::workload;
 use futures::future::try_join_all;
@@ -66,7 +66,7 @@ async fn main() -> anyhow::Result<()> {
     }
     if let Some(plan) = &arguments.plan {
         let stage = Stage::start().await?;
-        let outcome = run(&stage, &plan.workload, Some((plan.trigger.clone(), plan.fault))).await?;
+        let outcome = carry_out(&stage, plan).await?;
         say(&format!("{}", json!(outcome)))?;
         return match outcome.wrong {
             None => Ok(()),
@@ -95,8 +95,7 @@ async fn main() -> anyhow::Result<()> {
         if end.is_some_and(|end| Instant::now() > end) {
             return Ok(());
         }
-        let strike = Some((plan.trigger.clone(), plan.fault));
-        let outcome = run(stage, &plan.workload, strike).await?;
+        let outcome = carry_out(stage, plan).await?;
         writeln!(file.borrow_mut(), "{}", line(plan, &outcome))?;
         if let Some(wrong) = &outcome.wrong {
             let failure = failures.replace_with(|failures| *failures + 1) + 1;
