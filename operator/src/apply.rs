@@ -10,6 +10,7 @@
 
 mod account;
 mod object;
+mod refusal;
 mod secret;
 pub mod setback;
 

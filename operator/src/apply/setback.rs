@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use crd::FailureReason;
 use kube::core::Status;
 use plan::verdict::Failure;
+
+use super::refusal;
 
 /// Shown instead of a server's own words, which may quote the object that it refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,55 +64,27 @@ impl From<&Status> for Setback {
         let caused_by =
             |reason: &str| details.is_some_and(|details| details.causes.iter().any(|cause| cause.reason == reason));
         let seconds = details.map_or(0, |details| details.retry_after_seconds);
+        // Before the code: that of a webhook may be any.
+        if status.code != 429
+            && let Some(failure) = refusal::named(status)
+        {
+            return Self::Refused(failure);
+        }
         match status.code {
             404 => Self::NotFound,
             409 => Self::Conflict,
             429 if seconds > 0 => Self::Throttled(Duration::from_secs(seconds.into())),
             429 => Self::Throttled(UNSAID_PAUSE),
             403 if caused_by("NamespaceTerminating") => Self::NamespaceTerminating,
-            400 | 401 | 403 | 405 | 413 | 422 => Self::Refused(refusal(status)),
+            400 | 401 | 403 | 405 | 413 | 422 => Self::Refused(refusal::of(status)),
             code => Self::Unavailable(format!("the server answered {code}")),
         }
     }
 }
 
-fn refusal(status: &Status) -> Failure {
-    let text = &status.message;
-    let code = status.code;
-    let between = |start: &str, end: char| {
-        let rest = text.split_once(start)?.1;
-        rest.split_once(end)
-            .map(|(name, _)| name)
-            .filter(|name| is_object_name(name))
-    };
-    if let Some(quota) = between("exceeded quota: ", ',') {
-        return Failure::new(FailureReason::QuotaExceeded, format!("quota {quota:?} is used up"));
-    }
-    let policy = between("ValidatingAdmissionPolicy '", '\'').map(|name| format!("policy {name:?}"));
-    let webhook = || between("admission webhook \"", '"').map(|name| format!("admission webhook {name:?}"));
-    match policy.or_else(webhook) {
-        Some(by) => Failure::new(FailureReason::AdmissionDenied, format!("refused by {by} ({code})")),
-        None if code == 403 || code == 401 => {
-            Failure::new(FailureReason::Forbidden, format!("the server forbids it ({code})"))
-        }
-        None => Failure::new(
-            FailureReason::AdmissionDenied,
-            format!("refused by the server ({code} {})", status.reason),
-        ),
-    }
-}
-
-/// Names of objects are all that is ever taken out of a server's message.
-fn is_object_name(text: &str) -> bool {
-    !text.is_empty()
-        && text.len() <= 253
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-".contains(&byte))
-}
-
 #[cfg(test)]
 mod tests {
+    use crd::FailureReason;
     use kube::core::response::{StatusCause, StatusDetails};
 
     use super::*;
@@ -141,7 +114,7 @@ mod tests {
     fn each_answer_of_the_server_means_one_thing() {
         use FailureReason::{AdmissionDenied, Forbidden, QuotaExceeded};
         let quota = r#"secrets "x" is forbidden: exceeded quota: small, requested: secrets=1"#;
-        let policy = "serviceaccounts \"d\" is forbidden: ValidatingAdmissionPolicy 'no.dice' with binding 'b' denied";
+        let policy = "serviceaccounts \"d\" is forbidden: ValidatingAdmissionPolicy 'no.dice' with binding 'b' denied request: no";
         let webhook = r#"admission webhook "hook.example.com" denied the request: CANARY"#;
         for (seen, expected) in [
             (setback(404, "", None, 0), Setback::NotFound),
@@ -162,7 +135,7 @@ mod tests {
             ),
             (
                 setback(422, policy, None, 0),
-                refused(AdmissionDenied, r#"refused by policy "no.dice" (422)"#),
+                refused(AdmissionDenied, r#"refused by policy "no.dice", binding "b" (422)"#),
             ),
             (
                 setback(400, webhook, None, 0),
