@@ -120,18 +120,23 @@ pub fn writes_of(user: &str, records: &[Record]) -> Writes {
 }
 
 /// A place in the log; what is recorded later is "since" it. By default its beginning.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Mark(u64);
 
 /// The audit log of one API server.
 #[derive(Debug, Clone)]
 pub struct Audit {
     log: PathBuf,
+    /// What was recorded before is not given.
+    start: Mark,
 }
 
 impl Audit {
-    pub(crate) fn new(log: &Path) -> Self {
-        Self { log: log.to_owned() }
+    pub(crate) fn new(log: &Path, start: Mark) -> Self {
+        Self {
+            log: log.to_owned(),
+            start,
+        }
     }
 
     /// The log itself, one JSON object a line.
@@ -173,6 +178,7 @@ impl Audit {
     /// As [`since`](Self::since); the mark stays then.
     pub fn advance(&self, mark: &mut Mark) -> anyhow::Result<Vec<Record>> {
         let mut file = File::open(&self.log).context("no audit log")?;
+        *mark = self.start.max(*mark);
         file.seek(SeekFrom::Start(mark.0))?;
         let mut text = String::new();
         file.read_to_string(&mut text)?;
@@ -306,7 +312,7 @@ mod tests {
     #[test]
     fn a_record_that_is_half_written_is_read_once_it_is_whole() {
         let folder = crate::folder::Folder::new("pullsecrets-audit").unwrap();
-        let audit = Audit::new(&folder.join("audit.log"));
+        let audit = Audit::new(&folder.join("audit.log"), Mark::default());
         let record = line("ResponseComplete", "patch", "pods", "me");
         let (half, rest) = record.split_at(40);
         std::fs::write(&audit.log, format!("{record}\n{half}")).unwrap();

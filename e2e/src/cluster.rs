@@ -7,6 +7,7 @@ mod client;
 mod flags;
 mod install;
 mod parts;
+mod snapshot;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -17,7 +18,7 @@ use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::api::PostParams;
 use kube::{Api, Client};
 
-use crate::audit::Audit;
+use crate::audit::{Audit, Mark};
 use crate::binaries::{Binaries, binaries};
 use crate::certificates::Certificates;
 use crate::folder::Folder;
@@ -31,6 +32,7 @@ use flags::Ports;
 pub use client::{client, get};
 pub use install::named_overlay;
 pub use parts::Part;
+pub use snapshot::Snapshot;
 
 /// How long a part may take to answer. Generous: the machine may be building something else at the same time.
 const STARTS_WITHIN: Duration = Duration::from_mins(2);
@@ -45,7 +47,7 @@ const TAIL: usize = 25;
 const TOKEN_SECONDS: i64 = 10 * 3600;
 
 /// What a scenario may ask of its control plane.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Options {
     /// Flags added to those of kube-apiserver, for instance `--feature-gates=WatchList=false`.
     pub apiserver_flags: Vec<String>,
@@ -65,6 +67,8 @@ pub struct Cluster {
     certificates: Certificates,
     binaries: Binaries,
     options: Options,
+    /// Where the audit log begins for those who ask for it.
+    audit_start: Mark,
 }
 
 impl Cluster {
@@ -98,6 +102,7 @@ impl Cluster {
             certificates,
             binaries: binaries.clone(),
             options: options.clone(),
+            audit_start: Mark::default(),
         };
         cluster.start_part(Part::Etcd)?;
         cluster.start_part(Part::ApiServer)?;
@@ -204,9 +209,9 @@ impl Cluster {
         self.folder.path()
     }
 
-    /// The API server's audit log.
+    /// The API server's audit log since the start, or since the store was last [restored](Self::restore).
     pub fn audit(&self) -> Audit {
-        Audit::new(&flags::audit_log(self.folder.path()))
+        Audit::new(&flags::audit_log(self.folder.path()), self.audit_start)
     }
 
     /// A kubeconfig with the rights of a `ServiceAccount`, good for ten hours.

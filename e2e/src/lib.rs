@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`binaries`] | the control plane, the registry and the operator, built when their sources changed |
 //! | [`cluster`] | etcd, kube-apiserver and kube-controller-manager on free loopback ports |
+//! | [`pool`] | those that tests borrow, wiped between two |
 //! | [`operator`] | the real `pullsecrets` process with the rights that `config/rbac` gives it |
 //! | [`node`] | the same process, started as the installed Deployment says |
 //! | [`registry`] | the CNCF registry behind a password |
@@ -35,6 +36,7 @@ pub mod loopback;
 pub mod node;
 pub mod operator;
 pub mod oracle;
+pub mod pool;
 pub mod ports;
 pub mod process;
 pub mod registry;

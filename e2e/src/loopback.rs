@@ -1,4 +1,4 @@
-//! The one HTTP request that tests need besides the Kubernetes client: a GET over plain loopback TCP.
+//! HTTP over plain loopback TCP, for what is not the Kubernetes client's.
 
 use std::time::Duration;
 
@@ -17,14 +17,6 @@ const PATIENCE: Duration = Duration::from_secs(5);
 ///
 /// When nothing listens there, or what comes back within five seconds is not HTTP.
 pub async fn get(address: &str, path: &str, authorization: Option<&str>) -> anyhow::Result<(u16, String)> {
-    tokio::time::timeout(PATIENCE, exchange(address, path, authorization))
-        .await
-        .with_context(|| format!("http://{address}{path} did not answer"))?
-        .with_context(|| format!("GET http://{address}{path}"))
-}
-
-async fn exchange(address: &str, path: &str, authorization: Option<&str>) -> anyhow::Result<(u16, String)> {
-    let mut stream = TcpStream::connect(address).await?;
     let mut request = format!("GET {path} HTTP/1.0\r\nHost: {address}\r\n");
     if let Some(value) = authorization {
         request.push_str("Authorization: ");
@@ -32,6 +24,31 @@ async fn exchange(address: &str, path: &str, authorization: Option<&str>) -> any
         request.push_str("\r\n");
     }
     request.push_str("\r\n");
+    answered(address, path, &request).await
+}
+
+/// The status code and the body of `POST http://ADDRESS PATH` with a body of JSON.
+///
+/// # Errors
+///
+/// As [`get`].
+pub async fn post(address: &str, path: &str, body: &str) -> anyhow::Result<(u16, String)> {
+    let length = body.len();
+    let request = format!(
+        "POST {path} HTTP/1.0\r\nHost: {address}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+    );
+    answered(address, path, &request).await
+}
+
+async fn answered(address: &str, path: &str, request: &str) -> anyhow::Result<(u16, String)> {
+    tokio::time::timeout(PATIENCE, exchange(address, request))
+        .await
+        .with_context(|| format!("http://{address}{path} did not answer"))?
+        .with_context(|| format!("http://{address}{path}"))
+}
+
+async fn exchange(address: &str, request: &str) -> anyhow::Result<(u16, String)> {
+    let mut stream = TcpStream::connect(address).await?;
     stream.write_all(request.as_bytes()).await?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).await?;

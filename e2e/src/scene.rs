@@ -2,7 +2,7 @@
 //!
 //! The operator serves a whole cluster, so scenarios share one of each ([`Scene::shared`]) and keep apart by name: a scene's
 //! namespaces start with its name and carry it as a label, its object and its source have it as their name. Scenarios that
-//! stop the operator, or count everything that it does, get a cluster of their own ([`Scene::own`]).
+//! stop the operator, or count everything that it does, borrow a cluster ([`Scene::own`]), which is wiped between two.
 //!
 //! The logins of a scene ([`Scene::login`]) hold its canary. When a scene ends well, everything but the Secrets that are
 //! there for it is searched for the canary ([`crate::canary`]); a scene that finds it fails.
@@ -25,6 +25,7 @@ use crate::canary::Canary;
 use crate::cluster::{self, Cluster};
 use crate::operator::{self, Operator};
 use crate::oracle::Login;
+use crate::pool::Lent;
 use crate::process::Process;
 use crate::wait::blocking;
 use crate::witness::{self, Witness};
@@ -55,7 +56,7 @@ struct Running {
     // Dropped in this order: the operator before what it talks to.
     operator: Mutex<Option<Operator>>,
     witness: Witness,
-    cluster: Cluster,
+    cluster: Lent,
     /// Flags that the installation gives the operator, however it is started.
     flags: Mutex<Vec<String>>,
     shared: bool,
@@ -71,10 +72,18 @@ impl Running {
     ) -> anyhow::Result<Self> {
         // First what fails first when something does not compile.
         blocking(binaries::operator).await?;
-        let cluster = Cluster::start(options).await?;
-        let flags = match named {
-            None => cluster.install().await.map(|()| Vec::new())?,
-            Some(of_copies) => cluster.install_named(of_copies, &sources).await?,
+        let (cluster, flags) = match named {
+            None if options == cluster::Options::default() => (Lent::installed().await?, Vec::new()),
+            None => {
+                let cluster = Lent::once(options).await?;
+                cluster.install().await?;
+                (cluster, Vec::new())
+            }
+            Some(of_copies) => {
+                let cluster = Lent::once(options).await?;
+                let flags = cluster.install_named(of_copies, &sources).await?;
+                (cluster, flags)
+            }
         };
         let witness = Witness::start(cluster.kubeconfig_path(), witness::PATIENCE, sources)?;
         Ok(Self {
@@ -115,7 +124,8 @@ impl Running {
 }
 
 impl Scene {
-    /// A part of the cluster and of the operator that all scenarios of this test binary share. `name` is a DNS label.
+    /// A part of the cluster and of the operator that all scenarios of this test binary share. Its name is `name`, a DNS
+    /// label, and a few letters of its own, so that no two scenes meet.
     pub async fn shared(name: &str) -> Self {
         // Tests have an async runtime each; what is kept here are processes, which belong to none.
         // A failure is kept too: the next scenario would only fail in the same way, a minute later.
@@ -123,10 +133,11 @@ impl Scene {
         let running = SHARED
             .get_or_init(|| Running::start_with(true, None, operator::Options::default()))
             .await;
-        Self::on(name, running.as_ref().expect("the shared cluster starts").clone()).await
+        let name = format!("{name}-{:04x}", rand::random::<u16>());
+        Self::on(&name, running.as_ref().expect("the shared cluster starts").clone()).await
     }
 
-    /// A cluster and an operator for this scenario alone.
+    /// A cluster as new and an operator for this scenario alone.
     pub async fn own(name: &str) -> Self {
         Self::own_with(name, operator::Options::default()).await
     }

@@ -38,6 +38,10 @@ impl Ports {
         })
     }
 
+    pub(super) fn etcd_address(&self) -> String {
+        format!("127.0.0.1:{}", self.etcd)
+    }
+
     pub(super) fn server_url(&self) -> String {
         format!("https://127.0.0.1:{}", self.apiserver)
     }

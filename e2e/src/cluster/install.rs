@@ -4,11 +4,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use k8s_openapi::api::admissionregistration::v1::ValidatingAdmissionPolicy;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::authorization::v1::{ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec};
 use k8s_openapi::api::core::v1::ServiceAccount;
-use kube::Api;
-use kube::api::{Patch, PatchParams, PostParams};
+use kube::api::{ListParams, Patch, PatchParams, PostParams};
+use kube::{Api, ResourceExt};
 use serde_json::json;
 
 use super::{Cluster, client, get};
@@ -106,6 +107,27 @@ impl Cluster {
         })
         .await?;
         self.wait_for_policy().await
+    }
+
+    /// Waits until the controller that checks policies has written to the status of each that there is.
+    ///
+    /// # Errors
+    ///
+    /// When it takes longer than half a minute.
+    pub(crate) async fn wait_for_checked_policies(&self) -> anyhow::Result<()> {
+        let policies: Api<ValidatingAdmissionPolicy> = Api::all(self.admin().await?);
+        until("policies are checked", SERVED_WITHIN, async || {
+            let all = policies
+                .list(&ListParams::default())
+                .await
+                .map_err(|error| error.to_string())?;
+            let unchecked = all.into_iter().find(|policy| {
+                let checked = policy.status.as_ref().and_then(|status| status.observed_generation);
+                checked != policy.metadata.generation
+            });
+            unchecked.map_or(Ok(()), |policy| Err(policy.name_any()))
+        })
+        .await
     }
 
     /// A server looks at policies once a second.

@@ -8,7 +8,7 @@ use kube::api::{DeleteParams, Patch, PatchParams};
 use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
 
-use crate::bare::{self, SOON};
+use crate::admission::bare::{self, SOON};
 
 /// The plan is held to the same table in `operator/plan/tests/selection.rs`.
 const SELECTION: &str = include_str!("../../../operator/plan/tests/selection.json");

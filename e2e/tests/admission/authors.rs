@@ -5,7 +5,7 @@ use e2e::cluster::Cluster;
 use e2e::wait::eventually;
 use serde_json::{Value, json};
 
-use crate::bare::{self, SOON};
+use crate::admission::bare::{self, SOON};
 
 /// An author, the sources that the object names as `name` or `namespace/name`, and the first that stands in the way.
 type Row = (&'static str, &'static [&'static str], Option<&'static str>);

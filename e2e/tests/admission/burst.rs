@@ -11,7 +11,7 @@ use kube::Api;
 use kube::api::PostParams;
 use serde_json::json;
 
-use crate::bare::{self, SOON};
+use crate::admission::bare::{self, SOON};
 
 const NAMESPACES: usize = 200;
 

@@ -7,7 +7,7 @@ use e2e::scene::Scene;
 use e2e::wait::eventually;
 use serde_json::{Value, json};
 
-use crate::bare::{self, SOON};
+use crate::admission::bare::{self, SOON};
 
 #[tokio::test]
 async fn every_manifest_is_accepted_and_every_folder_can_be_applied() {

@@ -7,7 +7,7 @@ use e2e::scene::{SOON, Scene};
 use e2e::wait::eventually;
 use serde_json::{Value, json};
 
-use crate::bare;
+use crate::admission::bare;
 
 #[tokio::test]
 async fn the_names_stand_in_one_place_and_nothing_else_differs_from_the_default_installation() {

@@ -7,7 +7,7 @@ use kube::api::PostParams;
 use kube::{Api, Client};
 use serde_json::{Value, json};
 
-use crate::bare;
+use crate::admission::bare;
 
 /// The rules of kubelets, as the plan has them, are held to the same table in `operator/plan/tests/selection.rs`.
 const IMAGES: &str = include_str!("../../../operator/plan/tests/images.json");

@@ -6,7 +6,7 @@ use e2e::{OPERATOR_ACCOUNT, SYSTEM_NAMESPACE};
 use kube::Client;
 use serde_json::{Value, json};
 
-use crate::bare::{self, SOON};
+use crate::admission::bare::{self, SOON};
 
 /// What it is, the verb, the path and the body; what comes of it without the policy, and with it: `done`, `no right`
 /// (refused by RBAC) or `policy`. No admission sees a read: there the rule on Secrets in `config/rbac/cluster_role.yaml`

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use e2e::workspace;
 use serde_json::{Value, json};
 
-use crate::cases::Refused;
+use crate::bad_input::cases::Refused;
 
 /// A good spec with every field that there is.
 fn full() -> Value {

@@ -93,12 +93,12 @@ async fn a_source_in_a_namespace_that_is_not_allowed_is_refused() {
     scene.namespaces(&["a"]).await;
     let mut object = scene.object();
     object["spec"]["registries"][0]["credentials"]["basicAuth"]["secretRef"] =
-        json!({"name": "any", "namespace": "source-elsewhere-a"});
+        json!({"name": "any", "namespace": format!("{}-a", scene.name())});
     scene.apply(&object).await;
     let message = scene
         .says("CredentialsReady", "False", "SourceNamespaceNotAllowed")
         .await;
-    assert!(message.contains("source-elsewhere-a"), "{message}");
+    assert!(message.contains(&format!("{}-a", scene.name())), "{message}");
 }
 
 #[tokio::test]

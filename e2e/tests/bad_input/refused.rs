@@ -5,26 +5,23 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use e2e::audit::{Audit, Mark, Record};
-use e2e::cluster::{Cluster, Options};
 use e2e::kubectl::Kubectl;
 use e2e::oracle;
+use e2e::pool::Lent;
 use e2e::store::everything;
 use kube::Client;
 use kube::api::ListParams;
 use serde_json::{Value, json};
 
-use crate::ONE_AT_A_TIME;
-use crate::cases::{self, Refused, folder, name, object};
+use crate::bad_input::cases::{self, Refused, folder, name, object};
 
 #[tokio::test]
 async fn what_can_never_work_is_refused_at_apply_and_the_store_stays_as_it_is() {
-    let _alone = ONE_AT_A_TIME.lock().await;
-    let cluster = Cluster::start(Options::default()).await.unwrap();
-    cluster.install().await.unwrap();
+    let cluster = Lent::installed().await.unwrap();
     let (kubectl, client, audit) = (cluster.kubectl(), cluster.admin().await.unwrap(), cluster.audit());
     let cases: Vec<Refused> = cases::refused()
         .into_iter()
-        .chain(crate::bounds::cases())
+        .chain(crate::bad_input::bounds::cases())
         .chain(huge())
         .collect();
     assert!(cases.len() > 60, "{} cases", cases.len());
@@ -78,9 +75,7 @@ async fn what_can_never_work_is_refused_at_apply_and_the_store_stays_as_it_is() 
 
 #[tokio::test]
 async fn what_can_work_is_accepted_as_it_is_written() {
-    let _alone = ONE_AT_A_TIME.lock().await;
-    let cluster = Cluster::start(Options::default()).await.unwrap();
-    cluster.install().await.unwrap();
+    let cluster = Lent::installed().await.unwrap();
     let (kubectl, client) = (cluster.kubectl(), cluster.admin().await.unwrap());
     let cases = cases::accepted();
     let good = cases.iter().enumerate().map(|(at, spec)| object(&name(at), spec));

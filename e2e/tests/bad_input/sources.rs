@@ -15,7 +15,6 @@ use futures::future::join_all;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::ONE_AT_A_TIME;
 use stage::{all_hold, break_it, copies, put, put_copier, put_second, set_up};
 
 const BASIC: &str = "kubernetes.io/basic-auth";
@@ -110,7 +109,6 @@ impl Kind {
 
 #[tokio::test]
 async fn every_bad_source_is_named_without_its_values_and_every_copy_stays_as_it_was() {
-    let _alone = ONE_AT_A_TIME.lock().await;
     let talkative = operator::Options {
         log: "trace".to_owned(),
         ..operator::Options::default()
@@ -175,7 +173,7 @@ async fn every_bad_source_is_named_without_its_values_and_every_copy_stays_as_it
 
 #[tokio::test]
 async fn an_odd_source_that_kubelets_would_take_is_taken() {
-    let scene = Scene::shared("odd-sources").await;
+    let scene = Scene::own("odd-sources").await;
     let odd = odd::sources(&scene.login("odd"));
     assert!(odd.len() >= 15, "{} sources", odd.len());
     scene.namespaces(&["a"]).await;
@@ -196,10 +194,11 @@ async fn a_server_declared_in_two_spellings_is_served_once_and_the_status_says_s
     scene.namespaces(&["a"]).await;
     let (first, second) = (scene.login("first"), scene.login("second"));
     scene.source(&first).await;
-    scene.source_named("two-spellings-2", &second).await;
+    let other = format!("{}-2", scene.name());
+    scene.source_named(&other, &second).await;
     let mut object = scene.object();
     let again = json!({
-        "server": format!("https://{SERVER}"), "credentials": {"basicAuth": {"secretRef": {"name": "two-spellings-2"}}},
+        "server": format!("https://{SERVER}"), "credentials": {"basicAuth": {"secretRef": {"name": other}}},
     });
     object["spec"]["registries"].as_array_mut().unwrap().push(again);
     scene.apply(&object).await;

@@ -17,9 +17,9 @@ use e2e::scene::Scene;
 use futures::future::LocalBoxFuture;
 use futures::{FutureExt, StreamExt, stream};
 
-use crate::ledger::Ledger;
-use crate::row::Row;
-use crate::stage::{SOURCES, Stage};
+use crate::events::ledger::Ledger;
+use crate::events::row::Row;
+use crate::events::stage::{SOURCES, Stage};
 
 /// Rows under way at a time: enough that those which wait hold nobody up, few enough that all see their server answer
 /// soon.
@@ -84,7 +84,7 @@ impl Column {
             let named = filters.is_empty() || filters.iter().any(|filter| test.contains(filter));
             row.name == asking.name || (here && named)
         };
-        crate::rows().into_iter().filter(wanted).collect()
+        crate::events::rows().into_iter().filter(wanted).collect()
     }
 
     /// The name of its tests, and the end of the names of its stages.
@@ -171,7 +171,10 @@ impl Column {
 
 /// No such name is the beginning of another: stages are told apart by it.
 fn stage_name(column: Column, row: &Row) -> String {
-    let at = crate::rows().iter().position(|other| other.name == row.name).unwrap();
+    let at = crate::events::rows()
+        .iter()
+        .position(|other| other.name == row.name)
+        .unwrap();
     format!("row{at:02}-{}", column.suffix())
 }
 
@@ -238,7 +241,7 @@ impl Play {
             return;
         }
         let (stage, row) = (&self.stage, self.row);
-        let afterwards = unseen || row.event == crate::row::Event::ByOthers;
+        let afterwards = unseen || row.event == crate::events::row::Event::ByOthers;
         let when = async move {
             stage.look_at_others().await;
             (row.when)(stage).await;
@@ -261,7 +264,7 @@ impl Play {
         self.outcome = guarded("then", then.boxed_local()).await;
     }
 
-    fn judge(&mut self, records: &crate::ledger::Records) -> (&'static str, Outcome) {
+    fn judge(&mut self, records: &crate::events::ledger::Records) -> (&'static str, Outcome) {
         let outcome = self
             .outcome
             .clone()

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use e2e::scene::SOON;
 use e2e::wait::eventually;
 
-use crate::row::rows;
-use crate::stage::Stage;
+use crate::events::row::rows;
+use crate::events::stage::Stage;
 
 /// `{"auths":{}}`
 const EMPTY: &str = "eyJhdXRocyI6e319";

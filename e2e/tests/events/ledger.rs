@@ -7,8 +7,8 @@ use e2e::audit::{Mark, Record};
 use e2e::scene::Scene;
 use jiff::Timestamp;
 
-use crate::row::{Row, Writes};
-use crate::stage::Stage;
+use crate::events::row::{Row, Writes};
+use crate::events::stage::Stage;
 
 /// Longer than the second between two writes of a status.
 const A_WHILE: Duration = Duration::from_secs(3);
@@ -37,7 +37,7 @@ impl Ledger {
         tokio::time::sleep(A_WHILE).await;
         if restart {
             scene.stop_operator();
-            scene.start_operator_with(crate::column::options()).await;
+            scene.start_operator_with(crate::events::column::options()).await;
             tokio::time::sleep(A_WHILE).await;
         }
         audit.settle(scene.client()).await.unwrap();

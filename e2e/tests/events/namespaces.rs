@@ -5,8 +5,8 @@ use e2e::scene::LABEL;
 use kube::api::DeleteParams;
 use serde_json::{Value, json};
 
-use crate::row::rows;
-use crate::stage::Stage;
+use crate::events::row::rows;
+use crate::events::stage::Stage;
 
 const EXCLUDE: &str = "pullsecrets.dev/exclude";
 

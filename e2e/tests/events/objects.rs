@@ -8,8 +8,8 @@ use serde_json::json;
 use e2e::scene::SOON;
 use e2e::wait::eventually;
 
-use crate::row::rows;
-use crate::stage::Stage;
+use crate::events::row::rows;
+use crate::events::stage::Stage;
 
 rows! {
     a_new_object_is_carried_out_in_each_selected_namespace_and_nowhere_else {

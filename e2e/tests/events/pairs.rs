@@ -9,8 +9,8 @@ use kube::ResourceExt as _;
 use kube::api::{DeleteParams, PropagationPolicy};
 use serde_json::json;
 
-use crate::row::rows;
-use crate::stage::Stage;
+use crate::events::row::rows;
+use crate::events::stage::Stage;
 
 rows! {
     a_second_object_for_the_same_accounts_is_carried_out_beside_the_first {

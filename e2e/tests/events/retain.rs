@@ -4,8 +4,8 @@ use e2e::oracle::Expected;
 use kube::api::PropagationPolicy;
 use serde_json::json;
 
-use crate::row::rows;
-use crate::stage::Stage;
+use crate::events::row::rows;
+use crate::events::stage::Stage;
 
 rows! {
     a_policy_changed_to_retain_takes_the_owners_off_the_copies {

@@ -2,7 +2,7 @@
 
 use futures::future::LocalBoxFuture;
 
-use crate::stage::Stage;
+use crate::events::stage::Stage;
 
 /// One of its three parts.
 pub(crate) type Part = for<'a> fn(&'a Stage) -> LocalBoxFuture<'a, ()>;
@@ -69,47 +69,47 @@ macro_rules! rows {
         $(restart ($more_secrets:literal, $more_accounts:literal))?
         $(only up $reason:literal)?
     })+) => {
-        pub(crate) static ROWS: &[&crate::row::Row] = &[$(&$name::ROW),+];
+        pub(crate) static ROWS: &[&crate::events::row::Row] = &[$(&$name::ROW),+];
 
         $(mod $name {
             #[allow(unused_imports, reason = "not every row needs everything")]
             use super::*;
 
-            pub(crate) static ROW: crate::row::Row = crate::row::Row {
+            pub(crate) static ROW: crate::events::row::Row = crate::events::row::Row {
                 name: module_path!(),
                 given: |$g| Box::pin(async move $given),
                 when: |$w| Box::pin(async move $when),
                 then: |$t| Box::pin(async move $then),
-                writes: crate::row::Writes { secrets: $secrets, accounts: $accounts, objects: $objects },
-                restart: crate::row::rows!(@restart $($more_secrets, $more_accounts)?),
-                event: crate::row::rows!(@event $($others)?),
-                only_up: crate::row::rows!(@reason $($reason)?),
+                writes: crate::events::row::Writes { secrets: $secrets, accounts: $accounts, objects: $objects },
+                restart: crate::events::row::rows!(@restart $($more_secrets, $more_accounts)?),
+                event: crate::events::row::rows!(@event $($others)?),
+                only_up: crate::events::row::rows!(@reason $($reason)?),
             };
 
             #[test]
             fn up() {
-                crate::column::Column::Up.shows(&ROW);
+                crate::events::column::Column::Up.shows(&ROW);
             }
 
             #[test]
             fn named() {
-                crate::column::Column::Named.shows(&ROW);
+                crate::events::column::Column::Named.shows(&ROW);
             }
 
-            crate::row::rows!(@down $($reason)?);
+            crate::events::row::rows!(@down $($reason)?);
         })+
     };
     (@restart $($secrets:literal, $accounts:literal)?) => {
-        crate::row::Writes { secrets: 0 $(+ $secrets)?, accounts: 0 $(+ $accounts)?, objects: 0 }
+        crate::events::row::Writes { secrets: 0 $(+ $secrets)?, accounts: 0 $(+ $accounts)?, objects: 0 }
     };
-    (@event) => { crate::row::Event::LeavesOthers };
-    (@event others) => { crate::row::Event::ByOthers };
+    (@event) => { crate::events::row::Event::LeavesOthers };
+    (@event others) => { crate::events::row::Event::ByOthers };
     (@reason) => { None };
     (@reason $reason:literal) => { Some($reason) };
     (@down) => {
         #[test]
         fn down() {
-            crate::column::Column::Down.shows(&ROW);
+            crate::events::column::Column::Down.shows(&ROW);
         }
     };
     (@down $reason:literal) => {};

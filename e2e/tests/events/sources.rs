@@ -4,7 +4,7 @@ use e2e::SYSTEM_NAMESPACE;
 use k8s_openapi::api::core::v1::Secret;
 use serde_json::json;
 
-use crate::row::rows;
+use crate::events::row::rows;
 
 rows! {
     a_new_password_is_one_update_of_each_copy_and_no_write_to_an_account {

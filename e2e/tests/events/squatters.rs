@@ -8,8 +8,8 @@ use serde_json::json;
 use e2e::scene::SOON;
 use e2e::wait::eventually;
 
-use crate::row::rows;
-use crate::stage::{SOURCES, Stage};
+use crate::events::row::rows;
+use crate::events::stage::{SOURCES, Stage};
 
 rows! {
     a_squatter_that_was_there_before_us_stays_and_is_not_referred_to {

@@ -3,8 +3,8 @@
 use kube::api::PropagationPolicy;
 use serde_json::json;
 
-use crate::row::rows;
-use crate::stage::Stage;
+use crate::events::row::rows;
+use crate::events::stage::Stage;
 
 rows! {
     an_object_that_is_suspended_stays_as_it_is {

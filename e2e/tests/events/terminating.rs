@@ -3,7 +3,7 @@
 use kube::api::{DeleteParams, PropagationPolicy};
 use serde_json::json;
 
-use crate::row::rows;
+use crate::events::row::rows;
 
 rows! {
     a_namespace_that_takes_long_to_go_gets_nothing_and_fails_nothing {

@@ -8,7 +8,7 @@ use e2e::wait::quiet;
 use k8s_openapi::api::core::v1::{Secret, ServiceAccount};
 use serde_json::json;
 
-use crate::rival::{self, Rival};
+use crate::fights::rival::{self, Rival};
 
 /// Restores at once, after 1, 2 and 4 s, and the beginning of the next wait.
 const A_FIGHT: Duration = Duration::from_secs(9);
@@ -22,7 +22,7 @@ async fn a_controller_that_keeps_removing_our_entry_is_named_slowed_told_once_an
     // What is made without any field is not tracked in managedFields, so it has to have one.
     scene
         .apply(&json!({"apiVersion": "v1", "kind": "ServiceAccount",
-            "metadata": {"name": "builder", "namespace": "removing-a", "labels": {"team": "x"}}}))
+            "metadata": {"name": "builder", "namespace": format!("{}-a", scene.name()), "labels": {"team": "x"}}}))
         .await;
     scene.source(&scene.login("first")).await;
     let mut object = scene.object();
@@ -31,9 +31,10 @@ async fn a_controller_that_keeps_removing_our_entry_is_named_slowed_told_once_an
     scene.says("Ready", "True", "Synced").await;
     let mark = scene.mark().await;
 
-    let rival = Rival::start::<ServiceAccount>(&scene, "builder", |account| {
+    let name = scene.name().to_owned();
+    let rival = Rival::start::<ServiceAccount>(&scene, "builder", move |account| {
         let entries = account["imagePullSecrets"].as_array()?;
-        let ours = entries.iter().any(|entry| entry["name"] == "removing");
+        let ours = entries.iter().any(|entry| entry["name"] == name);
         ours.then(|| json!({"imagePullSecrets": [{"name": "theirs"}]}))
     });
     is_told_by_name(&scene, "ServiceAccountsSynced", "Contended").await;
@@ -44,8 +45,9 @@ async fn a_controller_that_keeps_removing_our_entry_is_named_slowed_told_once_an
 
     scene.says("Ready", "True", "Synced").await;
     let path = "jsonpath={.imagePullSecrets[*].name}";
-    let entries = ["get", "serviceaccount", "builder", "-n", "removing-a", "-o", path];
-    assert_eq!(scene.kubectl(&entries).await, "theirs removing");
+    let namespace = format!("{}-a", scene.name());
+    let entries = ["get", "serviceaccount", "builder", "-n", &namespace, "-o", path];
+    assert_eq!(scene.kubectl(&entries).await, format!("theirs {}", scene.name()));
     was_told_once(&scene).await;
 }
 
@@ -59,7 +61,7 @@ async fn a_controller_that_keeps_rewriting_our_copy_is_named_slowed_told_once_an
     let mark = scene.mark().await;
 
     let theirs = "eyJhdXRocyI6e319";
-    let rival = Rival::start::<Secret>(&scene, "rewriting", move |secret| {
+    let rival = Rival::start::<Secret>(&scene, scene.name(), move |secret| {
         let ours = secret["data"][".dockerconfigjson"] != theirs;
         ours.then(|| json!({"data": {".dockerconfigjson": theirs}}))
     });

@@ -34,7 +34,7 @@ async fn a_policy_that_refuses_the_reference_is_named_slows_and_the_reference_co
     let message = scene
         .says("ServiceAccountsSynced", "False", "ServiceAccountsFailed")
         .await;
-    assert!(message.contains("policy \"refusing\""), "{message}");
+    assert!(message.contains(&format!("policy \"{}\"", scene.name())), "{message}");
     let failures = scene.current().await["status"]["failures"].clone();
     assert_eq!(failures[0]["reason"], "AdmissionDenied", "{failures}");
     scene.says("Ready", "False", "ServiceAccountsFailed").await;

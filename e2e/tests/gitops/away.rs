@@ -9,9 +9,9 @@ use e2e::oracle::Login;
 use e2e::scene::{LABEL, SOON, Scene};
 use e2e::wait::quiet;
 
-use crate::record::{Record, holds};
-use crate::rules;
-use crate::states::MANY;
+use crate::gitops::record::{Record, holds};
+use crate::gitops::rules;
+use crate::gitops::states::MANY;
 
 #[tokio::test]
 async fn a_restart_does_not_make_an_old_problem_new_nor_write_anything() {

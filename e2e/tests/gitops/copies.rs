@@ -36,7 +36,7 @@ async fn a_copy_carries_no_mark_of_a_tool_that_deploys_its_object_or_its_source(
         .apply(&json!({
             "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/basic-auth",
             "metadata": {
-                "name": "tracked", "namespace": SYSTEM_NAMESPACE, "labels": labels, "annotations": annotations,
+                "name": scene.name(), "namespace": SYSTEM_NAMESPACE, "labels": labels, "annotations": annotations,
             },
             "stringData": {"username": username, "password": password},
         }))
@@ -50,10 +50,11 @@ async fn a_copy_carries_no_mark_of_a_tool_that_deploys_its_object_or_its_source(
         .holds("the object is carried out", &scene.expected(&["a"], &login))
         .await;
 
-    let copy = read(&scene, &["get", "secret", "tracked", "-n", "tracked-a"]).await;
+    let namespace = format!("{}-a", scene.name());
+    let copy = read(&scene, &["get", "secret", scene.name(), "-n", &namespace]).await;
     assert_eq!(copy["metadata"]["annotations"], Value::Null);
     let ours = json!({
-        "app.kubernetes.io/managed-by": "pullsecrets", "pullsecrets.dev/cluster-pull-secret": "tracked",
+        "app.kubernetes.io/managed-by": "pullsecrets", "pullsecrets.dev/cluster-pull-secret": scene.name(),
     });
     assert_eq!(copy["metadata"]["labels"], ours);
     // With an owner, Argo CD never takes it for something of its own to prune, whatever labels it goes by.
@@ -64,10 +65,11 @@ async fn a_copy_carries_no_mark_of_a_tool_that_deploys_its_object_or_its_source(
 async fn on_an_account_nothing_changes_but_what_argo_cd_is_told_to_ignore() {
     let scene = Scene::shared("pointed").await;
     scene.unselected_namespaces(&["a"]).await;
-    let get = ["get", "serviceaccount", "default", "-n", "pointed-a"];
+    let namespace = format!("{}-a", scene.name());
+    let get = ["get", "serviceaccount", "default", "-n", &namespace];
     let before = read(&scene, &get).await;
     scene
-        .kubectl(&["label", "namespace", "pointed-a", &format!("{LABEL}=pointed")])
+        .kubectl(&["label", "namespace", &namespace, &format!("{LABEL}={}", scene.name())])
         .await;
     let login = Login::new("robot", "first");
     scene.source(&login).await;

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use crate::judges::{Verdict, judge};
-use crate::record::{Record, condition, holds, is_observed};
+use crate::gitops::judges::{Verdict, judge};
+use crate::gitops::record::{Record, condition, holds, is_observed};
 
 /// Checks all of it.
 pub(crate) async fn check(record: &Record) {

@@ -8,9 +8,9 @@ use e2e::oracle::Login;
 use e2e::scene::{SOON, Scene};
 use serde_json::{Value, json};
 
-use crate::judges::{Verdict, judge};
-use crate::record::{Record, holds, is_observed, ready_is};
-use crate::rules;
+use crate::gitops::judges::{Verdict, judge};
+use crate::gitops::record::{Record, holds, is_observed, ready_is};
+use crate::gitops::rules;
 
 /// The state, and the words of Argo CD, of Flux and of kstatus.
 const TABLE: [(&str, &str, &str, &str); 17] = [

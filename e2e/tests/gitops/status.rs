@@ -10,8 +10,8 @@ use futures::{StreamExt, stream};
 use serde_json::{Value, json};
 use std::time::Duration;
 
-use crate::record::{Record, ready_is};
-use crate::rules;
+use crate::gitops::record::{Record, ready_is};
+use crate::gitops::rules;
 
 /// More than a status names.
 const SQUATTERS: usize = 25;
@@ -28,9 +28,9 @@ async fn twenty_of_many_failures_are_named_by_namespace_and_all_are_counted() {
     scene.namespaces(&parts).await;
     stream::iter(&parts[..SQUATTERS])
         .for_each_concurrent(8, async |part| {
-            let namespace = format!("squatters-{part}");
+            let namespace = format!("{}-{part}", scene.name());
             let squatter = json!({
-                "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "squatters", "namespace": namespace},
+                "apiVersion": "v1", "kind": "Secret", "metadata": {"name": scene.name(), "namespace": namespace},
             });
             scene.apply(&squatter).await;
         })
@@ -38,13 +38,16 @@ async fn twenty_of_many_failures_are_named_by_namespace_and_all_are_counted() {
     scene.source(&Login::new("robot", "first")).await;
     scene.apply(&scene.object()).await;
     let all = |object: &Value| object["status"]["namespaces"]["summary"] == "2/27" && failed(object) == SQUATTERS;
-    let told = record.first("squatters", "with all its failures", SOON, all).await;
+    let told = record.first(scene.name(), "with all its failures", SOON, all).await;
     let failures = told["status"]["failures"].as_array().unwrap().clone();
     let named: Vec<&str> = failures
         .iter()
         .filter_map(|failure| failure["namespace"].as_str())
         .collect();
-    let first: Vec<String> = parts[..20].iter().map(|part| format!("squatters-{part}")).collect();
+    let first: Vec<String> = parts[..20]
+        .iter()
+        .map(|part| format!("{}-{part}", scene.name()))
+        .collect();
     assert_eq!(named, first);
     assert!(
         failures.iter().all(|failure| failure["reason"] == "SecretConflict"),
@@ -67,8 +70,10 @@ async fn a_busy_object_is_written_once_a_second_and_a_settled_one_not_at_all() {
     let mark = scene.mark().await;
     // Namespaces come all the time, for longer than a few of those seconds.
     for number in 0..40 {
-        let labels = BTreeMap::from([(LABEL.to_owned(), "busy".to_owned())]);
-        scene.make_namespaces(vec![format!("busy-{number}")], &labels).await;
+        let labels = BTreeMap::from([(LABEL.to_owned(), scene.name().to_owned())]);
+        scene
+            .make_namespaces(vec![format!("{}-{number}", scene.name())], &labels)
+            .await;
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     scene.counts(41).await;
@@ -117,10 +122,11 @@ async fn kubectl_waits_for_ready_and_shows_the_columns() {
     let scene = Scene::shared("columns").await;
     scene.namespaces(&["a", "b"]).await;
     scene.apply(&scene.object()).await;
-    let beside = scene.beside("columns").await;
+    let beside = scene.beside(scene.name()).await;
     let waiting = tokio::spawn(async move {
+        let object = format!("cps/{}", beside.name());
         beside
-            .kubectl(&["wait", "--for=condition=Ready", "cps/columns", "--timeout=60s"])
+            .kubectl(&["wait", "--for=condition=Ready", &object, "--timeout=60s"])
             .await
     });
     scene.source(&Login::new("robot", "first")).await;
@@ -133,14 +139,14 @@ async fn kubectl_waits_for_ready_and_shows_the_columns() {
             .map(|line| line.split_whitespace().map(str::to_owned).collect())
             .collect()
     };
-    let usual = shown(scene.kubectl(&["get", "cps", "columns"]).await);
+    let usual = shown(scene.kubectl(&["get", "cps", scene.name()]).await);
     assert_eq!(usual[0], ["NAME", "READY", "REASON", "NAMESPACES", "ACCOUNTS", "AGE"]);
-    assert_eq!(usual[1][..5], ["columns", "True", "Synced", "2/2", "2/2"]);
-    let wide = shown(scene.kubectl(&["get", "cps", "columns", "-o", "wide"]).await);
+    assert_eq!(usual[1][..5], [scene.name(), "True", "Synced", "2/2", "2/2"]);
+    let wide = shown(scene.kubectl(&["get", "cps", scene.name(), "-o", "wide"]).await);
     assert_eq!(
         wide[0],
         ["NAME", "READY", "REASON", "NAMESPACES", "ACCOUNTS", "REGISTRIES", "AGE"]
     );
-    assert_eq!(wide[1][..6], ["columns", "True", "Synced", "2/2", "2/2", "1/1"]);
+    assert_eq!(wide[1][..6], [scene.name(), "True", "Synced", "2/2", "2/2", "1/1"]);
     assert!(ready_is(&scene.current().await, "True", "Synced"));
 }

@@ -10,6 +10,8 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
+use crate::MACHINE;
+
 /// A leak, and how kubectl puts it there.
 struct Leak {
     object: Value,
@@ -28,6 +30,7 @@ const AS_THE_OPERATOR: &[&str] = &[
 
 #[tokio::test]
 async fn a_credential_is_found_wherever_it_leaks_and_may_be_where_it_belongs() {
+    let _beside = MACHINE.read().await;
     let cluster = Cluster::start(Options::default()).await.unwrap();
     cluster.install().await.unwrap();
     let (kubectl, client) = (cluster.kubectl(), cluster.admin().await.unwrap());

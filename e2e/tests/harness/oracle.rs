@@ -13,6 +13,8 @@ use serde_json::json;
 use super::{SOON, create_namespace, wait_for_account};
 use e2e::wait::eventually;
 
+use crate::MACHINE;
+
 /// One way to be wrong: what a person types to get there and back, and a word of what the oracle says.
 const WRONGS: [(&str, &str, &str); 8] = [
     (
@@ -59,6 +61,7 @@ const WRONGS: [(&str, &str, &str); 8] = [
 
 #[tokio::test]
 async fn each_way_to_be_wrong_is_seen() {
+    let _beside = MACHINE.read().await;
     let cluster = Cluster::start(Options::default()).await.unwrap();
     cluster.install().await.unwrap();
     let client = cluster.admin().await.unwrap();
@@ -104,6 +107,7 @@ async fn each_way_to_be_wrong_is_seen() {
 
 #[tokio::test]
 async fn a_touched_foreign_object_is_seen_and_our_own_part_of_an_account_is_not() {
+    let _beside = MACHINE.read().await;
     let cluster = Cluster::start(Options::default()).await.unwrap();
     let client = cluster.admin().await.unwrap();
     let kubectl = cluster.kubectl();

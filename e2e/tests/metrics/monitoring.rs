@@ -10,7 +10,7 @@ use e2e::wait::{blocking, eventually};
 use e2e::{SYSTEM_NAMESPACE, binaries};
 use serde_json::{Value, json};
 
-use crate::scrape::table;
+use crate::metrics::scrape::table;
 
 const RULES: &str = "config/monitoring/rules.yaml";
 

@@ -12,7 +12,7 @@ use e2e::operator::{Operator, Options};
 use e2e::scene::{SOON, Scene};
 use e2e::wait::eventually;
 
-use crate::scrape::{Scrape, table};
+use crate::metrics::scrape::{Scrape, table};
 
 /// Enough for a queue that can be seen, where one write is under way at a time.
 const MANY: u32 = 80;

@@ -7,7 +7,7 @@ use e2e::operator::{Operator, Options};
 use e2e::scene::{SOON, Scene};
 use e2e::wait::eventually;
 
-use crate::scrape::Scrape;
+use crate::metrics::scrape::Scrape;
 
 /// A Lease is free so long after its last renewal; what a slow machine needs comes on top.
 const TAKES_OVER_WITHIN: Duration = Duration::from_secs(20);

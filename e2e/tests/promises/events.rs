@@ -1,6 +1,6 @@
 //! Events: what a person sees under `kubectl describe`.
 
-use e2e::scene::{SOON, Scene};
+use e2e::scene::{LABEL, SOON, Scene};
 use e2e::wait::eventually;
 
 #[tokio::test]
@@ -8,26 +8,26 @@ async fn each_change_of_state_is_one_event_that_describe_shows_however_many_name
     let scene = Scene::shared("told").await;
     let login = scene.login("first");
     scene.namespaces(&["a", "b", "c", "d"]).await;
-    let squat = |namespace: &'static str| {
-        [
-            "create",
-            "secret",
-            "generic",
-            "told",
-            "-n",
-            namespace,
-            "--from-literal=theirs=kept",
-        ]
-    };
     scene.source(&login).await;
     scene.apply(&scene.object()).await;
     scene.says("Ready", "True", "Synced").await;
     events_are(&scene, &["Normal Synced"]).await;
 
     scene.unselected_namespaces(&["e", "f", "g"]).await;
-    for namespace in ["told-e", "told-f", "told-g"] {
-        scene.kubectl(&squat(namespace)).await;
-        scene.kubectl(&["label", "namespace", namespace, "scene=told"]).await;
+    let squatted = scene.in_scene(&["e", "f", "g"]);
+    let label = format!("{LABEL}={}", scene.name());
+    for namespace in &squatted {
+        let theirs = [
+            "create",
+            "secret",
+            "generic",
+            scene.name(),
+            "-n",
+            namespace,
+            "--from-literal=theirs=kept",
+        ];
+        scene.kubectl(&theirs).await;
+        scene.kubectl(&["label", "namespace", namespace, &label]).await;
     }
     eventually("all three are counted", SOON, async || {
         let failed = scene.current().await["status"]["namespaces"]["failed"].clone();
@@ -35,16 +35,16 @@ async fn each_change_of_state_is_one_event_that_describe_shows_however_many_name
     })
     .await;
     events_are(&scene, &["Normal Synced", "Warning NamespacesFailed"]).await;
-    let described = scene.kubectl(&["describe", "cps", "told"]).await;
+    let described = scene.kubectl(&["describe", "cps", scene.name()]).await;
     let events = described.split("Events:").nth(1).unwrap_or_default();
     assert!(
         events.contains("NamespacesFailed") && events.contains("pullsecrets.dev"),
         "{described}"
     );
 
-    scene
-        .kubectl(&["delete", "namespace", "told-e", "told-f", "told-g", "--wait=false"])
-        .await;
+    let all: Vec<&str> = squatted.iter().map(String::as_str).collect();
+    let delete = ["delete", "namespace", "--wait=false"];
+    scene.kubectl(&[&delete[..], &all].concat()).await;
     scene.says("Ready", "True", "Synced").await;
     let again = ["Normal Synced", "Normal Synced", "Warning NamespacesFailed"];
     events_are(&scene, &again).await;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use crate::blocks::readme;
+use crate::readme::blocks::readme;
 
 /// What stands between backticks, outside of fenced blocks.
 fn quoted(readme: &str) -> Vec<String> {
@@ -40,7 +40,7 @@ fn collect(folder: &Path, found: &mut BTreeSet<String>) {
     }
 }
 
-/// The functions that follow an attribute `test` of whatever kind.
+/// The functions that follow an attribute `test` of whatever kind, and the rows of the table of events.
 fn tests_in(source: &str, found: &mut BTreeSet<String>) {
     let mut is_test = false;
     for line in source.lines().map(str::trim_start) {
@@ -50,6 +50,11 @@ fn tests_in(source: &str, found: &mut BTreeSet<String>) {
         {
             found.extend(rest.split_once('(').map(|(name, _)| name.to_owned()));
         }
+        found.extend(
+            line.strip_suffix(" {")
+                .filter(|name| is_sentence(name))
+                .map(str::to_owned),
+        );
     }
 }
 

@@ -20,9 +20,8 @@ use kube::api::{ListParams, ObjectMeta, PostParams};
 use kube::{Api, Client};
 use serde_json::json;
 
-use crate::ONE_AT_A_TIME;
-use crate::blocks::{block, replay, run};
-use crate::left::nothing_is_left;
+use crate::readme::blocks::{block, replay, run};
+use crate::readme::left::nothing_is_left;
 
 const SOON: Duration = Duration::from_secs(30);
 
@@ -31,7 +30,6 @@ const TEAMS: [&str; 4] = ["payments", "checkout", "search", "web"];
 
 #[tokio::test]
 async fn a_newcomer_who_follows_the_readme_word_for_word_reaches_ready_and_can_take_everything_away() {
-    let _alone = ONE_AT_A_TIME.lock().await;
     let options = Options {
         workloads: true,
         ..Options::default()
@@ -188,7 +186,6 @@ async fn a_conflict_reads_as_the_readme_shows_it(cluster: &Cluster, folder: &Pat
 
 #[tokio::test]
 async fn argo_cd_is_told_as_the_readme_says() {
-    let _alone = ONE_AT_A_TIME.lock().await;
     let cluster = Cluster::start(Options::default()).await.unwrap();
     let kubectl = cluster.kubectl();
     kubectl.run(&["create", "namespace", "argocd"], "").await.unwrap();

@@ -11,8 +11,7 @@ use e2e::wait::eventually;
 use e2e::{OPERATOR_ACCOUNT, OPERATOR_USER, SYSTEM_NAMESPACE};
 use serde_json::{Value, json};
 
-use crate::ONE_AT_A_TIME;
-use crate::blocks::block;
+use crate::readme::blocks::block;
 
 /// A scene with the operator at work, on a cluster whose API server reads this block of README through `flag`.
 async fn configured(name: &str, folder: &Folder, flag: &str, text: &str) -> Scene {
@@ -29,7 +28,6 @@ async fn configured(name: &str, folder: &Folder, flag: &str, text: &str) -> Scen
 
 #[tokio::test]
 async fn with_the_audit_policy_of_the_readme_no_login_is_logged_and_every_change_is() {
-    let _alone = ONE_AT_A_TIME.lock().await;
     let folder = Folder::new("pullsecrets-audit").unwrap();
     let scene = configured("audited", &folder, "audit-policy-file", &block("audit-policy")).await;
     let (first, second) = (scene.login("first"), scene.login("second"));
@@ -70,7 +68,6 @@ async fn with_the_audit_policy_of_the_readme_no_login_is_logged_and_every_change
 
 #[tokio::test]
 async fn with_encryption_at_rest_no_login_is_in_the_store() {
-    let _alone = ONE_AT_A_TIME.lock().await;
     let folder = Folder::new("pullsecrets-encrypted").unwrap();
     let key = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
     let text = block("encryption").replace("BASE64_OF_32_RANDOM_BYTES", key);
@@ -130,7 +127,6 @@ async fn as_node(scene: &Scene, arguments: &[&str]) -> Result<(), String> {
 
 #[tokio::test]
 async fn a_node_reads_the_copies_of_its_own_pods_and_whose_node_the_operator_is_on_has_its_token() {
-    let _alone = ONE_AT_A_TIME.lock().await;
     let scene = Scene::own("node").await;
     scene.set_up(&["a", "b"], &scene.login("first")).await;
     scene
@@ -191,7 +187,6 @@ async fn a_node_reads_the_copies_of_its_own_pods_and_whose_node_the_operator_is_
 
 #[tokio::test]
 async fn what_a_tenant_writes_into_its_copy_reaches_no_other_namespace() {
-    let _alone = ONE_AT_A_TIME.lock().await;
     let scene = Scene::own("tenant").await;
     let login = scene.login("first");
     scene.set_up(&["a"], &login).await;

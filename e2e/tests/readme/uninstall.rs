@@ -13,9 +13,8 @@ use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
 use tokio::sync::oneshot::{self, error::TryRecvError};
 
-use crate::ONE_AT_A_TIME;
-use crate::blocks::{attempt, run};
-use crate::left::nothing_is_left;
+use crate::readme::blocks::{attempt, run};
+use crate::readme::left::nothing_is_left;
 
 const DEFINITION: &str = "crd/clusterpullsecrets.pullsecrets.dev";
 
@@ -157,7 +156,6 @@ fn entries(account: &ServiceAccount) -> Vec<String> {
 
 #[tokio::test]
 async fn in_order_the_operator_cleans_up_and_what_retain_left_is_swept_up_by_its_mark() {
-    let _alone = ONE_AT_A_TIME.lock().await;
     let company = Company::new("ordered").await;
     let scene = &company.scene;
     company.follow("uninstall").await;
@@ -179,7 +177,6 @@ async fn in_order_the_operator_cleans_up_and_what_retain_left_is_swept_up_by_its
 
 #[tokio::test]
 async fn with_the_operator_gone_a_few_commands_take_everything_and_no_entry_of_a_busy_writer() {
-    let _alone = ONE_AT_A_TIME.lock().await;
     let company = Company::new("gone").await;
     company.scene.stop_operator();
     company.follow("by-hand-objects").await;
@@ -224,7 +221,6 @@ async fn with_the_operator_gone_a_few_commands_take_everything_and_no_entry_of_a
 
 #[tokio::test]
 async fn everything_at_once_waits_for_the_finalizers_and_the_same_commands_get_out_of_it() {
-    let _alone = ONE_AT_A_TIME.lock().await;
     let company = Company::new("atonce").await;
     let scene = &company.scene;
     scene.stop_operator();
@@ -250,7 +246,6 @@ async fn everything_at_once_waits_for_the_finalizers_and_the_same_commands_get_o
 
 #[tokio::test]
 async fn the_definition_first_is_as_the_objects_first_and_it_can_come_back() {
-    let _alone = ONE_AT_A_TIME.lock().await;
     let company = Company::new("definition").await;
     let scene = &company.scene;
     scene.kubectl(&["delete", DEFINITION, "--timeout=60s"]).await;
@@ -279,7 +274,6 @@ async fn the_definition_first_is_as_the_objects_first_and_it_can_come_back() {
 
 #[tokio::test]
 async fn the_operators_namespace_first_takes_no_copy_and_installed_again_it_needs_its_sources() {
-    let _alone = ONE_AT_A_TIME.lock().await;
     let company = Company::new("namespace").await;
     let scene = &company.scene;
     let (login, uids) = (scene.login("first"), scene.uids().await);

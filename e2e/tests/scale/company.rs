@@ -9,7 +9,7 @@ use kube::Api;
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 
-use crate::ONE_AT_A_TIME;
+use crate::MACHINE;
 
 const ACCOUNTS: usize = 200;
 
@@ -21,7 +21,7 @@ const TRIES: usize = 100;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_entry_of_anybody_is_lost_while_another_writer_adds_its_own() {
-    let _alone = ONE_AT_A_TIME.lock().await;
+    let _alone = MACHINE.write().await;
     let scene = Scene::own("company").await;
     let login = scene.login("first");
     let parts: Vec<String> = (0..ACCOUNTS).map(|number| format!("{number:03}")).collect();

@@ -10,8 +10,8 @@ use e2e::wait::quiet;
 use e2e::{OPERATOR_USER, SYSTEM_NAMESPACE};
 use serde_json::json;
 
-use crate::ONE_AT_A_TIME;
-use crate::fill::make_accounts;
+use crate::MACHINE;
+use crate::scale::fill::make_accounts;
 
 const NAMESPACES: usize = 200;
 
@@ -64,7 +64,7 @@ fn read(record: &Record) -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_step_takes_exactly_the_calls_that_it_cannot_do_without() {
-    let _alone = ONE_AT_A_TIME.lock().await;
+    let _alone = MACHINE.write().await;
     let scene = Scene::own("exact").await;
     let (first, second) = (scene.login("first"), scene.login("second"));
     let parts: Vec<String> = (0..NAMESPACES).map(|number| format!("{number:03}")).collect();

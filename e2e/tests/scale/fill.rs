@@ -14,7 +14,7 @@ use kube::Api;
 use kube::api::{ObjectMeta, PostParams};
 use serde_json::json;
 
-use crate::ONE_AT_A_TIME;
+use crate::MACHINE;
 
 const NAMESPACES: usize = 1000;
 
@@ -35,7 +35,7 @@ const PATIENCE: Duration = Duration::from_mins(2);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_namespaces_take_one_write_for_each_copy_and_each_reference() {
-    let _alone = ONE_AT_A_TIME.lock().await;
+    let _alone = MACHINE.write().await;
     let scene = Scene::own("many").await;
     let (empty, _) = scene.memory_kib();
     let (first, second) = (scene.login("first"), scene.login("second"));

@@ -9,8 +9,8 @@ use e2e::scene::Scene;
 use e2e::wait::eventually;
 use serde_json::{Value, json};
 
-use crate::ONE_AT_A_TIME;
-use crate::fill::make_accounts;
+use crate::MACHINE;
+use crate::scale::fill::make_accounts;
 
 /// Namespaces, and accounts of the one that has many.
 const MANY: usize = 400;
@@ -27,7 +27,7 @@ const PATIENCE: Duration = Duration::from_mins(2);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_namespace_that_comes_while_many_are_filled_does_not_wait_for_them() {
-    let _alone = ONE_AT_A_TIME.lock().await;
+    let _alone = MACHINE.write().await;
     let scene = Scene::own("late").await;
     let login = scene.login("first");
     let parts: Vec<String> = (0..MANY).map(|number| format!("{number:03}")).collect();
@@ -41,7 +41,7 @@ async fn a_namespace_that_comes_while_many_are_filled_does_not_wait_for_them() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_namespace_that_comes_while_another_one_has_many_accounts_does_not_wait_for_them() {
-    let _alone = ONE_AT_A_TIME.lock().await;
+    let _alone = MACHINE.write().await;
     let scene = Scene::own("late").await;
     let login = scene.login("first");
     scene.namespaces(&["tenant"]).await;

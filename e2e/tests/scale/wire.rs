@@ -8,7 +8,7 @@ use e2e::scene::Scene;
 use e2e::wire::{Bytes, Wire};
 use e2e::{OPERATOR_ACCOUNT, SYSTEM_NAMESPACE};
 
-use crate::ONE_AT_A_TIME;
+use crate::MACHINE;
 
 const NAMESPACES: u64 = 200;
 
@@ -19,7 +19,7 @@ const ROTATE: [u64; 2] = [2000, 2700];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_namespace_costs_so_many_bytes_and_no_more() {
-    let _alone = ONE_AT_A_TIME.lock().await;
+    let _alone = MACHINE.write().await;
     let scene = Scene::own("wire").await;
     scene.stop_operator();
     let cluster = scene.cluster();

@@ -7,7 +7,7 @@ use e2e::scene::{SOON, Scene};
 use e2e::wait::eventually;
 use http::StatusCode;
 
-use crate::collector::{Collector, Manner, Span};
+use crate::telemetry::collector::{Collector, Manner, Span};
 
 /// An operator that sends its traces there, and not only every five seconds.
 fn tracing_to(endpoint: &str) -> Options {

@@ -8,8 +8,6 @@ use e2e::scene::{SOON, Scene};
 use e2e::wait::eventually;
 use serde_json::{Value, json};
 
-use crate::ONE_AT_A_TIME;
-
 const STATE: &str = "--field-selector=type=pullsecrets.dev/state";
 
 /// What a tool does with the owners of what it restores, which have other uids now.
@@ -276,7 +274,6 @@ async fn uids(scene: &Scene) -> BTreeMap<String, String> {
 
 #[tokio::test]
 async fn restored_without_owners_every_copy_stays_and_is_taken_back_in_place() {
-    let _alone = ONE_AT_A_TIME.lock().await;
     let (scene, login) = company("velero").await;
     let backup = Backup::take(&scene).await;
     scene.stop_operator();
@@ -294,7 +291,6 @@ async fn restored_without_owners_every_copy_stays_and_is_taken_back_in_place() {
 
 #[tokio::test]
 async fn restored_without_owners_beside_a_running_operator_nothing_is_lost() {
-    let _alone = ONE_AT_A_TIME.lock().await;
     let (scene, login) = company("beside").await;
     let backup = Backup::take(&scene).await;
     wipe(&scene).await;
@@ -311,7 +307,6 @@ async fn restored_without_owners_beside_a_running_operator_nothing_is_lost() {
 
 #[tokio::test]
 async fn restored_with_owners_that_are_no_more_copies_are_collected_and_made_again() {
-    let _alone = ONE_AT_A_TIME.lock().await;
     let (scene, login) = company("stale").await;
     let backup = Backup::take(&scene).await;
     scene.stop_operator();

@@ -21,8 +21,6 @@ use k8s_openapi::api::core::v1::{Pod, ServiceAccount};
 use kube::api::ListParams;
 use kube::{Api, ResourceExt};
 
-use crate::ONE_AT_A_TIME;
-
 const PREVIOUS: &str = "PULLSECRETS_E2E_PREVIOUS";
 const OLD: &str = "registry.example.com/pullsecrets:old";
 const NEW: &str = "registry.example.com/pullsecrets:new";
@@ -178,7 +176,6 @@ async fn leader(scene: &Scene) -> String {
 
 #[tokio::test]
 async fn an_update_and_a_rollback_write_nothing_that_is_in_place_leave_no_gap_and_miss_nothing() {
-    let _alone = ONE_AT_A_TIME.lock().await;
     let options = Options {
         workloads: true,
         ..Options::default()

@@ -11,8 +11,6 @@ use e2e::{OPERATOR_USER, workspace};
 use futures::future::join_all;
 use serde_json::{Value, json};
 
-use crate::ONE_AT_A_TIME;
-
 /// This version's.
 fn ours() -> Value {
     let text = std::fs::read_to_string(workspace().join("config/crd/clusterpullsecrets.yaml")).unwrap();
@@ -151,7 +149,6 @@ async fn writes(scene: &Scene, mark: Mark) -> Vec<Record> {
 
 #[tokio::test]
 async fn what_a_newer_schema_stored_is_frozen_says_so_can_be_deleted_and_thaws() {
-    let _alone = ONE_AT_A_TIME.lock().await;
     let scene = Scene::own("newer").await;
     let (first, second) = (scene.login("first"), scene.login("second"));
     scene.source(&first).await;
@@ -216,7 +213,6 @@ async fn what_a_newer_schema_stored_is_frozen_says_so_can_be_deleted_and_thaws()
 
 #[tokio::test]
 async fn the_definition_applied_again_while_everything_is_at_work_costs_no_write_and_no_gap() {
-    let _alone = ONE_AT_A_TIME.lock().await;
     let scene = Scene::own("reapplied").await;
     let (first, second) = (scene.login("first"), scene.login("second"));
     scene.set_up(&["a", "b"], &first).await;
@@ -250,7 +246,6 @@ async fn the_definition_applied_again_while_everything_is_at_work_costs_no_write
 
 #[tokio::test]
 async fn a_definition_without_the_version_that_objects_are_stored_in_is_refused() {
-    let _alone = ONE_AT_A_TIME.lock().await;
     let scene = Scene::own("stored").await;
     let login = scene.login("first");
     scene.set_up(&["a"], &login).await;

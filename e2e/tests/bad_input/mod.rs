@@ -8,8 +8,3 @@ mod missing;
 mod older_schema;
 mod refused;
 mod sources;
-
-use tokio::sync::Mutex;
-
-/// Held by tests that have a cluster of their own, so that not all of them are there at the same time.
-static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());

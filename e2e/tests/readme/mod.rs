@@ -7,8 +7,3 @@ mod names;
 mod newcomer;
 mod security;
 mod uninstall;
-
-use tokio::sync::Mutex;
-
-/// Held by each test, since each has a cluster of its own.
-static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());

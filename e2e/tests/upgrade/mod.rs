@@ -4,8 +4,3 @@
 mod restore;
 mod rolling;
 mod schema;
-
-use tokio::sync::Mutex;
-
-/// Held by each test, since each has a cluster of its own.
-static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());

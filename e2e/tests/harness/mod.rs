@@ -14,10 +14,13 @@ use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
 use kube::Api;
 use kube::api::{ObjectMeta, PostParams};
 
+use crate::MACHINE;
+
 const SOON: Duration = Duration::from_secs(30);
 
 #[tokio::test]
 async fn a_new_namespace_gets_its_account_and_every_request_is_in_the_audit_log() {
+    let _beside = MACHINE.read().await;
     let mut cluster = Cluster::start(Options::default()).await.unwrap();
     let admin = cluster.admin().await.unwrap();
     let audit = cluster.audit();
@@ -50,6 +53,7 @@ async fn a_new_namespace_gets_its_account_and_every_request_is_in_the_audit_log(
 
 #[tokio::test]
 async fn the_installation_and_the_samples_are_accepted() {
+    let _beside = MACHINE.read().await;
     let cluster = Cluster::start(Options::default()).await.unwrap();
     cluster.install().await.unwrap();
     let kubectl = cluster.kubectl();
@@ -63,6 +67,7 @@ async fn the_installation_and_the_samples_are_accepted() {
 
 #[tokio::test]
 async fn the_registry_lets_in_whoever_has_the_password_of_now() {
+    let _beside = MACHINE.read().await;
     let mut registry = Registry::start().await.unwrap();
     assert_eq!(registry.status_with(None).await.unwrap(), 401);
     registry.set_password("robot", "first").unwrap();
@@ -74,6 +79,7 @@ async fn the_registry_lets_in_whoever_has_the_password_of_now() {
 
 #[tokio::test]
 async fn a_docker_config_logs_in_with_the_entry_of_the_registry() {
+    let _beside = MACHINE.read().await;
     let mut registry = Registry::start().await.unwrap();
     registry.set_password("robot", "s3cret").unwrap();
     let config = |auth: &str| {
