@@ -47,7 +47,7 @@ demo *arguments:
 # How fast, beside the limit that the API server sets; `just bench --full` for all of it, `-o json` for machines
 bench *arguments:
     rustup target add x86_64-unknown-linux-musl
-    PULLSECRETS_E2E_PROFILE=static cargo run --release --package e2e --bin bench -- {{ arguments }}
+    PULLSECRETS_E2E_PROFILE=static cargo run --release --package bench -- {{ arguments }}
 
 # The image, for amd64 or arm64, by the first of buildah, podman and docker that answers
 image architecture="amd64" name="":
@@ -75,8 +75,8 @@ generate:
 
 # The fault campaign, all of it: many hours; goes on where it stopped. `just campaign --every 41 --short` is a sample
 campaign *arguments:
-    cargo run --quiet --package e2e --bin campaign -- {{ arguments }}
+    cargo run --quiet --package campaign --bin campaign -- {{ arguments }}
 
 # Whether the campaign is blind: the operator with each bug of e2e/bugs, and which oracle notices it
 power *arguments:
-    cargo run --quiet --package e2e --bin power -- {{ arguments }}
+    cargo run --quiet --package campaign --bin power -- {{ arguments }}

@@ -265,7 +265,11 @@ impl Cluster {
 }
 
 /// A token of a `ServiceAccount`, good for ten hours.
-pub(crate) async fn token(client: &Client, namespace: &str, name: &str) -> anyhow::Result<String> {
+///
+/// # Errors
+///
+/// When there is no such account.
+pub async fn token(client: &Client, namespace: &str, name: &str) -> anyhow::Result<String> {
     let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), namespace);
     let request = TokenRequest {
         spec: TokenRequestSpec {

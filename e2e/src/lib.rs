@@ -13,7 +13,7 @@
 //! | [`canary`] | a credential that is looked for wherever it must not be, at the end of every scene |
 //! | [`oracle`] | what must be true of the store, written without the operator's code |
 //! | [`witness`] | what a status said during a scene, held against the store at that moment |
-//! | [`faults`] | a proxy that injects them, and what judges the outcome |
+//! | [`faults`] | a proxy that injects them |
 //! | [`wire`] | a relay that counts bytes |
 //! | [`scene`] | one scenario's stage: its cluster, its namespaces, its names |
 //!

@@ -85,6 +85,24 @@ impl std::fmt::Display for About {
     }
 }
 
+/// What namespaces that a run makes begin with.
+const NEW: &str = "fault-new-";
+
+/// What the name of an object's state begins with.
+const STATE: &str = "pullsecrets-state-";
+
+/// A namespace that a run makes has a name of its own, since the last one may still be on its way out, and an object's
+/// state has its uid in its name; what happened is named without either.
+pub(crate) fn plain(what: &str) -> String {
+    for (before, letters) in [(NEW, "0123456789"), (STATE, "0123456789abcdef-")] {
+        if let Some((start, rest)) = what.split_once(before) {
+            let end = rest.trim_start_matches(|character: char| letters.contains(character));
+            return format!("{start}{}{end}", before.trim_end_matches('-'));
+        }
+    }
+    what.to_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -25,10 +25,9 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use super::about::About;
+use super::about::{About, plain};
 use super::answers::{Answered, Error, answered, emptied, garbage, passed, truncated};
 use super::plan::{ACT, Answer, Fault, KINDS, Trigger};
-use super::stage::plain;
 use super::watching;
 use super::weather::{Reach, Weather};
 
@@ -113,7 +112,7 @@ impl Proxy {
     }
 
     /// As [`start`](Self::start), for faults that reach further.
-    pub(super) async fn reaching(upstream: Client, reach: Reach) -> anyhow::Result<Self> {
+    pub async fn reaching(upstream: Client, reach: Reach) -> anyhow::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await.context("a port for the proxy")?;
         let address = listener.local_addr()?.to_string();
         let shared = Arc::new(Shared {
@@ -158,7 +157,7 @@ impl Proxy {
     }
 
     /// `127.0.0.1:PORT`.
-    pub(super) fn address(&self) -> &str {
+    pub fn address(&self) -> &str {
         &self.address
     }
 
@@ -228,7 +227,7 @@ impl Proxy {
     }
 
     /// Gives back what a fault has taken from everybody. For a proxy that reaches further than the server.
-    pub(super) async fn restore(&self) -> anyhow::Result<()> {
+    pub async fn restore(&self) -> anyhow::Result<()> {
         let etcd = i32::try_from(self.shared.reach.etcd)?;
         kill(Pid::from_raw(etcd), Signal::SIGCONT).context("etcd")?;
         let restored = self.shared.restore_rights().await;
@@ -561,6 +560,7 @@ impl Shared {
     }
 }
 
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+/// What the mutex guards, also after a panic of somebody who held it.
+pub fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -13,11 +13,10 @@ use kube::client::Body;
 use serde::Deserialize;
 use tokio::sync::mpsc;
 
-use super::about::About;
+use super::about::{About, plain};
 use super::answers::{Answered, Error};
 use super::plan::Fault;
 use super::proxy::Shared;
-use super::stage::plain;
 use super::weather::Weather;
 
 /// How long a list takes that replaces a lost history: whoever takes for gone what it has not shown yet has time to act.

@@ -36,15 +36,15 @@ pub(super) enum Weather {
 }
 
 /// What a fault can reach besides the connection.
-pub(super) struct Reach {
+pub struct Reach {
     /// Somebody who may do anything.
-    pub(super) admin: Client,
+    pub admin: Client,
     /// The process of the store.
-    pub(super) etcd: u32,
+    pub etcd: u32,
     /// The file of the operator's token.
-    pub(super) token_file: PathBuf,
+    pub token_file: PathBuf,
     /// A token that is as good as the one in the file.
-    pub(super) spare_token: String,
+    pub spare_token: String,
 }
 
 /// How long a right is gone.

@@ -269,12 +269,7 @@ mod tests {
             "the server forbids it (403)",
         ),
         (401, "Unauthorized", Forbidden, "the server forbids it (401)"),
-        (
-            422,
-            "CANARY",
-            AdmissionDenied,
-            "refused by the server (422 Reason)",
-        ),
+        (422, "CANARY", AdmissionDenied, "refused by the server (422 Reason)"),
     ];
 
     fn setback(code: u16, message: &str) -> Setback {
@@ -332,7 +327,10 @@ mod tests {
         for (code, message) in [
             (500, "Internal error occurred: etcdserver: request timed out"),
             (500, "Internal error occurred: resource quota evaluation timed out"),
-            (504, "Timeout: request did not complete within requested timeout - context deadline exceeded"),
+            (
+                504,
+                "Timeout: request did not complete within requested timeout - context deadline exceeded",
+            ),
         ] {
             let seen = setback(code, message);
             assert_eq!(seen, Setback::Unavailable(format!("the server answered {code}")));

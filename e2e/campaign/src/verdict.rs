@@ -8,9 +8,9 @@ use kube::api::ListParams;
 use kube::{Api, ResourceExt};
 use serde::{Deserialize, Serialize};
 
-use super::stage::Stage;
-use super::workload::End;
-use crate::oracle::{self, Expected};
+use crate::stage::Stage;
+use crate::workload::End;
+use e2e::oracle::{self, Expected};
 
 /// Who noticed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -115,7 +115,7 @@ impl fmt::Display for Wrong {
 impl std::error::Error for Wrong {}
 
 /// Gives an end that did not come a name.
-pub(super) async fn of_end(stage: &Stage, end: &End, seen: &str) -> Wrong {
+pub(crate) async fn of_end(stage: &Stage, end: &End, seen: &str) -> Wrong {
     let oracle = name(stage, end).await.unwrap_or(Oracle::Untold);
     Wrong::new(oracle, seen)
 }

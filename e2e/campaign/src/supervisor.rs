@@ -10,10 +10,10 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::proxy::{Proxy, lock};
-use crate::cluster::Cluster;
-use crate::operator::{self, Operator};
-use crate::{loopback, ports, wait};
+use e2e::cluster::Cluster;
+use e2e::faults::proxy::{Proxy, lock};
+use e2e::operator::{self, Operator};
+use e2e::{loopback, ports, wait};
 
 /// How often it is looked at.
 const LOOKS_EVERY: Duration = Duration::from_millis(2);

@@ -14,12 +14,12 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+use campaign::plans::{carry_out, learn, share};
+use campaign::run::Outcome;
+use campaign::stage::Stage;
+use campaign::workload;
 use clap::Parser;
-use e2e::faults::campaign::{carry_out, learn, share};
 use e2e::faults::plan::{Fault, Plan};
-use e2e::faults::run::Outcome;
-use e2e::faults::stage::Stage;
-use e2e::faults::workload;
 use futures::future::try_join_all;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};

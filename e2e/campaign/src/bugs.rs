@@ -8,8 +8,8 @@ use std::process::Command;
 
 use anyhow::{Context, ensure};
 
-use super::plan::{Fault, Plan, Trigger};
-use crate::workspace;
+use e2e::faults::plan::{Fault, Plan, Trigger};
+use e2e::workspace;
 
 /// One of them.
 #[derive(Debug, Clone)]

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, bail};
+use campaign::verdict::Oracle;
 use e2e::faults::plan::{Fault, Plan};
-use e2e::faults::verdict::Oracle;
 use serde_json::Value;
 
 use super::say as print;

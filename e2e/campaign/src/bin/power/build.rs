@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, ensure};
-use e2e::faults::bugs::Bug;
+use campaign::bugs::Bug;
 use e2e::workspace;
 
 /// Everything of this: the copy, what is compiled from it, the binaries.

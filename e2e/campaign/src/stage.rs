@@ -15,17 +15,17 @@ use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use kube::{Api, Client, ResourceExt};
 use serde_json::{Value, json};
 
-use super::plan::RELISTS_EVERY;
-use super::proxy::Proxy;
-use super::supervisor::Supervisor;
-use super::weather::Reach;
-use crate::canary::{Canary, Places, search};
-use crate::cluster::{self, Cluster, Part};
-use crate::operator::Options;
-use crate::oracle::{self, ATTACHED, Expected, Foreign, Login};
-use crate::wait::{blocking, until};
-use crate::witness::{self, Witness};
-use crate::{OPERATOR_ACCOUNT, SYSTEM_NAMESPACE, binaries};
+use crate::supervisor::Supervisor;
+use e2e::canary::{Canary, Places, search};
+use e2e::cluster::{self, Cluster, Part};
+use e2e::faults::plan::RELISTS_EVERY;
+use e2e::faults::proxy::Proxy;
+use e2e::faults::weather::Reach;
+use e2e::operator::Options;
+use e2e::oracle::{self, ATTACHED, Expected, Foreign, Login};
+use e2e::wait::{blocking, until};
+use e2e::witness::{self, Witness};
+use e2e::{OPERATOR_ACCOUNT, SYSTEM_NAMESPACE, binaries};
 
 /// The registry that objects declare; nobody calls it.
 const SERVER: &str = "registry.example.com";
@@ -37,7 +37,7 @@ const SELECTED: usize = 3;
 const CLEAN_WITHIN: Duration = Duration::from_secs(60);
 
 /// An annotation of somebody else's on each account.
-pub(super) const THEIRS: &str = "example.com/theirs";
+pub(crate) const THEIRS: &str = "example.com/theirs";
 
 /// See the module.
 pub struct Stage {
@@ -136,7 +136,7 @@ impl Stage {
     /// Where one was found.
     pub async fn check_secrecy(&self) -> Result<(), String> {
         let places = Places {
-            files: vec![crate::operator::log_file(&self.cluster)],
+            files: vec![e2e::operator::log_file(&self.cluster)],
             health: None,
             metrics: None,
         };
@@ -166,7 +166,7 @@ impl Stage {
 
     /// The end of the operators' log, for a person.
     pub fn log(&self) -> String {
-        let log = crate::operator::logged(&self.cluster).unwrap_or_default();
+        let log = e2e::operator::logged(&self.cluster).unwrap_or_default();
         let lines: Vec<&str> = log.lines().collect();
         lines[lines.len().saturating_sub(40)..].join("\n")
     }
@@ -391,27 +391,10 @@ impl Stage {
     }
 }
 
-/// A namespace that a run makes has a name of its own, since the last one may still be on its way out, and an object's
-/// state has its uid in its name; what happened is named without either.
-pub(super) fn plain(what: &str) -> String {
-    for (before, letters) in [(NEW, "0123456789"), (STATE, "0123456789abcdef-")] {
-        if let Some((start, rest)) = what.split_once(before) {
-            let end = rest.trim_start_matches(|character: char| letters.contains(character));
-            return format!("{start}{}{end}", before.trim_end_matches('-'));
-        }
-    }
-    what.to_owned()
-}
-
 /// A part of a name for a namespace that a run makes.
-pub(super) fn new_part() -> String {
+pub(crate) fn new_part() -> String {
     format!("new-{}", rand::random::<u32>())
 }
-
-const NEW: &str = "fault-new-";
-
-/// What the name of an object's state begins with.
-const STATE: &str = "pullsecrets-state-";
 
 /// The name of a namespace, from its last part.
 pub fn name(part: &str) -> String {

@@ -9,12 +9,12 @@ mod build;
 use std::io::Write as _;
 
 use anyhow::{Context, bail};
+use campaign::bugs::{self, Bug, Try};
+use campaign::run::{Outcome, run};
+use campaign::stage::Stage;
+use campaign::verdict::Wrong;
 use clap::Parser;
 use e2e::binaries;
-use e2e::faults::bugs::{self, Bug, Try};
-use e2e::faults::run::{Outcome, run};
-use e2e::faults::stage::Stage;
-use e2e::faults::verdict::Wrong;
 use e2e::wait::blocking;
 use serde_json::json;
 

@@ -1,7 +1,7 @@
 //! The bugs of `e2e/bugs` stay seedable.
 
-use e2e::faults::bugs;
-use e2e::faults::workload;
+use campaign::bugs;
+use campaign::workload;
 
 #[test]
 fn each_seeded_bug_still_applies_and_says_what_is_to_show_it() {

@@ -8,11 +8,11 @@ use kube::Api;
 use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::json;
 
-use super::stage::{Stage, name, new_part};
-use super::verdict::{self, Oracle, Wrong};
-use crate::SYSTEM_NAMESPACE;
-use crate::oracle::{self, Expected, LABEL, Login};
-use crate::wait::until;
+use crate::stage::{Stage, name, new_part};
+use crate::verdict::{self, Oracle, Wrong};
+use e2e::SYSTEM_NAMESPACE;
+use e2e::oracle::{self, Expected, LABEL, Login};
+use e2e::wait::until;
 
 /// The names of all of them.
 pub const ALL: [&str; 17] = [

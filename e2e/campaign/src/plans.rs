@@ -7,9 +7,9 @@ use anyhow::bail;
 use futures::future::try_join_all;
 use rand::seq::SliceRandom;
 
-use super::plan::{ACT, Fault, Plan, RULES, Trigger};
-use super::run::{Outcome, run};
-use super::stage::Stage;
+use crate::run::{Outcome, run};
+use crate::stage::Stage;
+use e2e::faults::plan::{ACT, Fault, Plan, RULES, Trigger};
 
 /// Occurrences of one kind of event beyond these tell nothing new.
 const OCCURRENCES: u32 = 3;

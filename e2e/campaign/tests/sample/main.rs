@@ -6,10 +6,10 @@ mod patches;
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
-use e2e::faults::campaign::{carry_out, learn, mixed, share};
+use campaign::plans::{carry_out, learn, mixed, share};
+use campaign::stage::Stage;
+use campaign::workload;
 use e2e::faults::plan::Plan;
-use e2e::faults::stage::Stage;
-use e2e::faults::workload;
 use futures::future::try_join_all;
 use rand::SeedableRng;
 

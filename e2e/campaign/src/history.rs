@@ -18,9 +18,9 @@ use serde_json::Value;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::proxy::lock;
-use super::verdict::{Oracle, Wrong};
-use crate::oracle::{ATTACHED, DATA_KEY, LABEL, Login};
+use crate::verdict::{Oracle, Wrong};
+use e2e::faults::proxy::lock;
+use e2e::oracle::{ATTACHED, DATA_KEY, LABEL, Login};
 
 /// The type of the Secrets in which the operator remembers what was good.
 const STATE: &str = "pullsecrets.dev/state";

@@ -8,15 +8,15 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::history::{History, Rules};
-use super::plan::{Fault, Plan, Trigger};
-use super::proxy::{LATE, Record};
-use super::stage::{Stage, name};
-use super::supervisor::{Ends, Supervisor};
-use super::verdict::{self, Oracle, Wrong};
-use super::workload::{self, End};
-use crate::oracle::{self, Foreign};
-use crate::wait::until;
+use crate::history::{History, Rules};
+use crate::stage::{Stage, name};
+use crate::supervisor::{Ends, Supervisor};
+use crate::verdict::{self, Oracle, Wrong};
+use crate::workload::{self, End};
+use e2e::faults::plan::{Fault, Plan, Trigger};
+use e2e::faults::proxy::{LATE, Record};
+use e2e::oracle::{self, Foreign};
+use e2e::wait::until;
 
 /// A start in peace, on a busy machine.
 const PEACE_WITHIN: Duration = Duration::from_secs(30);
