@@ -40,6 +40,9 @@ pub const FIELD_MANAGER_STATUS: &str = "pullsecrets-status";
 /// Type of the Secret in the operator's own namespace that holds the last good entries of one object.
 pub const STATE_TYPE: &str = "pullsecrets.dev/state";
 
+/// How the names of those Secrets begin; the uid of the object follows. No copy may have such a name.
+pub const STATE_NAME_PREFIX: &str = "pullsecrets-state-";
+
 /// The data key of [`DOCKER_CONFIG_TYPE`]: the only one that the kubelet reads.
 pub const DOCKER_CONFIG_KEY: &str = ".dockerconfigjson";
 

@@ -24,6 +24,20 @@ pub(crate) const SECRET_NAME_IS_IMMUTABLE: Rule = (
      this one when the second is ready",
 );
 
+/// A root rule that is asked on creation only, so it never stands in the way of a status or of a finalizer. The name of
+/// the object is the name of its copies where the spec gives none.
+pub(crate) const DEFAULT_SECRET_NAME_IS_NOT_RESERVED: Rule = (
+    "oldSelf.hasValue() || has(self.spec.secret.name) || !self.metadata.name.startsWith('pullsecrets-state-')",
+    "metadata.name must not start with pullsecrets-state-, which is reserved for the operator's own Secrets: give \
+     spec.secret.name, or name the object otherwise",
+);
+
+/// What `spec.secret.name` must not be, whatever else a name of a Secret may be.
+pub(crate) const SECRET_NAME_IS_NOT_RESERVED: Rule = (
+    "!self.startsWith('pullsecrets-state-')",
+    "must not start with pullsecrets-state-, which is reserved for the operator's own Secrets: choose another name",
+);
+
 pub(crate) const SERVERS_ARE_DISTINCT: Rule = (
     "!has(self.registries) || self.registries.all(r, !has(r.server) || self.registries.exists_one(other, has(other.server) && other.server == r.server))",
     "registries must name each server at most once: remove the second entry, or give it another path",

@@ -29,16 +29,20 @@ const MAX_ANNOTATION: u32 = 1024;
 
 const LABEL_VALUE: &str = r"^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$";
 
+const OBJECT_NAME: Rule = (
+    r"self.matches(r'^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$')",
+    "must be the name of a Secret: lower case letters, digits, '-' and '.', with a letter or digit at both ends and around \
+     each '.'",
+);
+
 /// The name of a Secret.
 pub(crate) fn object_name(_: &mut SchemaGenerator) -> Schema {
-    text(
-        MAX_NAME,
-        &[(
-            r"self.matches(r'^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$')",
-            "must be the name of a Secret: lower case letters, digits, '-' and '.', with a letter or digit at both ends \
-             and around each '.'",
-        )],
-    )
+    text(MAX_NAME, &[OBJECT_NAME])
+}
+
+/// The name of the copies.
+pub(crate) fn copy_name(_: &mut SchemaGenerator) -> Schema {
+    text(MAX_NAME, &[OBJECT_NAME, rules::SECRET_NAME_IS_NOT_RESERVED])
 }
 
 /// The name of a namespace.

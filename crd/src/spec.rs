@@ -27,6 +27,7 @@ use crate::{rules, schema, status::ClusterPullSecretStatus};
     doc = "ClusterPullSecret keeps one image pull secret in each selected namespace, and one reference to it in each selected ServiceAccount, for as long as it exists.",
     validation = rules::NAME_FITS_A_LABEL,
     validation = rules::SECRET_NAME_IS_IMMUTABLE,
+    validation = kube::core::Rule::from(rules::DEFAULT_SECRET_NAME_IS_NOT_RESERVED).optional_old_self(true),
     printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#),
     printcolumn(name = "Reason", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].reason"#),
     printcolumn(
@@ -226,9 +227,11 @@ pub enum AttachMode {
 #[serde(rename_all = "camelCase")]
 pub struct SecretTemplate {
     /// The name of the copy in every namespace. Default: the name of this object. The resulting name cannot be changed
-    /// later: create a second object instead, and delete this one when the second is ready.
+    /// later: create a second object instead, and delete this one when the second is ready. Names that start with
+    /// `pullsecrets-state-` are the operator's own. Under the name of a Secret that any object calls a source, no copy is
+    /// made in the namespace of that source (`SourceName`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "schema::object_name")]
+    #[schemars(schema_with = "schema::copy_name")]
     pub name: Option<String>,
 
     /// Labels for the copies, at most 16. Prefixes of Kubernetes, of this operator and of deployment tools are refused.
@@ -244,7 +247,7 @@ pub struct SecretTemplate {
 
     /// What to do where a Secret of that name exists and is not managed by the operator. `Fail` leaves it alone and
     /// reports `SecretConflict`. `Adopt` takes it over if it is of type `kubernetes.io/dockerconfigjson`, has no
-    /// controller, is not immutable and is nobody's source. Default: `Fail`.
+    /// controller, is not immutable and is no object's source. Default: `Fail`.
     #[serde(default)]
     pub conflict_policy: ConflictPolicy,
 }

@@ -147,6 +147,8 @@ pub enum FailureReason {
     AdmissionDenied,
     /// RBAC by name does not list the name of the copy.
     NameNotPermitted,
+    /// An object calls the Secret of that name a source, or the name is one of the operator's own: no copy is made there.
+    SourceName,
     /// Another writer keeps undoing the write.
     Contended,
     /// The API server failed or did not answer.
@@ -162,6 +164,7 @@ impl FailureReason {
             Self::QuotaExceeded => "QuotaExceeded",
             Self::AdmissionDenied => "AdmissionDenied",
             Self::NameNotPermitted => "NameNotPermitted",
+            Self::SourceName => "SourceName",
             Self::Contended => "Contended",
             Self::ServerError => "ServerError",
         }

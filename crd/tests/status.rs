@@ -176,7 +176,7 @@ fn the_bounds_in_the_code_are_those_of_the_schema() {
 #[test]
 fn every_failure_reason_is_spelled_as_in_the_schema() {
     use FailureReason::{
-        AdmissionDenied, Contended, Forbidden, NameNotPermitted, QuotaExceeded, SecretConflict, ServerError,
+        AdmissionDenied, Contended, Forbidden, NameNotPermitted, QuotaExceeded, SecretConflict, ServerError, SourceName,
     };
     for reason in [
         SecretConflict,
@@ -184,6 +184,7 @@ fn every_failure_reason_is_spelled_as_in_the_schema() {
         QuotaExceeded,
         AdmissionDenied,
         NameNotPermitted,
+        SourceName,
         Contended,
         ServerError,
     ] {

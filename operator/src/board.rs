@@ -316,6 +316,7 @@ pub(crate) fn needs_person(reason: FailureReason) -> bool {
         | FailureReason::Forbidden
         | FailureReason::QuotaExceeded
         | FailureReason::AdmissionDenied
-        | FailureReason::NameNotPermitted => true,
+        | FailureReason::NameNotPermitted
+        | FailureReason::SourceName => true,
     }
 }

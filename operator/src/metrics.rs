@@ -55,12 +55,13 @@ pub const WRITES: [&str; 11] = [
 /// What comes of a write.
 pub const RESULTS: [&str; 6] = ["done", "conflict", "gone", "throttled", "refused", "unavailable"];
 
-const REASONS: [FailureReason; 7] = [
+const REASONS: [FailureReason; 8] = [
     FailureReason::SecretConflict,
     FailureReason::Forbidden,
     FailureReason::QuotaExceeded,
     FailureReason::AdmissionDenied,
     FailureReason::NameNotPermitted,
+    FailureReason::SourceName,
     FailureReason::Contended,
     FailureReason::ServerError,
 ];

@@ -1,9 +1,10 @@
 //! Secrets of the copies' name that are not ours.
 
-use e2e::oracle;
+use e2e::oracle::{self, Login};
 use k8s_openapi::api::core::v1::Secret;
+use kube::api::PropagationPolicy;
 use kube::{Api, ResourceExt};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use e2e::scene::SOON;
 use e2e::wait::eventually;
@@ -101,41 +102,103 @@ rows! {
 
     a_source_that_has_the_name_of_the_copies_is_never_adopted {
         given |it| {
-            it.scene().apply(&json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SOURCES}})).await;
-            it.scene().wait_for_accounts(&[SOURCES.to_owned()]).await;
-            let config = it.docker_config();
-            let source = it.create::<Secret>(json!({
-                "metadata": {"name": it.name(), "namespace": SOURCES}, "type": "kubernetes.io/dockerconfigjson",
-                "stringData": {".dockerconfigjson": config.to_string()},
-            }))
-            .await;
-            it.note(source.resource_version().unwrap());
+            sources_namespace(it).await;
+            it.note(source_of_that_name(it, &it.first(), json!({})).await.resource_version().unwrap());
             it.scene().namespaces(&["a"]).await;
-            let reference = json!({"name": it.name(), "namespace": SOURCES});
-            let credentials = json!({"dockerConfig": {"secretRef": reference}});
-            it.add_object(json!({
-                "registries": [{"server": e2e::scene::SERVER, "credentials": credentials}],
-                "secret": {"conflictPolicy": "Adopt"},
-            }))
-            .await;
+            it.add_object(reading_its_own_name(json!({"secret": {"conflictPolicy": "Adopt"}}), it)).await;
             it.holds(&["a"]).await;
         }
         when |it| { it.declares(json!({"namespaces": {"names": [SOURCES]}})).await; }
         then |it| {
-            eventually("the conflict is told", SOON, async || {
-                let failures = it.status(it.name()).await["failures"].clone();
-                let told = failures[0]["message"].as_str().unwrap_or_default().contains("source");
-                if told && failures[0]["namespace"] == SOURCES { Ok(()) } else { Err(failures.to_string()) }
-            })
-            .await;
+            source_name_is_told(it).await;
             it.holds(&["a"]).await;
-            let api: Api<Secret> = Api::namespaced(it.scene().client().clone(), SOURCES);
-            let source = api.get(it.name()).await.unwrap();
-            assert_eq!(source.resource_version().unwrap(), it.noted(), "the source was written");
+            assert_eq!(source(it).await.resource_version().unwrap(), it.noted(), "the source was written");
         }
-        writes (1, 2, 0)
-        restart (1, 0)
+        writes (0, 0, 0)
     }
+
+    a_source_is_renewed_in_a_selected_namespace {
+        given |it| {
+            sources_namespace(it).await;
+            source_of_that_name(it, &it.first(), json!({})).await;
+            it.scene().namespaces(&["a"]).await;
+            it.add_object(reading_its_own_name(json!({"namespaces": {"names": [SOURCES]}}), it)).await;
+            it.holds(&["a"]).await;
+        }
+        when |it| {
+            it.delete(&sources(it), it.name()).await;
+            it.scene().says("CredentialsReady", "False", "SourceNotFound").await;
+            it.note(source_of_that_name(it, &it.second(), json!({})).await.resource_version().unwrap());
+        }
+        then |it| {
+            it.holds_with(&["a"], &it.second()).await;
+            source_name_is_told(it).await;
+            assert_eq!(source(it).await.resource_version().unwrap(), it.noted(), "the source was written");
+        }
+        writes (1, 0, 0)
+        only up "the status says in between that the source is away"
+    }
+
+    a_once_retained_source_outlives_the_object {
+        given |it| {
+            sources_namespace(it).await;
+            let marks = json!({"pullsecrets.dev/retained": it.name()});
+            it.note(source_of_that_name(it, &it.first(), marks).await.resource_version().unwrap());
+            it.scene().namespaces(&["a"]).await;
+            it.add_object(reading_its_own_name(json!({"namespaces": {"names": [SOURCES]}}), it)).await;
+            it.holds(&["a"]).await;
+            source_name_is_told(it).await;
+        }
+        when |it| { it.deletes_object(PropagationPolicy::Background).await; }
+        then |it| {
+            it.object_is_gone().await;
+            assert_eq!(source(it).await.resource_version().unwrap(), it.noted(), "the source was written");
+        }
+        writes (1, 1, 1)
+    }
+}
+
+async fn sources_namespace(it: &Stage) {
+    let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SOURCES}});
+    it.scene().apply(&namespace).await;
+    it.scene().wait_for_accounts(&[SOURCES.to_owned()]).await;
+}
+
+fn sources(it: &Stage) -> Api<Secret> {
+    Api::namespaced(it.scene().client().clone(), SOURCES)
+}
+
+/// The source that has the name of the copies.
+async fn source(it: &Stage) -> Secret {
+    sources(it).get(it.name()).await.unwrap()
+}
+
+async fn source_of_that_name(it: &Stage, login: &Login, annotations: Value) -> Secret {
+    let entry = json!({"username": login.username, "password": login.password});
+    let config = json!({"auths": {e2e::scene::SERVER: entry}});
+    let metadata = json!({"name": it.name(), "namespace": SOURCES, "annotations": annotations});
+    it.create::<Secret>(json!({
+        "metadata": metadata, "type": "kubernetes.io/dockerconfigjson",
+        "stringData": {".dockerconfigjson": config.to_string()},
+    }))
+    .await
+}
+
+/// A change of a spec after which its source has the name of its copies.
+fn reading_its_own_name(mut change: Value, it: &Stage) -> Value {
+    let reference = json!({"name": it.name(), "namespace": SOURCES});
+    let credentials = json!({"dockerConfig": {"secretRef": reference}});
+    change["registries"] = json!([{"server": e2e::scene::SERVER, "credentials": credentials}]);
+    change
+}
+
+async fn source_name_is_told(it: &Stage) {
+    eventually("the status says that the name is a source's", SOON, async || {
+        let failure = it.status(it.name()).await["failures"][0].clone();
+        let told = failure["reason"] == "SourceName" && failure["namespace"] == SOURCES;
+        told.then_some(()).ok_or_else(|| failure.to_string())
+    })
+    .await;
 }
 
 /// A namespace that is served, and one that is selected and has a squatter.

@@ -126,7 +126,7 @@ fn may_detach(scope: &Scope<'_>, secret: &str) -> bool {
         });
     }
     if let Some(decider) = scope.claimants(secret).first() {
-        return !held(decider);
+        return !held(decider) && !copy::is_reserved(scope, secret);
     }
     // Where none selects the namespace any more, the label of the copy says whose word counts, so that copy and
     // references share one fate.

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crd::names::{ANNOTATION_DECLARED, ANNOTATION_RETAINED, LABEL_MANAGED_BY, LABEL_OBJECT, MANAGED_BY};
+use crd::names::{
+    ANNOTATION_DECLARED, ANNOTATION_RETAINED, LABEL_MANAGED_BY, LABEL_OBJECT, MANAGED_BY, STATE_NAME_PREFIX,
+};
 use crd::{ConflictPolicy, DeletionPolicy, FailureReason};
 
 use crate::account;
@@ -62,8 +64,8 @@ pub fn ownership(shape: &Shape) -> Ownership<'_> {
 
 /// Decides of the Secret `name` of a namespace.
 ///
-/// Guarantees: a Secret that is not ours is in no action unless `conflictPolicy: Adopt` allows it; nothing is added to
-/// a terminating namespace; a copy is deleted only under our label and when no object asks for it; what is a held
+/// Guarantees: a Secret that is not ours is in no action unless `conflictPolicy: Adopt` allows it; under the name of a
+/// source nothing is created, and nothing without our label is in any action; nothing is added to a terminating namespace; a copy is deleted only under our label and when no object asks for it; what is a held
 /// object's stays as it is, and passes to it from an object that is being deleted; nothing is done under a name that is
 /// not permitted.
 pub(crate) fn decide<'a>(
@@ -122,11 +124,38 @@ pub(crate) fn is_in_conflict(scope: &Scope<'_>, name: &str, decider: &Object) ->
     if scope.cluster.is_unreadable(name) || !scope.cluster.is_permitted(name) {
         return true;
     }
-    scope
-        .seen
-        .secrets
-        .get(name)
-        .is_some_and(|seen| obstacle(scope, name, seen, decider).is_some())
+    match scope.seen.secrets.get(name) {
+        Some(seen) => obstacle(scope, name, seen, decider).is_some(),
+        None => reserved(scope, name).is_some(),
+    }
+}
+
+/// Whether this name belongs to a source or to the operator, and no copy of ours stood here before. What refers to it then
+/// refers to the source, or to nothing: the operator neither adds such a reference nor removes it while an object wants it.
+pub(crate) fn is_reserved(scope: &Scope<'_>, name: &str) -> bool {
+    let seen = scope.seen.secrets.get(name);
+    let ours = seen.is_some_and(|seen| matches!(ownership(&seen.shape), Ownership::Copy(_)));
+    !ours && reserved(scope, name).is_some()
+}
+
+/// Why nothing may be created or taken over under this name here: an object calls that Secret a source, be it there or
+/// not, or it is a name of the operator's own Secrets.
+fn reserved(scope: &Scope<'_>, name: &str) -> Option<Failure> {
+    let message = if let Some(object) = scope.cluster.source_of(scope.name, name) {
+        format!(
+            "secret {name:?} is a source of ClusterPullSecret {:?} in this namespace, so no copy is made under that \
+             name: leave the namespace out, or create an object with another spec.secret.name",
+            object.name
+        )
+    } else if name.starts_with(STATE_NAME_PREFIX) {
+        format!(
+            "secret name {name:?} is reserved, since names with {STATE_NAME_PREFIX:?} at the start are the operator's \
+             own: create an object with another spec.secret.name"
+        )
+    } else {
+        return None;
+    };
+    Some(Failure::new(FailureReason::SourceName, message))
 }
 
 /// Why the Secret that is there cannot become, or be, the decider's copy.
@@ -138,7 +167,13 @@ fn obstacle(scope: &Scope<'_>, name: &str, seen: &Secret, decider: &Object) -> O
         ))
     };
     let fit = seen.shape.docker_config_type && !seen.shape.immutable;
-    match ownership(&seen.shape) {
+    let ownership = ownership(&seen.shape);
+    if !matches!(ownership, Ownership::Copy(_))
+        && let Some(reserved) = reserved(scope, name)
+    {
+        return Some(reserved);
+    }
+    match ownership {
         Ownership::Copy(_) => None,
         Ownership::Stripped | Ownership::Retained(_) if fit => None,
         _ if decider.spec.conflict_policy == ConflictPolicy::Fail => {
@@ -149,9 +184,6 @@ fn obstacle(scope: &Scope<'_>, name: &str, seen: &Secret, decider: &Object) -> O
         }
         _ if seen.shape.immutable => conflict("exists, is immutable and cannot be adopted"),
         _ if seen.shape.controlled => conflict("exists, has a controller and cannot be adopted"),
-        _ if scope.cluster.is_source(scope.name, name) => {
-            conflict("is the source of a ClusterPullSecret and cannot be adopted")
-        }
         _ => None,
     }
 }
@@ -165,10 +197,13 @@ fn wanted<'a>(
 ) -> Decision<'a, SecretAction> {
     let mut decision = Decision::default();
     let needed = seen.map_or_else(
-        || Ok(create(scope, name, decider)),
+        || match reserved(scope, name) {
+            Some(reserved) => Err(reserved),
+            None => Ok(create(scope, name, decider)),
+        },
         |seen| match obstacle(scope, name, seen, decider) {
             Some(conflict) => Err(conflict),
-            None => Ok(mend(scope, name, seen, decider)),
+            None => mend(scope, name, seen, decider),
         },
     );
     let against = circumstances.contended.or(circumstances.trouble);
@@ -277,24 +312,28 @@ fn create(scope: &Scope<'_>, name: &str, decider: &Object) -> Step {
     })
 }
 
-fn mend(scope: &Scope<'_>, name: &str, seen: &Secret, decider: &Object) -> Step {
+fn mend(scope: &Scope<'_>, name: &str, seen: &Secret, decider: &Object) -> Result<Step, Failure> {
     let shape = &seen.shape;
     let version = seen.version.clone();
     let Some(payload) = &decider.payload else {
-        return Step::Wait;
+        return Ok(Step::Wait);
     };
     if shape.deleting {
-        return Step::Wait;
+        return Ok(Step::Wait);
     }
     if let Ownership::Retained(_) = ownership(shape) {
-        return Step::Write(SecretAction::Reclaim {
+        return Ok(Step::Write(SecretAction::Reclaim {
             version,
             object: Arc::clone(&decider.name),
-        });
+        }));
     }
     // Neither can be mended in place: the type never, the data of an immutable Secret neither.
     if !shape.docker_config_type || shape.immutable {
-        return Step::Write(SecretAction::Delete { version });
+        // Under the name of a source none would come in its place.
+        return match reserved(scope, name) {
+            Some(reserved) => Err(reserved),
+            None => Ok(Step::Write(SecretAction::Delete { version })),
+        };
     }
     let mut content = content(scope, name, decider, payload);
     if !content.annotations.contains_key(ANNOTATION_DECLARED) && shape.annotations.get(ANNOTATION_DECLARED).is_some() {
@@ -303,11 +342,11 @@ fn mend(scope: &Scope<'_>, name: &str, seen: &Secret, decider: &Object) -> Step 
             .annotations
             .insert(ANNOTATION_DECLARED.to_owned(), String::new());
     }
-    if is_in_place(seen, &content) {
+    Ok(if is_in_place(seen, &content) {
         Step::InPlace
     } else {
         Step::Write(SecretAction::Update { version, content })
-    }
+    })
 }
 
 /// Drift is a field that we declare and that differs; what others added is let be. ownerReferences to our kind are

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crd::{AttachMode, ClusterPullSecretSpec, ConflictPolicy, DeletionPolicy, SecretReference};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube_core::{Selector, SelectorExt as _};
+use serde_json::Value;
 use thiserror::Error;
 
 use crate::glob::Glob;
@@ -101,8 +102,9 @@ impl Spec {
         })
     }
 
-    /// Of an object whose spec cannot be read: it selects nothing that is known and asks for nothing.
-    pub fn unreadable(secret_name: &str, deletion_policy: DeletionPolicy) -> Self {
+    /// Of an object whose spec cannot be read: it selects nothing that is known and asks for nothing. `sources` are those
+    /// of [`sources_in`].
+    pub fn unreadable(secret_name: &str, deletion_policy: DeletionPolicy, sources: BTreeSet<(String, String)>) -> Self {
         Self {
             selection: None,
             secret_name: secret_name.into(),
@@ -110,7 +112,7 @@ impl Spec {
             annotations: BTreeMap::new(),
             conflict_policy: ConflictPolicy::Fail,
             deletion_policy,
-            sources: BTreeSet::new(),
+            sources,
         }
     }
 }
@@ -119,6 +121,41 @@ impl Spec {
 pub fn source_location(reference: &SecretReference, operator_namespace: &str) -> (String, String) {
     let namespace = reference.namespace.as_deref().unwrap_or(operator_namespace);
     (namespace.to_owned(), reference.name.clone())
+}
+
+/// The Secrets that a raw spec calls sources, as far as their names can be known, whichever version of the API it is of:
+/// every `secretRef` in it, and every list `secretRefs`.
+pub fn sources_in(spec: &Value, operator_namespace: &str) -> BTreeSet<(String, String)> {
+    let mut found = BTreeSet::new();
+    let mut values = vec![spec];
+    while let Some(value) = values.pop() {
+        match value {
+            Value::Array(elements) => values.extend(elements),
+            Value::Object(fields) => {
+                for (field, value) in fields {
+                    if matches!(field.as_str(), "secretRef" | "secretRefs") {
+                        found.extend(references(value).filter_map(|held| raw_location(held, operator_namespace)));
+                    }
+                    values.push(value);
+                }
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        }
+    }
+    found
+}
+
+fn references(value: &Value) -> impl Iterator<Item = &Value> {
+    value
+        .as_array()
+        .map_or_else(|| std::slice::from_ref(value), Vec::as_slice)
+        .iter()
+}
+
+fn raw_location(reference: &Value, operator_namespace: &str) -> Option<(String, String)> {
+    let text = |field: &str| reference.get(field).and_then(Value::as_str);
+    let namespace = text("namespace").unwrap_or(operator_namespace);
+    Some((namespace.to_owned(), text("name")?.to_owned()))
 }
 
 fn sources(spec: &ClusterPullSecretSpec, operator_namespace: &str) -> BTreeSet<(String, String)> {

@@ -147,6 +147,8 @@ fn entries<'a>(
     }
 }
 
+const MANAGED: &str = "it is managed by pullsecrets and cannot be a source";
+
 fn find<'a>(
     reference: &SecretReference,
     own: &str,
@@ -166,11 +168,14 @@ fn find<'a>(
                 "sources are read in {own:?}, the operator's own namespace, and in those of --source-namespaces only"
             ),
         ),
-        Lookup::Found(source) if source.type_ == STATE_TYPE || source.labels.get(LABEL_OBJECT).is_some() => problem(
-            Reason::SourceInvalid,
-            "it is managed by pullsecrets and cannot be a source",
-        ),
-        Lookup::Found(source) => Ok(source),
+        Lookup::Found(source) if source.type_ == STATE_TYPE => problem(Reason::SourceInvalid, MANAGED),
+        Lookup::Found(source) => match source.labels.get(LABEL_OBJECT) {
+            Some(owner) => problem(
+                Reason::SourceInvalid,
+                &format!("{MANAGED}: it is a copy that ClusterPullSecret {owner:?} keeps"),
+            ),
+            None => Ok(source),
+        },
     }
 }
 

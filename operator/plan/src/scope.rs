@@ -13,7 +13,7 @@ use crate::{account, copy};
 
 /// All objects, and the namespaces that no selector reaches.
 ///
-/// Three sorted lists rather than maps: one is copied as fast as it is read, and there is a copy for each change.
+/// Sorted lists rather than maps: one is copied as fast as it is read, and there is a copy for each change.
 #[derive(Clone, Debug, Default)]
 pub struct Cluster {
     /// Oldest first (creationTimestamp, then name).
@@ -21,8 +21,24 @@ pub struct Cluster {
     by_name: Vec<Arc<Object>>,
     /// By the name of their copies; of one name, oldest first.
     by_secret: Vec<Arc<Object>>,
+    /// By namespace and name; of one Secret, oldest object first.
+    sources: Vec<NamedSource>,
     protected: BTreeSet<String>,
     managed: Option<BTreeSet<Arc<str>>>,
+}
+
+/// A Secret that an object calls a source.
+#[derive(Clone, Debug)]
+struct NamedSource {
+    namespace: Arc<str>,
+    name: Arc<str>,
+    object: Arc<Object>,
+}
+
+impl NamedSource {
+    fn order(&self) -> (&str, &str, (i64, &str)) {
+        (&self.namespace, &self.name, age(&self.object))
+    }
 }
 
 impl Cluster {
@@ -60,6 +76,13 @@ impl Cluster {
         put(&mut self.objects, object, age);
         put(&mut self.by_name, object, name);
         put(&mut self.by_secret, object, secret);
+        self.sources
+            .extend(object.spec.sources.iter().map(|(namespace, name)| NamedSource {
+                namespace: namespace.as_str().into(),
+                name: name.as_str().into(),
+                object: Arc::clone(object),
+            }));
+        self.sources.sort_by(|a, b| a.order().cmp(&b.order()));
     }
 
     /// Forgets the object of that name.
@@ -68,6 +91,7 @@ impl Cluster {
         for list in [&mut self.objects, &mut self.by_name, &mut self.by_secret] {
             list.retain(|other| !Arc::ptr_eq(other, &object));
         }
+        self.sources.retain(|source| !Arc::ptr_eq(&source.object, &object));
         Some(object)
     }
 
@@ -143,15 +167,17 @@ impl Cluster {
         self.named(secret).any(|object| object.is_unreadable())
     }
 
-    /// Some object takes its credentials from this Secret.
-    pub(crate) fn is_source(&self, namespace: &str, secret: &str) -> bool {
-        self.objects.iter().any(|object| {
-            object
-                .spec
-                .sources
-                .iter()
-                .any(|(ns, name)| ns == namespace && name == secret)
-        })
+    /// The oldest object that calls this Secret a source, whatever else may be wrong with that object.
+    pub(crate) fn source_of(&self, namespace: &str, secret: &str) -> Option<&Arc<Object>> {
+        let order = |source: &NamedSource| (source.namespace.as_ref(), source.name.as_ref()).cmp(&(namespace, secret));
+        let begin = self.sources.partition_point(|source| order(source).is_lt());
+        let same = self
+            .sources
+            .iter()
+            .skip(begin)
+            .take_while(|source| order(source).is_eq());
+        same.map(|source| &source.object)
+            .find(|object| object.standing != Standing::Gone)
     }
 }
 

@@ -116,7 +116,11 @@ fn a_source_that_cannot_be_had_is_named_with_its_namespace() {
     for (lookup, reason, says) in [
         (Lookup::Missing, Reason::SourceNotFound, "not found"),
         (Lookup::NotAllowed, Reason::SourceNamespaceNotAllowed, elsewhere),
-        (Lookup::Found(&copy), Reason::SourceInvalid, managed),
+        (
+            Lookup::Found(&copy),
+            Reason::SourceInvalid,
+            &format!(r#"{managed}: it is a copy that ClusterPullSecret "company" keeps"#),
+        ),
         (Lookup::Found(&state), Reason::SourceInvalid, managed),
     ] {
         for (reference, shown) in [

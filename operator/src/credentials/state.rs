@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use crd::names::STATE_NAME_PREFIX;
 use plan::credential::Credential;
 use plan::docker_config::{DockerConfig, render};
 use plan::registries::{Entries, LastGood};
@@ -16,7 +17,7 @@ pub const KEY: &str = "registries.json";
 
 /// The name of the state Secret of the object with this uid.
 pub fn secret_name(uid: &str) -> String {
-    format!("pullsecrets-state-{uid}")
+    format!("{STATE_NAME_PREFIX}{uid}")
 }
 
 /// What is to be written, and over what.

@@ -12,7 +12,7 @@ use crd::{
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{Resource as _, ResourceExt as _};
 use plan::docker_config::render;
-use plan::object::{Object, Spec, Standing};
+use plan::object::{Object, Spec, Standing, sources_in};
 use plan::payload::Payload;
 use plan::registries::{LastGood, Lookup, Merged, merge, resolve};
 use serde_json::Value;
@@ -119,10 +119,15 @@ impl Reading {
         let declared = match decoded {
             Ok(declared) => declared,
             // What serde says of a spec names fields and values of the spec: no credential is in there.
-            Err(error) => return Self::unreadable(seen, format!("{}: {error}", in_spec(&track.path()))),
+            Err(error) => {
+                return Self::unreadable(seen, operator_namespace, format!("{}: {error}", in_spec(&track.path())));
+            }
         };
         match Spec::parse(&name, &declared, operator_namespace) {
-            Ok(spec) => {
+            Ok(mut spec) => {
+                if !unknown.is_empty() {
+                    spec.sources.extend(sources_in(&seen.spec, operator_namespace));
+                }
                 let fields: Vec<String> = unknown.into_iter().map(|path| format!("spec.{path}")).collect();
                 let unreadable =
                     (!fields.is_empty()).then(|| format!("this version does not know {}", fields.join(", ")));
@@ -132,18 +137,19 @@ impl Reading {
                     unreadable,
                 }
             }
-            Err(error) => Self::unreadable(seen, error.to_string()),
+            Err(error) => Self::unreadable(seen, operator_namespace, error.to_string()),
         }
     }
 
-    fn unreadable(seen: &SeenObject, why: String) -> Self {
+    fn unreadable(seen: &SeenObject, operator_namespace: &str, why: String) -> Self {
         let text = |pointer: &str| seen.spec.pointer(pointer).and_then(serde_json::Value::as_str);
         let name = seen.name_any();
         let policy = match text("/deletionPolicy") {
             Some("Retain") => DeletionPolicy::Retain,
             _ => DeletionPolicy::Delete,
         };
-        let spec = Spec::unreadable(text("/secret/name").unwrap_or(&name), policy);
+        let sources = sources_in(&seen.spec, operator_namespace);
+        let spec = Spec::unreadable(text("/secret/name").unwrap_or(&name), policy, sources);
         Self {
             spec,
             declared: None,

@@ -1,6 +1,6 @@
 //! Objects come, change and go: what that means for the namespaces.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -86,9 +86,11 @@ impl World {
             return;
         };
         let editions: Vec<&Arc<Object>> = old.into_iter().chain(new).collect();
+        let sources = namespaces_of_changed_sources(old, new);
         let concerned = |(name, place): (&Arc<str>, &Place)| {
             let selects = new.is_some_and(|new| self.cluster.selects(new, name, &place.facts.labels));
             let concerned = selects
+                || sources.contains(name.as_ref())
                 || place.selecting.contains(&object.name)
                 || editions
                     .iter()
@@ -151,6 +153,17 @@ impl World {
     pub fn waiting_in_row(&self, lane: Lane) -> usize {
         self.row.keys(lane)
     }
+}
+
+/// Where a Secret is called a source that was not before, or no longer is: there its name decides.
+fn namespaces_of_changed_sources<'a>(old: Option<&'a Arc<Object>>, new: Option<&'a Arc<Object>>) -> BTreeSet<&'a str> {
+    let named = |object: &'a Arc<Object>| (object.standing != Standing::Gone).then_some(&object.spec.sources);
+    let (old, new) = (old.and_then(named), new.and_then(named));
+    if old == new {
+        return BTreeSet::new();
+    }
+    let all = old.into_iter().chain(new).flatten();
+    all.map(|(namespace, _)| namespace.as_str()).collect()
 }
 
 /// Whether anything of the object may be in the namespace.

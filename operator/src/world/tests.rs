@@ -939,3 +939,26 @@ fn a_copy_that_loses_its_label_under_a_managed_name_is_mended_in_one_write() {
     assert_eq!(keys(&work), [secret_key()]);
     assert!(matches!(secret_action(&world), SecretAction::Update { .. }));
 }
+
+#[test]
+fn a_source_name_is_free_when_its_object_goes() {
+    let mut world = started();
+    let spec: ClusterPullSecretSpec = serde_json::from_value(json!({
+        "registries": [{"credentials": {"dockerConfig": {"secretRef": {"name": "company", "namespace": "a"}}}}],
+        "namespaces": {"names": ["elsewhere"]},
+    }))
+    .unwrap();
+    let reader = Arc::new(Object {
+        name: "reader".into(),
+        uid: "uid-reader".into(),
+        spec: Spec::parse("reader", &spec, "pullsecrets-system").unwrap(),
+        ..(*object(Standing::Live)).clone()
+    });
+    world.declare(&reader, 2, true, at(1));
+    assert_eq!(world.action(&secret_key(), at(1)), None);
+    assert_eq!(summary(&world).failures[0].1.reason, FailureReason::SourceName);
+    turns(&mut world, at(1));
+    world.forget_object("reader", at(2));
+    assert_eq!(keys(&turns(&mut world, at(2))), [secret_key(), account_key()]);
+    assert_eq!(summary(&world).failures, []);
+}

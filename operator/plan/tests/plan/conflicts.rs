@@ -4,7 +4,7 @@ use crd::names::{LABEL_MANAGED_BY, LABEL_OBJECT};
 use plan::object::{Object, Standing};
 use serde_json::json;
 
-use crate::common::{OPERATOR_NAMESPACE, World, account, copy_of, foreign, object, retained_from, standing};
+use crate::common::{World, account, copy_of, foreign, object, retained_from, standing};
 use crate::{check, content, fresh, message, with_copy};
 
 fn company() -> Object {
@@ -88,51 +88,6 @@ fn adopt_refuses_what_is_somebodys_work() {
 }
 
 #[test]
-fn adopt_never_takes_a_source_of_any_object() {
-    let adopting = |source: serde_json::Value| {
-        let spec = json!({
-            "secret": {"conflictPolicy": "Adopt"},
-            "namespaces": {"names": ["n", OPERATOR_NAMESPACE]},
-            "registries": [{"credentials": {"dockerConfig": {"secretRef": source}}}],
-        });
-        object("company", &spec)
-    };
-    let other = |source: &str| {
-        let registry = json!({"credentials": {"dockerConfig": {"secretRef": {"name": source, "namespace": "n"}}}});
-        object(
-            "other",
-            &json!({"namespaces": {"names": ["m"]}, "registries": [registry]}),
-        )
-    };
-    let refused: &[&str] = &["secret n/company: company SecretConflict"];
-    let here = |objects: Vec<Object>| World::of(objects).namespace("n", &[]).secret("n/company", foreign());
-    check([
-        (
-            "its own",
-            here(vec![adopting(json!({"name": "company", "namespace": "n"}))]),
-            refused,
-        ),
-        (
-            "another object's, although that one does not select the namespace",
-            here(vec![adopting(json!({"name": "x"})), other("company")]),
-            refused,
-        ),
-        (
-            "one of the operator's namespace, named without a namespace",
-            World::of([adopting(json!({"name": "company"}))])
-                .namespace(OPERATOR_NAMESPACE, &[])
-                .secret("pullsecrets-system/company", foreign()),
-            &["secret pullsecrets-system/company: company SecretConflict"],
-        ),
-        (
-            "a Secret beside the source is not one",
-            here(vec![adopting(json!({"name": "company"})), other("x")]),
-            &["secret n/company: update, company Pending"],
-        ),
-    ]);
-}
-
-#[test]
 fn the_message_says_what_to_do_about_a_conflict() {
     let over = |object: Object, stored| message(&fresh(object).secret("n/company", stored), "company");
     assert_eq!(
@@ -204,7 +159,11 @@ fn a_retained_copy_is_taken_back_by_whichever_object_has_its_name() {
 #[test]
 fn nothing_is_done_under_the_name_of_an_object_that_cannot_be_read() {
     let unreadable = || Object {
-        spec: plan::object::Spec::unreadable("company", crd::DeletionPolicy::Delete),
+        spec: plan::object::Spec::unreadable(
+            "company",
+            crd::DeletionPolicy::Delete,
+            std::collections::BTreeSet::new(),
+        ),
         ..standing(Standing::Held, object("strange", &json!({})))
     };
     let younger = || crate::common::created(5, company());

@@ -14,6 +14,7 @@ mod declared;
 mod going;
 mod permitted;
 mod several;
+mod sources;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,5 +1,7 @@
 //! Two objects whose copies have one name: the older decides, the younger waits.
 
+use std::collections::BTreeSet;
+
 use crd::DeletionPolicy;
 use plan::copy::HEIR_FIRST;
 use plan::object::{Object, Spec, Standing};
@@ -212,7 +214,7 @@ fn older_elsewhere() -> Object {
 /// Its spec is of a later version.
 fn unreadable() -> Object {
     let mut object = standing(Standing::Held, younger());
-    object.spec = Spec::unreadable("company", DeletionPolicy::Delete);
+    object.spec = Spec::unreadable("company", DeletionPolicy::Delete, BTreeSet::new());
     object
 }
 
