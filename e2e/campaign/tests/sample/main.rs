@@ -14,10 +14,10 @@ use futures::future::try_join_all;
 use rand::SeedableRng;
 
 /// So many control planes at a time: most of a run is waiting.
-const STAGES: usize = 2;
+const STAGES: usize = 4;
 
 /// So long each of them tries; a machine that is slow tries fewer.
-const LENGTH: Duration = Duration::from_secs(75);
+const LENGTH: Duration = Duration::from_secs(60);
 
 /// Plans that failed once, each below a line that says why.
 const KEPT: &str = include_str!("kept.plans");
