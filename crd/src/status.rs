@@ -151,6 +151,8 @@ pub enum FailureReason {
     SourceName,
     /// Another writer keeps undoing the write.
     Contended,
+    /// Somebody made the account larger than the operator holds: it is let be.
+    TooLarge,
     /// The API server failed or did not answer.
     ServerError,
 }
@@ -166,6 +168,7 @@ impl FailureReason {
             Self::NameNotPermitted => "NameNotPermitted",
             Self::SourceName => "SourceName",
             Self::Contended => "Contended",
+            Self::TooLarge => "TooLarge",
             Self::ServerError => "ServerError",
         }
     }

@@ -177,6 +177,7 @@ fn the_bounds_in_the_code_are_those_of_the_schema() {
 fn every_failure_reason_is_spelled_as_in_the_schema() {
     use FailureReason::{
         AdmissionDenied, Contended, Forbidden, NameNotPermitted, QuotaExceeded, SecretConflict, ServerError, SourceName,
+        TooLarge,
     };
     for reason in [
         SecretConflict,
@@ -186,6 +187,7 @@ fn every_failure_reason_is_spelled_as_in_the_schema() {
         NameNotPermitted,
         SourceName,
         Contended,
+        TooLarge,
         ServerError,
     ] {
         assert_eq!(

@@ -317,6 +317,7 @@ pub(crate) fn needs_person(reason: FailureReason) -> bool {
         | FailureReason::QuotaExceeded
         | FailureReason::AdmissionDenied
         | FailureReason::NameNotPermitted
-        | FailureReason::SourceName => true,
+        | FailureReason::SourceName
+        | FailureReason::TooLarge => true,
     }
 }

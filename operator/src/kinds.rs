@@ -3,13 +3,13 @@
 //! Foreign data never stays: managedFields are skipped, or become one bit, Secret data becomes a digest. The one exception
 //! is [`SourceSecret`], which is read in the namespaces of sources only, and of which nothing but what decides is kept.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, LazyLock};
 
 use crd::names::{
     ANNOTATION_ATTACHED, ANNOTATION_DECLARED, ANNOTATION_RETAINED, BASIC_AUTH_TYPE, DOCKER_CONFIG_TYPE, FIELD_MANAGER,
-    GROUP, LABEL_OBJECT, STATE_TYPE,
+    GROUP, LABEL_MANAGED_BY, LABEL_OBJECT, STATE_TYPE,
 };
 use k8s_openapi::ByteString;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference, Time};
@@ -17,10 +17,10 @@ use kube::Resource;
 use kube::core::{ClusterResourceScope, NamespaceResourceScope};
 use plan::identity::Version;
 use plan::labels::Labels;
-use plan::observed::{Account, Entry, Owner, Secret, Shape, parse_attached};
+use plan::observed::{Account, Entry, LISTED, LISTED_BYTES, Owner, Secret, Shape, parse_attached};
 use plan::payload::{Digest, DigestKey};
 use plan::registries::Source;
-use serde::de::IgnoredAny;
+use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 /// The key of this process's digests.
@@ -110,69 +110,199 @@ pub fn version(meta: &ObjectMeta) -> Version {
     )
 }
 
+/// What decides of the metadata of a namespace or an account. Others write the rest, as much as they like, so it is
+/// skipped where it is read.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct LeanMeta {
+    name: Option<String>,
+    namespace: Option<String>,
+    uid: Option<String>,
+    resource_version: Option<String>,
+    deletion_timestamp: Option<IgnoredAny>,
+    labels: Option<BTreeMap<String, String>>,
+    #[serde(default)]
+    annotations: Attached,
+}
+
+impl LeanMeta {
+    /// Enough to know the object again.
+    fn identity(&self) -> ObjectMeta {
+        ObjectMeta {
+            name: self.name.clone(),
+            namespace: self.namespace.clone(),
+            uid: self.uid.clone(),
+            resource_version: self.resource_version.clone(),
+            ..ObjectMeta::default()
+        }
+    }
+
+    fn labels(&self) -> Labels {
+        self.labels.iter().flatten().collect()
+    }
+}
+
+/// Of all annotations the one that records what we added.
+#[derive(Default)]
+struct Attached(Option<String>);
+
+impl<'de> Deserialize<'de> for Attached {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Annotations;
+        impl<'de> Visitor<'de> for Annotations {
+            type Value = Attached;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("annotations")
+            }
+            fn visit_unit<E>(self) -> Result<Attached, E> {
+                Ok(Attached(None))
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut all: A) -> Result<Attached, A::Error> {
+                let mut attached = None;
+                while let Some(key) = all.next_key::<String>()? {
+                    if key == ANNOTATION_ATTACHED {
+                        attached = Some(all.next_value()?);
+                    } else {
+                        all.next_value::<IgnoredAny>()?;
+                    }
+                }
+                Ok(Attached(attached))
+            }
+        }
+        deserializer.deserialize_any(Annotations)
+    }
+}
+
 /// A namespace: metadata only.
 #[derive(Clone, Debug, Deserialize)]
+#[serde(from = "WireNamespace")]
 pub struct SeenNamespace {
-    #[serde(deserialize_with = "meta")]
     metadata: ObjectMeta,
+    labels: Labels,
+    terminating: bool,
 }
 pruned!(SeenNamespace: "Namespace", "", "v1", "namespaces", ClusterResourceScope, metadata only: true);
+
+#[derive(Deserialize)]
+struct WireNamespace {
+    metadata: LeanMeta,
+}
+
+impl From<WireNamespace> for SeenNamespace {
+    fn from(WireNamespace { metadata }: WireNamespace) -> Self {
+        Self {
+            labels: metadata.labels(),
+            terminating: metadata.deletion_timestamp.is_some(),
+            metadata: metadata.identity(),
+        }
+    }
+}
 
 impl SeenNamespace {
     /// Its labels.
     pub fn labels(&self) -> Labels {
-        self.metadata.labels.iter().flatten().collect()
+        self.labels.clone()
     }
 
     /// Whether it has a deletionTimestamp.
     pub fn is_terminating(&self) -> bool {
-        self.metadata.deletion_timestamp.is_some()
+        self.terminating
     }
 }
 
-/// A `ServiceAccount`.
+/// A `ServiceAccount`, reduced to what decides while it is decoded.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(from = "WireAccount")]
 pub struct SeenAccount {
-    #[serde(deserialize_with = "meta")]
     metadata: ObjectMeta,
-    #[serde(default, deserialize_with = "entries")]
-    image_pull_secrets: Vec<Entry>,
+    facts: Account,
 }
 pruned!(SeenAccount: "ServiceAccount", "", "v1", "serviceaccounts", NamespaceResourceScope, metadata only: false);
 
-fn entries<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Entry>, D::Error> {
-    let elements = Option::<Vec<serde_json::Value>>::deserialize(deserializer)?.unwrap_or_default();
-    let entry = |element: &serde_json::Value| {
-        let name = element
-            .get("name")
-            .and_then(serde_json::Value::as_str)
-            .unwrap_or_default();
-        let only_a_name = !name.is_empty() && element.as_object().is_some_and(|fields| fields.len() == 1);
-        if only_a_name {
-            Entry::named(name)
-        } else {
-            Entry::raw(name, &element.to_string())
-        }
-    };
-    Ok(elements.iter().map(entry).collect())
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WireAccount {
+    metadata: LeanMeta,
+    #[serde(default)]
+    image_pull_secrets: Entries,
+}
+
+impl From<WireAccount> for SeenAccount {
+    fn from(wire: WireAccount) -> Self {
+        let metadata = wire.metadata.identity();
+        let Entries { entries, too_large } = wire.image_pull_secrets;
+        let attached = wire.metadata.annotations.0.as_deref().filter(|_| !too_large);
+        let facts = Account {
+            version: version(&metadata),
+            labels: wire.metadata.labels(),
+            attached: attached
+                .map(|text| parse_attached(text, &entries).into())
+                .unwrap_or_default(),
+            deleting: wire.metadata.deletion_timestamp.is_some(),
+            entries: entries.into(),
+            too_large,
+        };
+        Self { metadata, facts }
+    }
 }
 
 impl SeenAccount {
     /// The facts that the plan wants.
     pub fn facts(self) -> Account {
-        let attached = self
-            .metadata
-            .annotations
-            .as_ref()
-            .and_then(|all| all.get(ANNOTATION_ATTACHED));
-        Account {
-            version: version(&self.metadata),
-            labels: self.metadata.labels.iter().flatten().collect(),
-            attached: attached.map(|text| parse_attached(text).into()).unwrap_or_default(),
-            deleting: self.metadata.deletion_timestamp.is_some(),
-            entries: self.image_pull_secrets.into(),
+        self.facts
+    }
+}
+
+/// `imagePullSecrets`, element by element; of a list that is too large nothing is held.
+#[derive(Default)]
+struct Entries {
+    entries: Vec<Entry>,
+    too_large: bool,
+}
+
+impl<'de> Deserialize<'de> for Entries {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct List;
+        impl<'de> Visitor<'de> for List {
+            type Value = Entries;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list")
+            }
+            fn visit_unit<E>(self) -> Result<Entries, E> {
+                Ok(Entries::default())
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut all: A) -> Result<Entries, A::Error> {
+                let mut list = Entries::default();
+                let mut bytes = 0;
+                while let Some(element) = all.next_element::<serde_json::Value>()? {
+                    let entry = entry(&element);
+                    bytes += entry.name().len() + entry.raw_json().map_or(0, str::len);
+                    if list.entries.len() >= LISTED || bytes > LISTED_BYTES {
+                        while all.next_element::<IgnoredAny>()?.is_some() {}
+                        return Ok(Entries {
+                            entries: Vec::new(),
+                            too_large: true,
+                        });
+                    }
+                    list.entries.push(entry);
+                }
+                Ok(list)
+            }
         }
+        deserializer.deserialize_any(List)
+    }
+}
+
+fn entry(element: &serde_json::Value) -> Entry {
+    let name = element
+        .get("name")
+        .and_then(serde_json::Value::as_str)
+        .unwrap_or_default();
+    let only_a_name = !name.is_empty() && element.as_object().is_some_and(|fields| fields.len() == 1);
+    if only_a_name {
+        Entry::named(name)
+    } else {
+        Entry::raw(name, &element.to_string())
     }
 }
 
@@ -185,7 +315,7 @@ struct Digests {
 
 fn digest<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Digest>, D::Error> {
     struct Text;
-    impl serde::de::Visitor<'_> for Text {
+    impl Visitor<'_> for Text {
         type Value = Digest;
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             f.write_str("base64")
@@ -267,7 +397,19 @@ impl From<WireSecret> for SeenCopy {
             digest: wire.data.and_then(|data| data.docker_config),
             shape: Arc::new(shape),
         };
+        let metadata = identity(metadata);
         Self { metadata, facts }
+    }
+}
+
+/// Enough to know the object again: what its namespace wrote on it besides does not stay.
+fn identity(meta: ObjectMeta) -> ObjectMeta {
+    ObjectMeta {
+        name: meta.name,
+        namespace: meta.namespace,
+        uid: meta.uid,
+        resource_version: meta.resource_version,
+        ..ObjectMeta::default()
     }
 }
 
@@ -290,7 +432,15 @@ fn is_ours(reference: &OwnerReference) -> bool {
     reference.kind == "ClusterPullSecret" && reference.api_version.split('/').next() == Some(GROUP)
 }
 
-/// What the metadata says of a Secret.
+/// So many ownerReferences to our kind are held: one for each object that wants the copy, and some that others added.
+const OWNERS: usize = 256;
+/// The schema allows so many labels, and so many annotations, together.
+const DECLARED: usize = 64;
+/// So many bytes of a value are held. What is declared is shorter, so a longer value differs from it all the same.
+const VALUE: usize = 12 * 1024;
+
+/// What the metadata says of a Secret: our own marks, and what stands under the keys that were declared last. Whoever may
+/// write a copy may put a megabyte of other labels on it.
 fn shape(meta: &ObjectMeta) -> Shape {
     let references = meta.owner_references.as_deref().unwrap_or_default();
     let mut owners: Vec<Owner> = references
@@ -302,15 +452,26 @@ fn shape(meta: &ObjectMeta) -> Shape {
         })
         .collect();
     owners.sort_unstable();
+    owners.truncate(OWNERS);
     let labelled = is_labelled(meta);
-    let decides = |(key, _): &(&String, &String)| match key.as_str() {
-        ANNOTATION_RETAINED | ANNOTATION_DECLARED => true,
-        key => labelled && key != "kubectl.kubernetes.io/last-applied-configuration",
+    let annotation = |key: &str| meta.annotations.as_ref().and_then(|all| all.get(key));
+    let declared: BTreeSet<&str> = annotation(ANNOTATION_DECLARED)
+        .filter(|_| labelled)
+        .map(|keys| keys.split(',').take(DECLARED).collect())
+        .unwrap_or_default();
+    let held = |all: Option<&BTreeMap<String, String>>, ours: [&str; 2]| -> Labels {
+        let held = |(key, _): &(&String, &String)| ours.contains(&key.as_str()) || declared.contains(key.as_str());
+        let bounded = |(key, value): (&String, &String)| {
+            let end = value.floor_char_boundary(VALUE);
+            (key.clone(), value[..end].to_owned())
+        };
+        all.into_iter().flatten().filter(held).map(bounded).collect()
     };
+    let labels = meta.labels.as_ref().filter(|_| labelled);
     Shape {
         deleting: meta.deletion_timestamp.is_some(),
-        labels: meta.labels.iter().flatten().filter(|_| labelled).collect(),
-        annotations: meta.annotations.iter().flatten().filter(decides).collect(),
+        labels: held(labels, [LABEL_OBJECT, LABEL_MANAGED_BY]),
+        annotations: held(meta.annotations.as_ref(), [ANNOTATION_RETAINED, ANNOTATION_DECLARED]),
         controlled: references.iter().any(|reference| reference.controller == Some(true)),
         owners,
         ..Shape::default()
@@ -450,7 +611,8 @@ mod tests {
     #[test]
     fn a_copy_is_seen_alike_by_the_watch_and_in_the_reply_to_its_write() {
         let metadata = serde_json::json!({"name": "a", "uid": "u", "resourceVersion": "7",
-            "labels": {LABEL_OBJECT: "a", "l": "v"}, "annotations": {"a": "b"}});
+            "labels": {LABEL_OBJECT: "a", "l": "v", "theirs": "x"},
+            "annotations": {"a": "b", "theirs": "x", ANNOTATION_DECLARED: "l,a"}});
         let watched = seen(
             serde_json::json!({"metadata": metadata, "type": "kubernetes.io/dockerconfigjson",
             "data": {".dockerconfigjson": "e30=", "other": "Zm9v"}}),
@@ -458,6 +620,71 @@ mod tests {
         let written: WrittenSecret = serde_json::from_value(serde_json::json!({"metadata": metadata})).unwrap();
         assert_eq!(watched, written.facts(Some(DIGEST_KEY.digest("e30="))));
         assert_eq!(watched.shape.labels.get("l"), Some("v"));
+        assert_eq!(watched.shape.annotations.get("a"), Some("b"));
+        assert_eq!(watched.shape.labels.get("theirs"), None);
+        assert_eq!(watched.shape.annotations.get("theirs"), None);
+    }
+
+    fn listed(elements: &[serde_json::Value], attached: &str) -> Account {
+        let account = serde_json::json!({"metadata": {"name": "a", "annotations": {ANNOTATION_ATTACHED: attached}},
+            "imagePullSecrets": elements});
+        serde_json::from_value::<SeenAccount>(account).unwrap().facts()
+    }
+
+    #[test]
+    fn a_list_beyond_its_bound_is_not_held() {
+        let named = |number: usize| serde_json::json!({"name": format!("n{number}")});
+        let most: Vec<_> = (0..LISTED).map(named).collect();
+        let held = listed(&most, "n255,n7");
+        assert_eq!(
+            (held.entries.len(), held.attached.len(), held.too_large),
+            (LISTED, 2, false)
+        );
+        let more: Vec<_> = (0..=LISTED).map(named).collect();
+        let empty = vec![serde_json::json!({}); 100_000];
+        let long = [serde_json::json!({"name": "x".repeat(LISTED_BYTES + 1)})];
+        for beyond in [&more[..], &empty, &long] {
+            let held = listed(beyond, "n1");
+            assert_eq!((held.entries.len(), held.attached.len(), held.too_large), (0, 0, true));
+        }
+    }
+
+    #[test]
+    fn what_others_write_on_an_account_or_a_copy_is_skipped() {
+        let many: BTreeMap<String, String> = (0..10_000).map(|n| (format!("k{n}"), "v".repeat(60))).collect();
+        let owner = |n| {
+            serde_json::json!({"apiVersion": "pullsecrets.dev/v1", "kind": "ClusterPullSecret",
+            "name": "o", "uid": format!("u{n}")})
+        };
+        let owners: Vec<_> = (0..10_000).map(owner).collect();
+        let mut labels = many.clone();
+        labels.insert(LABEL_OBJECT.to_owned(), "a".to_owned());
+        let mut annotations = many;
+        let keys: Vec<&str> = annotations.keys().map(String::as_str).collect();
+        let declared = keys.join(",");
+        annotations.insert(ANNOTATION_DECLARED.to_owned(), declared);
+        let metadata = serde_json::json!({"name": "a", "labels": labels, "annotations": annotations,
+            "ownerReferences": owners});
+        let copy: SeenCopy = serde_json::from_value(serde_json::json!({"metadata": metadata})).unwrap();
+        assert_eq!(
+            copy.metadata,
+            ObjectMeta {
+                name: Some("a".to_owned()),
+                ..ObjectMeta::default()
+            }
+        );
+        let shape = copy.facts().shape;
+        assert_eq!(shape.owners.len(), OWNERS);
+        assert_eq!(shape.labels.iter().count(), DECLARED + 1);
+        assert_eq!(shape.annotations.get(ANNOTATION_DECLARED).map(str::len), Some(VALUE));
+        let account: SeenAccount = serde_json::from_value(serde_json::json!({"metadata": metadata})).unwrap();
+        assert_eq!(
+            account.metadata,
+            ObjectMeta {
+                name: Some("a".to_owned()),
+                ..ObjectMeta::default()
+            }
+        );
     }
 
     #[test]

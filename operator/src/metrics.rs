@@ -55,7 +55,7 @@ pub const WRITES: [&str; 11] = [
 /// What comes of a write.
 pub const RESULTS: [&str; 6] = ["done", "conflict", "gone", "throttled", "refused", "unavailable"];
 
-const REASONS: [FailureReason; 8] = [
+const REASONS: [FailureReason; 9] = [
     FailureReason::SecretConflict,
     FailureReason::Forbidden,
     FailureReason::QuotaExceeded,
@@ -63,6 +63,7 @@ const REASONS: [FailureReason; 8] = [
     FailureReason::NameNotPermitted,
     FailureReason::SourceName,
     FailureReason::Contended,
+    FailureReason::TooLarge,
     FailureReason::ServerError,
 ];
 

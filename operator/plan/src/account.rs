@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use crd::DeletionPolicy;
+use crd::{DeletionPolicy, FailureReason};
 
 use crate::action::AccountAction;
 use crate::copy::{self, Ownership, ownership};
 use crate::object::{Object, Standing};
-use crate::observed::{Account, Entry};
+use crate::observed::{Account, Entry, LISTED, LISTED_BYTES};
 use crate::scope::Scope;
 use crate::verdict::{Decision, Failure, State};
 
@@ -38,6 +38,10 @@ pub(crate) fn decide<'a>(
         return decision;
     }
     let wanted = wanted(scope, name, seen);
+    if seen.too_large {
+        decision.states = too_large(scope, wanted);
+        return decision;
+    }
     if !scope.seen.terminating {
         decision.states = wanted
             .iter()
@@ -64,6 +68,17 @@ pub(crate) fn decide<'a>(
         });
     }
     decision
+}
+
+/// A list of which only the length is known is let be, whether something is missing in it or is to go.
+fn too_large<'a>(scope: &Scope<'a>, wanted: Vec<&'a Arc<Object>>) -> Vec<(&'a Arc<Object>, State)> {
+    let message = format!(
+        "imagePullSecrets has more than {LISTED} entries, or {} KiB, and is left as it is: remove those that are not used",
+        LISTED_BYTES / 1024
+    );
+    let failure = Failure::new(FailureReason::TooLarge, message);
+    let asking = wanted.into_iter().filter(|_| !scope.seen.terminating);
+    asking.map(|object| (object, State::Failed(failure.clone()))).collect()
 }
 
 /// The list and the record as they should be.

@@ -3,6 +3,7 @@
 //! Nothing here is "empty because it could not be read": a fact that is not known is absent, and the caller does not
 //! plan from an incomplete view.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -83,7 +84,19 @@ pub struct Account {
     pub attached: Arc<[Arc<str>]>,
     /// Has a deletionTimestamp: it is let be.
     pub deleting: bool,
+    /// `imagePullSecrets` is longer than [`LISTED`] or [`LISTED_BYTES`] allow. Then `entries` and `attached` hold none of
+    /// it, and the account is let be: a list that is not held whole cannot be written back.
+    pub too_large: bool,
 }
+
+/// So many elements of one `imagePullSecrets` are held; a longer list is not held at all.
+pub const LISTED: usize = 256;
+/// The names and the JSON of its elements have so many bytes together, or the list is not held at all.
+pub const LISTED_BYTES: usize = 16 * 1024;
+/// So many recorded names are held besides those that the list has. A Pod never needs one of them.
+pub const RECORDED: usize = 64;
+/// The longest name that a Secret can have: a longer one is the name of none.
+const LONGEST_NAME: usize = 253;
 
 /// One element of `imagePullSecrets`, kept so that it is written back as it was read.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -129,14 +142,25 @@ impl fmt::Debug for Entry {
 
 /// The names in the text of the annotation `pullsecrets.dev/attached`: separated by commas, spaces around them and
 /// empty ones dropped, each once.
-pub fn parse_attached(annotation: &str) -> Vec<Arc<str>> {
-    let mut names: Vec<Arc<str>> = Vec::new();
-    for name in annotation.split(',').map(str::trim).filter(|name| !name.is_empty()) {
-        if !names.iter().any(|held| held.as_ref() == name) {
-            names.push(name.into());
-        }
-    }
-    names
+///
+/// A name that the list has is a recorded entry, and is never lost. Of others, the first [`RECORDED`] are held: the rest
+/// record no entry, and go with the next write. Takes n log n steps, whatever the annotation holds.
+pub fn parse_attached(annotation: &str, entries: &[Entry]) -> Vec<Arc<str>> {
+    let listed: BTreeSet<&str> = entries.iter().map(Entry::name).collect();
+    let mut seen = BTreeSet::new();
+    let mut unlisted = 0;
+    annotation
+        .split(',')
+        .map(str::trim)
+        .filter(|name| !name.is_empty() && name.len() <= LONGEST_NAME)
+        .filter(|name| {
+            let held = seen.contains(name) || listed.contains(name) || unlisted < RECORDED;
+            let new = held && seen.insert(*name);
+            unlisted += usize::from(new && !listed.contains(name));
+            new
+        })
+        .map(Arc::from)
+        .collect()
 }
 
 #[cfg(test)]
@@ -145,9 +169,26 @@ mod tests {
 
     #[test]
     fn the_record_on_an_account_is_read_whatever_someone_made_of_it() {
-        let parsed = |text: &str| parse_attached(text).join("|");
+        let parsed = |text: &str| parse_attached(text, &[]).join("|");
         assert_eq!(parsed(""), "");
         assert_eq!(parsed("a"), "a");
         assert_eq!(parsed(" b , a,,b,"), "b|a");
+        assert_eq!(
+            parsed(&format!("{},a", "x".repeat(254))),
+            "a",
+            "no Secret has such a name"
+        );
+    }
+
+    /// An annotation may hold 256 KiB: 60,000 names. Compared with each other they would take seconds.
+    #[test]
+    fn a_hostile_record_is_bounded() {
+        let names: Vec<String> = (0..60_000).map(|number| number.to_string()).collect();
+        let entries = [Entry::named("59999"), Entry::named("7"), Entry::named("theirs")];
+        let held = parse_attached(&names.join(","), &entries);
+        assert_eq!(held.len(), RECORDED + 2);
+        let has = |name: &str| held.iter().any(|held| held.as_ref() == name);
+        assert!(has("7") && has("59999"), "a recorded entry is never lost");
+        assert!(has("0") && !has("59998") && !has("theirs"));
     }
 }

@@ -52,6 +52,7 @@ fn account(version: &str, entries: &[&str], attached: &[&str]) -> Account {
         entries: entries.iter().map(|name| Entry::named(name)).collect(),
         attached: attached.iter().map(|&name| name.into()).collect(),
         deleting: false,
+        too_large: false,
     }
 }
 

@@ -187,6 +187,7 @@ pub(crate) fn account(entries: &[&str], attached: &[&str]) -> Account {
         entries: entries.iter().map(|name| Entry::named(name)).collect(),
         attached: attached.iter().map(|&name| name.into()).collect(),
         deleting: false,
+        too_large: false,
     }
 }
 
