@@ -176,8 +176,8 @@ fn the_bounds_in_the_code_are_those_of_the_schema() {
 #[test]
 fn every_failure_reason_is_spelled_as_in_the_schema() {
     use FailureReason::{
-        AdmissionDenied, Contended, Forbidden, NameNotPermitted, QuotaExceeded, SecretConflict, ServerError, SourceName,
-        TooLarge,
+        AdmissionDenied, Contended, Forbidden, NameNotPermitted, QuotaExceeded, SecretConflict, ServerError,
+        SourceName, TooLarge,
     };
     for reason in [
         SecretConflict,

@@ -11,14 +11,17 @@
 mod account;
 mod object;
 mod refusal;
+pub mod replies;
 mod secret;
 pub mod setback;
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crd::names::FIELD_MANAGER;
 use kube::Client;
 use kube::api::PatchParams;
+use tokio::time::Instant;
 
 use crate::metrics::Metrics;
 
@@ -47,16 +50,31 @@ pub struct Writer {
     /// Where the state Secrets live.
     namespace: String,
     metrics: Metrics,
+    /// Shared by all who write.
+    paused_until: Arc<Mutex<Option<Instant>>>,
 }
 
 impl Writer {
     /// `namespace` is the operator's own.
     pub fn new(client: Client, namespace: impl Into<String>, metrics: Metrics) -> Self {
         Self {
-            client,
+            client: replies::bounded(client),
             namespace: namespace.into(),
             metrics,
+            paused_until: Arc::default(),
         }
+    }
+
+    /// The server asks for less: nothing is to be written for so long, by any loop.
+    pub fn pause(&self, pause: Duration) {
+        let mut until = self.paused_until.lock().unwrap_or_else(PoisonError::into_inner);
+        *until = (*until).max(Some(Instant::now() + pause));
+    }
+
+    /// Until when nothing is to be written.
+    pub fn paused_until(&self) -> Option<Instant> {
+        let until = *self.paused_until.lock().unwrap_or_else(PoisonError::into_inner);
+        until.filter(|&until| Instant::now() < until)
     }
 
     /// Counts a write that has ended; `kind` is one of [`crate::metrics::WRITES`].

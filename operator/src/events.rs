@@ -1,14 +1,17 @@
 //! Events: one for each change of state of an object, never one for each namespace or pass.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crd::{ClusterPullSecretStatus, ConditionStatus};
+use k8s_openapi::api::core::v1::ObjectReference;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use kube::{Client, Resource as _};
 use plan::verdict::Failure;
+use tokio::sync::{mpsc, oneshot};
 use tracing::debug;
 
-use crate::apply::Setback;
+use crate::apply::{DEADLINE, Setback, call_within, replies};
 use crate::kinds::SeenObject;
 use crate::metrics::Metrics;
 use crate::objects::{is_progress, ready_of};
@@ -16,11 +19,21 @@ use crate::objects::{is_progress, ready_of};
 /// The API server's bound on the text of an Event, in bytes.
 const NOTE: usize = 1024;
 
-/// Publishes Events. One that cannot be published is logged and forgotten: it never fails a step.
+/// Publishes Events beside the steps that they are about: none waits for one. One that cannot be published is logged and
+/// forgotten, and so is one that comes while [`WAITING`] others wait.
 #[derive(Clone)]
 pub struct Announcer {
-    recorder: Recorder,
+    orders: mpsc::Sender<Order>,
     metrics: Metrics,
+}
+
+/// So many Events wait for their turn.
+const WAITING: usize = 64;
+
+enum Order {
+    Publish(Box<(ObjectReference, Event)>),
+    /// To be told when all before it were published.
+    Flush(oneshot::Sender<()>),
 }
 
 /// Something worth an Event.
@@ -66,26 +79,22 @@ impl Announcement {
 }
 
 impl Announcer {
-    /// Publishes as `pullsecrets`.
+    /// Publishes as `pullsecrets`. Called on the runtime that publishes.
     pub fn new(client: Client, metrics: Metrics) -> Self {
         let reporter = Reporter {
             controller: crd::names::GROUP.to_owned(),
             instance: std::env::var("HOSTNAME").ok(),
         };
-        Self {
-            recorder: Recorder::new(client, reporter),
-            metrics,
-        }
+        let recorder = Recorder::new(replies::bounded(client), reporter);
+        let (orders, ordered) = mpsc::channel(WAITING);
+        tokio::spawn(publish(recorder, metrics.clone(), ordered));
+        Self { orders, metrics }
     }
 
-    /// Publishes an Event about the object.
-    pub async fn announce(&self, about: &SeenObject, announcement: Announcement) {
+    /// Publishes an Event about the object, now or soon.
+    pub fn announce(&self, about: &SeenObject, announcement: Announcement) {
         let mut note = announcement.note;
-        let end = (0..=NOTE.min(note.len()))
-            .rev()
-            .find(|&at| note.is_char_boundary(at))
-            .unwrap_or(0);
-        note.truncate(end);
+        note.truncate(note.floor_char_boundary(NOTE));
         let event = Event {
             type_: if announcement.warning {
                 EventType::Warning
@@ -97,12 +106,71 @@ impl Announcer {
             action: "Reconcile".to_owned(),
             secondary: None,
         };
-        let published = self.recorder.publish(&event, &about.object_ref(&())).await;
-        let setback = published.as_ref().err().map(Setback::from);
-        self.metrics
-            .wrote("event", setback.as_ref().map_or("done", Setback::word));
-        if setback.is_some() {
-            debug!("an event could not be published");
+        let order = Order::Publish(Box::new((about.object_ref(&()), event)));
+        if self.orders.try_send(order).is_err() {
+            self.metrics.wrote("event", "unavailable");
+            debug!("too many events wait, one is dropped");
         }
+    }
+
+    /// Waits until those that were announced are published; no longer than this.
+    pub async fn flush(&self, within: Duration) {
+        let (done, told) = oneshot::channel();
+        let flushed = async {
+            if self.orders.send(Order::Flush(done)).await.is_ok() {
+                let _ = told.await;
+            }
+        };
+        // The process ends: those that are left are lost.
+        let _ = tokio::time::timeout(within, flushed).await;
+    }
+}
+
+async fn publish(recorder: Recorder, metrics: Metrics, mut ordered: mpsc::Receiver<Order>) {
+    while let Some(order) = ordered.recv().await {
+        match order {
+            Order::Flush(done) => drop(done.send(())),
+            Order::Publish(order) => {
+                let (about, event) = *order;
+                let published = call_within(DEADLINE, recorder.publish(&event, &about)).await;
+                let result = published.as_ref().err().map_or("done", Setback::word);
+                metrics.wrote("event", result);
+                if let Err(setback) = published {
+                    debug!(?setback, "an event could not be published");
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{Request, Response};
+    use kube::client::Body;
+
+    use super::*;
+    use crate::leader::Leadership;
+    use crate::progress::Progress;
+
+    #[tokio::test]
+    async fn a_server_that_takes_no_events_delays_nobody() {
+        let silent =
+            tower::service_fn(|_: Request<Body>| std::future::pending::<Result<Response<Body>, kube::Error>>());
+        let metrics = Metrics::new(Leadership::alone(), Progress::new());
+        let announcer = Announcer::new(Client::new(silent, "default"), metrics.clone());
+        let about: SeenObject =
+            serde_json::from_value(serde_json::json!({"metadata": {"name": "a", "uid": "u"}})).unwrap();
+        for _ in 0..10 * WAITING {
+            let announcement = Announcement {
+                warning: true,
+                reason: "SourceNotFound".to_owned(),
+                note: "ä".repeat(NOTE),
+            };
+            announcer.announce(&about, announcement);
+        }
+        announcer.flush(Duration::from_millis(10)).await;
+        let told = metrics.render();
+        let dropped = format!(r#"kind="event",result="unavailable"}} {}"#, 9 * WAITING);
+        assert!(told.contains(&dropped), "{told}");
     }
 }

@@ -11,6 +11,7 @@ use axum::routing::get;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::listen;
 use crate::progress::Progress;
 
 /// The sign of life of a loop: it beats with every turn, and turns at least every [`Pulse::INTERVAL`].
@@ -74,14 +75,7 @@ pub async fn serve(
     progress: Progress,
     token: CancellationToken,
 ) -> std::io::Result<()> {
-    let listener = tokio::net::TcpListener::bind(address).await?;
-    let router = router(pulses, progress);
-    tokio::spawn(async move {
-        axum::serve(listener, router)
-            .with_graceful_shutdown(token.cancelled_owned())
-            .await
-    });
-    Ok(())
+    listen::serve(address, router(pulses, progress), token).await
 }
 
 pub(crate) fn router(pulses: Vec<Pulse>, progress: Progress) -> Router {

@@ -25,6 +25,7 @@ pub mod events;
 pub mod health;
 pub mod kinds;
 pub mod leader;
+pub mod listen;
 pub mod metrics;
 pub mod namespaces;
 pub mod objects;

@@ -12,7 +12,7 @@ use kube::runtime::watcher::Event;
 use kube::{Api, ResourceExt as _};
 use plan::object::Object;
 use plan::observed::{Account, Secret};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -85,6 +85,8 @@ const SUMMARY: Duration = Duration::from_millis(100);
 /// Writes that change what is there, beside those of something new. What is new waits for all that the server has begun;
 /// eight keep two cores of it as busy as 32 do.
 const BESIDE_FRESH: usize = 8;
+/// So many namespaces are called up before events are looked after again: what waits in them may all have to wait on.
+const TURNS: usize = 256;
 /// How many events are taken in before the writes are looked after again.
 const BATCH: usize = 256;
 
@@ -126,8 +128,10 @@ pub async fn run(
     start_watches(&settings, world.kinds_of_secrets(), &sender, &watches);
     let mut looper = Loop {
         world,
-        queue: Queue::with_few_beside_fresh(BESIDE_FRESH),
+        queue: Queue::with_slots(settings.concurrency, BESIDE_FRESH),
         writes: JoinSet::new(),
+        under_way: HashMap::new(),
+        more: false,
         followed: HashMap::new(),
         epoch: settings.epoch,
         summarised: Instant::now(),
@@ -172,6 +176,10 @@ struct Loop {
     world: World,
     queue: Queue<Key>,
     writes: JoinSet<Ended>,
+    /// Each of the writes, to tell it that it is given up.
+    under_way: HashMap<Key, oneshot::Sender<()>>,
+    /// The last turn ended before all of the long row was called up that may be.
+    more: bool,
     /// By the key of a Secret that is not ours under a name of ours.
     followed: HashMap<Key, JoinHandle<()>>,
     /// Times in the world are since this.
@@ -244,8 +252,8 @@ impl Loop {
     fn wake_at(&self) -> Instant {
         let now = Instant::now();
         let idle = now + Pulse::INTERVAL;
-        let free = self.writes.len() < self.settings.concurrency && self.settings.leadership.is_held();
-        let queue = self.queue.next_at(now).filter(|_| free);
+        let queue = if self.more { Some(now) } else { self.queue.next_at(now) };
+        let queue = queue.filter(|_| self.settings.leadership.is_held());
         // Before the start nothing is told.
         let told = self.world.is_started() && self.world.board.has_changed();
         let summary = told.then(|| self.summarised + SUMMARY);
@@ -360,51 +368,84 @@ impl Loop {
     }
 
     fn dispatch(&mut self) {
-        if !self.world.is_started() {
+        self.more = false;
+        if !self.world.is_started() || !self.settings.leadership.is_held() {
             return;
         }
-        while self.writes.len() < self.settings.concurrency && self.settings.leadership.is_held() {
-            self.call_up();
+        if let Some(until) = self.settings.writer.paused_until() {
+            self.queue.pause(until);
+        }
+        for key in self.queue.give_up(Instant::now()) {
+            if let Some(write) = self.under_way.remove(&key) {
+                debug!(namespace = %key.namespace, "a slow write is given up, others wait");
+                // It may have ended by itself just now.
+                let _ = write.send(());
+            }
+        }
+        let mut turns = TURNS;
+        while self.settings.leadership.is_held() {
+            let called = self.call_up(&mut turns);
             let Some(key) = self.queue.pop(Instant::now()) else {
+                self.more = called && turns == 0;
+                if called && turns > 0 {
+                    continue;
+                }
                 return;
             };
-            let now = self.now();
-            match self.world.action(&key, now) {
-                Some(action) => {
-                    let action = Arc::new(action);
-                    self.world.began(&key, &action);
-                    self.write(key, action);
-                }
-                None if self.world.is_squatted(&key) || self.world.is_uncertain(&key) => self.look(key),
-                None => {
-                    self.queue.done(&key);
-                    let work = self
-                        .world
-                        .revisit(&key, now)
-                        .into_iter()
-                        .filter(|work| work.at.is_some());
-                    let work = work.collect();
-                    self.enqueue(work);
-                }
-            }
+            self.carry_out(key);
         }
     }
 
+    /// Makes the write that a key needs now, if it needs one.
+    fn carry_out(&mut self, key: Key) {
+        let now = self.now();
+        let work = match self.world.action(&key, now) {
+            Some(_) if self.world.is_on_hold(&key, now) => self.world.put_off(&key, now),
+            Some(action) => {
+                let action = Arc::new(action);
+                self.world.began(&key, &action);
+                return self.write(key, action);
+            }
+            None if self.world.is_squatted(&key) || self.world.is_uncertain(&key) => return self.look(key),
+            None => self.world.revisit(&key, now),
+        };
+        self.queue.done(&key, Instant::now());
+        self.enqueue(work.into_iter().filter(|work| work.at.is_some()).collect());
+    }
+
     /// Takes namespaces out of the long row, as long as fewer keys wait in the queue than may be written at a time: what
-    /// comes later and is more urgent has few before it.
-    fn call_up(&mut self) {
-        let (now, enough) = (self.now(), self.settings.concurrency);
-        while self.queue.depth().fresh < enough
-            && let Some(work) = self.world.next_in_row(Lane::Fresh, now)
-        {
-            self.enqueue(work);
+    /// comes later and is more urgent has few before it. Whether it took any.
+    ///
+    /// While something is slow, what an object asks for everywhere stands behind what is new somewhere.
+    fn call_up(&mut self, turns: &mut usize) -> bool {
+        let (now, enough, slow) = (
+            self.now(),
+            self.settings.concurrency,
+            self.queue.is_slow(Instant::now()),
+        );
+        let mut called = false;
+        for lane in [Lane::Fresh, Lane::Bulk] {
+            let waiting = |queue: &Queue<Key>| {
+                let Depth { fresh, bulk, .. } = queue.waiting();
+                if lane == Lane::Fresh && !slow {
+                    fresh
+                } else {
+                    fresh + bulk
+                }
+            };
+            while *turns > 0
+                && waiting(&self.queue) < enough
+                && let Some(mut work) = self.world.next_in_row(lane, now)
+            {
+                *turns -= 1;
+                called = true;
+                for work in work.iter_mut().filter(|work| slow && work.lane == Lane::Fresh) {
+                    work.lane = Lane::Bulk;
+                }
+                self.enqueue(work);
+            }
         }
-        let waiting = |queue: &Queue<Key>| queue.depth().fresh + queue.depth().bulk;
-        while waiting(&self.queue) < enough
-            && let Some(work) = self.world.next_in_row(Lane::Bulk, now)
-        {
-            self.enqueue(work);
-        }
+        called
     }
 
     fn write(&mut self, key: Key, action: Arc<Action>) {
@@ -414,6 +455,7 @@ impl Loop {
             Target::Account(name) => info_span!("write", namespace = %key.namespace, service_account = %name),
         };
         let wants_rival = self.world.wants_rival(&key);
+        let given_up = self.begins(&key);
         let write = async move {
             let namespace = Arc::clone(&key.namespace);
             let mut rival = None;
@@ -437,15 +479,26 @@ impl Loop {
                 }
             };
             // A panic is an error of this key, never the end of the process.
-            let reply = AssertUnwindSafe(call).catch_unwind().await.ok();
+            let reply = tokio::select! {
+                reply = AssertUnwindSafe(call).catch_unwind() => reply.ok(),
+                Ok(()) = given_up => Some(unanswered(&key)),
+            };
             Ended { key, reply, rival }
         };
         self.writes.spawn(write.instrument(span));
     }
 
+    /// A write, or a read, begins. What comes to it when it is to be given up.
+    fn begins(&mut self, key: &Key) -> oneshot::Receiver<()> {
+        let (sender, receiver) = oneshot::channel();
+        self.under_way.insert(key.clone(), sender);
+        receiver
+    }
+
     /// A Secret that is not ours holds a name of ours, or nobody knows what came of a write: reads it.
     fn look(&mut self, key: Key) {
         let writer = self.settings.writer.clone();
+        let given_up = self.begins(&key);
         self.writes.spawn(async move {
             let call = async {
                 match &key.target {
@@ -453,7 +506,10 @@ impl Loop {
                     Target::Account(name) => Reply::Account(seen(writer.read_account(&key.namespace, name).await)),
                 }
             };
-            let reply = AssertUnwindSafe(call).catch_unwind().await.ok();
+            let reply = tokio::select! {
+                reply = AssertUnwindSafe(call).catch_unwind() => reply.ok(),
+                Ok(()) = given_up => Some(unanswered(&key)),
+            };
             Ended {
                 key,
                 reply,
@@ -467,6 +523,7 @@ impl Loop {
             return;
         };
         let now = self.now();
+        self.under_way.remove(&key);
         if let Some(Rival(rival)) = rival {
             warn!(namespace = %key.namespace, manager = ?rival, "another writer keeps undoing what is declared");
             self.world.name_rival(&key, rival.as_deref(), now);
@@ -480,7 +537,7 @@ impl Loop {
         };
         if let Some(pause) = throttled {
             warn!(seconds = pause.as_secs(), "the server asks for less, all writes pause");
-            self.queue.pause(Instant::now() + pause);
+            self.settings.writer.pause(pause);
         }
         let work = match reply {
             Some(Reply::Secret(outcome)) => self.world.wrote_secret(&key, outcome, now),
@@ -491,7 +548,7 @@ impl Loop {
                     .failed(&key, Setback::Unavailable("a write panicked".to_owned()), now)
             }
         };
-        self.queue.done(&key);
+        self.queue.done(&key, Instant::now());
         self.enqueue(work);
         self.world.sweep(now);
         self.follow(key);
@@ -547,6 +604,15 @@ impl Loop {
         }
         let board = &self.world.board;
         self.settings.metrics.failures(|reason| board.failed(reason));
+    }
+}
+
+/// Of a write that was given up: it may have been made.
+fn unanswered(key: &Key) -> Reply {
+    let setback = Setback::Unavailable("it took more than a second, and others waited".to_owned());
+    match key.target {
+        Target::Secret(_) => Reply::Secret(Outcome::Failed(setback)),
+        Target::Account(_) => Reply::Account(Outcome::Failed(setback)),
     }
 }
 

@@ -77,6 +77,8 @@ enum Reply {
 
 /// Steps under way at a time. Each is one call.
 const CONCURRENCY: usize = 8;
+/// Events that were announced last get this long to be published when the process ends.
+const FAREWELL: Duration = Duration::from_secs(1);
 /// A step that failed is tried again after this.
 const RETRY: Backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(30));
 /// Sources that cannot be listed do not hold up the objects that do not need them for longer than this.
@@ -135,6 +137,7 @@ pub async fn run(
         looper.complete_when_listed();
     }
     while looper.steps.join_next().await.is_some() {}
+    looper.settings.announcer.flush(FAREWELL).await;
 }
 
 struct Loop {
@@ -358,6 +361,9 @@ impl Loop {
     }
 
     fn dispatch(&mut self) {
+        if let Some(until) = self.settings.writer.paused_until() {
+            self.queue.pause(until);
+        }
         while self.complete && self.steps.len() < CONCURRENCY && self.settings.leadership.is_held() {
             let Some(name) = self.queue.pop(Instant::now()) else {
                 return;
@@ -373,10 +379,10 @@ impl Loop {
             match next {
                 Next::Write(step) => self.write(name, step),
                 Next::At(at) => {
-                    self.queue.done(&name);
+                    self.queue.done(&name, Instant::now());
                     self.queue.push_at(name, Lane::Fresh, at);
                 }
-                Next::Nothing => self.queue.done(&name),
+                Next::Nothing => self.queue.done(&name, Instant::now()),
             }
         }
     }
@@ -396,7 +402,7 @@ impl Loop {
                 Step::Forget => Reply::State(writer.forget(&seen).await),
             };
             if let (Reply::Object(Outcome::Done(_)), Some(announcement)) = (&reply, announcement) {
-                announcer.announce(&seen, announcement).await;
+                announcer.announce(&seen, announcement);
             }
             reply
         };
@@ -413,7 +419,7 @@ impl Loop {
         let Ok((name, reply)) = ended else {
             return;
         };
-        self.queue.done(&name);
+        self.queue.done(&name, Instant::now());
         let setback = match reply {
             Reply::Object(Outcome::Done(seen) | Outcome::Changed(seen)) => {
                 match (seen, self.objects.get_mut(&name)) {
@@ -443,7 +449,11 @@ impl Loop {
             return;
         };
         let delay = match &setback {
-            Setback::Throttled(pause) => *pause,
+            Setback::Throttled(pause) => {
+                self.settings.writer.pause(*pause);
+                *pause
+            }
+            Setback::Postponed { wait, .. } => RETRY.delay(held.attempts).max(*wait),
             _ => RETRY.delay(held.attempts),
         };
         held.attempts += 1;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::{BodyExt as _, Full, Limited};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
@@ -19,6 +19,9 @@ use tracing::{info, warn};
 
 /// A collector that does not answer holds spans up for no longer.
 const DEADLINE: Duration = Duration::from_secs(10);
+
+/// So many bytes of its answer are read. It has nothing to say that is longer.
+const ANSWER: usize = 64 * 1024;
 
 /// An HTTP client for the exporter.
 #[derive(Clone, Debug)]
@@ -44,7 +47,7 @@ impl Sender {
         let exchange = async move {
             let response = client.request(request.map(Full::new)).await?;
             let (head, body) = response.into_parts();
-            let body = body.collect().await?.to_bytes();
+            let body = Limited::new(body, ANSWER).collect().await?.to_bytes();
             Ok::<_, HttpError>(Response::from_parts(head, body))
         };
         // Even the timer is made on the runtime: where there is none, making it is a panic.

@@ -1,4 +1,4 @@
-//! The work queue of a loop: two lanes, one in flight for each key, delays, and a pause for all.
+//! The work queue of a loop: three lanes, one in flight for each key, delays, a pause for all, and shares of the slots.
 //!
 //! # Guarantees
 //!
@@ -7,14 +7,27 @@
 //! - Whatever stands in the fresh lane goes before whatever stands in the bulk lane; each lane is first in, first out.
 //! - While fresh keys come, few bulk keys are in flight beside them, where that is asked for: whoever is alone with few others
 //!   is served sooner, and the server is as busy with few as with many.
+//! - Of the retry lane at most [`RETRIES`] keys are handed out in a second, those of each group in their turn. They do not
+//!   wait for the other lanes.
 //! - A push at once overrides a delay; a delay never overrides a push at once. Of two delays the earlier stands.
+//!
+//! Where the slots are counted ([`Queue::with_slots`]), and a group is a namespace:
+//!
+//! - One group has at most a quarter of the slots, always.
+//! - A write is slow after [`SLOW`]. Slow ones have at most half of the slots, whatever makes them slow, as soon as anything
+//!   else waits: those beyond it are to be given up ([`Queue::give_up`]). A group that had a slow one counts as slow for
+//!   [`SUSPECT`], and a key of it waits until that half has room.
+//! - While something is slow, few bulk keys are in flight beside it: the other half is open to what is new.
+//! - While nothing is slow, and no group asks for more than its quarter, every slot is used.
 //!
 //! # Not here
 //!
 //! No clock, no task, no channel: the caller says what time it is, and asks when to come back.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::fmt;
 use std::hash::Hash;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -28,6 +41,23 @@ pub enum Lane {
     Fresh,
     /// Something is there and is to be changed.
     Bulk,
+    /// It was refused, and is tried again now and then.
+    Retry,
+}
+
+/// What shares the slots: each gets at most a quarter of them.
+pub trait Grouped: Clone + Eq + Hash {
+    /// Names a group.
+    type Group: Clone + Eq + Hash + fmt::Debug;
+    /// The one that this key is of.
+    fn group(&self) -> Self::Group;
+}
+
+impl Grouped for Arc<str> {
+    type Group = Self;
+    fn group(&self) -> Self {
+        Arc::clone(self)
+    }
 }
 
 /// How many keys stand where.
@@ -37,34 +67,98 @@ pub struct Depth {
     pub fresh: usize,
     /// In the bulk lane.
     pub bulk: usize,
-    /// Not due yet.
+    /// Not due yet, or in the retry lane.
     pub delayed: usize,
 }
 
 /// See the module.
 #[derive(Debug)]
-pub struct Queue<K> {
+pub struct Queue<K: Grouped> {
     keys: HashMap<K, Place>,
-    fresh: VecDeque<K>,
-    bulk: VecDeque<K>,
-    /// Places in the bulk lane that were left behind for the fresh one.
-    left_behind: usize,
+    fresh: Line<K>,
+    bulk: Line<K>,
+    retries: Retries<K>,
     /// By time and a running number, since several keys may be due at one instant.
     delayed: BTreeMap<(Instant, u64), (K, Lane)>,
     serial: u64,
     paused_until: Option<Instant>,
-    /// Bulk keys in flight beside fresh ones; none: as many as there are.
-    beside_fresh: Option<usize>,
-    bulk_in_flight: HashSet<K>,
     /// When a fresh key was handed out last.
     fresh_at: Option<Instant>,
+    /// None: as many as there are, in whatever groups.
+    slots: Option<Slots>,
+    flights: HashMap<K, Flight>,
+    /// Those in flight that are not slow yet, by when they began.
+    quick: BTreeSet<(Instant, u64)>,
+    /// How many in flight are slow, or of a group that was.
+    slow: usize,
+    /// How many in flight are of the bulk lane and not slow.
+    bulk_in_flight: usize,
+    groups: HashMap<K::Group, Group>,
+    /// Keys that wait because their group has its quarter.
+    crowded: HashMap<K::Group, VecDeque<K>>,
+    /// Keys that wait because the slow have their half.
+    held_up: VecDeque<K>,
+    /// How many keys wait like this, by lane.
+    parked: Depth,
+    /// When something was slow last.
+    slow_at: Option<Instant>,
+    /// When groups that are slow no more were forgotten last.
+    swept_at: Option<Instant>,
 }
+
+/// A write is slow after this.
+pub const SLOW: Duration = Duration::from_secs(1);
+/// For so long after its last slow write a group counts as slow.
+pub const SUSPECT: Duration = Duration::from_secs(60);
+/// So many keys of the retry lane are handed out in a second.
+pub const RETRIES: u32 = 20;
 
 /// Room for so many keys is not given back.
 const KEPT: usize = 1024;
 
-/// So long after a fresh key others are expected.
+/// So long after a fresh key others are expected, and after a slow one other slow ones.
 const FRESH_FOR: Duration = Duration::from_secs(1);
+const SLOW_FOR: Duration = Duration::from_secs(10);
+
+#[derive(Clone, Copy, Debug)]
+struct Slots {
+    all: usize,
+    /// Bulk keys in flight beside fresh ones.
+    beside_fresh: usize,
+}
+
+impl Slots {
+    fn quarter(self) -> usize {
+        (self.all / 4).max(1)
+    }
+
+    fn half(self) -> usize {
+        (self.all / 2).max(1)
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Flight {
+    since: Instant,
+    serial: u64,
+    lane: Lane,
+    slow: bool,
+    /// The caller was told to give it up.
+    given_up: bool,
+}
+
+/// What is known of a group that has keys in flight, or was slow.
+#[derive(Clone, Copy, Debug, Default)]
+struct Group {
+    in_flight: usize,
+    slow_at: Option<Instant>,
+}
+
+impl Group {
+    fn is_slow(&self, now: Instant) -> bool {
+        self.slow_at.is_some_and(|at| now < at + SUSPECT)
+    }
+}
 
 /// Where a key stands. A key that moved on leaves its old place in a lane behind; what is found there then is stale
 /// and passed over.
@@ -72,6 +166,8 @@ const FRESH_FOR: Duration = Duration::from_secs(1);
 enum Place {
     Waiting(Lane),
     Delayed(Instant, u64),
+    /// Its turn has come, and its group, or the slow, have their share.
+    Parked(Lane),
     InFlight,
     /// In flight, and pushed meanwhile.
     InFlightAgain(Lane),
@@ -79,28 +175,104 @@ enum Place {
     InFlightLater(Instant, Lane),
 }
 
-impl<K> Default for Queue<K> {
+/// First in, first out.
+#[derive(Debug)]
+struct Line<K> {
+    keys: VecDeque<K>,
+    /// Places that were left for a more urgent lane.
+    left_behind: usize,
+}
+
+/// In turns, group by group.
+#[derive(Debug)]
+struct Retries<K: Grouped> {
+    groups: HashMap<K::Group, VecDeque<K>>,
+    turns: VecDeque<K::Group>,
+    len: usize,
+    left_behind: usize,
+    /// When the next one may be handed out.
+    next_at: Option<Instant>,
+}
+
+impl<K> Default for Line<K> {
     fn default() -> Self {
         Self {
-            keys: HashMap::new(),
-            fresh: VecDeque::new(),
-            bulk: VecDeque::new(),
+            keys: VecDeque::new(),
             left_behind: 0,
-            delayed: BTreeMap::new(),
-            serial: 0,
-            paused_until: None,
-            beside_fresh: None,
-            bulk_in_flight: HashSet::new(),
-            fresh_at: None,
         }
     }
 }
 
-impl<K: Clone + Eq + Hash> Queue<K> {
-    /// With so many bulk keys in flight at most within a second after a fresh one was handed out.
-    pub fn with_few_beside_fresh(few: usize) -> Self {
+impl<K: Grouped> Default for Retries<K> {
+    fn default() -> Self {
         Self {
-            beside_fresh: Some(few),
+            groups: HashMap::new(),
+            turns: VecDeque::new(),
+            len: 0,
+            left_behind: 0,
+            next_at: None,
+        }
+    }
+}
+
+impl<K: Grouped> Retries<K> {
+    fn push(&mut self, key: K) {
+        let group = key.group();
+        let keys = self.groups.entry(group.clone()).or_default();
+        if keys.is_empty() {
+            self.turns.push_back(group);
+        }
+        keys.push_back(key);
+        self.len += 1;
+    }
+
+    fn pop(&mut self) -> Option<K> {
+        let group = self.turns.pop_front()?;
+        let keys = self.groups.get_mut(&group)?;
+        let key = keys.pop_front();
+        if keys.is_empty() {
+            self.groups.remove(&group);
+        } else {
+            self.turns.push_back(group);
+        }
+        self.len -= 1;
+        key
+    }
+}
+
+impl<K: Grouped> Default for Queue<K> {
+    fn default() -> Self {
+        Self {
+            keys: HashMap::new(),
+            fresh: Line::default(),
+            bulk: Line::default(),
+            retries: Retries::default(),
+            delayed: BTreeMap::new(),
+            serial: 0,
+            paused_until: None,
+            fresh_at: None,
+            slots: None,
+            flights: HashMap::new(),
+            quick: BTreeSet::new(),
+            slow: 0,
+            bulk_in_flight: 0,
+            groups: HashMap::new(),
+            crowded: HashMap::new(),
+            held_up: VecDeque::new(),
+            parked: Depth::default(),
+            slow_at: None,
+            swept_at: None,
+        }
+    }
+}
+
+impl<K: Grouped> Queue<K> {
+    /// With so many keys in flight at most, and so many bulk keys among them within a second after a fresh one was handed
+    /// out.
+    pub fn with_slots(all: usize, beside_fresh: usize) -> Self {
+        let slots = Slots { all, beside_fresh };
+        Self {
+            slots: Some(slots),
             ..Self::default()
         }
     }
@@ -111,14 +283,20 @@ impl<K: Clone + Eq + Hash> Queue<K> {
             Some(Place::InFlight | Place::InFlightAgain(_) | Place::InFlightLater(..)) => {
                 self.keys.insert(key, Place::InFlightAgain(lane));
             }
-            // In the fresh lane it stands well; out of it, a fresh push moves it.
-            Some(&Place::Waiting(held)) if held == lane || held == Lane::Fresh => {}
-            Some(&Place::Delayed(at, serial)) => {
-                self.delayed.remove(&(at, serial));
+            // In a more urgent lane it stands well; out of another, this moves it.
+            Some(&Place::Waiting(held)) if held.goes_before(lane) => {}
+            Some(&Place::Waiting(held)) => {
+                self.leave(held);
                 self.enqueue(key, lane);
             }
-            Some(Place::Waiting(_)) => {
-                self.left_behind += 1;
+            Some(&Place::Parked(held)) if held.goes_before(lane) => {}
+            Some(&Place::Parked(held)) => {
+                *self.parked.of(held) -= 1;
+                *self.parked.of(lane) += 1;
+                self.keys.insert(key, Place::Parked(lane));
+            }
+            Some(&Place::Delayed(at, serial)) => {
+                self.delayed.remove(&(at, serial));
                 self.enqueue(key, lane);
             }
             None => self.enqueue(key, lane),
@@ -139,11 +317,18 @@ impl<K: Clone + Eq + Hash> Queue<K> {
                 self.delay(key, lane, at);
             }
             None => self.delay(key, lane, at),
-            Some(Place::Waiting(_) | Place::Delayed(..) | Place::InFlightAgain(_) | Place::InFlightLater(..)) => {}
+            Some(
+                Place::Waiting(_)
+                | Place::Delayed(..)
+                | Place::Parked(_)
+                | Place::InFlightAgain(_)
+                | Place::InFlightLater(..),
+            ) => {}
         }
     }
 
-    /// The next key, now in flight until [`Queue::done`]; none when nothing is due at `now`.
+    /// The next key, now in flight until [`Queue::done`]; none when nothing is due at `now`, or nothing that is due has a
+    /// slot.
     pub fn pop(&mut self, now: Instant) -> Option<K> {
         if self.paused_until.is_some_and(|until| now < until) {
             return None;
@@ -156,34 +341,38 @@ impl<K: Clone + Eq + Hash> Queue<K> {
             let (key, lane) = entry.remove();
             self.enqueue(key, lane);
         }
-        let key = if let Some(key) = self.fresh.pop_front() {
-            self.fresh_at = Some(now);
-            key
-        } else if self.takes_bulk(now) {
-            let key = self.take_bulk()?;
-            self.bulk_in_flight.insert(key.clone());
-            key
-        } else {
+        if self.slots.is_some_and(|slots| self.flights.len() >= slots.all) {
             return None;
-        };
-        self.keys.insert(key.clone(), Place::InFlight);
-        Some(key)
+        }
+        loop {
+            let Some((key, lane)) = self.next(now) else {
+                if !self.let_go(now) {
+                    return None;
+                }
+                continue;
+            };
+            if let Some(key) = self.take_off(key, lane, now) {
+                return Some(key);
+            }
+        }
     }
 
     /// The work on a key that was handed out has ended.
-    pub fn done(&mut self, key: &K) {
-        self.bulk_in_flight.remove(key);
+    pub fn done(&mut self, key: &K, now: Instant) {
+        self.land(key, now);
         match self.keys.remove(key) {
             Some(Place::InFlightAgain(lane)) => self.enqueue(key.clone(), lane),
             Some(Place::InFlightLater(at, lane)) => self.delay(key.clone(), lane, at),
             Some(Place::InFlight) | None => {}
-            Some(place @ (Place::Waiting(_) | Place::Delayed(..))) => {
+            Some(place @ (Place::Waiting(_) | Place::Delayed(..) | Place::Parked(_))) => {
                 self.keys.insert(key.clone(), place);
             }
         }
+        self.let_in(&key.group());
         if capacity::give_back(&mut self.keys, KEPT) {
-            self.fresh.shrink_to(KEPT);
-            self.bulk.shrink_to(KEPT);
+            self.fresh.keys.shrink_to(KEPT);
+            self.bulk.keys.shrink_to(KEPT);
+            self.held_up.shrink_to(KEPT);
         }
     }
 
@@ -192,23 +381,71 @@ impl<K: Clone + Eq + Hash> Queue<K> {
         self.paused_until = self.paused_until.max(Some(until));
     }
 
-    /// When [`Queue::pop`] may have something, given that nothing is pushed or done before; none when it waits for that.
-    pub fn next_at(&self, now: Instant) -> Option<Instant> {
-        let waiting = !self.fresh.is_empty() || (!self.bulk.is_empty() && self.takes_bulk(now));
-        let due = if waiting {
-            Some(now)
-        } else {
-            self.delayed.keys().next().map(|&(at, _)| at)
+    /// The keys in flight that are to be given up, the youngest first: they are slow, others wait for a slot, and the slow
+    /// have more than their half. Each is told once.
+    pub fn give_up(&mut self, now: Instant) -> Vec<K> {
+        self.notice_slow(now);
+        let Some(slots) = self.slots else {
+            return Vec::new();
         };
-        due.map(|due| self.paused_until.map_or(due, |until| due.max(until)))
+        let waiting = self.fresh.len() + self.bulk.len() + usize::from(self.retries.is_due(now));
+        let given_up = |flight: &&Flight| flight.given_up;
+        let ending = self.flights.values().filter(given_up).count();
+        let beyond = self.slow.saturating_sub(slots.half() + ending);
+        let missing = waiting.saturating_sub(slots.all - self.flights.len() + ending);
+        let mut slow: Vec<(Instant, u64, K)> = Vec::new();
+        if beyond > 0 && missing > 0 {
+            let is_slow = |(_, flight): &(&K, &Flight)| now >= flight.since + SLOW && !flight.given_up;
+            let flights = self.flights.iter().filter(is_slow);
+            slow = flights
+                .map(|(key, flight)| (flight.since, flight.serial, key.clone()))
+                .collect();
+            slow.sort_unstable_by_key(|&(since, serial, _)| std::cmp::Reverse((since, serial)));
+            slow.truncate(beyond.min(missing));
+        }
+        let keys = slow.into_iter().map(|(_, _, key)| key);
+        keys.inspect(|key| {
+            if let Some(flight) = self.flights.get_mut(key) {
+                flight.given_up = true;
+            }
+        })
+        .collect()
+    }
+
+    /// Whether something was slow lately.
+    pub fn is_slow(&self, now: Instant) -> bool {
+        self.slow_at.is_some_and(|at| now < at + SLOW_FOR)
+    }
+
+    /// When [`Queue::pop`] or [`Queue::give_up`] may have something, given that nothing is pushed or done before; none when
+    /// they wait for that.
+    pub fn next_at(&self, now: Instant) -> Option<Instant> {
+        let free = self.slots.is_none_or(|slots| self.flights.len() < slots.all);
+        let waiting = self.fresh.len() > 0 || (self.bulk.len() > 0 && self.takes_bulk(now)) || self.lets_go(now);
+        let retry = (self.retries.len() > 0).then(|| self.retries.next_at.unwrap_or(now));
+        let due = waiting.then_some(now).into_iter().chain(retry);
+        let later = self.delayed.keys().next().map(|&(at, _)| at);
+        let due = due.filter(|_| free).chain(later).min();
+        let due = due.map(|due| self.paused_until.map_or(due, |until| due.max(until)));
+        let turns_slow = self.quick.first().map(|&(since, _)| since + SLOW);
+        due.into_iter().chain(turns_slow.filter(|_| !free)).min()
     }
 
     /// How many keys wait, and where.
     pub fn depth(&self) -> Depth {
         Depth {
+            fresh: self.fresh.len() + self.parked.fresh,
+            bulk: self.bulk.len() + self.parked.bulk,
+            delayed: self.delayed.len() + self.retries.len() + self.parked.delayed,
+        }
+    }
+
+    /// How many keys wait for nothing but a slot.
+    pub fn waiting(&self) -> Depth {
+        Depth {
             fresh: self.fresh.len(),
-            bulk: self.bulk.len() - self.left_behind,
-            delayed: self.delayed.len(),
+            bulk: self.bulk.len(),
+            delayed: self.retries.len(),
         }
     }
 
@@ -220,8 +457,17 @@ impl<K: Clone + Eq + Hash> Queue<K> {
     fn enqueue(&mut self, key: K, lane: Lane) {
         self.keys.insert(key.clone(), Place::Waiting(lane));
         match lane {
-            Lane::Fresh => self.fresh.push_back(key),
-            Lane::Bulk => self.bulk.push_back(key),
+            Lane::Fresh => self.fresh.keys.push_back(key),
+            Lane::Bulk => self.bulk.keys.push_back(key),
+            Lane::Retry => self.retries.push(key),
+        }
+    }
+
+    fn leave(&mut self, lane: Lane) {
+        match lane {
+            Lane::Fresh => self.fresh.left_behind += 1,
+            Lane::Bulk => self.bulk.left_behind += 1,
+            Lane::Retry => self.retries.left_behind += 1,
         }
     }
 
@@ -231,20 +477,227 @@ impl<K: Clone + Eq + Hash> Queue<K> {
         self.delayed.insert((at, self.serial), (key, lane));
     }
 
-    /// Where it does not, a bulk key is in flight, so that somebody comes back.
-    fn takes_bulk(&self, now: Instant) -> bool {
-        let fresh = self.fresh_at.is_some_and(|at| now < at + FRESH_FOR);
-        self.beside_fresh
-            .is_none_or(|few| !fresh || self.bulk_in_flight.len() < few.max(1))
+    /// The next key that waits, and its lane.
+    fn next(&mut self, now: Instant) -> Option<(K, Lane)> {
+        while self.retries.is_due(now)
+            && let Some(key) = self.retries.pop()
+        {
+            if self.stands_in(&key, Lane::Retry) {
+                self.retries.next_at = Some(now + Duration::from_secs(1) / RETRIES);
+                return Some((key, Lane::Retry));
+            }
+            self.retries.left_behind -= 1;
+        }
+        while let Some(key) = self.fresh.keys.pop_front() {
+            if self.stands_in(&key, Lane::Fresh) {
+                return Some((key, Lane::Fresh));
+            }
+            self.fresh.left_behind -= 1;
+        }
+        while self.takes_bulk(now) {
+            let key = self.bulk.keys.pop_front()?;
+            if self.stands_in(&key, Lane::Bulk) {
+                return Some((key, Lane::Bulk));
+            }
+            self.bulk.left_behind -= 1;
+        }
+        None
     }
 
-    fn take_bulk(&mut self) -> Option<K> {
-        loop {
-            let key = self.bulk.pop_front()?;
-            if self.keys.get(&key) == Some(&Place::Waiting(Lane::Bulk)) {
-                return Some(key);
+    fn stands_in(&self, key: &K, lane: Lane) -> bool {
+        self.keys.get(key) == Some(&Place::Waiting(lane))
+    }
+
+    /// Where it does not, a bulk key is in flight, so that somebody comes back.
+    fn takes_bulk(&self, now: Instant) -> bool {
+        let Some(slots) = self.slots else {
+            return true;
+        };
+        let fresh = self.fresh_at.is_some_and(|at| now < at + FRESH_FOR);
+        let few = match (fresh, self.is_slow(now)) {
+            (_, true) => slots.beside_fresh.min(slots.quarter()),
+            (true, false) => slots.beside_fresh,
+            (false, false) => return true,
+        };
+        self.bulk_in_flight < few.max(1)
+    }
+
+    /// Puts the key in flight, or parks it where its group, or the slow, have their share.
+    fn take_off(&mut self, key: K, lane: Lane, now: Instant) -> Option<K> {
+        let Some(slots) = self.slots else {
+            if lane == Lane::Fresh {
+                self.fresh_at = Some(now);
             }
-            self.left_behind -= 1;
+            self.keys.insert(key.clone(), Place::InFlight);
+            return Some(key);
+        };
+        let name = key.group();
+        let group = self.groups.entry(name.clone()).or_default();
+        let slow = group.is_slow(now);
+        if group.in_flight >= slots.quarter() {
+            self.crowded.entry(name).or_default().push_back(key.clone());
+            self.park(key, lane);
+            return None;
+        }
+        if slow && self.slow >= slots.half() {
+            self.held_up.push_back(key.clone());
+            self.park(key, lane);
+            return None;
+        }
+        group.in_flight += 1;
+        self.serial += 1;
+        let flight = Flight {
+            since: now,
+            serial: self.serial,
+            lane,
+            slow,
+            given_up: false,
+        };
+        if slow {
+            self.slow += 1;
+        } else {
+            self.quick.insert((now, self.serial));
+            self.bulk_in_flight += usize::from(lane == Lane::Bulk);
+        }
+        if lane == Lane::Fresh {
+            self.fresh_at = Some(now);
+        }
+        self.flights.insert(key.clone(), flight);
+        self.keys.insert(key.clone(), Place::InFlight);
+        Some(key)
+    }
+
+    fn park(&mut self, key: K, lane: Lane) {
+        *self.parked.of(lane) += 1;
+        self.keys.insert(key, Place::Parked(lane));
+    }
+
+    /// A key that was parked waits again, before the others.
+    fn unpark(&mut self, key: K) {
+        let Some(&Place::Parked(lane)) = self.keys.get(&key) else {
+            return;
+        };
+        *self.parked.of(lane) -= 1;
+        // A retry has had its turn.
+        let lane = if lane == Lane::Retry { Lane::Bulk } else { lane };
+        self.keys.insert(key.clone(), Place::Waiting(lane));
+        match lane {
+            Lane::Fresh => self.fresh.keys.push_front(key),
+            Lane::Bulk | Lane::Retry => self.bulk.keys.push_front(key),
+        }
+    }
+
+    /// The group has one less in flight: the next one of it may come.
+    fn let_in(&mut self, group: &K::Group) {
+        let Some(keys) = self.crowded.get_mut(group) else {
+            return;
+        };
+        let key = keys.pop_front();
+        if keys.is_empty() {
+            self.crowded.remove(group);
+        }
+        if let Some(key) = key {
+            self.unpark(key);
+        }
+    }
+
+    fn lets_go(&self, now: Instant) -> bool {
+        let Some(slots) = self.slots else {
+            return false;
+        };
+        let free = self.slow < slots.half();
+        let first = self.held_up.front().and_then(|key| self.groups.get(&key.group()));
+        let forgiven = || !first.is_some_and(|group| group.is_slow(now));
+        !self.held_up.is_empty() && (free || forgiven())
+    }
+
+    /// The slow have room, or the first that waits for it is no longer of them: it waits for a slot again.
+    fn let_go(&mut self, now: Instant) -> bool {
+        let goes = self.lets_go(now);
+        if goes && let Some(key) = self.held_up.pop_front() {
+            self.unpark(key);
+        }
+        goes
+    }
+
+    /// A key is no longer in flight.
+    fn land(&mut self, key: &K, now: Instant) {
+        self.notice_slow(now);
+        let Some(flight) = self.flights.remove(key) else {
+            return;
+        };
+        if flight.slow {
+            self.slow -= 1;
+        } else {
+            self.quick.remove(&(flight.since, flight.serial));
+            self.bulk_in_flight -= usize::from(flight.lane == Lane::Bulk);
+        }
+        let name = key.group();
+        if let Some(group) = self.groups.get_mut(&name) {
+            group.in_flight -= 1;
+            if group.in_flight == 0 && !group.is_slow(now) {
+                self.groups.remove(&name);
+            }
+        }
+    }
+
+    /// What is in flight for long is slow from now on, and so is its group.
+    fn notice_slow(&mut self, now: Instant) {
+        if self.quick.first().is_none_or(|&(since, _)| now < since + SLOW) && self.slow == 0 {
+            return;
+        }
+        let Self { flights, groups, .. } = self;
+        for (key, flight) in flights.iter_mut().filter(|(_, flight)| now >= flight.since + SLOW) {
+            self.slow_at = Some(now);
+            groups.entry(key.group()).or_default().slow_at = Some(now);
+            if !flight.slow {
+                flight.slow = true;
+                self.slow += 1;
+                self.quick.remove(&(flight.since, flight.serial));
+                self.bulk_in_flight -= usize::from(flight.lane == Lane::Bulk);
+            }
+        }
+        if self.swept_at.is_none_or(|at| now >= at + SUSPECT) {
+            self.swept_at = Some(now);
+            groups.retain(|_, group| group.in_flight > 0 || group.is_slow(now));
+        }
+    }
+}
+
+impl<K> Line<K> {
+    fn len(&self) -> usize {
+        self.keys.len() - self.left_behind
+    }
+}
+
+impl<K: Grouped> Retries<K> {
+    fn len(&self) -> usize {
+        self.len - self.left_behind
+    }
+
+    fn is_due(&self, now: Instant) -> bool {
+        self.len > 0 && self.next_at.is_none_or(|at| now >= at)
+    }
+}
+
+impl Lane {
+    /// Whether a key in this lane is handed out no later than in the other.
+    fn goes_before(self, other: Self) -> bool {
+        let rank = |lane| match lane {
+            Self::Fresh => 0,
+            Self::Bulk => 1,
+            Self::Retry => 2,
+        };
+        rank(self) <= rank(other)
+    }
+}
+
+impl Depth {
+    fn of(&mut self, lane: Lane) -> &mut usize {
+        match lane {
+            Lane::Fresh => &mut self.fresh,
+            Lane::Bulk => &mut self.bulk,
+            Lane::Retry => &mut self.delayed,
         }
     }
 }
@@ -252,6 +705,21 @@ impl<K: Clone + Eq + Hash> Queue<K> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What stands before a slash is the group.
+    impl Grouped for &'static str {
+        type Group = &'static str;
+        fn group(&self) -> &'static str {
+            self.split('/').next().unwrap_or_default()
+        }
+    }
+
+    impl Grouped for u32 {
+        type Group = u32;
+        fn group(&self) -> u32 {
+            self % 3
+        }
+    }
 
     fn drain(queue: &mut Queue<&'static str>, now: Instant) -> Vec<&'static str> {
         std::iter::from_fn(|| queue.pop(now)).collect()
@@ -271,7 +739,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn while_fresh_keys_come_few_bulk_keys_are_in_flight_beside_them() {
-        let (mut queue, now) = (Queue::with_few_beside_fresh(2), Instant::now());
+        let (mut queue, now) = (Queue::with_slots(100, 2), Instant::now());
         for key in ["b1", "b2", "b3", "b4", "b5", "b6"] {
             queue.push(key, Lane::Bulk);
         }
@@ -284,9 +752,9 @@ mod tests {
         queue.push("f", Lane::Fresh);
         assert_eq!(drain(&mut queue, now), ["f"]);
         assert_eq!(queue.next_at(now), None, "it waits for the end of another");
-        queue.done(&"b1");
+        queue.done(&"b1", Instant::now());
         assert_eq!(drain(&mut queue, now), [""; 0]);
-        queue.done(&"b2");
+        queue.done(&"b2", Instant::now());
         assert_eq!(queue.next_at(now), Some(now));
         assert_eq!(drain(&mut queue, now), ["b4"]);
         tokio::time::advance(FRESH_FOR).await;
@@ -301,9 +769,9 @@ mod tests {
         assert_eq!(drain(&mut queue, now), ["a"]);
         queue.push("a", Lane::Bulk);
         assert_eq!(queue.pop(now), None, "it is in flight");
-        queue.done(&"a");
+        queue.done(&"a", Instant::now());
         assert_eq!(drain(&mut queue, now), ["a"]);
-        queue.done(&"a");
+        queue.done(&"a", Instant::now());
         assert!(queue.is_empty());
     }
 
@@ -320,14 +788,14 @@ mod tests {
         queue.push_at("a", Lane::Fresh, later + Duration::from_secs(5));
         queue.push("a", Lane::Fresh);
         queue.push_at("a", Lane::Fresh, later + Duration::from_secs(5));
-        queue.done(&"a");
+        queue.done(&"a", Instant::now());
         assert_eq!(
             queue.pop(Instant::now()),
             Some("a"),
             "a push at once is not put off by a later delay"
         );
         queue.push_at("a", Lane::Fresh, later + Duration::from_secs(5));
-        queue.done(&"a");
+        queue.done(&"a", Instant::now());
         assert_eq!(queue.next_at(Instant::now()), Some(later + Duration::from_secs(5)));
     }
 
@@ -350,16 +818,12 @@ mod tests {
         let seed: u64 = rand::random();
         println!("seed {seed}");
         let mut random = <rand::rngs::StdRng as rand::SeedableRng>::seed_from_u64(seed);
-        let mut queue = Queue::default();
+        let mut queue = Queue::with_slots(8, 4);
         let mut out: Vec<u32> = Vec::new();
         let mut owed: std::collections::HashSet<u32> = std::collections::HashSet::new();
         for _ in 0..20_000 {
             let key = rand::Rng::random_range(&mut random, 0..12_u32);
-            let lane = if rand::Rng::random(&mut random) {
-                Lane::Fresh
-            } else {
-                Lane::Bulk
-            };
+            let lane = [Lane::Fresh, Lane::Bulk, Lane::Retry][rand::Rng::random_range(&mut random, 0..3)];
             let now = Instant::now();
             match rand::Rng::random_range(&mut random, 0..6_u32) {
                 0 | 1 => {
@@ -377,26 +841,138 @@ mod tests {
                         owed.remove(&key);
                     }
                 }
-                _ if !out.is_empty() => queue.done(&out.swap_remove(0)),
+                _ if !out.is_empty() => queue.done(&out.swap_remove(0), now),
                 _ => tokio::time::advance(Duration::from_millis(10)).await,
             }
-            let places = |is: fn(&Place) -> bool| queue.keys.values().filter(|place| is(place)).count();
+            let places = |is: &dyn Fn(&Place) -> bool| queue.keys.values().filter(|place| is(place)).count();
+            let waits =
+                |lane| places(&|place| *place == Place::Waiting(lane)) + places(&|place| *place == Place::Parked(lane));
             let depth = Depth {
-                fresh: places(|place| *place == Place::Waiting(Lane::Fresh)),
-                bulk: places(|place| *place == Place::Waiting(Lane::Bulk)),
-                delayed: places(|place| matches!(place, Place::Delayed(..))),
+                fresh: waits(Lane::Fresh),
+                bulk: waits(Lane::Bulk),
+                delayed: waits(Lane::Retry) + places(&|place| matches!(place, Place::Delayed(..))),
             };
             assert_eq!(queue.depth(), depth);
+            let of = |group| out.iter().filter(|key| key.group() == group).count();
+            assert!(
+                (0..3).all(|group| of(group) <= 2),
+                "a group has more than its quarter: {out:?}"
+            );
         }
         for key in out.drain(..) {
-            queue.done(&key);
+            queue.done(&key, Instant::now());
         }
         tokio::time::advance(Duration::from_secs(60)).await;
-        while let Some(key) = queue.pop(Instant::now()) {
-            owed.remove(&key);
-            queue.done(&key);
+        while let Some(at) = queue.next_at(Instant::now()) {
+            tokio::time::sleep_until(at).await;
+            if let Some(key) = queue.pop(Instant::now()) {
+                owed.remove(&key);
+                queue.done(&key, Instant::now());
+            }
         }
         assert!(owed.is_empty(), "forgotten: {owed:?}");
         assert!(queue.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_group_has_a_quarter_of_the_slots() {
+        let (mut queue, now) = (Queue::with_slots(8, 4), Instant::now());
+        for key in ["a/1", "a/2", "a/3", "a/4", "b/1"] {
+            queue.push(key, Lane::Fresh);
+        }
+        assert_eq!(drain(&mut queue, now), ["a/1", "a/2", "b/1"]);
+        assert_eq!(queue.next_at(now), None, "the others wait for one of theirs");
+        assert_eq!(queue.depth().fresh, 2);
+        queue.push("c/1", Lane::Fresh);
+        queue.done(&"a/2", now);
+        assert_eq!(drain(&mut queue, now), ["a/3", "c/1"]);
+        queue.done(&"a/1", now);
+        queue.done(&"a/3", now);
+        assert_eq!(drain(&mut queue, now), ["a/4"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn every_slot_is_used_while_nothing_is_slow() {
+        let (mut queue, now) = (Queue::with_slots(4, 4), Instant::now());
+        for key in ["a/1", "b/1", "c/1", "d/1", "e/1"] {
+            queue.push(key, Lane::Bulk);
+        }
+        assert_eq!(drain(&mut queue, now), ["a/1", "b/1", "c/1", "d/1"]);
+        assert_eq!(queue.give_up(now), [""; 0]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_slow_have_half_of_the_slots_and_the_rest_is_given_up() {
+        let mut queue = Queue::with_slots(4, 4);
+        for key in ["a/1", "b/1", "c/1", "d/1"] {
+            queue.push(key, Lane::Fresh);
+        }
+        assert_eq!(drain(&mut queue, Instant::now()).len(), 4);
+        tokio::time::advance(SLOW).await;
+        let now = Instant::now();
+        assert_eq!(queue.give_up(now), [""; 0], "nobody waits");
+        queue.push("new/1", Lane::Fresh);
+        queue.push("a/2", Lane::Fresh);
+        queue.push("b/2", Lane::Fresh);
+        assert_eq!(queue.give_up(now), ["d/1", "c/1"], "the youngest");
+        assert_eq!(queue.give_up(now), [""; 0], "each is told once");
+        for key in ["c/1", "d/1"] {
+            queue.push(key, Lane::Fresh);
+            queue.done(&key, now);
+        }
+        assert_eq!(drain(&mut queue, now), ["new/1"], "what was slow waits for its half");
+        queue.push("other/1", Lane::Fresh);
+        assert_eq!(drain(&mut queue, now), ["other/1"]);
+        queue.done(&"a/1", now);
+        assert_eq!(drain(&mut queue, now), ["a/2"]);
+        queue.done(&"new/1", now);
+        queue.done(&"other/1", now);
+        tokio::time::advance(SUSPECT).await;
+        let now = Instant::now();
+        queue.done(&"a/2", now);
+        queue.done(&"b/1", now);
+        tokio::time::advance(SUSPECT).await;
+        assert_eq!(
+            drain(&mut queue, Instant::now()),
+            ["b/2", "c/1", "d/1"],
+            "it is forgiven"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn few_bulk_keys_are_in_flight_while_something_is_slow() {
+        let mut queue = Queue::with_slots(16, 8);
+        queue.push("slow/1", Lane::Fresh);
+        assert_eq!(drain(&mut queue, Instant::now()), ["slow/1"]);
+        tokio::time::advance(SLOW).await;
+        let now = Instant::now();
+        assert_eq!(queue.give_up(now), [""; 0]);
+        for key in ["a", "b", "c", "d", "e", "f"] {
+            queue.push(key, Lane::Bulk);
+        }
+        assert_eq!(drain(&mut queue, now).len(), 4);
+        queue.push("new", Lane::Fresh);
+        assert_eq!(drain(&mut queue, now), ["new"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn retries_are_paced_and_each_group_has_its_turn() {
+        let mut queue = Queue::with_slots(400, 8);
+        for key in ["a/1", "a/2", "a/3", "b/1"] {
+            queue.push(key, Lane::Retry);
+        }
+        queue.push("f", Lane::Fresh);
+        let begun = Instant::now();
+        let mut order = Vec::new();
+        while let Some(at) = queue.next_at(Instant::now()) {
+            tokio::time::sleep_until(at).await;
+            order.extend(queue.pop(Instant::now()));
+        }
+        assert_eq!(order, ["a/1", "f", "b/1", "a/2", "a/3"]);
+        assert!(
+            begun.elapsed() >= 3 * Duration::from_secs(1) / RETRIES,
+            "{:?}",
+            begun.elapsed()
+        );
     }
 }

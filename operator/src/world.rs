@@ -16,6 +16,7 @@
 
 mod declared;
 mod fight;
+mod holds;
 mod observed;
 mod pool;
 mod replied;
@@ -35,8 +36,9 @@ use plan::observed::{Account, Entry, Namespace, Secret, Shape};
 use plan::scope::{Cluster, Scope, Selecting};
 
 use crate::board::Board;
-use crate::queue::Lane;
+use crate::queue::{Grouped, Lane};
 use fight::Fight;
+use holds::Holds;
 use observed::Observed;
 use pool::Pool;
 use replied::Trouble;
@@ -60,6 +62,14 @@ pub enum Target {
     Secret(Arc<str>),
     /// A `ServiceAccount` of this name.
     Account(Arc<str>),
+}
+
+impl Grouped for Key {
+    type Group = Arc<str>;
+
+    fn group(&self) -> Arc<str> {
+        Arc::clone(&self.namespace)
+    }
 }
 
 impl Key {
@@ -177,6 +187,7 @@ pub struct World {
     /// When what is over was forgotten last.
     forgot_at: Duration,
     fights: HashMap<Key, Fight>,
+    holds: Holds,
     /// Writes that were handed out and have not ended, with the names of the Secrets that they bring, or refer to.
     under_way: HashMap<Key, UnderWay>,
     /// Secrets that were missing at the start: a first list does not show one that is not ours.

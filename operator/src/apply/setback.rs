@@ -1,11 +1,14 @@
 //! Why a call did not do what it was to do, and what that means for the next attempt.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use crd::FailureReason;
 use kube::core::Status;
 use plan::verdict::Failure;
 
 use super::refusal;
+use super::replies::NO_STATUS;
 
 /// Shown instead of a server's own words, which may quote the object that it refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,8 +19,17 @@ pub enum Setback {
     NotFound,
     /// 403 with the cause `NamespaceTerminating`: nothing more can be made there.
     NamespaceTerminating,
-    /// 429: slow down, all of us, for this long.
+    /// 429 of the server itself: slow down, all of us, for this long; [`LONGEST_PAUSE`] at most.
     Throttled(Duration),
+    /// 429 with a reason of its own: this write is to come later. Others are none of its business.
+    Postponed {
+        /// To be told.
+        failure: Failure,
+        /// How much later; [`LONGEST_WAIT`] at most.
+        wait: Duration,
+        /// The webhook or policy that asks for it, in the words of the failure.
+        by: Option<Arc<str>>,
+    },
     /// The server, or a policy, does not want this write.
     Refused(Failure),
     /// No answer, or none that tells anything: the write may have been made or not.
@@ -30,7 +42,7 @@ impl Setback {
         match self {
             Self::Conflict => "conflict",
             Self::NotFound | Self::NamespaceTerminating => "gone",
-            Self::Throttled(_) => "throttled",
+            Self::Throttled(_) | Self::Postponed { .. } => "throttled",
             Self::Refused(_) => "refused",
             Self::Unavailable(_) => "unavailable",
         }
@@ -39,6 +51,15 @@ impl Setback {
 
 /// How long to wait after a 429 that does not say it.
 const UNSAID_PAUSE: Duration = Duration::from_secs(1);
+/// The server sheds load from second to second. All writers wait for no longer, whatever it says.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// A webhook may ask for an hour. What was refused is tried again within a minute.
+const LONGEST_WAIT: Duration = Duration::from_secs(45);
+
+/// What kube gives as the reason where the body of a refusal is no JSON: for clients over which no [`bounded`] is.
+///
+/// [`bounded`]: super::replies::bounded
+const UNREAD: &str = "Failed to parse error data";
 
 impl From<&kube::Error> for Setback {
     fn from(error: &kube::Error) -> Self {
@@ -64,17 +85,21 @@ impl From<&Status> for Setback {
         let caused_by =
             |reason: &str| details.is_some_and(|details| details.causes.iter().any(|cause| cause.reason == reason));
         let seconds = details.map_or(0, |details| details.retry_after_seconds);
-        // Before the code: that of a webhook may be any.
-        if status.code != 429
-            && let Some(failure) = refusal::named(status)
-        {
-            return Self::Refused(failure);
+        // Before the code: that of a webhook may be any, and so may what it gives as the cause.
+        let named = refusal::named(status);
+        let of_the_server = named.is_none() && matches!(status.reason.as_str(), NO_STATUS | UNREAD);
+        match (status.code, named) {
+            (429, None) if of_the_server => {
+                let said = Duration::from_secs(seconds.into());
+                return Self::Throttled(said.clamp(UNSAID_PAUSE, LONGEST_PAUSE));
+            }
+            (429, named) => return postponed(named, seconds),
+            (_, Some(failure)) => return Self::Refused(failure),
+            (_, None) => {}
         }
         match status.code {
             404 => Self::NotFound,
             409 => Self::Conflict,
-            429 if seconds > 0 => Self::Throttled(Duration::from_secs(seconds.into())),
-            429 => Self::Throttled(UNSAID_PAUSE),
             403 if caused_by("NamespaceTerminating") => Self::NamespaceTerminating,
             400 | 401 | 403 | 405 | 413 | 422 => Self::Refused(refusal::of(status)),
             code => Self::Unavailable(format!("the server answered {code}")),
@@ -82,9 +107,17 @@ impl From<&Status> for Setback {
     }
 }
 
+fn postponed(named: Option<Failure>, seconds: u32) -> Setback {
+    let by = named.as_ref().map(|failure| Arc::clone(&failure.message));
+    Setback::Postponed {
+        failure: named.unwrap_or_else(|| Failure::new(FailureReason::ServerError, "the server answered 429")),
+        wait: Duration::from_secs(seconds.into()).min(LONGEST_WAIT),
+        by,
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use crd::FailureReason;
     use kube::core::response::{StatusCause, StatusDetails};
 
     use super::*;
@@ -110,17 +143,50 @@ mod tests {
         Setback::Refused(Failure::new(reason, message))
     }
 
+    fn postponed(seconds: u64, reason: FailureReason, message: &str, by: Option<&str>) -> Setback {
+        Setback::Postponed {
+            failure: Failure::new(reason, message),
+            wait: Duration::from_secs(seconds),
+            by: by.map(Arc::from),
+        }
+    }
+
     #[test]
     fn each_answer_of_the_server_means_one_thing() {
-        use FailureReason::{AdmissionDenied, Forbidden, QuotaExceeded};
+        use FailureReason::{AdmissionDenied, Forbidden, QuotaExceeded, ServerError};
         let quota = r#"secrets "x" is forbidden: exceeded quota: small, requested: secrets=1"#;
         let policy = "serviceaccounts \"d\" is forbidden: ValidatingAdmissionPolicy 'no.dice' with binding 'b' denied request: no";
         let webhook = r#"admission webhook "hook.example.com" denied the request: CANARY"#;
         for (seen, expected) in [
             (setback(404, "", None, 0), Setback::NotFound),
             (setback(409, "", None, 0), Setback::Conflict),
-            (setback(429, "", None, 7), Setback::Throttled(Duration::from_secs(7))),
-            (setback(429, "", None, 0), Setback::Throttled(UNSAID_PAUSE)),
+            (
+                setback(429, "", None, 7),
+                postponed(7, ServerError, "the server answered 429", None),
+            ),
+            (
+                setback(429, webhook, None, 3600),
+                postponed(
+                    45,
+                    AdmissionDenied,
+                    r#"refused by admission webhook "hook.example.com" (429)"#,
+                    Some(r#"refused by admission webhook "hook.example.com" (429)"#),
+                ),
+            ),
+            (
+                setback(409, webhook, None, 0),
+                refused(
+                    AdmissionDenied,
+                    r#"refused by admission webhook "hook.example.com" (409)"#,
+                ),
+            ),
+            (
+                setback(403, webhook, Some("NamespaceTerminating"), 0),
+                refused(
+                    AdmissionDenied,
+                    r#"refused by admission webhook "hook.example.com" (403)"#,
+                ),
+            ),
             (
                 setback(403, "", Some("NamespaceTerminating"), 0),
                 Setback::NamespaceTerminating,

@@ -8,18 +8,13 @@ use axum::routing::get;
 use tokio_util::sync::CancellationToken;
 
 use super::Metrics;
+use crate::listen;
 
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Binds at once, so that an address in use is an error at start, and serves until the token is cancelled.
 pub async fn serve(address: SocketAddr, metrics: Metrics, token: CancellationToken) -> std::io::Result<()> {
-    let listener = tokio::net::TcpListener::bind(address).await?;
     let answer = move || async move { ([(CONTENT_TYPE, OPENMETRICS)], metrics.render()) };
     let router = Router::new().route("/metrics", get(answer));
-    tokio::spawn(async move {
-        axum::serve(listener, router)
-            .with_graceful_shutdown(token.cancelled_owned())
-            .await
-    });
-    Ok(())
+    listen::serve(address, router, token).await
 }

@@ -116,6 +116,7 @@ impl World {
             return;
         }
         self.forgot_at = now;
+        self.forget_holds(now);
         self.patched.retain(|_, &mut at| now < at + SHARED);
         capacity::give_back(&mut self.patched, 256);
         self.fights

@@ -26,12 +26,15 @@ pub(super) struct Trouble {
     pub(super) failure: Option<Failure>,
     /// Since when the server does not want it.
     pub(super) refused_since: Option<Duration>,
+    /// Who put it off.
+    pub(super) by: Option<Arc<str>>,
     /// Not before.
     pub(super) retry_at: Duration,
 }
 
 /// A write that a policy, a quota or a missing right refuses is tried again ever more rarely.
-const REFUSED: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
+/// Within a minute, the jitter of its delay included.
+const REFUSED: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(45));
 /// No answer: the server is busy or gone, and comes back.
 const UNANSWERED: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(10));
 /// A lost race: the next attempt knows more, so the first ones come at once.
@@ -58,6 +61,9 @@ impl World {
             Outcome::Failed(setback) => return self.failed(key, setback, now),
         };
         let write = self.answered(key).filter(|_| made);
+        if made {
+            self.let_off(key);
+        }
         let (Target::Secret(name) | Target::Account(name)) = &key.target;
         // What a list under way does not hold is taken for gone at its end: this was seen.
         self.mark_listed(&T::kind(self, name), key.clone());
@@ -131,7 +137,15 @@ impl World {
                 trouble.attempts += 1;
                 REFUSED.delay(trouble.attempts - 1)
             }
-            // The pause of the whole queue is the delay.
+            Setback::Postponed { failure, wait, by } => {
+                self.hold(key, by.as_ref(), &failure, wait, now);
+                trouble.refused_since = trouble.refused_since.or(Some(now));
+                trouble.failure = Some(failure);
+                trouble.by = by;
+                trouble.attempts += 1;
+                REFUSED.delay(trouble.attempts - 1).max(wait)
+            }
+            // The pause of all writers is the delay.
             Setback::Throttled(_) => Duration::ZERO,
             Setback::Conflict | Setback::NotFound | Setback::NamespaceTerminating => {
                 trouble.refused_since = None;

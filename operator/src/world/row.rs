@@ -79,14 +79,14 @@ impl Row {
     pub(super) fn keys(&self, lane: Lane) -> usize {
         match lane {
             Lane::Fresh => self.fresh.keys,
-            Lane::Bulk => self.bulk.keys,
+            Lane::Bulk | Lane::Retry => self.bulk.keys,
         }
     }
 
     fn half(&mut self, lane: Lane) -> &mut Half {
         match lane {
             Lane::Fresh => &mut self.fresh,
-            Lane::Bulk => &mut self.bulk,
+            Lane::Bulk | Lane::Retry => &mut self.bulk,
         }
     }
 }

@@ -93,7 +93,7 @@ const FRESH_AT_MOST: usize = 32;
 /// The work found in one namespace, in the lane that does not hold up the others.
 pub(super) fn beside_others(mut work: Vec<Work>) -> Vec<Work> {
     if work.len() > FRESH_AT_MOST {
-        for work in &mut work {
+        for work in work.iter_mut().filter(|work| work.lane == Lane::Fresh) {
             work.lane = Lane::Bulk;
         }
     }
@@ -297,10 +297,14 @@ impl World {
     /// What is to be done about a key that was surveyed, and when.
     pub(super) fn work(&self, key: &Key, surveyed: &Surveyed, cause: Cause<'_>, now: Duration) -> Option<Work> {
         let (lane, at) = if let Some(write) = surveyed.write {
-            let retry_at = self.troubles.get(key).map(|trouble| trouble.retry_at);
+            let trouble = self.troubles.get(key);
+            let retry_at = trouble.map(|trouble| trouble.retry_at);
             let retry_at = retry_at.filter(|_| !matches!(cause, Cause::Declared { .. }));
             let shared_at = self.patched.get(key).map(|&at| at + SHARED);
-            (write.lane(), retry_at.max(shared_at).filter(|&at| at > now))
+            // What was refused is tried again at a pace, whatever has changed: there may be ten thousand of it.
+            let refused = trouble.is_some_and(|trouble| trouble.refused_since.is_some());
+            let lane = if refused { Lane::Retry } else { write.lane() };
+            (lane, retry_at.max(shared_at).filter(|&at| at > now))
         } else if let Some(delay) = surveyed.again_after {
             (Lane::Fresh, Some(now + delay))
         } else {

@@ -963,3 +963,81 @@ fn a_source_name_is_free_when_its_object_goes() {
     assert_eq!(keys(&turns(&mut world, at(2))), [secret_key(), account_key()]);
     assert_eq!(summary(&world).failures, []);
 }
+
+fn refusal() -> plan::verdict::Failure {
+    plan::verdict::Failure::new(FailureReason::AdmissionDenied, "refused")
+}
+
+#[test]
+fn what_was_refused_is_tried_again_at_a_pace_also_after_a_change_of_the_object() {
+    let mut world = started();
+    let work = world.failed(&secret_key(), Setback::Refused(refusal()), at(0));
+    assert_eq!((work[0].lane, work[0].at), (Lane::Retry, Some(at(1))));
+    world.declare(&object_for("other", Standing::Live), 2, true, at(0));
+    let work = turns(&mut world, at(0));
+    assert_eq!((work[0].lane, work[0].at), (Lane::Retry, None));
+    for attempt in 1..20 {
+        let now = at(100 * attempt);
+        let again = world.failed(&secret_key(), Setback::Refused(refusal()), now)[0]
+            .at
+            .unwrap();
+        assert!(
+            again.saturating_sub(now).mul_f64(1.2) < at(60),
+            "within a minute, with its jitter"
+        );
+    }
+}
+
+#[test]
+fn a_namespace_that_puts_writes_off_waits_as_a_whole_and_no_other() {
+    let mut world = started();
+    world.declare(&object_for("*", Standing::Live), 2, true, at(0));
+    world.see_namespace("b", selected(), false, at(0));
+    let key = |namespace: &str, number: u32| Key::account(&namespace.into(), &number.to_string().into());
+    for number in 0..5 {
+        for namespace in ["a", "b"] {
+            world.see_account(
+                namespace,
+                &number.to_string(),
+                Seen::There(account("30", &[], &[])),
+                at(0),
+            );
+        }
+    }
+    let put_off = Setback::Postponed {
+        failure: refusal(),
+        wait: at(45),
+        by: Some("webhook".into()),
+    };
+    for number in 0..3 {
+        assert!(
+            !world.is_on_hold(&key("a", number), at(1)),
+            "each waits for itself at first"
+        );
+        let work = world.failed(&key("a", number), put_off.clone(), at(1));
+        assert_eq!((work[0].lane, work[0].at), (Lane::Retry, Some(at(46))));
+    }
+    assert!(world.is_on_hold(&key("a", 4), at(1)) && !world.is_on_hold(&key("b", 0), at(1)));
+    let work = world.put_off(&key("a", 4), at(1));
+    assert_eq!((work[0].lane, work[0].at), (Lane::Retry, Some(at(46))));
+    assert_eq!(summary(&world).accounts.failed, 4, "it is told as one that was refused");
+    world.failed(&key("b", 0), put_off, at(1));
+    assert!(world.is_on_hold(&key("b", 0), at(1)), "the webhook is not asked again");
+    assert!(!world.is_on_hold(&key("b", 1), at(1)), "what it never put off goes on");
+    assert!(!world.is_on_hold(&key("a", 4), at(46)));
+    let patched = account("31", &["company"], &["company"]);
+    world.wrote_account(&key("a", 0), Outcome::Done(Some(patched)), at(46));
+    let work = world.failed(&key("a", 1), Setback::Refused(refusal()), at(46));
+    assert!(!work.is_empty() && !world.is_on_hold(&key("a", 4), at(46)));
+}
+
+#[test]
+fn an_account_that_is_too_large_is_let_be_and_told() {
+    let mut world = served();
+    let mut large = account("30", &[], &[]);
+    large.too_large = true;
+    assert_eq!(world.see_account("a", "default", Seen::There(large), at(1)), []);
+    let failures = summary(&world).failures;
+    assert_eq!(failures[0].1.reason, FailureReason::TooLarge, "{failures:?}");
+    assert_eq!(world.action(&account_key(), at(1)), None);
+}

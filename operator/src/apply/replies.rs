@@ -1,0 +1,220 @@
+//! Replies, before they are decoded. Whoever may write an object, or answers as a webhook, chooses how long one is: so a
+//! refusal is cut, and of long replies one is held at a time.
+//!
+//! A refusal without a `Status` is of the server itself, or of something before it. It gets one here, so that the code and
+//! what it says of a later attempt are not lost: the client would take any JSON for a `Status`, and drops the headers.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::stream;
+use http::header::{CONTENT_LENGTH, RETRY_AFTER};
+use http::{HeaderMap, Request, Response};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt as _, StreamBody};
+use kube::Client;
+use kube::client::Body;
+use kube::core::Status;
+use kube::core::response::StatusDetails;
+use serde::Deserialize;
+use tokio::sync::Semaphore;
+use tower::service_fn;
+
+/// The reason in the `Status` that stands here for one that did not come.
+pub(crate) const NO_STATUS: &str = "NoStatus";
+
+/// So many bytes of a refusal are read. That is a message, with whom it is from; a webhook may send megabytes.
+const REFUSAL: usize = 64 * 1024;
+/// So much of the message of a refusal that was cut.
+const MESSAGE: usize = 1024;
+/// A reply that is longer waits until it is the only one.
+const SHORT: usize = 64 * 1024;
+
+type Reply = Response<UnsyncBoxBody<Bytes, kube::Error>>;
+
+/// A client over `client` whose replies are like this.
+pub fn bounded(client: Client) -> Client {
+    let namespace = client.default_namespace().to_owned();
+    let gate = Arc::new(Semaphore::new(1));
+    let send = move |request: Request<Body>| {
+        let (client, gate) = (client.clone(), Arc::clone(&gate));
+        async move {
+            let response = client.send(request).await?;
+            let code = response.status();
+            if code.is_client_error() || code.is_server_error() {
+                refusal(response).await
+            } else {
+                Ok(response.map(|body| one_at_a_time(body, gate)))
+            }
+        }
+    };
+    Client::new(service_fn(send), namespace)
+}
+
+/// The body as it is. Where it is long, the gate is held from its second part on until it is read or dropped.
+fn one_at_a_time(body: Body, gate: Arc<Semaphore>) -> UnsyncBoxBody<Bytes, kube::Error> {
+    let frames = stream::try_unfold((body, 0, None), move |(mut body, read, mut permit)| {
+        let gate = Arc::clone(&gate);
+        async move {
+            if read > SHORT && permit.is_none() {
+                // It is never closed.
+                permit = gate.acquire_owned().await.ok();
+            }
+            let Some(frame) = body.frame().await.transpose()? else {
+                return Ok(None);
+            };
+            let read = read + frame.data_ref().map_or(0, Bytes::len);
+            Ok(Some((frame, (body, read, permit))))
+        }
+    });
+    StreamBody::new(frames).boxed_unsync()
+}
+
+async fn refusal(response: Response<Body>) -> kube::Result<Reply> {
+    let (mut head, mut body) = response.into_parts();
+    let mut text = Vec::new();
+    let mut cut = false;
+    while !cut && let Some(frame) = body.frame().await.transpose()? {
+        let data = frame.into_data().unwrap_or_default();
+        let room = data.len().min(REFUSAL - text.len());
+        text.extend_from_slice(&data[..room]);
+        cut = room < data.len();
+    }
+    drop(body);
+    if cut || !is_status(&text) {
+        let status = instead(head.status.as_u16(), &text, &head.headers);
+        text = serde_json::to_vec(&status).map_err(kube::Error::SerdeError)?;
+    }
+    head.headers.remove(CONTENT_LENGTH);
+    Ok(Response::from_parts(head, Body::from(text).boxed_unsync()))
+}
+
+fn is_status(text: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    struct Kind {
+        kind: String,
+    }
+    serde_json::from_slice::<Kind>(text).is_ok_and(|object| object.kind == "Status")
+}
+
+/// A `Status` in place of one that did not come, or is too long.
+fn instead(code: u16, text: &[u8], headers: &HeaderMap) -> Status {
+    let message = begun(text);
+    let reason = if message.is_some() { "Cut" } else { NO_STATUS };
+    let seconds = headers
+        .get(RETRY_AFTER)
+        .and_then(|value| value.to_str().ok()?.parse().ok());
+    let details = StatusDetails {
+        retry_after_seconds: seconds.unwrap_or_default(),
+        name: String::new(),
+        group: String::new(),
+        kind: String::new(),
+        uid: String::new(),
+        causes: Vec::new(),
+    };
+    Status::failure(&message.unwrap_or_default(), reason)
+        .with_code(code)
+        .with_details(details)
+}
+
+/// The begin of the message of a `Status` that was cut.
+fn begun(text: &[u8]) -> Option<String> {
+    let text = text.utf8_chunks().next()?.valid();
+    text.contains(r#""kind":"Status""#).then_some(())?;
+    let (_, message) = text.split_once(r#""message":""#)?;
+    let most = message.floor_char_boundary(MESSAGE);
+    // An escape is six characters at most: one that was cut in two goes.
+    let ends = (0..=most.min(6)).map(|less| message.floor_char_boundary(most - less));
+    let mut read = ends.filter_map(|end| serde_json::from_str(&format!("\"{}\"", &message[..end])).ok());
+    read.next()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use http::StatusCode;
+    use http_body_util::Full;
+
+    use super::*;
+    use crate::apply::Setback;
+
+    /// What comes of a reply with this code, header and body.
+    async fn told(code: u16, retry_after: Option<&'static str>, body: impl Into<Bytes>) -> Setback {
+        let body: Bytes = body.into();
+        let answer = move |_: Request<Body>| {
+            let mut response = Response::new(Full::new(body.clone()));
+            *response.status_mut() = StatusCode::from_u16(code).unwrap();
+            if let Some(value) = retry_after {
+                response.headers_mut().insert(RETRY_AFTER, value.parse().unwrap());
+            }
+            async { Ok::<_, Infallible>(response) }
+        };
+        let client = bounded(Client::new(service_fn(answer), "default"));
+        let read = client.request::<serde_json::Value>(Request::get("/api").body(Vec::new()).unwrap());
+        Setback::from(&read.await.unwrap_err())
+    }
+
+    fn status(code: u16, message: &str, retry_after: u32) -> String {
+        let details = serde_json::json!({"retryAfterSeconds": retry_after});
+        serde_json::json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": message,
+            "reason": "TooManyRequests", "details": details, "code": code})
+        .to_string()
+    }
+
+    #[tokio::test]
+    async fn a_429_without_a_status_is_of_the_server_and_ends_within_ten_seconds() {
+        use std::time::Duration;
+        let busy = "Too many requests, please try again later.";
+        for (retry_after, body, seconds) in [
+            (Some("3"), busy, 3),
+            (None, busy, 1),
+            (Some("0"), busy, 1),
+            (Some("3600"), busy, 10),
+            (Some("tomorrow"), busy, 1),
+            (Some("2"), r#"{"error": "a proxy"}"#, 2),
+        ] {
+            let told = told(429, retry_after, body).await;
+            assert_eq!(
+                told,
+                Setback::Throttled(Duration::from_secs(seconds)),
+                "{retry_after:?} {body}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn a_429_with_a_status_is_of_its_key() {
+        let told = told(429, Some("3600"), status(429, "storage is (re)initializing", 3600)).await;
+        assert!(matches!(told, Setback::Postponed { by: None, .. }), "{told:?}");
+    }
+
+    #[tokio::test]
+    async fn a_refusal_of_megabytes_is_cut_and_still_names_who_refused() {
+        let message = format!(
+            "admission webhook \"hook.example.com\" denied the request: {}",
+            "\u{1}".repeat(3_000_000)
+        );
+        for code in [400, 404, 409, 422, 429, 500] {
+            let told = told(code, None, status(code, &message, 7)).await;
+            assert!(format!("{told:?}").contains("hook.example.com"), "{code} {told:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_code_is_not_lost_where_the_body_is_another_json() {
+        assert_eq!(told(404, None, "{}").await, Setback::NotFound);
+        let told = told(503, None, r#"{"message": "CANARY"}"#).await;
+        assert_eq!(told, Setback::Unavailable("the server answered 503".to_owned()));
+    }
+
+    #[tokio::test]
+    async fn of_long_replies_one_is_held_at_a_time() {
+        let gate = Arc::new(Semaphore::new(1));
+        let long = || one_at_a_time(Body::from(vec![0; 4 * SHORT]), Arc::clone(&gate));
+        let (first, second) = (long(), long());
+        assert_eq!(first.collect().await.unwrap().to_bytes().len(), 4 * SHORT);
+        assert_eq!(second.collect().await.unwrap().to_bytes().len(), 4 * SHORT);
+        assert_eq!(gate.available_permits(), 1);
+    }
+}
