@@ -59,3 +59,19 @@ pub const SYSTEM_NAMESPACES: [&str; 3] = ["kube-system", "kube-public", "kube-no
 /// On a copy: the keys of `spec.secret.labels` and `spec.secret.annotations` as they were last applied, so that one
 /// taken out of the spec is told from one that somebody else added.
 pub const ANNOTATION_DECLARED: &str = "pullsecrets.dev/declared";
+
+/// The keys by which Kubernetes describes an object, as far as a copy takes them from `spec.secret.labels` and
+/// `spec.secret.annotations`.
+pub const COPY_KEYS: [&str; 3] = [
+    "app.kubernetes.io/component",
+    "app.kubernetes.io/name",
+    "app.kubernetes.io/version",
+];
+
+/// How the prefix of every other key begins that a copy takes.
+pub const COPY_KEY_PREFIX: &str = "pull-secret.";
+
+/// Whether a copy takes this key: whatever has another key may make another controller act.
+pub fn is_copy_key(key: &str) -> bool {
+    COPY_KEYS.contains(&key) || (key.starts_with(COPY_KEY_PREFIX) && key.contains('/'))
+}

@@ -87,13 +87,13 @@ pub(crate) const KEYS_ARE_VALID: Rule = (
      before it may stand a domain in lower case and a '/', as in example.com/team",
 );
 
-/// Tracking labels of deployment tools on a copy would make the tool prune it; those of Kubernetes and our own have
-/// meaning to others. The recommended `app.kubernetes.io/` labels are for users, less the two that say who owns.
-pub(crate) const KEYS_ARE_NOT_RESERVED: Rule = (
-    r"self.all(key, key.startsWith('app.kubernetes.io/')
-  ? !(key in ['app.kubernetes.io/instance', 'app.kubernetes.io/managed-by'])
-  : !key.matches(r'^(([^/]*\.)?(pullsecrets\.dev|kubernetes\.io|k8s\.io|toolkit\.fluxcd\.io)|argocd\.argoproj\.io|(meta\.)?helm\.sh)/'))",
-    "keys of Kubernetes, of this operator and of deployment tools are reserved: pullsecrets.dev/, kubernetes.io/, k8s.io/ \
-     and their subdomains, argocd.argoproj.io/, *.toolkit.fluxcd.io/, helm.sh/, meta.helm.sh/, \
-     app.kubernetes.io/instance and app.kubernetes.io/managed-by; use a prefix of your own",
+/// Another controller acts on a Secret because of its labels and annotations, and no list knows every controller. So the
+/// rule names what is allowed: the keys by which Kubernetes describes an object, and keys under a prefix that no
+/// controller listens to, unless somebody made it for the copies. The policy on the operator
+/// (`config/admission/operator/secrets.yaml`) allows the same keys.
+pub(crate) const KEYS_ARE_ALLOWED: Rule = (
+    "self.all(key, key in ['app.kubernetes.io/component', 'app.kubernetes.io/name', 'app.kubernetes.io/version'] \
+     || (key.startsWith('pull-secret.') && key.contains('/')))",
+    "each key must be app.kubernetes.io/component, app.kubernetes.io/name or app.kubernetes.io/version, or have a prefix that \
+     begins with pull-secret., as in pull-secret.example.com/team: any other key may make another controller act on the copies",
 );

@@ -148,7 +148,7 @@ pub(crate) fn copy_labels(_: &mut SchemaGenerator) -> Schema {
         "type": "object",
         "maxProperties": MAX_LABELS,
         "additionalProperties": label_value(),
-        "x-kubernetes-validations": checks(&[rules::KEYS_ARE_VALID, rules::KEYS_ARE_NOT_RESERVED]),
+        "x-kubernetes-validations": checks(&[rules::KEYS_ARE_VALID, rules::KEYS_ARE_ALLOWED]),
     })
 }
 
@@ -158,7 +158,7 @@ pub(crate) fn copy_annotations(_: &mut SchemaGenerator) -> Schema {
         "type": "object",
         "maxProperties": MAX_LABELS,
         "additionalProperties": { "type": "string", "maxLength": MAX_ANNOTATION },
-        "x-kubernetes-validations": checks(&[rules::KEYS_ARE_VALID, rules::KEYS_ARE_NOT_RESERVED]),
+        "x-kubernetes-validations": checks(&[rules::KEYS_ARE_VALID, rules::KEYS_ARE_ALLOWED]),
     })
 }
 

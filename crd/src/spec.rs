@@ -234,13 +234,14 @@ pub struct SecretTemplate {
     #[schemars(schema_with = "schema::copy_name")]
     pub name: Option<String>,
 
-    /// Labels for the copies, at most 16. Prefixes of Kubernetes, of this operator and of deployment tools are refused.
+    /// Labels for the copies, at most 16. Keys: `app.kubernetes.io/component`, `app.kubernetes.io/name`,
+    /// `app.kubernetes.io/version`, and those of a prefix that begins with `pull-secret.`, for example
+    /// `pull-secret.example.com/team`. Any other key may make another controller act on the copies, and is refused.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(schema_with = "schema::copy_labels")]
     pub labels: BTreeMap<String, String>,
 
-    /// Annotations for the copies, at most 16. Prefixes of Kubernetes, of this operator and of deployment tools are
-    /// refused.
+    /// Annotations for the copies, at most 16, with the keys that `labels` may have.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(schema_with = "schema::copy_annotations")]
     pub annotations: BTreeMap<String, String>,

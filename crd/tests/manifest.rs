@@ -107,6 +107,54 @@ fn the_object_is_cluster_wide_and_stays_out_of_the_category_all() {
     assert_eq!(spec.names.categories, None);
 }
 
+/// The rule over the keys of `spec.secret.labels`.
+fn keys_of_copies() -> String {
+    let rules =
+        &schema()["properties"]["spec"]["properties"]["secret"]["properties"]["labels"]["x-kubernetes-validations"];
+    let rules = rules.as_array().expect("labels have rules").iter();
+    let mut texts = rules.filter_map(|rule| rule["rule"].as_str());
+    let rule = texts
+        .find(|rule| rule.contains("pull-secret."))
+        .expect("one is about keys");
+    rule.to_owned()
+}
+
+/// What the schema lets through the policy must not refuse, and the other way round.
+#[test]
+fn the_policy_allows_the_keys_of_the_schema() {
+    let rule = keys_of_copies();
+    let allowed = rule
+        .strip_prefix("self.all(key, ")
+        .and_then(|rule| rule.strip_suffix(')'))
+        .expect("a rule over every key");
+    let policy = include_str!("../../config/admission/operator/secrets.yaml");
+    let policy = policy.split_whitespace().collect::<Vec<_>>().join(" ");
+    // For labels and annotations, those that come and those that go.
+    assert_eq!(policy.matches(allowed).count(), 4, "{allowed}");
+    for key in crd::names::COPY_KEYS.into_iter().chain([crd::names::COPY_KEY_PREFIX]) {
+        assert!(allowed.contains(&format!("'{key}'")), "{allowed} lacks {key}");
+    }
+}
+
+#[test]
+fn a_copy_takes_no_key_that_others_may_act_on() {
+    for (key, takes) in [
+        ("app.kubernetes.io/name", true),
+        ("app.kubernetes.io/component", true),
+        ("app.kubernetes.io/version", true),
+        ("pull-secret.example.com/team", true),
+        ("app.kubernetes.io/part-of", false),
+        ("app.kubernetes.io/managed-by", false),
+        ("pull-secret.example.com", false),
+        ("example.com/pull-secret.team", false),
+        ("pullsecrets.dev/retained", false),
+        ("owner", false),
+        ("", false),
+    ] {
+        assert_eq!(crd::names::is_copy_key(key), takes, "{key}");
+    }
+}
+
 #[test]
 fn every_message_of_a_rule_is_one_line_and_says_more_than_the_rule() {
     let mut poor = Vec::new();

@@ -27,6 +27,8 @@ pub struct Facts<'a> {
     pub unreadable: Option<&'a str>,
     /// References are put on accounts.
     pub attaches: bool,
+    /// Labels and annotations of the spec that only an older schema let through: new copies do not take them.
+    pub left_out: &'a [&'a str],
     /// The credentials; none while sources were not listed, or when the spec cannot be read.
     pub credentials: Option<&'a Merged>,
     /// The problem of the credentials has lasted so long that a person must act.
@@ -200,7 +202,16 @@ fn secrets_synced(facts: &Facts<'_>) -> Finding {
             format!("{ready} of {selected} namespaces have the secret"),
         );
     }
-    served(facts.summary.namespaces, ["namespaces", "has the secret", "have it"])
+    let mut finding = served(facts.summary.namespaces, ["namespaces", "has the secret", "have it"]);
+    if !facts.left_out.is_empty() {
+        let keys = facts.left_out.join(", ");
+        let left_out = "new copies do not take these keys of spec.secret.labels and spec.secret.annotations";
+        finding.message = format!(
+            "{}; {left_out}: {keys}; rename them, as in pull-secret.example.com/team",
+            finding.message
+        );
+    }
+    finding
 }
 
 /// Nothing is wrong; what is not ready yet has been waiting for so short a time that it does not count.

@@ -27,8 +27,37 @@ async fn a_stolen_token_reads_every_secret_and_writes_nothing_but_pull_secrets_w
     let thief = thief(&cluster).await;
     let rows: Vec<Value> = serde_json::from_str(ROWS).unwrap();
     check(&thief, &rows, "with").await;
+    what_much_there_is_may_be_rotated(&cluster, &thief).await;
     take_the_policy_away(&cluster, &thief, "victim", "probe").await;
     check(&thief, &rows, "without").await;
+}
+
+/// The server gives up on an expression that costs too much, and refuses the write. So a tenant that puts much on a copy, or
+/// on an account, must not make the policy cost too much.
+async fn what_much_there_is_may_be_rotated(cluster: &Cluster, thief: &Client) {
+    let many = |value: &str| -> Value { (0..5_000).map(|at| (format!("x{at}"), json!(value))).collect() };
+    let mut copy = secret("victim", "crowded", "kubernetes.io/dockerconfigjson", &many("a"));
+    copy["metadata"]["labels"][LABEL] = json!("object");
+    copy["metadata"]["annotations"] = many("a");
+    copy["data"] = many("");
+    copy["data"][".dockerconfigjson"] = json!("e30=");
+    copy["data"]["large"] = json!("QUFB".repeat(300_000));
+    let entries: Vec<Value> = (0..1_000).map(|at| json!({"name": format!("x{at}")})).collect();
+    let account = json!({"apiVersion": "v1", "kind": "ServiceAccount", "imagePullSecrets": [{"name": "ours"}],
+        "metadata": {"name": "crowded", "namespace": "victim", "annotations": {"pullsecrets.dev/attached": "ours"}}});
+    let mut crowded = account.clone();
+    crowded["imagePullSecrets"]
+        .as_array_mut()
+        .unwrap()
+        .extend(entries.clone());
+    bare::apply(cluster, &[copy, crowded]).await;
+    let rotated =
+        json!({"data": {".dockerconfigjson": "eyJhIjoxfQ=="}, "metadata": {"labels": {"app.kubernetes.io/name": "a"}}});
+    let path = format!("{CORE}/secrets/crowded");
+    assert_eq!(answer(thief, "merge", &path, &rotated).await, "done");
+    let path = format!("{CORE}/serviceaccounts/crowded");
+    let detached = json!({"imagePullSecrets": entries});
+    assert_eq!(answer(thief, "merge", &path, &detached).await, "done");
 }
 
 #[tokio::test]
@@ -152,6 +181,11 @@ fn victims() -> Vec<Value> {
         json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "victim"}}),
         json!({"apiVersion": "v1", "kind": "ServiceAccount",
             "metadata": {"name": "default", "namespace": "victim", "annotations": {"theirs": "kept"}}}),
+        json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "argocd"}}),
+        json!({"apiVersion": "v1", "kind": "ServiceAccount",
+            "metadata": {"name": "builder", "namespace": "victim", "annotations": {"pullsecrets.dev/attached": "ours"}},
+            "imagePullSecrets": [{"name": "theirs"}, {"name": "ours"}, {"name": "theirs too"}]}),
+        added_to(),
         secret("victim", "foreign", "Opaque", &none),
         secret("victim", "foreign-pull", "kubernetes.io/dockerconfigjson", &none),
         secret("victim", "copy", "kubernetes.io/dockerconfigjson", &ours),
@@ -160,6 +194,18 @@ fn victims() -> Vec<Value> {
         secret(SYSTEM_NAMESPACE, "pullsecrets-state-1", "pullsecrets.dev/state", &none),
         object,
     ]
+}
+
+/// A copy of an object that an older schema let through, and what a tenant put on it since.
+fn added_to() -> Value {
+    let labels = json!({LABEL: "object", "team": "a", "argocd.argoproj.io/secret-type": "cluster"});
+    let mut copy = secret("victim", "shared-copy", "kubernetes.io/dockerconfigjson", &labels);
+    copy["metadata"]["annotations"] = json!({"pullsecrets.dev/declared": "team", "example.com/theirs": "kept"});
+    copy["metadata"]["finalizers"] = json!(["example.com/theirs"]);
+    copy["metadata"]["ownerReferences"] =
+        json!([{"apiVersion": "v1", "kind": "ServiceAccount", "name": "default", "uid": "theirs"}]);
+    copy["data"]["theirs"] = json!("a2VwdA==");
+    copy
 }
 
 fn secret(namespace: &str, name: &str, kind: &str, labels: &Value) -> Value {

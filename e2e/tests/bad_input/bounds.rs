@@ -24,7 +24,7 @@ fn full() -> Value {
         ],
         "namespaces": {"selectors": selectors, "names": ["a"], "excluded": ["b"]},
         "serviceAccounts": {"mode": "Attach", "selectors": selectors, "names": ["a"], "excluded": ["b"]},
-        "secret": {"name": "s", "labels": {"a": "b"}, "annotations": {"a": "b"}, "conflictPolicy": "Fail"},
+        "secret": {"name": "s", "labels": {"pull-secret.a/b": "c"}, "annotations": {"pull-secret.a/b": "c"}, "conflictPolicy": "Fail"},
         "deletionPolicy": "Delete",
         "suspend": false,
     })
@@ -93,6 +93,7 @@ impl Walk {
         }
         if let Some(values) = schema.get("additionalProperties") {
             for key in value.as_object().into_iter().flatten().map(|(key, _)| key) {
+                let key = key.replace('/', "~1");
                 self.node(values, &format!("{path}{{}}"), &format!("{pointer}/{key}"));
             }
         }
@@ -173,7 +174,7 @@ fn field_at(pointer: &str) -> String {
         if step.bytes().all(|byte| byte.is_ascii_digit()) {
             format!("{path}[{step}]")
         } else {
-            format!("{path}.{step}")
+            format!("{path}.{}", step.replace("~1", "/"))
         }
     })
 }

@@ -97,20 +97,31 @@ fn unservable() -> Vec<Row> {
         ),
         self::row("old-secret", json!({"secret": {"name": "Not_A_Name"}}), refused),
         self::row("old-long-secret", json!({"secret": {"name": "a".repeat(300)}}), refused),
-        self::row("old-labels", json!({"secret": {"labels": {"a b": "c"}}}), refused),
     ]
 }
 
 /// What was let through may also be of use.
-fn of_use() -> Row {
+fn of_use() -> Vec<Row> {
     let registry =
         |at| json!({"server": format!("r{at}.io"), "credentials": {"basicAuth": {"secretRef": {"name": "older"}}}});
     let many: Vec<Value> = (0..20).map(registry).collect();
-    row(
-        "old-many",
-        json!({"registries": many}),
-        ("CredentialsReady", "Resolved", "20 of 20 registries"),
-    )
+    let marked = |name, labels| {
+        let left_out = (
+            "Ready",
+            "Synced",
+            "new copies do not take these keys of spec.secret.labels",
+        );
+        row(name, json!({"secret": {"labels": labels}}), left_out)
+    };
+    vec![
+        row(
+            "old-many",
+            json!({"registries": many}),
+            ("CredentialsReady", "Resolved", "20 of 20 registries"),
+        ),
+        marked("old-no-label", json!({"a b": "c"})),
+        marked("old-labels", json!({"owner": "helm", "kapp.k14s.io/app": "1"})),
+    ]
 }
 
 /// Fields of another type than now. To these the API server takes no write at all, of status or finalizer either: they
@@ -133,7 +144,7 @@ async fn what_an_older_schema_let_through_says_what_is_wrong_and_blocks_nobody()
     let (first, second) = (scene.login("first"), scene.login("second"));
     scene.set_up(&["a"], &first).await;
     scene.stop_operator();
-    let all: Vec<Row> = [unreadable(), unservable(), vec![of_use()], silent()]
+    let all: Vec<Row> = [unreadable(), unservable(), of_use(), silent()]
         .into_iter()
         .flatten()
         .collect();

@@ -91,12 +91,16 @@ fn huge() -> Vec<Refused> {
     let megabytes = |count: usize| json!("a".repeat(count * 1_000_000));
     let spec = |pointer: &str, value: Value| {
         let mut spec = cases::good();
-        spec["secret"] = json!({"annotations": {"a": "b"}});
+        spec["secret"] = json!({"annotations": {"pull-secret.a/b": "c"}});
         *spec.pointer_mut(pointer).unwrap() = value;
         spec
     };
     let server = spec("/registries/0/server", megabytes(1));
-    let larger = ["/registries/0/server", "/namespaces/names/0", "/secret/annotations/a"];
+    let larger = [
+        "/registries/0/server",
+        "/namespaces/names/0",
+        "/secret/annotations/pull-secret.a~1b",
+    ];
     let larger = larger.map(|pointer| Refused::new("too large", "Request entity", spec(pointer, megabytes(10))));
     let mut all = vec![Refused::new("Too long", "spec.registries[0].server", server)];
     all.extend(larger);

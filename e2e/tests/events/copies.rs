@@ -127,7 +127,7 @@ rows! {
 
     marks_that_come_into_the_spec_come_onto_the_copies {
         given |it| { it.served(&["a", "b"]).await; }
-        when |it| { it.declares(json!({"secret": {"labels": {"team": "x"}, "annotations": {"note": "y"}}})).await; }
+        when |it| { it.declares(json!({"secret": {"labels": {LABEL_OF_SPEC: "x"}, "annotations": {NOTE_OF_SPEC: "y"}}})).await; }
         then |it| {
             marks_become(it, ["x", "y", "", "", ""]).await;
             it.holds(&["a", "b"]).await;
@@ -138,10 +138,10 @@ rows! {
 
     marks_that_leave_the_spec_leave_the_copies_and_those_of_others_stay {
         given |it| {
-            it.served_as(&["a"], json!({"secret": {"labels": {"team": "x"}, "annotations": {"note": "y"}}})).await;
+            it.served_as(&["a"], json!({"secret": {"labels": {LABEL_OF_SPEC: "x"}, "annotations": {NOTE_OF_SPEC: "y"}}})).await;
             it.patch_secret("a", additions()).await;
         }
-        when |it| { it.declares(json!({"secret": {"labels": null, "annotations": {"note": "z"}}})).await; }
+        when |it| { it.declares(json!({"secret": {"labels": null, "annotations": {NOTE_OF_SPEC: "z"}}})).await; }
         then |it| {
             marks_become(it, ["", "z", "kept", "kept", "kept"]).await;
             it.holds(&["a"]).await;
@@ -151,8 +151,8 @@ rows! {
     }
 
     a_mark_of_the_spec_that_is_taken_off_a_copy_is_put_back {
-        given |it| { it.served_as(&["a"], json!({"secret": {"labels": {"team": "x"}}})).await; }
-        when |it| { it.patch_secret("a", json!({"metadata": {"labels": {"team": null}}})).await; }
+        given |it| { it.served_as(&["a"], json!({"secret": {"labels": {LABEL_OF_SPEC: "x"}}})).await; }
+        when |it| { it.patch_secret("a", json!({"metadata": {"labels": {LABEL_OF_SPEC: null}}})).await; }
         then |it| {
             marks_become(it, ["x", "", "", "", ""]).await;
             it.same_copies(&["a"]).await;
@@ -160,6 +160,9 @@ rows! {
         writes (1, 0, 0)
     }
 }
+
+const LABEL_OF_SPEC: &str = "pull-secret.example.com/team";
+const NOTE_OF_SPEC: &str = "pull-secret.example.com/note";
 
 fn additions() -> Value {
     let theirs = json!({"theirs": "kept"});
@@ -174,8 +177,8 @@ async fn marks(it: &Stage) -> [String; 5] {
     let label = |name| copy.labels().get(name).cloned();
     let annotation = |name| copy.annotations().get(name).cloned();
     [
-        label("team"),
-        annotation("note"),
+        label(LABEL_OF_SPEC),
+        annotation(NOTE_OF_SPEC),
         label("theirs"),
         annotation("theirs"),
         key,

@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use crd::names::{
     ANNOTATION_DECLARED, ANNOTATION_RETAINED, LABEL_MANAGED_BY, LABEL_OBJECT, MANAGED_BY, STATE_NAME_PREFIX,
+    is_copy_key,
 };
 use crd::{ConflictPolicy, DeletionPolicy, FailureReason};
 
 use crate::account;
 use crate::action::{Content, SecretAction};
+use crate::labels::Labels;
 use crate::object::{Object, Standing};
 use crate::observed::{Owner, Secret, Shape};
 use crate::payload::Payload;
@@ -308,7 +310,7 @@ enum Step {
 
 fn create(scope: &Scope<'_>, name: &str, decider: &Object) -> Step {
     decider.payload.as_ref().map_or(Step::Wait, |payload| {
-        Step::Write(SecretAction::Create(content(scope, name, decider, payload)))
+        Step::Write(SecretAction::Create(content(scope, name, decider, payload, None)))
     })
 }
 
@@ -335,7 +337,7 @@ fn mend(scope: &Scope<'_>, name: &str, seen: &Secret, decider: &Object) -> Resul
             None => Ok(Step::Write(SecretAction::Delete { version })),
         };
     }
-    let mut content = content(scope, name, decider, payload);
+    let mut content = content(scope, name, decider, payload, Some(shape));
     if !content.annotations.contains_key(ANNOTATION_DECLARED) && shape.annotations.get(ANNOTATION_DECLARED).is_some() {
         // One that others wrote, such as a restore from a backup, would outlive an apply that leaves it out.
         content
@@ -362,20 +364,16 @@ fn is_in_place(seen: &Secret, content: &Content) -> bool {
         && shape.owners == content.owners
 }
 
-fn content(scope: &Scope<'_>, name: &str, decider: &Object, payload: &Arc<Payload>) -> Content {
+fn content(scope: &Scope<'_>, name: &str, decider: &Object, payload: &Arc<Payload>, seen: Option<&Shape>) -> Content {
     let spec = &decider.spec;
-    let mut labels = spec.labels.clone();
+    let mut labels = marks(&spec.labels, seen.map(|shape| &shape.labels));
+    let mut annotations = marks(&spec.annotations, seen.map(|shape| &shape.annotations));
+    let declared: Vec<&str> = labels.keys().chain(annotations.keys()).map(String::as_str).collect();
+    let declared = declared.join(",");
     labels.insert(LABEL_OBJECT.to_owned(), decider.name.to_string());
     labels.insert(LABEL_MANAGED_BY.to_owned(), MANAGED_BY.to_owned());
-    let mut annotations = spec.annotations.clone();
-    let declared: Vec<&str> = spec
-        .labels
-        .keys()
-        .chain(spec.annotations.keys())
-        .map(String::as_str)
-        .collect();
     if !declared.is_empty() {
-        annotations.insert(ANNOTATION_DECLARED.to_owned(), declared.join(","));
+        annotations.insert(ANNOTATION_DECLARED.to_owned(), declared);
     }
     Content {
         labels,
@@ -383,6 +381,17 @@ fn content(scope: &Scope<'_>, name: &str, decider: &Object, payload: &Arc<Payloa
         owners: owners(scope, name),
         payload: Arc::clone(payload),
     }
+}
+
+/// The labels or annotations of the spec, as far as a copy takes them. An older schema let others through: they stay where
+/// a copy has them, and come onto no other, since the policy on the operator refuses that.
+fn marks(declared: &BTreeMap<String, String>, held: Option<&Labels>) -> BTreeMap<String, String> {
+    let stays = |key: &str, value: &str| held.is_some_and(|held| held.get(key) == Some(value));
+    declared
+        .iter()
+        .filter(|(key, value)| is_copy_key(key) || stays(key, value))
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect()
 }
 
 /// One for each object that wants the copy; none at all if one of them says Retain, since garbage collection would

@@ -46,7 +46,11 @@ fn an_object(name: &'static str) -> impl Strategy<Value = Object> {
             json!({"names": ["build"]}),
             json!({"mode": "None"}),
         ]),
-        select(vec![json!({}), json!({"tier": "gold"})]),
+        select(vec![
+            json!({}),
+            json!({"pull-secret.example.com/tier": "gold"}),
+            json!({"tier": "gold"}),
+        ]),
     );
     let standing = prop_oneof![
         6 => Just(Standing::Live),
@@ -92,7 +96,8 @@ fn a_secret() -> impl Strategy<Value = Stored> {
         .prop_map(|(object, owners, held, marked)| {
             let copy = copy_of(object).holding(held).owned_by(&owners).label("theirs", "x");
             if marked {
-                copy.label("tier", "gold").declaring("tier")
+                copy.label("pull-secret.example.com/tier", "gold")
+                    .declaring("pull-secret.example.com/tier")
             } else {
                 copy.without_label(LABEL_MANAGED_BY)
             }

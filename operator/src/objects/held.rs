@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crd::names::{ANNOTATION_RECONCILE, FINALIZER};
+use crd::names::{ANNOTATION_RECONCILE, FINALIZER, is_copy_key};
 use crd::{
     AttachMode, ClusterPullSecretSpec, ClusterPullSecretStatus, ConditionStatus, ConditionType, Counts, DeletionPolicy,
     Reason, RegistryState, RegistryStatus,
@@ -471,11 +471,13 @@ impl Held {
             stalls_at,
         ];
         let passed = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        let left_out = self.marks_left_out();
         let status = report(&Facts {
             generation: self.generation(),
             secret_name: &self.reading.spec.secret_name,
             previous: &self.status,
             unreadable: self.reading.unreadable.as_deref(),
+            left_out: &left_out,
             attaches: self
                 .reading
                 .declared
@@ -511,6 +513,13 @@ impl Held {
             .filter(|&at| at > now)
             .min()
             .map_or(Next::Nothing, Next::At)
+    }
+
+    /// The labels and annotations of the spec that new copies do not take.
+    fn marks_left_out(&self) -> Vec<&str> {
+        let declared = self.reading.declared.iter().map(|declared| &declared.secret);
+        let keys = declared.flat_map(|secret| secret.labels.keys().chain(secret.annotations.keys()));
+        keys.map(String::as_str).filter(|key| !is_copy_key(key)).collect()
     }
 
     /// What is to be announced once the step is done; also notes that it was taken.

@@ -119,6 +119,7 @@ fn status_of(case: &Case, previous: &ClusterPullSecretStatus, now: &Time) -> Clu
         secret_name: "company",
         previous,
         unreadable: case.unreadable.then_some("a field"),
+        left_out: &[],
         attaches: false,
         credentials: Some(&credentials),
         lasting_problem: case.lasting,

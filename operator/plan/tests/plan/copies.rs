@@ -18,12 +18,16 @@ const UPDATE: &[&str] = &[
     "account n/default: company Ready",
 ];
 
+const TIER: &str = "pull-secret.example.com/tier";
+const CONTACT: &str = "pull-secret.example.com/contact";
+const DECLARED: &str = "pull-secret.example.com/tier,pull-secret.example.com/contact";
+
 fn company() -> Object {
     object("company", &json!({}))
 }
 
 fn declaring() -> Object {
-    let secret = json!({"labels": {"tier": "gold"}, "annotations": {"contact": "ops"}});
+    let secret = json!({"labels": {TIER: "gold"}, "annotations": {CONTACT: "ops"}});
     object("company", &json!({"secret": secret}))
 }
 
@@ -70,17 +74,46 @@ fn a_new_copy_carries_our_labels_its_owner_and_the_payload_and_nothing_else() {
 #[test]
 fn declared_labels_and_annotations_are_recorded_beside_them() {
     let made = content(&fresh(declaring()), "company");
-    assert_eq!(made.labels["tier"], "gold");
-    assert_eq!(made.annotations["contact"], "ops");
-    assert_eq!(made.annotations[ANNOTATION_DECLARED], "tier,contact");
+    assert_eq!(made.labels[TIER], "gold");
+    assert_eq!(made.annotations[CONTACT], "ops");
+    assert_eq!(made.annotations[ANNOTATION_DECLARED], DECLARED);
+}
+
+/// Which other controllers may act on: they come onto no copy, and stay where one of before has them.
+#[test]
+fn marks_of_an_older_schema_stay_where_they_are() {
+    let older = || {
+        object(
+            "company",
+            &json!({"secret": {"labels": {"owner": "helm", TIER: "gold"}}}),
+        )
+    };
+    let made = content(&fresh(older()), "company");
+    assert_eq!(made.labels.get("owner"), None);
+    assert_eq!(made.annotations[ANNOTATION_DECLARED], TIER);
+    let both = format!("owner,{TIER}");
+    let marked = copy_of("company")
+        .label("owner", "helm")
+        .label(TIER, "gold")
+        .declaring(&both);
+    let rotated = content(&with_copy(older(), marked.clone().holding("older")), "company");
+    assert_eq!(rotated.labels["owner"], "helm");
+    check([
+        ("where it is it stays", with_copy(older(), marked), IN_PLACE),
+        (
+            "where it was taken off it is not put back",
+            with_copy(older(), copy_of("company").label(TIER, "gold").declaring(TIER)),
+            IN_PLACE,
+        ),
+    ]);
 }
 
 #[test]
 fn what_is_as_declared_is_let_be_whatever_others_added() {
     let declared = copy_of("company")
-        .label("tier", "gold")
-        .annotation("contact", "ops")
-        .declaring("tier,contact");
+        .label(TIER, "gold")
+        .annotation(CONTACT, "ops")
+        .declaring(DECLARED);
     check([
         ("in place", with_copy(company(), copy_of("company")), IN_PLACE),
         (
@@ -117,9 +150,9 @@ fn drift_of_anything_that_we_declare_is_one_update() {
     let mine = || copy_of("company");
     let labelled = || {
         mine()
-            .label("tier", "gold")
-            .annotation("contact", "ops")
-            .declaring("tier,contact")
+            .label(TIER, "gold")
+            .annotation(CONTACT, "ops")
+            .declaring(DECLARED)
     };
     check([
         ("other data", with_copy(company(), mine().holding("other")), UPDATE),
@@ -147,12 +180,12 @@ fn drift_of_anything_that_we_declare_is_one_update() {
         ("a declared label missing", with_copy(declaring(), mine()), UPDATE),
         (
             "a declared label changed",
-            with_copy(declaring(), labelled().label("tier", "tin")),
+            with_copy(declaring(), labelled().label(TIER, "tin")),
             UPDATE,
         ),
         (
             "a declared annotation changed",
-            with_copy(declaring(), labelled().annotation("contact", "")),
+            with_copy(declaring(), labelled().annotation(CONTACT, "")),
             UPDATE,
         ),
         (
@@ -167,7 +200,7 @@ fn drift_of_anything_that_we_declare_is_one_update() {
 /// and the next look would find the same drift.
 #[test]
 fn a_record_that_others_wrote_is_emptied_and_then_let_be() {
-    let stored = copy_of("company").declaring("tier");
+    let stored = copy_of("company").declaring(TIER);
     let world = with_copy(company(), stored.clone());
     check([("the record names what is not declared", world.clone(), UPDATE)]);
     assert_eq!(content(&world, "company").annotations[ANNOTATION_DECLARED], "");
