@@ -310,10 +310,10 @@ fn entry(element: &serde_json::Value) -> Entry {
 #[derive(Clone, Debug, Default, Deserialize)]
 struct Digests {
     #[serde(rename = ".dockerconfigjson", default, deserialize_with = "digest")]
-    docker_config: Option<Digest>,
+    docker_config: Option<Arc<Digest>>,
 }
 
-fn digest<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Digest>, D::Error> {
+fn digest<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Arc<Digest>>, D::Error> {
     struct Text;
     impl Visitor<'_> for Text {
         type Value = Digest;
@@ -324,7 +324,7 @@ fn digest<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Digest>, 
             Ok(DIGEST_KEY.digest(text))
         }
     }
-    deserializer.deserialize_str(Text).map(Some)
+    deserializer.deserialize_str(Text).map(|digest| Some(Arc::new(digest)))
 }
 
 /// Whether managedFields show an apply by us that owns the data: all that tells a copy which lost its label.
@@ -498,7 +498,7 @@ pruned!(WrittenSecret: "Secret", "", "v1", "secrets", NamespaceResourceScope, me
 
 impl WrittenSecret {
     /// The facts after a write of which the reply does not show the data: `digest` is what it holds.
-    pub fn facts(&self, digest: Option<Digest>) -> Secret {
+    pub fn facts(&self, digest: Option<Arc<Digest>>) -> Secret {
         let shape = Shape {
             docker_config_type: true,
             ..shape(&self.metadata)
@@ -618,7 +618,7 @@ mod tests {
             "data": {".dockerconfigjson": "e30=", "other": "Zm9v"}}),
         );
         let written: WrittenSecret = serde_json::from_value(serde_json::json!({"metadata": metadata})).unwrap();
-        assert_eq!(watched, written.facts(Some(DIGEST_KEY.digest("e30="))));
+        assert_eq!(watched, written.facts(Some(Arc::new(DIGEST_KEY.digest("e30=")))));
         assert_eq!(watched.shape.labels.get("l"), Some("v"));
         assert_eq!(watched.shape.annotations.get("a"), Some("b"));
         assert_eq!(watched.shape.labels.get("theirs"), None);

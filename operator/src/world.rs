@@ -33,6 +33,7 @@ use plan::copy::{Ownership, ownership};
 use plan::identity::Version;
 use plan::labels::Labels;
 use plan::observed::{Account, Entry, Namespace, Secret, Shape};
+use plan::payload::Digest;
 use plan::scope::{Cluster, Scope, Selecting};
 
 use crate::board::Board;
@@ -178,6 +179,7 @@ pub struct World {
     /// Names of Secrets and accounts, and words of labels.
     names: Pool<str>,
     shapes: Pool<Shape>,
+    digests: Pool<Digest>,
     entries: Pool<[Entry]>,
     attached: Pool<[Arc<str>]>,
     troubles: HashMap<Key, Trouble>,

@@ -9,5 +9,6 @@ mod burst;
 mod manifests;
 mod named;
 mod pods;
+mod reach;
 mod rights;
 mod stolen;

@@ -309,7 +309,7 @@ enum Step {
 }
 
 fn create(scope: &Scope<'_>, name: &str, decider: &Object) -> Step {
-    decider.payload.as_ref().map_or(Step::Wait, |payload| {
+    decider.payload_for(None).map_or(Step::Wait, |payload| {
         Step::Write(SecretAction::Create(content(scope, name, decider, payload, None)))
     })
 }
@@ -317,7 +317,8 @@ fn create(scope: &Scope<'_>, name: &str, decider: &Object) -> Step {
 fn mend(scope: &Scope<'_>, name: &str, seen: &Secret, decider: &Object) -> Result<Step, Failure> {
     let shape = &seen.shape;
     let version = seen.version.clone();
-    let Some(payload) = &decider.payload else {
+    let held = seen.digest.as_deref();
+    let Some(payload) = decider.payload_for(held) else {
         return Ok(Step::Wait);
     };
     if shape.deleting {
@@ -331,9 +332,10 @@ fn mend(scope: &Scope<'_>, name: &str, seen: &Secret, decider: &Object) -> Resul
     }
     // Neither can be mended in place: the type never, the data of an immutable Secret neither.
     if !shape.docker_config_type || shape.immutable {
-        // Under the name of a source none would come in its place.
+        // Under the name of a source none would come in its place, and the next copy would not get a tied login.
         return match reserved(scope, name) {
             Some(reserved) => Err(reserved),
+            None if decider.tied.as_ref().is_some_and(|tied| tied.is_in(held)) => Ok(Step::Wait),
             None => Ok(Step::Write(SecretAction::Delete { version })),
         };
     }
@@ -358,13 +360,13 @@ fn is_in_place(seen: &Secret, content: &Content) -> bool {
     let holds = |held: &crate::labels::Labels, declared: &BTreeMap<String, String>| {
         declared.iter().all(|(key, value)| held.get(key) == Some(value))
     };
-    seen.digest == Some(content.payload.digest())
+    seen.digest.as_ref() == Some(content.payload.digest())
         && holds(&shape.labels, &content.labels)
         && holds(&shape.annotations, &content.annotations)
         && shape.owners == content.owners
 }
 
-fn content(scope: &Scope<'_>, name: &str, decider: &Object, payload: &Arc<Payload>, seen: Option<&Shape>) -> Content {
+fn content(scope: &Scope<'_>, name: &str, decider: &Object, payload: Arc<Payload>, seen: Option<&Shape>) -> Content {
     let spec = &decider.spec;
     let mut labels = marks(&spec.labels, seen.map(|shape| &shape.labels));
     let mut annotations = marks(&spec.annotations, seen.map(|shape| &shape.annotations));
@@ -379,7 +381,7 @@ fn content(scope: &Scope<'_>, name: &str, decider: &Object, payload: &Arc<Payloa
         labels,
         annotations,
         owners: owners(scope, name),
-        payload: Arc::clone(payload),
+        payload,
     }
 }
 

@@ -12,7 +12,7 @@ use thiserror::Error;
 use crate::glob::Glob;
 use crate::identity::Uid;
 use crate::labels::Labels;
-use crate::payload::Payload;
+use crate::payload::{Digest, Payload, Tied};
 
 /// One object with all that decides what is done for it.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,9 +30,20 @@ pub struct Object {
     /// What its copies hold, as soon as its credentials were resolved once. Without it no copy is made, and what is
     /// there is let be.
     pub payload: Option<Arc<Payload>>,
+    /// Those of its logins that go to no copy which does not hold them already.
+    pub tied: Option<Arc<Tied>>,
 }
 
 impl Object {
+    /// What a copy is to hold that holds `held` now, or does not exist. None if there are no logins for
+    /// it.
+    pub(crate) fn payload_for(&self, held: Option<&Digest>) -> Option<Arc<Payload>> {
+        match &self.tied {
+            None => self.payload.clone(),
+            Some(tied) => self.payload.as_ref().and_then(|_| tied.payload(held)).map(Arc::new),
+        }
+    }
+
     /// Nobody knows which namespaces it selects, and it is not about to go.
     pub fn is_unreadable(&self) -> bool {
         self.spec.selection.is_none() && self.standing == Standing::Held

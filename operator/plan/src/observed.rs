@@ -32,7 +32,7 @@ pub struct Secret {
     /// The precondition of a write.
     pub version: Version,
     /// Of the value under `.dockerconfigjson`; absent when there is none.
-    pub digest: Option<Digest>,
+    pub digest: Option<Arc<Digest>>,
     /// All that copies of one object have in common, held once for all of them.
     pub shape: Arc<Shape>,
 }

@@ -1,17 +1,27 @@
 //! The bytes of a copy, and how they are compared without being kept.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::hash::Hasher as _;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use siphasher::sip128::{Hasher128, SipHasher24};
-use std::hash::Hasher as _;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use siphasher::sip128::{Hash128, Hasher128, SipHasher24};
+
+use crate::docker_config::render;
+use crate::registries::Entries;
+
+/// Logins of one copy that are told apart. One with more was not made by us, or is of a config that no person wrote.
+const MAX_LOGINS: usize = 1024;
 
 /// The key of all digests of one process, chosen at random when it starts.
 ///
 /// A digest is a `SipHash`-2-4 of 128 bits under this key: it tells an edited copy, and says nothing of the
 /// credential to whoever reads memory or a log without the key.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct DigestKey([u8; 16]);
 
 impl DigestKey {
@@ -22,9 +32,34 @@ impl DigestKey {
 
     /// The digest of a value of `Secret.data` as it stands on the wire, in base64.
     pub fn digest(&self, base64: &str) -> Digest {
+        let decoded = STANDARD.decode(base64).unwrap_or_default();
+        Digest {
+            whole: self.hash([base64]).as_u128(),
+            logins: self.logins(&decoded),
+        }
+    }
+
+    /// Of each entry of a docker config its server and its text, as [`render`] writes it; none where it does not read.
+    fn logins(&self, docker_config: &[u8]) -> Box<[u64]> {
+        #[derive(Deserialize)]
+        struct Config<'a> {
+            #[serde(borrow, default)]
+            auths: BTreeMap<String, &'a RawValue>,
+        }
+        let auths =
+            serde_json::from_slice(docker_config).map_or_else(|_| BTreeMap::new(), |config: Config<'_>| config.auths);
+        let login = |(server, entry): (&String, &&RawValue)| self.hash([server, "\0", entry.get()]).h1;
+        let mut logins: Vec<u64> = auths.iter().take(MAX_LOGINS).map(login).collect();
+        logins.sort_unstable();
+        logins.into()
+    }
+
+    fn hash<const N: usize>(&self, parts: [&str; N]) -> Hash128 {
         let mut hasher = SipHasher24::new_with_key(&self.0);
-        hasher.write(base64.as_bytes());
-        Digest(hasher.finish128().as_u128())
+        for part in parts {
+            hasher.write(part.as_bytes());
+        }
+        hasher.finish128()
     }
 }
 
@@ -34,9 +69,23 @@ impl fmt::Debug for DigestKey {
     }
 }
 
-/// Equal for equal bytes, within one process.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Digest(u128);
+/// Equal for equal bytes, within one process. It also tells which logins the bytes hold, to whoever has these logins.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Digest {
+    whole: u128,
+    /// Sorted.
+    logins: Box<[u64]>,
+}
+
+impl Digest {
+    /// Whether the bytes hold every login of `other`. Digests of another key hold none.
+    fn holds(&self, other: &Self) -> bool {
+        other
+            .logins
+            .iter()
+            .all(|login| self.logins.binary_search(login).is_ok())
+    }
+}
 
 impl fmt::Debug for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -48,14 +97,14 @@ impl fmt::Debug for Digest {
 #[derive(Clone, PartialEq, Eq)]
 pub struct Payload {
     base64: String,
-    digest: Digest,
+    digest: Arc<Digest>,
 }
 
 impl Payload {
     /// From a rendered docker config.
     pub fn new(docker_config: &[u8], key: &DigestKey) -> Self {
         let base64 = STANDARD.encode(docker_config);
-        let digest = key.digest(&base64);
+        let digest = Arc::new(key.digest(&base64));
         Self { base64, digest }
     }
 
@@ -65,14 +114,69 @@ impl Payload {
     }
 
     /// What a copy that holds this payload is seen to have.
-    pub fn digest(&self) -> Digest {
-        self.digest
+    pub fn digest(&self) -> &Arc<Digest> {
+        &self.digest
     }
 }
 
 impl fmt::Debug for Payload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Payload(redacted)")
+    }
+}
+
+/// Logins that stay in the copies that hold them and go to no other: the reference that they came from is no longer
+/// declared, and the declared one does not resolve.
+///
+/// A copy that holds such a login proves that its namespace had it before, since only who knows a login can write it. A
+/// label or a time of creation would prove less: tenants choose both.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Tied {
+    free: Entries,
+    /// The tied ones, with the digest of each alone.
+    others: Vec<(Digest, Entries)>,
+    key: DigestKey,
+}
+
+impl Tied {
+    /// Of all entries of an object, those under the keys `tied`. None when there are none.
+    pub fn new(entries: &Entries, tied: &BTreeSet<String>, key: &DigestKey) -> Option<Self> {
+        let (tied, free): (Entries, Entries) = entries
+            .clone()
+            .into_iter()
+            .partition(|(server, _)| tied.contains(server));
+        let alone = |(server, credential)| {
+            let entry = Entries::from([(server, credential)]);
+            let digest = Payload::new(&render(&entry), key).digest.as_ref().clone();
+            (digest, entry)
+        };
+        let others: Vec<_> = tied.into_iter().map(alone).collect();
+        (!others.is_empty()).then(|| Self {
+            free,
+            others,
+            key: key.clone(),
+        })
+    }
+
+    /// Whether a copy that holds this has one of the tied logins.
+    pub fn is_in(&self, held: Option<&Digest>) -> bool {
+        held.is_some_and(|held| self.others.iter().any(|(login, _)| held.holds(login)))
+    }
+
+    /// What a copy is to hold that holds `held` now: all other logins, and of the tied ones those that it has. None where
+    /// that is nothing.
+    pub fn payload(&self, held: Option<&Digest>) -> Option<Payload> {
+        let has = |login: &Digest| held.is_some_and(|held| held.holds(login));
+        let kept = self.others.iter().filter(|(login, _)| has(login));
+        let mut entries = self.free.clone();
+        entries.extend(kept.flat_map(|(_, entry)| entry.clone()));
+        (!entries.is_empty()).then(|| Payload::new(&render(&entries), &self.key))
+    }
+}
+
+impl fmt::Debug for Tied {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Tied(redacted)")
     }
 }
 
@@ -92,7 +196,7 @@ mod tests {
     fn nothing_of_a_payload_is_printed() {
         let key = DigestKey::new([7; 16]);
         let payload = Payload::new(b"CANARY", &key);
-        assert_eq!(payload.digest(), key.digest("Q0FOQVJZ"));
+        assert_eq!(**payload.digest(), key.digest("Q0FOQVJZ"));
         let printed = format!("{payload:?} {key:?} {:?}", payload.digest());
         assert_eq!(printed, "Payload(redacted) DigestKey(redacted) Digest(redacted)");
     }

@@ -1,9 +1,11 @@
 //! From the declared registries and their source Secrets to the one docker config of an object.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crd::names::{BASIC_AUTH_TYPE, DOCKER_CONFIG_KEY, DOCKER_CONFIG_TYPE, LABEL_OBJECT, STATE_TYPE};
+use serde::{Deserialize, Serialize};
+
 use crd::{BasicAuthSource, Credentials, Reason, Registry, RegistryState, RegistryStatus, SecretReference};
 
 use crate::credential::{Credential, Part};
@@ -15,8 +17,37 @@ use crate::server::Server;
 /// Entries of a docker config by their key.
 pub type Entries = BTreeMap<String, Credential>;
 
-/// The entries that each registry gave when its source was last good, by [`Resolution::key`].
-pub type LastGood = BTreeMap<String, Entries>;
+/// What each registry gave when its source was last good, by [`Resolution::key`].
+pub type LastGood = BTreeMap<String, Remembered>;
+
+/// What a registry gave when its source was last good.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remembered {
+    /// Where it came from. None if an earlier version wrote it, which did not say so: then it belongs to no reference.
+    pub origin: Option<Origin>,
+    /// The entries.
+    pub entries: Entries,
+}
+
+/// What a credential is read from: a Secret, and the keys of its data.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// The namespace of the Secret, given or not.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// In the order of their meaning.
+    pub keys: Vec<String>,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+/// The start of the [`Resolution::key`] of a docker config that is taken whole.
+const WHOLE: &str = "secret:";
 
 /// A source Secret as read.
 #[derive(Clone, PartialEq, Eq)]
@@ -80,6 +111,8 @@ pub struct Resolution {
     pub key: String,
     /// As declared.
     pub server: Option<String>,
+    /// What it reads; none where it does not say so.
+    pub origin: Option<Origin>,
     /// Its entries, or why there are none now.
     pub result: Result<Entries, Problem>,
 }
@@ -101,6 +134,7 @@ pub fn resolve<'a>(registry: &Registry, own: &str, lookup: impl FnOnce(&SecretRe
             return Resolution {
                 key,
                 server: declared,
+                origin: None,
                 result: Err(problem),
             };
         }
@@ -112,15 +146,32 @@ pub fn resolve<'a>(registry: &Registry, own: &str, lookup: impl FnOnce(&SecretRe
     Resolution {
         key,
         server: declared,
+        origin: origin(&registry.credentials, own),
         result,
     }
+}
+
+fn origin(credentials: &Credentials, own: &str) -> Option<Origin> {
+    let (reference, keys) = match (&credentials.basic_auth, &credentials.docker_config) {
+        (Some(basic), None) => (
+            &basic.secret_ref,
+            vec![basic.username_key.clone(), basic.password_key.clone()],
+        ),
+        (None, Some(docker)) => (&docker.secret_ref, vec![DOCKER_CONFIG_KEY.to_owned()]),
+        (Some(_), Some(_)) | (None, None) => return None,
+    };
+    Some(Origin {
+        namespace: reference.namespace.as_deref().unwrap_or(own).to_owned(),
+        name: reference.name.clone(),
+        keys,
+    })
 }
 
 fn whole(credentials: &Credentials) -> String {
     let reference = credentials.docker_config.as_ref().map(|source| &source.secret_ref);
     reference.map_or_else(String::new, |reference| match &reference.namespace {
-        Some(namespace) => format!("secret:{namespace}/{}", reference.name),
-        None => format!("secret:{}", reference.name),
+        Some(namespace) => format!("{WHOLE}{namespace}/{}", reference.name),
+        None => format!("{WHOLE}{}", reference.name),
     })
 }
 
@@ -250,6 +301,9 @@ fn invalid_spec(message: &str) -> Problem {
 pub struct Merged {
     /// What the copies hold.
     pub entries: Entries,
+    /// The keys of those entries that stay in the copies which hold them and go to no other: they were read by a reference
+    /// that is no longer declared, and the declared one does not resolve.
+    pub tied: BTreeSet<String>,
     /// What is to be remembered: for each declared registry the entries that it gave last.
     pub last_good: LastGood,
     /// In the order of the declaration.
@@ -260,61 +314,150 @@ pub struct Merged {
     pub incomplete: bool,
 }
 
+/// What is known of a registry's entries.
+enum Known<'a> {
+    /// It gives them now, or gave them by the reference that is declared now.
+    Own(&'a Entries),
+    /// Other references gave them. Each with the key that it is remembered by.
+    Tied(Vec<(&'a String, &'a Remembered)>),
+    /// None.
+    Unknown,
+}
+
 /// Merges what the registries give now with what they gave when they last gave something.
 ///
 /// One registry's failure does not touch the others. An explicit server beats an entry of a docker config that is
-/// taken whole, then the earlier one in the list wins; the loser is told in its status.
+/// taken whole, then the earlier one in the list wins; the loser is told in its status. A remembered login belongs to the
+/// server, the reference and the keys that it was read by: for another reference it is tied, see [`Merged::tied`].
 pub fn merge(resolutions: &[Resolution], last_good: &LastGood) -> Merged {
-    let mut merged = Merged {
-        entries: Entries::new(),
-        last_good: LastGood::new(),
-        registries: Vec::new(),
-        problem: None,
-        incomplete: false,
-    };
-    let explicit: Vec<Server> = resolutions
-        .iter()
-        .filter(|resolution| resolution.server.is_some())
-        .filter_map(|resolution| Server::parse(&resolution.key).ok())
-        .collect();
-    let mut owners: BTreeMap<Vec<u8>, &str> = BTreeMap::new();
-    let mut served: Vec<&str> = Vec::new();
+    let mut merging = Merging::new(resolutions);
     for (at, resolution) in resolutions.iter().enumerate() {
         let key = resolution.key.as_str();
-        let duplicate = served.contains(&key);
-        served.push(key);
-        let remembered = last_good.get(key);
-        let entries = resolution.result.as_ref().ok().or(remembered);
-        let mut beaten: Vec<&str> = Vec::new();
-        if duplicate {
-            beaten.push(key);
-        } else if let Some(entries) = entries {
-            merged.last_good.insert(key.to_owned(), entries.clone());
-            for (server, credential) in entries {
-                // Compared as the kubelet reads a key, which may be spelled in many ways.
-                let normal = keyring::normalised(server).unwrap_or_else(|| server.clone().into_bytes());
-                let declared = explicit.iter().find(|declared| {
-                    declared.is_spelled(server) || keyring::normalised(declared.as_str()).as_ref() == Some(&normal)
-                });
-                let owner = declared.map_or_else(|| *owners.entry(normal).or_insert(key), Server::as_str);
-                if owner == key {
-                    merged.entries.insert(server.clone(), credential.clone());
-                } else {
-                    beaten.push(server);
-                }
+        let duplicate = merging.served.contains(&key);
+        merging.served.push(key);
+        let known = known(resolution, resolutions, last_good, &merging.merged.last_good);
+        let beaten = match &known {
+            _ if duplicate => vec![key.to_owned()],
+            Known::Own(entries) => {
+                let (origin, entries) = (resolution.origin.clone(), (*entries).clone());
+                let remembered = Remembered { origin, entries };
+                merging.add(key, key, remembered, false)
             }
-        } else {
-            merged.incomplete = true;
-        }
+            Known::Tied(held) => {
+                let each = held.iter();
+                each.flat_map(|(held, remembered)| merging.add(key, held, (*remembered).clone(), true))
+                    .collect()
+            }
+            Known::Unknown => {
+                merging.merged.incomplete = true;
+                Vec::new()
+            }
+        };
         let problem = resolution.result.as_ref().err().map(|problem| problem.located(at));
-        let status = status(resolution, problem.as_ref(), &beaten, remembered.is_some());
+        let status = status(resolution, problem.as_ref(), &beaten, &known);
+        let merged = &mut merging.merged;
         merged.registries.push(status);
-        merged.problem = merged.problem.or(problem);
+        merged.problem = merged.problem.take().or(problem);
     }
-    merged
+    merging.merged
 }
 
-fn status(resolution: &Resolution, problem: Option<&Problem>, beaten: &[&str], remembered: bool) -> RegistryStatus {
+/// `taken` is what the registries before this one have.
+fn known<'a>(resolution: &'a Resolution, all: &[Resolution], last_good: &'a LastGood, taken: &LastGood) -> Known<'a> {
+    if let Ok(entries) = &resolution.result {
+        return Known::Own(entries);
+    }
+    let whole = resolution.server.is_none();
+    let same = |held: &Remembered| held.origin.is_some() && held.origin == resolution.origin;
+    if let Some(held) = last_good.get_key_value(&resolution.key) {
+        // The key of a config that is taken whole is its reference.
+        return if same(held.1) || whole && held.1.origin.is_none() {
+            Known::Own(&held.1.entries)
+        } else {
+            Known::Tied(vec![held])
+        };
+    }
+    if !whole {
+        return Known::Unknown;
+    }
+    // Of a config that is taken whole another reference is another key. Which of them became which is not said.
+    let is_left = |key: &String| {
+        key.starts_with(WHOLE) && !taken.contains_key(key) && all.iter().all(|declared| declared.key != *key)
+    };
+    let left = last_good.iter().filter(|(key, _)| is_left(key));
+    if let Some((_, held)) = left.clone().find(|(_, held)| same(held)) {
+        return Known::Own(&held.entries);
+    }
+    let of_another = |held: &Remembered| {
+        let mut origins = all.iter().map(|declared| &declared.origin);
+        held.origin.is_none() || origins.all(|origin| *origin != held.origin)
+    };
+    let left: Vec<_> = left.filter(|(_, held)| of_another(held)).collect();
+    if left.is_empty() {
+        Known::Unknown
+    } else {
+        Known::Tied(left)
+    }
+}
+
+struct Merging<'a> {
+    merged: Merged,
+    explicit: Vec<Server>,
+    /// By a key as a kubelet reads it, the registry that it comes from.
+    owners: BTreeMap<Vec<u8>, String>,
+    /// The keys of the registries so far.
+    served: Vec<&'a str>,
+}
+
+impl Merging<'_> {
+    fn new(resolutions: &[Resolution]) -> Self {
+        let explicit = resolutions.iter().filter(|resolution| resolution.server.is_some());
+        Self {
+            merged: Merged {
+                entries: Entries::new(),
+                tied: BTreeSet::new(),
+                last_good: LastGood::new(),
+                registries: Vec::new(),
+                problem: None,
+                incomplete: false,
+            },
+            explicit: explicit
+                .filter_map(|resolution| Server::parse(&resolution.key).ok())
+                .collect(),
+            owners: BTreeMap::new(),
+            served: Vec::new(),
+        }
+    }
+
+    /// Adds what the registry `key` gives, and what is to be remembered under the key `held`. Returns the servers for which
+    /// another registry decides.
+    fn add(&mut self, key: &str, held: &str, remembered: Remembered, tied: bool) -> Vec<String> {
+        let mut beaten = Vec::new();
+        for (server, credential) in &remembered.entries {
+            // Compared as the kubelet reads a key, which may be spelled in many ways.
+            let normal = keyring::normalised(server).unwrap_or_else(|| server.clone().into_bytes());
+            let declared = self.explicit.iter().find(|declared| {
+                declared.is_spelled(server) || keyring::normalised(declared.as_str()).as_ref() == Some(&normal)
+            });
+            let owner = declared.map_or_else(
+                || self.owners.entry(normal).or_insert_with(|| key.to_owned()).as_str(),
+                Server::as_str,
+            );
+            if owner == key {
+                self.merged.entries.insert(server.clone(), credential.clone());
+                if tied {
+                    self.merged.tied.insert(server.clone());
+                }
+            } else {
+                beaten.push(server.clone());
+            }
+        }
+        self.merged.last_good.insert(held.to_owned(), remembered);
+        beaten
+    }
+}
+
+fn status(resolution: &Resolution, problem: Option<&Problem>, beaten: &[String], known: &Known<'_>) -> RegistryStatus {
     let (state, reason, message) = match problem {
         None if !beaten.is_empty() => {
             let message = format!(
@@ -325,10 +468,17 @@ fn status(resolution: &Resolution, problem: Option<&Problem>, beaten: &[&str], r
         }
         None => (RegistryState::Ready, Reason::Resolved, None),
         Some(problem) => {
-            let still = if remembered {
-                "; the last good credentials stay"
-            } else {
-                ""
+            let still = match known {
+                Known::Own(_) => "; the last good credentials stay".to_owned(),
+                Known::Tied(held) => {
+                    let origin = held.iter().find_map(|(_, held)| held.origin.as_ref());
+                    let from = origin.map_or_else(
+                        || "before the operator noted their source".to_owned(),
+                        |origin| format!("from secret {:?}", origin.to_string()),
+                    );
+                    format!("; the credentials that came {from} stay where they are, and go to no other namespace")
+                }
+                Known::Unknown => String::new(),
             };
             let message = format!("{}{still}", problem.message);
             (RegistryState::NotReady, problem.reason, Some(message))

@@ -486,7 +486,7 @@ impl State {
         for world in [Some(self.truth()), self.view.as_ref()] {
             world.is_some().hash(&mut hasher);
             for object in world.iter().flat_map(|world| &world.objects) {
-                let held = object.payload.as_ref().map(|payload| payload.digest());
+                let held = object.payload.as_ref().map(|payload| Arc::clone(payload.digest()));
                 (&object.name, format!("{:?}", object.standing), held).hash(&mut hasher);
             }
             for (name, facts) in world.iter().flat_map(|world| &world.namespaces) {
@@ -497,7 +497,7 @@ impl State {
                         number(version.uid.to_string()),
                         number(version.resource_version.to_string()),
                     );
-                    (name, numbers, secret.digest, &secret.shape).hash(&mut hasher);
+                    (name, numbers, &secret.digest, &secret.shape).hash(&mut hasher);
                 }
                 for account in facts.accounts.values() {
                     let number = number(account.version.resource_version.to_string());
@@ -585,7 +585,7 @@ fn content_of(action: &Action) -> String {
     match action {
         Action::Account(action) => format!("{:?}{:?}", action.entries, action.attached),
         Action::Secret(Create(content) | Update { content, .. }) => {
-            let rotated = content.payload.digest() == digest("rotated");
+            let rotated = *content.payload.digest() == digest("rotated");
             format!("{:?}{:?}{rotated}", content.labels, content.owners)
         }
         Action::Secret(action) => format!("{action:?}").chars().take(6).collect(),
@@ -634,7 +634,10 @@ fn assert_right(state: &State) {
                 .get(name.as_ref())
                 .unwrap_or_else(|| panic!("{namespace}/{name} is left"));
             assert_eq!(secret.shape.labels.get(LABEL_OBJECT), Some(decider.name.as_ref()));
-            assert_eq!(secret.digest, decider.payload.as_ref().map(|payload| payload.digest()));
+            assert_eq!(
+                secret.digest,
+                decider.payload.as_ref().map(|payload| Arc::clone(payload.digest()))
+            );
         }
         let account = facts.accounts.get("default").expect("nobody deletes the account");
         for name in deciders.keys().filter(|name| !squatted(name)) {

@@ -1,9 +1,10 @@
 //! Which login stays where several registries of an object are one server to a kubelet.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use crd::Reason;
 use plan::credential::Credential;
-use plan::registries::{LastGood, Resolution, merge};
+use plan::registries::{LastGood, Origin, Problem, Remembered, Resolution, merge};
 
 /// What a registry gave: for each key a login of that user name.
 fn gave(key: &str, server: Option<&str>, entries: &[(&str, &str)]) -> Resolution {
@@ -14,6 +15,7 @@ fn gave(key: &str, server: Option<&str>, entries: &[(&str, &str)]) -> Resolution
     Resolution {
         key: key.to_owned(),
         server: server.map(str::to_owned),
+        origin: None,
         result: Ok(entries.collect()),
     }
 }
@@ -57,4 +59,145 @@ fn a_declared_server_wins_over_every_spelling_that_a_kubelet_reads_as_it() {
 fn spellings_within_one_config_stay_as_they_are() {
     let entries = [("ghcr.io", "a"), ("ghcr.io/acme", "c"), ("https://ghcr.io", "b")];
     assert_eq!(kept(&[gave("secret:a", None, &entries)]).len(), 3);
+}
+
+fn origin(path: &str) -> Option<Origin> {
+    let (reference, keys) = path.split_once('#')?;
+    let (namespace, name) = reference.split_once('/')?;
+    Some(Origin {
+        namespace: namespace.to_owned(),
+        name: name.to_owned(),
+        keys: keys.split(',').map(str::to_owned).collect(),
+    })
+}
+
+fn remembered(key: &str, from: &str, server: &str) -> (String, Remembered) {
+    let login = Credential::new("old", "p").expect("a login");
+    let held = Remembered {
+        origin: origin(from),
+        entries: BTreeMap::from([(server.to_owned(), login)]),
+    };
+    (key.to_owned(), held)
+}
+
+/// A registry that reads this and gets no login from it.
+fn broken(key: &str, server: Option<&str>, from: &str) -> Resolution {
+    let problem = Problem {
+        reason: Reason::SourceNotFound,
+        message: "not found".to_owned(),
+    };
+    Resolution {
+        origin: origin(from),
+        result: Err(problem),
+        ..gave(key, server, &[])
+    }
+}
+
+#[test]
+fn a_remembered_login_belongs_to_its_reference() {
+    let robot = "s/robot#username,password";
+    for (says, was, is, tied) in [
+        ("the same", robot, robot, false),
+        ("another name", robot, "s/own#username,password", true),
+        ("another namespace", robot, "t/robot#username,password", true),
+        ("another key", robot, "s/robot#username,token", true),
+        ("another kind", robot, "s/robot#.dockerconfigjson", true),
+        ("a reference that cannot be read", robot, "", true),
+        ("what an earlier version remembered", "", robot, true),
+    ] {
+        let last_good = LastGood::from([remembered("r.io", was, "r.io")]);
+        let merged = merge(&[broken("r.io", Some("r.io"), is)], &last_good);
+        assert!(merged.entries.contains_key("r.io"), "{says}: what is in place stays");
+        assert_eq!(merged.tied.contains("r.io"), tied, "{says}");
+        assert!(!merged.incomplete, "{says}");
+        let expected = if tied { was } else { is };
+        assert_eq!(merged.last_good["r.io"].origin, origin(expected), "{says}");
+    }
+}
+
+#[test]
+fn a_reference_that_resolves_takes_its_server_over() {
+    let last_good = LastGood::from([remembered("r.io", "s/robot#.dockerconfigjson", "r.io")]);
+    let resolution = Resolution {
+        origin: origin("s/own#.dockerconfigjson"),
+        ..gave("r.io", Some("r.io"), &[("r.io", "new")])
+    };
+    let merged = merge(&[resolution], &last_good);
+    assert_eq!(merged.entries["r.io"].username(), "new");
+    assert_eq!(merged.tied, BTreeSet::new());
+    assert_eq!(merged.last_good["r.io"].origin, origin("s/own#.dockerconfigjson"));
+}
+
+#[test]
+fn a_config_taken_whole_is_remembered_by_its_reference() {
+    let (robot, own) = ("s/robot#.dockerconfigjson", "s/own#.dockerconfigjson");
+    for (says, held, declared, tied, kept) in [
+        (
+            "the same",
+            ("secret:robot", robot),
+            ("secret:robot", robot),
+            false,
+            "secret:robot",
+        ),
+        (
+            "of an earlier version",
+            ("secret:robot", ""),
+            ("secret:robot", robot),
+            false,
+            "secret:robot",
+        ),
+        (
+            "spelled otherwise",
+            ("secret:robot", robot),
+            ("secret:s/robot", robot),
+            false,
+            "secret:s/robot",
+        ),
+        (
+            "another",
+            ("secret:robot", robot),
+            ("secret:own", own),
+            true,
+            "secret:robot",
+        ),
+        (
+            "another than an earlier version had",
+            ("secret:robot", ""),
+            ("secret:own", own),
+            true,
+            "secret:robot",
+        ),
+    ] {
+        let last_good = LastGood::from([remembered(held.0, held.1, "r.io")]);
+        let merged = merge(&[broken(declared.0, None, declared.1)], &last_good);
+        assert!(merged.entries.contains_key("r.io"), "{says}: what is in place stays");
+        assert_eq!(merged.tied.contains("r.io"), tied, "{says}");
+        assert_eq!(merged.last_good.keys().collect::<Vec<_>>(), [kept], "{says}");
+    }
+}
+
+#[test]
+fn a_registry_taken_out_of_the_spec_is_forgotten() {
+    let (robot, own) = ("s/robot#.dockerconfigjson", "s/own#.dockerconfigjson");
+    let last_good = LastGood::from([
+        remembered("secret:robot", robot, "a.io"),
+        remembered("secret:own", own, "b.io"),
+        remembered("r.io", robot, "r.io"),
+    ]);
+    let merged = merge(&[broken("secret:own", None, own)], &last_good);
+    assert_eq!(merged.entries.into_keys().collect::<Vec<_>>(), ["b.io"]);
+    assert_eq!(merged.last_good.into_keys().collect::<Vec<_>>(), ["secret:own"]);
+}
+
+#[test]
+fn the_status_names_where_tied_logins_came_from() {
+    let last_good = LastGood::from([remembered("r.io", "s/robot#a,b", "r.io")]);
+    let merged = merge(&[broken("r.io", Some("r.io"), "s/own#a,b")], &last_good);
+    let told = merged.registries[0].message.as_deref();
+    assert_eq!(
+        told,
+        Some(
+            "not found; the credentials that came from secret \"s/robot\" stay where they are, and go to no other namespace"
+        )
+    );
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use crd::names::{
     ANNOTATION_RETAINED, DOCKER_CONFIG_KEY, DOCKER_CONFIG_TYPE, FIELD_MANAGER, GROUP, LABEL_MANAGED_BY, LABEL_OBJECT,
@@ -111,9 +112,9 @@ impl Writer {
         // Forced: another manager may have set one of our fields. What proves the Secret ours is in the version.
         let params = PatchParams::apply(FIELD_MANAGER).force();
         let mut written = call(api.patch(name, &params, &Patch::Apply(body))).await?;
-        let digest = Some(content.payload.digest());
+        let digest = Some(Arc::clone(content.payload.digest()));
         // An apply takes back what it gave, not an owner that came in another way: by `Assign`, or by another tool.
-        if written.facts(digest).shape.owners != content.owners {
+        if written.facts(digest.clone()).shape.owners != content.owners {
             let metadata = json!({
                 "resourceVersion": written.meta().resource_version,
                 "ownerReferences": all_owners(&written, &content.owners),
@@ -253,8 +254,6 @@ impl<'a> Body<'a> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use plan::payload::{DigestKey, Payload};
     use serde_json::json;
 

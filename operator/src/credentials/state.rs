@@ -9,7 +9,8 @@ use std::fmt;
 use crd::names::STATE_NAME_PREFIX;
 use plan::credential::Credential;
 use plan::docker_config::{DockerConfig, render};
-use plan::registries::{Entries, LastGood};
+use plan::registries::{Entries, LastGood, Origin, Remembered};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 
 /// The one key of its data.
@@ -44,27 +45,38 @@ impl Content {
         self.replaces.as_deref().unwrap_or("1")
     }
 
-    /// A JSON object: for each registry, by its key, the docker config with its entries.
+    /// A JSON object: for each registry, by its key, the docker config with its entries, and in the same object as
+    /// `origin` what they were read from. An earlier version reads it and passes over the origin.
     pub fn to_json(&self) -> Vec<u8> {
-        let rendered = self.last_good.iter().filter_map(|(key, entries)| {
-            let text = String::from_utf8(render(entries)).ok()?;
+        let rendered = self.last_good.iter().filter_map(|(key, remembered)| {
+            let config = String::from_utf8(render(&remembered.entries)).ok()?;
+            let origin = serde_json::to_string(&remembered.origin).ok()?;
+            let text = format!(r#"{},"origin":{origin}}}"#, config.strip_suffix('}')?);
             Some((key.as_str(), RawValue::from_string(text).ok()?))
         });
         serde_json::to_vec(&rendered.collect::<BTreeMap<_, _>>()).unwrap_or_default()
     }
 }
 
-/// Reads what [`Content::to_json`] wrote. None when it does not read: it is then as good as missing.
+/// Reads what [`Content::to_json`] wrote, of this version or of an earlier one. What an earlier one wrote has no origin: it
+/// stays in the copies that hold it, and goes to others when the declared reference resolves. None when it does not read:
+/// it is then as good as missing.
 pub fn from_json(bytes: &[u8]) -> Option<LastGood> {
+    #[derive(Deserialize)]
+    struct Origins {
+        #[serde(default)]
+        origin: Option<Origin>,
+    }
     let registries: BTreeMap<String, &RawValue> = serde_json::from_slice(bytes).ok()?;
     let read = |(key, config): (String, &RawValue)| {
+        let Origins { origin } = serde_json::from_str(config.get()).ok()?;
         let config = DockerConfig::parse(config.get().as_bytes()).ok()?;
         let entries: Entries = config
             .entries()
             .iter()
             .map(|(key, entry): (&String, &Credential)| (key.clone(), entry.clone()))
             .collect();
-        Some((key, entries))
+        Some((key, Remembered { origin, entries }))
     };
     registries.into_iter().map(read).collect()
 }
@@ -76,10 +88,36 @@ mod tests {
     fn last_good() -> LastGood {
         let credential = Credential::new("user", "CANARY").unwrap();
         let entries = Entries::from([("ghcr.io".to_owned(), credential)]);
+        let origin = Origin {
+            namespace: "team-a".to_owned(),
+            name: "robot".to_owned(),
+            keys: vec!["username".to_owned(), "password".to_owned()],
+        };
+        let remembered = |origin| Remembered {
+            origin,
+            entries: entries.clone(),
+        };
         LastGood::from([
-            ("ghcr.io".to_owned(), entries.clone()),
-            ("secret:all".to_owned(), entries),
+            ("ghcr.io".to_owned(), remembered(Some(origin))),
+            ("secret:all".to_owned(), remembered(None)),
         ])
+    }
+
+    #[test]
+    fn what_an_earlier_version_wrote_has_no_origin() {
+        let written = br#"{"ghcr.io":{"auths":{"ghcr.io":{"auth":"dTpw","password":"p","username":"u"}}}}"#;
+        let remembered = &from_json(written).unwrap()["ghcr.io"];
+        assert_eq!(remembered.origin, None);
+        assert_eq!(remembered.entries["ghcr.io"].username(), "u");
+    }
+
+    #[test]
+    fn an_earlier_version_reads_what_this_one_writes() {
+        let written = Content::new(last_good(), None).to_json();
+        let registries: BTreeMap<String, &RawValue> = serde_json::from_slice(&written).unwrap();
+        for config in registries.values() {
+            assert!(DockerConfig::parse(config.get().as_bytes()).is_ok());
+        }
     }
 
     #[test]

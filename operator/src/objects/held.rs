@@ -13,7 +13,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{Resource as _, ResourceExt as _};
 use plan::docker_config::render;
 use plan::object::{Object, Spec, Standing, sources_in};
-use plan::payload::Payload;
+use plan::payload::{Payload, Tied};
 use plan::registries::{LastGood, Lookup, Merged, merge, resolve};
 use serde_json::Value;
 use tokio::time::Instant;
@@ -320,6 +320,12 @@ impl Held {
         )
     }
 
+    fn tied(&self) -> Option<Arc<Tied>> {
+        let credentials = self.credentials.as_ref()?;
+        let tied = Tied::new(&credentials.entries, &credentials.tied, &DIGEST_KEY)?;
+        Some(Arc::new(tied))
+    }
+
     /// What is to be remembered and is not yet.
     fn to_remember(&self) -> Option<state::Content> {
         let credentials = self.credentials.as_ref()?;
@@ -354,6 +360,7 @@ impl Held {
             standing: self.standing(),
             spec: self.reading.spec.clone(),
             payload: self.payload(),
+            tied: self.tied(),
         };
         if self.told.as_deref() == Some(&object) {
             return None;

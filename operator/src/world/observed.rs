@@ -99,6 +99,7 @@ impl Observed for Secret {
 
     fn shared(mut self, world: &mut World) -> Self {
         self.shape = world.shapes.share(self.shape);
+        self.digest = self.digest.map(|digest| world.digests.share(digest));
         self
     }
 }

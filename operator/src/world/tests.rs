@@ -42,6 +42,7 @@ fn object_for(account: &str, standing: Standing) -> Arc<Object> {
         standing,
         spec: Spec::parse("company", &spec, "pullsecrets-system").unwrap(),
         payload: Some(Arc::new(Payload::new(b"{}", &DigestKey::new([0; 16])))),
+        tied: None,
     })
 }
 
@@ -70,7 +71,7 @@ fn written(action: &SecretAction, version: &str) -> Secret {
     };
     Secret {
         version: Version::new("uid-copy", version),
-        digest: Some(content.payload.digest()),
+        digest: Some(Arc::clone(content.payload.digest())),
         shape: Arc::new(shape),
     }
 }

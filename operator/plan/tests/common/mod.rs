@@ -23,8 +23,8 @@ pub(crate) fn payload(word: &str) -> Arc<Payload> {
     Arc::new(Payload::new(word.as_bytes(), &DigestKey::new([7; 16])))
 }
 
-pub(crate) fn digest(word: &str) -> Digest {
-    payload(word).digest()
+pub(crate) fn digest(word: &str) -> Arc<Digest> {
+    Arc::clone(payload(word).digest())
 }
 
 /// A live object that selects every namespace and the accounts `default`; its copies hold its name. The fields of
@@ -48,6 +48,7 @@ pub(crate) fn object(name: &str, spec: &Value) -> Object {
         standing: Standing::Live,
         spec: Spec::parse(name, &declared, OPERATOR_NAMESPACE).expect("a spec that the schema lets through"),
         payload: Some(payload(name)),
+        tied: None,
     }
 }
 
@@ -76,7 +77,7 @@ pub(crate) fn standing(standing: Standing, object: Object) -> Object {
 /// A Secret as it is seen, to be bent to the case.
 #[derive(Clone, Debug)]
 pub(crate) struct Stored {
-    pub(crate) digest: Option<Digest>,
+    pub(crate) digest: Option<Arc<Digest>>,
     pub(crate) labels: BTreeMap<String, String>,
     pub(crate) annotations: BTreeMap<String, String>,
     pub(crate) shape: Shape,

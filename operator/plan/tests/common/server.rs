@@ -292,7 +292,7 @@ impl Owned {
         };
         Secret {
             version,
-            digest: Some(content.payload.digest()),
+            digest: Some(Arc::clone(content.payload.digest())),
             shape: Arc::new(shape),
         }
     }

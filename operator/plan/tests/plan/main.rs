@@ -15,6 +15,7 @@ mod going;
 mod permitted;
 mod several;
 mod sources;
+mod tied;
 
 use std::sync::Arc;
 use std::time::Duration;
