@@ -4,6 +4,7 @@
 //! are not recorded. The server writes a record after it has answered, so a record may be a moment younger than the reply:
 //! read with [`wait::until`](crate::wait::until), or put a request of your own behind with [`Audit::settle`].
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -197,6 +198,22 @@ impl Audit {
     /// As [`since`](Self::since).
     pub fn writes_since(&self, mark: Mark, user: &str) -> anyhow::Result<Writes> {
         Ok(writes_of(user, &self.since(mark)?))
+    }
+
+    /// The namespace and the name of every Secret that `user` has written to since the server began, refused or not.
+    ///
+    /// # Errors
+    ///
+    /// As [`since`](Self::since).
+    pub fn secrets_written_by(&self, user: &str) -> anyhow::Result<BTreeSet<(String, String)>> {
+        let text = std::fs::read_to_string(&self.log).context("no audit log")?;
+        // Most lines are of others, and need not be taken apart.
+        let of_user = text
+            .lines()
+            .filter(|line| line.contains(user) && line.contains(r#""secrets""#));
+        let records = of_user.filter_map(|line| parse(line).ok().flatten());
+        let written = records.filter(|record| record.resource == "secrets" && record.is_write());
+        Ok(written.map(|record| (record.namespace, record.name)).collect())
     }
 
     /// Comes back when a request sent now is in the log, so that those answered before are there too, save for a few that

@@ -11,5 +11,6 @@ mod about;
 mod answers;
 pub mod plan;
 pub mod proxy;
+mod versions;
 mod watching;
 pub mod weather;

@@ -4,9 +4,12 @@
 //! ones that users see, spelled out here a second time on purpose: a name that changes by accident is noticed.
 
 mod copies;
+pub(crate) mod declared;
 mod foreign;
+pub(crate) mod logins;
 mod references;
 mod retained;
+pub(crate) mod selection;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -14,7 +17,11 @@ use std::fmt;
 use kube::api::{ApiResource, DynamicObject, GroupVersionKind, ListParams};
 use kube::{Api, Client};
 
+use crate::SYSTEM_NAMESPACE;
+
+pub use declared::Declared;
 pub use foreign::Foreign;
+pub use logins::{Allowed, Needles, Place, places};
 
 /// The label of every copy; its value is the object's name.
 pub const LABEL: &str = "pullsecrets.dev/cluster-pull-secret";
@@ -67,13 +74,22 @@ pub struct Expected {
 }
 
 /// Checks that `expected` and nothing else of that object is in the store: one right copy in each namespace, one recorded
-/// reference on each account, none elsewhere.
+/// reference on each account, none elsewhere, and its logins in no other Secret.
 ///
 /// # Errors
 ///
 /// The first difference, by kind, namespace and name; never a value from a Secret.
 pub async fn check(client: &Client, expected: &Expected) -> Result<(), String> {
-    check_copies(client, expected, &[&expected.object]).await?;
+    check_allowing(client, expected, &Allowed::default()).await
+}
+
+/// As [`check`], where it is known what else may hold a login.
+///
+/// # Errors
+///
+/// As [`check`].
+pub async fn check_allowing(client: &Client, expected: &Expected, allowed: &Allowed) -> Result<(), String> {
+    copies_allowing(client, expected, &[&expected.object], allowed).await?;
     check_references(client, expected).await
 }
 
@@ -84,6 +100,15 @@ pub async fn check(client: &Client, expected: &Expected) -> Result<(), String> {
 ///
 /// As [`check`].
 pub async fn check_copies(client: &Client, expected: &Expected, owners: &[&str]) -> Result<(), String> {
+    copies_allowing(client, expected, owners, &Allowed::default()).await
+}
+
+async fn copies_allowing(
+    client: &Client,
+    expected: &Expected,
+    owners: &[&str],
+    allowed: &Allowed,
+) -> Result<(), String> {
     let mut uids = BTreeMap::new();
     for name in owners.iter().copied().chain([expected.object.as_str()]) {
         let object = object(client, name)
@@ -93,7 +118,10 @@ pub async fn check_copies(client: &Client, expected: &Expected, owners: &[&str])
             uids.insert(name.to_owned(), object.metadata.uid.unwrap_or_default());
         }
     }
-    copies::check(client, expected, &uids).await
+    let secrets = logins::secrets(client).await?;
+    copies::check(&secrets, expected, &uids)?;
+    let needles = Needles::of(expected.logins.values());
+    logins::check(client, &secrets, &needles, expected, allowed).await
 }
 
 /// The half of [`check`] that is about references.
@@ -105,22 +133,71 @@ pub async fn check_references(client: &Client, expected: &Expected) -> Result<()
     references::check(client, expected).await
 }
 
-/// Checks that each of the expected copies was left to its namespace: of use as before, and nobody's.
+/// As [`check`], of one namespace alone, and of what else may be in it nothing.
+///
+/// # Errors
+///
+/// As [`check`].
+pub async fn check_in(client: &Client, expected: &Expected, namespace: &str) -> Result<(), String> {
+    let uid = object(client, &expected.object)
+        .await?
+        .and_then(|object| object.metadata.uid);
+    let mut here = expected.clone();
+    here.holders.retain(|holder, _| holder == namespace);
+    let mut secrets = logins::secrets(client).await?;
+    secrets.retain(|secret| logins::place_of(secret).0 == namespace);
+    let owner = (expected.object.clone(), uid.unwrap_or_default());
+    copies::check(&secrets, &here, &BTreeMap::from([owner]))?;
+    references::check_in(client, &here, namespace).await
+}
+
+/// Checks that the operator remembers none of these logins for an object: they were replaced, or left its `spec`.
+///
+/// # Errors
+///
+/// That it does, or what the API server says.
+pub async fn check_state(client: &Client, object: &str, former: &Needles) -> Result<(), String> {
+    let uid = self::object(client, object)
+        .await?
+        .and_then(|object| object.metadata.uid);
+    let Some(uid) = uid else { return Ok(()) };
+    let state = (SYSTEM_NAMESPACE.to_owned(), format!("{}{uid}", declared::STATE_PREFIX));
+    if places(client, former).await?.contains(&state) {
+        return Err(format!("secret {}/{} remembers a login of before", state.0, state.1));
+    }
+    Ok(())
+}
+
+/// Checks that each of the expected copies was left to its namespace: of use as before, and nobody's. Other namespaces
+/// have a login only where an object asks for it.
 ///
 /// # Errors
 ///
 /// As [`check`].
 pub async fn check_retained(client: &Client, expected: &Expected) -> Result<(), String> {
-    retained::check(client, expected).await
+    retained::check(client, expected).await?;
+    let needles = Needles::of(expected.logins.values());
+    let nobodys = Expected {
+        object: String::new(),
+        ..expected.clone()
+    };
+    let secrets = logins::secrets(client).await?;
+    logins::check(client, &secrets, &needles, &nobodys, &Allowed::default()).await
 }
 
-/// Checks that nothing of a deleted object is left: not the object, no copy, no reference, no record of one. What other
-/// tools wrote may be there, unless it refers to a Secret of that name.
+/// Checks that nothing of a deleted object is left: not the object, no copy, no reference, no record of one, and none of
+/// its logins in any Secret. What other tools wrote may be there, unless it refers to a Secret of that name.
 ///
 /// # Errors
 ///
 /// What is left.
-pub async fn check_gone(client: &Client, name: &str, secret: &str) -> Result<(), String> {
+pub async fn check_gone(
+    client: &Client,
+    name: &str,
+    secret: &str,
+    needles: &Needles,
+    allowed: &Allowed,
+) -> Result<(), String> {
     if object(client, name).await?.is_some() {
         return Err(format!("the ClusterPullSecret {name} is still there"));
     }
@@ -130,7 +207,9 @@ pub async fn check_gone(client: &Client, name: &str, secret: &str) -> Result<(),
         logins: BTreeMap::new(),
         holders: BTreeMap::new(),
     };
-    copies::check(client, &nothing, &BTreeMap::new()).await?;
+    let secrets = logins::secrets(client).await?;
+    copies::check(&secrets, &nothing, &BTreeMap::new())?;
+    logins::check(client, &secrets, needles, &nothing, allowed).await?;
     references::check(client, &nothing).await
 }
 

@@ -177,7 +177,7 @@ impl Scene {
     /// when all of them are over. Whether a status lied, each is asked ([`lies`](Self::lies)).
     pub async fn part(&self, name: &str) -> Self {
         let mut part = self.beside(name).await;
-        part.canary = self.canary.clone();
+        part.canary = self.canary.part();
         part.part = true;
         part
     }

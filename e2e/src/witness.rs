@@ -4,13 +4,15 @@
 //! namespaces, copies and accounts, keeps since when it has seen something to be missing, and holds each status with
 //! `Ready=True` against that at the moment when the status was written.
 //!
-//! It never cries wolf. What it claims, it has seen: a namespace (or account) that was selected, and had no copy (no
-//! entry), all the time from a moment that lies more than the promised 5 s, and as much again for a busy machine,
-//! before the time in the status's own managed fields, which the server cuts to the second. Its watches may lag behind
-//! each other, so what is found is looked at once more in the store itself, and is let pass where that shows that it
-//! was there, or no longer asked for.
+//! It never cries wolf. What it claims, it has seen all the time from a moment that lies more than the promised 5 s, and as
+//! much again for a busy machine, before the time in the status's own managed fields, which the server cuts to the
+//! second: a selected namespace had no copy with the logins that the sources hold, a selected account had no entry, or a
+//! namespace that is no longer selected still had a login. Its watches may lag behind each other, so what is found is
+//! looked at once more in the store itself, and is let pass where that shows that it was there, or no longer asked for.
+//!
+//! Whether a Secret is a copy follows from its name and its bytes. What the witness has seen objects declare, it
+//! remembers ([`Witness::declared`]): other judges go by that.
 
-mod selection;
 mod sight;
 
 use std::path::Path;
@@ -28,8 +30,8 @@ use kube::{Api, Client};
 use tokio::sync::oneshot;
 
 use crate::cluster;
-use crate::oracle::{LABEL, objects};
-use sight::{Claim, Sight};
+use crate::oracle::{Declared, objects};
+use sight::{Claim, Memory, Sight, Thing};
 
 /// `Ready` speaks of what was selected more than 5 s ago; the rest is for a machine that does other things too.
 pub const PATIENCE: Duration = Duration::from_secs(10);
@@ -38,6 +40,7 @@ pub const PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct Witness {
     lies: Arc<Mutex<Vec<String>>>,
+    memory: Memory,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -53,6 +56,8 @@ impl Witness {
         let lies = Arc::new(Mutex::new(Vec::new()));
         let (stop, stopped) = oneshot::channel();
         let (told, kubeconfig) = (Arc::clone(&lies), kubeconfig.to_owned());
+        let memory = Memory::default();
+        let seen = memory.clone();
         // A thread and a runtime of its own: it outlives the tests that share its cluster, and their runtimes.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let watch = move || {
@@ -60,7 +65,7 @@ impl Witness {
                 let Ok(client) = cluster::client(&kubeconfig).await else {
                     return;
                 };
-                let sight = Sight::new(patience, sources);
+                let sight = Sight::new(patience, sources, seen);
                 tokio::select! {
                     () = stand_by(client, sight, &told) => {}
                     _ = stopped => {}
@@ -70,9 +75,20 @@ impl Witness {
         let thread = std::thread::Builder::new().name("witness".to_owned()).spawn(watch);
         Ok(Self {
             lies,
+            memory,
             stop: Some(stop),
             thread: Some(thread.context("no thread for the witness")?),
         })
+    }
+
+    /// What objects have declared so far, those that are gone too.
+    pub fn declared(&self) -> Vec<Declared> {
+        self.memory.all()
+    }
+
+    /// Forgets what objects declared that are gone.
+    pub fn forget_gone(&self) {
+        self.memory.forget_gone();
     }
 
     /// Every lie so far, in a sentence each. A scene that ends well has none.
@@ -95,17 +111,16 @@ impl Drop for Witness {
 enum News {
     Object(Event<DynamicObject>),
     Namespace(Event<Namespace>),
-    Copy(Event<Secret>),
+    Secret(Event<Secret>),
     Account(Event<ServiceAccount>),
 }
 
 async fn stand_by(client: Client, mut sight: Sight, told: &Mutex<Vec<String>>) {
-    let copies = watcher::Config::default().labels(LABEL);
     let all = watcher::Config::default;
     let sources: Vec<BoxStream<'static, News>> = vec![
         news(watcher(Api::all(client.clone()), all()), News::Namespace),
         news(watcher(Api::all(client.clone()), all()), News::Account),
-        news(watcher(Api::all(client.clone()), copies), News::Copy),
+        news(watcher(Api::all(client.clone()), all()), News::Secret),
         news(watcher(objects(&client), all()), News::Object),
     ];
     let mut sources = stream::select_all(sources);
@@ -127,27 +142,28 @@ fn news<K: Send + 'static>(
     good.map(wrap).boxed()
 }
 
-/// Looks at the store itself. The claim falls if the namespace is no longer selected, or what was missing is there and
-/// may have been there in time. Where the store does not answer, nothing is claimed.
+/// Looks at the store itself. The claim falls if it is no longer so there, or was so in time. Where the store does not
+/// answer, nothing is claimed.
 async fn stands(client: &Client, sight: &Sight, claim: &Claim) -> Option<String> {
     let namespaces: Api<Namespace> = Api::all(client.clone());
     let namespace = namespaces.get_opt(&claim.namespace).await.ok()??;
-    if !sight.is_selected(&claim.object, &namespace) {
-        return None;
-    }
-    let missing = match &claim.account {
-        None => {
-            let copies: Api<Secret> = Api::namespaced(client.clone(), &claim.namespace);
-            let copy = copies.get_opt(&claim.secret).await.ok()?;
-            let created = copy.and_then(|copy| copy.metadata.creation_timestamp);
-            created.is_none_or(|created| created.0 > claim.written)
+    let secrets: Api<Secret> = Api::namespaced(client.clone(), &claim.namespace);
+    let selected = sight.is_selected(&claim.object, &namespace);
+    let is_so = match &claim.thing {
+        Thing::Copy => {
+            let copy = secrets.get_opt(&claim.secret).await.ok()?;
+            selected && copy.is_none_or(|copy| !sight.is_current(&claim.object, &copy) || claim.is_before(&copy))
         }
-        Some(account) => {
+        Thing::Leftover => {
+            let left = secrets.get_opt(&claim.secret).await.ok()??;
+            !selected && sight.is_leftover(&claim.object, &namespace, &left)
+        }
+        Thing::Reference(account) => {
             let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), &claim.namespace);
             let account = accounts.get_opt(account).await.ok()??;
             // When an entry was added cannot be seen, so one that is there now counts as in time.
-            sight.asks_for(&claim.object, &account) && !sight::refers(&account, &claim.secret)
+            selected && sight.asks_for(&claim.object, &account) && !sight::refers(&account, &claim.secret)
         }
     };
-    missing.then(|| claim.to_string())
+    is_so.then(|| claim.to_string())
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use e2e::audit::Audit;
 use e2e::cluster::{self, Cluster, Part};
-use e2e::oracle::{self, Expected, Login};
+use e2e::oracle::{self, Allowed, Expected, Login, Needles};
 use e2e::wait::until;
 use e2e::wire::{Bytes, Wire};
 use e2e::{OPERATOR_ACCOUNT, SYSTEM_NAMESPACE};
@@ -55,6 +55,8 @@ pub(crate) struct Stage {
     pub(crate) servers: [u32; 2],
     seed: u64,
     logins: u64,
+    /// All that sources ever held.
+    given: Vec<Login>,
 }
 
 impl Stage {
@@ -80,6 +82,7 @@ impl Stage {
             servers,
             seed,
             logins: 0,
+            given: Vec::new(),
         };
         stage.make_namespaces(stage.names(), true).await?;
         stage.make_accounts(&stage.names(), &ACCOUNTS[1..]).await?;
@@ -198,7 +201,9 @@ impl Stage {
             password.extend(Sha256::digest(numbers).iter().map(|byte| format!("{byte:02x}")));
         }
         password.truncate(PASSWORD_LENGTH);
-        Login::new("robot", &password)
+        let login = Login::new("robot", &password);
+        self.given.push(login.clone());
+        login
     }
 
     /// Puts the login into the source.
@@ -256,7 +261,8 @@ impl Stage {
 
     /// Nothing of the object is left.
     pub(crate) async fn check_gone(&self, name: &str) -> anyhow::Result<()> {
-        let gone = async || oracle::check_gone(&self.client, name, name).await;
+        let (needles, allowed) = (Needles::of(&self.given), Allowed::default());
+        let gone = async || oracle::check_gone(&self.client, name, name, &needles, &allowed).await;
         until("nothing of the object is left", self.patience(), gone).await
     }
 

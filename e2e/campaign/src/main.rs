@@ -118,10 +118,11 @@ async fn main() -> anyhow::Result<()> {
 }
 
 async fn choose(stages: &[Stage], arguments: &Arguments) -> anyhow::Result<Vec<Plan>> {
-    let chosen: Vec<&str> = workload::ALL
+    let named = |name: &&str| arguments.workloads.iter().any(|chosen| chosen == name);
+    let usual = workload::ALL
         .into_iter()
-        .filter(|name| arguments.workloads.is_empty() || arguments.workloads.iter().any(|chosen| chosen == name))
-        .collect();
+        .filter(|name| arguments.workloads.is_empty() || named(name));
+    let chosen: Vec<&str> = usual.chain(workload::AWAITED.into_iter().filter(named)).collect();
     let mut all = learn(stages, chosen).await?;
     let wanted = |fault: Fault| {
         let class = arguments.class.is_empty() || arguments.class.iter().any(|class| class == fault.class());

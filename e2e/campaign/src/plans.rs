@@ -45,9 +45,22 @@ fn plans(workload: &str, clean: &Outcome) -> Vec<Plan> {
             plans.push(plan(what, 1, Fault::Silence));
         }
         if verb == "patch" && matches!(resource, "secrets" | "serviceaccounts") && what.contains(" fault-") {
-            plans.extend(Fault::OF_FIRST_WRITES.map(|fault| plan(what, 1, fault)));
+            let several: &[Fault] = if resource == "serviceaccounts" {
+                &Fault::OF_ACCOUNTS
+            } else {
+                &[]
+            };
+            let faults = Fault::OF_FIRST_WRITES
+                .iter()
+                .chain(&Fault::OF_FIRST_REFUSED)
+                .chain(several);
+            plans.extend(faults.map(|&fault| plan(what, 1, fault)));
+        }
+        if verb == "delete" && resource == "secrets" && what.contains(" fault-") {
+            plans.extend(Fault::OF_FIRST_REMOVALS.map(|fault| plan(what, 1, fault)));
         }
     }
+    plans.push(plan(ACT, 1, Fault::Restore));
     let rights = (0..RULES).map(Fault::Rights);
     plans.extend(Fault::OF_ALL.into_iter().chain(rights).map(|fault| plan(ACT, 1, fault)));
     if workload == "create" {

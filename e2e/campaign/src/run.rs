@@ -9,13 +9,13 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::history::{History, Rules};
-use crate::stage::{Stage, name};
+use crate::stage::{OBJECT, OTHER, Stage, name};
 use crate::supervisor::{Ends, Supervisor};
 use crate::verdict::{self, Oracle, Wrong};
 use crate::workload::{self, End};
 use e2e::faults::plan::{Fault, Plan, Trigger};
 use e2e::faults::proxy::{LATE, Record};
-use e2e::oracle::{self, Foreign};
+use e2e::oracle::{self, Expected, Foreign};
 use e2e::wait::until;
 
 /// A start in peace, on a busy machine.
@@ -35,7 +35,7 @@ const BUSY_MACHINE: Duration = Duration::from_secs(5);
 /// What is not right so long after its bound is called lost, and no longer slow.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// The names of the objects, and of their copies.
-const NAMES: [&str; 2] = ["company", "other"];
+const NAMES: [&str; 2] = [OBJECT, OTHER];
 
 /// What came of a run.
 #[derive(Debug, Clone, Serialize)]
@@ -60,6 +60,8 @@ struct Running<'a> {
     stage: &'a Stage,
     workload: &'a str,
     fault: Option<Fault>,
+    /// What it strikes.
+    what: Option<String>,
     history: History,
     replicas: Vec<Supervisor>,
 }
@@ -84,10 +86,12 @@ pub async fn run(stage: &Stage, workload: &str, strike: Option<(Trigger, Fault)>
     stage.clean().await?;
     let fault = strike.as_ref().map(|(_, fault)| *fault);
     let lies_before = stage.lies().len();
+    stage.proxy().raises(fault == Some(Fault::Restore));
     let mut running = Running {
         stage,
         workload,
         fault,
+        what: strike.as_ref().map(|(trigger, _)| trigger.what.clone()),
         history: History::begin(stage.client()).await?,
         replicas: vec![stage.supervise(fault == Some(Fault::Lose))],
     };
@@ -187,6 +191,8 @@ impl Running<'_> {
         self.history_is_right(&end, begun)?;
         let foreign = match self.workload {
             "squatter" => foreign.except(&format!("secret {}/{}", name("c"), NAMES[0])),
+            "hostile-sizes" => foreign.except(&format!("serviceaccount {}/builder", name("d"))),
+            "exclude" => foreign.except(&format!("serviceaccount {}/builder", name("a"))),
             "account-again" => foreign.except(&format!("serviceaccount {}/builder", name("b"))),
             _ => foreign,
         };
@@ -216,11 +222,33 @@ impl Running<'_> {
     async fn comes_right(&self, end: &End, recovery: &mut Duration) -> Result<(), Wrong> {
         let acted = Instant::now();
         let bound = self.fault.map_or(CLEAN_WITHIN, Fault::bound) + BUSY_MACHINE;
+        let mut untold = self.refused();
+        let mut unserved = untold.clone();
         loop {
+            if let Some(namespace) = &untold
+                && fails(self.stage, end, namespace).await
+            {
+                untold = None;
+            }
+            if let Some(namespace) = &unserved
+                && serves_others(self.stage, end, namespace).await
+            {
+                unserved = None;
+            }
             let seen = settled(self.stage, end).await;
             let now = Instant::now();
             let record = self.stage.proxy().record();
             let from = record.lasts_until.map_or(acted, |until| until.max(acted));
+            if record.fired && now > from {
+                if let Some(namespace) = untold {
+                    let what = format!("{namespace} was refused for long, and the status did not say so");
+                    return Err(Wrong::new(Oracle::Untold, what));
+                }
+                if let Some(namespace) = unserved {
+                    let what = format!("others waited for {namespace}, which was refused");
+                    return Err(Wrong::new(Oracle::Slow, what));
+                }
+            }
             *recovery = now.saturating_duration_since(from);
             match seen {
                 Ok(()) if now < from => {}
@@ -239,6 +267,13 @@ impl Running<'_> {
             let pause = (acted.elapsed() / 20).clamp(LOOKS_EVERY, 10 * LOOKS_EVERY);
             tokio::time::sleep(pause).await;
         }
+    }
+
+    /// The namespace of the object whose write is refused for long.
+    fn refused(&self) -> Option<String> {
+        self.fault?.persists()?;
+        let place = self.what.as_ref()?.split(' ').nth(2)?;
+        Some(place.split('/').next()?.to_owned())
     }
 
     fn history_is_right(&self, end: &End, begun: (u64, Instant)) -> Result<(), Wrong> {
@@ -261,7 +296,8 @@ impl Running<'_> {
             references,
             begun,
             // Whoever is shown an old source goes back to it, and rightly: no server shows one to who asks for the latest.
-            edited: self.workload == "drift" || matches!(self.fault, Some(Fault::Undo(_) | Fault::Stale(2 | 4))),
+            edited: matches!(self.workload, "drift" | "held-current")
+                || matches!(self.fault, Some(Fault::Undo(_) | Fault::Stale(2 | 4))),
             meddled: self.fault == Some(Fault::Meddle),
             // References that a list does not show cannot go first.
             blind: self.is_blind(),
@@ -321,26 +357,76 @@ fn economy(record: &Record, writes: u64, begun: Instant) -> Result<(), Wrong> {
     Ok(())
 }
 
+/// Whether a status says that this namespace fails.
+async fn fails(stage: &Stage, end: &End, namespace: &str) -> bool {
+    for expected in &end.served {
+        let Ok(Some(object)) = oracle::object(stage.client(), &expected.object).await else {
+            continue;
+        };
+        let mut failures = object.data["status"]["failures"].as_array().into_iter().flatten();
+        if failures.any(|failure| failure["namespace"] == namespace) {
+            return true;
+        }
+    }
+    false
+}
+
+/// Whether all is right everywhere but there.
+async fn serves_others(stage: &Stage, end: &End, namespace: &str) -> bool {
+    for expected in &end.served {
+        for other in expected.holders.keys().filter(|other| *other != namespace) {
+            if oracle::check_in(stage.client(), expected, other).await.is_err() {
+                return false;
+            }
+        }
+    }
+    true
+}
+
 /// The store is right, and the status tells it.
 async fn settled(stage: &Stage, end: &End) -> Result<(), String> {
     end.check(stage).await?;
     for expected in &end.served {
         let object = oracle::object(stage.client(), &expected.object).await?;
         let object = serde_json::to_value(object).map_err(|error| error.to_string())?;
-        tells(&object, end.reason)?;
+        tells(&object, end, expected)?;
     }
     Ok(())
 }
 
-fn tells(object: &Value, reason: &str) -> Result<(), String> {
+/// Of this generation: the reason, the counts, and each namespace that lacks a copy.
+fn tells(object: &Value, end: &End, expected: &Expected) -> Result<(), String> {
     let status = &object["status"];
     let conditions = status["conditions"].as_array().map_or(&[][..], Vec::as_slice);
     let ready = conditions.iter().find(|condition| condition["type"] == "Ready");
-    let told = ready.is_some_and(|ready| ready["reason"] == reason)
+    let told = ready.is_some_and(|ready| ready["reason"] == end.reason)
         && status["observedGeneration"] == object["metadata"]["generation"];
-    if told {
+    if !told {
+        return Err(format!("{} is not told: {status}", end.reason));
+    }
+    let (served, failed) = (expected.holders.len(), end.failed.len());
+    let accounts: usize = expected.holders.values().map(BTreeSet::len).sum();
+    let count = |kind: &str, which: &str| {
+        status[kind][which]
+            .as_u64()
+            .and_then(|count| usize::try_from(count).ok())
+    };
+    let counted = count("namespaces", "selected") == Some(served + failed)
+        && count("namespaces", "ready") == Some(served)
+        && count("namespaces", "failed") == Some(failed)
+        && count("serviceAccounts", "ready") == Some(accounts);
+    let named: BTreeSet<&str> = status["failures"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|failure| failure["namespace"].as_str())
+        .collect();
+    if counted && named == end.failed.iter().map(String::as_str).collect() {
         Ok(())
     } else {
-        Err(format!("{reason} is not told: {status}"))
+        Err(format!(
+            "{served} copies, {accounts} references, failures {:?} are not told: {status}",
+            end.failed
+        ))
     }
 }

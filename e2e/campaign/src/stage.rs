@@ -16,25 +16,34 @@ use kube::{Api, Client, ResourceExt};
 use serde_json::{Value, json};
 
 use crate::supervisor::Supervisor;
-use e2e::canary::{Canary, Places, search};
+use e2e::canary::{Canary, Holders, Places, Written, search};
 use e2e::cluster::{self, Cluster, Part};
 use e2e::faults::plan::RELISTS_EVERY;
 use e2e::faults::proxy::Proxy;
 use e2e::faults::weather::Reach;
 use e2e::operator::Options;
-use e2e::oracle::{self, ATTACHED, Expected, Foreign, Login};
+use e2e::oracle::{self, ATTACHED, Allowed, Expected, Foreign, Login, Needles};
 use e2e::wait::{blocking, until};
 use e2e::witness::{self, Witness};
 use e2e::{OPERATOR_ACCOUNT, SYSTEM_NAMESPACE, binaries};
 
+/// The object of most workloads, and of its copies and its source.
+pub const OBJECT: &str = "company";
+/// The other object, where there are two.
+pub const OTHER: &str = "other";
 /// The registry that objects declare; nobody calls it.
 const SERVER: &str = "registry.example.com";
+/// The second registry of an object of two.
+const SECOND_SERVER: &str = "second.example.com/team";
 /// The label that objects select.
 const LABEL: (&str, &str) = ("pull", "yes");
 const NAMESPACES: [&str; 5] = ["a", "b", "c", "d", "e"];
 const SELECTED: usize = 3;
 /// A clean slate needs what the garbage collector needs.
 const CLEAN_WITHIN: Duration = Duration::from_secs(60);
+
+/// The label that leaves a namespace or an account out.
+pub(super) const EXCLUDE: &str = "pullsecrets.dev/exclude";
 
 /// An annotation of somebody else's on each account.
 pub(crate) const THEIRS: &str = "example.com/theirs";
@@ -139,9 +148,28 @@ impl Stage {
             files: vec![e2e::operator::log_file(&self.cluster)],
             health: None,
             metrics: None,
+            holders: Holders {
+                declared: self.witness.declared(),
+                written: Written::Recorded(self.cluster.audit()),
+            },
         };
         let searched = search(&self.canary, &self.client, &places).await;
         searched.map_err(|error| format!("{error:#}"))
+    }
+
+    /// What may hold a login beside the copies that are expected: the sources that a run makes, and what objects of this
+    /// run have declared.
+    pub fn allowed(&self) -> Allowed {
+        let sources = [OBJECT, OTHER].map(|name| (SYSTEM_NAMESPACE.to_owned(), name.to_owned()));
+        Allowed {
+            made: Some(BTreeSet::from(sources)),
+            declared: Some(self.witness.declared()),
+        }
+    }
+
+    /// What tells the logins of this stage, whatever they are for.
+    pub fn needles(&self) -> Needles {
+        Needles::of([&self.login("any")])
     }
 
     /// Every status so far that said `Ready=True` and was not true.
@@ -231,6 +259,7 @@ impl Stage {
         for replica in &self.replicas {
             replica.proxy.arm(None);
             replica.proxy.pages(false);
+            replica.proxy.raises(false);
             replica.proxy.restore().await?;
         }
         // That of a replica which is gone would have to run out first.
@@ -268,6 +297,7 @@ impl Stage {
         }
         for (index, part) in NAMESPACES.into_iter().enumerate() {
             self.clean_namespace(&name(part)).await?;
+            self.mark("Namespace", "", &name(part), (EXCLUDE, None)).await?;
             self.label(part, index < SELECTED).await?;
         }
         let secrets: Api<Secret> = Api::namespaced(self.client.clone(), SYSTEM_NAMESPACE);
@@ -275,6 +305,7 @@ impl Stage {
             // The garbage collector may have been faster.
             let _ = secrets.delete(&secret.name_any(), &DeleteParams::default()).await;
         }
+        self.witness.forget_gone();
         Ok(())
     }
 
@@ -282,6 +313,8 @@ impl Stage {
         let secrets: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
         for secret in secrets.list(&ListParams::default()).await?.items {
             if secret.name_any() != "theirs" {
+                let strip = Patch::Merge(json!({"metadata": {"finalizers": null}}));
+                let _ = secrets.patch(&secret.name_any(), &PatchParams::default(), &strip).await;
                 // The garbage collector may have been faster.
                 let _ = secrets.delete(&secret.name_any(), &DeleteParams::default()).await;
             }
@@ -302,12 +335,29 @@ impl Stage {
     ///
     /// What the API server says.
     pub async fn label(&self, part: &str, selected: bool) -> anyhow::Result<()> {
-        let value = selected.then_some(LABEL.1);
-        let patch = json!({"metadata": {"labels": {LABEL.0: value}}});
-        let namespaces: Api<Namespace> = Api::all(self.client.clone());
-        namespaces
-            .patch(&name(part), &PatchParams::default(), &Patch::Merge(patch))
-            .await?;
+        self.mark("Namespace", "", &name(part), (LABEL.0, selected.then_some(LABEL.1)))
+            .await
+    }
+
+    /// Puts a label on something, or takes it off.
+    ///
+    /// # Errors
+    ///
+    /// What the API server says.
+    pub async fn mark(
+        &self,
+        kind: &str,
+        namespace: &str,
+        name: &str,
+        (key, value): (&str, Option<&str>),
+    ) -> anyhow::Result<()> {
+        let patch = Patch::Merge(json!({"metadata": {"labels": {(key): value}}}));
+        let resource = kube::core::ApiResource::from_gvk(&kube::core::GroupVersionKind::gvk("", "v1", kind));
+        let api: Api<kube::core::DynamicObject> = match namespace {
+            "" => Api::all_with(self.client.clone(), &resource),
+            namespace => Api::namespaced_with(self.client.clone(), namespace, &resource),
+        };
+        api.patch(name, &PatchParams::default(), &patch).await?;
         Ok(())
     }
 
@@ -360,6 +410,23 @@ impl Stage {
                 "serviceAccounts": {"names": ["default", "builder"]},
             },
         })
+    }
+
+    /// As [`object`](Self::object), with a second registry, whose login is in the source of the other object.
+    pub fn object_of_two(&self) -> Value {
+        let mut object = self.object(OBJECT);
+        if let Some(registries) = object["spec"]["registries"].as_array_mut() {
+            let credentials = json!({"basicAuth": {"secretRef": {"name": OTHER}}});
+            registries.push(json!({"server": SECOND_SERVER, "credentials": credentials}));
+        }
+        object
+    }
+
+    /// What an object of two must bring about in the labelled namespaces.
+    pub fn both(&self, login: &Login, second: &Login) -> Expected {
+        let mut expected = self.expected(OBJECT, &["a", "b", "c"], login);
+        expected.logins.insert(SECOND_SERVER.to_owned(), second.clone());
+        expected
     }
 
     /// What such an object must bring about in these namespaces.

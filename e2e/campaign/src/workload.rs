@@ -8,14 +8,14 @@ use kube::Api;
 use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::json;
 
-use crate::stage::{Stage, name, new_part};
+use crate::stage::{EXCLUDE, OBJECT, OTHER, Stage, name, new_part};
 use crate::verdict::{self, Oracle, Wrong};
 use e2e::SYSTEM_NAMESPACE;
-use e2e::oracle::{self, Expected, LABEL, Login};
+use e2e::oracle::{self, Expected, LABEL, Login, Needles};
 use e2e::wait::until;
 
 /// The names of all of them.
-pub const ALL: [&str; 17] = [
+pub const ALL: [&str; 21] = [
     "create",
     "rotate",
     "select-others",
@@ -33,10 +33,21 @@ pub const ALL: [&str; 17] = [
     "rotate-again",
     "restart",
     "restart-paged",
+    "exclude",
+    "suspend",
+    "registry-removed",
+    "half-broken",
 ];
 
-/// The object of most workloads.
-const OBJECT: &str = "company";
+/// Those that the operator does not pass yet.
+pub const AWAITED: [&str; 4] = ["sources-late", "hostile-sizes", "held-out", "held-current"];
+
+/// As many names as an annotation has room for.
+const NAMES_OF_TENANT: u32 = 40_000;
+/// How often a tenant writes to an account meanwhile.
+const TOUCHES: u32 = 10;
+/// Longer than the operator needs for what it does while it is not suspended.
+const SUSPENDED_FOR: Duration = Duration::from_millis(1500);
 /// How long a step of an act may take before the next one: longer than a watch may be silent.
 const STEP_WITHIN: Duration = Duration::from_secs(120);
 /// Time for all that an operator does which was shown an empty list.
@@ -51,6 +62,8 @@ pub struct End {
     pub gone: Vec<String>,
     /// `Ready` of each object that is there: its reason.
     pub reason: &'static str,
+    /// The selected namespaces that have no copy, and that the status says so of.
+    pub failed: Vec<String>,
 }
 
 impl End {
@@ -59,6 +72,7 @@ impl End {
             served: vec![expected],
             gone: Vec::new(),
             reason: "Synced",
+            failed: Vec::new(),
         }
     }
 
@@ -68,11 +82,17 @@ impl End {
     ///
     /// The first difference.
     pub async fn check(&self, stage: &Stage) -> Result<(), String> {
+        let (allowed, needles) = (stage.allowed(), stage.needles());
+        let all = logins(stage);
         for expected in &self.served {
-            oracle::check(stage.client(), expected).await?;
+            oracle::check_allowing(stage.client(), expected, &allowed).await?;
+            let former = all
+                .iter()
+                .filter(|login| !expected.logins.values().any(|current| current == *login));
+            oracle::check_state(stage.client(), &expected.object, &Needles::whole(former)).await?;
         }
         for object in &self.gone {
-            oracle::check_gone(stage.client(), object, object).await?;
+            oracle::check_gone(stage.client(), object, object, &needles, &allowed).await?;
         }
         Ok(())
     }
@@ -89,19 +109,32 @@ pub fn logins(stage: &Stage) -> [Login; 3] {
 ///
 /// What the API server says.
 pub async fn begin(workload: &str, stage: &Stage) -> anyhow::Result<Option<End>> {
-    let [first, ..] = logins(stage);
+    let [first, second, _] = logins(stage);
+    if workload == "sources-late" {
+        return Ok(None);
+    }
     stage.source(OBJECT, &first).await?;
     let served = stage.expected(OBJECT, &["a", "b", "c"], &first);
     match workload {
-        "create" | "come-and-go" => Ok(None),
+        "create" | "come-and-go" | "half-broken" => Ok(None),
+        "hostile-sizes" => {
+            largest(stage).await?;
+            Ok(None)
+        }
+        "registry-removed" => {
+            stage.source(OTHER, &second).await?;
+            stage.apply(&stage.object_of_two()).await?;
+            Ok(Some(End::served(stage.both(&first, &second))))
+        }
         "two-objects" => {
-            stage.source("other", &first).await?;
+            // Another login: what belongs to one is nothing for the other.
+            stage.source(OTHER, &second).await?;
             stage.apply(&stage.object(OBJECT)).await?;
-            stage.apply(&stage.object("other")).await?;
-            let other = stage.expected("other", &["a", "b", "c"], &first);
+            stage.apply(&stage.object(OTHER)).await?;
+            let other = stage.expected(OTHER, &["a", "b", "c"], &second);
             Ok(Some(End {
                 served: vec![served, other],
-                ..End::served(stage.expected("other", &[], &first))
+                ..End::served(stage.expected(OTHER, &[], &second))
             }))
         }
         "squatter" => {
@@ -109,6 +142,7 @@ pub async fn begin(workload: &str, stage: &Stage) -> anyhow::Result<Option<End>>
             stage.apply(&stage.object(OBJECT)).await?;
             Ok(Some(End {
                 reason: "NamespacesFailed",
+                failed: vec![name("c")],
                 ..End::served(stage.expected(OBJECT, &["a", "b"], &first))
             }))
         }
@@ -136,7 +170,11 @@ pub async fn act(workload: &str, stage: &Stage, blind: bool) -> anyhow::Result<E
     let all = ["a", "b", "c"];
     let end = |parts: &[&str], login: &Login| End::served(stage.expected(OBJECT, parts, login));
     match workload {
-        "create" => {
+        // From two registries to one, in the latter case.
+        "create" | "registry-removed" | "hostile-sizes" => {
+            if workload == "hostile-sizes" {
+                touch(stage).await?;
+            }
             stage.apply(&stage.object(OBJECT)).await?;
             Ok(end(&all, &first))
         }
@@ -180,11 +218,9 @@ pub async fn act(workload: &str, stage: &Stage, blind: bool) -> anyhow::Result<E
         "come-and-go" => come_and_go(stage, blind).await,
         "retain" => retain(stage).await,
         "two-objects" => {
-            oracle::objects(client)
-                .delete("other", &DeleteParams::default())
-                .await?;
+            oracle::objects(client).delete(OTHER, &DeleteParams::default()).await?;
             let mut ended = end(&all, &first);
-            ended.gone.push("other".to_owned());
+            ended.gone.push(OTHER.to_owned());
             Ok(ended)
         }
         "drift" => drift(stage).await,
@@ -202,20 +238,13 @@ pub async fn act(workload: &str, stage: &Stage, blind: bool) -> anyhow::Result<E
             stage.source(OBJECT, &second).await?;
             Ok(end(&["a", "b", "c", "d"], &second))
         }
-        "narrow" => {
-            let mut object = stage.object(OBJECT);
-            object["spec"]["serviceAccounts"] = json!({"mode": "None"});
-            object["spec"]["secret"] = json!({"labels": {"team": "x"}});
-            stage.apply(&object).await?;
-            let mut ended = end(&all, &first);
-            for expected in &mut ended.served {
-                expected
-                    .holders
-                    .values_mut()
-                    .for_each(std::collections::BTreeSet::clear);
-            }
-            Ok(ended)
-        }
+        "exclude" => exclude(stage).await,
+        "suspend" => suspend(stage).await,
+        "half-broken" => half_broken(stage).await,
+        "sources-late" => sources_late(stage).await,
+        "held-out" => held_out(stage).await,
+        "held-current" => held_current(stage).await,
+        "narrow" => narrow(stage).await,
         unknown => bail!("no workload is called {unknown}: there are {ALL:?}"),
     }
 }
@@ -224,6 +253,37 @@ fn gone(mut end: End, object: &str) -> End {
     end.served.clear();
     end.gone.push(object.to_owned());
     end
+}
+
+/// A namespace by its label, another by its name, and an account by its label.
+async fn exclude(stage: &Stage) -> anyhow::Result<End> {
+    let [first, ..] = logins(stage);
+    let excluded = (EXCLUDE, Some("true"));
+    stage.mark("Namespace", "", &name("b"), excluded).await?;
+    stage.mark("ServiceAccount", &name("a"), "builder", excluded).await?;
+    let mut object = stage.object(OBJECT);
+    object["spec"]["namespaces"]["excluded"] = json!(["*-c"]);
+    stage.apply(&object).await?;
+    let mut expected = stage.expected(OBJECT, &["a"], &first);
+    expected.holders.values_mut().for_each(|names| {
+        names.remove("builder");
+    });
+    Ok(End::served(expected))
+}
+
+/// No account is asked for any more.
+async fn narrow(stage: &Stage) -> anyhow::Result<End> {
+    let [first, ..] = logins(stage);
+    let mut object = stage.object(OBJECT);
+    object["spec"]["serviceAccounts"] = json!({"mode": "None"});
+    object["spec"]["secret"] = json!({"labels": {"pull-secret.example.com/team": "x"}});
+    stage.apply(&object).await?;
+    let mut expected = stage.expected(OBJECT, &["a", "b", "c"], &first);
+    expected
+        .holders
+        .values_mut()
+        .for_each(std::collections::BTreeSet::clear);
+    Ok(End::served(expected))
 }
 
 /// The second password is on its way when the third one comes.
@@ -306,6 +366,173 @@ async fn drift(stage: &Stage) -> anyhow::Result<End> {
     let clear = json!({"imagePullSecrets": null});
     accounts("b").patch("builder", &params, &Patch::Merge(clear)).await?;
     Ok(End::served(stage.expected(OBJECT, &["a", "b", "c"], &first)))
+}
+
+/// The most that a tenant may put on an account: in a namespace that nobody selects, and in one that is selected.
+async fn largest(stage: &Stage) -> anyhow::Result<()> {
+    let names: Vec<String> = (0..NAMES_OF_TENANT).map(|number| format!("{number:05}")).collect();
+    let labels: serde_json::Map<_, _> = (0..200)
+        .map(|number| (format!("l{number}"), json!("x".repeat(63))))
+        .collect();
+    let entries: Vec<_> = (0..1000)
+        .map(|number| json!({"name": format!("entry-{number}")}))
+        .collect();
+    for part in ["d", "b"] {
+        let accounts: Api<ServiceAccount> = Api::namespaced(stage.client().clone(), &name(part));
+        let attached = json!({(oracle::ATTACHED): names.join(",")});
+        let metadata = json!({"annotations": attached, "labels": labels});
+        let patch = json!({"metadata": metadata, "imagePullSecrets": entries});
+        accounts
+            .patch("builder", &PatchParams::default(), &Patch::Merge(patch))
+            .await?;
+    }
+    Ok(())
+}
+
+/// A tenant writes to it again and again.
+async fn touch(stage: &Stage) -> anyhow::Result<()> {
+    let accounts: Api<ServiceAccount> = Api::namespaced(stage.client().clone(), &name("d"));
+    for touch in 0..TOUCHES {
+        let patch = json!({"metadata": {"labels": {"touch": touch.to_string()}}});
+        accounts
+            .patch("builder", &PatchParams::default(), &Patch::Merge(patch))
+            .await?;
+    }
+    Ok(())
+}
+
+/// Another party's finalizer keeps a copy that is to go: its login goes at once, and the status says what stays.
+async fn held_out(stage: &Stage) -> anyhow::Result<End> {
+    let [first, ..] = logins(stage);
+    hold(stage, "b", true).await?;
+    stage.label("b", false).await?;
+    let copy = (name("b"), OBJECT.to_owned());
+    until("the login goes", STEP_WITHIN, async || {
+        let places = oracle::places(stage.client(), &stage.needles()).await?;
+        if places.contains(&copy) {
+            return Err("it is there".to_owned());
+        }
+        told(stage, OBJECT, "NamespacesFailed").await?;
+        names(stage, &copy.0).await
+    })
+    .await?;
+    hold(stage, "b", false).await?;
+    Ok(End::served(stage.expected(OBJECT, &["a", "c"], &first)))
+}
+
+/// Another party's finalizer keeps a copy that somebody deleted: it is kept current, and made again when it goes.
+async fn held_current(stage: &Stage) -> anyhow::Result<End> {
+    let [_, second, _] = logins(stage);
+    hold(stage, "b", true).await?;
+    let secrets: Api<Secret> = Api::namespaced(stage.client().clone(), &name("b"));
+    secrets.delete(OBJECT, &DeleteParams::default()).await?;
+    stage.source(OBJECT, &second).await?;
+    let copy = (name("b"), OBJECT.to_owned());
+    until("the copy holds the new login", STEP_WITHIN, async || {
+        let places = oracle::places(stage.client(), &Needles::whole([&second])).await?;
+        if !places.contains(&copy) {
+            return Err("it does not".to_owned());
+        }
+        names(stage, &copy.0).await
+    })
+    .await?;
+    hold(stage, "b", false).await?;
+    Ok(End::served(stage.expected(OBJECT, &["a", "b", "c"], &second)))
+}
+
+/// Puts another party's finalizer on a copy, or takes it off.
+async fn hold(stage: &Stage, part: &str, held: bool) -> anyhow::Result<()> {
+    let finalizers = held.then(|| json!(["example.com/holds"]));
+    let patch = json!({"metadata": {"finalizers": finalizers}});
+    let secrets: Api<Secret> = Api::namespaced(stage.client().clone(), &name(part));
+    secrets
+        .patch(OBJECT, &PatchParams::default(), &Patch::Merge(patch))
+        .await?;
+    Ok(())
+}
+
+/// Whether the failures in the status name this namespace.
+async fn names(stage: &Stage, namespace: &str) -> Result<(), String> {
+    let object = oracle::object(stage.client(), OBJECT).await?.ok_or("it is gone")?;
+    let failures = &object.data["status"]["failures"];
+    let mut all = failures.as_array().into_iter().flatten();
+    let named = all.any(|failure| failure["namespace"] == namespace);
+    named
+        .then_some(())
+        .ok_or_else(|| format!("{namespace} is not in {failures}"))
+}
+
+/// Nothing happens while it is suspended, and then all of it.
+async fn suspend(stage: &Stage) -> anyhow::Result<End> {
+    let [first, second, _] = logins(stage);
+    let mut object = stage.object(OBJECT);
+    object["spec"]["suspend"] = json!(true);
+    stage.apply(&object).await?;
+    until("the suspension is seen", STEP_WITHIN, async || {
+        let object = oracle::object(stage.client(), OBJECT).await?.ok_or("it is gone")?;
+        let seen = object.data["status"]["observedGeneration"].as_i64() == object.metadata.generation;
+        seen.then_some(()).ok_or_else(|| "not yet".to_owned())
+    })
+    .await?;
+    stage.source(OBJECT, &second).await?;
+    stage.label("b", false).await?;
+    stage.label("d", true).await?;
+    tokio::time::sleep(SUSPENDED_FOR).await;
+    let before = End::served(stage.expected(OBJECT, &["a", "b", "c"], &first));
+    // A process that was shown the object as it had been knows of no suspension.
+    if let Err(seen) = before.check(stage).await
+        && !stage.proxy().record().stale
+    {
+        return Err(Wrong::new(Oracle::Gap, format!("under suspend: {seen}")).into());
+    }
+    object["spec"]["suspend"] = json!(false);
+    stage.apply(&object).await?;
+    Ok(End::served(stage.expected(OBJECT, &["a", "c", "d"], &second)))
+}
+
+/// One of two registries has no source at first: the other one is served and rotated all the same.
+async fn half_broken(stage: &Stage) -> anyhow::Result<End> {
+    let [first, second, third] = logins(stage);
+    let half = |login: &Login| End {
+        reason: "CredentialsNotReady",
+        ..End::served(stage.expected(OBJECT, &["a", "b", "c"], login))
+    };
+    stage.apply(&stage.object_of_two()).await?;
+    comes_true(stage, &half(&first)).await?;
+    stage.source(OBJECT, &second).await?;
+    comes_true(stage, &half(&second)).await?;
+    stage.source(OTHER, &third).await?;
+    Ok(End::served(stage.both(&second, &third)))
+}
+
+/// An ordinary first apply: the sources come one after the other, and each is served as it comes.
+async fn sources_late(stage: &Stage) -> anyhow::Result<End> {
+    let [first, second, _] = logins(stage);
+    stage.apply(&stage.object_of_two()).await?;
+    until("the missing sources are told", STEP_WITHIN, async || {
+        told(stage, OBJECT, "CredentialsNotReady").await
+    })
+    .await?;
+    stage.source(OTHER, &first).await?;
+    let mut half = stage.both(&second, &first);
+    half.logins.retain(|_, login| *login == first);
+    comes_true(stage, &End::served(half)).await?;
+    stage.source(OBJECT, &second).await?;
+    Ok(End::served(stage.both(&second, &first)))
+}
+
+/// Whether the status gives this reason for `Ready`, of the object as it is now.
+async fn told(stage: &Stage, object: &str, reason: &str) -> Result<(), String> {
+    let object = oracle::object(stage.client(), object).await?.ok_or("it is gone")?;
+    let status = &object.data["status"];
+    let mut conditions = status["conditions"].as_array().into_iter().flatten();
+    let told = conditions.any(|condition| condition["type"] == "Ready" && condition["reason"] == reason)
+        && status["observedGeneration"].as_i64() == object.metadata.generation;
+    if told {
+        Ok(())
+    } else {
+        Err(format!("{reason} is not told: {status}"))
+    }
 }
 
 /// Takes the label off a copy: the operator's watch and its lists show it no more.

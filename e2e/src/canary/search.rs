@@ -1,5 +1,6 @@
 //! Where a canary is looked for.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use anyhow::Context;
@@ -7,21 +8,14 @@ use kube::Client;
 use serde_json::Value;
 
 use super::Canary;
-use crate::loopback;
-use crate::oracle::LABEL;
+use crate::audit::Audit;
+use crate::oracle::declared::STATE_PREFIX;
+use crate::oracle::{DATA_KEY, Declared, Place};
 use crate::store::{Listed, everything};
+use crate::{OPERATOR_USER, SYSTEM_NAMESPACE, loopback};
 
 /// The path of the one resource whose objects may hold credentials.
 const SECRETS: &str = "/api/v1/secrets";
-
-/// The name under which the operator writes.
-const OPERATOR: &str = "pullsecrets";
-
-/// The annotation of a copy that its object left behind.
-const RETAINED: &str = "pullsecrets.dev/retained";
-
-/// The type of the Secrets in which the operator remembers what was good.
-const STATE: &str = "pullsecrets.dev/state";
 
 /// Where `kubectl apply` keeps what it was given, passwords included.
 const KUBECTL: &str = "kubectl.kubernetes.io/last-applied-configuration";
@@ -38,12 +32,30 @@ pub struct Places {
     pub health: Option<String>,
     /// The address of its `/metrics`, while it runs.
     pub metrics: Option<String>,
+    /// Which Secrets may hold it.
+    pub holders: Holders,
+}
+
+/// Which Secrets may hold a credential: those that somebody else wrote (sources, and what scenarios put there), and of
+/// what the operator wrote the copies that an object asked for and what it remembers of such an object.
+#[derive(Debug, Clone)]
+pub struct Holders {
+    /// What objects asked for in the course of time.
+    pub declared: Vec<Declared>,
+    /// What the operator wrote.
+    pub written: Written,
+}
+
+/// The Secrets that the operator wrote.
+#[derive(Debug, Clone)]
+pub enum Written {
+    /// Those of which the API server recorded so.
+    Recorded(Audit),
+    /// These.
+    Only(BTreeSet<Place>),
 }
 
 /// Looks for the canary in `places` and in the whole store.
-///
-/// Of Secrets, those that somebody else wrote are left out: sources, and what scenarios put there. In those that the
-/// operator wrote only the data of copies and of its own state may hold it.
 ///
 /// # Errors
 ///
@@ -69,8 +81,10 @@ pub async fn search(canary: &Canary, client: &Client, places: &Places) -> anyhow
             look(canary, path, &body, &mut found);
         }
     }
-    for listed in everything(client).await? {
-        look_at_list(canary, &listed, &mut found)?;
+    let listed = everything(client).await?;
+    let written = places.holders.written()?;
+    for listed in listed {
+        look_at_list(canary, &listed, &places.holders.declared, &written, &mut found)?;
     }
     anyhow::ensure!(
         found.is_empty(),
@@ -87,38 +101,53 @@ fn look(canary: &Canary, place: &str, text: &str, found: &mut Vec<String>) {
     }
 }
 
-fn look_at_list(canary: &Canary, listed: &Listed, found: &mut Vec<String>) -> anyhow::Result<()> {
+fn look_at_list(
+    canary: &Canary,
+    listed: &Listed,
+    declared: &[Declared],
+    written: &BTreeSet<Place>,
+    found: &mut Vec<String>,
+) -> anyhow::Result<()> {
     let secrets = listed.path == SECRETS;
     // Most lists do not hold it at all, and need not be taken apart.
     if canary.found_in(&listed.text).is_none() {
         return Ok(());
     }
     for mut object in listed.items()? {
-        let metadata = &object["metadata"];
-        let name = |field: &str| metadata[field].as_str().unwrap_or_default().to_owned();
-        let place = format!("{} {}/{}", listed.path, name("namespace"), name("name"));
-        if !secrets || without_what_may_be(&mut object) {
-            look(canary, &place, &object.to_string(), found);
+        let name = |field: &str| object["metadata"][field].as_str().unwrap_or_default().to_owned();
+        let place = (name("namespace"), name("name"));
+        if secrets && !written.contains(&place) {
+            continue;
         }
+        if secrets {
+            without_what_may_be(&mut object, &place, declared);
+        }
+        let told = format!("{} {}/{}", listed.path, place.0, place.1);
+        look(canary, &told, &object.to_string(), found);
     }
     Ok(())
 }
 
-/// Takes out of a Secret what may hold credentials; false if all of it may.
-fn without_what_may_be(secret: &mut Value) -> bool {
-    let metadata = &secret["metadata"];
-    let managers = metadata["managedFields"].as_array().into_iter().flatten();
-    let written_by_us = managers
-        .map(|entry| &entry["manager"])
-        .any(|manager| manager == OPERATOR);
-    if !written_by_us {
-        return false;
-    }
-    let is_copy = !metadata["labels"][LABEL].is_null() || !metadata["annotations"][RETAINED].is_null();
-    let is_state = secret["type"] == STATE;
-    if is_copy || is_state {
+/// Takes out of a Secret that the operator wrote what may hold credentials there.
+fn without_what_may_be(secret: &mut Value, place: &Place, declared: &[Declared]) {
+    let (namespace, name) = place;
+    let asks = |object: &Declared| object.secret == *name && object.namespaces.contains(namespace);
+    let state = |object: &Declared| namespace == SYSTEM_NAMESPACE && *name == format!("{STATE_PREFIX}{}", object.uid);
+    if declared.iter().any(state) {
         secret["data"].take();
+    } else if declared.iter().any(asks)
+        && let Some(data) = secret["data"].as_object_mut()
+    {
+        data.remove(DATA_KEY);
     }
     secret["metadata"]["annotations"][KUBECTL].take();
-    true
+}
+
+impl Holders {
+    fn written(&self) -> anyhow::Result<BTreeSet<Place>> {
+        match &self.written {
+            Written::Only(places) => Ok(places.clone()),
+            Written::Recorded(audit) => audit.secrets_written_by(OPERATOR_USER),
+        }
+    }
 }

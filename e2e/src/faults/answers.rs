@@ -32,9 +32,13 @@ pub(super) fn answered(answer: Answer) -> Answered {
         "message": answer.message(), "reason": reason, "code": code, "details": details,
     });
     let mut response = text(StatusCode::from_u16(code).unwrap_or_default(), status.to_string());
-    if answer == Answer::TooManyRequests {
-        let one = http::HeaderValue::from_static("1");
-        response.headers_mut().insert(http::header::RETRY_AFTER, one);
+    let after = match answer {
+        Answer::TooManyRequests => Some("1"),
+        Answer::Later => Some("180"),
+        _ => None,
+    };
+    if let Some(seconds) = after.map(http::HeaderValue::from_static) {
+        response.headers_mut().insert(http::header::RETRY_AFTER, seconds);
     }
     response
 }

@@ -51,6 +51,10 @@ pub enum Fault {
     Meddle,
     /// For so long, somebody else undoes each write of the object at once.
     Undo(u32),
+    /// For so long, somebody else undoes each write of any account at once.
+    UndoAccounts(u32),
+    /// For so long, this is the answer to each such write of the object.
+    Persist(Answer, u32),
     /// The request reaches the server only after so long.
     Hold(u32),
     /// The connection ends before the request reaches the server.
@@ -85,6 +89,11 @@ pub enum Fault {
     Throttle(u32),
     /// For so long, everything is answered with 500.
     Fail(u32),
+    /// For so long, no watch says anything, although everything else is answered: another server has taken the connection,
+    /// and lags.
+    Lag(u32),
+    /// The store is put back to an older state while the process runs: all versions are lower than before, by far.
+    Restore,
     /// From here on, everything takes so much longer.
     Slow(u32),
     /// The store stands still (SIGSTOP) for so long.
@@ -121,12 +130,16 @@ pub enum Answer {
     Forbidden,
     /// 403 by a quota.
     Quota,
+    /// 403: the namespace is on its way out. It is not: the server that says so lags.
+    NamespaceTerminating,
     /// 410: what is asked for is too old.
     Gone,
     /// 422 with causes: an admission refusal.
     Invalid,
     /// 429 with `Retry-After: 1`.
     TooManyRequests,
+    /// 429 about this object, with a `Retry-After` of three minutes.
+    Later,
     /// 500.
     InternalError,
     /// 503.
@@ -143,6 +156,9 @@ pub const RULES: u8 = 9;
 
 /// What the operator watches.
 pub const KINDS: [&str; 4] = ["namespaces", "serviceaccounts", "secrets", "clusterpullsecrets"];
+
+/// How long a refusal persists: longer than the operator takes to tell of it.
+const PERSISTS: u32 = 8000;
 
 /// How often the operator lists everything anew where an event never comes; else once an hour.
 pub const RELISTS_EVERY: Duration = Duration::from_secs(5);
@@ -186,6 +202,24 @@ impl Fault {
         Self::Stale(4),
     ];
 
+    /// As [`OF_FIRST_WRITES`](Self::OF_FIRST_WRITES).
+    pub const OF_FIRST_REFUSED: [Self; 5] = [
+        Self::Persist(Answer::Forbidden, PERSISTS),
+        Self::Persist(Answer::Quota, PERSISTS),
+        Self::Persist(Answer::Invalid, PERSISTS),
+        Self::Persist(Answer::InternalError, PERSISTS),
+        Self::Persist(Answer::Unavailable, PERSISTS),
+    ];
+
+    /// Those of the first write of an account: several are fought over.
+    pub const OF_ACCOUNTS: [Self; 1] = [Self::UndoAccounts(4000)];
+
+    /// Those of the first removal of a copy.
+    pub const OF_FIRST_REMOVALS: [Self; 1] = [Self::Persist(Answer::Invalid, PERSISTS)];
+
+    /// Those of the first write of a copy that the operator does not pass yet.
+    pub const AWAITED: [Self; 2] = [Self::Answer(Answer::NamespaceTerminating), Self::Answer(Answer::Later)];
+
     /// Those of a read, a list or the start of a watch.
     pub const OF_READS: [Self; 13] = [
         Self::Answer(Answer::Unauthorized),
@@ -214,13 +248,15 @@ impl Fault {
     ];
 
     /// Those of everything at once, rights aside: once for each workload.
-    pub const OF_ALL: [Self; 14] = [
+    pub const OF_ALL: [Self; 16] = [
         Self::Refuse(1000),
         Self::Refuse(30_000),
         Self::Hang(1000),
         Self::Hang(30_000),
         Self::Throttle(5000),
         Self::Fail(3000),
+        Self::Lag(1000),
+        Self::Lag(5000),
         Self::Slow(200),
         Self::Slow(1000),
         Self::Etcd(3000),
@@ -240,7 +276,10 @@ impl Fault {
             Self::KillBefore | Self::KillUnacknowledged | Self::KillAfter | Self::Late => "crash",
             Self::Answer(_) => "answer",
             Self::Meddle | Self::Hold(_) => "race",
-            Self::Undo(_) => "fight",
+            Self::Undo(_) | Self::UndoAccounts(_) => "fight",
+            Self::Persist(..) => "refusal",
+            Self::Lag(_) => "lag",
+            Self::Restore => "restore",
             Self::Stale(_) => "stale view",
             Self::Lose => "lost event",
             Self::ResetBefore | Self::ResetAfter | Self::Truncate | Self::Garbage => "connection",
@@ -262,6 +301,11 @@ impl Fault {
     /// else.
     pub fn bound(self) -> Duration {
         let seconds = match self {
+            // A token's file is read once a minute, and what is refused for so long is tried again within one.
+            Self::Token | Self::Answer(Answer::Later) => 65,
+            Self::Answer(Answer::NamespaceTerminating) => 15,
+            // A list that says the same twice is believed, or the process begins anew.
+            Self::Restore => 60,
             // A start takes a second. A refusal is tried again after a second, an answer without a meaning sooner, 429 when
             // it says; a watch is opened again after one to two seconds.
             Self::KillBefore
@@ -270,6 +314,7 @@ impl Fault {
             | Self::Late
             | Self::Stale(_)
             | Self::Answer(_)
+            | Self::Lag(_)
             | Self::Throttle(_)
             | Self::ResetBefore
             | Self::ResetAfter
@@ -282,8 +327,9 @@ impl Fault {
             | Self::CutWithin
             | Self::Expire => 3,
             Self::Meddle | Self::Hold(_) => 2,
-            // The last delay of a fight that lasted four seconds, and ten of peace until it is called over.
-            Self::Undo(_) => 20,
+            // The last delay of a fight that lasted four seconds, and ten of peace until it is called over. What was
+            // refused again and again for eight is next tried within twice as many.
+            Self::Undo(_) | Self::UndoAccounts(_) | Self::Persist(..) => 20,
             Self::Silence => SILENCE + 5,
             // A tenth more at most.
             Self::Lose => RELISTS_EVERY.as_secs() + 4,
@@ -292,8 +338,6 @@ impl Fault {
             // One after another: the probe, the lists, finalizer, state, copies and accounts, two statuses.
             Self::Slow(millis) => 3 + 12 * u64::from(millis) / 1000,
             Self::Etcd(_) | Self::Sleep(_) => 5,
-            // A token's file is read once a minute.
-            Self::Token => 65,
             // What was refused for three seconds is tried again within as many.
             Self::Rights(_) => 10,
             // The other one looks at the lease every two seconds.
@@ -305,7 +349,11 @@ impl Fault {
     /// How long its effect goes on by itself after it has struck; what happens to everything says so where it is done.
     pub fn lasts(self) -> Duration {
         let millis = match self {
-            Self::Hold(millis) | Self::Delay(millis) | Self::Undo(millis) => millis,
+            Self::Hold(millis)
+            | Self::Delay(millis)
+            | Self::Undo(millis)
+            | Self::UndoAccounts(millis)
+            | Self::Persist(_, millis) => millis,
             // What the proxy keeps on its way.
             Self::Late => 4000,
             Self::Stale(_) => 3000,
@@ -318,11 +366,32 @@ impl Fault {
     /// Whether a run takes longer than ten seconds: left out of samples.
     pub fn is_long(self) -> bool {
         match self {
-            Self::Silence | Self::Token | Self::Undo(_) | Self::LeaderSleeps | Self::LeaderCut => true,
+            Self::Silence
+            | Self::Token
+            | Self::Undo(_)
+            | Self::UndoAccounts(_)
+            | Self::Persist(..)
+            | Self::Restore
+            | Self::Answer(Answer::Later)
+            | Self::LeaderSleeps
+            | Self::LeaderCut => true,
             Self::Refuse(millis) | Self::Hang(millis) | Self::Etcd(millis) | Self::Sleep(millis) => millis > 5000,
             Self::Slow(millis) => millis >= 1000,
             _ => false,
         }
+    }
+
+    /// The refusal that it goes on with, if the operator can tell what it means.
+    pub fn persists(self) -> Option<Answer> {
+        match self {
+            Self::Persist(answer @ (Answer::Forbidden | Answer::Quota | Answer::Invalid), _) => Some(answer),
+            _ => None,
+        }
+    }
+
+    /// Whether the operator does not pass it yet.
+    pub fn is_awaited(self) -> bool {
+        Self::AWAITED.contains(&self) || self == Self::Restore
     }
 
     /// Whether it takes two replicas.
@@ -333,7 +402,7 @@ impl Fault {
     /// How often the process may end by itself: once where it cannot renew its lease, or finds another one in it.
     pub fn ends_allowed(self) -> usize {
         let loses_the_lease = match self {
-            Self::LeaderSleeps | Self::LeaderCut | Self::Token => true,
+            Self::LeaderSleeps | Self::LeaderCut | Self::Token | Self::Restore => true,
             Self::Refuse(millis) | Self::Hang(millis) | Self::Etcd(millis) | Self::Sleep(millis) => millis > 5000,
             _ => false,
         };
@@ -351,6 +420,11 @@ impl Answer {
             Self::Unauthorized => (401, "Unauthorized", details),
             Self::NotFound => (404, "NotFound", details),
             Self::Forbidden | Self::Quota => (403, "Forbidden", details),
+            Self::NamespaceTerminating => {
+                let causes = serde_json::json!({"causes": [{"reason": "NamespaceTerminating",
+                    "message": "namespace x is being terminated", "field": "metadata.namespace"}]});
+                (403, "Forbidden", causes)
+            }
             Self::Gone => (410, "Expired", details),
             Self::Invalid => {
                 let causes =
@@ -358,6 +432,7 @@ impl Answer {
                 (422, "Invalid", causes)
             }
             Self::TooManyRequests => (429, "TooManyRequests", serde_json::json!({"retryAfterSeconds": 1})),
+            Self::Later => (429, "TooManyRequests", serde_json::json!({"retryAfterSeconds": 180})),
             Self::InternalError => (500, "InternalError", details),
             Self::Unavailable => (503, "ServiceUnavailable", details),
             Self::Timeout => (504, "Timeout", details),
@@ -369,6 +444,9 @@ impl Answer {
         match self {
             Self::Quota => {
                 "secrets \"x\" is forbidden: exceeded quota: small, requested: secrets=1, used: 1, limited: 1"
+            }
+            Self::NamespaceTerminating => {
+                "secrets \"x\" is forbidden: unable to create new content in namespace x because it is being terminated"
             }
             _ => "injected",
         }
@@ -397,6 +475,8 @@ mod tests {
     #[test]
     fn a_plan_is_read_back_as_it_was_written() {
         let all = Fault::OF_WRITES.into_iter().chain(Fault::OF_EVENTS);
+        let all = all.chain(Fault::AWAITED).chain([Fault::Restore]);
+        let all = all.chain(Fault::OF_FIRST_REFUSED).chain(Fault::OF_ACCOUNTS);
         for fault in all.chain(Fault::OF_READS).chain(Fault::OF_ALL) {
             let plan = Plan {
                 workload: "create".to_owned(),

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -28,8 +28,8 @@ use tokio::time::Instant;
 use super::about::{About, plain};
 use super::answers::{Answered, Error, answered, emptied, garbage, passed, truncated};
 use super::plan::{ACT, Answer, Fault, KINDS, Trigger};
-use super::watching;
 use super::weather::{Reach, Weather};
+use super::{versions, watching};
 
 /// How long a process that is to die as it learns of an answer gets to read it.
 const READS_WITHIN: Duration = Duration::from_millis(3);
@@ -63,8 +63,10 @@ pub struct Record {
     pub fired: bool,
     /// When its effect is over, if it struck and has a length.
     pub lasts_until: Option<Instant>,
-    /// How often somebody else undid a write.
+    /// How often somebody else undid a write, of the object of which it was most often.
     pub undone: usize,
+    /// Something was shown as it had been.
+    pub stale: bool,
     /// A watch that the fault ended is not open again yet: what the operator makes of it is still to come.
     pub watch_is_shut: bool,
 }
@@ -91,13 +93,18 @@ pub(super) struct Shared {
     begun: AtomicU64,
     /// What is shown as it was then, and until when.
     stale: Mutex<Option<(Option<&'static str>, Instant)>>,
-    /// What somebody else undoes, and until when.
-    undoes: Mutex<Option<(String, Instant)>>,
-    undone: AtomicUsize,
+    /// What somebody else undoes (every account, if none is named), and until when.
+    undoes: Mutex<Option<(Option<String>, Instant)>>,
+    /// How often, by what it is about.
+    undone: Mutex<HashMap<String, usize>>,
+    /// What is answered in the server's place, with what, and until when.
+    persists: Mutex<Option<(String, Answer, Instant)>>,
     /// The process that died is not to be started again.
     stays_dead: AtomicBool,
     /// The server streams no lists, and its pages are small.
     paged: AtomicBool,
+    /// All versions seem to be much higher than they are.
+    pub(super) raised: AtomicBool,
     writes: AtomicU64,
 }
 
@@ -131,9 +138,11 @@ impl Proxy {
             begun: AtomicU64::new(0),
             stale: Mutex::default(),
             undoes: Mutex::default(),
-            undone: AtomicUsize::new(0),
+            undone: Mutex::default(),
+            persists: Mutex::default(),
             stays_dead: AtomicBool::new(false),
             paged: AtomicBool::new(false),
+            raised: AtomicBool::new(false),
             writes: AtomicU64::new(0),
         });
         let serving = Arc::clone(&shared);
@@ -193,7 +202,8 @@ impl Proxy {
         *lock(&shared.shut) = None;
         *lock(&shared.stale) = None;
         *lock(&shared.undoes) = None;
-        shared.undone.store(0, Ordering::SeqCst);
+        lock(&shared.undone).clear();
+        *lock(&shared.persists) = None;
         shared.fired.store(false, Ordering::SeqCst);
         shared.stays_dead.store(false, Ordering::SeqCst);
     }
@@ -221,6 +231,11 @@ impl Proxy {
         self.shared.paged.store(paged, Ordering::SeqCst);
     }
 
+    /// From here on all versions seem to be much higher than they are, until the store is put back; or no more.
+    pub fn raises(&self, raised: bool) {
+        self.shared.raised.store(raised, Ordering::SeqCst);
+    }
+
     /// Whether a process that ended is not to be started again.
     pub fn stays_dead(&self) -> bool {
         self.shared.stays_dead.load(Ordering::SeqCst)
@@ -240,7 +255,8 @@ impl Proxy {
             seen: lock(&self.shared.seen).clone(),
             fired: self.shared.fired.load(Ordering::SeqCst),
             lasts_until: *lock(&self.shared.until),
-            undone: self.shared.undone.load(Ordering::SeqCst),
+            undone: lock(&self.shared.undone).values().copied().max().unwrap_or_default(),
+            stale: lock(&self.shared.stale).is_some(),
             watch_is_shut: lock(&self.shared.shut).is_some(),
         }
     }
@@ -317,7 +333,7 @@ impl Shared {
     }
 
     /// Undoes what was written.
-    async fn undo(&self, about: &About) -> Result<(), Error> {
+    async fn undo(&self, about: &About, what: &str) -> Result<(), Error> {
         let patch = if about.resource == "serviceaccounts" {
             let mut entries = self.entries(about).await?;
             // Only what the operator adds: where it has taken something away, nothing of this is undone.
@@ -326,7 +342,7 @@ impl Shared {
         } else {
             json!({"data": {".dockerconfigjson": "eyJhdXRocyI6e319"}})
         };
-        self.undone.fetch_add(1, Ordering::SeqCst);
+        *lock(&self.undone).entry(what.to_owned()).or_default() += 1;
         self.patch(about, &patch).await
     }
 
@@ -343,6 +359,13 @@ impl Shared {
         // Nothing of that name: there is nothing to meddle with.
         let _ = self.reach.admin.request::<Value>(request).await;
         Ok(())
+    }
+
+    /// What this write is answered with for now, in the server's place.
+    fn persists(&self, what: &str) -> Option<Answer> {
+        let persists = lock(&self.persists);
+        let (key, refusal, until) = persists.as_ref()?;
+        (key == what && Instant::now() < *until).then_some(*refusal)
     }
 
     /// Until when things of this kind are shown as they were.
@@ -410,12 +433,19 @@ async fn handle(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Answe
         return read(shared, &about, &what, fault, parts, body).await;
     }
     shared.writes.fetch_add(1, Ordering::SeqCst);
+    if let Some(refusal) = shared.persists(&what) {
+        return Ok(answered(refusal));
+    }
     let answer = write(Arc::clone(&shared), &about, &what, fault, parts, body).await;
+    let meant = |key: &Option<String>| match key {
+        Some(key) => *key == what,
+        None => about.resource == "serviceaccounts",
+    };
     let undoes = lock(&shared.undoes)
         .as_ref()
-        .is_some_and(|(key, until)| *key == what && Instant::now() < *until);
+        .is_some_and(|(key, until)| meant(key) && Instant::now() < *until);
     if undoes && answer.as_ref().is_ok_and(|answer| answer.status().is_success()) {
-        shared.undo(&about).await?;
+        shared.undo(&about, &what).await?;
     }
     answer
 }
@@ -475,7 +505,16 @@ async fn write(
         Some(Fault::Meddle) => shared.meddle(about).await?,
         Some(Fault::Undo(millis)) => {
             let until = Instant::now() + Duration::from_millis(millis.into());
-            *lock(&shared.undoes) = Some((what.to_owned(), until));
+            *lock(&shared.undoes) = Some((Some(what.to_owned()), until));
+        }
+        Some(Fault::UndoAccounts(millis)) => {
+            let until = Instant::now() + Duration::from_millis(millis.into());
+            *lock(&shared.undoes) = Some((None, until));
+        }
+        Some(Fault::Persist(refusal, millis)) => {
+            let until = Instant::now() + Duration::from_millis(millis.into());
+            *lock(&shared.persists) = Some((what.to_owned(), refusal, until));
+            return Ok(answered(refusal));
         }
         Some(Fault::KillBefore) => {
             shared.kill();
@@ -550,14 +589,33 @@ impl Shared {
         }
         let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
         parts.uri = path.parse()?;
+        let mut body = body;
+        let raised = self.raised.load(Ordering::SeqCst);
+        if raised {
+            parts.uri = versions::lowered_in(&parts.uri)?;
+            body = versions::lowered(&body);
+            parts.headers.remove(http::header::CONTENT_LENGTH);
+        }
+        // Raised line by line.
+        let is_watch = path_is_watch(&parts.uri);
         let request = Request::from_parts(parts, Body::from(body.to_vec()));
-        let response = self.upstream.send(request).await?;
+        let mut response = self.upstream.send(request).await?;
+        if raised && !is_watch {
+            let (mut head, body) = response.into_parts();
+            head.headers.remove(http::header::CONTENT_LENGTH);
+            let bytes = body.collect().await.map_err(Error::from)?.to_bytes();
+            response = Response::from_parts(head, Body::from(versions::raised(&bytes).to_vec()));
+        }
         // A right that is gone has been missed.
         if response.status() == http::StatusCode::FORBIDDEN && lock(&self.rights).is_some() {
             self.fired.store(true, Ordering::SeqCst);
         }
         Ok(response)
     }
+}
+
+fn path_is_watch(uri: &http::Uri) -> bool {
+    uri.query().is_some_and(|query| query.contains("watch="))
 }
 
 /// What the mutex guards, also after a panic of somebody who held it.

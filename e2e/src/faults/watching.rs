@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -17,6 +18,7 @@ use super::about::{About, plain};
 use super::answers::{Answered, Error};
 use super::plan::Fault;
 use super::proxy::Shared;
+use super::versions;
 use super::weather::Weather;
 
 /// How long a list takes that replaces a lost history: whoever takes for gone what it has not shown yet has time to act.
@@ -87,10 +89,13 @@ pub(super) fn pass(shared: Arc<Shared>, about: &About, response: Response<Body>,
             let Some(line) = line else {
                 return;
             };
-            if *shared.weather.borrow() == Weather::Hang {
+            let says_nothing = |now: &Weather| matches!(now, Weather::Hang | Weather::Lag);
+            if says_nothing(&shared.weather.borrow()) {
                 shared.met_weather();
-                shared.becomes(|now| *now != Weather::Hang).await;
+                shared.becomes(|now| !says_nothing(now)).await;
             }
+            let raised = shared.raised.load(Ordering::SeqCst);
+            let line = if raised { versions::raised(&line) } else { line };
             let head = serde_json::from_slice::<Line>(&line).ok();
             if hollow {
                 // The bookmark at the end of a list comes through.

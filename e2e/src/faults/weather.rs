@@ -29,6 +29,8 @@ pub(super) enum Weather {
     Hang,
     /// It gets this.
     Answer(Answer),
+    /// It is answered, and watches say nothing.
+    Lag,
     /// It waits for so long.
     Slow(Duration),
     /// One with another token than this gets 401.
@@ -50,6 +52,9 @@ pub struct Reach {
 /// How long a right is gone.
 const WITHOUT_RIGHT: Duration = Duration::from_secs(3);
 
+/// How long the server is away while its store is put back.
+const PUT_BACK_FOR: Duration = Duration::from_millis(500);
+
 const CLUSTER_ROLE: &str = "/apis/rbac.authorization.k8s.io/v1/clusterroles/pullsecrets";
 
 fn role() -> String {
@@ -66,6 +71,11 @@ impl Shared {
             Fault::Hang(length) => self.turns(Weather::Hang, millis(length)),
             Fault::Throttle(length) => self.turns(Weather::Answer(Answer::TooManyRequests), millis(length)),
             Fault::Fail(length) => self.turns(Weather::Answer(Answer::InternalError), millis(length)),
+            Fault::Restore => {
+                self.raised.store(false, Ordering::SeqCst);
+                self.turns(Weather::Refuse, PUT_BACK_FOR);
+            }
+            Fault::Lag(length) => self.turns(Weather::Lag, millis(length)),
             Fault::Slow(length) => drop(self.weather.send_replace(Weather::Slow(millis(length)))),
             Fault::Token => {
                 let Reach {
@@ -147,7 +157,7 @@ impl Shared {
             return Ok(None);
         }
         match weather {
-            Weather::Fair => {}
+            Weather::Fair | Weather::Lag => {}
             Weather::Refuse => {
                 self.met_weather();
                 return Err("refused".into());

@@ -9,6 +9,7 @@ use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt};
 use serde_json::{Value, json};
 
+use super::logins::place_of;
 use super::{DATA_KEY, Expected, LABEL, Login, list};
 
 /// All Secrets that carry the object's label.
@@ -20,13 +21,18 @@ pub(super) async fn of(client: &Client, object: &str) -> Result<Vec<Secret>, Str
     .await
 }
 
-/// `owners` are the objects that own each copy, with their uids.
-pub(super) async fn check(
-    client: &Client,
-    expected: &Expected,
-    owners: &BTreeMap<String, String>,
-) -> Result<(), String> {
-    let copies = of(client, &expected.object).await?;
+/// `owners` are the objects that own each copy, with their uids. A copy is what lies where one is expected, and
+/// whatever says that it is one.
+pub(super) fn check(secrets: &[Value], expected: &Expected, owners: &BTreeMap<String, String>) -> Result<(), String> {
+    let is_copy = |secret: &&Value| {
+        let (namespace, name) = place_of(secret);
+        let says_so = secret["metadata"]["labels"][LABEL] == *expected.object;
+        says_so || (name == expected.secret && expected.holders.contains_key(&namespace))
+    };
+    let copies = secrets.iter().filter(is_copy).cloned().map(serde_json::from_value);
+    let copies = copies
+        .collect::<Result<Vec<Secret>, _>>()
+        .map_err(|_| "a copy cannot be read")?;
     let found: BTreeSet<String> = copies.iter().filter_map(ResourceExt::namespace).collect();
     let wanted: BTreeSet<String> = expected.holders.keys().cloned().collect();
     if found != wanted {
@@ -58,6 +64,9 @@ fn fields(copy: &Secret, expected: &Expected, owners: &BTreeMap<String, String>)
     }
     if copy.immutable.is_some() {
         return Err("says whether it is immutable".to_owned());
+    }
+    if copy.labels().get(LABEL) != Some(&expected.object) {
+        return Err("has no label that names its object".to_owned());
     }
     if copy.labels().get("app.kubernetes.io/managed-by").map(String::as_str) != Some("pullsecrets") {
         return Err("has no label that names its keeper".to_owned());

@@ -7,7 +7,15 @@ use kube::{Api, Client, ResourceExt};
 use super::{ATTACHED, Expected, list};
 
 pub(super) async fn check(client: &Client, expected: &Expected) -> Result<(), String> {
-    let accounts: Vec<ServiceAccount> = list(&Api::all(client.clone()), &ListParams::default()).await?;
+    check_on(&Api::all(client.clone()), expected).await
+}
+
+pub(super) async fn check_in(client: &Client, expected: &Expected, namespace: &str) -> Result<(), String> {
+    check_on(&Api::namespaced(client.clone(), namespace), expected).await
+}
+
+async fn check_on(api: &Api<ServiceAccount>, expected: &Expected) -> Result<(), String> {
+    let accounts = list(api, &ListParams::default()).await?;
     let mut found = 0;
     for account in &accounts {
         let (namespace, name) = (account.namespace().unwrap_or_default(), account.name_any());

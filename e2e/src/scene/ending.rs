@@ -1,7 +1,7 @@
 //! What becomes of a scene that is over.
 
 use super::Scene;
-use crate::canary::{self, Places};
+use crate::canary::{self, Holders, Places, Written};
 use crate::operator::{self, Operator};
 
 impl Scene {
@@ -20,6 +20,10 @@ impl Scene {
             ],
             health: operator.map(|operator| operator.health_address().to_owned()),
             metrics: operator.map(|operator| operator.metrics_address().to_owned()),
+            holders: Holders {
+                declared: self.running.witness.declared(),
+                written: Written::Recorded(self.cluster().audit()),
+            },
         }
     }
 

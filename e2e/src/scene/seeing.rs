@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{SERVER, SOON, Scene};
 use crate::OPERATOR_USER;
 use crate::audit::{Mark, Record};
-use crate::oracle::{self, Expected, Foreign, Login};
+use crate::oracle::{self, Allowed, Expected, Foreign, Login, Needles};
 use crate::wait::eventually;
 
 /// One condition of an object's status.
@@ -48,15 +48,33 @@ impl Scene {
 
     /// Waits until the store is as expected.
     pub async fn holds(&self, what: &str, expected: &Expected) {
-        eventually(what, SOON, async || oracle::check(&self.client, expected).await).await;
+        eventually(what, SOON, async || {
+            oracle::check_allowing(&self.client, expected, &self.allowed()).await
+        })
+        .await;
     }
 
     /// Waits until nothing of the scene's object is left.
     pub async fn gone(&self, what: &str) {
-        eventually(what, SOON, async || {
-            oracle::check_gone(&self.client, &self.name, &self.name).await
-        })
-        .await;
+        eventually(what, SOON, async || self.check_gone().await).await;
+    }
+
+    /// Whether nothing of the scene's object is left, and none of its logins in any Secret.
+    ///
+    /// # Errors
+    ///
+    /// What is left.
+    pub async fn check_gone(&self) -> Result<(), String> {
+        let needles = Needles::of([&self.login("any")]);
+        oracle::check_gone(&self.client, &self.name, &self.name, &needles, &self.allowed()).await
+    }
+
+    /// What may hold a login beside the copies that are expected.
+    fn allowed(&self) -> Allowed {
+        Allowed {
+            made: None,
+            declared: Some(self.running.witness.declared()),
+        }
     }
 
     /// What is not the operator's in these namespaces, now.

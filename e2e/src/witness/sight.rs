@@ -1,29 +1,46 @@
-//! What the witness has seen, and since when it has seen that something is missing.
+//! What the witness has seen, and since when it has seen that something is not as a status may say.
+
+mod bytes;
+mod memory;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
+use k8s_openapi::api::core::v1::{Namespace, Secret, ServiceAccount};
 use kube::ResourceExt;
 use kube::api::DynamicObject;
 use kube::runtime::watcher::Event;
-use serde_json::Value;
 
-use super::{News, selection};
+use super::News;
+use crate::oracle::declared::sources;
+use crate::oracle::{Declared, Place, selection};
+use bytes::Held;
+
+pub(super) use memory::Memory;
 
 /// The field manager of the status.
 const MANAGER: &str = "pullsecrets";
 
-/// A status that said `Ready=True` while something had been missing for too long, as far as was seen.
+/// What is not so.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Thing {
+    /// A copy with the logins of now is missing.
+    Copy,
+    /// The entry of this account is missing.
+    Reference(String),
+    /// A copy is there, and none is asked for.
+    Leftover,
+}
+
+/// A status that said `Ready=True` while something had not been so for too long, as far as was seen.
 #[derive(Debug, Clone)]
 pub(super) struct Claim {
     pub(super) object: String,
     pub(super) secret: String,
     pub(super) namespace: String,
-    /// The account whose entry was missing; none where it was the copy.
-    pub(super) account: Option<String>,
+    pub(super) thing: Thing,
     /// When the status was written.
     pub(super) written: Timestamp,
     since: Timestamp,
@@ -34,30 +51,43 @@ impl fmt::Display for Claim {
         let Self {
             object,
             namespace,
-            account,
+            thing,
             written,
             since,
             ..
         } = self;
-        let what = account
-            .as_ref()
-            .map_or("a copy".to_owned(), |account| format!("the reference on {account}"));
+        let what = match thing {
+            Thing::Copy => "lacked a copy with the logins of now".to_owned(),
+            Thing::Reference(account) => format!("lacked the reference on {account}"),
+            Thing::Leftover => "kept a login that nobody asks for".to_owned(),
+        };
         write!(
             formatter,
-            "{object} said Ready=True at {written}, and {namespace} had lacked {what} since {since}"
+            "{object} said Ready=True at {written}, and {namespace} had {what} since {since}"
         )
     }
 }
 
-/// A namespace, or an account in it.
-type Place = (String, Option<String>);
+impl Claim {
+    /// Whether the copy was made after the status.
+    pub(super) fn is_before(&self, copy: &Secret) -> bool {
+        let created = copy.metadata.creation_timestamp.as_ref();
+        created.is_some_and(|created| created.0 > self.written)
+    }
+}
+
+/// A namespace, and something in it.
+type Spot = (String, Thing);
 
 struct Seen {
-    spec: Value,
-    secret: String,
+    declared: Declared,
     going: bool,
-    /// What is asked for and not there, and since when.
-    missing: BTreeMap<Place, Timestamp>,
+    /// The `auth` of each login that its copies must hold, as far as sources say it plainly.
+    logins: BTreeSet<String>,
+    /// All that they ever were.
+    ever: BTreeSet<String>,
+    /// What is not so, and since when.
+    wrong: BTreeMap<Spot, Timestamp>,
 }
 
 /// See the module.
@@ -66,7 +96,8 @@ pub(super) struct Sight {
     sources: BTreeSet<String>,
     objects: BTreeMap<String, Seen>,
     namespaces: BTreeMap<String, Namespace>,
-    copies: BTreeSet<(String, String)>,
+    secrets: BTreeMap<Place, Held>,
+    memory: Memory,
     accounts: BTreeMap<String, BTreeMap<String, ServiceAccount>>,
 }
 
@@ -80,28 +111,57 @@ pub(super) fn refers(account: &ServiceAccount, secret: &str) -> bool {
 }
 
 impl Sight {
-    pub(super) fn new(patience: Duration, sources: Vec<String>) -> Self {
+    pub(super) fn new(patience: Duration, sources: Vec<String>, memory: Memory) -> Self {
         Self {
             patience,
             sources: sources.into_iter().collect(),
             objects: BTreeMap::new(),
             namespaces: BTreeMap::new(),
-            copies: BTreeSet::new(),
+            secrets: BTreeMap::new(),
+            memory,
             accounts: BTreeMap::new(),
         }
     }
 
     /// Whether the object, as last seen, selects the namespace, and that is not going.
     pub(super) fn is_selected(&self, object: &str, namespace: &Namespace) -> bool {
-        let selects =
-            |seen: &Seen| selection::namespace(&seen.spec, &namespace.name_any(), namespace.labels(), &self.sources);
+        let selects = |seen: &Seen| {
+            let spec = &seen.declared.spec;
+            selection::namespace(spec, &namespace.name_any(), namespace.labels(), &self.sources)
+        };
         namespace.metadata.deletion_timestamp.is_none() && self.objects.get(object).is_some_and(selects)
     }
 
     /// Whether the object, as last seen, asks for an entry on the account.
     pub(super) fn asks_for(&self, object: &str, account: &ServiceAccount) -> bool {
-        let selects = |seen: &Seen| selection::account(&seen.spec, &account.name_any(), account.labels());
+        let selects = |seen: &Seen| selection::account(&seen.declared.spec, &account.name_any(), account.labels());
         account.metadata.deletion_timestamp.is_none() && self.objects.get(object).is_some_and(selects)
+    }
+
+    /// Whether a Secret holds what the object's copies must hold now.
+    pub(super) fn is_current(&self, object: &str, secret: &Secret) -> bool {
+        let held = Held::of(secret);
+        self.objects
+            .get(object)
+            .is_none_or(|seen| held.is_copy_of(&seen.logins))
+    }
+
+    /// Whether a Secret of the object's name, in a namespace that it does not select, is a copy that it left there, and not
+    /// because it said so.
+    pub(super) fn is_leftover(&self, object: &str, namespace: &Namespace, secret: &Secret) -> bool {
+        let others = |name: &String| name != object && self.is_selected(name, namespace);
+        let of_others = self.objects.iter().any(|(name, seen)| {
+            let same = seen.declared.secret == secret.name_any();
+            same && (seen.declared.retains || others(name))
+        });
+        let place = (namespace.name_any(), secret.name_any());
+        let is_source = self
+            .objects
+            .values()
+            .any(|seen| sources(&seen.declared.spec).any(|source| source == place));
+        let seen = self.objects.get(object);
+        let stays = namespace.metadata.deletion_timestamp.is_some() || of_others || is_source;
+        !stays && seen.is_some_and(|seen| Held::of(secret).has_any(&seen.ever))
     }
 
     /// Takes it in; what a list leaves out is not noticed, which can only make a claim fall.
@@ -110,6 +170,7 @@ impl Sight {
             News::Object(Event::Apply(object) | Event::InitApply(object)) => return self.object(&object),
             News::Object(Event::Delete(object)) => {
                 self.objects.remove(&object.name_any());
+                self.memory.is_gone(&object.uid().unwrap_or_default());
             }
             News::Namespace(Event::Apply(namespace) | Event::InitApply(namespace)) => {
                 let name = namespace.name_any();
@@ -120,15 +181,15 @@ impl Sight {
                 self.namespaces.remove(&namespace.name_any());
                 self.look_everywhere(&namespace.name_any());
             }
-            News::Copy(Event::Apply(copy) | Event::InitApply(copy)) => {
-                let namespace = copy.namespace().unwrap_or_default();
-                self.copies.insert((namespace.clone(), copy.name_any()));
-                self.look_everywhere(&namespace);
+            News::Secret(Event::Apply(secret) | Event::InitApply(secret)) => {
+                let place = (secret.namespace().unwrap_or_default(), secret.name_any());
+                self.secrets.insert(place.clone(), Held::of(&secret));
+                self.secret(&place);
             }
-            News::Copy(Event::Delete(copy)) => {
-                let namespace = copy.namespace().unwrap_or_default();
-                self.copies.remove(&(namespace.clone(), copy.name_any()));
-                self.look_everywhere(&namespace);
+            News::Secret(Event::Delete(secret)) => {
+                let place = (secret.namespace().unwrap_or_default(), secret.name_any());
+                self.secrets.remove(&place);
+                self.secret(&place);
             }
             News::Account(Event::Apply(account) | Event::InitApply(account)) => {
                 let namespace = account.namespace().unwrap_or_default();
@@ -147,35 +208,58 @@ impl Sight {
                 self.look_everywhere(&namespace);
             }
             // The beginning and the end of a list.
-            News::Object(_) | News::Namespace(_) | News::Copy(_) | News::Account(_) => {}
+            News::Object(_) | News::Namespace(_) | News::Secret(_) | News::Account(_) => {}
         }
         Vec::new()
     }
 
     fn object(&mut self, object: &DynamicObject) -> Vec<Claim> {
-        let name = object.name_any();
-        let spec = object.data["spec"].clone();
-        let known = self.objects.remove(&name);
-        let same = known.as_ref().is_some_and(|known| known.spec == spec);
-        let secret = spec["secret"]["name"].as_str().unwrap_or(&name).to_owned();
-        let missing = known.map(|known| known.missing).unwrap_or_default();
+        let (name, declared) = (object.name_any(), Declared::by(object));
         let going = object.metadata.deletion_timestamp.is_some();
-        self.objects.insert(
-            name.clone(),
-            Seen {
-                spec,
-                secret,
-                going,
-                missing,
-            },
-        );
+        let known = self
+            .objects
+            .remove(&name)
+            .filter(|known| known.declared.uid == declared.uid);
+        let same = known.as_ref().is_some_and(|known| known.declared.spec == declared.spec);
+        let mut seen = known.unwrap_or_else(|| Seen {
+            declared: declared.clone(),
+            going,
+            logins: BTreeSet::new(),
+            ever: BTreeSet::new(),
+            wrong: BTreeMap::new(),
+        });
+        let retains = seen.declared.retains || declared.retains;
+        seen.declared = Declared { retains, ..declared };
+        seen.going = going;
+        self.memory.keep(&seen.declared);
+        self.objects.insert(name.clone(), seen);
         if !same {
-            let namespaces: Vec<String> = self.namespaces.keys().cloned().collect();
-            for namespace in namespaces {
-                self.look(&name, &namespace);
-            }
+            self.look_at_all(&name);
         }
         self.claims(&name, object)
+    }
+
+    /// A Secret came, changed or went: a copy, or a source.
+    fn secret(&mut self, place: &Place) {
+        let takes = |seen: &Seen| sources(&seen.declared.spec).any(|source| source == *place);
+        let of_it = self.objects.iter().filter(|(_, seen)| takes(seen));
+        let of_it: Vec<String> = of_it.map(|(name, _)| name.clone()).collect();
+        for object in of_it {
+            self.look_at_all(&object);
+        }
+        self.look_everywhere(&place.0);
+    }
+
+    /// Brings up to date what concerns one object.
+    fn look_at_all(&mut self, object: &str) {
+        if let Some(seen) = self.objects.get_mut(object) {
+            seen.logins = bytes::logins(&seen.declared.spec, &self.secrets);
+            seen.ever.extend(seen.logins.iter().cloned());
+        }
+        let namespaces: Vec<String> = self.namespaces.keys().cloned().collect();
+        for namespace in namespaces {
+            self.look(object, &namespace);
+        }
     }
 
     fn look_everywhere(&mut self, namespace: &str) {
@@ -185,44 +269,47 @@ impl Sight {
         }
     }
 
-    /// Brings up to date what of one namespace is missing to one object.
+    /// Brings up to date what of one namespace is not as one object asks for.
     fn look(&mut self, object: &str, namespace: &str) {
-        let missing = self.missing_now(object, namespace);
+        let wrong = self.wrong_now(object, namespace);
         let Some(seen) = self.objects.get_mut(object) else {
             return;
         };
         let now = Timestamp::now();
-        let from = (namespace.to_owned(), None);
-        let known: Vec<Place> = seen
-            .missing
+        let from = (namespace.to_owned(), Thing::Copy);
+        let known: Vec<Spot> = seen
+            .wrong
             .range(from..)
-            .map(|(place, _)| place.clone())
-            .take_while(|place| place.0 == namespace)
+            .map(|(spot, _)| spot.clone())
+            .take_while(|spot| spot.0 == namespace)
             .collect();
-        for place in known {
-            if !missing.contains(&place) {
-                seen.missing.remove(&place);
+        for spot in known {
+            if !wrong.contains(&spot.1) {
+                seen.wrong.remove(&spot);
             }
         }
-        for place in missing {
-            seen.missing.entry(place).or_insert(now);
+        for thing in wrong {
+            seen.wrong.entry((namespace.to_owned(), thing)).or_insert(now);
         }
     }
 
-    fn missing_now(&self, object: &str, namespace: &str) -> BTreeSet<Place> {
+    fn wrong_now(&self, object: &str, namespace: &str) -> BTreeSet<Thing> {
         let (Some(seen), Some(found)) = (self.objects.get(object), self.namespaces.get(namespace)) else {
             return BTreeSet::new();
         };
+        let held = self.secrets.get(&(namespace.to_owned(), seen.declared.secret.clone()));
         if !self.is_selected(object, found) {
-            return BTreeSet::new();
+            // Whether it is one is looked at where a status claims otherwise.
+            let leftover = held.is_some_and(|held| held.is_written_by_operator() && held.has_any(&seen.ever));
+            return leftover.then_some(Thing::Leftover).into_iter().collect();
         }
-        let copy = !self.copies.contains(&(namespace.to_owned(), seen.secret.clone()));
-        let copy = copy.then(|| (namespace.to_owned(), None));
+        self.memory.selected(&seen.declared.uid, namespace);
+        let copy = held.is_some_and(|held| held.is_copy_of(&seen.logins));
         let accounts = self.accounts.get(namespace).into_iter().flatten();
         let entries = accounts
-            .filter(|(_, account)| self.asks_for(object, account) && !refers(account, &seen.secret))
-            .map(|(name, _)| (namespace.to_owned(), Some(name.clone())));
-        copy.into_iter().chain(entries).collect()
+            .filter(|(_, account)| self.asks_for(object, account) && !refers(account, &seen.declared.secret))
+            .map(|(name, _)| Thing::Reference(name.clone()));
+        entries.chain((!copy).then_some(Thing::Copy)).collect()
     }
 
     /// What the status must not have said.
@@ -235,15 +322,15 @@ impl Sight {
         };
         let too_long =
             |since: Timestamp| Duration::try_from(written.duration_since(since)).is_ok_and(|age| age > self.patience);
-        let claim = |((namespace, account), &since): (&Place, &Timestamp)| Claim {
+        let claim = |((namespace, thing), &since): (&Spot, &Timestamp)| Claim {
             object: name.to_owned(),
-            secret: seen.secret.clone(),
+            secret: seen.declared.secret.clone(),
             namespace: namespace.clone(),
-            account: account.clone(),
+            thing: thing.clone(),
             written,
             since,
         };
-        seen.missing
+        seen.wrong
             .iter()
             .filter(|&(_, &since)| too_long(since))
             .map(claim)

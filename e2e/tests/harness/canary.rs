@@ -1,11 +1,14 @@
 //! The search for leaked credentials finds them wherever they are put, and does not stumble over those that may be there.
 //! No operator runs here: what one would leak is leaked by hand.
 
+use std::collections::BTreeSet;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use e2e::canary::{Canary, Places, search};
+use e2e::canary::{Canary, Holders, Places, Written, search};
 use e2e::cluster::{Cluster, Options};
 use e2e::kubectl::Kubectl;
+use e2e::oracle::{Declared, Place};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -37,10 +40,17 @@ async fn a_credential_is_found_wherever_it_leaks_and_may_be_where_it_belongs() {
     let canary = Canary::new();
     let log = cluster.folder().join("operator.log");
     std::fs::write(&log, "nothing\n").unwrap();
+    let written = ["company", "leak", "pullsecrets-state-u"].map(|name| ("default".to_owned(), name.to_owned()));
+    let state = ("pullsecrets-system".to_owned(), "pullsecrets-state-u".to_owned());
+    let written: BTreeSet<Place> = written.into_iter().chain([state]).collect();
     let places = Places {
         files: vec![log.clone()],
         health: None,
         metrics: None,
+        holders: Holders {
+            declared: vec![company()],
+            written: Written::Only(written),
+        },
     };
 
     for object in allowed(&canary) {
@@ -102,17 +112,26 @@ async fn says(text: String) -> String {
     address
 }
 
-/// A copy and the operator's own state: what they hold they may hold.
+/// An object that selects one namespace.
+fn company() -> Declared {
+    Declared {
+        name: "company".to_owned(),
+        uid: "u".to_owned(),
+        secret: "company".to_owned(),
+        retains: false,
+        spec: json!({}),
+        namespaces: BTreeSet::from(["default".to_owned()]),
+    }
+}
+
+/// A copy that an object asks for, with no mark, and what the operator remembers: what they hold they may hold.
 fn allowed(canary: &Canary) -> [Value; 2] {
     let login = canary.login("one");
     let config =
         json!({"auths": {"r.io": {"auth": STANDARD.encode(format!("{}:{}", login.username, login.password))}}});
-    let copy = secret(
-        "copy",
-        &json!({"pullsecrets.dev/cluster-pull-secret": "company"}),
-        &config.to_string(),
-    );
-    let mut state = secret("state", &json!({}), &config.to_string());
+    let copy = secret("company", &json!({}), &config.to_string());
+    let mut state = secret("pullsecrets-state-u", &json!({}), &config.to_string());
+    state["metadata"]["namespace"] = json!("pullsecrets-system");
     state["type"] = json!("pullsecrets.dev/state");
     [copy, state]
 }
@@ -144,7 +163,14 @@ fn leaks(canary: &Canary) -> Vec<Leak> {
     });
     let mut noted = secret("leak", &json!({"pullsecrets.dev/cluster-pull-secret": "company"}), "{}");
     noted["metadata"]["annotations"] = json!({"a": once});
-    let unmarked = secret("leak", &json!({}), &json!({"a": login.password}).to_string());
+    // No mark says that a login may be there.
+    let labels = json!({"pullsecrets.dev/cluster-pull-secret": "company"});
+    let mut marked = secret("leak", &labels, &json!({"a": login.password}).to_string());
+    marked["metadata"]["annotations"] = json!({"pullsecrets.dev/retained": "company"});
+    let mut spare = secret("leak", &json!({}), "{}");
+    spare["data"]["other"] = json!(once);
+    let mut elsewhere = secret("pullsecrets-state-u", &json!({}), "{}");
+    elsewhere["data"]["other"] = json!(once);
     let object = json!({
         "apiVersion": "pullsecrets.dev/v1alpha1", "kind": "ClusterPullSecret",
         "metadata": {"name": "leak", "annotations": {"a": login.username}},
@@ -160,7 +186,9 @@ fn leaks(canary: &Canary) -> Vec<Leak> {
         leak(map, APPLY),
         leak(event, APPLY),
         leak(noted, AS_THE_OPERATOR),
-        leak(unmarked, AS_THE_OPERATOR),
+        leak(marked, AS_THE_OPERATOR),
+        leak(spare, AS_THE_OPERATOR),
+        leak(elsewhere, AS_THE_OPERATOR),
         leak(object, APPLY),
     ]
 }

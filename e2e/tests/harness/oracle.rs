@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use e2e::cluster::{Cluster, Options};
 use e2e::kubectl::Kubectl;
-use e2e::oracle::{self, Expected, Foreign, Login};
+use e2e::oracle::{self, Allowed, Expected, Foreign, Login, Needles};
 use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::{Api, Client};
 use serde_json::json;
@@ -16,7 +16,7 @@ use e2e::wait::eventually;
 use crate::MACHINE;
 
 /// One way to be wrong: what a person types to get there and back, and a word of what the oracle says.
-const WRONGS: [(&str, &str, &str); 8] = [
+const WRONGS: [(&str, &str, &str); 12] = [
     (
         "label secret company -n a app.kubernetes.io/managed-by-",
         "label secret company -n a app.kubernetes.io/managed-by=pullsecrets",
@@ -25,7 +25,24 @@ const WRONGS: [(&str, &str, &str); 8] = [
     (
         "label secret company -n a pullsecrets.dev/cluster-pull-secret-",
         "label secret company -n a pullsecrets.dev/cluster-pull-secret=company",
-        "missing in [\"a\"]",
+        "names its object",
+    ),
+    ("delete secret company -n a", "RESTORE", "missing in [\"a\"]"),
+    (
+        r#"patch secret company -n a -p {"data":{"spare":"Y29ycmVjdCBob3JzZSBiYXR0ZXJ5"}}"#,
+        "RESTORE",
+        "secret a/company holds a login beside",
+    ),
+    (
+        "create secret generic spare -n b --from-literal=key=Y29ycmVjdCBob3JzZSBiYXR0ZXJ5 --field-manager=pullsecrets",
+        "delete secret spare -n b",
+        "should not be in the secrets [\"b/spare\"]",
+    ),
+    (
+        // {"auths":{"r":{"auth":"…"}}}, with the pair in base64 once more.
+        "create secret generic company -n b --from-literal=x={\"auths\":{\"r\":{\"auth\":\"cm9ib3Q6Y29ycmVjdCBob3JzZSBiYXR0ZXJ5\"}}} --field-manager=pullsecrets",
+        "delete secret company -n b",
+        "should not be in the secrets [\"b/company\"]",
     ),
     (
         r#"patch secret company -n a -p {"data":{".dockerconfigjson":"eyJhdXRocyI6e319"}}"#,
@@ -79,10 +96,7 @@ async fn each_way_to_be_wrong_is_seen() {
         let told = oracle::check(&client, &expected).await.err().unwrap_or_default();
         assert!(told.contains(word), "{there}: {told}");
         if back == "RESTORE" {
-            kubectl
-                .run(&["delete", "secret", "company", "-n", "a"], "")
-                .await
-                .unwrap();
+            run(&kubectl, "delete secret company -n a --ignore-not-found").await;
             write_copy(&kubectl, &client).await;
         } else {
             run(&kubectl, back).await;
@@ -91,10 +105,19 @@ async fn each_way_to_be_wrong_is_seen() {
     }
 
     run(&kubectl, "delete cps company --cascade=orphan").await;
-    let told = oracle::check_gone(&client, "company", "company").await.unwrap_err();
+    let needles = Needles::of(expected.logins.values());
+    let gone = async || oracle::check_gone(&client, "company", "company", &needles, &Allowed::default()).await;
+    let told = gone().await.unwrap_err();
     assert!(told.contains("should not be in [\"a\"]"), "{told}");
+    run(
+        &kubectl,
+        "label secret company -n a pullsecrets.dev/cluster-pull-secret-",
+    )
+    .await;
+    let told = gone().await.unwrap_err();
+    assert!(told.contains("should not be in the secrets [\"a/company\"]"), "{told}");
     run(&kubectl, "delete secret company -n a").await;
-    let told = oracle::check_gone(&client, "company", "company").await.unwrap_err();
+    let told = gone().await.unwrap_err();
     assert!(told.contains("serviceaccount a/default"), "{told}");
     run(
         &kubectl,
@@ -102,7 +125,7 @@ async fn each_way_to_be_wrong_is_seen() {
     )
     .await;
     run(&kubectl, "annotate sa default -n a pullsecrets.dev/attached-").await;
-    oracle::check_gone(&client, "company", "company").await.unwrap();
+    gone().await.unwrap();
 }
 
 #[tokio::test]
@@ -150,7 +173,10 @@ fn expected() -> Expected {
     Expected {
         object: "company".to_owned(),
         secret: "company".to_owned(),
-        logins: BTreeMap::from([("registry.example.com".to_owned(), Login::new("robot", "first"))]),
+        logins: BTreeMap::from([(
+            "registry.example.com".to_owned(),
+            Login::new("robot", "correct horse battery"),
+        )]),
         holders: BTreeMap::from([("a".to_owned(), BTreeSet::from(["default".to_owned()]))]),
     }
 }
@@ -184,8 +210,7 @@ async fn write_copy(kubectl: &Kubectl, client: &Client) {
         object.metadata.uid.ok_or_else(|| "no uid".to_owned())
     })
     .await;
-    let config =
-        r#"{"auths":{"registry.example.com":{"auth":"cm9ib3Q6Zmlyc3Q=","password":"first","username":"robot"}}}"#;
+    let config = r#"{"auths":{"registry.example.com":{"auth":"cm9ib3Q6Y29ycmVjdCBob3JzZSBiYXR0ZXJ5","password":"correct horse battery","username":"robot"}}}"#;
     let copy = json!({
         "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/dockerconfigjson",
         "metadata": {
@@ -200,5 +225,14 @@ async fn write_copy(kubectl: &Kubectl, client: &Client) {
         },
         "stringData": {".dockerconfigjson": config},
     });
-    kubectl.apply(&copy.to_string()).await.unwrap();
+    // As the operator does, so that it is nobody else's.
+    let arguments = [
+        "apply",
+        "--server-side",
+        "--force-conflicts",
+        "--field-manager=pullsecrets",
+        "-f",
+        "-",
+    ];
+    kubectl.run(&arguments, &copy.to_string()).await.unwrap();
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use e2e::cluster::{Cluster, Options};
 use e2e::kubectl::Kubectl;
 use e2e::wait::{eventually, quiet};
@@ -38,13 +40,8 @@ async fn ready_that_is_not_so_is_seen_and_ready_that_is_so_is_not() {
         .run(&["label", "namespace", "served", "pulls=company"], "")
         .await
         .unwrap();
-    let copy = json!({
-        "apiVersion": "v1", "kind": "Secret",
-        "metadata": {
-            "name": "company", "namespace": "served", "labels": {"pullsecrets.dev/cluster-pull-secret": "company"},
-        },
-    });
-    kubectl.apply(&copy.to_string()).await.unwrap();
+    write_source(&kubectl, "first").await;
+    write_copy(&kubectl, "first").await;
     let entry = r#"{"imagePullSecrets":[{"name":"company"}]}"#;
     eventually("the account is there", SOON, async || {
         let patch = ["patch", "serviceaccount", "default", "-n", "served", "-p", entry];
@@ -54,7 +51,7 @@ async fn ready_that_is_not_so_is_seen_and_ready_that_is_so_is_not() {
     let object = json!({
         "apiVersion": "pullsecrets.dev/v1alpha1", "kind": "ClusterPullSecret", "metadata": {"name": "company"},
         "spec": {
-            "registries": [{"server": "r.example.com", "credentials": {"basicAuth": {"secretRef": {"name": "any"}}}}],
+            "registries": [{"server": "r.example.com", "credentials": {"basicAuth": {"secretRef": {"name": "company"}}}}],
             "namespaces": {"selectors": [{"matchLabels": {"pulls": "company"}}]},
         },
     });
@@ -71,23 +68,72 @@ async fn ready_that_is_not_so_is_seen_and_ready_that_is_so_is_not() {
     silent("it was selected a moment ago").await;
 
     say_ready(&kubectl, "it is not so").await;
-    let all = |lies: Vec<String>| {
-        lies.iter().any(|lie| lie.contains("a copy")) && lies.iter().any(|lie| lie.contains("default"))
-    };
-    eventually("both lies are seen", SOON, async || {
-        let lies = witness.lies();
-        if all(lies.clone()) {
-            Ok(())
-        } else {
-            Err(format!("{lies:?}"))
-        }
+    tells(&witness, "young had lacked a copy").await;
+    tells(&witness, "young had lacked the reference on default").await;
+    let young = witness.lies();
+    assert!(young.iter().all(|lie| lie.contains("young")), "{young:?}");
+
+    kubectl
+        .run(&["label", "namespace", "young", "pulls-"], "")
+        .await
+        .unwrap();
+    write_source(&kubectl, "second").await;
+    say_ready(&kubectl, "the password is a moment old").await;
+    eventually_says(&kubectl, &witness, "served had lacked a copy with the logins of now").await;
+    write_copy(&kubectl, "second").await;
+    kubectl
+        .run(&["label", "namespace", "served", "pulls-"], "")
+        .await
+        .unwrap();
+    // Without any mark, it is a login all the same.
+    eventually_says(&kubectl, &witness, "served had kept a login").await;
+}
+
+/// Says again and again that all is well, until the witness has had enough of it.
+async fn eventually_says(kubectl: &Kubectl, witness: &Witness, lie: &str) {
+    eventually(lie, SOON, async || {
+        say_ready(kubectl, &format!("{lie}? {}", rand::random::<u32>())).await;
+        told(witness, lie)
     })
     .await;
-    assert!(
-        witness.lies().iter().all(|lie| lie.contains("young")),
-        "{:?}",
-        witness.lies()
-    );
+}
+
+async fn tells(witness: &Witness, lie: &str) {
+    eventually(lie, SOON, async || told(witness, lie)).await;
+}
+
+fn told(witness: &Witness, lie: &str) -> Result<(), String> {
+    let lies = witness.lies();
+    let there = lies.iter().any(|told| told.contains(lie));
+    there.then_some(()).ok_or_else(|| format!("{lies:?}"))
+}
+
+async fn write_source(kubectl: &Kubectl, password: &str) {
+    let source = json!({
+        "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/basic-auth",
+        "metadata": {"name": "company", "namespace": "pullsecrets-system"},
+        "stringData": {"username": "robot", "password": password},
+    });
+    kubectl.apply(&source.to_string()).await.unwrap();
+}
+
+/// As the operator does, but for its marks.
+async fn write_copy(kubectl: &Kubectl, password: &str) {
+    let auth = STANDARD.encode(format!("robot:{password}"));
+    let copy = json!({
+        "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/dockerconfigjson",
+        "metadata": {"name": "company", "namespace": "served"},
+        "stringData": {".dockerconfigjson": json!({"auths": {"r.example.com": {"auth": auth}}}).to_string()},
+    });
+    let apply = [
+        "apply",
+        "--server-side",
+        "--force-conflicts",
+        "--field-manager=pullsecrets",
+        "-f",
+        "-",
+    ];
+    kubectl.run(&apply, &copy.to_string()).await.unwrap();
 }
 
 async fn say_ready(kubectl: &Kubectl, message: &str) {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use e2e::SYSTEM_NAMESPACE;
 use e2e::cluster::{self, Cluster};
 use e2e::operator::{self, Operator};
-use e2e::oracle::{self, DATA_KEY, Expected, Login};
+use e2e::oracle::{self, Allowed, DATA_KEY, Expected, Login, Needles};
 use e2e::registry::Registry;
 use e2e::wait::until;
 use k8s_openapi::api::core::v1::Secret;
@@ -119,9 +119,11 @@ impl Stage {
     }
 
     /// Waits until nothing of the object is left.
-    pub(crate) async fn gone(&self) -> anyhow::Result<()> {
+    pub(crate) async fn gone(&self, passwords: &[&str]) -> anyhow::Result<()> {
+        let logins: Vec<Login> = passwords.iter().map(|password| Login::new(USER, password)).collect();
+        let (needles, allowed) = (Needles::of(&logins), Allowed::default());
         until("nothing is left of it", SOON, async || {
-            oracle::check_gone(&self.client, OBJECT, OBJECT).await
+            oracle::check_gone(&self.client, OBJECT, OBJECT, &needles, &allowed).await
         })
         .await
     }

@@ -108,7 +108,7 @@ async fn rotation(stage: &mut Stage, terminal: &Terminal) -> anyhow::Result<()> 
 async fn the_end(stage: &Stage, terminal: &Terminal) -> anyhow::Result<()> {
     terminal.step("5. The object goes");
     stage.kubectl(terminal, &format!("delete cps {OBJECT}")).await?;
-    stage.gone().await?;
+    stage.gone(&PASSWORDS).await?;
     let label = format!("get secrets -A -l {}={OBJECT}", oracle::LABEL);
     stage.kubectl(terminal, &label).await?;
     terminal.holds("no copy and no reference is left");

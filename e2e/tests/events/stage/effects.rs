@@ -98,9 +98,8 @@ impl Stage {
 
     /// Nothing of the object is left.
     pub(crate) async fn gone(&self) {
-        let client = self.scene().client();
         eventually("nothing of the object is left", PATIENCE, async || {
-            oracle::check_gone(client, self.name(), self.name()).await
+            self.scene().check_gone().await
         })
         .await;
     }

@@ -14,7 +14,7 @@ const EXCLUDE: &str = "pullsecrets.dev/exclude";
 const PROTECTED: [&str; 4] = ["kube-system", "kube-public", "kube-node-lease", SYSTEM_NAMESPACE];
 
 /// Whether `spec` selects the namespace; `sources` are further namespaces that sources are read in.
-pub(super) fn namespace(spec: &Value, name: &str, labels: &Labels, sources: &BTreeSet<String>) -> bool {
+pub(crate) fn namespace(spec: &Value, name: &str, labels: &Labels, sources: &BTreeSet<String>) -> bool {
     let wanted = &spec["namespaces"];
     if is_excluded(labels) || globs(&wanted["excluded"]).any(|glob| matches(glob, name)) {
         return false;
@@ -26,7 +26,7 @@ pub(super) fn namespace(spec: &Value, name: &str, labels: &Labels, sources: &BTr
 }
 
 /// Whether `spec` selects the account, in a namespace that it selects.
-pub(super) fn account(spec: &Value, name: &str, labels: &Labels) -> bool {
+pub(crate) fn account(spec: &Value, name: &str, labels: &Labels) -> bool {
     let wanted = &spec["serviceAccounts"];
     if wanted["mode"] == "None" || is_excluded(labels) || globs(&wanted["excluded"]).any(|glob| matches(glob, name)) {
         return false;
