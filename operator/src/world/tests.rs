@@ -324,7 +324,10 @@ fn a_new_edition_is_late_at_once_and_a_new_namespace_after_a_while() {
     world.see_namespace("b", selected(), false, at(10));
     assert_eq!(summary(&world).namespaces_late_at, Some(at(15)));
     let mut edited = (*object(Standing::Live)).clone();
-    edited.spec.labels.insert("team".to_owned(), "x".to_owned());
+    edited
+        .spec
+        .labels
+        .insert("pull-secret.example.com/team".to_owned(), "x".to_owned());
     world.declare(&Arc::new(edited), 2, true, at(11));
     assert_eq!(turns(&mut world, at(11)).len(), 2);
     assert_eq!(summary(&world).namespaces_late_at, Some(at(11)));
