@@ -203,7 +203,8 @@ impl Fault {
     ];
 
     /// As [`OF_FIRST_WRITES`](Self::OF_FIRST_WRITES).
-    pub const OF_FIRST_REFUSED: [Self; 5] = [
+    pub const OF_FIRST_REFUSED: [Self; 6] = [
+        Self::Answer(Answer::Later),
         Self::Persist(Answer::Forbidden, PERSISTS),
         Self::Persist(Answer::Quota, PERSISTS),
         Self::Persist(Answer::Invalid, PERSISTS),
@@ -218,7 +219,7 @@ impl Fault {
     pub const OF_FIRST_REMOVALS: [Self; 1] = [Self::Persist(Answer::Invalid, PERSISTS)];
 
     /// Those of the first write of a copy that the operator does not pass yet.
-    pub const AWAITED: [Self; 2] = [Self::Answer(Answer::NamespaceTerminating), Self::Answer(Answer::Later)];
+    pub const AWAITED: [Self; 1] = [Self::Answer(Answer::NamespaceTerminating)];
 
     /// Those of a read, a list or the start of a watch.
     pub const OF_READS: [Self; 13] = [
