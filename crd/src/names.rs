@@ -34,6 +34,10 @@ pub const FINALIZER: &str = "pullsecrets.dev/cleanup";
 /// Field manager of every write to copies, accounts and objects.
 pub const FIELD_MANAGER: &str = "pullsecrets";
 
+/// Field manager of a write of `imagePullSecrets` after which the list has entries with names of objects that the
+/// operator did not record, or no record at all. Lists under [`FIELD_MANAGER`] are thereby proof of a lost record.
+pub const FIELD_MANAGER_UNPROVEN: &str = "pullsecrets-unproven";
+
 /// Field manager of status writes. It is another one, so that an apply of the one never gives up fields of the other.
 pub const FIELD_MANAGER_STATUS: &str = "pullsecrets-status";
 

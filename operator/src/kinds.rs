@@ -9,7 +9,7 @@ use std::sync::{Arc, LazyLock};
 
 use crd::names::{
     ANNOTATION_ATTACHED, ANNOTATION_DECLARED, ANNOTATION_RETAINED, BASIC_AUTH_TYPE, DOCKER_CONFIG_TYPE, FIELD_MANAGER,
-    GROUP, LABEL_MANAGED_BY, LABEL_OBJECT, STATE_TYPE,
+    FIELD_MANAGER_UNPROVEN, GROUP, LABEL_MANAGED_BY, LABEL_OBJECT, STATE_TYPE,
 };
 use k8s_openapi::ByteString;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference, Time};
@@ -123,6 +123,8 @@ struct LeanMeta {
     labels: Option<BTreeMap<String, String>>,
     #[serde(default)]
     annotations: Attached,
+    #[serde(default)]
+    managed_fields: ListedByUs,
 }
 
 impl LeanMeta {
@@ -139,6 +141,31 @@ impl LeanMeta {
 
     fn labels(&self) -> Labels {
         self.labels.iter().flatten().collect()
+    }
+}
+
+/// Whether managedFields show our manager as the owner of `imagePullSecrets`.
+#[derive(Default)]
+struct ListedByUs(bool);
+
+impl<'de> Deserialize<'de> for ListedByUs {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Entry {
+            #[serde(default)]
+            manager: String,
+            #[serde(rename = "fieldsV1")]
+            fields: Option<Fields>,
+        }
+        #[derive(Deserialize)]
+        struct Fields {
+            #[serde(rename = "f:imagePullSecrets")]
+            list: Option<IgnoredAny>,
+        }
+        let entries = Option::<Vec<Entry>>::deserialize(deserializer)?.unwrap_or_default();
+        let ours =
+            |entry: Entry| entry.manager == FIELD_MANAGER && entry.fields.is_some_and(|fields| fields.list.is_some());
+        Ok(Self(entries.into_iter().any(ours)))
     }
 }
 
@@ -232,6 +259,8 @@ impl From<WireAccount> for SeenAccount {
         let metadata = wire.metadata.identity();
         let Entries { entries, too_large } = wire.image_pull_secrets;
         let attached = wire.metadata.annotations.0.as_deref().filter(|_| !too_large);
+        // Of no meaning beside a record.
+        let listed_by_us = attached.is_none() && wire.metadata.managed_fields.0;
         let facts = Account {
             version: version(&metadata),
             labels: wire.metadata.labels(),
@@ -241,6 +270,7 @@ impl From<WireAccount> for SeenAccount {
             deleting: wire.metadata.deletion_timestamp.is_some(),
             entries: entries.into(),
             too_large,
+            listed_by_us,
         };
         Self { metadata, facts }
     }
@@ -482,7 +512,7 @@ fn shape(meta: &ObjectMeta) -> Shape {
 pub fn last_writer(meta: &ObjectMeta, owns: impl Fn(&serde_json::Value) -> bool) -> Option<String> {
     let entries = meta.managed_fields.iter().flatten();
     let theirs = entries.filter(|entry| {
-        entry.manager.as_deref() != Some(FIELD_MANAGER)
+        !matches!(entry.manager.as_deref(), Some(FIELD_MANAGER | FIELD_MANAGER_UNPROVEN))
             && entry.fields_v1.as_ref().is_some_and(|fields| owns(&fields.0))
     });
     theirs.max_by_key(|entry| entry.time.clone())?.manager.clone()
@@ -724,6 +754,29 @@ mod tests {
             "pullsecrets",
             "Apply",
             serde_json::json!({"f:data": {"f:other": {}}})
+        ));
+    }
+
+    #[test]
+    fn our_manager_of_a_list_is_proof_where_there_is_no_record() {
+        let proves = |manager: &str, field: &str, annotations: serde_json::Value| {
+            let entry = serde_json::json!({"manager": manager, "operation": "Update", "fieldsV1": {field: {}}});
+            let metadata = serde_json::json!({"name": "a", "annotations": annotations, "managedFields": [entry]});
+            let account = serde_json::json!({"metadata": metadata, "imagePullSecrets": [{"name": "x"}]});
+            serde_json::from_value::<SeenAccount>(account)
+                .unwrap()
+                .facts()
+                .listed_by_us
+        };
+        let (list, none) = ("f:imagePullSecrets", serde_json::json!({}));
+        assert!(proves("pullsecrets", list, none.clone()));
+        assert!(!proves("pullsecrets-unproven", list, none.clone()));
+        assert!(!proves("kubectl", list, none.clone()));
+        assert!(!proves("pullsecrets", "f:metadata", none));
+        assert!(!proves(
+            "pullsecrets",
+            list,
+            serde_json::json!({ANNOTATION_ATTACHED: "x"})
         ));
     }
 

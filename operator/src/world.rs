@@ -30,7 +30,7 @@ use std::time::Duration;
 
 use plan::action::{AccountAction, SecretAction};
 use plan::copy::{Ownership, ownership};
-use plan::identity::Version;
+use plan::identity::{Uid, Version};
 use plan::labels::Labels;
 use plan::observed::{Account, Entry, Namespace, Secret, Shape};
 use plan::payload::Digest;
@@ -184,6 +184,10 @@ pub struct World {
     attached: Pool<[Arc<str>]>,
     troubles: HashMap<Key, Trouble>,
     leaving: HashMap<Key, Duration>,
+    /// Names whose record others took from an account while the entries stayed.
+    lost: HashMap<Key, Vec<Arc<str>>>,
+    /// Copies that went out of sight while an object asks for them: deleted, or without our label.
+    out_of_sight: HashMap<Key, Uid>,
     /// When accounts were written last, of the last seconds.
     patched: HashMap<Key, Duration>,
     /// When what is over was forgotten last.
@@ -310,7 +314,18 @@ impl World {
         if *kind == Kind::Namespace {
             return self.forget_namespace(&key.namespace, now);
         }
+        if let Target::Secret(name) = &key.target
+            && let Some(held) = self
+                .places
+                .get(&key.namespace)
+                .and_then(|place| place.facts.secrets.get(name.as_ref()))
+            && held.is_ours()
+        {
+            let uid = held.version.uid.clone();
+            self.lose_sight(&key.namespace, name, uid);
+        }
         self.change(&key.namespace, &Touch::Whole, Cause::Watched, now, |world| {
+            world.lost.remove(key);
             let Some(place) = world.places.get_mut(&key.namespace) else {
                 return;
             };
@@ -369,6 +384,8 @@ impl World {
         self.change(&namespace, &Touch::Whole, Cause::Watched, now, |world| {
             world.places.remove(&namespace);
             world.unsettled.retain(|key| key.namespace != namespace);
+            world.lost.retain(|key, _| key.namespace != namespace);
+            world.out_of_sight.retain(|key, _| key.namespace != namespace);
         })
     }
 
@@ -398,6 +415,7 @@ impl World {
         now: Duration,
         besides: impl FnOnce(&mut Self),
     ) -> Vec<Work> {
+        let seen = self.proven(namespace, name, seen);
         let held = self
             .places
             .get(namespace)
@@ -438,17 +456,61 @@ impl World {
             match seen {
                 _ if !news => {}
                 Seen::There(new) => {
+                    world.note_lost(namespace, name, &new);
                     let new = new.shared(world);
                     let place = world.places.entry(Arc::clone(namespace)).or_default();
                     observed::hold(T::all_mut(&mut place.facts), name, new);
                 }
                 Seen::Gone(_) => {
+                    world.lost.remove(&T::key(namespace, name));
                     if let Some(place) = world.places.get_mut(namespace) {
                         T::all_mut(&mut place.facts).remove(name);
                     }
                 }
             }
         })
+    }
+
+    /// What was ours stays ours. A copy that lost its label is known by its uid; and it is noted which copy goes out of sight.
+    fn proven<T: Observed>(&mut self, namespace: &Arc<str>, name: &Arc<str>, seen: Seen<T>) -> Seen<T> {
+        let key = T::key(namespace, name);
+        let place = self.places.get(namespace);
+        let ours = place.and_then(|place| T::all(&place.facts).get(name));
+        let ours = ours.filter(|held| held.is_ours()).map(|held| &held.version().uid);
+        match seen {
+            Seen::There(new) => {
+                let uid = &new.version().uid;
+                let labelled = ours == Some(uid) || self.out_of_sight.get(&key) == Some(uid);
+                self.out_of_sight.remove(&key);
+                Seen::There(new.proven(labelled))
+            }
+            Seen::Gone(gone) => {
+                if ours == Some(&gone.uid) {
+                    self.lose_sight(namespace, name, gone.uid.clone());
+                }
+                Seen::Gone(gone)
+            }
+        }
+    }
+
+    fn lose_sight(&mut self, namespace: &Arc<str>, name: &Arc<str>, uid: Uid) {
+        let scope = self.scope(&self.cluster, namespace).filter(|_| self.started);
+        if scope.is_some_and(|scope| scope.is_claimed(name)) {
+            self.out_of_sight.insert(Key::secret(namespace, name), uid);
+        }
+    }
+
+    fn note_lost<T: Observed>(&mut self, namespace: &Arc<str>, name: &Arc<str>, new: &T) {
+        let key = T::key(namespace, name);
+        let place = self.places.get(namespace);
+        let held = place.and_then(|place| T::all(&place.facts).get(name));
+        let known = self.lost.get(&key).map_or(&[][..], Vec::as_slice);
+        let lost = T::lost(held, new, known);
+        if lost.is_empty() {
+            self.lost.remove(&key);
+        } else {
+            self.lost.insert(key, lost);
+        }
     }
 
     /// Whether a Secret is there under a name that an object asks for, and is not our copy, so that no watch tells when

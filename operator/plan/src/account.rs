@@ -20,12 +20,14 @@ pub struct Circumstances<'a> {
     pub contended: Option<&'a Failure>,
     /// Names under which nobody knows yet whether there is a Secret that is not ours: no reference to them goes in.
     pub unsettled: &'a [Arc<str>],
+    /// Names that the account recorded when it was seen before, and whose entries are there without the record now.
+    pub lost: &'a [Arc<str>],
 }
 
 /// Decides of the account `name` of a namespace: one write for all objects together.
 ///
-/// Guarantees: an entry that we did not record is neither removed nor moved; a recorded one is removed only when an
-/// object has its name and none wants it here; what was there before us is not recorded and so never removed; nothing
+/// Guarantees: an entry that we did not record is neither removed nor moved, and a record that others took away counts
+/// where there is proof of it; a recorded one is removed only when an object has its name and none wants it here; what was there before us is not recorded and so never removed; nothing
 /// is added to a terminating namespace.
 pub(crate) fn decide<'a>(
     scope: &Scope<'a>,
@@ -58,11 +60,12 @@ pub(crate) fn decide<'a>(
             })
             .collect();
     }
-    let (entries, attached) = target(scope, seen, &wanted, circumstances.unsettled);
+    let (entries, attached) = target(scope, seen, &wanted, circumstances);
     if entries[..] != seen.entries[..] || attached[..] != seen.attached[..] {
         decision.owed_to = departing(scope, seen, &attached);
         decision.action = Some(AccountAction {
             version: seen.version.clone(),
+            proves: proves(scope, &entries, &attached),
             entries,
             attached,
         });
@@ -81,23 +84,50 @@ fn too_large<'a>(scope: &Scope<'a>, wanted: Vec<&'a Arc<Object>>) -> Vec<(&'a Ar
     asking.map(|object| (object, State::Failed(failure.clone()))).collect()
 }
 
+/// The names without a record whose entries are ours all the same: the record was seen before, or the list is as we wrote
+/// it last, when every entry with the name of an object was recorded.
+fn lost<'a>(scope: &Scope<'_>, seen: &'a Account, known: &[Arc<str>]) -> Vec<&'a str> {
+    let is_lost = |name: &&str| {
+        let proven = seen.listed_by_us && seen.attached.is_empty() && scope.cluster.named(name).next().is_some();
+        let recorded = seen.attached.iter().any(|held| held.as_ref() == *name);
+        !recorded && (proven || known.iter().any(|held| held.as_ref() == *name))
+    };
+    let mut names: Vec<&str> = seen.entries.iter().map(Entry::name).filter(is_lost).collect();
+    names.dedup();
+    names
+}
+
+/// Whether the list, as long as it stays as it is written now, proves that its entries with names of objects are ours.
+fn proves(scope: &Scope<'_>, entries: &[Entry], attached: &[Arc<str>]) -> bool {
+    let recorded = |name: &str| attached.iter().any(|held| held.as_ref() == name);
+    let mut of_objects = entries
+        .iter()
+        .map(Entry::name)
+        .filter(|name| scope.cluster.named(name).next().is_some());
+    !attached.is_empty() && of_objects.all(recorded)
+}
+
 /// The list and the record as they should be.
 fn target(
     scope: &Scope<'_>,
     seen: &Account,
     wanted: &[&Arc<Object>],
-    unsettled: &[Arc<str>],
+    circumstances: Circumstances<'_>,
 ) -> (Vec<Entry>, Vec<Arc<str>>) {
+    let lost = lost(scope, seen, circumstances.lost);
     let wants = |name: &str| wanted.iter().any(|object| object.spec.secret_name.as_ref() == name);
     let goes = |name: &str| !wants(name) && may_detach(scope, name);
-    let recorded = |name: &str| seen.attached.iter().any(|held| held.as_ref() == name);
+    let recorded = |name: &str| seen.attached.iter().any(|held| held.as_ref() == name) || lost.contains(&name);
 
     let stays = |entry: &&Entry| !(recorded(entry.name()) && goes(entry.name()));
     let mut entries: Vec<Entry> = seen.entries.iter().filter(stays).cloned().collect();
     let mut attached: Vec<Arc<str>> = seen.attached.iter().filter(|name| !goes(name)).cloned().collect();
     for object in wanted {
         let name = &object.spec.secret_name;
-        let settled = !unsettled.contains(name);
+        let settled = !circumstances.unsettled.contains(name);
+        if lost.contains(&name.as_ref()) && object.standing == Standing::Live && !scope.seen.terminating {
+            attached.push(Arc::clone(name));
+        }
         if has(seen, name) || object.standing != Standing::Live || scope.seen.terminating || !settled {
             continue;
         }

@@ -95,6 +95,9 @@ pub struct AccountAction {
     pub entries: Vec<Entry>,
     /// The whole record of what we added; empty takes the annotation away.
     pub attached: Vec<Arc<str>>,
+    /// Every entry that has the name of an object is recorded, and there is one: then the field manager of the list is
+    /// proof of the record, should others take it away.
+    pub proves: bool,
 }
 
 impl AccountAction {

@@ -87,6 +87,8 @@ pub struct Account {
     /// `imagePullSecrets` is longer than [`LISTED`] or [`LISTED_BYTES`] allow. Then `entries` and `attached` hold none of
     /// it, and the account is let be: a list that is not held whole cannot be written back.
     pub too_large: bool,
+    /// managedFields show that the list is as we wrote it when every entry with the name of an object was recorded.
+    pub listed_by_us: bool,
 }
 
 /// So many elements of one `imagePullSecrets` are held; a longer list is not held at all.

@@ -1,6 +1,6 @@
 //! Writes of `ServiceAccount`s.
 
-use crd::names::ANNOTATION_ATTACHED;
+use crd::names::{ANNOTATION_ATTACHED, FIELD_MANAGER_UNPROVEN};
 use kube::Api;
 use kube::api::Patch;
 use plan::action::AccountAction;
@@ -18,7 +18,11 @@ impl Writer {
     pub async fn account(&self, namespace: &str, name: &str, action: &AccountAction) -> Outcome<Account> {
         let api: Api<SeenAccount> = Api::namespaced(self.client.clone(), namespace);
         let patch = Patch::Merge(body(action));
-        let written = call(api.patch(name, &merging(), &patch)).await.map(SeenAccount::facts);
+        let mut params = merging();
+        if !action.proves {
+            params.field_manager = Some(FIELD_MANAGER_UNPROVEN.to_owned());
+        }
+        let written = call(api.patch(name, &params, &patch)).await.map(SeenAccount::facts);
         let outcome = outcome(written, || async { call(api.get(name)).await.map(SeenAccount::facts) }).await;
         self.counted("account", outcome)
     }
@@ -69,6 +73,7 @@ mod tests {
             version: Version::new("u", "7"),
             entries: vec![Entry::raw("", "{}"), Entry::named("a")],
             attached: vec!["a".into(), "b".into()],
+            proves: true,
         };
         assert_eq!(
             body(&action),

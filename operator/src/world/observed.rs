@@ -1,11 +1,12 @@
 //! What Secrets and accounts have in common: both are seen, held, and written, each by its name in a namespace.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use litemap::LiteMap;
 use plan::copy::{Ownership, ownership};
 use plan::identity::Version;
-use plan::observed::{Account, Namespace, Secret};
+use plan::observed::{Account, Entry, Namespace, Secret};
 
 use super::survey::Touch;
 use super::{Key, Kind, World};
@@ -20,8 +21,18 @@ pub(super) trait Observed: PartialEq + Sized {
     fn all(facts: &Namespace) -> &LiteMap<Arc<str>, Self>;
     fn all_mut(facts: &mut Namespace) -> &mut LiteMap<Arc<str>, Self>;
 
+    /// Whether it carries our label, or is known to have carried it.
+    fn is_ours(&self) -> bool;
+
     /// Whether this change bears on more of the namespace than the object itself.
     fn bears_on_others(held: Option<&Self>, new: Option<&Self>) -> bool;
+
+    /// What others took away the mark of, although it is ours as far as `held` and `known` show: the names of the entries
+    /// of an account.
+    fn lost(held: Option<&Self>, new: &Self, known: &[Arc<str>]) -> Vec<Arc<str>>;
+
+    /// Whether this one is ours without its label, given that one with this uid was seen with it.
+    fn proven(self, labelled: bool) -> Self;
 
     /// The same, holding in common with others what is alike.
     fn shared(self, world: &mut World) -> Self;
@@ -52,9 +63,31 @@ impl Observed for Account {
         &mut facts.accounts
     }
 
+    fn is_ours(&self) -> bool {
+        false
+    }
+
     /// The last reference that goes lets a copy go; the survey of an account sees to that.
     fn bears_on_others(_: Option<&Self>, _: Option<&Self>) -> bool {
         false
+    }
+
+    fn lost(held: Option<&Self>, new: &Self, known: &[Arc<str>]) -> Vec<Arc<str>> {
+        let same = held.filter(|held| held.version.uid == new.version.uid);
+        let Some(held) = same.filter(|_| !new.too_large) else {
+            return Vec::new();
+        };
+        let recorded: BTreeSet<&str> = new.attached.iter().map(AsRef::as_ref).collect();
+        let listed: BTreeSet<&str> = new.entries.iter().map(Entry::name).collect();
+        let is_lost = |name: &&Arc<str>| listed.contains(name.as_ref()) && !recorded.contains(name.as_ref());
+        let mut lost: Vec<Arc<str>> = held.attached.iter().chain(known).filter(is_lost).cloned().collect();
+        lost.sort_unstable();
+        lost.dedup();
+        lost
+    }
+
+    fn proven(self, _: bool) -> Self {
+        self
     }
 
     fn shared(mut self, world: &mut World) -> Self {
@@ -90,11 +123,28 @@ impl Observed for Secret {
         &mut facts.secrets
     }
 
+    fn is_ours(&self) -> bool {
+        matches!(ownership(&self.shape), Ownership::Copy(_) | Ownership::Stripped)
+    }
+
     /// One that is not our copy bears on the references.
     fn bears_on_others(held: Option<&Self>, new: Option<&Self>) -> bool {
         held.into_iter()
             .chain(new)
             .any(|secret| !matches!(ownership(&secret.shape), Ownership::Copy(_)))
+    }
+
+    fn lost(_: Option<&Self>, _: &Self, _: &[Arc<str>]) -> Vec<Arc<str>> {
+        Vec::new()
+    }
+
+    fn proven(mut self, labelled: bool) -> Self {
+        if labelled && ownership(&self.shape) == Ownership::Foreign {
+            let mut shape = (*self.shape).clone();
+            shape.applied_by_us = true;
+            self.shape = Arc::new(shape);
+        }
+        self
     }
 
     fn shared(mut self, world: &mut World) -> Self {

@@ -220,6 +220,7 @@ impl World {
                 trouble: self.failure(key),
                 contended: self.contended(key),
                 unsettled: &self.unsettled(scope, &key.namespace, now),
+                lost: self.lost.get(key).map_or(&[], Vec::as_slice),
             },
         )
     }

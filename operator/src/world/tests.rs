@@ -54,6 +54,7 @@ fn account(version: &str, entries: &[&str], attached: &[&str]) -> Account {
         attached: attached.iter().map(|&name| name.into()).collect(),
         deleting: false,
         too_large: false,
+        listed_by_us: false,
     }
 }
 
@@ -1044,4 +1045,56 @@ fn an_account_that_is_too_large_is_let_be_and_told() {
     let failures = summary(&world).failures;
     assert_eq!(failures[0].1.reason, FailureReason::TooLarge, "{failures:?}");
     assert_eq!(world.action(&account_key(), at(1)), None);
+}
+
+#[test]
+fn a_record_that_others_take_away_is_restored() {
+    let mut world = served();
+    let replaced = account("22", &["theirs", "company"], &[]);
+    let work = world.see_account("a", "default", Seen::There(replaced.clone()), at(1));
+    assert_eq!(keys(&work), [account_key()]);
+    let Some(Action::Account(action)) = world.action(&account_key(), at(1)) else {
+        panic!("the record is to be restored");
+    };
+    assert_eq!(*action.attached, ["company".into()]);
+    assert_eq!(action.entries.len(), 2);
+    // Touched again before we come to it, it is still ours.
+    let again = Account {
+        version: Version::new("uid-account", "23"),
+        ..replaced
+    };
+    world.see_account("a", "default", Seen::There(again), at(2));
+    assert!(world.action(&account_key(), at(2)).is_some());
+    // Another account of that name is another's.
+    let another = Account {
+        version: Version::new("uid-another", "24"),
+        ..account("24", &["company"], &[])
+    };
+    world.see_account("a", "default", Seen::There(another), at(3));
+    assert_eq!(world.action(&account_key(), at(3)), None);
+}
+
+#[test]
+fn a_copy_replaced_without_its_label_is_still_ours() {
+    let mut world = served();
+    let gone = Seen::Gone(Version::new("uid-copy", "30"));
+    world.see_secret("a", "company", gone, at(1));
+    let unlabelled = |uid: &str, version: &str| Secret {
+        version: Version::new(uid, version),
+        digest: None,
+        shape: Arc::new(Shape {
+            docker_config_type: true,
+            ..Shape::default()
+        }),
+    };
+    let met = unlabelled("uid-copy", "30");
+    world.wrote_secret(&secret_key(), Outcome::Changed(Some(met)), at(1));
+    assert!(matches!(secret_action(&world), SecretAction::Update { .. }));
+    let changed = unlabelled("uid-copy", "31");
+    world.wrote_secret(&secret_key(), Outcome::Changed(Some(changed)), at(1));
+    assert!(matches!(secret_action(&world), SecretAction::Update { .. }));
+    let another = unlabelled("uid-another", "32");
+    world.wrote_secret(&secret_key(), Outcome::Changed(Some(another)), at(1));
+    assert_eq!(world.action(&secret_key(), at(1)), None);
+    assert_eq!(summary(&world).failures[0].1.reason, FailureReason::SecretConflict);
 }

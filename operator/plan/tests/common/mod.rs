@@ -189,6 +189,15 @@ pub(crate) fn account(entries: &[&str], attached: &[&str]) -> Account {
         attached: attached.iter().map(|&name| name.into()).collect(),
         deleting: false,
         too_large: false,
+        listed_by_us: false,
+    }
+}
+
+/// An account whose list is as we wrote it, and whose record is gone.
+pub(crate) fn replaced(entries: &[&str]) -> Account {
+    Account {
+        listed_by_us: true,
+        ..account(entries, &[])
     }
 }
 

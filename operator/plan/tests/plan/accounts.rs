@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use crd::names::LABEL_EXCLUDE;
-use plan::object::Object;
+use plan::object::{Object, Standing};
 use plan::observed::{Account, Entry};
 use serde_json::json;
 
-use crate::common::{World, account, bare, copy_of, created, labelled, object};
+use crate::common::{World, account, bare, copy_of, created, labelled, object, replaced, standing};
 use crate::{check, with_copy};
 
 fn company() -> Object {
@@ -128,6 +128,79 @@ fn a_record_taken_away_makes_the_entry_somebody_elses() {
         ),
         ("and then it stays", left(account(&["x", "company"], &[])), &[]),
     ]);
+}
+
+#[test]
+fn a_lost_record_is_restored_where_it_is_proven() {
+    check([
+        (
+            "while the entry is wanted",
+            here(replaced(&["x", "company"])),
+            &[
+                IN_PLACE,
+                "account n/default: [x, company] recording [company], company Ready",
+            ],
+        ),
+        (
+            "when it is no longer wanted, the entry goes",
+            left(replaced(&["x", "company"])),
+            &["account n/default: [x] recording []"],
+        ),
+        ("an entry with the name of no object stays", left(replaced(&["x"])), &[]),
+        (
+            "a held object restores none",
+            with_copy(standing(Standing::Held, company()), copy_of("company"))
+                .account("n/default", replaced(&["company"])),
+            &[IN_PLACE, "account n/default: company Ready"],
+        ),
+    ]);
+}
+
+#[test]
+fn a_lost_record_that_was_seen_is_restored() {
+    let lost = ["company".into()];
+    let decided = |world: &World| {
+        let cluster = world.cluster();
+        let scope = cluster.scope("n", &world.namespaces["n"]);
+        let seen = &world.namespaces["n"].accounts.values().next().expect("an account");
+        let circumstances = plan::account::Circumstances {
+            lost: &lost,
+            ..plan::account::Circumstances::default()
+        };
+        let action = scope.account("default", seen, circumstances).action;
+        action.map(|action| (format!("{:?}", action.entries), action.attached))
+    };
+    let unrecorded = || account(&["x", "company"], &[]);
+    let restored = ("[x, company]".to_owned(), vec!["company".into()]);
+    assert_eq!(decided(&here(unrecorded())), Some(restored));
+    assert_eq!(decided(&left(unrecorded())), Some(("[x]".to_owned(), Vec::new())));
+}
+
+#[test]
+fn a_list_proves_a_record_only_if_all_is_recorded() {
+    let proves = |world: &World| {
+        let cluster = world.cluster();
+        let scope = cluster.scope("n", &world.namespaces["n"]);
+        let seen = &world.namespaces["n"].accounts.values().next().expect("an account");
+        let decision = scope.account("default", seen, plan::account::Circumstances::default());
+        decision.action.expect("a write").proves
+    };
+    let other = || object("other", &json!({}));
+    let both = |account| {
+        World::of([company(), other()])
+            .namespace("n", &[])
+            .account("n/default", account)
+    };
+    assert!(proves(&here(account(&["x"], &[]))), "what others have is no object's");
+    assert!(proves(&both(bare())));
+    assert!(
+        !proves(&both(account(&["company"], &[]))),
+        "an entry stood there before us"
+    );
+    assert!(
+        !proves(&left(account(&["x", "company"], &["company"]))),
+        "there is no record any more"
+    );
 }
 
 #[test]
