@@ -287,6 +287,16 @@ impl Scene {
         text
     }
 
+    /// The addresses of the operator's probes and of its metrics.
+    pub fn addresses(&self) -> (String, String) {
+        let operator = self.running.operator();
+        let operator = operator.as_ref().expect("the operator runs");
+        (
+            operator.health_address().to_owned(),
+            operator.metrics_address().to_owned(),
+        )
+    }
+
     /// The operator's resident memory now and at its peak, in KiB.
     pub fn memory_kib(&self) -> (u64, u64) {
         let operator = self.running.operator();

@@ -1,6 +1,7 @@
 //! Tests that have the machine to themselves: what measures or keeps it busy, and the harness that everything stands on.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "also in what the tests share")]
 
+mod costs;
 mod harness;
 mod scale;
 

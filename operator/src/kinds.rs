@@ -23,6 +23,8 @@ use plan::registries::Source;
 use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
+use crate::wanted::{Wanted, prune};
+
 /// The key of this process's digests.
 pub static DIGEST_KEY: LazyLock<DigestKey> = LazyLock::new(|| DigestKey::new(rand::random()));
 
@@ -226,6 +228,11 @@ impl From<WireNamespace> for SeenNamespace {
 }
 
 impl SeenNamespace {
+    /// Keeps of its labels those that an object selects by.
+    pub fn prune(&mut self, keys: &Wanted) {
+        prune(&mut self.labels, keys);
+    }
+
     /// Its labels.
     pub fn labels(&self) -> Labels {
         self.labels.clone()
@@ -277,6 +284,11 @@ impl From<WireAccount> for SeenAccount {
 }
 
 impl SeenAccount {
+    /// Keeps of its labels those that an object selects by.
+    pub fn prune(&mut self, keys: &Wanted) {
+        prune(&mut self.facts.labels, keys);
+    }
+
     /// The facts that the plan wants.
     pub fn facts(self) -> Account {
         self.facts
@@ -577,6 +589,20 @@ impl fmt::Debug for SourceSecret {
 }
 
 impl SourceSecret {
+    /// Whether an object names it as a source; or it is state, which the operator's `own` namespace alone has.
+    pub fn is_wanted(&self, wanted: &Wanted, own: bool) -> bool {
+        own && self.type_ == STATE_TYPE || self.metadata.name.as_deref().is_some_and(|name| wanted.has(name))
+    }
+
+    /// Drops all but the name of one that is not wanted. Whoever may write in the namespace may keep a thousand of a
+    /// megabyte there.
+    pub fn prune(&mut self, wanted: &Wanted, own: bool) {
+        if !self.is_wanted(wanted, own) {
+            self.data.clear();
+            self.metadata = identity(std::mem::take(&mut self.metadata));
+        }
+    }
+
     /// When it was changed last, in seconds since 1970.
     pub fn changed_at(&self) -> Option<i64> {
         let writes = self.metadata.managed_fields.iter().flatten();

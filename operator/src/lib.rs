@@ -36,5 +36,6 @@ pub mod queue;
 pub mod report;
 pub mod runtime;
 pub mod telemetry;
+pub mod wanted;
 pub mod watch;
 pub mod world;

@@ -25,7 +25,8 @@ use crate::kinds::{SeenAccount, SeenCopy, SeenNamespace};
 use crate::leader::Leadership;
 use crate::metrics::Metrics;
 use crate::queue::{Depth, Lane, Queue};
-use crate::watch::{Watches, Which};
+use crate::wanted::LabelKeys;
+use crate::watch::{Watches, Which, each};
 use crate::world::{Action, Key, Kind, Seen, Target, Work, World};
 
 /// What the object loop tells this one.
@@ -49,11 +50,20 @@ pub enum Command {
 /// An event of one of this loop's watches.
 #[derive(Debug)]
 enum Input {
-    Namespace(Event<SeenNamespace>),
-    Account(Event<SeenAccount>),
+    /// With the edition of the label keys that the list began at.
+    Namespace(Event<SeenNamespace>, u64),
+    Account(Event<SeenAccount>, u64),
     Secret(Kind, Event<SeenCopy>),
     /// Something happened to a Secret that is followed by its name.
     Followed(Key),
+}
+
+/// An object that selects by labels which are still to be listed: without them it would select less, and what it had would
+/// be taken away.
+struct Deferred {
+    object: Arc<Object>,
+    revision: u64,
+    urgent: bool,
 }
 
 /// What came of a write.
@@ -104,6 +114,8 @@ pub struct Settings {
     pub protected: Vec<String>,
     /// As in [`World::managing`], if the installation is such a one.
     pub managed: Option<BTreeSet<Arc<str>>>,
+    /// The label keys that are held; the object loop tells them too.
+    pub keys: LabelKeys,
     /// Times in a summary are since this.
     pub epoch: Instant,
     /// Tells that the loop is alive, and when it has seen everything.
@@ -121,7 +133,7 @@ pub async fn run(
 ) {
     let (sender, inputs) = mpsc::channel(BATCH);
     let watches = token.child_token();
-    let mut world = World::new(settings.protected.iter().cloned());
+    let mut world = World::new(settings.protected.iter().cloned()).keeping(settings.keys.clone());
     if let Some(names) = &settings.managed {
         world = world.managing(names.clone());
     }
@@ -136,6 +148,8 @@ pub async fn run(
         epoch: settings.epoch,
         summarised: Instant::now(),
         complete: false,
+        listed: (0, 0),
+        deferred: Vec::new(),
         inputs: sender,
         watches,
         summaries,
@@ -152,16 +166,20 @@ fn start_watches(
     token: &CancellationToken,
 ) {
     let watches = &settings.watches;
-    let (all, events) = (Which::default, || sender.clone());
-    watches.spawn("namespaces", Api::all, all(), events(), token.clone(), Input::Namespace);
-    watches.spawn(
-        "serviceaccounts",
-        Api::all,
-        all(),
-        events(),
-        token.clone(),
-        Input::Account,
-    );
+    let events = || sender.clone();
+    let keys = settings.keys.namespaces.clone();
+    let which = Which::wanted(&keys);
+    let wrap = move |event| {
+        Input::Namespace(
+            each(event, |seen: &mut SeenNamespace| seen.prune(&keys)),
+            keys.listing(),
+        )
+    };
+    watches.spawn("namespaces", Api::all, which, events(), token.clone(), wrap);
+    let keys = settings.keys.accounts.clone();
+    let which = Which::wanted(&keys);
+    let wrap = move |event| Input::Account(each(event, |seen: &mut SeenAccount| seen.prune(&keys)), keys.listing());
+    watches.spawn("serviceaccounts", Api::all, which, events(), token.clone(), wrap);
     for kind in kinds_of_secrets {
         let which = match &kind {
             Kind::Named(name) => Which::named(name),
@@ -187,6 +205,10 @@ struct Loop {
     summarised: Instant,
     /// Every object was told once.
     complete: bool,
+    /// The editions of the label keys that the lists of namespaces and accounts show.
+    listed: (u64, u64),
+    /// In the order in which they came.
+    deferred: Vec<Deferred>,
     inputs: mpsc::Sender<Input>,
     watches: CancellationToken,
     summaries: mpsc::UnboundedSender<(Arc<str>, Summary)>,
@@ -267,17 +289,55 @@ impl Loop {
                 object,
                 revision,
                 urgent,
-            } => self.world.declare(&object, revision, urgent, now),
-            Command::Forget(name) => self.world.forget_object(&name, now),
+            } => self.declare(object, revision, urgent),
+            Command::Forget(name) => {
+                self.deferred.retain(|deferred| deferred.object.name != name);
+                self.world.forget_object(&name, now);
+            }
             Command::Complete => self.complete = true,
+        }
+    }
+
+    /// Declares the object, now or when all labels are listed that it selects by.
+    fn declare(&mut self, object: Arc<Object>, revision: u64, urgent: bool) {
+        let needs = self.settings.keys.want(object.spec.selection.as_ref());
+        let waits = |deferred: &Deferred| deferred.object.name == object.name;
+        let urgent = urgent || self.deferred.iter().any(|deferred| waits(deferred) && deferred.urgent);
+        self.deferred.retain(|deferred| !waits(deferred));
+        if needs.0 <= self.listed.0 && needs.1 <= self.listed.1 {
+            self.world.declare(&object, revision, urgent, self.now());
+            return;
+        }
+        self.deferred.push(Deferred {
+            object,
+            revision,
+            urgent,
+        });
+    }
+
+    /// A list is complete that began at these editions.
+    fn shows(&mut self, listed: (u64, u64)) {
+        self.listed = (self.listed.0.max(listed.0), self.listed.1.max(listed.1));
+        for Deferred {
+            object,
+            revision,
+            urgent,
+        } in std::mem::take(&mut self.deferred)
+        {
+            self.declare(object, revision, urgent);
         }
     }
 
     fn take(&mut self, input: Input) {
         let now = self.now();
+        let shows = match &input {
+            Input::Namespace(Event::InitDone, edition) => Some((*edition, 0)),
+            Input::Account(Event::InitDone, edition) => Some((0, *edition)),
+            _ => None,
+        };
         let work = match input {
-            Input::Namespace(event) => self.namespace(event, now),
-            Input::Account(event) => self.account(event, now),
+            Input::Namespace(event, _) => self.namespace(event, now),
+            Input::Account(event, _) => self.account(event, now),
             Input::Secret(kind, event) => self.secret(kind, event, now),
             Input::Followed(key) => {
                 self.queue.push(key, Lane::Fresh);
@@ -285,6 +345,9 @@ impl Loop {
             }
         };
         self.enqueue(work);
+        if let Some(listed) = shows {
+            self.shows(listed);
+        }
     }
 
     fn namespace(&mut self, event: Event<SeenNamespace>, now: Duration) -> Vec<Work> {
@@ -346,7 +409,8 @@ impl Loop {
         if self.world.is_listed() {
             self.settings.pulse.ready();
         }
-        if self.complete && self.world.is_listed() && !self.world.is_started() {
+        let declared = self.complete && self.deferred.is_empty();
+        if declared && self.world.is_listed() && !self.world.is_started() {
             self.world.start(self.now());
             let depth = self.depth();
             info!(

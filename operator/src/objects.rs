@@ -32,7 +32,8 @@ use crate::leader::Leadership;
 use crate::metrics::Metrics;
 use crate::namespaces::Command;
 use crate::queue::{Lane, Queue};
-use crate::watch::{Watches, Which};
+use crate::wanted::LabelKeys;
+use crate::watch::{Watches, Which, each};
 use held::{Held, Next, Step};
 pub(crate) use held::{is_progress, ready_of};
 
@@ -50,6 +51,8 @@ pub struct Settings {
     pub namespace: String,
     /// The source namespaces, nothing read yet.
     pub sources: Sources,
+    /// The label keys that objects select by are told here.
+    pub keys: LabelKeys,
     /// Times in a summary are since this.
     pub epoch: Instant,
     /// Tells that the loop is alive, and when it has seen everything.
@@ -65,7 +68,8 @@ enum Input {
         seen: Vec<SeenObject>,
         missing: Vec<(Arc<str>, Option<String>)>,
     },
-    Source(String, Event<SourceSecret>),
+    /// In this namespace, with the edition of what is wanted there that the list began at.
+    Source(String, Event<SourceSecret>, u64),
 }
 
 /// What came of a step.
@@ -95,11 +99,15 @@ pub async fn run(
     let (sender, mut inputs) = mpsc::channel(BATCH);
     let (watches, all, events) = (&settings.watches, Which::default, || sender.clone());
     watches.spawn("objects", Api::all, all(), events(), token.clone(), Input::Object);
-    for namespace in settings.sources.namespaces() {
+    for (namespace, wanted) in settings.sources.namespaces() {
         let api = |client| Api::namespaced(client, namespace);
-        let namespace = namespace.to_owned();
-        let wrap = move |event| Input::Source(namespace.clone(), event);
-        watches.spawn("sources", api, all(), events(), token.clone(), wrap);
+        let (namespace, wanted) = (namespace.to_owned(), wanted.clone());
+        let (which, own) = (Which::wanted(&wanted), namespace == settings.namespace);
+        let wrap = move |event| {
+            let event = each(event, |secret: &mut SourceSecret| secret.prune(&wanted, own));
+            Input::Source(namespace.clone(), event, wanted.listing())
+        };
+        watches.spawn("sources", api, which, events(), token.clone(), wrap);
     }
     let mut looper = Loop {
         settings,
@@ -175,13 +183,13 @@ impl Loop {
         match input {
             Input::Object(event) => self.object(event),
             Input::Confirmed { seen, missing } => self.confirmed(seen, missing),
-            Input::Source(namespace, event) => {
+            Input::Source(namespace, event, edition) => {
                 let one = match &event {
                     Event::Apply(secret) | Event::Delete(secret) => Some(secret.name_any()),
                     Event::Init | Event::InitApply(_) | Event::InitDone => None,
                 };
                 let settled = one.is_some() || matches!(event, Event::InitDone);
-                self.settings.sources.take(&namespace, event);
+                self.settings.sources.take(&namespace, event, edition);
                 if settled {
                     // Not all of them: each state that is written is an event too, and there are as many as objects.
                     let reads = |held: &Held| one.as_deref().is_none_or(|secret| held.reads(&namespace, secret));
@@ -293,6 +301,10 @@ impl Loop {
             let held = Held::new(seen, &self.settings.namespace);
             self.objects.insert(Arc::clone(&name), held);
         }
+        if let Some(held) = self.objects.get(&name) {
+            self.settings.keys.want(held.selection());
+            self.settings.sources.want(held.sources());
+        }
         self.queue.push(Arc::clone(&name), Lane::Fresh);
         self.measure(&name);
         name
@@ -326,6 +338,10 @@ impl Loop {
     /// The namespace loop may start as soon as it knows every object, with its credentials: else it would take what
     /// is there for something that nobody asks for, or write everything twice.
     fn complete_when_listed(&mut self) {
+        if self.listed && !self.complete {
+            self.settings.keys.complete();
+            self.settings.sources.are_known();
+        }
         let sources = self.settings.sources.is_complete() || self.started.elapsed() >= PATIENCE;
         if self.complete || !self.listed || !sources {
             return;

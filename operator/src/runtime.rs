@@ -22,6 +22,7 @@ use crate::leader::{self, Election, Leadership};
 use crate::metrics::{self, Metrics};
 use crate::progress::Progress;
 use crate::telemetry::Telemetry;
+use crate::wanted::LabelKeys;
 use crate::watch::{Lists, SILENCE, Watches};
 use crate::{namespaces, objects};
 
@@ -84,6 +85,7 @@ async fn operate(args: &Args) -> anyhow::Result<()> {
     let lease = progress.hear(lease_client(&config)?);
     let election = elect(args, lease, &own, &leadership, still_wanted.clone());
     let writer = Writer::new(write.clone(), own.clone(), metrics.clone());
+    let keys = LabelKeys::new();
     let (command_sender, commands) = mpsc::unbounded_channel();
     let (summary_sender, summaries) = mpsc::unbounded_channel();
     let namespace_loop = tokio::spawn(namespaces::run(
@@ -94,6 +96,7 @@ async fn operate(args: &Args) -> anyhow::Result<()> {
             leadership: leadership.clone(),
             protected: others.iter().cloned().chain([own.clone()]).collect(),
             managed,
+            keys: keys.clone(),
             epoch,
             pulse: namespace_pulse,
             metrics: metrics.clone(),
@@ -110,6 +113,7 @@ async fn operate(args: &Args) -> anyhow::Result<()> {
             leadership,
             sources: Sources::new(&own, &others),
             namespace: own,
+            keys,
             epoch,
             pulse: object_pulse,
             metrics,

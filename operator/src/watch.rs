@@ -15,6 +15,7 @@ use tracing::{debug, warn};
 
 use crate::kinds::SeenNamespace;
 use crate::progress::Progress;
+use crate::wanted::Wanted;
 
 /// The server ends a watch after this many seconds. Every watch is opened anew as often, which is one call each.
 const WATCH_SECONDS: u32 = 290;
@@ -26,6 +27,13 @@ pub const SILENCE: Duration = Duration::from_secs(90);
 
 /// Everything is listed anew after this, give or take a tenth, so that the lists of all kinds do not come at once.
 const SPREAD: f64 = 0.1;
+
+/// How long a list waits for the objects, which say what of it is to be kept.
+const OBJECTS_WITHIN: Duration = Duration::from_secs(5);
+
+/// After a list that an object asked for, no other is begun for four times as long as it took: whoever changes the
+/// selectors of an object all the time does not keep the others from being watched.
+const REST: u32 = 4;
 
 /// Pages of a list, where the server does not stream it. Small pages are slower by far and save little, since what is
 /// kept is pruned while it is decoded.
@@ -73,6 +81,8 @@ pub struct Which {
     pub labels: Option<String>,
     /// Only with these fields.
     pub fields: Option<String>,
+    /// What is passed over of them, until an object asks for it: then all is listed anew.
+    pub wanted: Option<Wanted>,
 }
 
 impl Which {
@@ -80,6 +90,14 @@ impl Which {
     pub fn labelled(label: &str) -> Self {
         Self {
             labels: Some(label.to_owned()),
+            ..Self::default()
+        }
+    }
+
+    /// All, of which what no object asks for is passed over.
+    pub fn wanted(wanted: &Wanted) -> Self {
+        Self {
+            wanted: Some(wanted.clone()),
             ..Self::default()
         }
     }
@@ -142,22 +160,37 @@ impl Watches {
         let (client, followed) = self.progress.follow(name, self.client.clone());
         let api = api(client);
         let relist = self.relist;
+        let wanted = which.wanted;
         tokio::spawn(async move {
             let _followed = followed;
+            if let Some(wanted) = &wanted {
+                tokio::select! {
+                    () = token.cancelled() => return,
+                    () = wanted.completed(OBJECTS_WITHIN) => {}
+                }
+            }
+            let mut again = false;
             loop {
+                let begun = Instant::now();
+                if let Some(wanted) = &wanted {
+                    wanted.begin();
+                }
                 let stream = watch(api.clone(), config.clone()).default_backoff();
                 let mut stream = std::pin::pin!(stream.inspect_err(|error| log(name, error)));
                 let mut listed = None;
+                let mut rest = begun;
                 loop {
                     let next = tokio::select! {
                         () = token.cancelled() => return,
                         () = elapsed(listed, relist) => break,
+                        () = outdated(wanted.as_ref().filter(|_| listed.is_some()), rest) => break,
                         next = stream.next() => next,
                     };
                     match next {
                         Some(Ok(event)) => {
                             if matches!(event, Event::InitDone) {
                                 listed = Some((Instant::now(), rand::random_range(1.0 - SPREAD..1.0 + SPREAD)));
+                                rest = Instant::now() + begun.elapsed() * if again { REST } else { 0 };
                             }
                             if events.send(wrap(event)).await.is_err() {
                                 return;
@@ -167,9 +200,30 @@ impl Watches {
                         None => return,
                     }
                 }
-                debug!(kind = name, "listing anew, as now and then");
+                again = true;
+                debug!(kind = name, "listing anew");
             }
         })
+    }
+}
+
+/// Changes what an event shows, before it waits for its turn.
+pub(crate) fn each<K>(mut event: Event<K>, change: impl FnOnce(&mut K)) -> Event<K> {
+    match &mut event {
+        Event::Apply(seen) | Event::InitApply(seen) | Event::Delete(seen) => change(seen),
+        Event::Init | Event::InitDone => {}
+    }
+    event
+}
+
+/// When an object asks for what a complete list passed over, and the rest after that list is over.
+async fn outdated(wanted: Option<&Wanted>, rest: Instant) {
+    match wanted {
+        Some(wanted) => {
+            wanted.more().await;
+            tokio::time::sleep_until(rest).await;
+        }
+        None => std::future::pending().await,
     }
 }
 

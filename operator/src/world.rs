@@ -25,6 +25,7 @@ mod survey;
 mod under_way;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,6 +39,7 @@ use plan::scope::{Cluster, Scope, Selecting};
 
 use crate::board::Board;
 use crate::queue::{Grouped, Lane};
+use crate::wanted::{LabelKeys, prune};
 use fight::Fight;
 use holds::Holds;
 use observed::Observed;
@@ -178,6 +180,8 @@ pub struct World {
     places: BTreeMap<Arc<str>, Place>,
     /// Names of Secrets and accounts, and words of labels.
     names: Pool<str>,
+    /// None: all labels are held.
+    keys: Option<LabelKeys>,
     shapes: Pool<Shape>,
     digests: Pool<Digest>,
     entries: Pool<[Entry]>,
@@ -202,7 +206,10 @@ pub struct World {
     /// to light where a process that died had sent one.
     departed: HashMap<Arc<str>, Departed>,
     row: Row,
-    relists: HashMap<Kind, HashSet<Key>>,
+    /// Of each kind that is listed anew, what the list held so far: the hash of each key under a number of this process. The
+    /// keys themselves are as many as there are accounts.
+    relists: HashMap<Kind, HashSet<u64>>,
+    hashes: RandomState,
     listed: HashSet<Kind>,
     started: bool,
     /// What is to be said of the objects.
@@ -222,6 +229,13 @@ impl World {
     #[must_use]
     pub fn managing(mut self, names: BTreeSet<Arc<str>>) -> Self {
         self.cluster = self.cluster.managing(names);
+        self
+    }
+
+    /// The same, holding of labels those alone that an object selects by.
+    #[must_use]
+    pub fn keeping(mut self, keys: LabelKeys) -> Self {
+        self.keys = Some(keys);
         self
     }
 
@@ -278,7 +292,8 @@ impl World {
     pub fn end_list(&mut self, kind: Kind, now: Duration) -> Vec<Work> {
         let mut work = Vec::new();
         if let Some(listed) = self.relists.remove(&kind) {
-            let gone: Vec<Key> = self.held(&kind).filter(|key| !listed.contains(key)).collect();
+            let is_gone = |key: &Key| !listed.contains(&self.hashes.hash_one(key));
+            let gone: Vec<Key> = self.held(&kind).filter(is_gone).collect();
             for key in gone {
                 work.extend(self.drop_held(&kind, &key, now));
             }
@@ -336,16 +351,19 @@ impl World {
         })
     }
 
-    fn mark_listed(&mut self, kind: &Kind, key: Key) {
+    fn mark_listed(&mut self, kind: &Kind, key: &Key) {
         if let Some(listed) = self.relists.get_mut(kind) {
-            listed.insert(key);
+            listed.insert(self.hashes.hash_one(key));
         }
     }
 
     /// A namespace was seen.
     pub fn see_namespace(&mut self, name: &str, mut labels: Labels, terminating: bool, now: Duration) -> Vec<Work> {
         let namespace = self.intern(name);
-        self.mark_listed(&Kind::Namespace, namespace_key(&namespace));
+        self.mark_listed(&Kind::Namespace, &namespace_key(&namespace));
+        if let Some(keys) = &self.keys {
+            prune(&mut labels, &keys.namespaces);
+        }
         let place = self.places.get(&namespace);
         if place
             .is_some_and(|place| place.known && place.facts.labels == labels && place.facts.terminating == terminating)
@@ -401,7 +419,7 @@ impl World {
 
     fn see<T: Observed>(&mut self, namespace: &str, name: &str, seen: Seen<T>, now: Duration) -> Vec<Work> {
         let (namespace, name) = (self.intern(namespace), self.names.share(name));
-        self.mark_listed(&T::kind(self, &name), T::key(&namespace, &name));
+        self.mark_listed(&T::kind(self, &name), &T::key(&namespace, &name));
         self.take(&namespace, &name, seen, Cause::Watched, now, |_| {})
     }
 

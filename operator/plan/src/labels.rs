@@ -29,6 +29,20 @@ impl Labels {
         }
     }
 
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Drops those with another key.
+    pub fn keep(&mut self, mut wanted: impl FnMut(&str) -> bool) {
+        if !self.0.iter().all(|(key, _)| wanted(key)) {
+            let mut all = std::mem::take(&mut self.0).into_vec();
+            all.retain(|(key, _)| wanted(key));
+            self.0 = all.into();
+        }
+    }
+
     /// As selectors want them.
     pub fn to_map(&self) -> BTreeMap<String, String> {
         self.iter()

@@ -200,12 +200,14 @@ impl Selection {
     fn parse(spec: &ClusterPullSecretSpec) -> Result<Self, SpecError> {
         let namespaces = Matcher {
             selectors: selectors("spec.namespaces.selectors", &spec.namespaces.selectors)?,
+            keys: keys(&spec.namespaces.selectors),
             names: globs("spec.namespaces.names", &spec.namespaces.names)?,
             excluded: globs("spec.namespaces.excluded", &spec.namespaces.excluded)?,
         };
         let declared = &spec.service_accounts;
         let mut accounts = Matcher {
             selectors: selectors("spec.serviceAccounts.selectors", &declared.selectors)?,
+            keys: keys(&declared.selectors),
             names: globs("spec.serviceAccounts.names", &declared.names)?,
             excluded: globs("spec.serviceAccounts.excluded", &declared.excluded)?,
         };
@@ -231,6 +233,16 @@ impl Selection {
         self.namespaces.matches(name, labels)
     }
 
+    /// The label keys that decide whether a namespace is selected, that of the exclusion aside.
+    pub fn namespace_keys(&self) -> impl Iterator<Item = &str> {
+        self.namespaces.keys.iter().map(String::as_str)
+    }
+
+    /// The same of an account.
+    pub fn account_keys(&self) -> impl Iterator<Item = &str> {
+        self.accounts.keys.iter().map(String::as_str)
+    }
+
     /// Whether references are put on accounts at all.
     pub fn attaches(&self) -> bool {
         self.mode == AttachMode::Attach
@@ -246,6 +258,8 @@ impl Selection {
 #[derive(Clone, Debug, PartialEq)]
 struct Matcher {
     selectors: Vec<Selector>,
+    /// The label keys that the selectors name.
+    keys: BTreeSet<String>,
     names: Vec<Glob>,
     excluded: Vec<Glob>,
 }
@@ -278,6 +292,18 @@ fn globs(field: &str, texts: &[String]) -> Result<Vec<Glob>, SpecError> {
         })
     };
     texts.iter().enumerate().map(parse).collect()
+}
+
+fn keys(declared: &[LabelSelector]) -> BTreeSet<String> {
+    let labels = declared.iter().flat_map(|selector| &selector.match_labels).flatten();
+    let expressions = declared
+        .iter()
+        .flat_map(|selector| &selector.match_expressions)
+        .flatten();
+    let keys = labels
+        .map(|(key, _)| key)
+        .chain(expressions.map(|expression| &expression.key));
+    keys.cloned().collect()
 }
 
 fn selectors(field: &str, declared: &[LabelSelector]) -> Result<Vec<Selector>, SpecError> {

@@ -182,6 +182,12 @@ mod tests {
         );
     }
 
+    /// There may be 500,000; `config/README.md` says what they take.
+    #[test]
+    fn an_account_takes_a_hundred_bytes() {
+        assert!(size_of::<Account>() <= 96, "{}", size_of::<Account>());
+    }
+
     /// An annotation may hold 256 KiB: 60,000 names. Compared with each other they would take seconds.
     #[test]
     fn a_hostile_record_is_bounded() {

@@ -11,6 +11,7 @@ use plan::registries::{LastGood, Lookup, Source};
 
 use super::state;
 use crate::kinds::SourceSecret;
+use crate::wanted::Wanted;
 
 /// The sources of all objects, and the state Secrets among them.
 #[derive(Debug)]
@@ -21,8 +22,12 @@ pub struct Sources {
 }
 
 /// One namespace of sources.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct View {
+    /// Of the Secrets here only those are held that an object names, and state.
+    wanted: Wanted,
+    /// Which of those the last list showed.
+    listed: u64,
     secrets: BTreeMap<String, Held>,
     /// While a list comes in: what it held so far. Taken over only when the list is complete.
     incoming: Option<BTreeMap<String, Held>>,
@@ -52,16 +57,32 @@ impl Sources {
             .iter()
             .cloned()
             .chain([own.to_owned()])
-            .map(|name| (name, View::default()));
+            .map(|name| (name, View::new()));
         Self {
             own: own.to_owned(),
             namespaces: namespaces.collect(),
         }
     }
 
-    /// The namespaces to watch.
-    pub fn namespaces(&self) -> impl Iterator<Item = &str> {
-        self.namespaces.keys().map(String::as_str)
+    /// The namespaces to watch, and what is wanted of their Secrets.
+    pub fn namespaces(&self) -> impl Iterator<Item = (&str, &Wanted)> {
+        self.namespaces.iter().map(|(name, view)| (name.as_str(), &view.wanted))
+    }
+
+    /// An object names these Secrets as its sources, by namespace and name.
+    pub fn want(&self, sources: &BTreeSet<(String, String)>) {
+        for (namespace, name) in sources {
+            if let Some(view) = self.namespaces.get(namespace) {
+                view.wanted.want([name.as_str()]);
+            }
+        }
+    }
+
+    /// All sources that objects name are known: what is listed from now on need not be listed again.
+    pub fn are_known(&self) {
+        for view in self.namespaces.values() {
+            view.wanted.complete();
+        }
     }
 
     /// Whether the Secrets of every source namespace were listed once.
@@ -69,13 +90,17 @@ impl Sources {
         self.namespaces.values().all(|view| view.complete)
     }
 
-    /// Takes an event of the watch of `namespace` in.
-    pub fn take(&mut self, namespace: &str, event: Event<SourceSecret>) {
+    /// Takes an event of the watch of `namespace` in, whose list began at this edition of what is wanted.
+    pub fn take(&mut self, namespace: &str, event: Event<SourceSecret>, edition: u64) {
+        let is_own = namespace == self.own;
         let Some(view) = self.namespaces.get_mut(namespace) else {
             return;
         };
         match event {
             Event::Init => view.incoming = Some(BTreeMap::new()),
+            Event::InitApply(secret) | Event::Apply(secret) if !secret.is_wanted(&view.wanted, is_own) => {
+                view.secrets.remove(&secret.name_any());
+            }
             Event::InitApply(secret) => {
                 view.incoming
                     .get_or_insert_default()
@@ -84,6 +109,7 @@ impl Sources {
             Event::InitDone => {
                 view.secrets = view.incoming.take().unwrap_or_default();
                 view.complete = true;
+                view.listed = view.listed.max(edition);
             }
             Event::Apply(secret) => view.put(secret),
             Event::Delete(secret) => {
@@ -115,7 +141,8 @@ impl Sources {
             .secrets
             .get(&reference.name)
             .map_or(Lookup::Missing, |held| Lookup::Found(&held.source));
-        view.complete.then_some(lookup)
+        let is_listed = view.complete && view.wanted.want([reference.name.as_str()]) <= view.listed;
+        is_listed.then_some(lookup)
     }
 
     /// When a source was changed last, in seconds since 1970; none if it is not there.
@@ -139,6 +166,16 @@ impl Sources {
 }
 
 impl View {
+    fn new() -> Self {
+        Self {
+            wanted: Wanted::new(&[]),
+            listed: 0,
+            secrets: BTreeMap::new(),
+            incoming: None,
+            complete: false,
+        }
+    }
+
     /// What is older than what is held is passed over: the reply to a write comes before its echo.
     fn put(&mut self, secret: SourceSecret) {
         let (name, new) = (secret.name_any(), held(secret));

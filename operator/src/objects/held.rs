@@ -12,7 +12,7 @@ use crd::{
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{Resource as _, ResourceExt as _};
 use plan::docker_config::render;
-use plan::object::{Object, Spec, Standing, sources_in};
+use plan::object::{Object, Selection, Spec, Standing, sources_in};
 use plan::payload::{Payload, Tied};
 use plan::registries::{LastGood, Lookup, Merged, merge, resolve};
 use serde_json::Value;
@@ -196,6 +196,16 @@ impl Held {
         }
         self.status = reduce(&mut seen);
         self.seen = seen;
+    }
+
+    /// What it selects, if that can be read.
+    pub(super) fn selection(&self) -> Option<&Selection> {
+        self.reading.spec.selection.as_ref()
+    }
+
+    /// The Secrets that it names as its sources, by namespace and name.
+    pub(super) fn sources(&self) -> &BTreeSet<(String, String)> {
+        &self.reading.spec.sources
     }
 
     pub(super) fn seen(&self) -> &SeenObject {

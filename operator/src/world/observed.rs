@@ -10,6 +10,7 @@ use plan::observed::{Account, Entry, Namespace, Secret};
 
 use super::survey::Touch;
 use super::{Key, Kind, World};
+use crate::wanted::prune;
 
 /// A Secret or an account.
 pub(super) trait Observed: PartialEq + Sized {
@@ -93,6 +94,9 @@ impl Observed for Account {
     fn shared(mut self, world: &mut World) -> Self {
         self.attached = world.attached.share(self.attached);
         self.entries = world.entries.share(self.entries);
+        if let Some(keys) = &world.keys {
+            prune(&mut self.labels, &keys.accounts);
+        }
         self.labels.share(|word| world.names.share(word));
         self
     }
@@ -154,14 +158,17 @@ impl Observed for Secret {
     }
 }
 
-/// Up to here a map has room for what it holds and no more: there are as many as there are namespaces.
+/// Up to here a map has room for what it holds and no more, and then for an eighth more: there are as many maps as there
+/// are namespaces.
 const FEW: usize = 8;
 
 /// Holds a value under its name.
 pub(super) fn hold<T>(map: &mut LiteMap<Arc<str>, T>, name: &Arc<str>, value: T) {
-    if map.len() < FEW && !map.contains_key(name.as_ref()) {
-        let held = std::mem::replace(map, LiteMap::with_capacity(map.len() + 1));
-        map.extend(held);
+    let mut held = std::mem::take(map).into_tuple_vec();
+    if held.len() == held.capacity() {
+        let more = if held.len() < FEW { 1 } else { held.len() / FEW };
+        held.reserve_exact(more);
     }
+    *map = LiteMap::from_sorted_store_unchecked(held);
     map.insert(Arc::clone(name), value);
 }

@@ -66,7 +66,7 @@ impl World {
         }
         let (Target::Secret(name) | Target::Account(name)) = &key.target;
         // What a list under way does not hold is taken for gone at its end: this was seen.
-        self.mark_listed(&T::kind(self, name), key.clone());
+        self.mark_listed(&T::kind(self, name), key);
         let held = self
             .places
             .get(&key.namespace)

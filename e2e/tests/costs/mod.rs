@@ -1,0 +1,92 @@
+//! What one party can cost the others: each sends the worst that it may, while namespaces come elsewhere.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "also in what the tests share")]
+
+mod parties;
+mod webhook;
+
+use std::time::Duration;
+
+use e2e::scene::{LABEL, SOON, Scene};
+use e2e::wait::eventually;
+use k8s_openapi::api::core::v1::{Secret, ServiceAccount};
+use kube::Api;
+use tokio::time::Instant;
+
+/// Namespaces that come, one after another. The slowest of them stands for the 99th of a hundred.
+const NEWCOMERS: usize = 12;
+
+/// A machine with two cores that runs a control plane beside the test has pauses of its own.
+const NOISE: Duration = Duration::from_millis(400);
+
+/// How much more may be resident.
+const MORE_KIB: u64 = 16 * 1024;
+
+/// How it was before the party began.
+struct Before {
+    slowest: Duration,
+    resident_kib: u64,
+}
+
+impl Before {
+    /// Serves the scene's object, and some newcomers.
+    async fn measure(scene: &Scene) -> Self {
+        let login = scene.login("first");
+        scene.set_up(&["old"], &login).await;
+        let (slowest, resident_kib) = newcomers(scene, "before").await;
+        Self { slowest, resident_kib }
+    }
+
+    /// Serves as many newcomers while the party goes on: none waits for it, and it is not kept in memory.
+    async fn holds_during(&self, scene: &Scene, party: &str) {
+        let (slowest, resident_kib) = newcomers(scene, "during").await;
+        let allowed = 2 * self.slowest.max(NOISE);
+        eprintln!(
+            "{party}: {:?} before, {slowest:?} during; {} KiB before, {resident_kib} KiB during",
+            self.slowest, self.resident_kib
+        );
+        assert!(
+            slowest <= allowed,
+            "{party}: a newcomer waited {slowest:?}, not {allowed:?} at most"
+        );
+        let most = self.resident_kib + MORE_KIB;
+        assert!(
+            resident_kib <= most,
+            "{party}: {resident_kib} KiB are resident, not {most} at most"
+        );
+    }
+}
+
+/// How long the slowest of some new namespaces took to be served, and the most memory meanwhile.
+async fn newcomers(scene: &Scene, when: &str) -> (Duration, u64) {
+    let (mut slowest, mut resident_kib) = (Duration::ZERO, 0);
+    for number in 0..NEWCOMERS {
+        let part = format!("{when}-{number}");
+        let name = scene.in_scene(&[&part]).remove(0);
+        let begun = Instant::now();
+        scene.namespaces(&[&part]).await;
+        is_served(scene, &name).await;
+        slowest = slowest.max(begun.elapsed());
+        resident_kib = resident_kib.max(scene.memory_kib().0);
+    }
+    (slowest, resident_kib)
+}
+
+async fn is_served(scene: &Scene, namespace: &str) {
+    let secrets: Api<Secret> = Api::namespaced(scene.client().clone(), namespace);
+    let accounts: Api<ServiceAccount> = Api::namespaced(scene.client().clone(), namespace);
+    eventually("the newcomer is served", SOON, async || {
+        let said = |error: kube::Error| error.to_string();
+        let copy = secrets.get_opt(scene.name()).await.map_err(said)?;
+        let account = accounts.get_opt("default").await.map_err(said)?;
+        let refers = account.is_some_and(|account| account.image_pull_secrets.is_some());
+        (copy.is_some() && refers)
+            .then_some(())
+            .ok_or_else(|| "not yet".to_owned())
+    })
+    .await;
+}
+
+/// The label of the namespaces that the scene's object selects.
+fn selected(scene: &Scene) -> (String, String) {
+    (LABEL.to_owned(), scene.name().to_owned())
+}

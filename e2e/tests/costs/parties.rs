@@ -1,0 +1,253 @@
+//! The parties: whoever may write in a namespace, an object, or a namespace of sources; who asks the operator's two
+//! addresses; who takes its traces; and a webhook.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use e2e::operator::Options;
+use e2e::scene::{SOON, Scene};
+use e2e::wait::eventually;
+use e2e::{SYSTEM_NAMESPACE, loopback};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use k8s_openapi::api::core::v1::{Secret, ServiceAccount};
+use kube::Api;
+use kube::api::{Patch, PatchParams, PostParams};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+
+use super::webhook::{Manner, Webhook};
+use super::{Before, selected};
+use crate::MACHINE;
+
+/// The label of the namespaces that a webhook is for.
+const REVIEWED: &str = "example.com/reviewed";
+
+/// Does something again and again until it is dropped.
+struct Goes(JoinHandle<()>);
+
+impl Goes {
+    fn on<F: Future<Output = ()> + Send>(every: Duration, act: impl Fn(usize) -> F + Send + Sync + 'static) -> Self {
+        Self(tokio::spawn(async move {
+            let mut ticks = tokio::time::interval(every);
+            for number in 0.. {
+                ticks.tick().await;
+                act(number).await;
+            }
+        }))
+    }
+}
+
+impl Drop for Goes {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+async fn make_accounts(scene: &Scene, namespace: &str, accounts: Vec<Value>) {
+    let api: Api<ServiceAccount> = Api::namespaced(scene.client().clone(), namespace);
+    let made = stream::iter(accounts).map(|account| {
+        let api = api.clone();
+        async move {
+            let account: ServiceAccount = serde_json::from_value(account).unwrap();
+            api.create(&PostParams::default(), &account).await
+        }
+    });
+    let made: Result<Vec<_>, _> = made.buffer_unordered(8).try_collect().await;
+    made.expect("accounts can be made");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_tenant_costs_the_others_nothing() {
+    let _alone = MACHINE.write().await;
+    let scene = Scene::own("tenant").await;
+    let before = Before::measure(&scene).await;
+    scene.unselected_namespaces(&["theirs"]).await;
+    let theirs = scene.in_scene(&["theirs"]).remove(0);
+    let labels: BTreeMap<String, String> = (0..4_000)
+        .map(|number| (format!("example.com/label-{number:05}"), "v".repeat(60)))
+        .collect();
+    let entries: Vec<Value> = (0..20_000)
+        .map(|number| json!({"name": format!("entry-{number:05}")}))
+        .collect();
+    let accounts = (0..60).map(|number| json!({"metadata": {"name": format!("labels-{number}"), "labels": labels}}));
+    let lists =
+        (0..20).map(|number| json!({"metadata": {"name": format!("list-{number}")}, "imagePullSecrets": entries}));
+    make_accounts(&scene, &theirs, accounts.chain(lists).collect()).await;
+
+    let names: Vec<String> = (0..52_000).map(|number| format!("{number:04x}")).collect();
+    let record = json!({"pullsecrets.dev/attached": names.join(",")});
+    make_accounts(
+        &scene,
+        &theirs,
+        vec![json!({"metadata": {"name": "record", "annotations": record}})],
+    )
+    .await;
+    let api: Api<ServiceAccount> = Api::namespaced(scene.client().clone(), &theirs);
+    let _touches = Goes::on(Duration::from_millis(250), move |number| {
+        let api = api.clone();
+        async move {
+            let patch = Patch::Merge(json!({"metadata": {"labels": {"touched": number.to_string()}}}));
+            let touched = api.patch("record", &PatchParams::default(), &patch).await;
+            touched.expect("a tenant may touch its account");
+        }
+    });
+    before.holds_during(&scene, "tenant").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_author_costs_the_others_nothing() {
+    let _alone = MACHINE.write().await;
+    let scene = Scene::own("author").await;
+    let before = Before::measure(&scene).await;
+    let mut other = scene.object();
+    other["metadata"]["name"] = "restless".into();
+    scene.apply(&other).await;
+    let kubectl = scene.cluster().kubectl().clone();
+    // Each edition selects by keys that were never asked for, so that all is listed anew.
+    let _edits = Goes::on(Duration::from_millis(200), move |number| {
+        let (kubectl, mut other) = (kubectl.clone(), other.clone());
+        async move {
+            let selector = json!([{"matchLabels": {format!("example.com/k{number}"): "v"}}]);
+            other["spec"]["namespaces"]["selectors"] = selector.clone();
+            other["spec"]["serviceAccounts"] = json!({"selectors": selector});
+            kubectl
+                .apply(&other.to_string())
+                .await
+                .expect("an author may change an object");
+        }
+    });
+    before.holds_during(&scene, "author").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_source_namespace_costs_the_others_nothing() {
+    let _alone = MACHINE.write().await;
+    let scene = Scene::own("sources").await;
+    let before = Before::measure(&scene).await;
+    let api: Api<Secret> = Api::namespaced(scene.client().clone(), SYSTEM_NAMESPACE);
+    let large = "x".repeat(1_000_000);
+    for number in 0..40 {
+        let secret = json!({"metadata": {"name": format!("large-{number}")}, "stringData": {"value": large}});
+        let secret: Secret = serde_json::from_value(secret).unwrap();
+        api.create(&PostParams::default(), &secret).await.unwrap();
+    }
+    before.holds_during(&scene, "source namespace").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_prober_costs_the_others_nothing() {
+    let _alone = MACHINE.write().await;
+    let scene = Scene::own("prober").await;
+    let before = Before::measure(&scene).await;
+    let (health, metrics) = scene.addresses();
+    let head = vec![b'x'; 400_000];
+    let mut silent = Vec::new();
+    for address in [&health, &metrics] {
+        for _ in 0..400 {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            // It may be closed before all of this is sent.
+            let _ = stream.write_all(b"GET /livez HTTP/1.1\r\nX: ").await;
+            let _ = tokio::time::timeout(Duration::from_millis(1), stream.write_all(&head)).await;
+            silent.push(stream);
+        }
+    }
+    for (address, path) in [(&health, "/livez"), (&metrics, "/metrics")] {
+        let (code, _) = loopback::get(address, path, None).await.unwrap();
+        assert_eq!(code, 200, "{path} answers beside those that say nothing");
+    }
+    before.holds_during(&scene, "prober").await;
+    let open = silent.iter_mut().map(|stream| async {
+        let read = tokio::time::timeout(Duration::from_millis(1), stream.read(&mut [0; 64])).await;
+        usize::from(read.is_err())
+    });
+    let open: usize = futures::future::join_all(open).await.into_iter().sum();
+    assert!(open <= 64, "{open} of them are still open");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_collector_costs_the_others_nothing() {
+    let _alone = MACHINE.write().await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    // Its answers have no end.
+    let endless = tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let _ = stream.read(&mut [0; 1024]).await;
+                let head = b"HTTP/1.1 200 OK\r\nContent-Type: application/x-protobuf\r\n\r\n";
+                let _ = stream.write_all(head).await;
+                let part = vec![0; 64 * 1024];
+                while stream.write_all(&part).await.is_ok() {}
+            });
+        }
+    });
+    let scene = Scene::own("collector").await;
+    let before = Before::measure(&scene).await;
+    scene.stop_operator();
+    let environment = [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint),
+        ("OTEL_BSP_SCHEDULE_DELAY", "200".to_owned()),
+    ];
+    let environment = environment.map(|(name, value)| (name.to_owned(), value)).to_vec();
+    scene
+        .start_operator_with(Options {
+            environment,
+            ..Options::default()
+        })
+        .await;
+    before.holds_during(&scene, "collector").await;
+    endless.abort();
+}
+
+/// Forty accounts of one tenant, and one of each of forty namespaces, behind the webhook.
+async fn reviewed(scene: &Scene, webhook: &Webhook, under_way: usize) {
+    scene.apply(&webhook.configuration(scene.name(), REVIEWED)).await;
+    let labels = BTreeMap::from([selected(scene), (REVIEWED.to_owned(), "yes".to_owned())]);
+    let names: Vec<String> = (0..40)
+        .map(|number| format!("{}-reviewed-{number}", scene.name()))
+        .collect();
+    scene.make_namespaces(names.clone(), &labels).await;
+    let accounts = (0..40).map(|number| json!({"metadata": {"name": format!("account-{number}")}}));
+    make_accounts(scene, &names[0], accounts.collect()).await;
+    let known = "what waits for the webhook has its share";
+    eventually(known, SOON, async || {
+        let (reviews, metrics) = (webhook.reviews(), scene.metrics().await);
+        let mut lines = metrics.lines();
+        let in_flight = lines.find_map(|line| line.strip_prefix("pullsecrets_writes_in_flight "));
+        let in_flight: usize = in_flight.unwrap().parse().unwrap();
+        let known = reviews > 8 && in_flight <= under_way;
+        known
+            .then_some(())
+            .ok_or_else(|| format!("{reviews} reviews, {in_flight} in flight"))
+    })
+    .await;
+}
+
+/// So many writes wait for the webhook when it is known.
+async fn a_webhook(name: &str, manner: Manner, under_way: usize) {
+    let _alone = MACHINE.write().await;
+    let scene = Scene::own(name).await;
+    let before = Before::measure(&scene).await;
+    let mut object = scene.object();
+    object["spec"]["serviceAccounts"] = json!({"names": ["*"]});
+    scene.apply(&object).await;
+    let webhook = Webhook::start(manner);
+    reviewed(&scene, &webhook, under_way).await;
+    before.holds_during(&scene, name).await;
+    scene
+        .kubectl(&["delete", "validatingwebhookconfiguration", scene.name()])
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slow_webhook_costs_the_others_nothing() {
+    a_webhook("slow-webhook", Manner::Waits(Duration::from_secs(20)), 16).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_webhook_that_puts_off_costs_the_others_nothing() {
+    let status = json!({"code": 429, "message": "x".repeat(2_000_000), "details": {"retryAfterSeconds": 3600}});
+    a_webhook("busy-webhook", Manner::Denies(status), 0).await;
+}
