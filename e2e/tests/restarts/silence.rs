@@ -17,6 +17,7 @@ async fn nothing_is_written_while_nothing_changes_nor_after_a_restart() {
     scene.set_up(&["a", "b", "c"], &login).await;
     scene.says("Ready", "True", "Synced").await;
     scene.counts(3).await;
+    is_announced(&scene, "Synced").await;
 
     let mark = scene.mark().await;
     writes_nothing_since(&scene, mark, "nothing changes").await;
@@ -39,6 +40,17 @@ async fn nothing_is_written_while_nothing_changes_nor_after_a_restart() {
             &scene.expected(&["a", "b", "c", "d"], &login),
         )
         .await;
+}
+
+/// An Event is published beside the step that it is about, and may come after it.
+async fn is_announced(scene: &Scene, reason: &str) {
+    let of = format!("involvedObject.name={},reason={reason}", scene.name());
+    let get = ["get", "events", "-A", "-o", "name", "--field-selector", &of];
+    eventually("the change is announced", SOON, async || {
+        let events = scene.kubectl(&get).await;
+        (!events.is_empty()).then_some(()).ok_or_else(|| format!("no {reason}"))
+    })
+    .await;
 }
 
 /// A first list of copies does not show a Secret that is not ours: the create that finds it there is refused, and
