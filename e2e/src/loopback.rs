@@ -40,6 +40,12 @@ pub async fn post(address: &str, path: &str, body: &str) -> anyhow::Result<(u16,
     answered(address, path, &request).await
 }
 
+/// Whether nothing listened there.
+pub fn is_refused(error: &anyhow::Error) -> bool {
+    let refused = |cause: &std::io::Error| cause.kind() == std::io::ErrorKind::ConnectionRefused;
+    error.chain().filter_map(|cause| cause.downcast_ref()).any(refused)
+}
+
 async fn answered(address: &str, path: &str, request: &str) -> anyhow::Result<(u16, String)> {
     tokio::time::timeout(PATIENCE, exchange(address, request))
         .await

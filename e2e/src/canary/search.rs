@@ -77,8 +77,12 @@ pub async fn search(canary: &Canary, client: &Client, places: &Places) -> anyhow
     ] {
         let Some(address) = address else { continue };
         for path in paths {
-            let (_, body) = loopback::get(address, path, None).await?;
-            look(canary, path, &body, &mut found);
+            match loopback::get(address, path, None).await {
+                Ok((_, body)) => look(canary, path, &body, &mut found),
+                // A process that ends while it is asked says nothing more.
+                Err(error) if loopback::is_refused(&error) => {}
+                Err(error) => return Err(error),
+            }
         }
     }
     let listed = everything(client).await?;
