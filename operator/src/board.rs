@@ -63,6 +63,10 @@ pub struct Summary {
     pub accounts: Count,
     /// The first of those that failed, by namespace, and the account where it is one.
     pub failures: Vec<(Arc<str>, Failure)>,
+    /// The first failure of a copy, by namespace.
+    pub secret_failure: Option<(Arc<str>, Failure)>,
+    /// The first failure of a reference, by namespace and account; one of a fight before all others.
+    pub account_failure: Option<(Arc<str>, Failure)>,
     /// When the first namespace that is neither ready nor failed makes the object unready; since the process started.
     pub namespaces_late_at: Option<Duration>,
     /// The same of the first account.
@@ -227,12 +231,24 @@ impl Tally {
             };
             (Arc::clone(&key.namespace), failure)
         };
+        let of_accounts = || {
+            self.failures
+                .iter()
+                .filter(|(key, _)| matches!(key.target, Target::Account(_)))
+        };
+        let mut of_secrets = self
+            .failures
+            .iter()
+            .filter(|(key, _)| matches!(key.target, Target::Secret(_)));
+        let fight = of_accounts().find(|(_, failure)| failure.reason == FailureReason::Contended);
         let all_refused = self.refused.len() == self.owed;
         Summary {
             revision: self.revision,
             namespaces: self.namespaces.count,
             accounts: self.accounts.count,
             failures: self.failures.iter().take(FAILURES_NAMED).map(named).collect(),
+            secret_failure: of_secrets.next().map(named),
+            account_failure: fight.or_else(|| of_accounts().next()).map(named),
             namespaces_late_at: self.namespaces.late_at(),
             accounts_late_at: self.accounts.late_at(),
             needs_person: self.failures.values().any(|failure| needs_person(failure.reason)),

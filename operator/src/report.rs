@@ -190,7 +190,7 @@ fn secrets_synced(facts: &Facts<'_>) -> Finding {
         failed,
     } = facts.summary.namespaces;
     if failed > 0 {
-        let first = first_failure(facts, |_| true);
+        let first = shown(facts.summary.secret_failure.as_ref());
         return Finding::bad(
             Reason::NamespacesFailed,
             format!("{failed} of {selected} namespaces failed{first}"),
@@ -234,19 +234,13 @@ fn accounts_synced(facts: &Facts<'_>) -> Finding {
         ready,
         failed,
     } = facts.summary.accounts;
-    let contended = |reason: FailureReason| reason == FailureReason::Contended;
     if failed > 0 {
-        let fight = facts
-            .summary
-            .failures
-            .iter()
-            .any(|(_, failure)| contended(failure.reason));
-        let reason = if fight {
-            Reason::Contended
-        } else {
-            Reason::ServiceAccountsFailed
+        let failure = facts.summary.account_failure.as_ref();
+        let reason = match failure {
+            Some((_, failure)) if failure.reason == FailureReason::Contended => Reason::Contended,
+            _ => Reason::ServiceAccountsFailed,
         };
-        let first = first_failure(facts, |reason| !fight || contended(reason));
+        let first = shown(failure);
         return Finding::bad(reason, format!("{failed} of {selected} service accounts failed{first}"));
     }
     if facts.late.accounts {
@@ -261,9 +255,8 @@ fn accounts_synced(facts: &Facts<'_>) -> Finding {
     )
 }
 
-fn first_failure(facts: &Facts<'_>, of: impl Fn(FailureReason) -> bool) -> String {
-    let first = facts.summary.failures.iter().find(|(_, failure)| of(failure.reason));
-    first.map_or_else(String::new, |(namespace, failure)| {
+fn shown(failure: Option<&(std::sync::Arc<str>, plan::verdict::Failure)>) -> String {
+    failure.map_or_else(String::new, |(namespace, failure)| {
         format!(", {namespace}: {}", failure.message)
     })
 }

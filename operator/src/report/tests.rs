@@ -3,9 +3,10 @@
 use crd::{ConditionStatus, FailureReason, Reason};
 use k8s_openapi::jiff::Timestamp;
 use plan::registries::Problem;
-use plan::verdict::Failure as Against;
+use plan::verdict::{Failure as Against, State};
 
 use super::*;
+use crate::world::{Key, Target};
 
 /// What differs from an object all of whose three namespaces are served.
 struct Case {
@@ -110,6 +111,7 @@ fn status_of(case: &Case, previous: &ClusterPullSecretStatus, now: &Time) -> Clu
             ready,
             failed,
         },
+        secret_failure: failures.clone(),
         failures: failures.into_iter().collect(),
         needs_person: case.failed.is_some_and(crate::board::needs_person),
         ..Summary::default()
@@ -201,4 +203,58 @@ fn a_namespace_that_is_new_is_not_said_to_be_served() {
     let status = status_of(&new, &ClusterPullSecretStatus::default(), &time(1));
     let message = &condition(&status, "Ready").unwrap().message;
     assert!(message.starts_with("2 of 3 namespaces"), "{message}");
+}
+
+/// A Secret that failed in a namespace before, and so many accounts of one behind it.
+#[test]
+fn what_is_said_of_accounts_is_about_accounts() {
+    let object: std::sync::Arc<str> = "company".into();
+    let mut board = crate::board::Board::default();
+    let mut fail = |namespace: &str, target: Target, reason: FailureReason, message: &str| {
+        let key = Key {
+            namespace: namespace.into(),
+            target,
+        };
+        let entry = crate::board::Entry {
+            object: object.clone(),
+            state: State::Failed(Against::new(reason, message)),
+        };
+        board.exchange(&key, &[], &[entry], std::time::Duration::ZERO, false);
+    };
+    for at in 0..30 {
+        let secret = Target::Secret("company".into());
+        fail(&format!("a{at:02}"), secret, FailureReason::Contended, "of a secret");
+    }
+    fail(
+        "b",
+        Target::Account("default".into()),
+        FailureReason::Forbidden,
+        "of an account",
+    );
+    let said = |board: &crate::board::Board| {
+        let summary = board.summary("company").unwrap();
+        let credentials = plan::registries::merge(&[], &plan::registries::LastGood::default());
+        let status = report(&Facts {
+            generation: 1,
+            secret_name: "company",
+            previous: &ClusterPullSecretStatus::default(),
+            unreadable: None,
+            attaches: true,
+            left_out: &[],
+            credentials: Some(&credentials),
+            lasting_problem: false,
+            summary: &summary,
+            late: Late::default(),
+            requested_at: None,
+            now: &time(1),
+        });
+        ["SecretsSynced", "ServiceAccountsSynced"].map(|type_| {
+            let condition = condition(&status, type_).unwrap();
+            (condition.reason.clone(), condition.message.clone())
+        })
+    };
+    let [secrets, accounts] = said(&board);
+    assert_eq!(secrets.1, "30 of 30 namespaces failed, a00: of a secret");
+    let expected = r#"1 of 1 service accounts failed, b: service account "default": of an account"#;
+    assert_eq!(accounts, ("ServiceAccountsFailed".to_owned(), expected.to_owned()));
 }
