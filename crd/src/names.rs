@@ -53,6 +53,12 @@ pub const DOCKER_CONFIG_KEY: &str = ".dockerconfigjson";
 /// Type of every copy, and of a source of `dockerConfig`.
 pub const DOCKER_CONFIG_TYPE: &str = "kubernetes.io/dockerconfigjson";
 
+/// Type of a Secret with a docker config in the older form, which kubelets still read. A source only, never a copy.
+pub const LEGACY_CONFIG_TYPE: &str = "kubernetes.io/dockercfg";
+
+/// The data key of [`LEGACY_CONFIG_TYPE`].
+pub const LEGACY_CONFIG_KEY: &str = ".dockercfg";
+
 /// The usual type of a source of `basicAuth`; its keys are the defaults of `usernameKey` and `passwordKey`.
 pub const BASIC_AUTH_TYPE: &str = "kubernetes.io/basic-auth";
 

@@ -43,6 +43,19 @@ pub(crate) const SERVERS_ARE_DISTINCT: Rule = (
     "registries must name each server at most once: remove the second entry, or give it another path",
 );
 
+/// Docker Hub has several hosts. Whole, it may have a scheme and an API version as well; with a path, what stands from
+/// the common end of the hosts on is compared. Nothing here is replaced or collected: the API server would take the
+/// cost of that for unbounded.
+pub(crate) const DOCKER_HUB_IS_DISTINCT: Rule = (
+    r"!has(self.registries) || (
+  self.registries.filter(r, has(r.server) && r.server.matches(r'^(https?://)?(index\.|registry-1\.)?docker\.io(/(v[12]/)?)?$')).size() <= 1 &&
+  self.registries.all(r, !has(r.server) || !r.server.matches(r'^(https?://)?(index\.|registry-1\.)?docker\.io/.') ||
+    self.registries.exists_one(other, has(other.server) && other.server.endsWith(r.server.find(r'docker\.io/.+$')) &&
+      other.server.matches(r'^(https?://)?(index\.|registry-1\.)?docker\.io/'))))",
+    "registries must name Docker Hub at most once: docker.io, index.docker.io and registry-1.docker.io are one server, \
+     with or without a scheme or /v1/; remove the second entry, or give it another path",
+);
+
 pub(crate) const SERVER_IS_GIVEN: Rule = (
     "has(self.server) || !has(self.credentials) || has(self.credentials.dockerConfig)",
     "server is required: only credentials.dockerConfig may go without it, and then every entry of that docker config is taken",

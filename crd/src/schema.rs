@@ -9,6 +9,7 @@ use schemars::{Schema, SchemaGenerator, json_schema};
 use serde_json::{Value, json};
 
 use crate::rules::{self, Rule};
+use crate::status::MAX_SERVERS;
 
 pub(crate) use server::server;
 
@@ -43,6 +44,16 @@ pub(crate) fn object_name(_: &mut SchemaGenerator) -> Schema {
 /// The name of the copies.
 pub(crate) fn copy_name(_: &mut SchemaGenerator) -> Schema {
     text(MAX_NAME, &[OBJECT_NAME, rules::SECRET_NAME_IS_NOT_RESERVED])
+}
+
+/// Servers in a status.
+pub(crate) fn server_names(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "array",
+        "maxItems": MAX_SERVERS,
+        "items": { "type": "string", "maxLength": MAX_NAME },
+        "x-kubernetes-list-type": "atomic",
+    })
 }
 
 /// The name of a namespace.

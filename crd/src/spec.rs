@@ -51,7 +51,10 @@ use crate::{rules, schema, status::ClusterPullSecretStatus};
     ),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
-#[x_kube(validation = rules::SERVERS_ARE_DISTINCT)]
+#[x_kube(
+    validation = rules::SERVERS_ARE_DISTINCT,
+    validation = rules::DOCKER_HUB_IS_DISTINCT
+)]
 #[serde(rename_all = "camelCase")]
 pub struct ClusterPullSecretSpec {
     /// Registries to log in to, 1 to 16, each server at most once. Where two sources give an entry for the same server,
@@ -103,12 +106,13 @@ pub struct Registry {
 #[x_kube(validation = rules::EXACTLY_ONE_SOURCE)]
 #[serde(rename_all = "camelCase")]
 pub struct Credentials {
-    /// A Secret with a user name and a password, such as one of type `kubernetes.io/basic-auth`.
+    /// A Secret with a user name and a password, of type `kubernetes.io/basic-auth` or any other but those of tokens,
+    /// keys, Helm releases and this operator.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub basic_auth: Option<BasicAuthSource>,
 
-    /// A Secret of type `kubernetes.io/dockerconfigjson`. With `server`, the entry of that server is taken; without it,
-    /// every entry.
+    /// A Secret with a docker config under `.dockerconfigjson`, of any type but those of tokens, keys, Helm releases and
+    /// this operator; or one of type `kubernetes.io/dockercfg`. With `server`, the entry of that server is taken; without it, every entry that kubelets can use.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub docker_config: Option<DockerConfigSource>,
 }
@@ -139,7 +143,7 @@ fn default_password_key() -> String {
     "password".to_owned()
 }
 
-/// A Secret of type `kubernetes.io/dockerconfigjson`.
+/// A Secret with a docker config under `.dockerconfigjson`.
 #[derive(JsonSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DockerConfigSource {

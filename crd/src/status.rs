@@ -16,6 +16,9 @@ pub const MAX_FAILURES: usize = 20;
 /// The most registries that a status lists: as many as a spec of this schema declares.
 pub const MAX_REGISTRIES: usize = 16;
 
+/// The most servers that a status lists for one registry.
+pub const MAX_SERVERS: usize = 32;
+
 /// The length of every name and server in a status, in characters. An older schema may have let longer ones through.
 pub const MAX_NAME: usize = 253;
 
@@ -189,6 +192,12 @@ pub struct RegistryStatus {
     #[schemars(length(max = 253))]
     pub server: Option<String>,
 
+    /// The servers that a docker config taken whole gives, sorted, at most 32. A key of that config that is not a plain
+    /// `host[:port][/path]` shows only as its place, as in `entry 3: not a server name`, because it may hold a password.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "crate::schema::server_names")]
+    pub servers: Vec<String>,
+
     /// Whether its credentials are resolved.
     pub state: RegistryState,
 
@@ -208,10 +217,21 @@ impl RegistryStatus {
     pub fn new(server: Option<String>, state: RegistryState, reason: Reason, message: Option<String>) -> Self {
         Self {
             server: server.map(|server| cut_to(MAX_NAME, server)),
+            servers: Vec::new(),
             state,
             reason: reason.as_str().to_owned(),
             message: message.map(cut),
         }
+    }
+
+    /// The same with these servers: sorted, and as many as fit the schema.
+    #[must_use]
+    pub fn with_servers(mut self, mut servers: Vec<String>) -> Self {
+        servers.sort();
+        servers.dedup();
+        servers.truncate(MAX_SERVERS);
+        self.servers = servers.into_iter().map(|server| cut_to(MAX_NAME, server)).collect();
+        self
     }
 }
 

@@ -8,7 +8,7 @@ use std::fmt;
 use std::sync::{Arc, LazyLock};
 
 use crd::names::{
-    ANNOTATION_ATTACHED, ANNOTATION_DECLARED, ANNOTATION_RETAINED, BASIC_AUTH_TYPE, DOCKER_CONFIG_TYPE, FIELD_MANAGER,
+    ANNOTATION_ATTACHED, ANNOTATION_DECLARED, ANNOTATION_RETAINED, DOCKER_CONFIG_TYPE, FIELD_MANAGER,
     FIELD_MANAGER_UNPROVEN, GROUP, LABEL_MANAGED_BY, LABEL_OBJECT, STATE_TYPE,
 };
 use k8s_openapi::ByteString;
@@ -613,11 +613,8 @@ impl SourceSecret {
 
     /// What the plan wants to know of a source.
     pub fn into_source(self) -> Source {
-        let keeps = matches!(
-            self.type_.as_str(),
-            BASIC_AUTH_TYPE | DOCKER_CONFIG_TYPE | STATE_TYPE | "Opaque"
-        );
-        let data = if keeps { self.data } else { BTreeMap::new() };
+        let confined = plan::registries::confined(&self.type_).is_some();
+        let data = if confined { BTreeMap::new() } else { self.data };
         Source {
             labels: self.metadata.labels.iter().flatten().collect(),
             data: data.into_iter().map(|(key, value)| (key, value.0)).collect(),

@@ -13,14 +13,18 @@ const MAX_SERVER: u32 = 253;
 /// address needs its port: without one the kubelet takes the brackets for a glob.
 const ACCEPTED: &str = concat!(
     r"self.matches(r'^(https?://)?",
-    r"((LABEL(\.LABEL)+|localhost)(:PORT)?|LABEL:PORT|\[[0-9a-f:.]+\]:PORT)",
-    r"(/[a-z0-9][a-z0-9._-]*)*/?$')",
-    // As the whole path and without a slash at the end these two are part of the image name to the kubelet.
-    r" && !self.matches('^(https?://)?[^/]+/v[12]$')",
+    r"((LABEL(\.LABEL)+|localhost)(:PORT)?|LABEL:PORT|\[[0-9a-f:]+\]:PORT)",
+    // Parts of an image name; the last may break off at a separator, because a path is a prefix.
+    r"((/PART)+(\.|__?|-+|/)?|/)?$')",
+    // These two are part of the image name to the kubelet, as the last part without a slash and behind each other.
+    r" && !self.matches('^(https?://)?[^/]+/v[12](/v[12](/.*)?)?$')",
 );
 
 /// A label of the host, in which `*` is wild.
 const LABEL: &str = "[a-z0-9*]([a-z0-9*-]*[a-z0-9*])?";
+
+/// One part of the path of an image name.
+const PART: &str = r"[a-z0-9]+((\.|__?|-+)[a-z0-9]+)*";
 
 /// 1 to 65535 without leading zeros, which the kubelet would compare as they are.
 const PORT: &str = "([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])";
@@ -30,7 +34,7 @@ const GENERAL: &str = "must be host[:port][/path], for example registry.example.
 
 /// Conditions and what is said when one holds, the first that does. They are only asked of a refused server. Where an
 /// optional scheme stands before an expression, the expression cannot match the scheme itself: no `/` follows its `:/`.
-const DIAGNOSES: [(&str, &str); 11] = [
+const DIAGNOSES: [(&str, &str); 12] = [
     (
         r"self.matches(r'[^\x00-\x7F]')",
         "must hold no other characters than ASCII, and one of these only looks as if it were: type it anew; an international name is written as xn--...",
@@ -62,12 +66,16 @@ const DIAGNOSES: [(&str, &str); 11] = [
         "must have a port from 1 to 65535, without leading zeros",
     ),
     (
-        "self.matches('^(https?://)?[^/]+/v[12]$')",
+        "self.matches('^(https?://)?[^/]+/v[12](/v[12](/.*)?)?$')",
         "must end in /v1/ or /v2/ with the slash, or leave it out: without the slash the kubelet takes it as part of the image name",
     ),
     (
         "self.matches('^(https?://)?[a-z0-9*-]+(/|$)') && !self.matches('^(https?://)?localhost(/|$)')",
         "must have a host with a dot or a port: without both the name belongs to Docker Hub, as in docker.io/<name>",
+    ),
+    (
+        r"self.matches(r'^(https?://)?[^/]+(/[a-z0-9._-]+)+/?$')",
+        "must be host[:port][/path] with a path as image names have it: letters and digits, joined by one dot, one or two underscores, or dashes",
     ),
 ];
 
@@ -96,5 +104,8 @@ fn diagnosis() -> String {
 }
 
 fn filled(expression: &str) -> String {
-    expression.replace("LABEL", LABEL).replace("PORT", PORT)
+    expression
+        .replace("LABEL", LABEL)
+        .replace("PART", PART)
+        .replace("PORT", PORT)
 }

@@ -4,6 +4,7 @@
 
 mod bounds;
 mod cases;
+mod docker_configs;
 mod missing;
 mod older_schema;
 mod refused;

@@ -1,14 +1,19 @@
 //! One user name and password that a kubelet sends to a registry.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 
 use thiserror::Error;
 
+/// The characters that end a line.
+const LINE_BREAKS: [char; 2] = ['\n', '\r'];
+
 /// A user name and a password that survive the way to a registry unchanged.
 ///
-/// A kubelet reads both from one text, `username:password`, so the user name holds no `:`; neither
-/// is empty, and neither holds a NUL or a line break, which in practice come from a careless
-/// `echo` and make every login fail. `Debug` shows neither of them.
+/// A kubelet reads both from one text, `username:password`, so the user name holds no `:`. Neither
+/// is empty. Neither begins or ends with a line break: that one comes from a careless `echo` and
+/// makes every login fail. A line break within stays, because some registries take a key of
+/// several lines as the password. `Debug` shows neither of them.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Credential {
     username: String,
@@ -33,19 +38,30 @@ pub enum CredentialError {
     /// Kubelets split `username:password` at the first colon, so the user name would be cut there.
     #[error("the username holds a `:`, where kubelets would cut it")]
     ColonInUsername,
-    /// This half holds a NUL, a line feed or a carriage return.
-    #[error("the {0} holds a line break or a NUL, often left by `echo`; use `printf %s`")]
-    ControlCharacter(Part),
+    /// This half begins or ends with a line feed or a carriage return.
+    #[error("the {0} begins or ends with a line break, often left by `echo`; use `printf %s`")]
+    LineBreak(Part),
     /// This half is not text.
     #[error("the {0} is not UTF-8")]
     NotUtf8(Part),
+}
+
+/// What a usable [`Credential`] holds and its author cannot have meant. Never holds any of its bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum Oddity {
+    /// White space at an end of this half, left by copying or by a tool.
+    #[error("the {0} begins or ends with white space")]
+    WhiteSpace(Part),
+    /// A control character, a character without a shape, or the replacement of a broken one.
+    #[error("the {0} holds an invisible character, such as a NUL or a byte order mark")]
+    Invisible(Part),
 }
 
 impl CredentialError {
     /// The half that is to be mended.
     pub fn part(self) -> Part {
         match self {
-            Self::Empty(part) | Self::ControlCharacter(part) | Self::NotUtf8(part) => part,
+            Self::Empty(part) | Self::LineBreak(part) | Self::NotUtf8(part) => part,
             Self::ColonInUsername => Part::Username,
         }
     }
@@ -76,9 +92,25 @@ impl Credential {
         &self.username
     }
 
-    /// The password, never empty. It may hold `:`.
+    /// The password, never empty. It may hold `:` and line breaks.
     pub fn password(&self) -> &str {
         &self.password
+    }
+
+    /// What kubelets would send as it is, and its author cannot have meant; the first of it.
+    pub fn oddity(&self) -> Option<Oddity> {
+        let odd = |part, text: &str| {
+            // Several lines are a password's at most.
+            let is_odd = |c: char| is_invisible(c) || (part == Part::Username && c.is_control());
+            let invisible = text.contains(is_odd).then_some(Oddity::Invisible(part));
+            let white_space = text.starts_with(char::is_whitespace) || text.ends_with(char::is_whitespace);
+            if white_space {
+                Some(Oddity::WhiteSpace(part))
+            } else {
+                invisible
+            }
+        };
+        odd(Part::Username, &self.username).or_else(|| odd(Part::Password, &self.password))
     }
 }
 
@@ -100,11 +132,35 @@ impl fmt::Display for Part {
 fn check(part: Part, value: &str) -> Result<(), CredentialError> {
     if value.is_empty() {
         Err(CredentialError::Empty(part))
-    } else if value.contains(['\0', '\n', '\r']) {
-        Err(CredentialError::ControlCharacter(part))
+    } else if value.starts_with(LINE_BREAKS) || value.ends_with(LINE_BREAKS) {
+        Err(CredentialError::LineBreak(part))
     } else {
         Ok(())
     }
+}
+
+/// Characters without a shape that are neither control characters nor white space, and the replacement of a broken one.
+const SHAPELESS: [RangeInclusive<char>; 14] = [
+    '\u{ad}'..='\u{ad}',
+    '\u{34f}'..='\u{34f}',
+    '\u{61c}'..='\u{61c}',
+    '\u{115f}'..='\u{1160}',
+    '\u{180b}'..='\u{180e}',
+    '\u{200b}'..='\u{200f}',
+    '\u{202a}'..='\u{202e}',
+    '\u{2060}'..='\u{206f}',
+    '\u{3164}'..='\u{3164}',
+    '\u{fe00}'..='\u{fe0f}',
+    '\u{feff}'..='\u{feff}',
+    '\u{ffa0}'..='\u{ffa0}',
+    '\u{fff0}'..='\u{fffd}',
+    '\u{e0000}'..='\u{e0fff}',
+];
+
+/// Line breaks, tabs and spaces within are meant: they are part of a key of several lines.
+pub(crate) fn is_invisible(c: char) -> bool {
+    let meant = matches!(c, '\n' | '\r' | '\t' | ' ');
+    !meant && (c.is_control() || c.is_whitespace() || SHAPELESS.iter().any(|range| range.contains(&c)))
 }
 
 fn text(part: Part, bytes: &[u8]) -> Result<&str, CredentialError> {
@@ -133,17 +189,19 @@ mod tests {
 
     #[test]
     fn what_would_not_reach_the_registry_unchanged_is_refused() {
-        use CredentialError::{ColonInUsername, ControlCharacter, Empty, NotUtf8};
+        use CredentialError::{ColonInUsername, Empty, LineBreak, NotUtf8};
         use Part::{Password, Username};
-        let rows: [(&[u8], &[u8], CredentialError); 10] = [
+        let rows: [(&[u8], &[u8], CredentialError); 12] = [
             (b"", b"p", Empty(Username)),
             (b"\n", b"p", Empty(Username)),
             (b"u", b"", Empty(Password)),
             (b"u", b"\r\n", Empty(Password)),
             (b"a:b", b"p", ColonInUsername),
-            (b"u\n\n", b"p", ControlCharacter(Username)),
-            (b"u", b"p\rq", ControlCharacter(Password)),
-            (b"u", b"p\0", ControlCharacter(Password)),
+            (b"u\n\n", b"p", LineBreak(Username)),
+            (b"\nu", b"p", LineBreak(Username)),
+            (b"u", b"\r\np", LineBreak(Password)),
+            (b"u", b"p\r", LineBreak(Password)),
+            (b"u", b"p\n\r\n", LineBreak(Password)),
             (b"\xff", b"p", NotUtf8(Username)),
             (b"u", b"\xff", NotUtf8(Password)),
         ];
@@ -157,6 +215,38 @@ mod tests {
         let credential = Credential::new("robot$ci", "a:b c").expect("valid");
         assert_eq!(credential.username(), "robot$ci");
         assert_eq!(credential.password(), "a:b c");
+    }
+
+    #[test]
+    fn a_password_may_have_several_lines() {
+        let key = b"{\r\n  \"private_key\": \"x\",\n\n  \"n\": 1\n}\n";
+        let credential = Credential::from_bytes(b"_json_key", key).expect("valid");
+        assert_eq!(credential.password().as_bytes(), &key[..key.len() - 1]);
+        assert_eq!(credential.oddity(), None);
+    }
+
+    #[test]
+    fn characters_that_cannot_be_meant_are_noticed() {
+        use Oddity::{Invisible, WhiteSpace};
+        use Part::{Password, Username};
+        for (username, password, expected) in [
+            ("robot", "s3cret", None),
+            ("robot$ci", "a:b c\td", None),
+            ("ü", "pä\nß 😀", None),
+            (" robot", "s3cret", Some(WhiteSpace(Username))),
+            ("robot", "s3cret\t", Some(WhiteSpace(Password))),
+            ("robot", "s3cret\u{a0}", Some(WhiteSpace(Password))),
+            ("ro\0bot", "s3cret", Some(Invisible(Username))),
+            ("ro\nbot", "s3cret", Some(Invisible(Username))),
+            ("robot", "\u{feff}s3cret", Some(Invisible(Password))),
+            ("robot", "s3\u{200b}cret", Some(Invisible(Password))),
+            ("robot", "s3\u{fffd}cret", Some(Invisible(Password))),
+            ("robot", "s3\u{2003}cret", Some(Invisible(Password))),
+            ("robot", "s3\u{1b}cret", Some(Invisible(Password))),
+        ] {
+            let credential = Credential::new(username, password).expect("it can be used");
+            assert_eq!(credential.oddity(), expected, "{username:?} {password:?}");
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@
 mod image;
 mod location;
 
+pub(crate) use image::is_component;
 pub use image::repository;
 use location::Location;
 
@@ -46,6 +47,19 @@ pub fn lookup<'a>(keys: impl Iterator<Item = &'a str>, image: &str) -> Vec<&'a s
         return chosen(&held, |key| key == HUB_FALLBACK);
     }
     matching
+}
+
+/// An image for which a kubelet would use a docker config with this one key; none if there is no such image.
+///
+/// Each candidate is looked up, so an answer is right. None is missed: a `*` is good for any label if it is for one, a
+/// host without `.` and port is one with an upper-case letter only, and a path goes on in its last component, after
+/// it, or both, because Docker Hub puts `library` before a path of one component.
+pub fn image_for(key: &str) -> Option<String> {
+    let normalised = normalised(key)?;
+    let candidates = Location::parse(&normalised).map(|location| location.images());
+    let hub = || std::iter::once("app".to_owned());
+    let mut candidates = candidates.into_iter().flatten().chain(hub());
+    candidates.find(|image| matches(key, image))
 }
 
 /// Kubelets ask this of the full name, where only hosts without `.` and port still look like users.

@@ -1,15 +1,17 @@
 //! From the declared registries and their source Secrets to the one docker config of an object.
 
+mod size;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use crd::names::{BASIC_AUTH_TYPE, DOCKER_CONFIG_KEY, DOCKER_CONFIG_TYPE, LABEL_OBJECT, STATE_TYPE};
+use crd::names::{DOCKER_CONFIG_KEY, LABEL_OBJECT, LEGACY_CONFIG_KEY, LEGACY_CONFIG_TYPE, STATE_TYPE};
 use serde::{Deserialize, Serialize};
 
 use crd::{BasicAuthSource, Credentials, Reason, Registry, RegistryState, RegistryStatus, SecretReference};
 
 use crate::credential::{Credential, Part};
-use crate::docker_config::DockerConfig;
+use crate::docker_config::{DockerConfig, EntryName};
 use crate::keyring;
 use crate::labels::Labels;
 use crate::server::Server;
@@ -103,6 +105,19 @@ impl Problem {
     }
 }
 
+/// What a source gives for one declared registry.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Given {
+    /// Its entries.
+    pub entries: Entries,
+    /// How messages name the entries of a docker config taken whole, by their key.
+    pub names: BTreeMap<String, EntryName>,
+    /// The keys of entries that stand in the source and cannot be used, and how messages name them.
+    pub left_out: BTreeMap<String, EntryName>,
+    /// What its author should know of it, for a message.
+    pub remark: Option<String>,
+}
+
 /// What one declared registry gives.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Resolution {
@@ -113,8 +128,20 @@ pub struct Resolution {
     pub server: Option<String>,
     /// What it reads; none where it does not say so.
     pub origin: Option<Origin>,
-    /// Its entries, or why there are none now.
-    pub result: Result<Entries, Problem>,
+    /// What its source gives, or why that is nothing now.
+    pub result: Result<Given, Problem>,
+}
+
+/// What the content of a Secret of this type is, if it must not leave its namespace. Every other type may be a source.
+pub fn confined(type_: &str) -> Option<&'static str> {
+    match type_ {
+        "kubernetes.io/service-account-token" => Some("tokens of service accounts"),
+        "bootstrap.kubernetes.io/token" => Some("bootstrap tokens"),
+        "kubernetes.io/tls" => Some("TLS keys"),
+        "kubernetes.io/ssh-auth" => Some("SSH keys"),
+        type_ if type_.starts_with("helm.sh/") => Some("Helm releases"),
+        _ => None,
+    }
 }
 
 /// Resolves one declared registry. `own` is the operator's namespace, where a reference without one points to.
@@ -180,12 +207,12 @@ fn entries<'a>(
     server: Option<&Server>,
     own: &str,
     lookup: impl FnOnce(&SecretReference) -> Lookup<'a>,
-) -> Result<Entries, Problem> {
+) -> Result<Given, Problem> {
     match (&credentials.basic_auth, &credentials.docker_config, server) {
         (Some(basic), None, Some(server)) => {
             let source = find(&basic.secret_ref, own, lookup)?;
-            let credential = basic_auth(basic, &display(&basic.secret_ref, own), source)?;
-            Ok(BTreeMap::from([(server.to_string(), credential)]))
+            let name = display(&basic.secret_ref, own);
+            Ok(given_for(server, basic_auth(basic, &name, source)?, &name))
         }
         (None, Some(docker), server) => {
             let source = find(&docker.secret_ref, own, lookup)?;
@@ -220,23 +247,29 @@ fn find<'a>(
             ),
         ),
         Lookup::Found(source) if source.type_ == STATE_TYPE => problem(Reason::SourceInvalid, MANAGED),
-        Lookup::Found(source) => match source.labels.get(LABEL_OBJECT) {
-            Some(owner) => problem(
+        Lookup::Found(source) => match (source.labels.get(LABEL_OBJECT), confined(&source.type_)) {
+            (Some(owner), _) => problem(
                 Reason::SourceInvalid,
                 &format!("{MANAGED}: it is a copy that ClusterPullSecret {owner:?} keeps"),
             ),
-            None => Ok(source),
+            (None, Some(content)) => problem(
+                Reason::SourceInvalid,
+                &format!("type is {:?}: {content} must not leave their namespace", source.type_),
+            ),
+            (None, None) => Ok(source),
         },
     }
 }
 
-fn basic_auth(declared: &BasicAuthSource, name: &str, source: &Source) -> Result<Credential, Problem> {
-    if source.type_ != BASIC_AUTH_TYPE && source.type_ != "Opaque" {
-        return Err(invalid(format!(
-            "secret {name:?}: type is {:?}, basicAuth needs {BASIC_AUTH_TYPE} or Opaque",
-            source.type_
-        )));
+fn given_for(server: &Server, credential: Credential, name: &str) -> Given {
+    Given {
+        remark: credential.oddity().map(|oddity| format!("secret {name:?}: {oddity}")),
+        entries: BTreeMap::from([(server.to_string(), credential)]),
+        ..Given::default()
     }
+}
+
+fn basic_auth(declared: &BasicAuthSource, name: &str, source: &Source) -> Result<Credential, Problem> {
     let value = |key: &str| {
         let value = source.data.get(key).map(Vec::as_slice);
         value.ok_or_else(|| invalid(format!("secret {name:?}: key {key:?} is missing")))
@@ -251,29 +284,35 @@ fn basic_auth(declared: &BasicAuthSource, name: &str, source: &Source) -> Result
     })
 }
 
-fn docker_config(name: &str, source: &Source, server: Option<&Server>) -> Result<Entries, Problem> {
-    if source.type_ != DOCKER_CONFIG_TYPE {
-        return Err(invalid(format!(
-            "secret {name:?}: type is {:?}, dockerConfig needs {DOCKER_CONFIG_TYPE}",
-            source.type_
-        )));
+fn docker_config(name: &str, source: &Source, server: Option<&Server>) -> Result<Given, Problem> {
+    // Kubelets read the older form in a Secret of its own type only.
+    let is_legacy = source.type_ == LEGACY_CONFIG_TYPE && !source.data.contains_key(DOCKER_CONFIG_KEY);
+    let key = if is_legacy {
+        LEGACY_CONFIG_KEY
+    } else {
+        DOCKER_CONFIG_KEY
+    };
+    let Some(bytes) = source.data.get(key) else {
+        return Err(invalid(format!("secret {name:?}: key {key:?} is missing")));
+    };
+    let wrong = |error| invalid(format!("secret {name:?}, key {key:?}: {error}"));
+    let parse = if is_legacy {
+        DockerConfig::parse_legacy
+    } else {
+        DockerConfig::parse
+    };
+    let config = parse(bytes).map_err(wrong)?;
+    if let Some(server) = server {
+        let credential = config.entry_for(server).map_err(wrong)?;
+        return Ok(given_for(server, credential.clone(), name));
     }
-    let Some(bytes) = source.data.get(DOCKER_CONFIG_KEY) else {
-        return Err(invalid(format!(
-            "secret {name:?}: key {DOCKER_CONFIG_KEY:?} is missing"
-        )));
-    };
-    let config = DockerConfig::parse(bytes)
-        .map_err(|error| invalid(format!("secret {name:?}, key {DOCKER_CONFIG_KEY:?}: {error}")))?;
-    let Some(server) = server else {
-        return Ok(config.whole());
-    };
-    let entry = config.entry_for(server).ok_or_else(|| {
-        invalid(format!(
-            "secret {name:?}, key {DOCKER_CONFIG_KEY:?}: no entry for server {server}"
-        ))
-    })?;
-    Ok(BTreeMap::from([(server.to_string(), entry.clone())]))
+    let whole = config.whole().map_err(wrong)?;
+    Ok(Given {
+        entries: whole.entries,
+        names: whole.names,
+        left_out: whole.left_out,
+        remark: (!whole.remarks.is_empty()).then(|| format!("secret {name:?}: {}", whole.remarks)),
+    })
 }
 
 /// Where to look, so with the namespace, also where the reference leaves it out.
@@ -324,28 +363,112 @@ enum Known<'a> {
     Unknown,
 }
 
+/// What one registry gives, with what is known of it so far.
+struct Offer<'a> {
+    resolution: &'a Resolution,
+    /// What it gives now, with the last good entries of what is left out of it.
+    now: Option<Entries>,
+    problem: Option<Problem>,
+}
+
+impl<'a> Offer<'a> {
+    fn of(at: usize, resolution: &'a Resolution, last_good: &LastGood) -> Self {
+        let mut offer = Self {
+            resolution,
+            now: None,
+            problem: None,
+        };
+        match &resolution.result {
+            Ok(given) => offer.take(given, last_of(resolution, last_good)),
+            Err(problem) => offer.problem = Some(problem.located(at)),
+        }
+        offer
+    }
+
+    /// An entry that is left out now and was good once stays as it was.
+    fn take(&mut self, given: &Given, last: Option<&Remembered>) {
+        let mut entries = given.entries.clone();
+        let mut stale = Vec::new();
+        for (key, name) in &given.left_out {
+            let last = last.and_then(|last| last.entries.get(key));
+            if let Some(last) = last.filter(|_| !entries.contains_key(key)) {
+                entries.insert(key.clone(), last.clone());
+                stale.push(name.shown());
+            }
+        }
+        self.now = Some(entries);
+        if !stale.is_empty() {
+            let remark = given.remark.as_deref().unwrap_or_default();
+            let stale = stale.join(", ");
+            // First, because a long message is cut at its end.
+            self.problem = Some(invalid(format!("the last good credentials stay for {stale}: {remark}")));
+        }
+    }
+
+    /// How messages name the entry with this key, which is at this place of what is remembered.
+    fn name(&self, key: &str, place: usize) -> EntryName {
+        let given = self.resolution.result.as_ref().ok();
+        let known = given.and_then(|given| given.names.get(key).or_else(|| given.left_out.get(key)));
+        known.cloned().unwrap_or_else(|| EntryName::of(key, place))
+    }
+
+    fn remark(&self) -> Option<&str> {
+        self.resolution.result.as_ref().ok()?.remark.as_deref()
+    }
+
+    /// The servers that a docker config taken whole gives, as far as they may be shown.
+    fn servers(&self, known: &Known<'_>) -> Vec<String> {
+        match known {
+            Known::Own(entries) if self.resolution.server.is_none() => {
+                let keys = entries.keys().enumerate();
+                keys.map(|(at, key)| self.name(key, at + 1).listed()).collect()
+            }
+            Known::Own(_) | Known::Tied(_) | Known::Unknown => Vec::new(),
+        }
+    }
+}
+
+/// What the same reference gave last.
+fn last_of<'a>(resolution: &Resolution, last_good: &'a LastGood) -> Option<&'a Remembered> {
+    let same = |held: &Remembered| held.origin.is_some() && held.origin == resolution.origin;
+    let whole = resolution.server.is_none();
+    let by_key = last_good.get(&resolution.key);
+    let by_key = by_key.filter(|held| same(held) || whole && held.origin.is_none());
+    by_key.or_else(|| {
+        let mut others = last_good.iter().filter(|(key, _)| whole && key.starts_with(WHOLE));
+        Some(others.find(|(_, held)| same(held))?.1)
+    })
+}
+
 /// Merges what the registries give now with what they gave when they last gave something.
 ///
-/// One registry's failure does not touch the others. An explicit server beats an entry of a docker config that is
-/// taken whole, then the earlier one in the list wins; the loser is told in its status. A remembered login belongs to the
-/// server, the reference and the keys that it was read by: for another reference it is tied, see [`Merged::tied`].
+/// One registry's failure does not touch the others, nor one entry's of a docker config that is taken whole. An explicit
+/// server beats an entry of such a config, then the earlier one in the list wins; the loser is told in its status. What
+/// does not fit into a Secret beside the rest is not taken. A remembered login belongs to the server, the reference and
+/// the keys that it was read by: for another reference it is tied, see [`Merged::tied`].
 pub fn merge(resolutions: &[Resolution], last_good: &LastGood) -> Merged {
+    let offers = resolutions.iter().enumerate();
+    let mut offers: Vec<Offer<'_>> = offers
+        .map(|(at, resolution)| Offer::of(at, resolution, last_good))
+        .collect();
+    size::fit(&mut offers, last_good);
     let mut merging = Merging::new(resolutions);
-    for (at, resolution) in resolutions.iter().enumerate() {
-        let key = resolution.key.as_str();
+    let mut told = Vec::new();
+    for offer in &offers {
+        let key = offer.resolution.key.as_str();
         let duplicate = merging.served.contains(&key);
         merging.served.push(key);
-        let known = known(resolution, resolutions, last_good, &merging.merged.last_good);
+        let known = known(offer, resolutions, last_good, &merging.merged.last_good);
         let beaten = match &known {
             _ if duplicate => vec![key.to_owned()],
             Known::Own(entries) => {
-                let (origin, entries) = (resolution.origin.clone(), (*entries).clone());
+                let (origin, entries) = (offer.resolution.origin.clone(), (*entries).clone());
                 let remembered = Remembered { origin, entries };
-                merging.add(key, key, remembered, false)
+                merging.add(offer, key, remembered, false)
             }
             Known::Tied(held) => {
                 let each = held.iter();
-                each.flat_map(|(held, remembered)| merging.add(key, held, (*remembered).clone(), true))
+                each.flat_map(|(held, remembered)| merging.add(offer, held, (*remembered).clone(), true))
                     .collect()
             }
             Known::Unknown => {
@@ -353,20 +476,37 @@ pub fn merge(resolutions: &[Resolution], last_good: &LastGood) -> Merged {
                 Vec::new()
             }
         };
-        let problem = resolution.result.as_ref().err().map(|problem| problem.located(at));
-        let status = status(resolution, problem.as_ref(), &beaten, &known);
-        let merged = &mut merging.merged;
-        merged.registries.push(status);
-        merged.problem = merged.problem.take().or(problem);
+        told.push((offer, known, beaten));
     }
-    merging.merged
+    let mut merged = merging.merged;
+    let useless = match_nothing(&merged.entries);
+    for (offer, known, beaten) in &told {
+        let useless = || useless.then(|| unmatched(offer.remark()));
+        let problem = offer.problem.clone().or_else(useless);
+        merged.registries.push(status(offer, problem.as_ref(), beaten, known));
+        merged.problem = merged.problem.or(problem);
+    }
+    merged
+}
+
+/// Credentials that no kubelet would ever use are not ready, though they are there.
+fn match_nothing(entries: &Entries) -> bool {
+    !entries.is_empty() && entries.keys().all(|key| keyring::image_for(key).is_none())
+}
+
+fn unmatched(remark: Option<&str>) -> Problem {
+    invalid(format!(
+        "no image can match any entry: {}",
+        remark.unwrap_or("the keys are too long")
+    ))
 }
 
 /// `taken` is what the registries before this one have.
-fn known<'a>(resolution: &'a Resolution, all: &[Resolution], last_good: &'a LastGood, taken: &LastGood) -> Known<'a> {
-    if let Ok(entries) = &resolution.result {
+fn known<'a>(offer: &'a Offer<'_>, all: &[Resolution], last_good: &'a LastGood, taken: &LastGood) -> Known<'a> {
+    if let Some(entries) = &offer.now {
         return Known::Own(entries);
     }
+    let resolution = offer.resolution;
     let whole = resolution.server.is_none();
     let same = |held: &Remembered| held.origin.is_some() && held.origin == resolution.origin;
     if let Some(held) = last_good.get_key_value(&resolution.key) {
@@ -402,16 +542,15 @@ fn known<'a>(resolution: &'a Resolution, all: &[Resolution], last_good: &'a Last
 
 struct Merging<'a> {
     merged: Merged,
-    explicit: Vec<Server>,
+    explicit: Explicit<'a>,
     /// By a key as a kubelet reads it, the registry that it comes from.
     owners: BTreeMap<Vec<u8>, String>,
     /// The keys of the registries so far.
     served: Vec<&'a str>,
 }
 
-impl Merging<'_> {
-    fn new(resolutions: &[Resolution]) -> Self {
-        let explicit = resolutions.iter().filter(|resolution| resolution.server.is_some());
+impl<'a> Merging<'a> {
+    fn new(resolutions: &'a [Resolution]) -> Self {
         Self {
             merged: Merged {
                 entries: Entries::new(),
@@ -421,35 +560,29 @@ impl Merging<'_> {
                 problem: None,
                 incomplete: false,
             },
-            explicit: explicit
-                .filter_map(|resolution| Server::parse(&resolution.key).ok())
-                .collect(),
+            explicit: Explicit::of(resolutions),
             owners: BTreeMap::new(),
             served: Vec::new(),
         }
     }
 
-    /// Adds what the registry `key` gives, and what is to be remembered under the key `held`. Returns the servers for which
-    /// another registry decides.
-    fn add(&mut self, key: &str, held: &str, remembered: Remembered, tied: bool) -> Vec<String> {
+    /// Adds what the registry of this offer gives, and what is to be remembered under the key `held`. Returns the servers
+    /// for which another registry decides.
+    fn add(&mut self, offer: &Offer<'_>, held: &str, remembered: Remembered, tied: bool) -> Vec<String> {
+        let key = offer.resolution.key.as_str();
         let mut beaten = Vec::new();
-        for (server, credential) in &remembered.entries {
+        for (at, (server, credential)) in remembered.entries.iter().enumerate() {
             // Compared as the kubelet reads a key, which may be spelled in many ways.
             let normal = keyring::normalised(server).unwrap_or_else(|| server.clone().into_bytes());
-            let declared = self.explicit.iter().find(|declared| {
-                declared.is_spelled(server) || keyring::normalised(declared.as_str()).as_ref() == Some(&normal)
-            });
-            let owner = declared.map_or_else(
-                || self.owners.entry(normal).or_insert_with(|| key.to_owned()).as_str(),
-                Server::as_str,
-            );
+            let declared = self.explicit.find(server, &normal);
+            let owner = declared.unwrap_or_else(|| self.owners.entry(normal).or_insert_with(|| key.to_owned()));
             if owner == key {
                 self.merged.entries.insert(server.clone(), credential.clone());
                 if tied {
                     self.merged.tied.insert(server.clone());
                 }
             } else {
-                beaten.push(server.clone());
+                beaten.push(offer.name(server, at + 1).shown());
             }
         }
         self.merged.last_good.insert(held.to_owned(), remembered);
@@ -457,18 +590,52 @@ impl Merging<'_> {
     }
 }
 
-fn status(resolution: &Resolution, problem: Option<&Problem>, beaten: &[String], known: &Known<'_>) -> RegistryStatus {
+/// The servers that are declared, by all that they are found by.
+struct Explicit<'a> {
+    by_server: BTreeMap<Server, &'a str>,
+    by_normal: BTreeMap<Vec<u8>, &'a str>,
+}
+
+impl<'a> Explicit<'a> {
+    fn of(resolutions: &'a [Resolution]) -> Self {
+        let declared = resolutions.iter().filter(|resolution| resolution.server.is_some());
+        let mut explicit = Self {
+            by_server: BTreeMap::new(),
+            by_normal: BTreeMap::new(),
+        };
+        for key in declared.map(|resolution| resolution.key.as_str()) {
+            if let Ok(server) = Server::parse(key) {
+                let normal = keyring::normalised(server.as_str());
+                explicit.by_server.insert(server, key);
+                explicit.by_normal.extend(normal.map(|normal| (normal, key)));
+            }
+        }
+        explicit
+    }
+
+    /// The key of the declared server that a key of a docker config means.
+    fn find(&self, key: &str, normal: &[u8]) -> Option<&'a str> {
+        let server = Server::parse(key).ok();
+        let found = server.and_then(|server| self.by_server.get(&server));
+        found.or_else(|| self.by_normal.get(normal)).copied()
+    }
+}
+
+fn status(offer: &Offer<'_>, problem: Option<&Problem>, beaten: &[String], known: &Known<'_>) -> RegistryStatus {
+    let remark = offer.remark().map(str::to_owned);
     let (state, reason, message) = match problem {
         None if !beaten.is_empty() => {
             let message = format!(
                 "declared more than once, another declaration decides: {}",
                 beaten.join(", ")
             );
+            let message = remark.map_or(message.clone(), |remark| format!("{message}; {remark}"));
             (RegistryState::Ready, Reason::Superseded, Some(message))
         }
-        None => (RegistryState::Ready, Reason::Resolved, None),
+        None => (RegistryState::Ready, Reason::Resolved, remark),
         Some(problem) => {
             let still = match known {
+                Known::Own(_) if offer.now.is_some() => String::new(),
                 Known::Own(_) => "; the last good credentials stay".to_owned(),
                 Known::Tied(held) => {
                     let origin = held.iter().find_map(|(_, held)| held.origin.as_ref());
@@ -484,5 +651,6 @@ fn status(resolution: &Resolution, problem: Option<&Problem>, beaten: &[String],
             (RegistryState::NotReady, problem.reason, Some(message))
         }
     };
-    RegistryStatus::new(resolution.server.clone(), state, reason, message)
+    let status = RegistryStatus::new(offer.resolution.server.clone(), state, reason, message);
+    status.with_servers(offer.servers(known))
 }

@@ -5,6 +5,9 @@ use std::net::Ipv6Addr;
 
 use thiserror::Error;
 
+use crate::credential::is_invisible;
+use crate::keyring::is_component;
+
 /// The key that kubelets, docker and buildkit all read as Docker Hub.
 pub const DOCKER_HUB: &str = "https://index.docker.io/v1/";
 
@@ -78,8 +81,9 @@ pub enum ServerError {
     /// `/v1` or `/v2` that kubelets take for a repository.
     #[error("/v1 and /v2 without a `/` after them are read as repositories; remove them")]
     ApiPath,
-    /// A component of the path is empty or begins with a separator.
-    #[error("a part of the path does not begin with a letter or digit, as repositories do")]
+    /// A component of the path is empty, begins with a separator, or has separators that no repository has side by
+    /// side; only the last component may end with one, because a path is a prefix.
+    #[error("no repository has such a part of a path; write letters and digits joined by `.`, `_`, `__` or `-`")]
     Component,
 }
 
@@ -122,6 +126,46 @@ impl fmt::Display for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+/// The server that the author of a key probably meant, for a message: of letters, scheme, wildcard, tag and the like
+/// only the spelling is mended. None for a key with an `@`, because what stands around it may be a password.
+pub fn meant(key: &str) -> Option<Server> {
+    if key.contains('@') {
+        return None;
+    }
+    let visible: String = key.chars().filter(|&c| !is_invisible(c)).collect();
+    let lower = visible.trim().to_lowercase();
+    let address = lower.rsplit_once("://").map_or(lower.as_str(), |(_, address)| address);
+    let address = address.split(['?', '#']).next().unwrap_or_default();
+    let (authority, path) = address.split_once('/').unwrap_or((address, ""));
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) if !port.contains(']') => (host, port.trim_start_matches('0')),
+        _ => (authority, ""),
+    };
+    let mut mended = host.trim_end_matches('.').to_owned();
+    if !port.is_empty() {
+        mended = format!("{mended}:{port}");
+    }
+    let path = path.split([':', '*']).next().unwrap_or_default();
+    let components = path.split('/').filter(|component| !component.is_empty());
+    for component in components.skip_while(|component| matches!(*component, "v1" | "v2")) {
+        mended = format!("{mended}/{component}");
+    }
+    if path.ends_with('/') {
+        mended.push('/');
+    }
+    Server::parse(&mended).ok()
+}
+
+/// The key less the part that kubelets drop: a user before the host, and everything from a `?` or `#` on.
+pub(crate) fn less_what_kubelets_drop(key: &str) -> String {
+    let address = without_scheme(key);
+    let scheme = &key[..key.len() - address.len()];
+    let address = address.split(['?', '#']).next().unwrap_or_default();
+    let (authority, path) = address.split_at(address.find('/').unwrap_or(address.len()));
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    format!("{scheme}{host}{path}")
 }
 
 /// Whether a key means the whole of Docker Hub to a kubelet, in whatever spelling.
@@ -227,18 +271,24 @@ fn scope(path: &str) -> Result<&str, ServerError> {
     if matches!(scope.split('/').next(), Some("v1" | "v2")) {
         return Err(ServerError::ApiPath);
     }
-    scope
-        .strip_suffix('/')
-        .unwrap_or(scope)
-        .split('/')
-        .filter(|_| !scope.is_empty())
+    let (parents, last) = scope
+        .rsplit_once('/')
+        .map_or((None, scope), |(parents, last)| (Some(parents), last));
+    parents
+        .into_iter()
+        .flat_map(|parents| parents.split('/'))
         .try_for_each(check_component)?;
+    if last.is_empty() {
+        return Ok(scope);
+    }
+    // The rest of a name may follow right behind the last component.
+    check_component(&format!("{last}a"))?;
     Ok(scope)
 }
 
 fn check_component(component: &str) -> Result<(), ServerError> {
     refuse_strangers(component, |c| matches!(c, '-' | '.' | '_'))?;
-    if component.starts_with(|c: char| c.is_ascii_alphanumeric()) {
+    if is_component(component) {
         Ok(())
     } else {
         Err(ServerError::Component)

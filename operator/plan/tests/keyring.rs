@@ -1,7 +1,7 @@
 //! The kubelet's lookup, row by row, as its own code answers.
 
 use plan::docker_config::whole_key;
-use plan::keyring::{lookup, matches, repository};
+use plan::keyring::{image_for, lookup, matches, repository};
 use proptest::prelude::*;
 
 const HUB: &str = "https://index.docker.io/v1/";
@@ -246,7 +246,66 @@ fn image() -> impl Strategy<Value = String> {
     .prop_map(str::to_owned)
 }
 
+#[test]
+fn some_image_matches_every_key_but_these() {
+    for key in [
+        "ghcr.io",
+        "ghcr.io/acme-",
+        "ghcr.io/ac%6de",
+        "docker.io/lib",
+        "docker.io/library",
+        "index.docker.io",
+        "*.docker.io",
+        "index.docker.*",
+        "*",
+        "localhost",
+        "x*",
+        "R.example.com",
+        "r_x.example.com",
+        "a*.*-b.io",
+        "registry:5000",
+        "[fd00::1]:5000/acme",
+        "r.example.com:0443",
+        "r.example.com/v2",
+        "r.example.com:",
+    ] {
+        let image = image_for(key);
+        assert!(image.is_some_and(|image| matches(key, &image)), "{key}");
+    }
+    for key in [
+        "",
+        "ghcr",
+        "index.docker.io/acme",
+        "https://index.docker.io/v1",
+        "oci://ghcr.io",
+        "ghcr.io/Acme",
+        "ghcr.io/a..b",
+        "ghcr.io/acme/*",
+        "ghcr.io//acme",
+        "ghcr.io/a b",
+        "gh\u{441}r.io",
+        "r.example.com.",
+        "-r*.example.com",
+        "r_x.example.com:5000",
+        "[fd00::1]",
+        "[::ffff:10.0.0.1]:5000",
+        "/acme",
+    ] {
+        assert_eq!(image_for(key), None, "{key}");
+    }
+    let long = format!("ghcr.io/{}", "a".repeat(256));
+    assert_eq!(
+        (image_for(&long), image_for(&long[..long.len() - 1]).is_some()),
+        (None, true)
+    );
+}
+
 proptest! {
+    #[test]
+    fn a_key_without_an_image_matches_none(key in key(), image in image()) {
+        prop_assert!(image_for(&key).is_some() || !matches(&key, &image));
+    }
+
     #[test]
     fn a_key_of_a_config_taken_whole_alone_serves_the_same_images(key in key(), image in image()) {
         prop_assert_eq!(matches(&whole_key(&key), &image), matches(&key, &image));

@@ -1,10 +1,15 @@
-//! Which login stays where several registries of an object are one server to a kubelet.
+//! What the registries of an object give together: which login stays where several are one server to a kubelet, what is
+//! left out, and what is said of it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crd::Reason;
+use crd::{Reason, Registry, RegistryState};
 use plan::credential::Credential;
-use plan::registries::{LastGood, Origin, Problem, Remembered, Resolution, merge};
+use plan::docker_config::rendered_len;
+use plan::labels::Labels;
+use plan::registries::{
+    Given, LastGood, Lookup, Merged, Origin, Problem, Remembered, Resolution, Source, merge, resolve,
+};
 
 /// What a registry gave: for each key a login of that user name.
 fn gave(key: &str, server: Option<&str>, entries: &[(&str, &str)]) -> Resolution {
@@ -16,7 +21,10 @@ fn gave(key: &str, server: Option<&str>, entries: &[(&str, &str)]) -> Resolution
         key: key.to_owned(),
         server: server.map(str::to_owned),
         origin: None,
-        result: Ok(entries.collect()),
+        result: Ok(Given {
+            entries: entries.collect(),
+            ..Given::default()
+        }),
     }
 }
 
@@ -200,4 +208,223 @@ fn the_status_names_where_tied_logins_came_from() {
             "not found; the credentials that came from secret \"s/robot\" stay where they are, and go to no other namespace"
         )
     );
+}
+
+fn login(password: &str) -> Credential {
+    Credential::new("robot", password).expect("a login")
+}
+
+/// A registry that declares a server, with a password of that length.
+fn long(server: &str, length: usize) -> Resolution {
+    let mut resolution = gave(server, Some(server), &[]);
+    resolution.origin = origin(&format!("pullsecrets-system/{server}#username,password"));
+    let entries = BTreeMap::from([(server.to_owned(), login(&"p".repeat(length)))]);
+    resolution.result = Ok(Given {
+        entries,
+        ..Given::default()
+    });
+    resolution
+}
+
+/// What each registry says, cut to its reason and whether it has a login.
+fn said(merged: &Merged) -> Vec<(&str, bool)> {
+    let registries = merged.registries.iter();
+    registries
+        .map(|registry| (registry.reason.as_str(), registry.state == RegistryState::Ready))
+        .collect()
+}
+
+#[test]
+fn what_is_too_large_for_a_secret_is_refused_with_its_sources() {
+    let merged = merge(&[long("a.io", 250_000), long("b.io", 250_000)], &LastGood::new());
+    assert_eq!(said(&merged), [("Resolved", true), ("SourceInvalid", false)]);
+    assert_eq!(merged.entries.keys().collect::<Vec<_>>(), ["a.io"]);
+    assert!(merged.incomplete);
+    let both = BTreeMap::from(["a.io", "b.io"].map(|key| (key.to_owned(), login(&"p".repeat(250_000)))));
+    let excess = rendered_len(&both) - (1 << 20);
+    let one = rendered_len(&merged.entries);
+    assert_eq!(
+        merged.problem.expect("a problem").message,
+        format!(
+            "the merged docker config, in which each login stands twice, is {excess} bytes too large for a Secret (1 MiB): \
+             secret \"pullsecrets-system/b.io\" needs {one}, secret \"pullsecrets-system/a.io\" needs {one}"
+        )
+    );
+}
+
+#[test]
+fn one_login_that_is_too_large_is_refused_by_itself() {
+    let merged = merge(&[long("a.io", 500_000)], &LastGood::new());
+    assert_eq!(said(&merged), [("SourceInvalid", false)]);
+    assert!(merged.entries.is_empty() && merged.last_good.is_empty());
+    let all = merge(&[long("a.io", 400_000)], &LastGood::new());
+    assert_eq!(said(&all), [("Resolved", true)]);
+}
+
+#[test]
+fn what_grew_too_large_keeps_what_it_gave_last_and_the_rest_moves_on() {
+    let small = merge(
+        &[long("a.io", 100), long("b.io", 100), long("c.io", 300_000)],
+        &LastGood::new(),
+    );
+    let grown = [long("a.io", 200_000), long("b.io", 200_000), long("c.io", 50_000)];
+    let merged = merge(&grown, &small.last_good);
+    assert_eq!(
+        said(&merged),
+        [("Resolved", true), ("SourceInvalid", false), ("Resolved", true)],
+        "what became smaller makes room first"
+    );
+    let lengths: Vec<usize> = merged.entries.values().map(|login| login.password().len()).collect();
+    assert_eq!(lengths, [200_000, 100, 50_000]);
+    assert!(!merged.incomplete);
+    let message = merged.registries[1].message.as_deref().unwrap_or_default();
+    assert!(message.ends_with("; the last good credentials stay"), "{message}");
+    let again = merge(&grown, &merged.last_good);
+    assert_eq!(again, merged, "and it stays so");
+}
+
+#[test]
+fn what_was_remembered_once_is_never_too_large() {
+    let at_most = 16;
+    let each = (1 << 20) / at_most * 3 / 7;
+    let many: Vec<Resolution> = (0..at_most).map(|at| long(&format!("r{at:02}.io"), each)).collect();
+    let last_good: LastGood = many
+        .iter()
+        .filter_map(|one| {
+            let (origin, entries) = (one.origin.clone(), one.result.clone().ok()?.entries);
+            Some((one.key.clone(), Remembered { origin, entries }))
+        })
+        .collect();
+    let merged = merge(&many, &last_good);
+    assert!(merged.problem.is_none(), "{:?}", merged.problem);
+}
+
+/// A docker config taken whole, as it stands in a Secret.
+fn whole(auths: &str) -> Resolution {
+    let registry = serde_json::json!({"credentials": {"dockerConfig": {"secretRef": {"name": "all"}}}});
+    let registry: Registry = serde_json::from_value(registry).expect("a registry");
+    let source = Source {
+        type_: "example.com/logins".to_owned(),
+        labels: Labels::default(),
+        data: BTreeMap::from([(
+            ".dockerconfigjson".to_owned(),
+            format!(r#"{{"auths":{auths}}}"#).into_bytes(),
+        )]),
+    };
+    resolve(&registry, "pullsecrets-system", |_| Lookup::Found(&source))
+}
+
+#[test]
+fn an_entry_that_breaks_keeps_its_last_good_login_and_the_others_move_on() {
+    let good = r#"{"a.io":{"auth":"dTpw"},"b.io":{"auth":"dTpw"},"c.io":{"auth":"dTpw"}}"#;
+    let before = merge(&[whole(good)], &LastGood::new());
+    assert_eq!(said(&before), [("Resolved", true)]);
+    let broken = [whole(r#"{"a.io":{"auth":"%"},"b.io":{"auth":"dTpx"},"d.io":{}}"#)];
+    let after = merge(&broken, &before.last_good);
+    let passwords: Vec<(&str, &str)> = after
+        .entries
+        .iter()
+        .map(|(key, login)| (key.as_str(), login.password()))
+        .collect();
+    assert_eq!(passwords, [("a.io", "p"), ("b.io", "q")]);
+    assert_eq!(said(&after), [("SourceInvalid", false)]);
+    assert_eq!(
+        after.registries[0].message.as_deref(),
+        Some(
+            "the last good credentials stay for a.io: secret \"pullsecrets-system/all\": entry \"a.io\" is left out: its `auth` \
+             is not base64; entry \"d.io\" is left out: it is empty, as docker leaves it when a credential store holds the login"
+        )
+    );
+    assert_eq!(merge(&broken, &after.last_good), after, "and it stays so");
+    let others = before.last_good.values().cloned().map(|mut held| {
+        held.origin = origin("s/robot#.dockerconfigjson");
+        held
+    });
+    let others: LastGood = others.map(|held| ("secret:all".to_owned(), held)).collect();
+    let of_another = merge(&broken, &others);
+    assert_eq!(
+        of_another.entries.keys().collect::<Vec<_>>(),
+        ["b.io"],
+        "what another reference gave is not its own"
+    );
+    let fresh = merge(&broken, &LastGood::new());
+    assert_eq!(said(&fresh), [("Resolved", true)], "what never was good is no problem");
+    assert!(fresh.registries[0].message.is_some(), "and is named all the same");
+}
+
+#[test]
+fn the_servers_of_a_config_taken_whole_are_listed_and_no_other_key_is() {
+    let auths = r#"{"quay.io":{"auth":"dTpw"},"https://robot:hunter2@r.io":{"auth":"dTpw"},"ghcr.io/acme":{"auth":"dTpw"},
+        "bad.io":{},"Hub hunter2":{}}"#;
+    let merged = merge(&[whole(auths)], &LastGood::new());
+    let status = &merged.registries[0];
+    assert_eq!(
+        status.servers,
+        ["entry 2: not a server name", "ghcr.io/acme", "quay.io"]
+    );
+    let shown = format!("{status:?}");
+    assert!(!shown.contains("hunter2"), "{shown}");
+
+    let mut gone = whole("{}");
+    assert!(gone.result.is_err());
+    let remembered = merge(&[gone.clone()], &merged.last_good);
+    assert_eq!(
+        remembered.registries[0].servers,
+        ["ghcr.io/acme", "https://r.io", "quay.io"]
+    );
+    gone.server = Some("quay.io".to_owned());
+    assert!(merge(&[gone], &merged.last_good).registries[0].servers.is_empty());
+
+    let many: serde_json::Map<_, _> = (0..40)
+        .map(|at| (format!("r{at:02}.io"), serde_json::json!({"auth": "dTpw"})))
+        .collect();
+    let many = merge(&[whole(&serde_json::Value::from(many).to_string())], &LastGood::new());
+    let listed = &many.registries[0].servers;
+    assert_eq!((listed.len(), listed.is_sorted()), (32, true));
+}
+
+#[test]
+fn an_overridden_entry_is_named_as_safely_as_any_other() {
+    let merged = merge(
+        &[
+            whole(r#"{"https://u:hunter2@r.io":{"auth":"dTpw"},"ghcr.io":{"auth":"dTpw"}}"#),
+            gave("r.io", Some("r.io"), &[("r.io", "b")]),
+        ],
+        &LastGood::new(),
+    );
+    let message = merged.registries[0].message.as_deref().unwrap_or_default();
+    assert!(
+        message.starts_with("declared more than once, another declaration decides: entry 1; secret "),
+        "{message}"
+    );
+    assert!(!message.contains("hunter2"), "{message}");
+    assert_eq!(merged.registries[0].reason, "Superseded");
+}
+
+#[test]
+fn credentials_that_no_image_can_match_are_not_ready() {
+    let useless = whole(r#"{"https://index.docker.io/v1":{"auth":"dTpw"},"oci://ghcr.io":{"auth":"dTpw"}}"#);
+    let merged = merge(std::slice::from_ref(&useless), &LastGood::new());
+    assert_eq!(said(&merged), [("SourceInvalid", false)]);
+    let problem = merged.problem.expect("a problem");
+    assert!(
+        problem.message.starts_with("no image can match any entry: secret "),
+        "{}",
+        problem.message
+    );
+    for spelling in ["https://index.docker.io/v1/", "ghcr.io"] {
+        assert!(
+            problem.message.contains(&format!("; write \"{spelling}\"")),
+            "{}",
+            problem.message
+        );
+    }
+    assert_eq!(merged.entries.len(), 2, "they stay where they are");
+
+    let with_another = merge(
+        &[useless, gave("r.io", Some("r.io"), &[("r.io", "b")])],
+        &LastGood::new(),
+    );
+    assert_eq!(said(&with_another), [("Resolved", true), ("Resolved", true)]);
+    assert!(with_another.registries[0].message.is_some() && with_another.problem.is_none());
 }

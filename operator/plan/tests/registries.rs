@@ -1,7 +1,5 @@
 //! What is said of a source that is of no use: which Secret, which key, what is wrong there, and never a value.
 
-use std::collections::BTreeMap;
-
 use crd::names::LABEL_OBJECT;
 use crd::{Reason, Registry};
 use plan::labels::Labels;
@@ -37,7 +35,7 @@ fn a_login_that_is_of_no_use_is_named_by_secret_and_key() {
     for (source, says) in [
         (
             source("kubernetes.io/tls", &[]),
-            r#"type is "kubernetes.io/tls", basicAuth needs kubernetes.io/basic-auth or Opaque"#,
+            r#"type is "kubernetes.io/tls": TLS keys must not leave their namespace"#,
         ),
         (source(kind, &[("token", b"CANARY")]), r#"key "username" is missing"#),
         (
@@ -68,7 +66,7 @@ fn a_login_that_is_of_no_use_is_named_by_secret_and_key() {
             b"CANARY",
             b"CANARY\n\n",
             "token",
-            "the password holds a line break or a NUL, often left by `echo`; use `printf %s`",
+            "the password begins or ends with a line break, often left by `echo`; use `printf %s`",
         ),
     ] {
         let source = source("Opaque", &[("username", username), ("token", token)]);
@@ -79,13 +77,103 @@ fn a_login_that_is_of_no_use_is_named_by_secret_and_key() {
 }
 
 #[test]
+fn a_secret_of_any_type_is_a_source_unless_its_content_is_confined() {
+    let basic = json!({"server": "r.io", "credentials": {"basicAuth": {"secretRef": {"name": "robot"}}}});
+    let docker = json!({"server": "r.io", "credentials": {"dockerConfig": {"secretRef": {"name": "robot"}}}});
+    let data: [(&str, &[u8]); 3] = [
+        ("username", b"u"),
+        ("password", b"CANARY"),
+        (".dockerconfigjson", br#"{"auths":{"r.io":{"auth":"dTpDQU5BUlk="}}}"#),
+    ];
+    for registry in [basic, docker] {
+        let registry: Registry = serde_json::from_value(registry).expect("a registry");
+        for type_ in [
+            "Opaque",
+            "kubernetes.io/basic-auth",
+            "kubernetes.io/dockerconfigjson",
+            "kubernetes.io/dockercfg",
+            "connection.crossplane.io/v1alpha1",
+            "servicebinding.io/mysql",
+            "kubernetes.io/tls2",
+        ] {
+            let source = source(type_, &data);
+            let given = resolve(&registry, OWN, |_| Lookup::Found(&source)).result.expect(type_);
+            assert_eq!(given.entries["r.io"].password(), "CANARY", "{type_}");
+        }
+        for (type_, content) in [
+            ("kubernetes.io/service-account-token", "tokens of service accounts"),
+            ("bootstrap.kubernetes.io/token", "bootstrap tokens"),
+            ("kubernetes.io/tls", "TLS keys"),
+            ("kubernetes.io/ssh-auth", "SSH keys"),
+            ("helm.sh/release.v1", "Helm releases"),
+        ] {
+            let source = source(type_, &data);
+            let problem = resolve(&registry, OWN, |_| Lookup::Found(&source))
+                .result
+                .expect_err(type_);
+            let expected = format!(
+                r#"secret "pullsecrets-system/robot": type is "{type_}": {content} must not leave their namespace"#
+            );
+            assert_eq!((problem.reason, problem.message), (Reason::SourceInvalid, expected));
+        }
+    }
+}
+
+#[test]
+fn the_older_form_of_a_docker_config_is_read_as_kubelets_read_it() {
+    let registry = json!({"credentials": {"dockerConfig": {"secretRef": {"name": "robot"}}}});
+    let registry: Registry = serde_json::from_value(registry).expect("a registry");
+    let config = br#"{"r.io":{"auth":"dTpw"},"auths":{},"credsStore":{"username":"u"}}"#;
+    let source = source("kubernetes.io/dockercfg", &[(".dockercfg", config)]);
+    let given = resolve(&registry, OWN, |_| Lookup::Found(&source))
+        .result
+        .expect("it is of use");
+    assert_eq!(given.entries.keys().collect::<Vec<_>>(), ["r.io"]);
+    assert_eq!(given.left_out.len(), 2, "nothing but entries stands there");
+}
+
+#[test]
+fn a_login_that_looks_wrong_is_served_and_named() {
+    let basic = json!({"server": "r.io", "credentials": {"basicAuth": {"secretRef": {"name": "robot"}}}});
+    let docker = json!({"server": "r.io", "credentials": {"dockerConfig": {"secretRef": {"name": "robot"}}}});
+    let config = br#"{"auths":{"r.io":{"username":"u","password":"CANARY\u0000"}}}"#;
+    let data: [(&str, &[u8]); 3] = [
+        ("username", b"u"),
+        ("password", b"CANARY\0"),
+        (".dockerconfigjson", config),
+    ];
+    for registry in [basic, docker] {
+        let registry: Registry = serde_json::from_value(registry).expect("a registry");
+        let source = source("Opaque", &data);
+        let merged = merge(&[resolve(&registry, OWN, |_| Lookup::Found(&source))], &LastGood::new());
+        assert_eq!(merged.entries["r.io"].password(), "CANARY\0");
+        assert_eq!(
+            merged.registries[0].message.as_deref(),
+            Some(
+                "secret \"pullsecrets-system/robot\": the password holds an invisible character, such as a NUL or a byte \
+                 order mark"
+            )
+        );
+        assert_eq!(merged.registries[0].reason, "Resolved");
+    }
+}
+
+#[test]
 fn a_docker_config_that_is_of_no_use_is_named_by_secret_and_key() {
     let docker = || json!({"dockerConfig": {"secretRef": {"name": "logins", "namespace": "vault"}}});
     let (kind, key) = ("kubernetes.io/dockerconfigjson", ".dockerconfigjson");
     for (source, says) in [
         (
             source("kubernetes.io/dockercfg", &[(".dockercfg", b"CANARY")]),
-            r#": type is "kubernetes.io/dockercfg", dockerConfig needs kubernetes.io/dockerconfigjson"#,
+            r#", key ".dockercfg": the docker config is not JSON: error at line 1, column 1"#,
+        ),
+        (
+            source("kubernetes.io/dockercfg", &[(".dockercfg", b"{}")]),
+            r#", key ".dockercfg": `auths` of the docker config is empty"#,
+        ),
+        (
+            source("Opaque", &[(".dockercfg", b"{}")]),
+            r#": key ".dockerconfigjson" is missing"#,
         ),
         (source(kind, &[]), r#": key ".dockerconfigjson" is missing"#),
         (
@@ -150,8 +238,8 @@ fn what_is_remembered_of_a_config_taken_whole_has_the_key_that_it_always_had() {
         let registry: Registry = serde_json::from_value(registry).expect("a registry");
         let resolution = resolve(&registry, OWN, |_| Lookup::Found(&config));
         assert_eq!(resolution.key, key);
-        let servers: BTreeMap<_, _> = resolution.result.expect("it is of use");
-        assert!(servers.contains_key("r.io"));
+        let given = resolution.result.expect("it is of use");
+        assert!(given.entries.contains_key("r.io"));
     }
 }
 

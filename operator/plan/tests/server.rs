@@ -1,7 +1,7 @@
 //! Declared servers: what they become, what is refused, and where that widens a match.
 
-use plan::keyring::{lookup, matches};
-use plan::server::{DOCKER_HUB, Server, ServerError};
+use plan::keyring::{image_for, lookup, matches};
+use plan::server::{DOCKER_HUB, Server, ServerError, meant};
 use proptest::prelude::*;
 
 const HUB_HOSTS: [&str; 3] = ["docker.io", "index.docker.io", "registry-1.docker.io"];
@@ -35,6 +35,8 @@ fn any_other_server_is_kept_less_what_kubelets_drop() {
         ("harbor.example.com/v1/team", "harbor.example.com/team"),
         ("ghcr.io/acme", "ghcr.io/acme"),
         ("ghcr.io/acme/", "ghcr.io/acme/"),
+        ("ghcr.io/acme--", "ghcr.io/acme--"),
+        ("ghcr.io/acme_", "ghcr.io/acme_"),
         ("r.example.com:5000/a/b_c.d--e", "r.example.com:5000/a/b_c.d--e"),
         ("registry:5000", "registry:5000"),
         ("localhost", "localhost"),
@@ -99,8 +101,39 @@ fn what_a_kubelet_would_skip_or_never_match_is_refused() {
         ("ghcr.io//acme", Component),
         ("ghcr.io/acme//", Component),
         ("ghcr.io/-acme", Component),
+        ("ghcr.io/acme-/app", Component),
+        ("ghcr.io/acme-/", Component),
+        ("ghcr.io/a..b", Component),
+        ("ghcr.io/a___b", Component),
+        ("ghcr.io/acme.-", Component),
     ] {
         assert_eq!(Server::parse(declared), Err(expected), "{declared}");
+    }
+}
+
+/// What is written and what is not guessed: a text with an `@` may hold a password before it, or around it.
+#[test]
+fn a_spelling_is_mended_and_a_password_is_not_repeated() {
+    for (key, expected) in [
+        ("ghcr.io", Some("ghcr.io")),
+        (" GHCR.io/Acme/ ", Some("ghcr.io/acme/")),
+        ("oci://r.example.com:0443/v2", Some("r.example.com:443")),
+        ("r.example.com.:5000", Some("r.example.com:5000")),
+        ("r.example.com:/acme//app:1", Some("r.example.com/acme/app")),
+        ("r.example.com?a=b", Some("r.example.com")),
+        ("\u{feff}docker.io", Some(DOCKER_HUB)),
+        ("https://https://ghcr.io", Some("ghcr.io")),
+        ("[fd00::1]:05000", Some("[fd00::1]:5000")),
+        ("https://index.docker.io/v1", Some(DOCKER_HUB)),
+        ("robot:word@ghcr.io", None),
+        ("https://robot:12/word@ghcr.io", None),
+        ("https://robot:w@rd/x@ghcr.io", None),
+        ("[fd00::1]", None),
+        ("ghcr", None),
+        ("gh_cr.io", None),
+        ("", None),
+    ] {
+        assert_eq!(meant(key).as_ref().map(Server::as_str), expected, "{key}");
     }
 }
 
@@ -221,5 +254,17 @@ proptest! {
     #[test]
     fn every_text_is_answered(text in "[\\PC]{0,40}") {
         let _ = Server::parse(&text);
+        let _ = meant(&text);
+    }
+
+    #[test]
+    fn every_declared_server_serves_an_image(
+        declared in "(\\*|[a-c*-]{1,3}\\.io|localhost|a:1)(/[ab._-]{1,6}){0,2}(/|)",
+    ) {
+        match Server::parse(&declared) {
+            Ok(server) => prop_assert!(image_for(server.as_str()).is_some(), "{}", server),
+            Err(ServerError::Component) => prop_assert_eq!(image_for(&declared), None),
+            Err(_) => {}
+        }
     }
 }

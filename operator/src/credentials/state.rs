@@ -71,6 +71,9 @@ pub fn from_json(bytes: &[u8]) -> Option<LastGood> {
     let read = |(key, config): (String, &RawValue)| {
         let Origins { origin } = serde_json::from_str(config.get()).ok()?;
         let config = DockerConfig::parse(config.get().as_bytes()).ok()?;
+        if !config.unusable().is_empty() {
+            return None;
+        }
         let entries: Entries = config
             .entries()
             .iter()

@@ -24,16 +24,21 @@ struct Attached {
     entries: Vec<(String, Entry)>,
 }
 
+/// For each source, which of its entries have a login that we may use.
+pub(crate) type Usable = BTreeMap<String, Vec<bool>>;
+
 /// The pull secrets of all registries whose source was accepted.
 #[derive(Clone)]
 pub(crate) struct Attachment<'a> {
     normal: &'a Normal,
+    usable: &'a Usable,
     attached: Vec<Attached>,
 }
 
 /// A way in which the design departs from the sources.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
+    OneOfEqualKeys,
     OneSpelling,
     DeclaredHub,
     OneHub,
@@ -43,8 +48,9 @@ pub(crate) enum Step {
     HubKey,
 }
 
-pub(crate) const STEPS: [Step; 7] = [
+pub(crate) const STEPS: [Step; 8] = [
     Step::OneSpelling,
+    Step::OneOfEqualKeys,
     Step::DeclaredHub,
     Step::OneHub,
     Step::ExplicitWins,
@@ -54,9 +60,10 @@ pub(crate) const STEPS: [Step; 7] = [
 ];
 
 impl<'a> Attachment<'a> {
-    pub(crate) fn of(case: &Case, resolved: &[Resolution], normal: &'a Normal) -> Self {
+    pub(crate) fn of(case: &Case, resolved: &[Resolution], normal: &'a Normal, usable: &'a Usable) -> Self {
         let mut all = Self {
             normal,
+            usable,
             attached: Vec::new(),
         };
         for (registry, resolution) in case.registries.iter().zip(resolved) {
@@ -66,7 +73,7 @@ impl<'a> Attachment<'a> {
                 .filter(|_| !matches!(&resolution.result, Err(problem) if problem.reason == Reason::InvalidSpec));
             let server = server.map(|server| all.server(server));
             let entries = match (&resolution.result, case.source(registry)) {
-                (Ok(_), Some(written)) => all.taken(declared, &written.content),
+                (Ok(_), Some((name, written))) => all.taken(declared, name, &written.content),
                 _ => Vec::new(),
             };
             all.attached.push(Attached { server, entries });
@@ -74,13 +81,23 @@ impl<'a> Attachment<'a> {
         all
     }
 
-    /// What a registry takes from its source: everything, or what belongs to its server.
-    fn taken(&self, declared: Option<&str>, content: &Content) -> Vec<(String, Entry)> {
+    /// What a registry takes from its source: everything that can be used, or what of it belongs to its server.
+    fn taken(&self, declared: Option<&str>, source: &str, content: &Content) -> Vec<(String, Entry)> {
         match (content, declared) {
-            (Content::DockerConfig(config), None) => less_what_is_not_copied(config.entries.iter()),
-            (Content::DockerConfig(config), Some(server)) => {
-                let server = self.server(server);
-                less_what_is_not_copied(config.entries.iter().filter(|(key, _)| self.server(key) == server))
+            (Content::DockerConfig(config), declared) => {
+                let server = declared.map(|server| self.server(server));
+                let is_last = |at: usize| {
+                    config.entries[at + 1..]
+                        .iter()
+                        .all(|(key, _)| *key != config.entries[at].0)
+                };
+                let is_usable = |at: usize| is_last(at) && self.usable[source][at];
+                let belongs = |key: &str| server.as_ref().is_none_or(|server| self.server(key) == *server);
+                let entries = config.entries.iter().enumerate();
+                let taken = entries.filter(|(at, (key, _))| is_usable(*at) && belongs(key));
+                taken
+                    .map(|(_, (key, entry))| (key.clone(), entry.less_what_is_not_copied()))
+                    .collect()
             }
             (Content::BasicAuth { username, password }, Some(server)) => {
                 let field = |name: &str, value: &str| (name.to_owned(), serde_json::Value::from(value).to_string());
@@ -121,6 +138,7 @@ impl<'a> Attachment<'a> {
     pub(crate) fn after(&self, step: Step) -> Self {
         let mut after = self.clone();
         match step {
+            Step::OneOfEqualKeys => after.one_of_equal_keys(),
             Step::OneSpelling => after.one_spelling(),
             Step::DeclaredHub => after.declared_hub(),
             Step::OneHub => after.one_hub(),
@@ -135,6 +153,21 @@ impl<'a> Attachment<'a> {
     pub(crate) fn entries(&self) -> Vec<(&String, String)> {
         let entries = self.attached.iter().flat_map(|one| &one.entries);
         entries.map(|(key, entry)| (key, entry.text())).collect()
+    }
+
+    /// Of the keys of one config that differ in what kubelets drop only, the one stays that has no such part, else the
+    /// last in byte order.
+    fn one_of_equal_keys(&mut self) {
+        for one in &mut self.attached {
+            let rank = |key: &String| (*key == less_what_kubelets_drop(key), key.clone());
+            let entries = one.entries.clone();
+            let beaten = |key: &String| {
+                let equal = entries.iter().map(|(other, _)| other);
+                let mut equal = equal.filter(|other| less_what_kubelets_drop(other) == less_what_kubelets_drop(key));
+                equal.any(|other| rank(other) > rank(key))
+            };
+            one.entries.retain(|(key, _)| !beaten(key));
+        }
     }
 
     /// Of the spellings of a declared server its own key stays, else the first in byte order.
@@ -241,8 +274,10 @@ impl<'a> Attachment<'a> {
     }
 }
 
-fn less_what_is_not_copied<'e>(entries: impl Iterator<Item = &'e (String, Entry)>) -> Vec<(String, Entry)> {
-    entries
-        .map(|(key, entry)| (key.clone(), entry.less_what_is_not_copied()))
-        .collect()
+/// Less a user before the host, a query and a fragment, which kubelets drop.
+fn less_what_kubelets_drop(key: &str) -> String {
+    let (scheme, address) = key.split_at(key.find("://").map_or(0, |at| at + 3));
+    let address = address.split(['?', '#']).next().unwrap_or_default();
+    let (host, path) = address.split_at(address.find('/').unwrap_or(address.len()));
+    format!("{scheme}{}{path}", host.rsplit('@').next().unwrap_or_default())
 }

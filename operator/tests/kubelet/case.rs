@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crd::names::{BASIC_AUTH_TYPE, DOCKER_CONFIG_TYPE, LABEL_OBJECT};
+use crd::names::{BASIC_AUTH_TYPE, LABEL_OBJECT};
 use crd::{BasicAuthSource, Credentials, DockerConfigSource, Registry, SecretReference};
 use plan::labels::Labels;
 use plan::registries::{Lookup, Resolution, Source, resolve};
@@ -67,7 +67,7 @@ impl Case {
     }
 
     fn resolve(&self, registry: &Registry) -> Resolution {
-        let source = self.source(registry).map(|written| Source {
+        let source = self.source(registry).map(|(_, written)| Source {
             type_: written.secret.kind.clone(),
             labels: written.labels.clone(),
             data: written.secret.data.iter().cloned().collect(),
@@ -79,12 +79,12 @@ impl Case {
         })
     }
 
-    /// What the author put into the source of a registry, if there is one.
-    pub(crate) fn source(&self, registry: &Registry) -> Option<&Written> {
+    /// The source of a registry, if there is one: its name, and what the author put into it.
+    pub(crate) fn source(&self, registry: &Registry) -> Option<(&String, &Written)> {
         let credentials = &registry.credentials;
         let basic = credentials.basic_auth.as_ref().map(|source| &source.secret_ref);
         let reference = basic.or(credentials.docker_config.as_ref().map(|source| &source.secret_ref))?;
-        self.sources.get(&reference.name)
+        self.sources.get_key_value(&reference.name)
     }
 
     /// Every key that stands anywhere in this case, once each.
@@ -110,7 +110,7 @@ fn docker_config(logins: &mut Logins, names: &Names, random: &mut StdRng) -> Wri
     let mut secret = Secret::docker_config(config.text.clone());
     let mut labels = Labels::default();
     match random.random_range(0..100) {
-        0 => one(&["Opaque", "kubernetes.io/dockercfg"], random).clone_into(&mut secret.kind),
+        0 => one(&["Opaque", "kubernetes.io/dockercfg", "example.com/logins"], random).clone_into(&mut secret.kind),
         1 => secret.data.clear(),
         2 => labels = [(LABEL_OBJECT.to_owned(), "another".to_owned())].into_iter().collect(),
         _ => {}
@@ -129,7 +129,7 @@ fn basic_auth(logins: &mut Logins, random: &mut StdRng) -> Written {
         username += ":";
     }
     // What a careless tool leaves at the end is no part of what its author meant.
-    let end = one(&["", "", "", "\n", "\r\n", "\n\n", "\0"], random);
+    let end = one(&["", "", "", "\n", "\r\n", "\n\n", "\r"], random);
     let mut data = vec![("username".to_owned(), username.clone().into_bytes())];
     if random.random_bool(0.97) {
         data.push(("password".to_owned(), format!("{password}{end}").into_bytes()));
@@ -187,9 +187,4 @@ fn server(all: &[(&String, &Written)], content: &Content, names: &Names, random:
         }
     }
     names.key(random)
-}
-
-/// Whether the kubelet looks at a Secret of this type.
-pub(crate) fn is_pull_secret(secret: &Secret) -> bool {
-    secret.kind == DOCKER_CONFIG_TYPE && !secret.data.is_empty()
 }

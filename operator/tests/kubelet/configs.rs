@@ -7,6 +7,7 @@ use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE};
 use rand::Rng as _;
 use rand::rngs::StdRng;
 
+use crate::keyring::Answer;
 use crate::names::{Names, one};
 
 /// One entry of `auths`: its fields as they are written, or something that is no object.
@@ -25,6 +26,32 @@ impl Entry {
             }
             Self::Other(text) => (*text).to_owned(),
         }
+    }
+
+    /// Whether we may use the login that a kubelet reads in this entry alone: it has both halves, which survive the
+    /// way to the registry, and no token that kubelets ignore.
+    pub(crate) fn is_usable(&self, alone: &Answer) -> bool {
+        let [(key, username, password)] = alone.logins.as_slice() else {
+            return false;
+        };
+        let breaks = ['\n', '\r'];
+        let fits = |text: &str| !text.is_empty() && !text.starts_with(breaks) && !text.ends_with(breaks);
+        // What is no text reads like half of a surrogate pair, which is one.
+        let is_text = !password.contains('\u{fffd}') || self.text().contains("\\ud800");
+        // An address with a zone is filed and matches nothing.
+        let is_zoned = key.starts_with('[') && key.contains('%');
+        !key.is_empty()
+            && !is_zoned
+            && fits(username)
+            && fits(password)
+            && !username.contains(':')
+            && is_text
+            && !self.has_token()
+    }
+
+    fn has_token(&self) -> bool {
+        let is_token = |(name, value): &(String, String)| name.eq_ignore_ascii_case("identitytoken") && value != "\"\"";
+        matches!(self, Self::Fields(fields) if fields.iter().any(is_token))
     }
 
     /// Without what is never copied.
@@ -84,7 +111,20 @@ impl Logins {
     pub(crate) fn next(&mut self, random: &mut StdRng) -> (String, String) {
         self.count += 1;
         let user = one(&["u", "robot$ci+", "ü ", "0000-", "<&>\u{2028}", "\"\\", "😀"], random);
-        let password = one(&["p", "a:b:", "pä ß", " sp ace ", "\"\\/<&>", "\t", "😀"], random);
+        let password = one(
+            &[
+                "p",
+                "a:b:",
+                "pä ß",
+                " sp ace ",
+                "\"\\/<&>",
+                "\t",
+                "😀",
+                "{\r\n\"key\":\n\n1}",
+                "n\0",
+            ],
+            random,
+        );
         (format!("{user}{}", self.count), format!("{password}{}", self.count))
     }
 
@@ -129,7 +169,7 @@ impl Logins {
             .collect()
     }
 
-    /// An entry that we refuse; most stop every pull of the pod, some log in as nobody.
+    /// An entry that we leave out; most stop every pull of the pod, some log in as nobody.
     fn garbage(&mut self, random: &mut StdRng) -> Entry {
         let (user, password) = self.next(random);
         let encoded = STANDARD.encode(format!("{user}:{password}"));
@@ -152,7 +192,7 @@ impl Logins {
             13 => vec![],
             14 => both("a:b", &password),
             15 => both(&user, ""),
-            16 => both("nul\0", &password),
+            16 => both(&user, "\nbegins with a line break"),
             17 => vec![("identitytoken", quoted(&password)), ("auth", quoted(&encoded))],
             18 => vec![("username", "7".into()), ("auth", quoted(&encoded))],
             _ => vec![("password", r#""\ud800""#.into()), ("username", quoted(&user))],

@@ -7,6 +7,8 @@ use crate::keyring::{Answer, Login};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Exception {
     NotCopiedNotJudged,
+    OneBadEntryIsLeftOut,
+    OneOfEqualKeysStays,
     OneSpellingStays,
     OneHubLoginStays,
     DeclaredBeatsWhole,
@@ -19,8 +21,10 @@ pub(crate) enum Exception {
 }
 
 impl Exception {
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::NotCopiedNotJudged,
+        Self::OneBadEntryIsLeftOut,
+        Self::OneOfEqualKeysStays,
         Self::OneSpellingStays,
         Self::OneHubLoginStays,
         Self::DeclaredBeatsWhole,
@@ -36,6 +40,12 @@ impl Exception {
         match self {
             Self::NotCopiedNotJudged => {
                 "wider: `email` or `HttpHeaders` of a wrong type stop the kubelet in a source; a copy has neither"
+            }
+            Self::OneBadEntryIsLeftOut => {
+                "wider: one entry that the kubelet cannot parse stops it in a source; a copy has the other entries"
+            }
+            Self::OneOfEqualKeysStays => {
+                "narrower: of keys that differ in what kubelets drop only, such as a user before the host, one stays"
             }
             Self::OneSpellingStays => {
                 "narrower: a declared server takes one entry; its own key is chosen where a config spells it in several ways"
@@ -87,6 +97,7 @@ pub(crate) fn allowed(change: &Change<'_>) -> Option<Exception> {
     let host = host(change.image);
     let on = |logins: &[&Login], host: &str| logins.iter().all(|login| on_host(&login.0, host));
     match change.step {
+        Step::OneOfEqualKeys if dropped() && gained.is_empty() => Some(Exception::OneOfEqualKeysStays),
         Step::OneSpelling if dropped() => Some(Exception::OneSpellingStays),
         Step::OneHub if dropped() && gained.is_empty() => Some(Exception::OneHubLoginStays),
         Step::ExplicitWins if dropped() => Some(Exception::DeclaredBeatsWhole),

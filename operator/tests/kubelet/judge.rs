@@ -1,7 +1,9 @@
 //! What must hold of every case.
 
-use plan::keyring::lookup;
+use crd::Registry;
+use plan::keyring::{image_for, lookup};
 
+use crate::case::Content;
 use crate::exceptions::{Change, Exception, allowed};
 use crate::keyring::{Answer, Login};
 use crate::table::Table;
@@ -12,7 +14,8 @@ impl Trial {
     pub(crate) fn judge(&self, table: &mut Table) -> Result<(), String> {
         self.count(table);
         self.our_lookup_is_the_kubelets("keys", &self.keys, &self.by_key)?;
-        self.what_the_kubelet_refuses_is_refused(table)?;
+        self.what_the_kubelet_reads_is_used(table)?;
+        self.an_image_is_known_where_the_kubelet_matches_one()?;
         if self.merged.entries.is_empty() {
             table.count("cases without a copy", 1);
             return Ok(());
@@ -75,21 +78,49 @@ impl Trial {
         (String::new(), place(at), "x".to_owned())
     }
 
-    fn what_the_kubelet_refuses_is_refused(&self, table: &mut Table) -> Result<(), String> {
-        for ((name, written), (answer, stripped)) in self.case.sources.iter().zip(&self.sources) {
-            let uses = self.case.registries.iter().zip(&self.resolved);
-            let of = |registry| self.case.source(registry).is_some_and(|of| std::ptr::eq(of, written));
-            let uses: Vec<_> = uses.filter(|(registry, _)| of(registry)).collect();
-            if uses.is_empty() {
+    /// A docker config taken whole is used if the kubelet reads a login in it that we may use, and where the kubelet
+    /// refuses it, for the sake of the entries that it reads by themselves.
+    fn what_the_kubelet_reads_is_used(&self, table: &mut Table) -> Result<(), String> {
+        for ((name, written), asked) in self.case.sources.iter().zip(&self.sources) {
+            let Content::DockerConfig(config) = &written.content else {
                 continue;
+            };
+            let mut uses = self.case.registries.iter().zip(&self.resolved);
+            let of = |registry: &Registry| {
+                let source = self.case.source(registry);
+                registry.server.is_none() && source.is_some_and(|(_, of)| std::ptr::eq(of, written))
+            };
+            let Some((_, resolution)) = uses.find(|(registry, _)| of(registry)) else {
+                continue;
+            };
+            let pairs = config.entries.iter().zip(&asked.entries);
+            let readable = pairs.filter(|((_, entry), alone)| entry.is_usable(alone)).count();
+            let read = asked.whole.error.is_none() && !asked.whole.logins.is_empty();
+            match (&asked.whole.error, &resolution.result) {
+                (None, Ok(_)) => table.count("configs that both take", 1),
+                (Some(_), Ok(_)) if readable < config.entries.len() => table.exception(Exception::OneBadEntryIsLeftOut),
+                (Some(_), Ok(_)) => table.exception(Exception::NotCopiedNotJudged),
+                (Some(_), Err(_)) => table.count("configs that the kubelet and we refuse", 1),
+                (None, Err(problem)) if read && readable > 0 && problem.message.contains(", key ") => {
+                    return Err(format!(
+                        "{name} is refused, while the kubelet reads it: {}",
+                        problem.message
+                    ));
+                }
+                (None, Err(_)) => table.count("configs without a login that we may use", 1),
             }
-            let accepted = uses.iter().any(|(_, resolution)| resolution.result.is_ok());
-            match (&answer.error, accepted) {
-                (Some(_), false) => table.count("sources that the kubelet and we refuse", 1),
-                (None, false) => table.count("sources that we alone refuse, or that lack the server", 1),
-                (None, true) => table.count("sources that both take", 1),
-                (Some(_), true) if stripped.error.is_none() => table.exception(Exception::NotCopiedNotJudged),
-                (Some(error), true) => return Err(format!("{name} is accepted, while the kubelet says: {error}")),
+        }
+        Ok(())
+    }
+
+    /// What is said to match nothing does not match in the kubelet either.
+    fn an_image_is_known_where_the_kubelet_matches_one(&self) -> Result<(), String> {
+        for (at, image) in self.case.images.iter().enumerate() {
+            for (_, place, _) in self.by_key.tried(at).unwrap_or_default() {
+                let key = &self.keys[place.parse::<usize>().map_err(|error| error.to_string())?];
+                if image_for(key).is_none() {
+                    return Err(format!("{key:?} matches {image:?}, and is said to match nothing"));
+                }
             }
         }
         Ok(())

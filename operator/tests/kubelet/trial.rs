@@ -2,11 +2,12 @@
 
 use std::fmt;
 
+use crd::names::DOCKER_CONFIG_TYPE;
 use plan::docker_config::render;
 use plan::registries::{LastGood, Merged, Resolution, merge};
 
-use crate::author::{Attachment, Normal, STEPS, Step};
-use crate::case::{Case, Content, is_pull_secret};
+use crate::author::{Attachment, Normal, STEPS, Step, Usable};
+use crate::case::{Case, Content, Written};
 use crate::configs::{Entry, text_of};
 use crate::keyring::{Answer, Kubelet, Question, Secret};
 
@@ -18,8 +19,7 @@ pub(crate) struct Trial {
     /// Every key of the case in one Secret, whatever we think of it; its user names are the places of the keys.
     pub(crate) keys: Vec<String>,
     pub(crate) by_key: Answer,
-    /// Each source alone, and less what is never copied.
-    pub(crate) sources: Vec<(Answer, Answer)>,
+    pub(crate) sources: Vec<Asked>,
     /// By hand, then after each step that changes something.
     pub(crate) stages: Vec<(Option<Step>, Answer)>,
     pub(crate) copy: Answer,
@@ -33,8 +33,17 @@ struct Begun {
     merged: Merged,
     keys: Vec<String>,
     by_key: Answer,
-    sources: Vec<(Answer, Answer)>,
+    sources: Vec<Asked>,
     normal: Normal,
+    usable: Usable,
+}
+
+/// What the kubelet makes of one source by itself.
+pub(crate) struct Asked {
+    /// As it is, but of the type that kubelets read.
+    pub(crate) whole: Answer,
+    /// Each of its entries alone, less what is never copied.
+    pub(crate) entries: Vec<Answer>,
 }
 
 impl Trial {
@@ -76,7 +85,18 @@ impl Begun {
     fn new(seed: u64, case: Case, answers: &mut impl Iterator<Item = Answer>) -> Self {
         let mut next = || answers.next().expect("an answer for each question");
         let by_key = next();
-        let sources = case.sources.iter().map(|_| (next(), next())).collect();
+        let mut usable = Usable::new();
+        let mut sources = Vec::new();
+        for (name, written) in &case.sources {
+            let whole = next();
+            let entries: Vec<Answer> = drawn(written).iter().map(|_| next()).collect();
+            let pairs = drawn(written).iter().zip(&entries);
+            usable.insert(
+                name.clone(),
+                pairs.map(|((_, entry), alone)| entry.is_usable(alone)).collect(),
+            );
+            sources.push(Asked { whole, entries });
+        }
         let keys = case.keys();
         let place = |user: &str| user.parse::<usize>().expect("a place");
         let logins = by_key.logins.iter();
@@ -94,11 +114,12 @@ impl Begun {
             by_key,
             sources,
             normal,
+            usable,
         }
     }
 
     fn stages(&self) -> Vec<(Option<Step>, Vec<Secret>)> {
-        let mut now = Attachment::of(&self.case, &self.resolved, &self.normal);
+        let mut now = Attachment::of(&self.case, &self.resolved, &self.normal, &self.usable);
         let mut stages = vec![(None, now.secrets())];
         for step in STEPS {
             let after = now.after(step);
@@ -141,17 +162,23 @@ fn first_questions(case: &Case) -> Vec<Question<'_>> {
         images: &case.images,
     }];
     for written in case.sources.values() {
-        questions.push(alone(written.secret.clone()));
-        let copied = match &written.content {
-            Content::DockerConfig(config) if is_pull_secret(&written.secret) => {
-                let entries = config.entries.iter();
-                text_of(entries.map(|(key, entry)| (key.as_str(), Entry::text(&entry.less_what_is_not_copied()))))
-            }
-            _ => b"{}".to_vec(),
-        };
-        questions.push(alone(Secret::docker_config(copied)));
+        questions.push(alone(Secret {
+            kind: DOCKER_CONFIG_TYPE.to_owned(),
+            ..written.secret.clone()
+        }));
+        for (key, entry) in drawn(written) {
+            let entry = std::iter::once((key.as_str(), entry.less_what_is_not_copied().text()));
+            questions.push(alone(Secret::docker_config(text_of(entry))));
+        }
     }
     questions
+}
+
+fn drawn(written: &Written) -> &[(String, Entry)] {
+    match &written.content {
+        Content::DockerConfig(config) => &config.entries,
+        Content::BasicAuth { .. } => &[],
+    }
 }
 
 /// The place of a key, so that the order of the texts is that of the keys.
@@ -171,7 +198,7 @@ impl fmt::Display for Trial {
             let outcome = resolution
                 .result
                 .as_ref()
-                .map(|entries| entries.keys().collect::<Vec<_>>());
+                .map(|given| given.entries.keys().collect::<Vec<_>>());
             writeln!(
                 f,
                 "registry {:?} of {:?}: {outcome:?}",

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use e2e::oracle::Login;
 use serde_json::{Value, json};
 
-use super::{BASIC, Kind, Source};
+use super::{BASIC, CONFIG_KEY, Kind, Source};
 
 /// A name, how it is declared, and the Secret.
 pub(super) type Odd = (&'static str, Kind, Source);
@@ -54,9 +54,31 @@ pub(super) fn sources(login: &Login) -> Vec<Odd> {
         spelled("https://registry.example.com/v2/"),
     );
     config("whole", Kind::Whole, spelled("registry.example.com"));
+    config(
+        "key-with-a-user",
+        Kind::Config,
+        spelled("https://any:word@registry.example.com"),
+    );
+    config("key-with-a-query", Kind::Config, spelled("registry.example.com?a=b"));
+    let text = plain.to_string();
+    let beside = |bad: &str| format!(r#"{{"auths":{{"registry.example.com":{text},"z.io":{bad}}}}}"#);
+    config("beside-an-empty-one", Kind::Config, beside("{}"));
+    config("beside-a-broken-one", Kind::Config, beside(r#"{"auth":"%%%"}"#));
+    config("beside-half-a-character", Kind::Config, beside(r#"{"auth":"\ud800"}"#));
+    config("whole-with-a-broken-one", Kind::Whole, beside(r#"{"auth":7}"#));
+    config(
+        "auths-in-two",
+        Kind::Config,
+        format!(r#"{{"auths":{{}},"AUTHS":{{"registry.example.com":{text}}}}}"#),
+    );
+    config(
+        "entry-twice",
+        Kind::Config,
+        format!(r#"{{"auths":{{"registry.example.com":{{}},"registry.example.com":{text}}}}}"#),
+    );
     let good = json!({"auths": {"registry.example.com": plain}}).to_string();
     let blanks = " ".repeat((1 << 20) - good.len());
-    config("as-large-as-can-be-and-good", Kind::Config, good + &blanks);
+    config("as-large-as-can-be-and-good", Kind::Config, format!("{good}{blanks}"));
     let mut login = |name, type_, end: &str| {
         let [username, password] = [username, password].map(|text| format!("{text}{end}"));
         let data = [("username", username.as_str()), ("password", &password), ("more", "\0")];
@@ -65,5 +87,15 @@ pub(super) fn sources(login: &Login) -> Vec<Odd> {
     login("line-break-at-the-end", BASIC, "\n");
     login("line-break-of-windows", BASIC, "\r\n");
     login("opaque", "Opaque", "");
+    login("of-a-type-of-its-own", "connection.example.com/v1", "");
+    let legacy = json!({"registry.example.com": plain}).to_string();
+    let legacy = Source::of("kubernetes.io/dockercfg", [(".dockercfg", legacy.as_str())]);
+    all.push(("config-of-the-older-form", Kind::Whole, legacy));
+    let good = [(CONFIG_KEY, good.as_str())];
+    all.push((
+        "config-of-a-type-of-its-own",
+        Kind::Config,
+        Source::of("example.com/logins", good),
+    ));
     all
 }

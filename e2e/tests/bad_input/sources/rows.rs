@@ -83,7 +83,7 @@ fn extreme(core: &str) -> [Row; 2] {
     let large = json!({"auths": {"registry.example.com": {"auth": auth}}}).to_string();
     let row = |name, text: String, says| row(name, Kind::Config, Bad::Secret(Source::config(text)), CONFIG_KEY, says);
     [
-        row("nested-deeply", nested, "is not JSON: error at line 1, column"),
+        row("nested-deeply", nested, "has no `auths`"),
         row(
             "as-large-as-can-be",
             large,

@@ -9,9 +9,9 @@ mod secrecy;
 use std::collections::BTreeMap;
 
 use plan::credential::Credential;
-use plan::docker_config::{DockerConfig, render};
+use plan::docker_config::{DockerConfig, render, rendered_len};
 use plan::keyring;
-use plan::server::{DOCKER_HUB, Server};
+use plan::server::{DOCKER_HUB, Server, meant};
 
 /// Any bytes as the value of `.dockerconfigjson`.
 ///
@@ -24,9 +24,23 @@ pub fn docker_config(bytes: &[u8]) {
         Err(error) => return secrecy::tells_no_value(&error, bytes),
     };
     let own = config.entries();
-    comes_back(own);
-    let whole = config.whole();
-    assert_eq!(comes_back(&whole).whole(), whole, "taken whole a second time");
+    match config.whole() {
+        Err(error) => {
+            secrecy::tells_no_value(&error, bytes);
+            assert!(own.is_empty(), "what can be used is used");
+        }
+        Ok(whole) => {
+            secrecy::remark_on_no_value(&whole.remarks, bytes);
+            let again = comes_back(&whole.entries).whole();
+            assert!(
+                again.is_ok_and(|again| again.entries == whole.entries),
+                "taken whole a second time"
+            );
+        }
+    }
+    if !own.is_empty() {
+        comes_back(own);
+    }
     for (key, credential) in own {
         assert_eq!(
             Credential::new(credential.username(), credential.password()).as_ref(),
@@ -35,7 +49,7 @@ pub fn docker_config(bytes: &[u8]) {
         let tried = keyring::lookup(own.keys().map(String::as_str), key);
         assert!(tried.iter().all(|key| own.contains_key(*key)), "{tried:?}");
         if let Ok(server) = Server::parse(key) {
-            assert!(config.entry_for(&server).is_some(), "no entry for {server}");
+            assert!(config.entry_for(&server).is_ok(), "no entry for {server}");
         }
     }
 }
@@ -55,9 +69,10 @@ pub fn server(bytes: &[u8]) {
     };
     assert_eq!(Server::parse(server.as_str()).as_ref(), Ok(&server), "read once more");
     assert!(server.is_spelled(text) && server.is_spelled(server.as_str()));
+    assert_eq!(meant(server.as_str()).as_ref(), Some(&server), "what is right is meant");
     if let Ok(credential) = Credential::new("user", "password") {
         let config = comes_back(&BTreeMap::from([(server.to_string(), credential.clone())]));
-        assert_eq!(config.entry_for(&server), Some(&credential));
+        assert_eq!(config.entry_for(&server), Ok(&credential));
     }
     let image = an_image_of(&server);
     if keyring::repository(&image).is_some() {
@@ -71,6 +86,7 @@ pub fn server(bytes: &[u8]) {
 /// What is written for these entries is read as these entries, and written in the same way again.
 fn comes_back(entries: &BTreeMap<String, Credential>) -> DockerConfig {
     let written = render(entries);
+    assert_eq!(rendered_len(entries), written.len());
     let config = DockerConfig::parse(&written).expect("what is written is accepted");
     assert!(config.entries() == entries, "other entries come back");
     assert!(render(config.entries()) == written, "it is written in another way");

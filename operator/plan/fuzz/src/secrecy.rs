@@ -1,26 +1,64 @@
 //! What an error may hold of the input: positions, and the part of a key that may be shown. The rest is held by types:
 //! a number, or a value that is copied and lives for ever, has no room for a text that came in.
 
-use plan::docker_config::{DockerConfigError, EntryError, ShownKey};
-use plan::server::ServerError;
+use plan::credential::Oddity;
+use plan::docker_config::{DockerConfigError, EntryError, EntryName, Hint, Remark, Remarks};
+use plan::server::{Server, ServerError, meant};
 use serde_json::Deserializer;
 
 /// Panics if the error shows more of `bytes` than it may. Who adds a variant decides here what it may hold.
 pub(crate) fn tells_no_value(error: &DockerConfigError, bytes: &[u8]) {
     match error {
         DockerConfigError::TooLarge
-        | DockerConfigError::TooLargeToWrite
+        | DockerConfigError::ByteOrderMark
         | DockerConfigError::NotAnObject
         | DockerConfigError::NoAuths
-        | DockerConfigError::RepeatedAuths
         | DockerConfigError::AuthsNotAnObject
         | DockerConfigError::NoEntries
         | DockerConfigError::StoredElsewhere => {}
         DockerConfigError::Syntax { line, column } => holds_nothing::<[usize; 2]>([*line, *column]),
-        DockerConfigError::RepeatedKey { key } => is_of_a_key(key, bytes),
-        DockerConfigError::Entry { key, reason } => {
+        DockerConfigError::Entry { name, reason } => {
             holds_nothing::<EntryError>(*reason);
-            is_of_a_key(key, bytes);
+            is_a_server(name, bytes);
+        }
+        // The server is the one that was asked for.
+        DockerConfigError::NoEntry { server: _, hint } => match hint {
+            Hint::None | Hint::Stored => {}
+            Hint::Misspelled(name) => is_a_server(name, bytes),
+        },
+        DockerConfigError::NoneUsable(remarks) => remark_on_no_value(remarks, bytes),
+    }
+}
+
+/// Panics if a remark shows more of `bytes` than it may.
+pub(crate) fn remark_on_no_value(remarks: &Remarks, bytes: &[u8]) {
+    for remark in remarks.iter() {
+        match remark {
+            Remark::LeftOut { name, reason } => {
+                holds_nothing::<EntryError>(*reason);
+                is_a_server(name, bytes);
+            }
+            Remark::Unmatched { name, why, write } | Remark::Misleading { name, why, write } => {
+                holds_nothing::<Option<ServerError>>(*why);
+                is_a_server(name, bytes);
+                if let Some(server) = write {
+                    assert!(keys(bytes).any(|key| meant(&key).as_ref() == Some(server)), "{server}");
+                    assert!(!server.as_str().contains('@'), "{server}");
+                }
+            }
+            Remark::Odd { name, oddity } => {
+                holds_nothing::<Oddity>(*oddity);
+                is_a_server(name, bytes);
+            }
+            Remark::Repeated { name } | Remark::Shadowed { name } => is_a_server(name, bytes),
+            Remark::Store => {}
+            Remark::Helpers { servers, more } => {
+                holds_nothing(*more);
+                for server in servers {
+                    is_a_server(&EntryName::of(server, 0), bytes);
+                    assert!(Server::parse(server).is_ok(), "{server}");
+                }
+            }
         }
     }
 }
@@ -32,23 +70,15 @@ pub(crate) fn tells_no_server(error: ServerError) {
 
 fn holds_nothing<T: Copy + 'static>(_: T) {}
 
-/// What is shown stands in a key, and neither before an `@` nor after a `?` or `#`.
-fn is_of_a_key(shown: &ShownKey, bytes: &[u8]) {
-    let text = shown.as_str();
-    assert!(
-        !text.contains(['@', '?', '#']) && text.bytes().all(|byte| byte.is_ascii_graphic()),
-        "{shown}"
-    );
-    let text = text.strip_suffix("...").unwrap_or(text);
-    let mut parts = keys(bytes).map(|key| {
-        let open = key.split(['?', '#']).next().unwrap_or_default();
-        let open = open.rsplit('@').next().unwrap_or_default();
-        open.chars().filter(char::is_ascii_graphic).collect::<String>()
-    });
-    assert!(
-        parts.any(|part| part.starts_with(text)),
-        "{shown} is in no key, or hidden there"
-    );
+/// A key that is shown is a server, and stands there.
+fn is_a_server(name: &EntryName, bytes: &[u8]) {
+    match name {
+        EntryName::Place(place) => holds_nothing(*place),
+        EntryName::Server(server) => {
+            assert!(Server::parse(server).is_ok() && server.len() <= 253, "{server}");
+            assert!(keys(bytes).any(|key| key == *server), "{server} is in no key");
+        }
+    }
 }
 
 /// Every string before a colon; some that only look like one within another, too.

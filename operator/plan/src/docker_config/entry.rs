@@ -1,6 +1,6 @@
 //! One entry of `auths`.
 
-use super::json::{Node, is_field};
+use super::json::{Value, is_field};
 use super::{EntryError, auth};
 use crate::credential::Credential;
 
@@ -13,7 +13,7 @@ struct Fields {
 }
 
 /// The login that a kubelet takes from this entry.
-pub(super) fn credential(entry: Node) -> Result<Credential, EntryError> {
+pub(super) fn credential(entry: Value<'_>) -> Result<Credential, EntryError> {
     let Fields {
         auth,
         username,
@@ -28,42 +28,33 @@ pub(super) fn credential(entry: Node) -> Result<Credential, EntryError> {
     Ok(Credential::new(&username, &password)?)
 }
 
-fn fields(entry: Node) -> Result<Fields, EntryError> {
-    let Node::Object(object) = entry else {
-        return Err(EntryError::NotAnObject);
-    };
+fn fields(entry: Value<'_>) -> Result<Fields, EntryError> {
     let mut fields = Fields::default();
-    for (name, node) in object {
+    for (name, value) in entry.object().ok_or(EntryError::NotAnObject)? {
         if is_field(&name, "auth") {
-            set(&mut fields.auth, "auth", node)?;
+            set(&mut fields.auth, "auth", value)?;
         } else if is_field(&name, "username") {
-            set(&mut fields.username, "username", node)?;
+            set(&mut fields.username, "username", value)?;
         } else if is_field(&name, "password") {
-            set(&mut fields.password, "password", node)?;
+            set(&mut fields.password, "password", value)?;
         } else {
-            refuse_token(&name, &node)?;
+            refuse_token(&name, value)?;
         }
     }
     Ok(fields)
 }
 
-fn set(field: &mut String, name: &'static str, node: Node) -> Result<(), EntryError> {
-    match node {
-        Node::Text(text) => *field = text,
-        Node::Null => {}
-        Node::Object(_) | Node::Other => return Err(EntryError::NotAString(name)),
+fn set(field: &mut String, name: &'static str, value: Value<'_>) -> Result<(), EntryError> {
+    if !value.is_null() {
+        *field = value.text().ok_or(EntryError::NotAString(name))?;
     }
     Ok(())
 }
 
-fn refuse_token(name: &str, node: &Node) -> Result<(), EntryError> {
-    let is_set = match node {
-        Node::Null => false,
-        Node::Text(text) => !text.is_empty(),
-        Node::Object(_) | Node::Other => true,
-    };
+fn refuse_token(name: &str, value: Value<'_>) -> Result<(), EntryError> {
+    let is_set = || !value.is_null() && value.text().is_none_or(|text| !text.is_empty());
     ["identitytoken", "registrytoken"]
         .into_iter()
-        .find(|token| is_set && is_field(name, token))
+        .find(|token| is_field(name, token) && is_set())
         .map_or(Ok(()), |token| Err(EntryError::TokenIgnored(token)))
 }

@@ -91,7 +91,7 @@ fn is_label(label: &str) -> bool {
 }
 
 /// Runs of lower-case letters and digits, joined by `.`, `_`, `__` or any number of `-`.
-fn is_component(component: &str) -> bool {
+pub(crate) fn is_component(component: &str) -> bool {
     let alphanumeric = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
     component.starts_with(alphanumeric)
         && component.ends_with(alphanumeric)

@@ -34,6 +34,30 @@ impl Location {
         })
     }
 
+    /// Images that a key at this location might serve.
+    pub(super) fn images(&self) -> Vec<String> {
+        let (Ok(host), Ok(port), Ok(path)) = (
+            std::str::from_utf8(&self.host),
+            std::str::from_utf8(&self.port),
+            std::str::from_utf8(&self.path),
+        ) else {
+            // No name of an image holds it.
+            return Vec::new();
+        };
+        let host = match (port, host.contains(':')) {
+            ("", _) => host.to_owned(),
+            (port, false) => format!("{host}:{port}"),
+            (port, true) => format!("[{host}]:{port}"),
+        };
+        let rest = if path.is_empty() {
+            ["/a", "/a/a", "", ""]
+        } else {
+            ["", "a", "/a", "a/a"]
+        };
+        let images = ["a", "A"].map(|label| rest.map(|rest| format!("{}{path}{rest}", host.replace('*', label))));
+        images.concat()
+    }
+
     /// Whether a key at this location serves an image at `target`.
     pub(super) fn covers(&self, target: &Self) -> bool {
         self.port == target.port
