@@ -200,7 +200,8 @@ impl Audit {
         Ok(writes_of(user, &self.since(mark)?))
     }
 
-    /// The namespace and the name of every Secret that `user` has written to since the server began, refused or not.
+    /// The namespace and the name of every Secret that `user` has written to since the server began. What was refused is no
+    /// write.
     ///
     /// # Errors
     ///
@@ -212,7 +213,7 @@ impl Audit {
             .lines()
             .filter(|line| line.contains(user) && line.contains(r#""secrets""#));
         let records = of_user.filter_map(|line| parse(line).ok().flatten());
-        let written = records.filter(|record| record.resource == "secrets" && record.is_write());
+        let written = records.filter(|record| record.resource == "secrets" && record.is_write() && record.code < 300);
         Ok(written.map(|record| (record.namespace, record.name)).collect())
     }
 
