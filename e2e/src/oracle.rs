@@ -133,7 +133,7 @@ pub async fn check_references(client: &Client, expected: &Expected) -> Result<()
     references::check(client, expected).await
 }
 
-/// As [`check`], of one namespace alone, and of what else may be in it nothing.
+/// As [`check`], of one namespace alone.
 ///
 /// # Errors
 ///
