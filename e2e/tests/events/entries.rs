@@ -48,7 +48,19 @@ rows! {
         writes (0, 1, 0)
     }
 
-    an_entry_whose_record_is_removed_counts_as_theirs_from_then_on {
+    a_record_that_another_writer_takes_away_is_restored {
+        given |it| { it.served(&["a"]).await; }
+        when |it| { it.patch_account("a", "default", json!({"metadata": {"annotations": {ATTACHED: null}}})).await; }
+        then |it| {
+            it.holds(&["a"]).await;
+            let restored = |seen: &Entries| seen.recorded.as_deref() == Some(it.name());
+            it.account_becomes("a", "default", restored).await;
+        }
+        writes (0, 1, 0)
+        only up "another writer owns the list since, and without it no proof is left"
+    }
+
+    an_entry_whose_record_is_taken_away_goes_with_the_namespace {
         given |it| { it.served(&["a", "b"]).await; }
         when |it| {
             it.patch_account("b", "default", json!({"metadata": {"annotations": {ATTACHED: null}}})).await;
@@ -56,11 +68,10 @@ rows! {
         }
         then |it| {
             it.copies_are_in(&["a"]).await;
-            let stays = |seen: &Entries| seen.names.iter().any(|name| name == it.name()) && seen.recorded.is_none();
-            it.account_becomes("b", "default", stays).await;
+            it.account_becomes("b", "default", |seen: &Entries| seen.are(&["theirs"])).await;
         }
-        // The reference is nothing to wait for: it is not ours.
-        writes (1, 0, 0)
+        writes (1, 2, 0)
+        only up "another writer owns the list since, and without it no proof is left"
     }
 
     a_record_that_claims_entries_of_others_does_not_take_them_away {
