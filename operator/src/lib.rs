@@ -32,6 +32,7 @@ pub mod objects;
 mod otlp;
 pub mod panics;
 pub mod progress;
+mod proxy;
 pub mod queue;
 pub mod report;
 pub mod runtime;

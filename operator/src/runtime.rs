@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::config::Kubeconfig;
 use kube::{Client, Config};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
@@ -21,6 +21,7 @@ use crate::health::{self, Pulse};
 use crate::leader::{self, Election, Leadership};
 use crate::metrics::{self, Metrics};
 use crate::progress::Progress;
+use crate::proxy::{Connect, Variables};
 use crate::telemetry::Telemetry;
 use crate::wanted::LabelKeys;
 use crate::watch::{Lists, SILENCE, Watches};
@@ -54,8 +55,8 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
 
 async fn operate(args: &Args) -> anyhow::Result<()> {
     let managed = args.managed_names()?;
-    let config = config(args).await?;
-    let (watch, write) = (watch_client(&config)?, write_client(&config)?);
+    let connect = connect(args).await?;
+    let (watch, write) = (watch_client(&connect)?, write_client(&connect)?);
     let token = CancellationToken::new();
     let (namespace_pulse, object_pulse) = (Pulse::new(), Pulse::new());
     let pulses = vec![namespace_pulse.clone(), object_pulse.clone()];
@@ -82,7 +83,7 @@ async fn operate(args: &Args) -> anyhow::Result<()> {
     let epoch = Instant::now();
     let watches = Watches::new(watch, lists, args.relist_interval(), progress.clone());
     let still_wanted = CancellationToken::new();
-    let lease = progress.hear(lease_client(&config)?);
+    let lease = progress.hear(lease_client(&connect)?);
     let election = elect(args, lease, &own, &leadership, still_wanted.clone());
     let writer = Writer::new(write.clone(), own.clone(), metrics.clone());
     let keys = LabelKeys::new();
@@ -181,44 +182,47 @@ fn elect(
 }
 
 /// The pod's service account where there is one: a kubeconfig that happens to lie there is not asked.
-async fn config(args: &Args) -> anyhow::Result<Config> {
-    if let Some(path) = &args.kubeconfig {
-        let kubeconfig = Kubeconfig::read_from(path).with_context(|| format!("--kubeconfig {}", path.display()))?;
-        return Ok(Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?);
-    }
-    match Config::incluster() {
-        Ok(config) => Ok(config),
-        Err(_) => Config::from_kubeconfig(&KubeConfigOptions::default())
-            .await
-            .context("no service account of a pod, and no kubeconfig: set KUBECONFIG or --kubeconfig"),
-    }
+async fn connect(args: &Args) -> anyhow::Result<Connect> {
+    let variables = Variables::of_the_process();
+    let kubeconfig = match &args.kubeconfig {
+        Some(path) => Kubeconfig::read_from(path).with_context(|| format!("--kubeconfig {}", path.display()))?,
+        None => match Config::incluster() {
+            Ok(config) => return Connect::in_cluster(config, &variables),
+            Err(_) => Kubeconfig::read()
+                .context("no service account of a pod, and no kubeconfig: set KUBECONFIG or --kubeconfig")?,
+        },
+    };
+    Connect::by_kubeconfig(kubeconfig, &variables).await
 }
 
 /// A watch says something now and then, although nothing happens.
-fn watch_client(config: &Config) -> anyhow::Result<Client> {
-    let mut config = config.clone();
+fn watch_client(connect: &Connect) -> anyhow::Result<Client> {
+    let mut connect = connect.clone();
+    let config = &mut connect.config;
     config.default_retry = false;
     config.read_timeout = Some(SILENCE);
     config.reset_reader_on_write = true;
-    Ok(Client::try_from(config)?)
+    connect.client()
 }
 
 /// No retry: what failed is planned anew. The timeout counts from the request, not from when the connection was idle.
-fn write_client(config: &Config) -> anyhow::Result<Client> {
-    let mut config = config.clone();
+fn write_client(connect: &Connect) -> anyhow::Result<Client> {
+    let mut connect = connect.clone();
+    let config = &mut connect.config;
     config.default_retry = false;
     config.connect_timeout = Some(Duration::from_secs(10));
     config.read_timeout = Some(crate::apply::DEADLINE);
     config.reset_reader_on_write = true;
-    Ok(Client::try_from(config)?)
+    connect.client()
 }
 
 /// A renewal that takes long is as good as none.
-fn lease_client(config: &Config) -> anyhow::Result<Client> {
-    let mut config = config.clone();
+fn lease_client(connect: &Connect) -> anyhow::Result<Client> {
+    let mut connect = connect.clone();
+    let config = &mut connect.config;
     config.default_retry = false;
     config.connect_timeout = Some(leader::DEADLINE);
     config.read_timeout = Some(leader::DEADLINE);
     config.reset_reader_on_write = true;
-    Ok(Client::try_from(config)?)
+    connect.client()
 }
