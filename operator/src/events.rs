@@ -20,7 +20,7 @@ use crate::objects::{is_progress, ready_of};
 const NOTE: usize = 1024;
 
 /// Publishes Events beside the steps that they are about: none waits for one. One that cannot be published is logged and
-/// forgotten, and so is one that comes while [`WAITING`] others wait.
+/// forgotten, and so is one that comes while `WAITING` others wait.
 #[derive(Clone)]
 pub struct Announcer {
     orders: mpsc::Sender<Order>,

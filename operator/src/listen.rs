@@ -1,9 +1,9 @@
 //! The two addresses that others may ask: `/livez` and `/readyz`, and `/metrics`. Anybody in the cluster reaches them, so
 //! what a connection may cost is bounded.
 //!
-//! - One connection is one request: within [`WITHIN`] it has been sent and answered, or the connection ends.
-//! - The head of a request has at most [`HEAD`] bytes, and a body is not read.
-//! - There are at most [`CONNECTIONS`]. One more ends the oldest: whoever opens hundreds and says nothing keeps no probe of
+//! - One connection is one request: within `WITHIN` it has been sent and answered, or the connection ends.
+//! - The head of a request has at most `HEAD` bytes, and a body is not read.
+//! - There are at most `CONNECTIONS`. One more ends the oldest: whoever opens hundreds and says nothing keeps no probe of
 //!   the kubelet waiting.
 
 use std::collections::VecDeque;

@@ -19,13 +19,13 @@ pub enum Setback {
     NotFound,
     /// 403 with the cause `NamespaceTerminating`: nothing more can be made there.
     NamespaceTerminating,
-    /// 429 of the server itself: slow down, all of us, for this long; [`LONGEST_PAUSE`] at most.
+    /// 429 of the server itself: slow down, all of us, for this long; `LONGEST_PAUSE` at most.
     Throttled(Duration),
     /// 429 with a reason of its own: this write is to come later. Others are none of its business.
     Postponed {
         /// To be told.
         failure: Failure,
-        /// How much later; [`LONGEST_WAIT`] at most.
+        /// How much later; `LONGEST_WAIT` at most.
         wait: Duration,
         /// The webhook or policy that asks for it, in the words of the failure.
         by: Option<Arc<str>>,
