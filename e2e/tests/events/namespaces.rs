@@ -151,7 +151,7 @@ async fn reference_went_first(it: &Stage, part: &str) {
     let reference = at(&|write| write.resource == "serviceaccounts").unwrap();
     let copy = at(&|write| write.resource == "secrets" && write.verb == "delete").unwrap();
     assert!(
-        reference.answered <= copy.timestamp,
+        reference.timestamp < copy.timestamp,
         "{} then {}",
         reference.summary(),
         copy.summary()
