@@ -13,8 +13,9 @@ use crate::MACHINE;
 const NAMESPACES: u64 = 200;
 
 /// Bytes for each namespace of one account, to the server and from it. A copy with the login of a scene is about 300 bytes
-/// of data; both writes are answered with metadata, and both come back as events with everything that the object has.
-const FILL: [u64; 2] = [3200, 3900];
+/// of data; both writes are answered with metadata, and both come back as events with everything that the object has. The
+/// first object also makes the operator list the namespaces again, since it kept nothing of those that no object selects.
+const FILL: [u64; 2] = [3200, 4400];
 const ROTATE: [u64; 2] = [2000, 2700];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
