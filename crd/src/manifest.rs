@@ -6,15 +6,15 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 use kube::CustomResourceExt;
 use serde_json::json;
 
-use crate::ClusterPullSecret;
+use crate::{ClusterPullSecret, ConditionStatus, ConditionType, Counts, Reason};
 
 /// The definition of `ClusterPullSecret`, the same bytes for the same source.
 ///
 /// It differs from what the types alone give in three ways:
 ///
 /// - no field is nullable: the API server drops a null instead of keeping it in the store for ever;
-/// - a new object has `status.observedGeneration: -1`, so that tools that wait for objects see work outstanding before
-///   the first visit of the operator instead of nothing to wait for;
+/// - a new object has a status that says that the operator has not looked at it yet: `observedGeneration: -1`, so that
+///   tools that wait for objects see work outstanding, and conditions and counts, so that no column is blank;
 /// - a line break inside a paragraph of a description is a space, so that `kubectl explain` can fill the terminal.
 pub fn crd() -> CustomResourceDefinition {
     let mut crd = ClusterPullSecret::crd();
@@ -29,10 +29,32 @@ pub fn crd() -> CustomResourceDefinition {
             part.description = part.description.take().map(|text| unwrapped(&text));
         });
         if let Some(status) = schema.properties.as_mut().and_then(|root| root.get_mut("status")) {
-            status.default = Some(JSON(json!({ "observedGeneration": -1 })));
+            status.default = Some(JSON(unseen()));
         }
     }
     crd
+}
+
+/// The status of an object that the operator has not seen yet.
+fn unseen() -> serde_json::Value {
+    let condition = |type_: ConditionType, status: ConditionStatus| {
+        json!({
+            "type": type_.as_str(),
+            "status": status.as_str(),
+            "reason": Reason::Progressing.as_str(),
+            "message": "the operator has not looked at this object yet",
+            "lastTransitionTime": "1970-01-01T00:00:00Z",
+        })
+    };
+    json!({
+        "observedGeneration": -1,
+        "conditions": [
+            condition(ConditionType::Ready, ConditionStatus::Unknown),
+            condition(ConditionType::Reconciling, ConditionStatus::True),
+        ],
+        "namespaces": Counts::new(0, 0, 0),
+        "serviceAccounts": Counts::new(0, 0, 0),
+    })
 }
 
 /// [`crd()`] as the YAML that stands in `config/crd`, with a first line that says where it comes from.

@@ -70,6 +70,12 @@ pub struct ClusterPullSecretStatus {
     #[schemars(length(max = 64))]
     pub registries_ready: Option<String>,
 
+    /// The Secret in the operator's own namespace that remembers the last good logins of this object. Absent until the
+    /// first login is remembered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 253))]
+    pub state_secret_name: Option<String>,
+
     /// The value of the annotation `pullsecrets.dev/reconcile-requested-at` that was last acted on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
@@ -80,7 +86,7 @@ pub struct ClusterPullSecretStatus {
 #[derive(JsonSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Counts {
-    /// How many are selected.
+    /// How many are selected. One that is no longer selected counts too while its removal fails.
     #[schemars(range(min = 0))]
     pub selected: i64,
 
@@ -88,7 +94,7 @@ pub struct Counts {
     #[schemars(range(min = 0))]
     pub ready: i64,
 
-    /// How many of the selected were refused or are in conflict.
+    /// How many of the selected were refused or are in conflict, and how many removals fail.
     #[schemars(range(min = 0))]
     pub failed: i64,
 
@@ -137,7 +143,7 @@ impl Failure {
     }
 }
 
-/// Why a namespace does not have what is declared for it.
+/// Why a namespace does not have what is declared for it, or still has what is not.
 #[derive(JsonSchema, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum FailureReason {
     /// A Secret of that name exists and is not ours, or an older object decides it.
@@ -156,6 +162,8 @@ pub enum FailureReason {
     Contended,
     /// Somebody made the account larger than the operator holds: it is let be.
     TooLarge,
+    /// The copy is being deleted, and a finalizer that is not the operator's holds it.
+    HeldByFinalizer,
     /// The API server failed or did not answer.
     ServerError,
 }
@@ -172,6 +180,7 @@ impl FailureReason {
             Self::SourceName => "SourceName",
             Self::Contended => "Contended",
             Self::TooLarge => "TooLarge",
+            Self::HeldByFinalizer => "HeldByFinalizer",
             Self::ServerError => "ServerError",
         }
     }

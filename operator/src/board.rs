@@ -44,12 +44,14 @@ impl Count {
 }
 
 /// One Secret or account for one object, at one moment.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     /// The object's name.
     pub object: Arc<str>,
     /// How it stands.
     pub state: State,
+    /// The object does not want it here: the state is that of its removal.
+    pub leaves: bool,
 }
 
 /// All that a report needs of an object's namespaces.
@@ -67,6 +69,10 @@ pub struct Summary {
     pub secret_failure: Option<(Arc<str>, Failure)>,
     /// The first failure of a reference, by namespace and account; one of a fight before all others.
     pub account_failure: Option<(Arc<str>, Failure)>,
+    /// Copies that are still to be removed, or to be left to their namespaces: where no object asks for them any more.
+    pub copies_left: Left,
+    /// The same of references.
+    pub references_left: Left,
     /// When the first namespace that is neither ready nor failed makes the object unready; since the process started.
     pub namespaces_late_at: Option<Duration>,
     /// The same of the first account.
@@ -75,8 +81,21 @@ pub struct Summary {
     pub needs_person: bool,
     /// Of an object being deleted: writes that are still to be made.
     pub owed: usize,
-    /// Since when every one of those was refused; none while one of them was not.
-    pub refused_since: Option<Duration>,
+    /// Since when every one of those was tried in vain; none while one of them was not tried.
+    pub stuck_since: Option<Duration>,
+    /// What those that were tried in vain are about, by namespace; as many as a status names.
+    pub stuck: Vec<String>,
+}
+
+/// What is still to be removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Left {
+    /// All of it.
+    pub due: i64,
+    /// With something against it.
+    pub failed: i64,
+    /// When the first of what has nothing against it makes the object unready; since the process started.
+    pub late_at: Option<Duration>,
 }
 
 #[derive(Debug, Default)]
@@ -84,11 +103,33 @@ struct Tally {
     revision: u64,
     namespaces: Side,
     accounts: Side,
+    /// The same of what is to be removed.
+    copies_left: Side,
+    references_left: Side,
     failures: BTreeMap<Key, Failure>,
     /// Writes that are owed.
     owed: usize,
-    /// Those that are refused, and since when.
-    refused: HashMap<Key, Duration>,
+    /// Since when there are any.
+    owed_since: Option<Duration>,
+    /// Keys that were tried in vain since then. One that was done and is owed again stays.
+    stuck: BTreeMap<Key, Stuck>,
+}
+
+#[derive(Debug)]
+struct Stuck {
+    since: Duration,
+    owed: bool,
+}
+
+/// How the attempts at a key that is owed to a deletion ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tried {
+    /// None ended yet.
+    NotYet,
+    /// In vain, since this time.
+    Since(Duration),
+    /// The server answers none at all: that is no attempt.
+    Unheard,
 }
 
 /// Namespaces by their copy, or accounts by their reference.
@@ -135,18 +176,24 @@ impl Board {
     /// `key` stood as `before` and stands as `after`. `urgent`: what is not ready makes the object unready at once,
     /// since it is the object that changed.
     pub fn exchange(&mut self, key: &Key, before: &[Entry], after: &[Entry], now: Duration, urgent: bool) {
-        fn state<'a>(entries: &'a [Entry], object: &Arc<str>) -> Option<&'a State> {
-            let entry = entries.iter().find(|entry| entry.object == *object)?;
-            Some(&entry.state)
+        fn of<'a>(entries: &'a [Entry], object: &Arc<str>) -> Option<&'a Entry> {
+            entries.iter().find(|entry| entry.object == *object)
         }
-        let gone = before.iter().filter(|entry| state(after, &entry.object).is_none());
+        fn state(entry: Option<&Entry>, leaves: bool) -> Option<&State> {
+            entry.filter(|entry| entry.leaves == leaves).map(|entry| &entry.state)
+        }
+        let gone = before.iter().filter(|entry| of(after, &entry.object).is_none());
         for object in after.iter().chain(gone).map(|entry| &entry.object) {
-            let (was, is) = (state(before, object), state(after, object));
+            let (was, is) = (of(before, object), of(after, object));
             let tally = self.tallies.entry(Arc::clone(object)).or_default();
-            if let Some(waited) = tally.side(key).exchange(key, was, is, now, urgent) {
-                self.served.push((served(key), waited));
+            for leaves in [false, true] {
+                let (was, is) = (state(was, leaves), state(is, leaves));
+                let waited = tally.side(key, leaves).exchange(key, was, is, now, urgent);
+                if let Some(waited) = waited.filter(|_| !leaves) {
+                    self.served.push((served(key), waited));
+                }
             }
-            match is {
+            match is.map(|entry| &entry.state) {
                 Some(State::Failed(failure)) => drop(tally.failures.insert(key.clone(), failure.clone())),
                 _ => drop(tally.failures.remove(key)),
             }
@@ -156,20 +203,26 @@ impl Board {
         }
     }
 
-    /// A write at `key` was owed to the objects `before`, which are being deleted, and is owed to those of `after`, since
-    /// when it is refused.
-    pub fn owe(&mut self, key: &Key, before: &[Arc<str>], after: &[Arc<str>], refused_since: Option<Duration>) {
+    /// A write at `key` was owed to the objects `before`, which are being deleted, and is owed to those of `after`.
+    pub fn owe(&mut self, key: &Key, before: &[Arc<str>], after: &[Arc<str>], tried: Tried, now: Duration) {
         let paid = before.iter().filter(|object| !after.contains(object));
         for object in after.iter().chain(paid) {
             let tally = self.tallies.entry(Arc::clone(object)).or_default();
             let (was, is) = (before.contains(object), after.contains(object));
-            let refused_since = refused_since.filter(|_| is);
             tally.owed = (tally.owed + usize::from(is)).saturating_sub(usize::from(was));
-            let refused_before = match refused_since {
-                Some(since) => tally.refused.insert(key.clone(), since),
-                None => tally.refused.remove(key),
-            };
-            if was != is || refused_before != refused_since {
+            let owed_since = *tally.owed_since.get_or_insert(now);
+            let known = tally.stuck.contains_key(key);
+            match tried {
+                Tried::Unheard => drop(tally.stuck.remove(key)),
+                Tried::Since(since) if is && !known => {
+                    let since = since.max(owed_since);
+                    tally.stuck.insert(key.clone(), Stuck { since, owed: true });
+                }
+                Tried::Since(_) | Tried::NotYet => {
+                    tally.stuck.entry(key.clone()).and_modify(|stuck| stuck.owed = is);
+                }
+            }
+            if was != is || known != tally.stuck.contains_key(key) {
                 self.changed.insert(Arc::clone(object));
             }
         }
@@ -214,10 +267,12 @@ impl Board {
 }
 
 impl Tally {
-    fn side(&mut self, key: &Key) -> &mut Side {
-        match key.target {
-            Target::Secret(_) => &mut self.namespaces,
-            Target::Account(_) => &mut self.accounts,
+    fn side(&mut self, key: &Key, leaves: bool) -> &mut Side {
+        match (&key.target, leaves) {
+            (Target::Secret(_), false) => &mut self.namespaces,
+            (Target::Secret(_), true) => &mut self.copies_left,
+            (Target::Account(_), false) => &mut self.accounts,
+            (Target::Account(_), true) => &mut self.references_left,
         }
     }
 
@@ -241,7 +296,8 @@ impl Tally {
             .iter()
             .filter(|(key, _)| matches!(key.target, Target::Secret(_)));
         let fight = of_accounts().find(|(_, failure)| failure.reason == FailureReason::Contended);
-        let all_refused = self.refused.len() == self.owed;
+        let stuck = || self.stuck.iter().filter(|(_, stuck)| stuck.owed);
+        let all_stuck = self.owed > 0 && stuck().count() == self.owed;
         Summary {
             revision: self.revision,
             namespaces: self.namespaces.count,
@@ -252,8 +308,11 @@ impl Tally {
             namespaces_late_at: self.namespaces.late_at(),
             accounts_late_at: self.accounts.late_at(),
             needs_person: self.failures.values().any(|failure| needs_person(failure.reason)),
+            copies_left: self.copies_left.left(),
+            references_left: self.references_left.left(),
             owed: self.owed,
-            refused_since: self.refused.values().max().copied().filter(|_| all_refused),
+            stuck_since: stuck().map(|(_, stuck)| stuck.since).max().filter(|_| all_stuck),
+            stuck: stuck().take(FAILURES_NAMED).map(|(key, _)| key.to_string()).collect(),
         }
     }
 }
@@ -285,7 +344,9 @@ impl Side {
                 None
             }
             (false, true) => {
-                let late_at = now + GRACE;
+                // One that failed has had its time.
+                let failed = matches!(was, Some(State::Failed(_)));
+                let late_at = if failed { now } else { now + GRACE };
                 self.pending.insert(key.clone(), Pending { since: now, late_at });
                 None
             }
@@ -303,6 +364,14 @@ impl Side {
                 capacity::give_back(&mut self.pending, KEPT);
                 (is == Some(&State::Ready)).then(|| now.saturating_sub(pending.since))
             }
+        }
+    }
+
+    fn left(&self) -> Left {
+        Left {
+            due: self.count.selected,
+            failed: self.count.failed,
+            late_at: self.late_at(),
         }
     }
 
@@ -334,6 +403,7 @@ pub(crate) fn needs_person(reason: FailureReason) -> bool {
         | FailureReason::AdmissionDenied
         | FailureReason::NameNotPermitted
         | FailureReason::SourceName
-        | FailureReason::TooLarge => true,
+        | FailureReason::TooLarge
+        | FailureReason::HeldByFinalizer => true,
     }
 }

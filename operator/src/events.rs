@@ -15,6 +15,7 @@ use crate::apply::{DEADLINE, Setback, call_within, replies};
 use crate::kinds::SeenObject;
 use crate::metrics::Metrics;
 use crate::objects::{is_progress, ready_of};
+use crate::report::DELETION_WAITS;
 
 /// The API server's bound on the text of an Event, in bytes.
 const NOTE: usize = 1024;
@@ -60,15 +61,28 @@ impl Announcement {
         })
     }
 
-    /// Of an object that goes although not all could be taken away.
-    pub fn left_behind(owed: usize, failures: &[(Arc<str>, Failure)]) -> Self {
-        let named: Vec<String> = failures
+    /// Of the status of an object whose deletion waits: when it begins to wait, and when it waits for something else.
+    pub fn of_waiting(before: &ClusterPullSecretStatus, after: &ClusterPullSecretStatus) -> Option<Self> {
+        let (was, is) = (ready_of(before), ready_of(after)?);
+        let same = |was: &crd::Condition| was.reason == is.reason && was.message.starts_with(DELETION_WAITS);
+        (!was.is_some_and(same)).then(|| Self {
+            warning: !is_progress(&is.reason),
+            reason: "DeletionWaits".to_owned(),
+            note: is.message.clone(),
+        })
+    }
+
+    /// Of an object that goes although not all could be taken away: what was left, and why.
+    pub fn left_behind(left: &[String], failures: &[(Arc<str>, Failure)]) -> Self {
+        let why: Vec<String> = failures
             .iter()
             .map(|(namespace, failure)| format!("{namespace}: {}", failure.message))
             .collect();
         let note = format!(
-            "{owed} removals were refused for a minute and are left; copies go by garbage collection. {}",
-            named.join("; ")
+            "left behind, because the removal was tried in vain for a minute: {}. Garbage collection keeps trying to \
+             delete secrets. {}",
+            left.join(", "),
+            why.join("; ")
         );
         Self {
             warning: true,

@@ -18,7 +18,7 @@ use kube::core::{ClusterResourceScope, NamespaceResourceScope};
 use plan::identity::Version;
 use plan::labels::Labels;
 use plan::observed::{Account, Entry, LISTED, LISTED_BYTES, Owner, Secret, Shape, parse_attached};
-use plan::payload::{Digest, DigestKey};
+use plan::payload::{Digest, DigestKey, NO_LOGIN};
 use plan::registries::Source;
 use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -358,15 +358,15 @@ struct Digests {
 fn digest<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Arc<Digest>>, D::Error> {
     struct Text;
     impl Visitor<'_> for Text {
-        type Value = Digest;
+        type Value = Option<Digest>;
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             f.write_str("base64")
         }
-        fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Digest, E> {
-            Ok(DIGEST_KEY.digest(text))
+        fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Option<Digest>, E> {
+            Ok((text != NO_LOGIN).then(|| DIGEST_KEY.digest(text)))
         }
     }
-    deserializer.deserialize_str(Text).map(|digest| Some(Arc::new(digest)))
+    deserializer.deserialize_str(Text).map(|digest| digest.map(Arc::new))
 }
 
 /// Whether managedFields show an apply by us that owns the data: all that tells a copy which lost its label.
@@ -512,12 +512,19 @@ fn shape(meta: &ObjectMeta) -> Shape {
     let labels = meta.labels.as_ref().filter(|_| labelled);
     Shape {
         deleting: meta.deletion_timestamp.is_some(),
+        finalizer: holder(meta),
         labels: held(labels, [LABEL_OBJECT, LABEL_MANAGED_BY]),
         annotations: held(meta.annotations.as_ref(), [ANNOTATION_RETAINED, ANNOTATION_DECLARED]),
         controlled: references.iter().any(|reference| reference.controller == Some(true)),
         owners,
         ..Shape::default()
     }
+}
+
+/// The first finalizer of what is being deleted. The server bounds its length.
+fn holder(meta: &ObjectMeta) -> Option<Box<str>> {
+    meta.deletion_timestamp.as_ref()?;
+    meta.finalizers.as_ref()?.first().map(|name| name.as_str().into())
 }
 
 /// The field manager that wrote last what `owns` finds in the fields of an entry, if it is not ours.

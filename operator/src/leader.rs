@@ -18,10 +18,11 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use kube::api::{ObjectMeta, PostParams};
 use kube::{Api, Client};
 use plan::election::{Candidate, Record, Step, Timing};
+use plan::identity::ResourceVersion;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::apply::{Setback, call_within, found};
 
@@ -98,7 +99,15 @@ pub struct Election {
     leadership: Leadership,
     /// The Lease as it was read or written last: what is not ours in it is kept.
     seen: Option<Lease>,
+    /// The newest resourceVersion that the Lease ever had.
+    newest: Option<ResourceVersion>,
+    /// How often in a row it had an older one.
+    older: u8,
 }
+
+/// So often the Lease must show an older version than before until that is believed. Each is an answer that the server
+/// gives from its store, never from a cache.
+const OLDER_UNTIL_BELIEVED: u8 = 2;
 
 impl Election {
     /// `client` is for the Lease alone. `identity` tells this process from every other that may live at the same time.
@@ -109,12 +118,23 @@ impl Election {
             identity,
             leadership,
             seen: None,
+            newest: None,
+            older: 0,
         }
     }
 
     /// Leads, or waits to lead, until the token is cancelled. Comes back earlier when it led and may lead no more.
     pub async fn run(&mut self, token: &CancellationToken) {
         loop {
+            if self.older >= OLDER_UNTIL_BELIEVED {
+                error!(
+                    identity = self.identity,
+                    "the lease is older than it was: the store of the API server was restored from a backup. This process \
+                     ends, because what it knows is no longer true"
+                );
+                self.leadership.end();
+                return;
+            }
             let now = self.leadership.epoch.elapsed();
             match self.candidate.next(now) {
                 Step::Wait(until) => {
@@ -159,6 +179,17 @@ impl Election {
         }
     }
 
+    /// Takes note of the version of the Lease. A server gives later writes higher ones.
+    fn note(&mut self, lease: &Lease) {
+        let shown = ResourceVersion::from(lease.metadata.resource_version.as_deref().unwrap_or_default());
+        if self.newest.as_ref().is_some_and(|newest| shown.is_older_than(newest)) {
+            self.older += 1;
+        } else {
+            self.older = 0;
+            self.newest = Some(shown);
+        }
+    }
+
     /// Those who wait do not all look at the same moment.
     fn jitter(&self) -> Duration {
         let most = if self.leadership.is_held() { 0.0 } else { 0.4 };
@@ -170,6 +201,9 @@ impl Election {
         let now = self.leadership.epoch.elapsed();
         match read {
             Ok(lease) => {
+                if let Some(lease) = &lease {
+                    self.note(lease);
+                }
                 self.candidate.saw(lease.as_ref().map(record), now);
                 self.seen = lease;
             }
@@ -205,6 +239,7 @@ impl Election {
                 if !self.leadership.is_held() {
                     info!(identity = self.identity, "leading");
                 }
+                self.note(&lease);
                 self.candidate.wrote(record(&lease), sent);
                 self.seen = Some(lease);
                 if let Some(until) = self.candidate.leads_until() {

@@ -38,13 +38,14 @@ type Two = [(&'static str, &'static str); 2];
 type Seconds = Gauge<f64, AtomicU64>;
 
 /// What a write does, in a word of its own for each way in `apply`.
-pub const WRITES: [&str; 11] = [
+pub const WRITES: [&str; 12] = [
     "create",
     "update",
     "reclaim",
     "assign",
     "release",
     "delete",
+    "empty",
     "account",
     "finalizer",
     "status",
@@ -55,7 +56,7 @@ pub const WRITES: [&str; 11] = [
 /// What comes of a write.
 pub const RESULTS: [&str; 6] = ["done", "conflict", "gone", "throttled", "refused", "unavailable"];
 
-const REASONS: [FailureReason; 9] = [
+const REASONS: [FailureReason; 10] = [
     FailureReason::SecretConflict,
     FailureReason::Forbidden,
     FailureReason::QuotaExceeded,
@@ -64,6 +65,7 @@ const REASONS: [FailureReason; 9] = [
     FailureReason::SourceName,
     FailureReason::Contended,
     FailureReason::TooLarge,
+    FailureReason::HeldByFinalizer,
     FailureReason::ServerError,
 ];
 
@@ -210,7 +212,7 @@ impl Inner {
         let failures = all.add("pullsecrets_failures", None, &["reason"], help, failures);
 
         let help = "Writes to the API server that have ended, the Lease aside, by what they do (create, update, reclaim, \
-            assign, release, delete: a copy; account: references of a ServiceAccount; finalizer, status: an object; state: \
+            assign, release, delete, empty: a copy; account: references of a ServiceAccount; finalizer, status: an object; state: \
             what is remembered of it; event) and what came of it (done; conflict: a race was lost or the name is taken; \
             gone: the namespace or object is no more; throttled: 429; refused; unavailable: no answer, or an error of the \
             server)";

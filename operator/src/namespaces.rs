@@ -16,7 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument as _, debug, info, info_span, warn};
+use tracing::{Instrument as _, debug, error, info, info_span, warn};
 
 use crate::apply::{Outcome, Setback, Writer};
 use crate::board::Summary;
@@ -45,6 +45,8 @@ pub enum Command {
     Forget(Arc<str>),
     /// Every object was told once.
     Complete,
+    /// The server answered a call of the object loop.
+    Answered,
 }
 
 /// An event of one of this loop's watches.
@@ -242,6 +244,14 @@ impl Loop {
                 }
                 () = tokio::time::sleep_until(wake) => self.world.sweep(self.now()),
             }
+            if let Some(key) = self.world.went_back() {
+                error!(
+                    %key,
+                    "the API server twice showed an older version than was seen before: its store was restored from a \
+                     backup. This process ends, because what it knows is no longer true"
+                );
+                return;
+            }
             self.start_when_complete();
             self.summarise();
             self.measure();
@@ -295,6 +305,7 @@ impl Loop {
                 self.world.forget_object(&name, now);
             }
             Command::Complete => self.complete = true,
+            Command::Answered => self.world.answered_elsewhere(now),
         }
     }
 
@@ -470,11 +481,17 @@ impl Loop {
                 self.world.began(&key, &action);
                 return self.write(key, action);
             }
-            None if self.world.is_squatted(&key) || self.world.is_uncertain(&key) => return self.look(key),
+            None if self.is_to_be_read(&key) => return self.look(key),
             None => self.world.revisit(&key, now),
         };
         self.queue.done(&key, Instant::now());
         self.enqueue(work.into_iter().filter(|work| work.at.is_some()).collect());
+    }
+
+    /// Whether the plan waits for a read of the key.
+    fn is_to_be_read(&self, key: &Key) -> bool {
+        let world = &self.world;
+        world.is_squatted(key) || world.is_uncertain(key) || world.is_unread(key) || world.is_doubtful(key)
     }
 
     /// Takes namespaces out of the long row, as long as fewer keys wait in the queue than may be written at a time: what

@@ -16,11 +16,12 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::runtime::watcher::Event;
 use kube::{Api, ResourceExt as _};
 use plan::backoff::Backoff;
+use plan::identity::ResourceVersion;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument as _, info, info_span, warn};
+use tracing::{Instrument as _, error, info, info_span, warn};
 
 use crate::apply::{Outcome, Setback, Writer};
 use crate::board::Summary;
@@ -67,6 +68,7 @@ enum Input {
     Confirmed {
         seen: Vec<SeenObject>,
         missing: Vec<(Arc<str>, Option<String>)>,
+        older: Vec<SeenObject>,
     },
     /// In this namespace, with the edition of what is wanted there that the list began at.
     Source(String, Event<SourceSecret>, u64),
@@ -83,7 +85,7 @@ enum Reply {
 const CONCURRENCY: usize = 8;
 /// Events that were announced last get this long to be published when the process ends.
 const FAREWELL: Duration = Duration::from_secs(1);
-/// A step that failed is tried again after this.
+/// A list that could not be confirmed is asked for again after this.
 const RETRY: Backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(30));
 /// Sources that cannot be listed do not hold up the objects that do not need them for longer than this.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -122,10 +124,12 @@ pub async fn run(
         commands,
         started: Instant::now(),
         revision: 0,
+        older: Vec::new(),
+        went_back: false,
     };
     let mut batch = Vec::with_capacity(BATCH);
     let leadership = looper.settings.leadership.clone();
-    while !token.is_cancelled() {
+    while !token.is_cancelled() && !looper.went_back {
         looper.settings.pulse.beat();
         looper.dispatch();
         let wake = looper.wake_at();
@@ -159,12 +163,16 @@ struct Loop {
     /// The namespace loop was told of every object.
     complete: bool,
     queue: Queue<Arc<str>>,
-    steps: JoinSet<(Arc<str>, Reply)>,
+    steps: JoinSet<(Arc<str>, &'static str, Reply)>,
     commands: mpsc::UnboundedSender<Command>,
     started: Instant,
     /// Of the last declaration. One count for all objects, so that a summary of an object is not taken for one of
     /// another that has its name now.
     revision: u64,
+    /// While a list comes in: objects as they are held, of which it showed an older version.
+    older: Vec<SeenObject>,
+    /// The server holds an older state than was seen before.
+    went_back: bool,
 }
 
 impl Loop {
@@ -182,7 +190,10 @@ impl Loop {
     fn take(&mut self, input: Input) {
         match input {
             Input::Object(event) => self.object(event),
-            Input::Confirmed { seen, missing } => self.confirmed(seen, missing),
+            Input::Confirmed { seen, missing, older } => {
+                self.went_back |= went_back(&seen, &older, &self.objects);
+                self.confirmed(seen, missing);
+            }
             Input::Source(namespace, event, edition) => {
                 let one = match &event {
                     Event::Apply(secret) | Event::Delete(secret) => Some(secret.name_any()),
@@ -204,16 +215,22 @@ impl Loop {
 
     fn object(&mut self, event: Event<SeenObject>) {
         match event {
-            Event::Init => self.relist = Some(Vec::new()),
+            Event::Init => {
+                self.relist = Some(Vec::new());
+                self.older.clear();
+            }
             Event::InitApply(seen) => {
+                let held = self.objects.get(seen.name_any().as_str()).map(Held::seen);
+                self.older.extend(held.filter(|held| is_older(&seen, held)).cloned());
                 let name = self.see(seen);
                 self.relist.get_or_insert_default().push(name);
             }
             Event::InitDone => {
                 let listed = self.relist.take().unwrap_or_default();
                 let missing = self.missing(&listed);
-                if listed.is_empty() || !missing.is_empty() {
-                    self.confirm(missing);
+                let older = std::mem::take(&mut self.older);
+                if listed.is_empty() || !missing.is_empty() || !older.is_empty() {
+                    self.confirm(missing, older);
                 } else {
                     self.listed = true;
                 }
@@ -251,15 +268,15 @@ impl Loop {
     }
 
     /// An object that is gone takes all its copies along, in every namespace. So no list is believed that holds nothing, or
-    /// lacks what was there, before the server has said it twice.
-    fn confirm(&self, missing: Vec<(Arc<str>, Option<String>)>) {
+    /// lacks what was there, or shows something older than was seen, before the server has said it twice.
+    fn confirm(&self, missing: Vec<(Arc<str>, Option<String>)>, older: Vec<SeenObject>) {
         let writer = self.settings.writer.clone();
         let (inputs, token) = (self.inputs.clone(), self.token.clone());
         let ask = async move {
             for attempt in 0.. {
                 match writer.read_objects().await {
                     // The loop ends only with the process.
-                    Ok(seen) => return drop(inputs.send(Input::Confirmed { seen, missing }).await),
+                    Ok(seen) => return drop(inputs.send(Input::Confirmed { seen, missing, older }).await),
                     Err(setback) => warn!(?setback, "a list that lacks objects cannot be confirmed, trying again"),
                 }
                 tokio::time::sleep(RETRY.delay(attempt)).await;
@@ -408,7 +425,8 @@ impl Loop {
             return;
         };
         let (writer, seen) = (self.settings.writer.clone(), held.seen().clone());
-        let announcement = held.announcement(&step);
+        let announcement = held.announcement(&step, Instant::now(), self.settings.epoch);
+        let what = step.name();
         let announcer = self.settings.announcer.clone();
         let span = info_span!("reconcile", object = %name, step = step.name());
         let call = async move {
@@ -423,19 +441,25 @@ impl Loop {
             reply
         };
         let step = async move {
-            (
-                name,
-                AssertUnwindSafe(call).catch_unwind().await.unwrap_or(Reply::Panicked),
-            )
+            let reply = AssertUnwindSafe(call).catch_unwind().await;
+            (name, what, reply.unwrap_or(Reply::Panicked))
         };
         self.steps.spawn(step.instrument(span));
     }
 
-    fn ended(&mut self, ended: Result<(Arc<str>, Reply), tokio::task::JoinError>) {
-        let Ok((name, reply)) = ended else {
+    fn ended(&mut self, ended: Result<(Arc<str>, &'static str, Reply), tokio::task::JoinError>) {
+        let Ok((name, step, reply)) = ended else {
             return;
         };
         self.queue.done(&name, Instant::now());
+        let is_answer = |setback: &Setback| !matches!(setback, Setback::Unavailable(_));
+        if match &reply {
+            Reply::Object(Outcome::Failed(setback)) | Reply::State(Outcome::Failed(setback)) => is_answer(setback),
+            Reply::Object(_) | Reply::State(_) => true,
+            Reply::Panicked => false,
+        } {
+            self.tell(Command::Answered);
+        }
         let setback = match reply {
             Reply::Object(Outcome::Done(seen) | Outcome::Changed(seen)) => {
                 match (seen, self.objects.get_mut(&name)) {
@@ -460,24 +484,44 @@ impl Loop {
             return;
         };
         let Some(setback) = setback else {
-            held.attempts = 0;
+            held.succeeded(step == "report");
             self.queue.push(name, Lane::Fresh);
             return;
         };
-        let delay = match &setback {
-            Setback::Throttled(pause) => {
-                self.settings.writer.pause(*pause);
-                *pause
-            }
-            Setback::Postponed { wait, .. } => RETRY.delay(held.attempts).max(*wait),
-            _ => RETRY.delay(held.attempts),
-        };
-        held.attempts += 1;
-        warn!(object = %name, ?setback, retry_in = ?delay, "a step failed");
-        let at = Instant::now() + delay;
-        held.not_before = Some(at);
-        self.queue.push_at(name, Lane::Fresh, at);
+        if let Setback::Throttled(pause) = &setback {
+            self.settings.writer.pause(*pause);
+        }
+        let delay = held.failed(step, &setback, Instant::now());
+        warn!(object = %name, ?setback, retry_in = ?delay, "failed to {step}");
+        // At once: what failed is said, then tried again in time.
+        self.queue.push(name, Lane::Fresh);
     }
+}
+
+/// Whether `seen` is certainly older than what is held of the same object.
+fn is_older(seen: &SeenObject, held: &SeenObject) -> bool {
+    let version = |seen: &SeenObject| ResourceVersion::from(seen.resource_version().unwrap_or_default().as_str());
+    seen.uid() == held.uid() && version(seen).is_older_than(&version(held))
+}
+
+/// Whether a second list shows older versions, too, of objects that were not changed since the first.
+fn went_back(seen: &[SeenObject], older: &[SeenObject], objects: &BTreeMap<Arc<str>, Held>) -> bool {
+    let still = |known: &&SeenObject| {
+        let held = objects.get(known.name_any().as_str()).map(Held::seen);
+        held.is_some_and(|held| held.resource_version() == known.resource_version())
+    };
+    let found = older
+        .iter()
+        .filter(still)
+        .find(|known| seen.iter().any(|seen| is_older(seen, known)));
+    if let Some(known) = found {
+        error!(
+            object = known.name_any(),
+            "two lists show an older version than was seen before: the store of the API server was restored from a backup. \
+             This process ends, because what it knows is no longer true"
+        );
+    }
+    found.is_some()
 }
 
 fn now() -> Time {

@@ -9,7 +9,7 @@ use crd::{
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use plan::registries::Merged;
 
-use crate::board::{Count, Summary};
+use crate::board::{Count, Left, Summary};
 
 #[cfg(test)]
 mod tests;
@@ -33,8 +33,16 @@ pub struct Facts<'a> {
     pub credentials: Option<&'a Merged>,
     /// The problem of the credentials has lasted so long that a person must act.
     pub lasting_problem: bool,
-    /// How its namespaces stand.
-    pub summary: &'a Summary,
+    /// How its namespaces stand; none before they were listed.
+    pub summary: Option<&'a Summary>,
+    /// A write to the object itself, or to its state, that fails: no new login is handed out before it succeeds.
+    pub blocked: Option<&'a Blocked>,
+    /// It is being deleted, and waits.
+    pub deleting: bool,
+    /// A source namespace could not be listed; of the operator's own, which `credentials` wait for, the name.
+    pub unread: Option<&'a str>,
+    /// The Secret that remembers its last good logins, if there is one.
+    pub state_secret: Option<String>,
     /// Namespaces or accounts are not ready that should be by now.
     pub late: Late,
     /// The annotation that asks for another look.
@@ -45,12 +53,31 @@ pub struct Facts<'a> {
 
 /// What should be ready by now and is not.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, each read by itself")]
 pub struct Late {
     /// A copy.
     pub namespaces: bool,
     /// A reference.
     pub accounts: bool,
+    /// The removal of a copy.
+    pub copies_left: bool,
+    /// The removal of a reference.
+    pub references_left: bool,
 }
+
+/// A write that fails.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Blocked {
+    /// It is about the Secret that remembers the last good logins.
+    pub state: bool,
+    /// What fails, and why.
+    pub message: String,
+    /// It does not pass by itself.
+    pub needs_person: bool,
+}
+
+/// How the message of `Ready` begins while a deletion waits.
+pub const DELETION_WAITS: &str = "being deleted, and waits: ";
 
 /// One condition before it is set.
 struct Finding {
@@ -76,6 +103,14 @@ impl Finding {
         }
     }
 
+    fn unknown(message: &str) -> Self {
+        Self {
+            status: ConditionStatus::Unknown,
+            reason: Reason::Progressing,
+            message: message.to_owned(),
+        }
+    }
+
     fn is_good(&self) -> bool {
         self.status == ConditionStatus::True
     }
@@ -87,20 +122,30 @@ pub fn report(facts: &Facts<'_>) -> ClusterPullSecretStatus {
         observed_generation: Some(facts.generation),
         secret_name: Some(cut_to(MAX_NAME, facts.secret_name.to_owned())),
         conditions: facts.previous.conditions.clone(),
+        state_secret_name: facts
+            .state_secret
+            .clone()
+            .or_else(|| facts.previous.state_secret_name.clone()),
         last_handled_reconcile_at: facts.requested_at.map(|text| text.chars().take(MAX_MESSAGE).collect()),
         ..ClusterPullSecretStatus::default()
     };
-    if let Some(why) = facts.unreadable {
+    if let Some(why) = facts.unreadable.filter(|_| !facts.deleting) {
         frozen(&mut status, facts, why);
         return status;
     }
-    let (namespaces, accounts) = (facts.summary.namespaces, facts.summary.accounts);
-    status.namespaces = Some(counts(namespaces));
-    status.service_accounts = Some(counts(accounts));
+    let unlisted = Summary::default();
+    let summary = facts.summary.unwrap_or(&unlisted);
+    status.namespaces = Some(counts(summary.namespaces, summary.copies_left));
+    status.service_accounts = Some(counts(summary.accounts, summary.references_left));
     let failure = |(namespace, failure): &(std::sync::Arc<str>, plan::verdict::Failure)| {
         Failure::new(namespace.as_ref(), failure.reason, failure.message.as_ref())
     };
-    status.failures = facts.summary.failures.iter().map(failure).collect();
+    status.failures = summary.failures.iter().map(failure).collect();
+    if facts.summary.is_none() {
+        status.namespaces.clone_from(&facts.previous.namespaces);
+        status.service_accounts.clone_from(&facts.previous.service_accounts);
+        status.failures.clone_from(&facts.previous.failures);
+    }
     if let Some(credentials) = facts.credentials {
         let ready = credentials
             .registries
@@ -112,15 +157,22 @@ pub fn report(facts: &Facts<'_>) -> ClusterPullSecretStatus {
     }
 
     let credentials = credentials_ready(facts);
-    let secrets = secrets_synced(facts);
-    let references = accounts_synced(facts);
-    let ready = ready(facts, &credentials, &secrets, &references);
-    let stalled = stalled(facts, &ready);
+    let secrets = secrets_synced(facts, summary);
+    let references = accounts_synced(facts, summary);
+    let ready = if facts.deleting {
+        waiting(facts, summary, &secrets, &references)
+    } else {
+        ready(facts, summary, &credentials, &secrets, &references)
+    };
+    let stalled = stalled(facts, summary, &ready);
     let present = |present: bool| present.then(|| Finding::good(ready.reason, ready.message.clone()));
     let (stalled, reconciling) = (present(stalled), present(!stalled && !ready.is_good()));
     for (type_, finding) in [
         (ConditionType::Ready, Some(&ready)),
-        (ConditionType::CredentialsReady, Some(&credentials)),
+        (
+            ConditionType::CredentialsReady,
+            Some(&credentials).filter(|_| !facts.deleting),
+        ),
         (ConditionType::SecretsSynced, Some(&secrets)),
         (ConditionType::ServiceAccountsSynced, Some(&references)),
         (ConditionType::Stalled, stalled.as_ref()),
@@ -134,6 +186,8 @@ pub fn report(facts: &Facts<'_>) -> ClusterPullSecretStatus {
 /// An object that cannot be read: what was known of it before is not repeated, since nobody looks after it.
 fn frozen(status: &mut ClusterPullSecretStatus, facts: &Facts<'_>, why: &str) {
     let message = format!("nothing is added or removed for this object: {why}");
+    status.namespaces = Some(Counts::new(0, 0, 0));
+    status.service_accounts = Some(Counts::new(0, 0, 0));
     let (stalled, ready) = (
         Finding::good(Reason::InvalidSpec, message.clone()),
         Finding::bad(Reason::InvalidSpec, message),
@@ -166,13 +220,26 @@ fn set(status: &mut ClusterPullSecretStatus, facts: &Facts<'_>, type_: Condition
     );
 }
 
-fn counts(count: Count) -> Counts {
-    Counts::new(count.selected, count.ready, count.failed)
+/// A removal that fails counts as well: each failure is counted, and each that is counted is named.
+fn counts(count: Count, left: Left) -> Counts {
+    Counts::new(count.selected + left.failed, count.ready, count.failed + left.failed)
 }
 
 fn credentials_ready(facts: &Facts<'_>) -> Finding {
+    if let Some(blocked) = facts.blocked.filter(|blocked| blocked.state) {
+        return Finding::bad(Reason::StateNotWritten, blocked.message.clone());
+    }
     match facts.credentials {
-        None => Finding::bad(Reason::Progressing, "the source namespaces were not read yet"),
+        None => {
+            let message = match facts.unread.filter(|namespace| !namespace.is_empty()) {
+                Some(own) => format!(
+                    "the secrets of namespace {own:?}, the operator's own, cannot be listed: compare the rights with \
+                     config/rbac"
+                ),
+                None => "the sources were not read yet".to_owned(),
+            };
+            Finding::bad(Reason::Progressing, message)
+        }
         Some(Merged {
             problem: Some(problem), ..
         }) => Finding::bad(problem.reason, problem.message.clone()),
@@ -183,18 +250,27 @@ fn credentials_ready(facts: &Facts<'_>) -> Finding {
     }
 }
 
-fn secrets_synced(facts: &Facts<'_>) -> Finding {
+const UNLISTED: &str =
+    "namespaces, service accounts or copies were not listed yet: if this stays, see the operator's log";
+
+fn secrets_synced(facts: &Facts<'_>, summary: &Summary) -> Finding {
+    if facts.summary.is_none() {
+        return Finding::unknown(UNLISTED);
+    }
     let Count {
         selected,
         ready,
         failed,
-    } = facts.summary.namespaces;
-    if failed > 0 {
-        let first = shown(facts.summary.secret_failure.as_ref());
-        return Finding::bad(
-            Reason::NamespacesFailed,
-            format!("{failed} of {selected} namespaces failed{first}"),
-        );
+    } = summary.namespaces;
+    let left = summary.copies_left;
+    if failed > 0 || left.failed > 0 {
+        let first = shown(summary.secret_failure.as_ref());
+        let message = if failed > 0 {
+            format!("{failed} of {selected} namespaces failed{first}")
+        } else {
+            format!("{} copies that are to go cannot be removed{first}", left.failed)
+        };
+        return Finding::bad(Reason::NamespacesFailed, message);
     }
     if facts.late.namespaces {
         return Finding::bad(
@@ -202,7 +278,13 @@ fn secrets_synced(facts: &Facts<'_>) -> Finding {
             format!("{ready} of {selected} namespaces have the secret"),
         );
     }
-    let mut finding = served(facts.summary.namespaces, ["namespaces", "has the secret", "have it"]);
+    if left.due > 0 && facts.late.copies_left {
+        return Finding::bad(
+            Reason::Progressing,
+            format!("{} copies are still to be removed", left.due),
+        );
+    }
+    let mut finding = served(summary.namespaces, ["namespaces", "has the secret", "have it"]);
     if !facts.left_out.is_empty() {
         let keys = facts.left_out.join(", ");
         let left_out = "new copies do not take these keys of spec.secret.labels and spec.secret.annotations";
@@ -225,23 +307,32 @@ fn served(count: Count, [what, has_it, have_it]: [&str; 3]) -> Finding {
     Finding::good(Reason::Synced, message)
 }
 
-fn accounts_synced(facts: &Facts<'_>) -> Finding {
-    if !facts.attaches {
+fn accounts_synced(facts: &Facts<'_>, summary: &Summary) -> Finding {
+    let left = summary.references_left;
+    if !facts.attaches && left.due == 0 {
         return Finding::good(Reason::NotRequested, "serviceAccounts.mode is None");
+    }
+    if facts.summary.is_none() {
+        return Finding::unknown(UNLISTED);
     }
     let Count {
         selected,
         ready,
         failed,
-    } = facts.summary.accounts;
-    if failed > 0 {
-        let failure = facts.summary.account_failure.as_ref();
+    } = summary.accounts;
+    if failed > 0 || left.failed > 0 {
+        let failure = summary.account_failure.as_ref();
         let reason = match failure {
             Some((_, failure)) if failure.reason == FailureReason::Contended => Reason::Contended,
             _ => Reason::ServiceAccountsFailed,
         };
         let first = shown(failure);
-        return Finding::bad(reason, format!("{failed} of {selected} service accounts failed{first}"));
+        let message = if failed > 0 {
+            format!("{failed} of {selected} service accounts failed{first}")
+        } else {
+            format!("{} references that are to go cannot be removed{first}", left.failed)
+        };
+        return Finding::bad(reason, message);
     }
     if facts.late.accounts {
         return Finding::bad(
@@ -249,10 +340,13 @@ fn accounts_synced(facts: &Facts<'_>) -> Finding {
             format!("{ready} of {selected} service accounts have the reference"),
         );
     }
-    served(
-        facts.summary.accounts,
-        ["service accounts", "has the reference", "have it"],
-    )
+    if left.due > 0 && facts.late.references_left {
+        return Finding::bad(
+            Reason::Progressing,
+            format!("{} references are still to be removed", left.due),
+        );
+    }
+    served(summary.accounts, ["service accounts", "has the reference", "have it"])
 }
 
 fn shown(failure: Option<&(std::sync::Arc<str>, plan::verdict::Failure)>) -> String {
@@ -261,14 +355,50 @@ fn shown(failure: Option<&(std::sync::Arc<str>, plan::verdict::Failure)>) -> Str
     })
 }
 
+/// What a deletion waits for.
+fn waiting(facts: &Facts<'_>, summary: &Summary, secrets: &Finding, references: &Finding) -> Finding {
+    let worst = [secrets, references].into_iter().find(|finding| !finding.is_good());
+    let (reason, what) = match (facts.blocked, worst) {
+        (Some(blocked), _) => (Reason::Progressing, blocked.message.clone()),
+        (None, Some(worst)) if worst.reason == Reason::Contended => {
+            (Reason::ServiceAccountsFailed, worst.message.clone())
+        }
+        (None, Some(worst)) => (worst.reason, worst.message.clone()),
+        (None, None) if summary.owed > 0 => (
+            Reason::Progressing,
+            format!(
+                "{} writes into namespaces are still to be made or have no answer",
+                summary.owed
+            ),
+        ),
+        (None, None) => (
+            Reason::Progressing,
+            "the operator's own writes are under way".to_owned(),
+        ),
+    };
+    Finding::bad(reason, format!("{DELETION_WAITS}{what}"))
+}
+
 /// The worst of the rest.
-fn ready(facts: &Facts<'_>, credentials: &Finding, secrets: &Finding, accounts: &Finding) -> Finding {
+fn ready(
+    facts: &Facts<'_>,
+    summary: &Summary,
+    credentials: &Finding,
+    secrets: &Finding,
+    accounts: &Finding,
+) -> Finding {
+    if let Some(blocked) = facts.blocked.filter(|blocked| !blocked.state) {
+        return Finding::bad(Reason::Progressing, blocked.message.clone());
+    }
     if !credentials.is_good() {
         let reason = match credentials.reason {
             Reason::Progressing => Reason::Progressing,
             _ => Reason::CredentialsNotReady,
         };
         return Finding::bad(reason, credentials.message.clone());
+    }
+    if facts.summary.is_none() {
+        return Finding::unknown(UNLISTED);
     }
     if !secrets.is_good() {
         return Finding::bad(secrets.reason, secrets.message.clone());
@@ -280,7 +410,7 @@ fn ready(facts: &Facts<'_>, credentials: &Finding, secrets: &Finding, accounts: 
         };
         return Finding::bad(reason, accounts.message.clone());
     }
-    if facts.summary.namespaces.selected == 0 {
+    if summary.namespaces.selected == 0 {
         return Finding::good(Reason::NoNamespaceSelected, "no namespace is selected");
     }
     Finding::good(Reason::Synced, secrets.message.clone())
@@ -288,8 +418,14 @@ fn ready(facts: &Facts<'_>, credentials: &Finding, secrets: &Finding, accounts: 
 
 /// A person must act: what is wrong does not pass by itself. A source that is missing may still come with the next
 /// object of the same commit, so that has to last first.
-fn stalled(facts: &Facts<'_>, ready: &Finding) -> bool {
+fn stalled(facts: &Facts<'_>, summary: &Summary, ready: &Finding) -> bool {
     let problem = facts.credentials.and_then(|credentials| credentials.problem.as_ref());
-    let credentials = problem.is_some_and(|problem| problem.reason != Reason::SourceNotFound || facts.lasting_problem);
-    !ready.is_good() && (credentials || facts.summary.needs_person)
+    let may_pass = |reason: Reason| reason == Reason::SourceNotFound || facts.unread.is_some();
+    let credentials = match problem {
+        Some(problem) => !may_pass(problem.reason) || facts.lasting_problem,
+        None => facts.credentials.is_none() && facts.lasting_problem,
+    };
+    let blocked = facts.blocked.is_some_and(|blocked| blocked.needs_person);
+    let credentials = credentials && !facts.deleting;
+    ready.status == ConditionStatus::False && (credentials || blocked || summary.needs_person)
 }

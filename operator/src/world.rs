@@ -25,6 +25,7 @@ mod survey;
 mod under_way;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
@@ -93,6 +94,16 @@ impl Key {
     }
 }
 
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (kind, name) = match &self.target {
+            Target::Secret(name) => ("secret", name),
+            Target::Account(name) => ("service account", name),
+        };
+        write!(f, "{kind} {}/{name}", self.namespace)
+    }
+}
+
 /// The API server holds a create in a namespace that its admission has not heard of yet back for 50 ms (the plugin
 /// `NamespaceLifecycle` of k8s.io/apiserver: `missingNamespaceWait`). It hears of one when we do, give or take a millisecond;
 /// the namespace's first account, which its controller makes, takes longer than this.
@@ -111,6 +122,16 @@ pub struct Work {
     pub lane: Lane,
     /// Not before this time; at once when none.
     pub at: Option<Duration>,
+}
+
+impl Work {
+    fn now(key: Key) -> Self {
+        Self {
+            key,
+            lane: Lane::Fresh,
+            at: None,
+        }
+    }
 }
 
 /// The write that a key needs now.
@@ -202,6 +223,14 @@ pub struct World {
     under_way: HashMap<Key, UnderWay>,
     /// Secrets that were missing at the start: a first list does not show one that is not ours.
     unsettled: HashSet<Key>,
+    /// Secrets that are known to be missing, since when: no retained copy is there, which no watch would show.
+    absent: HashMap<Key, Duration>,
+    /// Secrets and accounts of which the server showed an older version than is held here, and which one is held.
+    doubts: HashMap<Key, Version>,
+    /// What showed twice that the server holds an older state than was seen before.
+    went_back: Option<Key>,
+    /// When the server last answered the object loop.
+    answered_at: Option<Duration>,
     /// Objects that are gone. Writes for the deletion of one are owed where its finalizer was taken off by hand, or come
     /// to light where a process that died had sent one.
     departed: HashMap<Arc<str>, Departed>,
@@ -251,6 +280,57 @@ impl World {
         managed.map_or(Kind::Copy, |name| Kind::Named(Arc::clone(name)))
     }
 
+    fn kind_of(&self, key: &Key) -> Kind {
+        match &key.target {
+            Target::Secret(name) => self.kind_of_secret(name),
+            Target::Account(_) => Kind::Account,
+        }
+    }
+
+    /// The key that showed, twice, that the server holds an older state than was seen before: it was restored from a
+    /// backup. What is held here is then no longer true.
+    pub fn went_back(&self) -> Option<&Key> {
+        self.went_back.as_ref()
+    }
+
+    /// Whether the server showed an older version of it than is held here.
+    pub fn is_doubtful(&self, key: &Key) -> bool {
+        self.doubts.contains_key(key)
+    }
+
+    /// The server showed `shown` of what is held as `held`. A race shows something older once, never twice.
+    fn compare(&mut self, key: &Key, shown: &Version, held: &Version, asked: bool) {
+        let older = shown.uid == held.uid && shown.resource_version.is_older_than(&held.resource_version);
+        if !older {
+            self.doubts.remove(key);
+        } else if asked && self.doubts.get(key) == Some(held) {
+            self.went_back = Some(key.clone());
+        } else {
+            self.doubts.insert(key.clone(), held.clone());
+        }
+    }
+
+    /// The server answered the object loop.
+    pub fn answered_elsewhere(&mut self, now: Duration) {
+        self.answered_at = Some(now);
+    }
+
+    /// Whether it must be read if a retained copy has this name, before references to it go: no watch shows one.
+    pub fn is_unread(&self, key: &Key) -> bool {
+        let (Target::Secret(name), Some(scope)) = (&key.target, self.scope(&self.cluster, &key.namespace)) else {
+            return false;
+        };
+        let recorded = |account: &Account| account.attached.contains(name);
+        self.may_be_retained(&scope, &key.namespace, name) && scope.seen.accounts.values().any(recorded)
+    }
+
+    fn may_be_retained(&self, scope: &Scope<'_>, namespace: &Arc<str>, name: &Arc<str>) -> bool {
+        self.cluster.managed().is_none()
+            && !scope.seen.secrets.contains_key(name.as_ref())
+            && !scope.is_claimed(name)
+            && !self.absent.contains_key(&Key::secret(namespace, name))
+    }
+
     /// Whether every kind was listed once.
     pub fn is_listed(&self) -> bool {
         let mut kinds = self.kinds_of_secrets();
@@ -290,7 +370,9 @@ impl World {
 
     /// The list of this kind is complete.
     pub fn end_list(&mut self, kind: Kind, now: Duration) -> Vec<Work> {
-        let mut work = Vec::new();
+        // What a list shows older than it is held is read once more.
+        let doubtful = self.doubts.keys().filter(|key| self.kind_of(key) == kind);
+        let mut work: Vec<Work> = doubtful.cloned().map(Work::now).collect();
         if let Some(listed) = self.relists.remove(&kind) {
             let is_gone = |key: &Key| !listed.contains(&self.hashes.hash_one(key));
             let gone: Vec<Key> = self.held(&kind).filter(is_gone).collect();
@@ -453,14 +535,28 @@ impl World {
                 held.uid == gone.uid && !gone.resource_version.is_older_than(&held.resource_version)
             }),
         };
+        let key = T::key(namespace, name);
+        if let (Seen::There(new), Some(held)) = (&seen, held) {
+            let (new, held) = (new.version().clone(), held.version().clone());
+            let asked = cause != Cause::Watched;
+            if asked || self.relists.contains_key(&T::kind(self, name)) {
+                self.compare(&key, &new, &held, asked);
+            }
+        }
+        let held = self
+            .places
+            .get(namespace)
+            .and_then(|place| T::all(&place.facts).get(name));
         if !news && cause == Cause::Watched {
             return Vec::new();
         }
+        let leaves_nothing =
+            matches!(seen, Seen::Gone(_)) && held.is_some_and(|held| held.leaves_nothing(&self.cluster));
         let new = match &seen {
             Seen::There(new) => Some(new),
             Seen::Gone(_) => None,
         };
-        let unsettled = !self.unsettled.is_empty() && self.unsettled.contains(&T::key(namespace, name));
+        let unsettled = !self.unsettled.is_empty() && self.unsettled.contains(&key);
         let touch = if unsettled || T::bears_on_others(held, new) {
             Touch::Whole
         } else {
@@ -469,7 +565,12 @@ impl World {
         self.change(namespace, &touch, cause, now, |world| {
             besides(world);
             if unsettled {
-                world.unsettled.remove(&T::key(namespace, name));
+                world.unsettled.remove(&key);
+            }
+            if leaves_nothing && news {
+                world.absent.insert(key, now);
+            } else if matches!(seen, Seen::There(_)) {
+                world.absent.remove(&key);
             }
             match seen {
                 _ if !news => {}

@@ -151,6 +151,8 @@ pub enum Reason {
     SourceInvalid,
     /// The source is in a namespace that the operator may not read sources from.
     SourceNamespaceNotAllowed,
+    /// The Secret that remembers the last good logins cannot be written: no new login is handed out before it is.
+    StateNotWritten,
     /// Accounts are not to be touched (`mode: None`).
     NotRequested,
     /// Another writer keeps undoing our writes.
@@ -174,6 +176,7 @@ impl Reason {
             Self::SourceNotFound => "SourceNotFound",
             Self::SourceInvalid => "SourceInvalid",
             Self::SourceNamespaceNotAllowed => "SourceNamespaceNotAllowed",
+            Self::StateNotWritten => "StateNotWritten",
             Self::NotRequested => "NotRequested",
             Self::Contended => "Contended",
             Self::InvalidSpec => "InvalidSpec",

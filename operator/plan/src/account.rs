@@ -22,6 +22,9 @@ pub struct Circumstances<'a> {
     pub unsettled: &'a [Arc<str>],
     /// Names that the account recorded when it was seen before, and whose entries are there without the record now.
     pub lost: &'a [Arc<str>],
+    /// Names under which no Secret is seen, although a retained one may be there: no reference to them goes out before
+    /// the Secret was read.
+    pub unread: &'a [Arc<str>],
 }
 
 /// Decides of the account `name` of a namespace: one write for all objects together.
@@ -60,9 +63,32 @@ pub(crate) fn decide<'a>(
             })
             .collect();
     }
-    let (entries, attached) = target(scope, seen, &wanted, circumstances);
+    let wants = |name: &str| wanted.iter().any(|object| object.spec.secret_name.as_ref() == name);
+    let goes = |name: &&Arc<str>| !wants(name) && may_detach(scope, name);
+    let lost: Vec<Arc<str>> = lost(scope, seen, circumstances.lost)
+        .into_iter()
+        .map(Into::into)
+        .collect();
+    let going: Vec<&Arc<str>> = seen.attached.iter().chain(&lost).filter(goes).collect();
+    let (unread, taken): (Vec<_>, Vec<_>) = going.iter().partition(|name| circumstances.unread.contains(name));
+    decision.to_read = unread.into_iter().cloned().collect();
+    decision.owed_to = departing(scope, &going);
+    let state = State::outstanding(circumstances.contended.or(circumstances.trouble));
+    decision.remains = leavers(scope, &going)
+        .into_iter()
+        .map(|object| (object, state.clone()))
+        .collect();
+    let (entries, attached) = target(
+        scope,
+        seen,
+        &wanted,
+        &Ours {
+            lost: &lost,
+            taken: &taken,
+        },
+        circumstances.unsettled,
+    );
     if entries[..] != seen.entries[..] || attached[..] != seen.attached[..] {
-        decision.owed_to = departing(scope, seen, &attached);
         decision.action = Some(AccountAction {
             version: seen.version.clone(),
             proves: proves(scope, &entries, &attached),
@@ -107,25 +133,33 @@ fn proves(scope: &Scope<'_>, entries: &[Entry], attached: &[Arc<str>]) -> bool {
     !attached.is_empty() && of_objects.all(recorded)
 }
 
+/// Entries that are ours.
+struct Ours<'a> {
+    /// Without a record.
+    lost: &'a [Arc<str>],
+    /// To be taken out.
+    taken: &'a [&'a Arc<str>],
+}
+
 /// The list and the record as they should be.
 fn target(
     scope: &Scope<'_>,
     seen: &Account,
     wanted: &[&Arc<Object>],
-    circumstances: Circumstances<'_>,
+    ours: &Ours<'_>,
+    unsettled: &[Arc<str>],
 ) -> (Vec<Entry>, Vec<Arc<str>>) {
-    let lost = lost(scope, seen, circumstances.lost);
-    let wants = |name: &str| wanted.iter().any(|object| object.spec.secret_name.as_ref() == name);
-    let goes = |name: &str| !wants(name) && may_detach(scope, name);
-    let recorded = |name: &str| seen.attached.iter().any(|held| held.as_ref() == name) || lost.contains(&name);
+    let goes = |name: &str| ours.taken.iter().any(|taken| taken.as_ref() == name);
+    let is_lost = |name: &str| ours.lost.iter().any(|lost| lost.as_ref() == name);
+    let recorded = |name: &str| seen.attached.iter().any(|held| held.as_ref() == name) || is_lost(name);
 
     let stays = |entry: &&Entry| !(recorded(entry.name()) && goes(entry.name()));
     let mut entries: Vec<Entry> = seen.entries.iter().filter(stays).cloned().collect();
     let mut attached: Vec<Arc<str>> = seen.attached.iter().filter(|name| !goes(name)).cloned().collect();
     for object in wanted {
         let name = &object.spec.secret_name;
-        let settled = !circumstances.unsettled.contains(name);
-        if lost.contains(&name.as_ref()) && object.standing == Standing::Live && !scope.seen.terminating {
+        let settled = !unsettled.contains(name);
+        if is_lost(name) && object.standing == Standing::Live && !scope.seen.terminating {
             attached.push(Arc::clone(name));
         }
         if has(seen, name) || object.standing != Standing::Live || scope.seen.terminating || !settled {
@@ -152,6 +186,8 @@ fn wanted<'a>(scope: &Scope<'a>, name: &str, seen: &Account) -> Vec<&'a Arc<Obje
 
 /// Whether a recorded entry of this name may be taken out where no object wants it: the name is ours (an object has
 /// it, or a copy that outlived its object), and whoever's word counts here is acted for, and does not retain.
+///
+/// What was retained is taken back, and given up, by an object that asks for it here; no other decides of it.
 fn may_detach(scope: &Scope<'_>, secret: &str) -> bool {
     let cluster = scope.cluster;
     let copy = scope.seen.secrets.get(secret);
@@ -161,35 +197,59 @@ fn may_detach(scope: &Scope<'_>, secret: &str) -> bool {
     {
         return false;
     }
-    let gone = |object: &Arc<Object>| object.standing == Standing::Gone;
-    let held = |object: &Arc<Object>| object.standing == Standing::Held;
-    let retains = |object: &Arc<Object>| object.spec.deletion_policy == DeletionPolicy::Retain;
-    if cluster.named(secret).all(gone) {
-        let came_late = cluster.named(secret).next().is_some() && !cluster.named(secret).any(retains);
-        return copy.map_or(came_late, |seen| {
-            copy::is_orphan(scope, seen) && !seen.shape.owners.is_empty()
-        });
-    }
     if let Some(decider) = scope.claimants(secret).first() {
-        return !held(decider) && !copy::is_reserved(scope, secret);
+        return !is_held(decider) && !copy::is_reserved(scope, secret);
     }
-    // Where none selects the namespace any more, the label of the copy says whose word counts, so that copy and
-    // references share one fate.
-    let label = copy.and_then(|seen| match ownership(&seen.shape) {
-        Ownership::Copy(label) => Some(label),
-        Ownership::Stripped | Ownership::Retained(_) | Ownership::Foreign => None,
-    });
-    if let Some(object) = cluster.named(secret).find(|object| Some(object.name.as_ref()) == label) {
-        return !held(object) && !retains(object);
+    // Copy and references share one fate: where none selects the namespace any more, the label of the copy says whose
+    // word counts.
+    if let Some(object) = labelled(scope, secret) {
+        return !is_held(object) && !retains(object);
     }
-    // A copy that was retained has no label: then any word counts. Without a copy the reference leads nowhere, and a
-    // held object alone keeps it.
-    let kept = if copy.is_some() {
-        cluster.named(secret).any(held)
+    if let Some(seen) = copy {
+        let fate = match ownership(&seen.shape) {
+            Ownership::Copy(_) if copy::is_orphan(scope, seen) => {
+                Some(!seen.shape.owners.is_empty() && !cluster.is_held(secret))
+            }
+            Ownership::Retained(_) => Some(false),
+            // It may be a retained one whose mark is gone.
+            Ownership::Stripped if seen.shape.owners.is_empty() => Some(false),
+            Ownership::Copy(_) | Ownership::Stripped | Ownership::Foreign => None,
+        };
+        if let Some(goes) = fate {
+            return goes;
+        }
+    }
+    let mut named = cluster.named(secret).peekable();
+    if named.peek().is_none() || named.any(retains) {
+        return false;
+    }
+    if cluster.named(secret).all(|object| object.standing == Standing::Gone) {
+        return copy.is_none();
+    }
+    // Without a copy the reference leads nowhere, and a held object alone keeps it.
+    if copy.is_some() {
+        !cluster.named(secret).any(is_held)
     } else {
-        cluster.named(secret).all(held)
+        !cluster.named(secret).all(is_held)
+    }
+}
+
+fn is_held(object: &Arc<Object>) -> bool {
+    object.standing == Standing::Held
+}
+
+fn retains(object: &Arc<Object>) -> bool {
+    object.spec.deletion_policy == DeletionPolicy::Retain
+}
+
+/// The object of this Secret's name whose label the copy carries, unless it is no more.
+fn labelled<'a>(scope: &Scope<'a>, secret: &str) -> Option<&'a Arc<Object>> {
+    let seen = scope.seen.secrets.get(secret)?;
+    let Ownership::Copy(label) = ownership(&seen.shape) else {
+        return None;
     };
-    !kept && !cluster.named(secret).any(retains)
+    let mut named = scope.cluster.named(secret);
+    named.find(|object| object.name.as_ref() == label && object.standing != Standing::Gone)
 }
 
 /// Whether an account of the namespace still holds a recorded entry of this name that is to go.
@@ -204,11 +264,25 @@ fn has(account: &Account, secret: &str) -> bool {
     account.entries.iter().any(|entry| entry.name() == secret)
 }
 
-/// The objects being deleted whose record this write takes away.
-fn departing<'a>(scope: &Scope<'a>, seen: &Account, attached: &[Arc<str>]) -> Vec<&'a Arc<Object>> {
-    let taken = seen.attached.iter().filter(|name| !attached.contains(name));
-    taken
+/// The objects being deleted that wait for a record of one of these names to go.
+fn departing<'a>(scope: &Scope<'a>, going: &[&Arc<str>]) -> Vec<&'a Arc<Object>> {
+    going
+        .iter()
         .flat_map(|name| scope.cluster.named(name))
         .filter(|object| object.standing == Standing::Deleting)
         .collect()
+}
+
+/// The objects on whose behalf the references of these names go: for each the one whose word counts, or all where that is
+/// not known.
+fn leavers<'a>(scope: &Scope<'a>, going: &[&Arc<str>]) -> Vec<&'a Arc<Object>> {
+    let mut leavers = departing(scope, going);
+    for name in going {
+        let decider = scope.claimants(name).first().copied().or_else(|| labelled(scope, name));
+        let live = scope.cluster.named(name).filter(|object| {
+            object.standing == Standing::Live && decider.is_none_or(|decider| decider.name == object.name)
+        });
+        leavers.extend(live);
+    }
+    leavers
 }

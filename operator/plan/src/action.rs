@@ -47,6 +47,11 @@ pub enum SecretAction {
         /// As seen.
         version: Version,
     },
+    /// Take the login out of a copy that is being deleted and that a finalizer of others holds.
+    Empty {
+        /// As seen.
+        version: Version,
+    },
 }
 
 impl SecretAction {
@@ -67,7 +72,7 @@ impl SecretAction {
                     ..
                 },
             ) => this == that && owners == theirs,
-            (Self::Delete { .. }, Self::Delete { .. }) => true,
+            (Self::Delete { .. }, Self::Delete { .. }) | (Self::Empty { .. }, Self::Empty { .. }) => true,
             _ => false,
         }
     }

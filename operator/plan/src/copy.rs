@@ -38,6 +38,13 @@ pub struct Circumstances<'a> {
     pub leaving_for: Duration,
 }
 
+impl<'a> Circumstances<'a> {
+    /// What stands against a write.
+    fn against(&self) -> Option<&'a Failure> {
+        self.contended.or(self.trouble)
+    }
+}
+
 /// Whose a Secret is, by what it carries.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ownership<'a> {
@@ -82,10 +89,18 @@ pub(crate) fn decide<'a>(
         return unreadable(scope, name, circumstances);
     }
     let seen = scope.seen.secrets.get(name);
-    match scope.claimants(name).first() {
+    let mut decision = match scope.claimants(name).first() {
         Some(decider) => wanted(scope, name, seen, decider, circumstances),
         None => seen.map_or_else(Decision::default, |seen| unwanted(scope, name, seen, circumstances)),
+    };
+    // An object that waits for a write says what stands against it.
+    let state = State::outstanding(circumstances.against());
+    for object in &decision.owed_to {
+        if !decision.remains.iter().any(|(waiting, _)| waiting == object) {
+            decision.remains.push((object, state.clone()));
+        }
     }
+    decision
 }
 
 /// An object that cannot be read may want this Secret here: whoever else asks for it has to wait.
@@ -208,12 +223,11 @@ fn wanted<'a>(
             None => mend(scope, name, seen, decider),
         },
     );
-    let against = circumstances.contended.or(circumstances.trouble);
-    let state = match (&needed, against) {
-        (Err(conflict), _) => State::Failed(conflict.clone()),
-        (Ok(Step::InPlace), _) => State::in_place(circumstances.contended),
-        (Ok(_), Some(failure)) => State::Failed(failure.clone()),
-        (Ok(_), None) => State::Pending,
+    let held = seen.filter(|seen| seen.shape.deleting).map(|seen| held_up(name, seen));
+    let state = match &needed {
+        Err(conflict) => State::Failed(conflict.clone()),
+        Ok(Step::InPlace) if held.is_none() => State::in_place(circumstances.contended),
+        Ok(_) => State::outstanding(circumstances.against().or(held.as_ref())),
     };
     if scope.seen.terminating {
         return decision;
@@ -321,7 +335,8 @@ fn mend(scope: &Scope<'_>, name: &str, seen: &Secret, decider: &Object) -> Resul
     let Some(payload) = decider.payload_for(held) else {
         return Ok(Step::Wait);
     };
-    if shape.deleting {
+    let mendable = shape.docker_config_type && !shape.immutable;
+    if shape.deleting && (!mendable || ownership(shape) == Ownership::Foreign) {
         return Ok(Step::Wait);
     }
     if let Ownership::Retained(_) = ownership(shape) {
@@ -331,7 +346,7 @@ fn mend(scope: &Scope<'_>, name: &str, seen: &Secret, decider: &Object) -> Resul
         }));
     }
     // Neither can be mended in place: the type never, the data of an immutable Secret neither.
-    if !shape.docker_config_type || shape.immutable {
+    if !mendable {
         // Under the name of a source none would come in its place, and the next copy would not get a tied login.
         return match reserved(scope, name) {
             Some(reserved) => Err(reserved),
@@ -411,6 +426,7 @@ fn owners(scope: &Scope<'_>, name: &str) -> Vec<Owner> {
     owners
 }
 
+/// A copy that no object asks for here: it goes after the references to it, or stays to be retained.
 fn unwanted<'a>(
     scope: &Scope<'a>,
     name: &'a str,
@@ -421,48 +437,70 @@ fn unwanted<'a>(
     let Ownership::Copy(label) = ownership(&seen.shape) else {
         return decision;
     };
-    if seen.shape.deleting {
-        return decision;
-    }
-    let version = seen.version.clone();
-    match existing(scope, label) {
+    let owner = existing(scope, label);
+    match owner {
         // The label of an object whose copies have another name: copied by hand, not made by us.
         Some(object) if object.spec.secret_name.as_ref() != name => return decision,
         // What a held object has left stays until it is acted for again; what others have left is not its business.
         Some(object) if object.standing == Standing::Held => return decision,
-        None if scope.cluster.is_held(name) => return decision,
-        Some(object) if object.spec.deletion_policy == DeletionPolicy::Retain => {
-            decision.action = Some(SecretAction::Release {
-                version,
-                object: Arc::clone(&object.name),
-            });
+        None if scope.cluster.is_held(name) || !is_orphan(scope, seen) => return decision,
+        Some(_) | None => {}
+    }
+    let version = seen.version.clone();
+    let deleting = seen.shape.deleting;
+    if is_retained_by(owner, seen) {
+        if deleting {
+            return decision;
         }
-        None if !is_orphan(scope, seen) => return decision,
-        // Copies of an object that says Retain have no owner: one that says Delete would have left one.
-        None if seen.shape.owners.is_empty() => {
-            decision.action = Some(SecretAction::Release {
-                version,
-                object: label.into(),
-            });
-        }
-        Some(_) | None => {
-            decision.leaving = true;
-            let left = REFERENCES_FIRST.saturating_sub(circumstances.leaving_for);
-            if left > Duration::ZERO && account::any_to_detach(scope, name) {
-                decision.again_after = Some(left);
-            } else {
-                decision.action = Some(SecretAction::Delete { version });
-            }
+        let object = owner.map_or_else(|| label.into(), |object| Arc::clone(&object.name));
+        decision.action = Some(SecretAction::Release { version, object });
+    } else if deleting && seen.digest.is_none() {
+        // No login is left in it. It goes when the finalizer does.
+        return decision;
+    } else {
+        decision.leaving = true;
+        let left = REFERENCES_FIRST.saturating_sub(circumstances.leaving_for);
+        if left > Duration::ZERO && account::any_to_detach(scope, name) {
+            decision.again_after = Some(left);
+        } else if !deleting {
+            decision.action = Some(SecretAction::Delete { version });
+        } else if !seen.shape.immutable {
+            decision.action = Some(SecretAction::Empty { version });
         }
     }
-    let departing = existing(scope, label).filter(|object| object.standing == Standing::Deleting);
     decision.owed_to = departing_owners(scope, seen);
-    if let Some(object) = departing
-        && !decision.owed_to.contains(&object)
-    {
-        decision.owed_to.push(object);
+    if let Some(object) = owner {
+        if object.standing == Standing::Deleting && !decision.owed_to.contains(&object) {
+            decision.owed_to.push(object);
+        }
+        // At every time, so that a survey does not depend on it: the login cannot be taken out.
+        let held = (deleting && seen.shape.immutable).then(|| held_up(name, seen));
+        let state = State::outstanding(circumstances.against().or(held.as_ref()));
+        decision.remains.push((object, state));
     }
     decision
+}
+
+/// Whether a copy that no object asks for stays. One of an object that is no more stays if it has no owner: an object that
+/// says Delete would have left one.
+fn is_retained_by(owner: Option<&Arc<Object>>, seen: &Secret) -> bool {
+    owner.map_or(seen.shape.owners.is_empty(), |object| {
+        object.spec.deletion_policy == DeletionPolicy::Retain
+    })
+}
+
+/// A copy that is being deleted, and what holds it.
+fn held_up(name: &str, seen: &Secret) -> Failure {
+    let shape = &seen.shape;
+    let holder = shape.finalizer.as_deref().unwrap_or("unknown");
+    let fixed = if seen.digest.is_some() && (shape.immutable || !shape.docker_config_type) {
+        "; its login stays until then, because it cannot be changed"
+    } else {
+        ""
+    };
+    let message =
+        format!("secret {name:?} is being deleted and finalizer {holder:?} holds it: take that finalizer off{fixed}");
+    Failure::new(FailureReason::HeldByFinalizer, message)
 }
 
 /// The object of that name, unless it is no more.

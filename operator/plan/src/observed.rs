@@ -31,7 +31,7 @@ pub struct Namespace {
 pub struct Secret {
     /// The precondition of a write.
     pub version: Version,
-    /// Of the value under `.dockerconfigjson`; absent when there is none.
+    /// Of the value under `.dockerconfigjson`; absent when there is none, or when it is [`crate::payload::NO_LOGIN`].
     pub digest: Option<Arc<Digest>>,
     /// All that copies of one object have in common, held once for all of them.
     pub shape: Arc<Shape>,
@@ -50,6 +50,8 @@ pub struct Shape {
     pub immutable: bool,
     /// Has a deletionTimestamp: someone's finalizer holds it.
     pub deleting: bool,
+    /// The first finalizer that holds it, while it is being deleted.
+    pub finalizer: Option<Box<str>>,
     /// All labels, if ours is one of them; else none, so that Secrets of others are held as one shape.
     pub labels: Labels,
     /// All annotations but those of kubectl's own bookkeeping, if our label is there; else those of ours.

@@ -80,6 +80,8 @@ pub enum Lookup<'a> {
     Missing,
     /// The operator does not read Secrets of that namespace.
     NotAllowed,
+    /// The Secrets of that namespace could not be listed yet.
+    Unread,
 }
 
 /// Why a registry gives no credentials now.
@@ -240,6 +242,11 @@ fn find<'a>(
     };
     match lookup(reference) {
         Lookup::Missing => problem(Reason::SourceNotFound, "not found"),
+        Lookup::Unread => problem(
+            Reason::SourceNamespaceNotAllowed,
+            "the secrets of its namespace cannot be listed: give the operator the Role for sources there, as in \
+             config/rbac",
+        ),
         Lookup::NotAllowed => problem(
             Reason::SourceNamespaceNotAllowed,
             &format!(

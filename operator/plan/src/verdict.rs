@@ -19,6 +19,11 @@ pub enum State {
 }
 
 impl State {
+    /// Of what is not as declared, given what stands against it.
+    pub(crate) fn outstanding(against: Option<&Failure>) -> Self {
+        against.map_or(Self::Pending, |failure| Self::Failed(failure.clone()))
+    }
+
     /// Of what is as declared, while `contended` says that another writer keeps undoing it.
     pub(crate) fn in_place(contended: Option<&Failure>) -> Self {
         contended.map_or(Self::Ready, |failure| Self::Failed(failure.clone()))
@@ -55,8 +60,13 @@ pub struct Decision<'a, A> {
     pub leaving: bool,
     /// For each object that wants it, how it stands.
     pub states: Vec<(&'a Arc<Object>, State)>,
+    /// For each object that does not want it here, while something of that object is still here: how the removal stands.
+    /// Never [`State::Ready`].
+    pub remains: Vec<(&'a Arc<Object>, State)>,
     /// Objects being deleted that still wait for a write here.
     pub owed_to: Vec<&'a Arc<Object>>,
+    /// Names of Secrets that must be read before this can be decided: see [`crate::account::Circumstances::unread`].
+    pub to_read: Vec<Arc<str>>,
 }
 
 impl<A> Default for Decision<'_, A> {
@@ -66,7 +76,9 @@ impl<A> Default for Decision<'_, A> {
             again_after: None,
             leaving: false,
             states: Vec::new(),
+            remains: Vec::new(),
             owed_to: Vec::new(),
+            to_read: Vec::new(),
         }
     }
 }

@@ -566,7 +566,7 @@ fn planned(view: &World) -> Vec<(Key, Action)> {
 }
 
 fn planned_from(action: &Action) -> Option<&Version> {
-    use plan::action::SecretAction::{Assign, Create, Delete, Reclaim, Release, Update};
+    use plan::action::SecretAction::{Assign, Create, Delete, Empty, Reclaim, Release, Update};
     match action {
         Action::Account(action) => Some(&action.version),
         Action::Secret(Create(_)) => None,
@@ -575,7 +575,8 @@ fn planned_from(action: &Action) -> Option<&Version> {
             | Reclaim { version, .. }
             | Assign { version, .. }
             | Release { version, .. }
-            | Delete { version },
+            | Delete { version }
+            | Empty { version },
         ) => Some(version),
     }
 }

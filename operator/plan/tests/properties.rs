@@ -276,9 +276,16 @@ proptest! {
             let alone = server.world.objects.iter().all(|other| other.name == object.name || other.spec.secret_name.as_ref() != name);
             let retains = object.spec.deletion_policy == crd::DeletionPolicy::Retain;
             for facts in server.world.namespaces.values().filter(|_| alone) {
-                let left = facts.secrets.get(name).filter(|seen| !seen.shape.deleting);
+                let left = facts.secrets.get(name).filter(|seen| !seen.shape.deleting || seen.digest.is_some() && !seen.shape.immutable && !retains);
                 prop_assert!(left.is_none_or(|seen| ownership(&seen.shape) != Ownership::Copy(&object.name)));
-                let kept = facts.accounts.values().any(|account| !account.deleting && records(account, name));
+                // What another object retained there keeps its references.
+                let retained = facts.secrets.get(name).is_some_and(|seen| match ownership(&seen.shape) {
+                    Ownership::Retained(_) => true,
+                    Ownership::Stripped => seen.shape.owners.is_empty(),
+                    Ownership::Copy(label) => label != object.name.as_ref(),
+                    Ownership::Foreign => false,
+                });
+                let kept = !retained && facts.accounts.values().any(|account| !account.deleting && records(account, name));
                 prop_assert!(retains || !kept);
             }
         }
@@ -379,7 +386,7 @@ proptest! {
     #[test]
     fn nothing_is_added_where_a_namespace_goes(world in world()) {
         for (_, _, terminating, action) in secret_writes(&world) {
-            let takes = matches!(action, SecretAction::Delete { .. } | SecretAction::Release { .. });
+            let takes = matches!(action, SecretAction::Delete { .. } | SecretAction::Release { .. } | SecretAction::Empty { .. });
             prop_assert!(!terminating || takes, "{:?}", action);
         }
         for (seen, terminating, action) in account_writes(&world) {
@@ -397,7 +404,7 @@ proptest! {
         let live = |object: &&Arc<Object>| object.standing == Standing::Live;
         for (name, seen, _, action) in secret_writes(&world) {
             // A live object of the same name may replace a copy that cannot be mended.
-            let takes = matches!(action, SecretAction::Delete { .. } | SecretAction::Release { .. });
+            let takes = matches!(action, SecretAction::Delete { .. } | SecretAction::Release { .. } | SecretAction::Empty { .. });
             let whose = seen.as_ref().map(|seen| ownership(&seen.shape));
             let of_held = |object: &&Arc<Object>| held(object) && whose == Some(Ownership::Copy(&object.name));
             let taken = takes && named(&name).iter().any(of_held);
@@ -440,6 +447,7 @@ fn random_worlds_meet_every_kind_of_write() {
                 SecretAction::Reclaim { .. } => "reclaim",
                 SecretAction::Release { .. } => "release",
                 SecretAction::Delete { .. } => "delete",
+                SecretAction::Empty { .. } => "empty",
             });
         }
         for (seen, _, action) in account_writes(&world) {
@@ -450,5 +458,5 @@ fn random_worlds_meet_every_kind_of_write() {
             });
         }
     }
-    assert_eq!(met.len(), 8, "{met:?}");
+    assert_eq!(met.len(), 9, "{met:?}");
 }

@@ -20,7 +20,14 @@ pub enum Step {
     /// Take our finalizer off: nothing is left to do.
     Disarm,
     /// Say how things stand.
-    Report(Box<ClusterPullSecretStatus>),
+    Report {
+        /// The whole status.
+        status: Box<ClusterPullSecretStatus>,
+        /// The fields that the object's status has and this one does not.
+        gone: Vec<String>,
+    },
+    /// Read it: a deletion waits, and the answer shows that the server is there.
+    Look,
 }
 
 impl Step {
@@ -29,7 +36,8 @@ impl Step {
         match self {
             Self::Arm => "arm",
             Self::Disarm => "disarm",
-            Self::Report(_) => "report",
+            Self::Report { .. } => "report",
+            Self::Look => "look",
         }
     }
 }
@@ -47,21 +55,29 @@ impl Writer {
                 metadata["finalizers"] = others.cloned().chain(ours).collect();
                 call(api.patch(&name, &merging(), &Patch::Merge(json!({"metadata": metadata})))).await
             }
-            Step::Report(status) => {
-                let body = json!({
-                    "apiVersion": format!("{GROUP}/v1alpha1"),
-                    "kind": "ClusterPullSecret",
-                    "metadata": metadata,
-                    "status": status,
-                });
-                let params = PatchParams::apply(FIELD_MANAGER_STATUS).force();
-                call(api.patch_status(&name, &params, &Patch::Apply(body))).await
+            // A merge patch: an apply would leave in what another manager owns.
+            Step::Report { status, gone } => {
+                let mut body = json!({ "metadata": metadata, "status": status });
+                for field in gone {
+                    body["status"][field] = serde_json::Value::Null;
+                }
+                let params = PatchParams {
+                    field_manager: Some(FIELD_MANAGER_STATUS.to_owned()),
+                    ..PatchParams::default()
+                };
+                call(api.patch_status(&name, &params, &Patch::Merge(body))).await
+            }
+            Step::Look => {
+                return match found(call(api.get(&name)).await) {
+                    Ok(seen) => Outcome::Changed(seen),
+                    Err(setback) => Outcome::Failed(setback),
+                };
             }
         };
         let outcome = outcome(written, || call(api.get(&name))).await;
         let kind = match step {
             Step::Arm | Step::Disarm => "finalizer",
-            Step::Report(_) => "status",
+            Step::Report { .. } | Step::Look => "status",
         };
         self.counted(kind, outcome)
     }
@@ -105,6 +121,19 @@ impl Writer {
         let api: Api<SourceSecret> = Api::namespaced(self.client.clone(), &self.namespace);
         let name = state::secret_name(&object.uid().unwrap_or_default());
         let outcome = match found(call(api.delete(&name, &DeleteParams::default())).await) {
+            // A finalizer of others holds it: it goes later, and its logins now.
+            Ok(Some(deleted))
+                if deleted
+                    .as_ref()
+                    .left()
+                    .is_some_and(|secret| !secret.finalizers().is_empty()) =>
+            {
+                let empty = json!({"data": {state::KEY: ByteString(b"{}".to_vec())}});
+                match found(call(api.patch(&name, &merging(), &Patch::Merge(empty))).await) {
+                    Ok(_) => Outcome::Done(None),
+                    Err(setback) => Outcome::Failed(setback),
+                }
+            }
             Ok(_) => Outcome::Done(None),
             Err(setback) => Outcome::Failed(setback),
         };

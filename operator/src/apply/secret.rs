@@ -14,6 +14,7 @@ use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
 use plan::action::{Content, SecretAction};
 use plan::identity::Version;
 use plan::observed::{Owner, Secret};
+use plan::payload::NO_LOGIN;
 use serde::Serialize;
 use serde_json::json;
 
@@ -34,6 +35,7 @@ impl Writer {
             SecretAction::Assign { .. } => "assign",
             SecretAction::Release { .. } => "release",
             SecretAction::Delete { .. } => "delete",
+            SecretAction::Empty { .. } => "empty",
         };
         self.counted(kind, self.carry_out(namespace, name, action).await)
     }
@@ -73,6 +75,10 @@ impl Writer {
                 self.disown(namespace, name, version, &[], marks).await
             }
             SecretAction::Delete { version } => self.delete(namespace, name, version).await,
+            SecretAction::Empty { version } => {
+                let data = json!({DOCKER_CONFIG_KEY: NO_LOGIN});
+                self.patch(namespace, name, version, json!({}), Some(data)).await
+            }
         };
         match written {
             Ok(now) => Outcome::Done(now),
@@ -130,13 +136,28 @@ impl Writer {
         namespace: &str,
         name: &str,
         version: &Version,
+        metadata: serde_json::Value,
+    ) -> Result<Option<Secret>, Setback> {
+        self.patch(namespace, name, version, metadata, None).await
+    }
+
+    /// Changes what is given, and no more; reads what came of it.
+    async fn patch(
+        &self,
+        namespace: &str,
+        name: &str,
+        version: &Version,
         mut metadata: serde_json::Value,
+        data: Option<serde_json::Value>,
     ) -> Result<Option<Secret>, Setback> {
         metadata["uid"] = version.uid.to_string().into();
         metadata["resourceVersion"] = version.resource_version.to_string().into();
+        let mut body = json!({ "metadata": metadata });
+        if let Some(data) = data {
+            body["data"] = data;
+        }
         let api: Api<WrittenSecret> = Api::namespaced(self.client.clone(), namespace);
-        let patch = Patch::Merge(json!({"metadata": metadata}));
-        call(api.patch(name, &merging(), &patch)).await?;
+        call(api.patch(name, &merging(), &Patch::Merge(body))).await?;
         self.read(namespace, name).await
     }
 

@@ -90,6 +90,11 @@ impl Sources {
         self.namespaces.values().all(|view| view.complete)
     }
 
+    /// Whether the Secrets of this source namespace were listed once.
+    pub fn is_listed(&self, namespace: &str) -> bool {
+        self.namespaces.get(namespace).is_some_and(|view| view.complete)
+    }
+
     /// Takes an event of the watch of `namespace` in, whose list began at this edition of what is wanted.
     pub fn take(&mut self, namespace: &str, event: Event<SourceSecret>, edition: u64) {
         let is_own = namespace == self.own;

@@ -51,6 +51,8 @@ pub struct Facts {
     pub registries: Count,
     /// When the source that changed longest ago was changed, in seconds since 1970.
     pub oldest_source: Option<i64>,
+    /// What its deletion waits for, in one word, if it waits.
+    pub waits: Option<&'static str>,
 }
 
 type Of = Family<[(&'static str, Arc<str>); 1], Gauge>;
@@ -105,6 +107,8 @@ const NUMBERS: [(&str, &str, Number); 8] = [
 pub(super) struct Objects {
     /// By name of the object and word of the state.
     state: Family<[(&'static str, Arc<str>); 2], Gauge>,
+    /// By name of the object and reason.
+    waits: Family<[(&'static str, Arc<str>); 2], Gauge>,
     numbers: Vec<(Of, Number)>,
 }
 
@@ -114,6 +118,10 @@ impl Objects {
             Deleting; its other states have no series";
         let labels = ["object", "state"];
         let state = all.add("pullsecrets_object_state", None, &labels, help, Family::default());
+        let help = "1 for an object whose deletion waits, by reason of the first removal that fails, or Progressing; no series \
+            for others";
+        let labels = ["object", "reason"];
+        let waits = all.add("pullsecrets_deletion_waits", None, &labels, help, Family::default());
         let mut of = |name, unit, help, number| (all.add(name, unit, &["object"], help, Of::default()), number);
         let mut numbers: Vec<(Of, Number)> = NUMBERS
             .into_iter()
@@ -123,7 +131,7 @@ impl Objects {
             it has none";
         let name = "pullsecrets_source_changed_timestamp";
         numbers.push(of(name, Some(Unit::Seconds), help, |facts| facts.oldest_source));
-        Self { state, numbers }
+        Self { state, waits, numbers }
     }
 
     /// Shows these and no other.
@@ -132,6 +140,11 @@ impl Objects {
         for (name, facts) in objects {
             let labels = [("object", Arc::clone(name)), ("state", facts.state.word().into())];
             self.state.get_or_create(&labels).set(1);
+        }
+        self.waits.clear();
+        for (name, reason) in objects.iter().filter_map(|(name, facts)| Some((name, facts.waits?))) {
+            let labels = [("object", Arc::clone(name)), ("reason", reason.into())];
+            self.waits.get_or_create(&labels).set(1);
         }
         for (family, number) in &self.numbers {
             family.clear();

@@ -11,6 +11,8 @@ use crd::{
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{Resource as _, ResourceExt as _};
+use plan::backoff::Backoff;
+use plan::contention::Contention;
 use plan::docker_config::render;
 use plan::object::{Object, Selection, Spec, Standing, sources_in};
 use plan::payload::{Payload, Tied};
@@ -20,14 +22,14 @@ use tokio::time::Instant;
 use tracing::field::Empty;
 use tracing::info_span;
 
-use crate::apply::ObjectStep;
+use crate::apply::{ObjectStep, Setback};
 use crate::board::{Count, Summary};
 use crate::credentials::sources::Sources;
 use crate::credentials::state;
 use crate::events::Announcement;
 use crate::kinds::{DIGEST_KEY, SeenObject};
 use crate::metrics::{Facts as Measured, State};
-use crate::report::{Facts, Late, report};
+use crate::report::{Blocked, DELETION_WAITS, Facts, Late, report};
 
 /// A busy object's status is written no oftener.
 const REPORT_EVERY: Duration = Duration::from_secs(1);
@@ -35,9 +37,21 @@ const REPORT_EVERY: Duration = Duration::from_secs(1);
 const SOON_DONE: Duration = Duration::from_millis(500);
 /// A missing source may come with the next object of the same commit; after this a person must act.
 const MISSING_UNTIL_STALLED: Duration = Duration::from_secs(30);
-/// A deletion that is refused for so long everywhere where it is not done goes on without: garbage collection takes
-/// the copies.
-const REFUSED_UNTIL_DISARMED: Duration = Duration::from_secs(60);
+/// A deletion that was tried in vain for so long everywhere where it is not done goes on without: garbage collection
+/// takes the copies.
+const STUCK_UNTIL_DISARMED: Duration = Duration::from_secs(60);
+/// A deletion that takes longer says what it waits for.
+const WAITS_AFTER: Duration = Duration::from_secs(2);
+/// While a deletion waits, the object is read so often: that the server answers tells a refusal from an outage.
+const LOOK_EVERY: Duration = Duration::from_secs(10);
+/// After so long without a word of the namespace loop, the status says so.
+const UNLISTED_UNTIL_TOLD: Duration = Duration::from_secs(30);
+/// Sources that were not listed after so long hold up their own registries alone.
+const UNREAD_PATIENCE: Duration = Duration::from_secs(5);
+/// A step that failed is tried again after this.
+const RETRY: Backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(30));
+/// A step that failed so often in a row is reported, also where a refusal was not the reason.
+const FAILED_UNTIL_TOLD: u32 = 4;
 
 /// A write that an object needs.
 pub(super) enum Step {
@@ -70,6 +84,23 @@ pub(super) enum Next {
     Nothing,
 }
 
+impl Next {
+    /// At that time at the latest.
+    fn or_at(self, at: Instant) -> Self {
+        self.or(Self::At(at))
+    }
+
+    /// The sooner of the two.
+    fn or(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Write(step), _) | (_, Self::Write(step)) => Self::Write(step),
+            (Self::At(one), Self::At(two)) => Self::At(one.min(two)),
+            (Self::At(at), Self::Nothing) | (Self::Nothing, Self::At(at)) => Self::At(at),
+            (Self::Nothing, Self::Nothing) => Self::Nothing,
+        }
+    }
+}
+
 /// See the module.
 pub(super) struct Held {
     /// Without its spec and its status, and with the one annotation that is read: as trees of JSON they take kilobytes.
@@ -92,11 +123,54 @@ pub(super) struct Held {
     revision: u64,
     summary: Option<Summary>,
     reported_at: Option<Instant>,
-    /// Failed steps in a row.
-    pub(super) attempts: u32,
-    /// No step before this.
-    pub(super) not_before: Option<Instant>,
+    /// The last status that was sent.
+    sent: Option<Box<ClusterPullSecretStatus>>,
+    /// How often another writer changed it since.
+    rewritten: Contention,
+    rewritten_until: Option<Instant>,
+    /// A source namespace that its registries need was not listed.
+    unread: bool,
+    unread_since: Option<Instant>,
+    /// Until when that is waited for.
+    reads_until: Option<Instant>,
+    /// The operator's own namespace was not listed, so that it is not known what is remembered.
+    own_unread: bool,
+    /// Since when it is being deleted.
+    deleting_since: Option<Instant>,
+    looked_at: Option<Instant>,
+    /// Failed attempts at the next step, and at the report.
+    steps: Attempts,
+    reports: Attempts,
     operator_namespace: String,
+}
+
+/// Attempts that failed in a row.
+#[derive(Default)]
+struct Attempts {
+    count: u32,
+    since: Option<Instant>,
+    not_before: Option<Instant>,
+    blocked: Option<Blocked>,
+}
+
+impl Attempts {
+    /// Until when the next one waits.
+    fn wait(&self, now: Instant) -> Option<Instant> {
+        self.not_before.filter(|&at| now < at)
+    }
+
+    /// Another one has failed. Returns how long to wait.
+    fn fail(&mut self, setback: &Setback, now: Instant) -> Duration {
+        let delay = match setback {
+            Setback::Throttled(pause) => *pause,
+            Setback::Postponed { wait, .. } => RETRY.delay(self.count).max(*wait),
+            _ => RETRY.delay(self.count),
+        };
+        self.count += 1;
+        self.since.get_or_insert(now);
+        self.not_before = Some(now + delay);
+        delay
+    }
 }
 
 /// A spec as this version understands it.
@@ -175,8 +249,17 @@ impl Held {
             revision: 0,
             summary: None,
             reported_at: None,
-            attempts: 0,
-            not_before: None,
+            sent: None,
+            rewritten: Contention::default(),
+            rewritten_until: None,
+            unread: false,
+            unread_since: None,
+            reads_until: None,
+            own_unread: false,
+            deleting_since: None,
+            looked_at: None,
+            steps: Attempts::default(),
+            reports: Attempts::default(),
             operator_namespace: operator_namespace.to_owned(),
         }
     }
@@ -254,7 +337,7 @@ impl Held {
             return;
         };
         let (name, own) = (self.seen.name_any(), &self.operator_namespace);
-        let mut unread = false;
+        let unread = std::cell::Cell::new(false);
         let resolutions: Vec<_> = declared
             .registries
             .iter()
@@ -274,8 +357,8 @@ impl Held {
                     span.record("namespace", reference.namespace.as_ref().unwrap_or(own));
                     span.record("secret", &reference.name);
                     sources.find(reference).unwrap_or_else(|| {
-                        unread = true;
-                        Lookup::Missing
+                        unread.set(true);
+                        Lookup::Unread
                     })
                 });
                 let reason = resolution
@@ -291,11 +374,21 @@ impl Held {
             .as_ref()
             .and_then(|(_, last_good)| last_good.clone())
             .unwrap_or_default();
-        self.credentials = (!unread).then(|| merge(&resolutions, &remembered));
+        self.unread = unread.get();
+        self.own_unread = !sources.is_listed(own);
+        // A source that is named for the first time is listed in a moment.
+        let now = Instant::now();
+        self.unread_since = self.unread.then(|| self.unread_since.unwrap_or(now));
+        self.reads_until = self
+            .unread_since
+            .map(|since| since + UNREAD_PATIENCE)
+            .filter(|&at| now < at);
+        let known = !self.own_unread && self.reads_until.is_none();
+        self.credentials = known.then(|| merge(&resolutions, &remembered));
         let problem = self
             .credentials
             .as_ref()
-            .is_some_and(|credentials| credentials.problem.is_some());
+            .is_none_or(|credentials| credentials.problem.is_some());
         self.problem_since = problem.then(|| self.problem_since.unwrap_or_else(|| self.problem_began()));
     }
 
@@ -310,11 +403,11 @@ impl Held {
         now.checked_sub(age.min(MISSING_UNTIL_STALLED)).unwrap_or(now)
     }
 
-    /// What was remembered is lost, and a source that would tell it is broken: then what is in the copies may be the
+    /// What was remembered once is lost, and a source that would tell it is broken: then what is in the copies may be the
     /// only place where an entry still stands.
     fn is_state_lost(&self, credentials: &Merged) -> bool {
         let readable = self.state.as_ref().is_some_and(|(_, last_good)| last_good.is_some());
-        credentials.incomplete && !readable && self.status.secret_name.is_some()
+        credentials.incomplete && !readable && self.status.state_secret_name.is_some()
     }
 
     fn payload(&self) -> Option<Arc<Payload>> {
@@ -385,46 +478,127 @@ impl Held {
     }
 
     /// The next step. `epoch` is what times in the summary are since.
+    ///
+    /// A report follows each step, also one that fails: the report says so until the step succeeds.
     pub(super) fn next(&mut self, epoch: Instant, now: Instant, time: &Time) -> Next {
-        if let Some(at) = self.not_before.filter(|&at| now < at) {
-            return Next::At(at);
-        }
-        self.not_before = None;
-        if self.is_deleting() {
-            return self.next_of_deletion(epoch, now);
-        }
-        let acts = self.reading.unreadable.is_none() && !self.is_suspended();
-        if acts && !self.is_armed() {
-            return Next::Write(Step::Object(ObjectStep::Arm));
-        }
-        if acts && let Some(content) = self.to_remember() {
-            return Next::Write(Step::Remember(content));
-        }
-        self.next_report(epoch, now, time)
+        let next = self.next_step(epoch, now, time);
+        self.reads_until.map_or(Next::Nothing, Next::At).or(next)
     }
 
-    fn next_of_deletion(&self, epoch: Instant, now: Instant) -> Next {
+    fn next_step(&mut self, epoch: Instant, now: Instant, time: &Time) -> Next {
+        if self.is_deleting() {
+            return self.next_of_deletion(epoch, now, time);
+        }
+        let Some(step) = self.due_step() else {
+            self.steps = Attempts::default();
+            return self.next_report(epoch, now, time);
+        };
+        match self.steps.wait(now) {
+            None => Next::Write(step),
+            Some(at) => self.next_report(epoch, now, time).or_at(at),
+        }
+    }
+
+    /// What must be written before anything is done in namespaces.
+    fn due_step(&self) -> Option<Step> {
+        if self.reading.unreadable.is_some() || self.is_suspended() {
+            return None;
+        }
+        if !self.is_armed() {
+            return Some(Step::Object(ObjectStep::Arm));
+        }
+        self.to_remember().map(Step::Remember)
+    }
+
+    fn next_of_deletion(&mut self, epoch: Instant, now: Instant, time: &Time) -> Next {
         if !self.is_armed() {
             return Next::Nothing;
         }
-        let Some(summary) = self.current_summary() else {
-            return Next::Nothing;
-        };
-        let give_up_at = summary
-            .refused_since
-            .map(|since| epoch + since + REFUSED_UNTIL_DISARMED);
-        match give_up_at {
-            _ if summary.owed == 0 => {}
-            Some(at) if at <= now => {}
-            Some(at) => return Next::At(at),
-            None => return Next::Nothing,
+        let since = *self.deleting_since.get_or_insert(now);
+        let summary = self.current_summary();
+        let owed = summary.is_none_or(|summary| summary.owed > 0);
+        let stuck_since = summary.and_then(|summary| summary.stuck_since);
+        let gives_up_at = stuck_since.map(|since| epoch + since + STUCK_UNTIL_DISARMED);
+        let failed = summary.is_some_and(|summary| !summary.failures.is_empty());
+        if !owed || gives_up_at.is_some_and(|at| at <= now) {
+            let step = if self.state.is_some() && !self.gives_up_state(now) {
+                Step::Forget
+            } else {
+                Step::Object(ObjectStep::Disarm)
+            };
+            let Some(at) = self.steps.wait(now) else {
+                return Next::Write(step);
+            };
+            return self.next_report(epoch, now, time).or_at(at);
         }
-        let step = if self.state.is_some() {
-            Step::Forget
+        let waits_at = since + WAITS_AFTER;
+        if now < waits_at && !failed {
+            return Next::At(waits_at);
+        }
+        let look_at = self.looked_at.map_or(now, |at| at + LOOK_EVERY);
+        if look_at <= now {
+            return Next::Write(Step::Object(ObjectStep::Look));
+        }
+        let next = self.next_report(epoch, now, time).or_at(look_at);
+        gives_up_at.map_or(Next::Nothing, Next::At).or(next)
+    }
+
+    /// The state Secret could not be deleted for so long that the object goes without: garbage collection takes it.
+    fn gives_up_state(&self, now: Instant) -> bool {
+        self.steps
+            .since
+            .is_some_and(|since| now >= since + STUCK_UNTIL_DISARMED)
+    }
+
+    /// The step came to an end as it should. Another look may find the next one.
+    pub(super) fn succeeded(&mut self, is_report: bool) {
+        if is_report {
+            self.reports = Attempts::default();
         } else {
-            Step::Object(ObjectStep::Disarm)
+            self.steps = Attempts::default();
+        }
+    }
+
+    /// The step, of this name, failed. Returns after how long it is tried again.
+    pub(super) fn failed(&mut self, step: &'static str, setback: &Setback, now: Instant) -> Duration {
+        if step == REPORT {
+            return self.reports.fail(setback, now);
+        }
+        let delay = self.steps.fail(setback, now);
+        let refused = matches!(setback, Setback::Refused(_));
+        if refused || self.steps.count >= FAILED_UNTIL_TOLD {
+            self.steps.blocked = Some(self.blocked(step, setback));
+        }
+        delay
+    }
+
+    /// What is said of a step that fails.
+    fn blocked(&self, step: &str, setback: &Setback) -> Blocked {
+        let why = match setback {
+            Setback::Refused(failure) | Setback::Postponed { failure, .. } => failure.message.to_string(),
+            Setback::Unavailable(text) => text.clone(),
+            Setback::Throttled(_) => "the server asks for less (429)".to_owned(),
+            Setback::Conflict => "it is never what was seen a moment before (409)".to_owned(),
+            Setback::NotFound | Setback::NamespaceTerminating => "its namespace is gone or about to go".to_owned(),
         };
-        Next::Write(step)
+        let state = self.state_secret();
+        let what = match step {
+            "remember" => format!("secret {state:?}, which remembers the last good logins, cannot be written"),
+            "forget" => format!("secret {state:?}, which remembers the last good logins, cannot be deleted"),
+            "arm" => "the finalizer cannot be put on this object".to_owned(),
+            "disarm" => "the finalizer cannot be taken off this object".to_owned(),
+            _ => "this object cannot be read".to_owned(),
+        };
+        Blocked {
+            state: step == "remember",
+            message: format!("{what}: {why}"),
+            needs_person: matches!(setback, Setback::Refused(_)),
+        }
+    }
+
+    fn state_secret(&self) -> String {
+        let name = state::secret_name(&self.uid().unwrap_or_default());
+        format!("{}/{name}", self.operator_namespace)
     }
 
     /// The summary, if it speaks of the object as it is now.
@@ -432,6 +606,17 @@ impl Held {
         self.summary
             .as_ref()
             .filter(|summary| summary.revision == self.revision)
+    }
+
+    /// What its deletion waits for, as its status has it.
+    fn waits(&self) -> Option<&'static str> {
+        let ready = ready_of(&self.status).filter(|_| self.is_deleting())?;
+        let failure = self.status.failures.first().map(|failure| failure.reason.as_str());
+        let progressing = Reason::Progressing.as_str();
+        ready
+            .message
+            .starts_with(DELETION_WAITS)
+            .then(|| failure.unwrap_or(progressing))
     }
 
     /// How it stands, as its status has it.
@@ -470,6 +655,7 @@ impl Held {
                 ready: with_login,
                 failed: declared - with_login,
             },
+            waits: self.waits(),
             oldest_source: read
                 .filter_map(|(namespace, name)| sources.changed_at(namespace, name))
                 .min(),
@@ -477,17 +663,25 @@ impl Held {
     }
 
     fn next_report(&mut self, epoch: Instant, now: Instant, time: &Time) -> Next {
-        let Some(summary) = self.current_summary() else {
-            return Next::Nothing;
-        };
+        let summary = self.current_summary();
+        let unlisted_at = self.told_at.map_or(now, |at| at + UNLISTED_UNTIL_TOLD);
+        let speaks = summary.is_some() || self.steps.blocked.is_some() || self.reading.unreadable.is_some();
+        if !speaks && now < unlisted_at {
+            return Next::At(unlisted_at);
+        }
         let due = |at: Option<Duration>| at.map(|at| epoch + at);
         let stalls_at = self.problem_since.map(|since| since + MISSING_UNTIL_STALLED);
         let times = [
-            due(summary.namespaces_late_at),
-            due(summary.accounts_late_at),
+            due(summary.and_then(|summary| summary.namespaces_late_at)),
+            due(summary.and_then(|summary| summary.accounts_late_at)),
+            due(summary.and_then(|summary| summary.copies_left.late_at)),
+            due(summary.and_then(|summary| summary.references_left.late_at)),
             stalls_at,
         ];
-        let passed = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        let deleting = self.is_deleting();
+        let passed = |at: Option<Instant>| at.is_some_and(|at| deleting || at <= now);
+        let own = Some(self.operator_namespace.as_str()).filter(|_| self.own_unread);
+        let remembered = self.state.as_ref().filter(|(_, last_good)| last_good.is_some());
         let left_out = self.marks_left_out();
         let status = report(&Facts {
             generation: self.generation(),
@@ -501,27 +695,31 @@ impl Held {
                 .as_ref()
                 .is_none_or(|spec| spec.service_accounts.mode == AttachMode::Attach),
             credentials: self.credentials.as_ref(),
-            lasting_problem: passed(stalls_at),
+            lasting_problem: stalls_at.is_some_and(|at| at <= now),
             summary,
+            blocked: self.steps.blocked.as_ref(),
+            deleting,
+            unread: own.or(self.unread.then_some("")),
+            state_secret: remembered.and_then(|_| self.uid()).map(|uid| state::secret_name(&uid)),
             late: Late {
                 namespaces: passed(times[0]),
                 accounts: passed(times[1]),
+                copies_left: passed(times[2]),
+                references_left: passed(times[3]),
             },
             requested_at: self.seen.annotations().get(ANNOTATION_RECONCILE).map(String::as_str),
             now: time,
         });
         if status != self.status {
-            let in_progress = ready_of(&status).is_some_and(|ready| is_progress(&ready.reason));
-            let soon_done = self.told_at.filter(|_| in_progress).map(|at| at + SOON_DONE);
-            let rested = self.reported_at.map(|at| at + REPORT_EVERY);
-            return match soon_done.max(rested).filter(|&at| now < at) {
-                Some(at) => Next::At(at),
-                None => Next::Write(Step::Object(ObjectStep::Report(Box::new(status)))),
-            };
+            return self.next_write_of(status, now);
         }
+        let Some(summary) = self.current_summary() else {
+            return Next::Nothing;
+        };
         let is_done = |count: Count| count.ready == count.selected;
         let ready = ready_of(&status).is_some_and(|ready| ready.status == ConditionStatus::True);
-        if ready && is_done(summary.namespaces) && is_done(summary.accounts) {
+        let nothing_left = summary.copies_left.due == 0 && summary.references_left.due == 0;
+        if ready && nothing_left && is_done(summary.namespaces) && is_done(summary.accounts) {
             self.carried_out = self.asked_at.take().map(|asked| now.saturating_duration_since(asked));
         }
         times
@@ -539,20 +737,76 @@ impl Held {
         keys.map(String::as_str).filter(|key| !is_copy_key(key)).collect()
     }
 
+    /// When a status that says something new is written.
+    fn next_write_of(&mut self, status: ClusterPullSecretStatus, now: Instant) -> Next {
+        let in_progress = ready_of(&status).is_some_and(|ready| is_progress(&ready.reason));
+        let soon_done = self.told_at.filter(|_| in_progress).map(|at| at + SOON_DONE);
+        let rested = self.reported_at.map(|at| at + REPORT_EVERY);
+        let retried = self.reports.not_before;
+        let at = soon_done.max(rested).max(retried).max(self.rewritten_until);
+        if let Some(at) = at.filter(|&at| now < at) {
+            return Next::At(at);
+        }
+        let fields = |status: &ClusterPullSecretStatus| serde_json::to_value(status).unwrap_or_default();
+        let new = fields(&status);
+        let gone = match fields(&self.status) {
+            Value::Object(old) => old.into_iter().map(|(field, _)| field).collect(),
+            _ => Vec::new(),
+        };
+        let gone = gone.into_iter().filter(|field: &String| new.get(field).is_none());
+        Next::Write(Step::Object(ObjectStep::Report {
+            gone: gone.collect(),
+            status: Box::new(status),
+        }))
+    }
+
     /// What is to be announced once the step is done; also notes that it was taken.
-    pub(super) fn announcement(&mut self, step: &Step) -> Option<Announcement> {
+    pub(super) fn announcement(&mut self, step: &Step, now: Instant, epoch: Instant) -> Option<Announcement> {
         match step {
-            Step::Object(ObjectStep::Report(status)) => {
-                self.reported_at = Some(Instant::now());
+            Step::Object(ObjectStep::Report { status, .. }) => {
+                // The same once more: another writer has changed it in between.
+                if self.sent.as_ref().is_some_and(|sent| says_the_same(sent, status)) {
+                    let delay = self.rewritten.restore(now.saturating_duration_since(epoch));
+                    self.rewritten_until = Some(now + delay);
+                }
+                self.sent = Some(status.clone());
+                self.reported_at = Some(now);
+                if self.is_deleting() {
+                    return Announcement::of_waiting(&self.status, status);
+                }
                 Announcement::of_report(&self.status, status)
             }
             Step::Object(ObjectStep::Disarm) => {
-                let left = self.summary.as_ref().filter(|summary| summary.owed > 0)?;
-                Some(Announcement::left_behind(left.owed, &left.failures))
+                let summary = self.summary.as_ref().filter(|summary| summary.owed > 0);
+                let mut left = summary.map(|summary| summary.stuck.clone()).unwrap_or_default();
+                if self.state.is_some() {
+                    left.push(format!("secret {}", self.state_secret()));
+                }
+                let failures = summary.map_or(&[][..], |summary| &summary.failures);
+                (!left.is_empty()).then(|| Announcement::left_behind(&left, failures))
+            }
+            Step::Object(ObjectStep::Look) => {
+                self.looked_at = Some(now);
+                None
             }
             Step::Object(ObjectStep::Arm) | Step::Remember(_) | Step::Forget => None,
         }
     }
+}
+
+/// The name of the step that writes the status.
+const REPORT: &str = "report";
+
+/// Whether two statuses say the same, the times in them aside.
+fn says_the_same(one: &ClusterPullSecretStatus, other: &ClusterPullSecretStatus) -> bool {
+    let timeless = |status: &ClusterPullSecretStatus| {
+        let mut status = status.clone();
+        for condition in &mut status.conditions {
+            condition.last_transition_time = Time(jiff::Timestamp::UNIX_EPOCH);
+        }
+        status
+    };
+    timeless(one) == timeless(other)
 }
 
 /// The path of a field as a user writes it.
@@ -590,6 +844,9 @@ pub(crate) fn is_progress(reason: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use crd::FailureReason;
+    use kube::runtime::watcher::Event;
+    use plan::verdict::Failure;
     use serde_json::json;
 
     use super::*;
@@ -622,5 +879,288 @@ mod tests {
         ] {
             assert_eq!(held.reads(namespace, secret), reads, "{namespace}/{secret}");
         }
+    }
+
+    const OWN: &str = "pullsecrets-system";
+
+    fn seen(version: u32, metadata: &Value, status: &Value) -> SeenObject {
+        let mut seen = json!({
+            "metadata": {"name": "company", "uid": "u", "generation": 3, "resourceVersion": version.to_string(),
+                "finalizers": [FINALIZER]},
+            "spec": {
+                "registries": [
+                    {"server": "a.example.com", "credentials": {"basicAuth": {"secretRef": {"name": "a"}}}},
+                    {"server": "b.example.com", "credentials": {"basicAuth": {"secretRef": {"name": "b", "namespace": "logins"}}}},
+                ],
+                "namespaces": {"selectors": [{}]},
+            },
+            "status": status,
+        });
+        for (field, value) in metadata.as_object().unwrap() {
+            seen["metadata"][field] = value.clone();
+        }
+        serde_json::from_value(seen).unwrap()
+    }
+
+    fn source(name: &str) -> crate::kinds::SourceSecret {
+        serde_json::from_value(json!({
+            "metadata": {"name": name, "resourceVersion": "5"}, "type": "kubernetes.io/basic-auth",
+            "data": {"username": "cm9ib3Q=", "password": "c2VjcmV0"},
+        }))
+        .unwrap()
+    }
+
+    fn state() -> crate::kinds::SourceSecret {
+        serde_json::from_value(json!({
+            "metadata": {"name": "pullsecrets-state-u", "resourceVersion": "6"}, "type": crd::names::STATE_TYPE,
+            "data": {"registries.json": "e30="},
+        }))
+        .unwrap()
+    }
+
+    /// These Secrets in the operator's namespace; the namespace `logins` is empty, or was not listed.
+    fn sources(own: Vec<crate::kinds::SourceSecret>, listed: bool) -> Sources {
+        let mut sources = Sources::new(OWN, &["logins".to_owned()].into());
+        sources.want(&[(OWN.to_owned(), "a".to_owned())].into());
+        sources.take(OWN, Event::Init, u64::MAX);
+        for secret in own {
+            sources.take(OWN, Event::InitApply(secret), u64::MAX);
+        }
+        sources.take(OWN, Event::InitDone, u64::MAX);
+        if listed {
+            sources.take("logins", Event::Init, u64::MAX);
+            sources.take("logins", Event::InitDone, u64::MAX);
+        }
+        sources
+    }
+
+    struct Case {
+        held: Held,
+        epoch: Instant,
+        now: Instant,
+    }
+
+    impl Case {
+        fn new(metadata: &Value, status: &Value, sources: &Sources) -> Self {
+            let mut held = Held::new(seen(10, metadata, status), OWN);
+            held.resolve(sources);
+            held.unread_since = held.unread_since.and_then(|at| at.checked_sub(UNREAD_PATIENCE));
+            held.resolve(sources);
+            held.declaration(1);
+            let epoch = Instant::now();
+            Self {
+                held,
+                epoch,
+                now: epoch + Duration::from_secs(100),
+            }
+        }
+
+        fn summarised(mut self, summary: Summary) -> Self {
+            self.held.summarised(Summary { revision: 1, ..summary });
+            self
+        }
+
+        fn after(&mut self, seconds: u64) -> Next {
+            self.now += Duration::from_secs(seconds);
+            self.held.next(self.epoch, self.now, &Time(jiff::Timestamp::UNIX_EPOCH))
+        }
+
+        fn step(&mut self, seconds: u64) -> &'static str {
+            match self.after(seconds) {
+                Next::Write(step) => {
+                    self.held.announcement(&step, self.now, self.epoch);
+                    step.name()
+                }
+                Next::At(at) if at > self.now => "later",
+                Next::At(_) => "now",
+                Next::Nothing => "nothing",
+            }
+        }
+
+        fn status(&mut self, seconds: u64) -> ClusterPullSecretStatus {
+            match self.after(seconds) {
+                Next::Write(Step::Object(ObjectStep::Report { status, .. })) => *status,
+                Next::Write(step) => panic!("{} instead of a report", step.name()),
+                Next::At(_) | Next::Nothing => panic!("no report"),
+            }
+        }
+    }
+
+    fn refusal() -> Setback {
+        Setback::Refused(Failure::new(FailureReason::Forbidden, "the server forbids it (403)"))
+    }
+
+    /// Each step, each way to fail, with and without a word of the namespace loop: the next thing is a report that says
+    /// so, at this generation, and then the step once more.
+    #[test]
+    fn every_step_that_fails_ends_in_a_report() {
+        let unarmed = json!({"finalizers": []});
+        let deleted = json!({"deletionTimestamp": "2026-01-01T00:00:00Z"});
+        let serving = json!({"observedGeneration": 3, "conditions": [{"type": "Ready", "status": "True", "reason": "Synced",
+            "message": "", "lastTransitionTime": "2026-01-01T00:00:00Z"}]});
+        let none = json!({"observedGeneration": -1});
+        let setbacks = || {
+            let unavailable = Setback::Unavailable("the server answered 500".to_owned());
+            [
+                refusal(),
+                unavailable,
+                Setback::Conflict,
+                Setback::NotFound,
+                Setback::Throttled(Duration::from_secs(1)),
+            ]
+        };
+        for (metadata, own, steps) in [
+            (unarmed, vec![source("a")], vec!["arm"]),
+            (json!({}), vec![source("a")], vec!["remember"]),
+            (deleted.clone(), vec![state()], vec!["forget"]),
+            (deleted, vec![], vec!["disarm"]),
+        ] {
+            for (setback, status, known) in setbacks().into_iter().flat_map(|setback| {
+                let with = |status: &Value, known| (setback.clone(), status.clone(), known);
+                [with(&none, true), with(&serving, true), with(&serving, false)]
+            }) {
+                let mut case = Case::new(&metadata, &status, &sources(own.clone(), true));
+                if known || metadata.get("deletionTimestamp").is_some() {
+                    case = case.summarised(Summary::default());
+                }
+                for _ in 0..FAILED_UNTIL_TOLD {
+                    assert_eq!([case.step(5)], steps[..], "{setback:?}");
+                    case.held.failed(steps[0], &setback, case.now);
+                }
+                let told = case.status(0);
+                let ready = ready_of(&told).unwrap();
+                assert_ne!(ready.status, ConditionStatus::True, "{steps:?} {setback:?}");
+                assert!(ready.message.contains(" cannot be "), "{}", ready.message);
+                assert_eq!(told.observed_generation, Some(3));
+                assert_eq!([case.step(5)], steps[..], "and again");
+            }
+        }
+    }
+
+    #[test]
+    fn one_of_two_first_sources_is_served_and_a_lost_state_is_not_forgotten() {
+        let reported = json!({"observedGeneration": 3, "secretName": "company"});
+        let mut first = Case::new(&json!({}), &reported, &sources(vec![source("a")], true));
+        assert_eq!(first.step(0), "remember", "it never had a state that could be lost");
+        let lost = json!({"observedGeneration": 3, "secretName": "company", "stateSecretName": "pullsecrets-state-u"});
+        let lost = Case::new(&json!({}), &lost, &sources(vec![source("a")], true));
+        assert_eq!(
+            lost.held.payload(),
+            None,
+            "its copies may be the only place of the other login"
+        );
+    }
+
+    #[test]
+    fn a_source_namespace_that_cannot_be_listed_blocks_its_own_registry_alone() {
+        let mut case =
+            Case::new(&json!({}), &json!({}), &sources(vec![source("a")], false)).summarised(Summary::default());
+        assert_eq!(case.step(0), "remember");
+        case.held.resolve(&sources(vec![source("a"), state()], false));
+        assert!(case.held.payload().is_some());
+        case.held.failed("remember", &refusal(), case.now);
+        let registries = case.status(0).registries;
+        assert_eq!(registries[0].state, RegistryState::Ready);
+        let message = registries[1].message.as_deref().unwrap();
+        assert!(
+            message.contains("logins/b") && message.contains("cannot be listed"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn a_deletion_that_waits_says_so_and_ends_after_a_minute() {
+        let deleted = json!({"deletionTimestamp": "2026-01-01T00:00:00Z"});
+        let failure = Failure::new(FailureReason::Forbidden, "the server forbids it (403)");
+        let stuck = Summary {
+            copies_left: crate::board::Left {
+                due: 1,
+                failed: 1,
+                late_at: None,
+            },
+            owed: 1,
+            failures: vec![("b".into(), failure)],
+            stuck_since: Some(Duration::from_secs(100)),
+            stuck: vec!["secret b/company".to_owned()],
+            ..Summary::default()
+        };
+        let mut case = Case::new(&deleted, &json!({}), &sources(vec![state()], true)).summarised(stuck);
+        assert_eq!(case.step(0), "look", "the server is there");
+        let Next::Write(report) = case.after(0) else {
+            panic!("no report");
+        };
+        let announced = case.held.announcement(&report, case.now, case.epoch).unwrap();
+        assert!(format!("{announced:?}").contains("DeletionWaits"), "{announced:?}");
+        assert_eq!(case.step(59), "look");
+        assert_eq!(case.step(1), "forget", "a minute is over");
+        for _ in 0..61 {
+            case.held.failed("forget", &refusal(), case.now);
+            case.now += Duration::from_secs(1);
+        }
+        let Next::Write(disarm) = case.after(60) else {
+            panic!("the object stays");
+        };
+        assert_eq!(disarm.name(), "disarm");
+        let left = format!("{:?}", case.held.announcement(&disarm, case.now, case.epoch).unwrap());
+        for named in [
+            "secret b/company",
+            "secret pullsecrets-system/pullsecrets-state-u",
+            "403",
+        ] {
+            assert!(left.contains(named), "{left}");
+        }
+    }
+
+    #[test]
+    fn a_deletion_that_takes_its_course_says_nothing() {
+        let deleted = json!({"deletionTimestamp": "2026-01-01T00:00:00Z"});
+        let owing = Summary {
+            owed: 5,
+            ..Summary::default()
+        };
+        let mut case = Case::new(&deleted, &json!({}), &sources(vec![], true)).summarised(owing);
+        assert_eq!(case.step(0), "later");
+        assert_eq!(case.step(1), "later");
+        case = case.summarised(Summary::default());
+        assert_eq!(case.step(0), "disarm");
+    }
+
+    #[test]
+    fn what_another_manager_puts_into_the_status_is_taken_out_and_not_fought_over() {
+        let foreign = |version: u32| {
+            let stalled = json!({"type": "Stalled", "status": "True", "reason": "Theirs", "message": "",
+                "lastTransitionTime": "2026-01-01T00:00:00Z"});
+            seen(
+                version,
+                &json!({}),
+                &json!({"conditions": [stalled], "registriesReady": "9/9", "failures": [
+                {"namespace": "x", "reason": "Forbidden", "message": ""}]}),
+            )
+        };
+        let both = || sources(vec![source("a")], true);
+        let mut case = Case::new(&json!({}), &json!({}), &both()).summarised(Summary::default());
+        case.held.state = Some((
+            "6".to_owned(),
+            case.held.credentials.as_ref().map(|merged| merged.last_good.clone()),
+        ));
+        let mut writes = 0;
+        for second in 0..120 {
+            case.held.see(foreign(20 + second));
+            case.held.state = Some((
+                "6".to_owned(),
+                case.held.credentials.as_ref().map(|merged| merged.last_good.clone()),
+            ));
+            let next = case.after(1);
+            let Next::Write(step) = next else { continue };
+            let Step::Object(ObjectStep::Report { status, gone }) = &step else {
+                panic!("{} instead of a report", step.name());
+            };
+            assert!(condition_of(status, ConditionType::Stalled).is_none_or(|stalled| stalled.reason != "Theirs"));
+            assert_eq!(gone, &["failures"], "an apply would leave it in");
+            case.held.announcement(&step, case.now, case.epoch);
+            case.held.succeeded(true);
+            writes += 1;
+        }
+        assert!(writes <= 12, "{writes} writes of the status in two minutes");
     }
 }

@@ -70,6 +70,7 @@ fn cases() -> Vec<Case> {
         },
         failed("a conflict needs a person", SecretConflict, true),
         failed("a quota needs a person", QuotaExceeded, true),
+        failed("a finalizer needs a person", FailureReason::HeldByFinalizer, true),
         failed("a server may answer again", ServerError, false),
         failed("another writer may stop", Contended, false),
         credentials("a source may still come", Reason::SourceNotFound, false, false),
@@ -125,10 +126,14 @@ fn status_of(case: &Case, previous: &ClusterPullSecretStatus, now: &Time) -> Clu
         attaches: false,
         credentials: Some(&credentials),
         lasting_problem: case.lasting,
-        summary: &summary,
+        summary: Some(&summary),
+        blocked: None,
+        deleting: false,
+        unread: None,
+        state_secret: None,
         late: Late {
             namespaces: case.late,
-            accounts: false,
+            ..Late::default()
         },
         requested_at: None,
         now,
@@ -218,6 +223,7 @@ fn what_is_said_of_accounts_is_about_accounts() {
         let entry = crate::board::Entry {
             object: object.clone(),
             state: State::Failed(Against::new(reason, message)),
+            leaves: false,
         };
         board.exchange(&key, &[], &[entry], std::time::Duration::ZERO, false);
     };
@@ -243,7 +249,11 @@ fn what_is_said_of_accounts_is_about_accounts() {
             left_out: &[],
             credentials: Some(&credentials),
             lasting_problem: false,
-            summary: &summary,
+            summary: Some(&summary),
+            blocked: None,
+            deleting: false,
+            unread: None,
+            state_secret: None,
             late: Late::default(),
             requested_at: None,
             now: &time(1),
@@ -257,4 +267,130 @@ fn what_is_said_of_accounts_is_about_accounts() {
     assert_eq!(secrets.1, "30 of 30 namespaces failed, a00: of a secret");
     let expected = r#"1 of 1 service accounts failed, b: service account "default": of an account"#;
     assert_eq!(accounts, ("ServiceAccountsFailed".to_owned(), expected.to_owned()));
+}
+
+/// For as long as the test runs.
+fn kept<T>(value: T) -> &'static T {
+    Box::leak(Box::new(value))
+}
+
+fn told(change: impl FnOnce(&mut Facts<'static>)) -> ClusterPullSecretStatus {
+    let mut facts = Facts {
+        generation: 7,
+        secret_name: "company",
+        previous: kept(ClusterPullSecretStatus::default()),
+        unreadable: None,
+        attaches: true,
+        credentials: Some(kept(plan::registries::merge(
+            &[],
+            &plan::registries::LastGood::default(),
+        ))),
+        lasting_problem: false,
+        summary: Some(kept(Summary::default())),
+        blocked: None,
+        deleting: false,
+        left_out: &[],
+        unread: None,
+        state_secret: None,
+        late: Late::default(),
+        requested_at: None,
+        now: kept(time(1)),
+    };
+    change(&mut facts);
+    report(&facts)
+}
+
+fn ready_of(status: &ClusterPullSecretStatus) -> (ConditionStatus, &str, &str) {
+    let ready = condition(status, "Ready").unwrap();
+    (ready.status, ready.reason.as_str(), ready.message.as_str())
+}
+
+#[test]
+fn removals_that_are_due_are_outstanding_work() {
+    let left = |due, failed| crate::board::Left {
+        due,
+        failed,
+        late_at: None,
+    };
+    let refusal = || ("b".into(), Against::new(FailureReason::Forbidden, "no"));
+    let summary = |copies_left, failures: Vec<(std::sync::Arc<str>, Against)>| Summary {
+        secret_failure: failures.first().cloned(),
+        failures,
+        copies_left,
+        ..Summary::default()
+    };
+    let late = Late {
+        copies_left: true,
+        ..Late::default()
+    };
+    let due = kept(summary(left(18, 0), Vec::new()));
+    let refused = kept(summary(left(1, 1), vec![refusal()]));
+    let status = told(|facts| (facts.summary, facts.late) = (Some(due), late));
+    assert_eq!(
+        ready_of(&status),
+        (
+            ConditionStatus::False,
+            "Progressing",
+            "18 copies are still to be removed"
+        )
+    );
+    let status = told(|facts| facts.summary = Some(refused));
+    let (ready, reason, message) = ready_of(&status);
+    assert_eq!((ready, reason), (ConditionStatus::False, "NamespacesFailed"));
+    assert!(message.contains(", b: no"), "{message}");
+    let counted = status.namespaces.clone().unwrap();
+    assert_eq!(
+        (counted.failed, counted.summary.as_str()),
+        (1, "0/1"),
+        "counted and named"
+    );
+    let references = kept(Summary {
+        references_left: left(1, 0),
+        ..Summary::default()
+    });
+    let late = Late {
+        references_left: true,
+        ..Late::default()
+    };
+    let status = told(|facts| (facts.summary, facts.late, facts.attaches) = (Some(references), late, false));
+    assert_eq!(ready_of(&status).1, "Progressing", "although no account is asked for");
+}
+
+#[test]
+fn before_the_first_look_ready_is_unknown_with_a_reason() {
+    let status = told(|facts| facts.summary = None);
+    let (ready, reason, message) = ready_of(&status);
+    assert_eq!((ready, reason), (ConditionStatus::Unknown, "Progressing"));
+    assert!(!message.is_empty());
+    assert!(condition(&status, "Reconciling").is_some() && condition(&status, "Stalled").is_none());
+}
+
+#[test]
+fn a_waiting_deletion_is_not_ready_and_says_why() {
+    let refused = kept(Summary {
+        references_left: crate::board::Left {
+            due: 1,
+            failed: 1,
+            late_at: None,
+        },
+        failures: vec![("b".into(), Against::new(FailureReason::ServerError, "500"))],
+        account_failure: Some(("b".into(), Against::new(FailureReason::ServerError, "500"))),
+        owed: 1,
+        ..Summary::default()
+    });
+    let status = told(|facts| (facts.summary, facts.deleting) = (Some(refused), true));
+    let (ready, reason, message) = ready_of(&status);
+    assert_eq!((ready, reason), (ConditionStatus::False, "ServiceAccountsFailed"));
+    assert!(
+        message.starts_with(DELETION_WAITS) && message.ends_with(", b: 500"),
+        "{message}"
+    );
+    let blocked = kept(Blocked {
+        state: false,
+        message: "the finalizer stays".to_owned(),
+        needs_person: true,
+    });
+    let status = told(|facts| (facts.deleting, facts.blocked) = (true, Some(blocked)));
+    assert!(ready_of(&status).2.ends_with("the finalizer stays"));
+    assert!(condition(&status, "Stalled").is_some());
 }

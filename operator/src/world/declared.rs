@@ -145,7 +145,7 @@ impl World {
         let cause = Cause::Declared { urgent: false };
         let work = surveyed
             .iter()
-            .filter_map(|(key, surveyed)| self.work(key, surveyed, cause, now));
+            .flat_map(|(key, surveyed)| self.work(key, surveyed, cause, now));
         Some(beside_others(work.collect()))
     }
 

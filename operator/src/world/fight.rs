@@ -1,5 +1,6 @@
 //! Fights with another writer: told once, slowed, and over when the other one stops.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crd::FailureReason;
@@ -11,6 +12,9 @@ use super::{Key, SHARED, Work, World};
 use crate::board::Entry;
 use crate::capacity;
 
+/// What is known to be missing is read once more after this.
+const ABSENT_FOR: Duration = Duration::from_secs(60);
+
 const FORGET_EVERY: Duration = Duration::from_secs(2);
 
 /// One Secret or account that others undo.
@@ -21,6 +25,10 @@ pub(super) struct Fight {
     told: Option<Failure>,
     /// It was asked who the other writer is.
     asked: bool,
+    /// Since when there is something to restore.
+    since: Option<Duration>,
+    /// Where it is about what must go: the objects that left. When it is gone, they still say that it comes back.
+    left_by: Vec<Arc<str>>,
 }
 
 impl World {
@@ -40,10 +48,13 @@ impl World {
             // For one of its objects it was as declared, and no longer is, although nothing else was declared.
             Cause::Watched => {
                 let lost = |was: &Entry| {
-                    let mut objects = after.entries.iter().filter(|is| is.object == was.object);
+                    let mut objects = after.entries.iter().filter(|is| is.object == was.object && !is.leaves);
                     was_in_place(was) && objects.any(|is| is.state != State::Ready)
                 };
-                before.write.is_none() && before.entries.iter().any(lost)
+                // No object wanted it any more, and it was gone.
+                let was_wanted = |is: &Entry| before.entries.iter().any(|was| was.object == is.object && !was.leaves);
+                let is_back = |is: &Entry| is.leaves && !before.is_outstanding() && !was_wanted(is);
+                before.write.is_none() && (before.entries.iter().any(lost) || after.entries.iter().any(is_back))
             }
             // The server took the write, and yet the same one is needed again; not another one, because something else was
             // declared meanwhile.
@@ -55,8 +66,11 @@ impl World {
     }
 
     /// Notes that a key is to be restored. Whether that is a fight: it is then told, and slowed.
-    pub(super) fn contend(&mut self, key: &Key, now: Duration) -> bool {
+    pub(super) fn contend(&mut self, key: &Key, entries: &[Entry], now: Duration) -> bool {
         let fight = self.fights.entry(key.clone()).or_default();
+        fight.since.get_or_insert(now);
+        let left = entries.iter().filter(|entry| entry.leaves);
+        fight.left_by = left.map(|entry| Arc::clone(&entry.object)).collect();
         let delay = fight.contention.restore(now);
         if fight.contention.contended_until().is_none() {
             return false;
@@ -68,6 +82,32 @@ impl World {
 
     pub(super) fn contended(&self, key: &Key) -> Option<&Failure> {
         self.fights.get(key).and_then(|fight| fight.told.as_ref())
+    }
+
+    /// Since when there is something to restore, as long as that is remembered.
+    pub(super) fn fought_since(&self, key: &Key) -> Option<Duration> {
+        self.fights.get(key)?.since
+    }
+
+    /// While the fight over something that must go lasts, it is told although it may be gone at this moment.
+    pub(super) fn with_fight(&self, key: &Key, mut surveyed: Surveyed) -> Surveyed {
+        let Some((fight, told)) = self
+            .fights
+            .get(key)
+            .and_then(|fight| Some((fight, fight.told.as_ref()?)))
+        else {
+            return surveyed;
+        };
+        for object in &fight.left_by {
+            if surveyed.entries.iter().all(|entry| entry.object != *object) {
+                surveyed.entries.push(Entry {
+                    object: Arc::clone(object),
+                    state: State::Failed(told.clone()),
+                    leaves: true,
+                });
+            }
+        }
+        surveyed
     }
 
     /// Whether another writer keeps undoing this key, and it was not asked yet who it is.
@@ -106,6 +146,7 @@ impl World {
         if over && let Some(fight) = self.fights.get_mut(key) {
             fight.told = None;
             fight.asked = false;
+            fight.since = None;
         }
     }
 
@@ -117,6 +158,7 @@ impl World {
         }
         self.forgot_at = now;
         self.forget_holds(now);
+        self.absent.retain(|_, &mut since| now < since + ABSENT_FOR);
         self.patched.retain(|_, &mut at| now < at + SHARED);
         capacity::give_back(&mut self.patched, 256);
         self.fights
@@ -137,6 +179,7 @@ fn contended(message: &str) -> Failure {
 
 fn was_in_place(entry: &Entry) -> bool {
     match &entry.state {
+        _ if entry.leaves => false,
         State::Ready => true,
         State::Failed(failure) => failure.reason == FailureReason::Contended,
         State::Pending => false,

@@ -88,6 +88,7 @@ impl World {
         };
         let mut trouble = self.troubles.get(key).cloned().unwrap_or_default();
         trouble.refused_since = trouble.refused_since.or(Some(now));
+        trouble.tried_since = trouble.tried_since.or(Some(now));
         trouble.failure = trouble.failure.or(Some(failure));
         trouble.retry_at = until;
         let cause = Cause::Replied { made: None };

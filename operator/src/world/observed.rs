@@ -7,6 +7,7 @@ use litemap::LiteMap;
 use plan::copy::{Ownership, ownership};
 use plan::identity::Version;
 use plan::observed::{Account, Entry, Namespace, Secret};
+use plan::scope::Cluster;
 
 use super::survey::Touch;
 use super::{Key, Kind, World};
@@ -34,6 +35,9 @@ pub(super) trait Observed: PartialEq + Sized {
 
     /// Whether this one is ours without its label, given that one with this uid was seen with it.
     fn proven(self, labelled: bool) -> Self;
+
+    /// Whether no Secret that a watch would not show can have its name when it goes.
+    fn leaves_nothing(&self, cluster: &Cluster) -> bool;
 
     /// The same, holding in common with others what is alike.
     fn shared(self, world: &mut World) -> Self;
@@ -65,6 +69,10 @@ impl Observed for Account {
     }
 
     fn is_ours(&self) -> bool {
+        false
+    }
+
+    fn leaves_nothing(&self, _: &Cluster) -> bool {
         false
     }
 
@@ -129,6 +137,15 @@ impl Observed for Secret {
 
     fn is_ours(&self) -> bool {
         matches!(ownership(&self.shape), Ownership::Copy(_) | Ownership::Stripped)
+    }
+
+    /// A copy of an object that says Delete is never left to its namespace.
+    fn leaves_nothing(&self, cluster: &Cluster) -> bool {
+        let Ownership::Copy(label) = ownership(&self.shape) else {
+            return false;
+        };
+        let object = cluster.object(label);
+        object.is_some_and(|object| object.spec.deletion_policy == crd::DeletionPolicy::Delete)
     }
 
     /// One that is not our copy bears on the references.

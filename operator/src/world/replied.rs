@@ -1,12 +1,12 @@
 //! Writes end: what is known now, and when a write that failed is tried again.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crd::FailureReason;
 use plan::backoff::Backoff;
 use plan::observed::{Account, Secret};
 use plan::verdict::Failure;
-use std::sync::Arc;
 
 use super::observed::Observed;
 use super::survey::{Cause, Touch};
@@ -22,10 +22,16 @@ pub(super) struct Trouble {
     /// In which something else was found than was held, in a row. Not the same row: a look at a Secret of others that
     /// stands in the way is one of these, and years of it do not put off the write that is due when it goes.
     pub(super) races: u32,
+    /// Races lost in a row over a write that was to be made.
+    pub(super) lost: u32,
     /// To be told; none while it may pass by itself.
     pub(super) failure: Option<Failure>,
     /// Since when the server does not want it.
     pub(super) refused_since: Option<Duration>,
+    /// Since when it is tried in vain, although the server is there.
+    pub(super) tried_since: Option<Duration>,
+    /// The last attempt got no answer, and neither did any other call.
+    pub(super) unheard: bool,
     /// Who put it off.
     pub(super) by: Option<Arc<str>>,
     /// Not before.
@@ -42,6 +48,23 @@ const RACED: Backoff = Backoff::new(Duration::from_millis(20), Duration::from_se
 const RACES_AT_ONCE: u32 = 3;
 /// So many calls without an answer in a row are told as a failure of the namespace.
 const UNANSWERED_UNTIL_TOLD: u32 = 4;
+/// So many lost races in a row are told too: another writer is always faster.
+const LOST_UNTIL_TOLD: u32 = 8;
+/// A call without an answer is an attempt if the server answered another one so shortly before. Otherwise the whole server
+/// is away, and that is no reason to give up.
+const HEARD_WITHIN: Duration = Duration::from_secs(15);
+
+impl Trouble {
+    /// Another race over a write was lost, with this answer.
+    fn lose(&mut self, answer: &str, now: Duration) {
+        self.tried_since = self.tried_since.or(Some(now));
+        self.lost += 1;
+        if self.lost >= LOST_UNTIL_TOLD {
+            let text = format!("every write is answered with {answer}: it is not what was seen a moment before");
+            self.failure = Some(Failure::new(FailureReason::ServerError, text));
+        }
+    }
+}
 
 impl World {
     /// A write, or a read after one, of a Secret has ended.
@@ -75,6 +98,7 @@ impl World {
             (Some(now), _) => Seen::There(now),
             (None, Some(held)) => Seen::Gone(held.version().clone()),
             (None, None) => {
+                let wanted = self.action(key, now).is_some();
                 return self.change(
                     &key.namespace,
                     &self.touched(key),
@@ -82,6 +106,14 @@ impl World {
                     now,
                     |world| {
                         world.unsettled.remove(key);
+                        if let Target::Secret(_) = key.target {
+                            world.absent.insert(key.clone(), now);
+                        }
+                        if wanted {
+                            world.raced(key, now);
+                        } else {
+                            world.troubles.remove(key);
+                        }
                     },
                 );
             }
@@ -108,9 +140,13 @@ impl World {
     }
 
     fn raced(&mut self, key: &Key, now: Duration) {
+        let looks = self.is_squatted(key);
         let trouble = self.troubles.entry(key.clone()).or_default();
         let late = trouble.races.checked_sub(RACES_AT_ONCE);
         trouble.races += 1;
+        if !looks {
+            trouble.lose("409", now);
+        }
         trouble.retry_at = late.map_or(now, |late| now + RACED.delay(late));
     }
 
@@ -121,15 +157,11 @@ impl World {
         } else {
             self.answered(key);
         }
-        if setback == Setback::NamespaceTerminating {
-            let namespace = Arc::clone(&key.namespace);
-            return self.change(&namespace, &Touch::Whole, Cause::Replied { made: None }, now, |world| {
-                if let Some(place) = world.places.get_mut(&namespace) {
-                    place.facts.terminating = true;
-                }
-            });
-        }
+        let heard = self.answered_at.is_some_and(|at| now < at + HEARD_WITHIN);
         let mut trouble = self.troubles.get(key).cloned().unwrap_or_default();
+        trouble.unheard = matches!(setback, Setback::Unavailable(_)) && !heard;
+        let tried_since = trouble.tried_since.or(Some(now));
+        trouble.tried_since = tried_since.filter(|_| !trouble.unheard);
         let delay = match setback {
             Setback::Refused(failure) => {
                 trouble.refused_since = trouble.refused_since.or(Some(now));
@@ -147,9 +179,19 @@ impl World {
             }
             // The pause of all writers is the delay.
             Setback::Throttled(_) => Duration::ZERO,
-            Setback::Conflict | Setback::NotFound | Setback::NamespaceTerminating => {
+            // Where it is true, the watch of namespaces shows it at once. Where it is not, it is a refusal like any other.
+            Setback::NamespaceTerminating => {
+                if trouble.attempts > 0 {
+                    let text = "the server says that the namespace is being terminated (403), although it is not";
+                    trouble.failure = Some(Failure::new(FailureReason::ServerError, text));
+                }
+                trouble.attempts += 1;
+                REFUSED.delay(trouble.attempts - 1)
+            }
+            Setback::Conflict | Setback::NotFound => {
                 trouble.refused_since = None;
                 trouble.races += 1;
+                trouble.lose(if setback == Setback::Conflict { "409" } else { "404" }, now);
                 RACED.delay(trouble.races - 1)
             }
             Setback::Unavailable(text) => {
@@ -174,7 +216,7 @@ impl World {
             },
         );
         // Nothing is to be written, yet something was to be read: that is still to be done.
-        let unread = self.is_uncertain(key) || self.is_squatted(key);
+        let unread = self.is_uncertain(key) || self.is_squatted(key) || self.is_unread(key);
         if unread && work.iter().all(|work| work.key != *key) {
             work.push(Work {
                 key: key.clone(),
@@ -187,7 +229,7 @@ impl World {
 
     /// The first answer about a Secret that was missing at the start lets the references to it go in.
     fn touched<'a>(&self, key: &'a Key) -> Touch<'a> {
-        if self.unsettled.contains(key) {
+        if self.unsettled.contains(key) || self.is_unread(key) {
             Touch::Whole
         } else {
             Touch::of(key)

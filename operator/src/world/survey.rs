@@ -11,7 +11,7 @@ use plan::verdict::{Decision, Failure, State};
 use plan::{account, copy};
 
 use super::{Action, Key, SHARED, Target, Work, World};
-use crate::board::Entry;
+use crate::board::{Entry, Tried};
 use crate::queue::Lane;
 
 /// What made a key be surveyed.
@@ -52,6 +52,15 @@ pub(super) struct Surveyed {
     pub(super) write: Option<Write>,
     again_after: Option<Duration>,
     leaving: bool,
+    /// Secrets that must be read before this can be decided.
+    to_read: Vec<Arc<str>>,
+}
+
+impl Surveyed {
+    /// Whether something is still to be done about it.
+    pub(super) fn is_outstanding(&self) -> bool {
+        self.write.is_some() || self.again_after.is_some() || !self.to_read.is_empty()
+    }
 }
 
 /// What kind of write a key needs.
@@ -63,6 +72,7 @@ pub(super) enum Write {
     Assign,
     Release,
     Delete,
+    Empty,
     Patch,
 }
 
@@ -75,13 +85,14 @@ impl Write {
             SecretAction::Assign { .. } => Self::Assign,
             SecretAction::Release { .. } => Self::Release,
             SecretAction::Delete { .. } => Self::Delete,
+            SecretAction::Empty { .. } => Self::Empty,
         }
     }
 
     fn lane(self) -> Lane {
         match self {
             Self::Update | Self::Assign => Lane::Bulk,
-            Self::Create | Self::Reclaim | Self::Release | Self::Delete | Self::Patch => Lane::Fresh,
+            Self::Create | Self::Reclaim | Self::Release | Self::Delete | Self::Empty | Self::Patch => Lane::Fresh,
         }
     }
 }
@@ -162,7 +173,8 @@ impl World {
             let key = Key::secret(namespace, name);
             let decision = self.decide_secret(&scope, &key, name, now);
             let write = decision.action.as_ref().map(Write::of);
-            found.insert(key, surveyed(decision, write));
+            let surveyed = self.with_fight(&key, surveyed(decision, write));
+            found.insert(key, surveyed);
         }
         let accounts: Vec<(&Arc<str>, &Account)> = match touch {
             Touch::Secret(_) => Vec::new(),
@@ -179,7 +191,8 @@ impl World {
             let key = Key::account(namespace, name);
             let decision = self.decide_account(&scope, &key, name, seen, now);
             let write = decision.action.as_ref().map(|_| Write::Patch);
-            found.insert(key, surveyed(decision, write));
+            let surveyed = self.with_fight(&key, surveyed(decision, write));
+            found.insert(key, surveyed);
         }
         found
     }
@@ -213,6 +226,8 @@ impl World {
         seen: &Account,
         now: Duration,
     ) -> Decision<'a, AccountAction> {
+        let unread = |name: &&Arc<str>| self.may_be_retained(scope, &key.namespace, name);
+        let unread: Vec<Arc<str>> = seen.attached.iter().filter(unread).cloned().collect();
         scope.account(
             name,
             seen,
@@ -221,6 +236,7 @@ impl World {
                 contended: self.contended(key),
                 unsettled: &self.unsettled(scope, &key.namespace, now),
                 lost: self.lost.get(key).map_or(&[], Vec::as_slice),
+                unread: &unread,
             },
         )
     }
@@ -265,24 +281,25 @@ impl World {
         let mut work = Vec::new();
         for (key, mut after) in after {
             let before = before.remove(&key);
-            if self.is_undone(&key, before.as_ref(), &after, cause, now) && self.contend(&key, now) {
+            if self.is_undone(&key, before.as_ref(), &after, cause, now) && self.contend(&key, &after.entries, now) {
                 // What is to be said of it has changed by this.
                 let again = self
                     .survey(&self.cluster, &key.namespace, &Touch::of(&key), now)
                     .remove(&key);
                 after = again.unwrap_or(after);
             }
-            self.book(&key, before.as_ref(), Some(&after), urgent, now);
             if after.leaving {
                 self.leaving.entry(key.clone()).or_insert(now);
             } else {
                 self.leaving.remove(&key);
             }
+            self.book(&key, before.as_ref(), Some(&after), urgent, now);
             work.extend(self.work(&key, &after, cause, now));
             // What stands as a failure was booked with the trouble, and is looked up with it again.
             let failed = |entry: &Entry| matches!(entry.state, State::Failed(_));
             let is_told = after.entries.iter().any(failed) && self.fight_ends_at(&key).is_none();
-            if after.write.is_none() && after.again_after.is_none() && !is_told {
+            let reads = self.is_uncertain(&key) || self.is_unread(&key);
+            if after.write.is_none() && after.again_after.is_none() && !is_told && !reads {
                 self.troubles.remove(&key);
             }
         }
@@ -296,7 +313,17 @@ impl World {
     }
 
     /// What is to be done about a key that was surveyed, and when.
-    pub(super) fn work(&self, key: &Key, surveyed: &Surveyed, cause: Cause<'_>, now: Duration) -> Option<Work> {
+    pub(super) fn work(&self, key: &Key, surveyed: &Surveyed, cause: Cause<'_>, now: Duration) -> Vec<Work> {
+        let reads = surveyed.to_read.iter().map(|name| {
+            let key = Key::secret(&key.namespace, name);
+            let at = self.troubles.get(&key).map(|trouble| trouble.retry_at);
+            let at = at.filter(|&at| at > now);
+            Work { at, ..Work::now(key) }
+        });
+        reads.chain(self.work_of(key, surveyed, cause, now)).collect()
+    }
+
+    fn work_of(&self, key: &Key, surveyed: &Surveyed, cause: Cause<'_>, now: Duration) -> Option<Work> {
         let (lane, at) = if let Some(write) = surveyed.write {
             let trouble = self.troubles.get(key);
             let retry_at = trouble.map(|trouble| trouble.retry_at);
@@ -322,22 +349,45 @@ impl World {
         }
         let ((was, owed_before), (is, owed)) = (parts(before), parts(after));
         self.board.exchange(key, was, is, now, urgent);
-        let refused_since = self.troubles.get(key).and_then(|trouble| trouble.refused_since);
-        self.board.owe(key, owed_before, owed, refused_since);
+        if !owed_before.is_empty() || !owed.is_empty() {
+            self.board.owe(key, owed_before, owed, self.tried(key, after), now);
+        }
+    }
+
+    /// How the attempts at a key ended.
+    fn tried(&self, key: &Key, surveyed: Option<&Surveyed>) -> Tried {
+        let read = surveyed.and_then(|surveyed| surveyed.to_read.first());
+        let read = read.map(|name| Key::secret(&key.namespace, name));
+        let trouble = self.troubles.get(read.as_ref().unwrap_or(key));
+        if trouble.is_some_and(|trouble| trouble.unheard) {
+            return Tried::Unheard;
+        }
+        // No write is due, and none would help.
+        let held_since = surveyed
+            .filter(|surveyed| !surveyed.is_outstanding())
+            .and_then(|_| self.leaving.get(key));
+        let tried_since = trouble.and_then(|trouble| trouble.tried_since);
+        let since = tried_since.or_else(|| self.fought_since(key)).or(held_since.copied());
+        since.map_or(Tried::NotYet, Tried::Since)
     }
 }
 
 fn surveyed<A>(decision: Decision<'_, A>, write: Option<Write>) -> Surveyed {
-    let entry = |(object, state): (&Arc<plan::object::Object>, State)| Entry {
-        object: Arc::clone(&object.name),
-        state,
+    let entry = |leaves: bool| {
+        move |(object, state): (&Arc<plan::object::Object>, State)| Entry {
+            object: Arc::clone(&object.name),
+            state,
+            leaves,
+        }
     };
+    let stays = decision.states.into_iter().map(entry(false));
     Surveyed {
-        entries: decision.states.into_iter().map(entry).collect(),
+        entries: stays.chain(decision.remains.into_iter().map(entry(true))).collect(),
         owed_to: decision.owed_to.iter().map(|object| Arc::clone(&object.name)).collect(),
         write,
         again_after: decision.again_after,
         leaving: decision.leaving,
+        to_read: decision.to_read,
     }
 }
 

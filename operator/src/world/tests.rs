@@ -557,7 +557,7 @@ fn what_is_owed_to_a_deleted_object_is_counted_until_it_is_done() {
     assert_eq!(summary(&world).owed, 2);
     let refusal = Failure::new(FailureReason::AdmissionDenied, "refused");
     world.wrote_account(&account_key(), Outcome::Failed(Setback::Refused(refusal)), at(2));
-    assert_eq!(summary(&world).refused_since, None, "the copy was not refused");
+    assert_eq!(summary(&world).stuck_since, None, "the copy was not refused");
     world.wrote_account(&account_key(), Outcome::Done(Some(account("30", &[], &[]))), at(3));
     world.wrote_secret(&secret_key(), Outcome::Done(None), at(3));
     assert_eq!(summary(&world).owed, 0);
@@ -758,7 +758,14 @@ fn an_object_does_not_go_before_the_end_of_a_write_that_brings_something_of_it_i
         Outcome::Done(Some(account("30", &["company"], &["company"]))),
         at(2),
     );
-    assert_eq!(keys(&work), [account_key()], "it came, and is taken away");
+    assert_eq!(
+        keys(&work),
+        [secret_key()],
+        "it came: is there a copy that was retained?"
+    );
+    assert_eq!(world.summary("company").unwrap().owed, 1);
+    let work = world.wrote_secret(&secret_key(), Outcome::Changed(None), at(2));
+    assert_eq!(keys(&work), [account_key()], "it is taken away");
     assert!(world.board.has_changed());
     let detach = world.action(&account_key(), at(2)).unwrap();
     world.began(&account_key(), &Arc::new(detach));
@@ -1097,4 +1104,512 @@ fn a_copy_replaced_without_its_label_is_still_ours() {
     world.wrote_secret(&secret_key(), Outcome::Changed(Some(another)), at(1));
     assert_eq!(world.action(&secret_key(), at(1)), None);
     assert_eq!(summary(&world).failures[0].1.reason, FailureReason::SecretConflict);
+}
+
+/// The namespace `a` is no longer selected, and its reference is gone.
+fn left(mut world: World) -> World {
+    world.see_namespace("a", plan::labels::Labels::default(), false, at(1));
+    world.wrote_account(&account_key(), Outcome::Done(Some(account("30", &[], &[]))), at(1));
+    world
+}
+
+fn forbidden() -> Setback {
+    Setback::Refused(Failure::new(FailureReason::Forbidden, "the server forbids it (403)"))
+}
+
+#[test]
+fn a_refused_removal_is_named_counted_and_tried_again() {
+    let mut world = left(served());
+    assert_eq!(summary(&world).copies_left.due, 1, "it is outstanding work");
+    assert_eq!(summary(&world).copies_left.late_at, Some(at(6)));
+    let mut delays = Vec::new();
+    for attempt in 0..4_u32 {
+        let work = world.failed(&secret_key(), forbidden(), at(2 + attempt));
+        delays.push(work[0].at.unwrap().saturating_sub(at(2 + attempt)));
+    }
+    assert_eq!(delays, [at(1), at(2), at(4), at(8)]);
+    let told = summary(&world);
+    assert_eq!(
+        (told.copies_left.failed, told.failures[0].1.reason),
+        (1, FailureReason::Forbidden)
+    );
+    assert_eq!(world.board.failed(FailureReason::Forbidden), 1);
+    world.wrote_secret(&secret_key(), Outcome::Done(None), at(9));
+    assert_eq!(summary(&world).failures, []);
+    assert_eq!(summary(&world).copies_left.due, 0);
+}
+
+#[test]
+fn a_false_answer_that_a_namespace_goes_is_retried_and_counted() {
+    let mut world = started();
+    let work = world.failed(&secret_key(), Setback::NamespaceTerminating, at(1));
+    assert_eq!(keys(&work), [secret_key()]);
+    assert_eq!(work[0].at, Some(at(2)), "its watch would have shown it by then");
+    assert_eq!(summary(&world).namespaces.selected, 1, "it counts");
+    assert_eq!(summary(&world).failures, []);
+    world.failed(&secret_key(), Setback::NamespaceTerminating, at(2));
+    assert_eq!(summary(&world).failures[0].1.reason, FailureReason::ServerError);
+    assert!(matches!(secret_action(&world), SecretAction::Create(_)));
+    world.see_namespace("a", selected(), true, at(3));
+    assert_eq!(world.action(&secret_key(), at(3)), None, "now it is true");
+    assert_eq!(summary(&world).failures, []);
+}
+
+#[test]
+fn every_write_that_never_succeeds_is_named_with_a_reason() {
+    for setback in [
+        forbidden(),
+        Setback::NamespaceTerminating,
+        Setback::Conflict,
+        Setback::NotFound,
+        Setback::Unavailable("the server answered 500".to_owned()),
+    ] {
+        let mut world = started();
+        for second in 0..20 {
+            world.failed(&secret_key(), setback.clone(), at(second));
+        }
+        assert_eq!(summary(&world).failures[0].0.as_ref(), "a", "{setback:?}");
+    }
+    let mut world = started();
+    for second in 0..20 {
+        world.wrote_secret(&secret_key(), Outcome::Changed(None), at(second));
+        world.failed(&secret_key(), Setback::Conflict, at(second));
+    }
+    assert_eq!(summary(&world).failures[0].0.as_ref(), "a");
+}
+
+#[test]
+fn a_fight_over_what_must_go_is_told_and_slowed() {
+    let mut world = left(served());
+    world.wrote_secret(&secret_key(), Outcome::Done(None), at(1));
+    for round in 0..5_u32 {
+        let (now, version) = (at(2 + round), 100 + 2 * round);
+        let back = account(&version.to_string(), &["company"], &["company"]);
+        let work = world.see_account("a", "default", Seen::There(back), now);
+        let write = work.iter().find(|work| work.key == account_key()).unwrap();
+        assert_eq!(is_soon(write, now), round < 3, "round {round}: {work:?}");
+        let gone = account(&(version + 1).to_string(), &[], &[]);
+        world.wrote_account(&account_key(), Outcome::Done(Some(gone)), now);
+        assert_eq!(
+            summary(&world).references_left.failed,
+            i64::from(round >= 3),
+            "round {round}"
+        );
+    }
+    assert_eq!(summary(&world).failures[0].1.reason, FailureReason::Contended);
+    world.revisit(&account_key(), at(60));
+    assert_eq!(summary(&world).failures, [], "it is over");
+}
+
+/// What the object loop gives up after a minute: every way in which a removal may never succeed counts.
+#[test]
+fn whatever_keeps_a_removal_from_succeeding_counts_as_an_attempt() {
+    let deleting = || {
+        let mut world = served();
+        world.declare(&object(Standing::Deleting), 2, false, at(1));
+        world.wrote_secret(&secret_key(), Outcome::Done(None), at(1));
+        assert_eq!(summary(&world).stuck_since, None, "nothing was tried");
+        world
+    };
+    let unavailable = || Setback::Unavailable("the server answered 500".to_owned());
+    let mut world = deleting();
+    world.answered_elsewhere(at(1));
+    world.failed(&account_key(), unavailable(), at(2));
+    assert_eq!(
+        summary(&world).stuck_since,
+        Some(at(2)),
+        "one namespace that answers 500"
+    );
+    assert_eq!(summary(&world).stuck, ["service account a/default"]);
+    world.failed(&account_key(), unavailable(), at(40));
+    assert_eq!(summary(&world).stuck_since, None, "the whole server is away");
+
+    for setback in [forbidden(), Setback::Conflict, Setback::Throttled(SECOND)] {
+        let mut world = deleting();
+        world.failed(&account_key(), setback.clone(), at(2));
+        world.failed(&account_key(), setback.clone(), at(30));
+        assert_eq!(summary(&world).stuck_since, Some(at(2)), "{setback:?}");
+    }
+
+    let mut world = deleting();
+    for round in 0..20_u32 {
+        let version = 100 + 2 * round;
+        world.wrote_account(
+            &account_key(),
+            Outcome::Done(Some(account(&version.to_string(), &[], &[]))),
+            at(2 + round),
+        );
+        let back = account(&(version + 1).to_string(), &["company"], &["company"]);
+        world.see_account("a", "default", Seen::There(back), at(2 + round));
+    }
+    assert_eq!(summary(&world).stuck_since, Some(at(2)), "a tenant that puts it back");
+    assert_eq!(summary(&world).owed, 1);
+}
+
+/// A copy that an object said to retain is not seen after a restart.
+#[test]
+fn a_reference_is_kept_until_its_secret_was_read() {
+    let world = |elsewhere: &str| {
+        let spec: ClusterPullSecretSpec = serde_json::from_value(json!({
+            "registries": [{"server": "ghcr.io", "credentials": {"dockerConfig": {"secretRef": {"name": "source"}}}}],
+            "namespaces": {"names": [elsewhere]},
+        }))
+        .unwrap();
+        let object = Arc::new(Object {
+            spec: Spec::parse("company", &spec, "pullsecrets-system").unwrap(),
+            ..(*object(Standing::Live)).clone()
+        });
+        let mut world = World::new([]);
+        world.declare(&object, 1, true, at(0));
+        world.see_namespace("a", selected(), false, at(0));
+        world.see_account(
+            "a",
+            "default",
+            Seen::There(account("10", &["company"], &["company"])),
+            at(0),
+        );
+        for kind in [Kind::Namespace, Kind::Account, Kind::Copy] {
+            world.end_list(kind, at(0));
+        }
+        world.start(at(0));
+        world
+    };
+    let mut read = world("b");
+    assert_eq!(keys(&turns(&mut read, at(0))), [secret_key()], "it is to be read");
+    assert!(read.is_unread(&secret_key()));
+    assert_eq!(
+        (read.action(&secret_key(), at(0)), read.action(&account_key(), at(0))),
+        (None, None)
+    );
+    let retained = Secret {
+        version: Version::new("uid-copy", "5"),
+        digest: None,
+        shape: Arc::new(Shape {
+            docker_config_type: true,
+            annotations: [("pullsecrets.dev/retained", "former")].into_iter().collect(),
+            ..Shape::default()
+        }),
+    };
+    assert_eq!(
+        read.wrote_secret(&secret_key(), Outcome::Changed(Some(retained)), at(1)),
+        []
+    );
+    assert_eq!(read.action(&account_key(), at(1)), None, "Pods there pull with it");
+    assert_eq!(summary(&read).references_left.due, 0);
+
+    let mut read = world("b");
+    turns(&mut read, at(0));
+    let work = read.failed(&secret_key(), Setback::Unavailable("no reply".to_owned()), at(1));
+    assert_eq!(keys(&work), [secret_key()], "it is read again");
+    assert_eq!(summary(&read).references_left.due, 1);
+    let work = read.wrote_secret(&secret_key(), Outcome::Changed(None), at(2));
+    assert_eq!(keys(&work), [account_key()], "it leads nowhere");
+}
+
+#[test]
+fn an_older_state_of_the_store_is_believed_when_it_shows_twice() {
+    let older = || written(&secret_action(&started()), "15");
+    let relisted = || {
+        let mut world = served();
+        world.begin_list(Kind::Copy);
+        world.see_secret("a", "company", Seen::There(older()), at(1));
+        let work = world.end_list(Kind::Copy, at(1));
+        assert_eq!(keys(&work), [secret_key()], "it is read once more");
+        assert!(world.is_doubtful(&secret_key()) && world.went_back().is_none());
+        world
+    };
+    let mut world = relisted();
+    world.wrote_secret(&secret_key(), Outcome::Changed(Some(older())), at(2));
+    assert_eq!(world.went_back(), Some(&secret_key()));
+
+    let mut world = relisted();
+    let same = written(&secret_action(&started()), "20");
+    world.wrote_secret(&secret_key(), Outcome::Changed(Some(same)), at(2));
+    assert!(!world.is_doubtful(&secret_key()), "the list was a moment old");
+    world.see_secret("a", "company", Seen::There(older()), at(3));
+    assert!(!world.is_doubtful(&secret_key()), "a watch may lag");
+
+    let mut world = served();
+    for second in 0..2 {
+        assert!(world.went_back().is_none());
+        let older = account("15", &["company"], &["company"]);
+        world.wrote_account(&account_key(), Outcome::Changed(Some(older)), at(second));
+    }
+    assert_eq!(world.went_back(), Some(&account_key()), "without a list too");
+}
+
+/// A world with a server behind it that does what a die says. It holds what an independent reader would see.
+struct Diced {
+    world: World,
+    random: rand::rngs::StdRng,
+    now: Duration,
+    version: u32,
+    revision: u64,
+    /// Since when a namespace lacks its copy, or holds one that must go.
+    wrong_since: std::collections::BTreeMap<&'static str, Duration>,
+    payload: u8,
+}
+
+const PLACES: [&str; 4] = ["a", "b", "c", "d"];
+
+impl Diced {
+    fn new(seed: u64) -> Self {
+        let mut world = started();
+        for name in PLACES {
+            world.see_namespace(name, selected(), false, at(0));
+            world.see_account(name, "default", Seen::There(account("10", &[], &[])), at(0));
+        }
+        Self {
+            world,
+            random: <rand::rngs::StdRng as rand::SeedableRng>::seed_from_u64(seed),
+            now: at(0),
+            version: 100,
+            revision: 1,
+            wrong_since: std::collections::BTreeMap::new(),
+            payload: 0,
+        }
+    }
+
+    fn roll(&mut self, sides: u32) -> u32 {
+        rand::Rng::random_range(&mut self.random, 0..sides)
+    }
+
+    fn next_version(&mut self) -> String {
+        self.version += 1;
+        self.version.to_string()
+    }
+
+    fn object(&self, elsewhere: bool) -> Arc<Object> {
+        let mut object = (*object(Standing::Live)).clone();
+        object.payload = Some(Arc::new(Payload::new(&[self.payload], &DigestKey::new([0; 16]))));
+        if elsewhere {
+            let spec: ClusterPullSecretSpec = serde_json::from_value(json!({
+                "registries": [{"server": "ghcr.io", "credentials": {"dockerConfig": {"secretRef": {"name": "source"}}}}],
+                "namespaces": {"selectors": [{"matchLabels": {"pull": "yes"}}], "excluded": ["b", "c"]},
+            }))
+            .unwrap();
+            object.spec = Spec::parse("company", &spec, "pullsecrets-system").unwrap();
+        }
+        Arc::new(object)
+    }
+
+    fn setback(&mut self) -> Setback {
+        match self.roll(6) {
+            0 => forbidden(),
+            1 => Setback::NamespaceTerminating,
+            2 => Setback::Conflict,
+            3 => Setback::NotFound,
+            4 => Setback::Throttled(SECOND),
+            _ => Setback::Unavailable("the server answered 500".to_owned()),
+        }
+    }
+
+    /// One write of the key, if it needs one: made, refused, or lost.
+    fn write(&mut self, key: &Key) {
+        let Some(action) = self.world.action(key, self.now) else {
+            self.world.revisit(key, self.now);
+            return;
+        };
+        if self.roll(3) == 0 {
+            let setback = self.setback();
+            self.world.failed(key, setback, self.now);
+            return;
+        }
+        let version = self.next_version();
+        let held = self.world.places[&key.namespace].facts.secrets.get("company").cloned();
+        match action {
+            Action::Account(action) => {
+                let (entries, attached) = (action.entries, action.attached);
+                let written = Account {
+                    entries: entries.into(),
+                    attached: attached.into(),
+                    ..account(&version, &[], &[])
+                };
+                self.world.wrote_account(key, Outcome::Done(Some(written)), self.now);
+            }
+            Action::Secret(SecretAction::Delete { .. }) => {
+                self.world.wrote_secret(key, Outcome::Done(None), self.now);
+            }
+            Action::Secret(SecretAction::Empty { .. }) => {
+                let emptied = held.map(|held| Secret {
+                    version: Version::new("uid-copy", &version),
+                    digest: None,
+                    ..held
+                });
+                self.world.wrote_secret(key, Outcome::Done(emptied), self.now);
+            }
+            Action::Secret(action) => {
+                let mut copy = written(&action, &version);
+                if let Some(held) = held.filter(|held| held.shape.deleting) {
+                    copy.shape = held.shape;
+                }
+                self.world.wrote_secret(key, Outcome::Done(Some(copy)), self.now);
+            }
+        }
+    }
+
+    /// A tenant or an author changes the namespace, or the object.
+    fn disturb(&mut self, namespace: &str) {
+        let held = self.world.places[namespace].facts.secrets.get("company").cloned();
+        let version = self.next_version();
+        let newer = |held: Secret, change: &dyn Fn(&mut Shape)| {
+            let mut shape = (*held.shape).clone();
+            change(&mut shape);
+            Seen::There(Secret {
+                version: Version::new("uid-copy", &version),
+                digest: held.digest,
+                shape: Arc::new(shape),
+            })
+        };
+        let by_finalizer = |shape: &mut Shape| {
+            shape.deleting = true;
+            shape.finalizer = Some("example.com/slow".into());
+        };
+        let labels = [plan::labels::Labels::default(), selected()];
+        let was = self.world.places[namespace].facts.labels.clone();
+        match (self.roll(9), held) {
+            (0, _) => drop(self.world.see_namespace(namespace, labels[0].clone(), false, self.now)),
+            (1 | 2, _) => drop(self.world.see_namespace(namespace, labels[1].clone(), false, self.now)),
+            (3, Some(_)) => {
+                let gone = Seen::Gone(Version::new("uid-copy", &version));
+                self.world.see_secret(namespace, "company", gone, self.now);
+            }
+            (4, Some(held)) => drop(
+                self.world
+                    .see_secret(namespace, "company", newer(held, &by_finalizer), self.now),
+            ),
+            (5, Some(held)) => {
+                let fixed = newer(held, &|shape| shape.immutable = true);
+                self.world.see_secret(namespace, "company", fixed, self.now);
+            }
+            (6, Some(held)) => {
+                let edited = Secret {
+                    version: Version::new("uid-copy", &version),
+                    digest: Some(Arc::new(DigestKey::new([1; 16]).digest("edited"))),
+                    ..held
+                };
+                self.world
+                    .see_secret(namespace, "company", Seen::There(edited), self.now);
+            }
+            (7, _) => {
+                self.payload += 1;
+                self.revision += 1;
+                let elsewhere = self.roll(3) == 0;
+                let object = self.object(elsewhere);
+                self.world.declare(&object, self.revision, true, self.now);
+                // What is wrong by this is wrong at once.
+                self.judge(Duration::ZERO);
+            }
+            _ => {}
+        }
+        if self.world.places[namespace].facts.labels != was {
+            self.wrong_since.retain(|name, _| *name != namespace);
+        }
+    }
+
+    /// What an independent reader finds wrong with the namespace.
+    fn is_wrong(&self, namespace: &str) -> bool {
+        let facts = &self.world.places[namespace].facts;
+        let object = self.world.cluster.object("company").unwrap();
+        let selects = self.world.cluster.selects(object, namespace, &facts.labels);
+        let held = facts.secrets.get("company");
+        if selects {
+            let wants = object.payload.as_ref().map(|payload| payload.digest());
+            held.is_none_or(|held| held.digest.as_ref() != wants || held.shape.deleting)
+        } else {
+            held.is_some_and(|held| held.digest.is_some())
+        }
+    }
+
+    fn judge(&mut self, grace: Duration) {
+        for name in PLACES {
+            if self.is_wrong(name) {
+                self.wrong_since.entry(name).or_insert(self.now);
+            } else {
+                self.wrong_since.remove(name);
+            }
+        }
+        let summary = self.world.summary("company").unwrap();
+        let late = |at: Option<Duration>| at.is_some_and(|at| at <= self.now);
+        let time = k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(jiff::Timestamp::UNIX_EPOCH);
+        let credentials = plan::registries::merge(&[], &plan::registries::LastGood::default());
+        let status = crate::report::report(&crate::report::Facts {
+            generation: 1,
+            secret_name: "company",
+            previous: &crd::ClusterPullSecretStatus::default(),
+            unreadable: None,
+            attaches: true,
+            credentials: Some(&credentials),
+            lasting_problem: false,
+            summary: Some(&summary),
+            blocked: None,
+            deleting: false,
+            left_out: &[],
+            unread: None,
+            state_secret: None,
+            late: crate::report::Late {
+                namespaces: late(summary.namespaces_late_at),
+                accounts: late(summary.accounts_late_at),
+                copies_left: late(summary.copies_left.late_at),
+                references_left: late(summary.references_left.late_at),
+            },
+            requested_at: None,
+            now: &time,
+        });
+        let ready = crate::objects::ready_of(&status).unwrap();
+        let is_ready = ready.status == crd::ConditionStatus::True;
+        let wrong = self.wrong_since.iter().find(|(_, since)| self.now >= **since + grace);
+        assert!(
+            !is_ready || wrong.is_none(),
+            "{} although {wrong:?} is wrong",
+            ready.message
+        );
+        let failed = summary.namespaces.failed
+            + summary.accounts.failed
+            + summary.copies_left.failed
+            + summary.references_left.failed;
+        assert_eq!(
+            usize::try_from(failed),
+            Ok(status.failures.len()),
+            "each that failed is named, and no other"
+        );
+        for failure in &status.failures {
+            let trouble = |name: &str| {
+                let key = [
+                    Key::secret(&name.into(), &"company".into()),
+                    Key::account(&name.into(), &"default".into()),
+                ];
+                key.iter()
+                    .any(|key| self.world.troubles.contains_key(key) || self.world.contended(key).is_some())
+            };
+            let there = self.is_wrong(&failure.namespace) || trouble(&failure.namespace);
+            assert!(there, "{failure:?} is over");
+        }
+    }
+}
+
+/// Under random refusals, lost races, edits, finalizers and selections: `Ready` is true only where each selected namespace has
+/// a copy that was seen with the bytes of the current payload, and no other has one; and each failure is named.
+#[test]
+fn ready_is_true_only_where_every_copy_was_seen() {
+    let seed: u64 = rand::random();
+    println!("seed {seed}");
+    let mut was_ready = 0;
+    for round in 0..200 {
+        let mut diced = Diced::new(seed.wrapping_add(round));
+        for _ in 0..100 {
+            let millis = diced.roll(1500);
+            diced.now += Duration::from_millis(millis.into());
+            let namespace = PLACES[usize::try_from(diced.roll(4)).unwrap_or_default()];
+            if diced.roll(5) == 0 {
+                diced.disturb(namespace);
+            } else {
+                diced.write(&Key::secret(&namespace.into(), &"company".into()));
+                diced.write(&Key::account(&namespace.into(), &"default".into()));
+            }
+            diced.judge(at(5));
+            was_ready += u32::from(diced.wrong_since.is_empty());
+        }
+    }
+    assert!(was_ready > 100, "it never came to rest: {was_ready}");
 }

@@ -58,10 +58,13 @@ impl World {
         let mut summary = self.board.summary(object)?;
         let object = self.cluster.object(object);
         let keeps = |(key, write): &(&Key, &UnderWay)| object.is_some_and(|object| write.keeps(key, object));
-        let under_way = self.under_way.iter().filter(keeps).count();
-        if under_way > 0 {
-            summary.owed += under_way;
-            summary.refused_since = None;
+        for (key, write) in self.under_way.iter().filter(keeps) {
+            let tried = self.troubles.get(key).and_then(|trouble| trouble.tried_since);
+            let tried = tried.filter(|_| write.uncertain);
+            let others = if summary.owed == 0 { tried } else { summary.stuck_since };
+            summary.stuck_since = others.zip(tried).map(|(one, other)| one.max(other));
+            summary.stuck.extend(tried.map(|_| key.to_string()));
+            summary.owed += 1;
         }
         Some(summary)
     }
@@ -96,7 +99,9 @@ impl UnderWay {
                 | SecretAction::Reclaim { .. }
                 | SecretAction::Assign { .. },
             ) => true,
-            Action::Secret(SecretAction::Release { .. } | SecretAction::Delete { .. }) => false,
+            Action::Secret(SecretAction::Release { .. } | SecretAction::Delete { .. } | SecretAction::Empty { .. }) => {
+                false
+            }
         }
     }
 }

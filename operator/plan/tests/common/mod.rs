@@ -111,6 +111,12 @@ pub(crate) fn retained_from(object: &str) -> Stored {
 }
 
 impl Stored {
+    /// What an emptied copy holds.
+    pub(crate) fn without_login(mut self) -> Self {
+        self.digest = None;
+        self
+    }
+
     pub(crate) fn holding(mut self, word: &str) -> Self {
         self.digest = Some(digest(word));
         self
@@ -154,6 +160,7 @@ impl Stored {
 
     pub(crate) fn deleting(mut self) -> Self {
         self.shape.deleting = true;
+        self.shape.finalizer = Some("example.com/slow".into());
         self
     }
 
@@ -230,6 +237,12 @@ impl World {
             objects: objects.into_iter().map(Arc::new).collect(),
             ..Self::default()
         }
+    }
+
+    /// The same with these objects instead.
+    pub(crate) fn replacing(mut self, objects: Vec<Object>) -> Self {
+        self.objects = objects.into_iter().map(Arc::new).collect();
+        self
     }
 
     pub(crate) fn protecting(mut self, namespace: &str) -> Self {

@@ -193,6 +193,13 @@ impl Server {
                 unchanged(held, version)?;
                 None
             }
+            SecretAction::Empty { version } => {
+                let held = unchanged(held, version)?;
+                if held.shape.immutable {
+                    return Err(Refusal::Conflict);
+                }
+                Some(Secret { digest: None, ..held })
+            }
         };
         if let Some(mut secret) = result {
             secret.version = Version::new(&secret.version.uid.to_string(), &revision);

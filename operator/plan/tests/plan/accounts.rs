@@ -84,12 +84,12 @@ fn only_a_recorded_entry_of_a_name_that_an_object_has_is_taken_out() {
         (
             "ours goes, the others keep their order",
             left(account(&["x", "company", "y"], &["company"])),
-            &["account n/default: [x, y] recording []"],
+            &["account n/default: [x, y] recording [], company leaving"],
         ),
         (
             "every one of the name goes: which of them was ours cannot be told",
             left(account(&["company", "x", "company"], &["company"])),
-            &["account n/default: [x] recording []"],
+            &["account n/default: [x] recording [], company leaving"],
         ),
         ("what was there before us stays", left(account(&["company"], &[])), &[]),
         (
@@ -100,12 +100,12 @@ fn only_a_recorded_entry_of_a_name_that_an_object_has_is_taken_out() {
         (
             "a record edited to hold such a name beside ours",
             left(account(&["theirs", "company"], &["theirs", "company"])),
-            &["account n/default: [theirs] recording [theirs]"],
+            &["account n/default: [theirs] recording [theirs], company leaving"],
         ),
         (
             "a record whose entry is gone already",
             left(account(&["x"], &["company"])),
-            &["account n/default: [x] recording []"],
+            &["account n/default: [x] recording [], company leaving"],
         ),
         (
             "an account that goes is let be",
@@ -144,7 +144,7 @@ fn a_lost_record_is_restored_where_it_is_proven() {
         (
             "when it is no longer wanted, the entry goes",
             left(replaced(&["x", "company"])),
-            &["account n/default: [x] recording []"],
+            &["account n/default: [x] recording [], company leaving"],
         ),
         ("an entry with the name of no object stays", left(replaced(&["x"])), &[]),
         (
@@ -232,7 +232,7 @@ fn elements_of_a_shape_that_is_not_known_are_written_back_as_they_came() {
         (
             "when ours is taken out",
             left(recorded),
-            &[r#"account n/default: [{}, {"name":"x","future":1}, y] recording []"#],
+            &[r#"account n/default: [{}, {"name":"x","future":1}, y] recording [], company leaving"#],
         ),
     ]);
 }
@@ -278,7 +278,7 @@ fn several_objects_make_one_write_of_one_account() {
             world(vec![other(2), elsewhere()], account(&["company", "x"], &["company"])),
             &[
                 copies[1],
-                "account n/default: [x, other] recording [other], other Pending",
+                "account n/default: [x, other] recording [other], other Pending, company leaving",
             ],
         ),
     ]);
@@ -332,7 +332,7 @@ fn an_account_that_is_no_longer_selected_loses_its_reference_and_the_copy_stays(
         with_copy(object("company", &spec), copy_of("company")).account("n/default", account)
     };
     let ours = || account(&["x", "company"], &["company"]);
-    let taken_out: &[&str] = &[IN_PLACE, "account n/default: [x] recording []"];
+    let taken_out: &[&str] = &[IN_PLACE, "account n/default: [x] recording [], company leaving"];
     check([
         (
             "labelled out",

@@ -28,7 +28,7 @@ fn a_secret_of_somebody_else_is_a_conflict_and_nothing_refers_to_it() {
             with_copy(company(), foreign()).account("n/default", account(&["x", "company", "y"], &["company"])),
             &[
                 "secret n/company: company SecretConflict",
-                "account n/default: [x, y] recording []",
+                "account n/default: [x, y] recording [], company leaving",
             ],
         ),
         (
@@ -112,7 +112,7 @@ fn a_retained_copy_is_taken_back_by_whichever_object_has_its_name() {
     ];
     let conflict: &[&str] = &[
         "secret n/company: company SecretConflict",
-        "account n/default: [] recording []",
+        "account n/default: [] recording [], company leaving",
     ];
     check([
         (

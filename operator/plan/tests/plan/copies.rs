@@ -239,7 +239,10 @@ fn what_no_update_can_mend_is_deleted_and_made_again() {
         (
             "a copy whose deletion somebody's finalizer holds up is waited for",
             with_copy(company(), mine().holding("other").deleting()),
-            &["secret n/company: company Pending", "account n/default: company Ready"],
+            &[
+                "secret n/company: update, company HeldByFinalizer",
+                "account n/default: company Ready",
+            ],
         ),
     ]);
 }
@@ -258,7 +261,7 @@ fn a_copy_without_our_label_is_ours_to_update_as_long_as_we_applied_its_data() {
             with_copy(company(), stripped.clone()),
             &[
                 "secret n/company: company SecretConflict",
-                "account n/default: [] recording []",
+                "account n/default: [] recording [], company leaving",
             ],
         ),
         (
@@ -266,7 +269,7 @@ fn a_copy_without_our_label_is_ours_to_update_as_long_as_we_applied_its_data() {
             with_copy(company(), stripped.clone().applied_by_us().immutable()),
             &[
                 "secret n/company: company SecretConflict",
-                "account n/default: [] recording []",
+                "account n/default: [] recording [], company leaving",
             ],
         ),
         (
@@ -275,7 +278,7 @@ fn a_copy_without_our_label_is_ours_to_update_as_long_as_we_applied_its_data() {
                 object("company", &json!({"namespaces": {"names": ["m"]}})),
                 stripped.applied_by_us(),
             ),
-            &["account n/default: [] recording []"],
+            &["account n/default: [] recording [], company leaving"],
         ),
     ]);
 }

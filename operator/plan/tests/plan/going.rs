@@ -1,10 +1,13 @@
 //! What is no longer wanted: references first, then the copy; or both stay.
 
+use crd::FailureReason;
 use crd::names::{LABEL_EXCLUDE, LABEL_MANAGED_BY, LABEL_OBJECT};
+use plan::action::SecretAction;
 use plan::object::{Object, Standing};
+use plan::verdict::{Failure, State};
 use serde_json::json;
 
-use crate::common::{Stored, World, account, copy_of, foreign, object, standing};
+use crate::common::{Stored, World, account, copy_of, created, foreign, object, standing};
 use crate::{LATE, check, check_after, with_copy};
 
 fn company() -> Object {
@@ -38,8 +41,8 @@ fn a_namespace_that_is_left_loses_its_references_and_then_its_copy() {
         )
     };
     let going: &[&str] = &[
-        "secret n/company: wait 10 s, leaving",
-        "account n/default: [] recording []",
+        "secret n/company: wait 10 s, leaving, company leaving",
+        "account n/default: [] recording [], company leaving",
     ];
     check([
         (
@@ -55,12 +58,12 @@ fn a_namespace_that_is_left_loses_its_references_and_then_its_copy() {
         (
             "the references gone, the copy goes",
             detached(left_by(deselecting(), copy_of("company"))),
-            &["secret n/company: delete, leaving"],
+            &["secret n/company: delete, leaving, company leaving"],
         ),
         (
             "an entry that was there before us is not waited for, and stays",
             left_by(deselecting(), copy_of("company")).account("n/default", account(&["company"], &[])),
-            &["secret n/company: delete, leaving"],
+            &["secret n/company: delete, leaving, company leaving"],
         ),
         (
             "an edited copy goes too, its label says whose it is",
@@ -68,12 +71,7 @@ fn a_namespace_that_is_left_loses_its_references_and_then_its_copy() {
                 deselecting(),
                 copy_of("company").holding("other").owned_by(&[]),
             )),
-            &["secret n/company: delete, leaving"],
-        ),
-        (
-            "a copy that is going already is let go",
-            detached(left_by(deselecting(), copy_of("company").deleting())),
-            &[],
+            &["secret n/company: delete, leaving, company leaving"],
         ),
         (
             "a Secret without our label stays",
@@ -123,12 +121,160 @@ fn a_deletion_takes_references_first_then_copies_and_waits_for_both() {
             detached(left_by(deleted(), foreign())),
             &[],
         ),
+    ]);
+}
+
+/// A copy that a finalizer of others holds: its login goes, or the status says that it stays and who holds it.
+#[test]
+fn a_copy_held_by_a_finalizer_loses_its_login() {
+    let deselecting = || object("company", &json!({"namespaces": {"names": ["m"]}}));
+    let held = || copy_of("company").deleting();
+    check([
         (
-            "a copy that somebody's finalizer holds up is not waited for",
-            detached(left_by(deleted(), copy_of("company").deleting())),
+            "deselected",
+            detached(left_by(deselecting(), held())),
+            &["secret n/company: empty, leaving, company leaving"],
+        ),
+        (
+            "deleted",
+            detached(left_by(deleted(), held())),
+            &["secret n/company: empty, leaving, owed to company"],
+        ),
+        (
+            "after the references to it",
+            left_by(deselecting(), held()),
+            &[
+                "secret n/company: wait 10 s, leaving, company leaving",
+                "account n/default: [] recording [], company leaving",
+            ],
+        ),
+        (
+            "the object is no more",
+            World::of([]).namespace("n", &[]).secret("n/company", held()),
+            &["secret n/company: empty, leaving"],
+        ),
+        (
+            "emptied, deselected",
+            detached(left_by(deselecting(), held().without_login())),
+            &[],
+        ),
+        (
+            "emptied, deleted",
+            detached(left_by(deleted(), held().without_login())),
+            &[],
+        ),
+        (
+            "an immutable one cannot be emptied",
+            detached(left_by(deselecting(), held().immutable())),
+            &["secret n/company: leaving, company HeldByFinalizer leaving"],
+        ),
+        (
+            "nor for a deletion, which waits",
+            detached(left_by(deleted(), held().immutable())),
+            &["secret n/company: leaving, company HeldByFinalizer leaving, owed to company"],
+        ),
+        (
+            "Retain leaves it as it is",
+            left_by(standing(Standing::Deleting, retaining()), held()),
             &[],
         ),
     ]);
+}
+
+#[test]
+fn a_refused_removal_is_told_of_the_object_that_left() {
+    let deselecting = object("company", &json!({"namespaces": {"names": ["m"]}}));
+    let refusal = Failure::new(FailureReason::Forbidden, "the server forbids it (403)");
+    let world = detached(left_by(deselecting, copy_of("company")));
+    let cluster = world.cluster();
+    let scope = cluster.scope("n", &world.namespaces["n"]);
+    let circumstances = plan::copy::Circumstances {
+        trouble: Some(&refusal),
+        ..plan::copy::Circumstances::default()
+    };
+    let decision = scope.secret("company", circumstances);
+    assert!(matches!(decision.action, Some(SecretAction::Delete { .. })));
+    let told: Vec<_> = decision
+        .remains
+        .iter()
+        .map(|(object, state)| (object.name.as_ref(), state))
+        .collect();
+    assert_eq!(told, [("company", &State::Failed(refusal.clone()))]);
+}
+
+/// The word of an object that does not ask for the Secret here does not count.
+#[test]
+fn a_retained_copy_keeps_its_references_until_a_claimant_decides() {
+    let elsewhere = || {
+        created(
+            2,
+            object(
+                "later",
+                &json!({"secret": {"name": "company"}, "namespaces": {"names": ["m"]}}),
+            ),
+        )
+    };
+    let retained = || crate::common::retained_from("company");
+    let stripped = || {
+        copy_of("company")
+            .without_label(LABEL_OBJECT)
+            .applied_by_us()
+            .owned_by(&[])
+    };
+    let here = |objects: Vec<Object>, copy| left_by(company(), copy).replacing(objects);
+    check([
+        (
+            "of another object that selects other namespaces",
+            here(vec![elsewhere()], retained()),
+            &[],
+        ),
+        (
+            "which is deleted",
+            here(vec![standing(Standing::Deleting, elsewhere())], retained()),
+            &[],
+        ),
+        (
+            "and gone",
+            here(vec![standing(Standing::Gone, elsewhere())], retained()),
+            &[],
+        ),
+        ("its mark is gone too", here(vec![elsewhere()], stripped()), &[]),
+        (
+            "one that is about to be retained",
+            here(vec![elsewhere()], copy_of("gone-by").owned_by(&[])),
+            &["secret n/company: release from gone-by"],
+        ),
+    ]);
+}
+
+/// In the usual installation a retained copy is not seen: it is read before a reference to it goes out.
+#[test]
+fn a_reference_goes_only_where_it_is_known_that_no_copy_is_there() {
+    let elsewhere = |standing_now| {
+        let spec = json!({"secret": {"name": "company"}, "namespaces": {"names": ["m"]}});
+        World::of([standing(standing_now, object("later", &spec))])
+            .namespace("n", &[])
+            .account("n/default", account(&["company"], &["company"]))
+    };
+    for (standing_now, owed) in [(Standing::Live, 0), (Standing::Deleting, 1)] {
+        let world = elsewhere(standing_now);
+        let cluster = world.cluster();
+        let facts = &world.namespaces["n"];
+        let scope = cluster.scope("n", facts);
+        let unread = ["company".into()];
+        for (unread, acts) in [(&unread[..], false), (&[], true)] {
+            let circumstances = plan::account::Circumstances {
+                unread,
+                ..plan::account::Circumstances::default()
+            };
+            let seen = facts.accounts.get("default").unwrap();
+            let decision = scope.account("default", seen, circumstances);
+            assert_eq!(decision.action.is_some(), acts);
+            assert_eq!(decision.to_read, unread);
+            assert_eq!(decision.owed_to.len(), owed, "the deletion waits for the look too");
+            assert_eq!(decision.remains.len(), 1);
+        }
+    }
 }
 
 #[test]
@@ -155,7 +301,7 @@ fn whoever_keeps_a_reference_does_not_keep_the_copy() {
 
 #[test]
 fn retain_leaves_copies_and_references_where_they_are() {
-    let release: &[&str] = &["secret n/company: release from company"];
+    let release: &[&str] = &["secret n/company: release from company, company leaving"];
     let elsewhere = json!({"deletionPolicy": "Retain", "namespaces": {"names": ["m"]}});
     check([
         (

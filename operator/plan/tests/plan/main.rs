@@ -1,7 +1,7 @@
 //! The plan, row by row: a small cluster in, what is to be written and what is to be said out.
 //!
 //! Each line of an expectation is one Secret or one account: the write, if any, what is to be waited for, how each
-//! object that wants it stands, and which objects being deleted wait for the write. A line that is not expected, or
+//! object that wants it stands, which objects leave, and which objects being deleted wait for the write. A line that is not expected, or
 //! not there, is a failure, so every row also says what is *not* done.
 
 #[path = "../common/mod.rs"]
@@ -95,6 +95,7 @@ fn secret_text(facts: &Namespace, name: &str, action: &SecretAction) -> String {
         SecretAction::Reclaim { version, object } => (format!("reclaim for {object}"), Some(version)),
         SecretAction::Release { version, object } => (format!("release from {object}"), Some(version)),
         SecretAction::Delete { version } => ("delete".to_owned(), Some(version)),
+        SecretAction::Empty { version } => ("empty".to_owned(), Some(version)),
     };
     let seen = facts.secrets.get(name).map(|seen| &seen.version);
     assert_eq!(
@@ -121,6 +122,11 @@ fn line<A>(key: &str, action: Option<String>, decision: &Decision<'_, A>) -> Opt
         };
         format!("{} {state}", object.name)
     }));
+    parts.extend(decision.remains.iter().filter_map(|(object, state)| match state {
+        State::Failed(failure) => Some(format!("{} {} leaving", object.name, failure.reason)),
+        State::Pending if decision.owed_to.contains(object) => None,
+        State::Pending | State::Ready => Some(format!("{} leaving", object.name)),
+    }));
     parts.extend(decision.owed_to.iter().map(|object| format!("owed to {}", object.name)));
     (!parts.is_empty()).then(|| format!("{key}: {}", parts.join(", ")))
 }
@@ -137,7 +143,8 @@ fn content(world: &World, name: &str) -> Content {
             SecretAction::Assign { .. }
             | SecretAction::Reclaim { .. }
             | SecretAction::Release { .. }
-            | SecretAction::Delete { .. },
+            | SecretAction::Delete { .. }
+            | SecretAction::Empty { .. },
         )
         | None => None,
     }

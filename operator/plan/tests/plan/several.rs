@@ -69,7 +69,7 @@ fn the_older_object_decides_and_the_younger_is_told() {
             world([older(), younger()]).secret("n/company", foreign()),
             &[
                 "secret n/company: older SecretConflict, younger SecretConflict",
-                "account n/default: [] recording []",
+                "account n/default: [] recording [], older leaving",
             ],
         ),
     ]);
@@ -152,7 +152,7 @@ fn the_reference_follows_the_accounts_of_the_object_that_decides() {
         world(older(), sharing("younger", 2, &builds)),
         &[
             "secret n/company: older Ready, younger SecretConflict",
-            "account n/build: [] recording []",
+            "account n/build: [] recording [], older leaving",
             "account n/default: older Ready",
         ],
     )]);
@@ -283,7 +283,10 @@ fn a_copy_outlives_its_object_where_another_has_its_name_and_cannot_act() {
                 "the copy goes anyway",
                 world([standing(Standing::Deleting, older()), suspended()])
                     .secret("n/company", copy_of("older").deleting()),
-                &["secret n/company: younger Pending", "account n/default: younger Ready"],
+                &[
+                    "secret n/company: younger HeldByFinalizer",
+                    "account n/default: younger Ready",
+                ],
             ),
         ],
     );
@@ -333,14 +336,14 @@ fn copy_and_references_go_or_stay_together_as_the_object_on_the_label_says() {
             "it takes both away, although another of the same name retains",
             world(both("Delete", "Retain")).secret("n/company", copy_of("older")),
             &[
-                "secret n/company: wait 10 s, leaving",
-                "account n/default: [] recording []",
+                "secret n/company: wait 10 s, leaving, older leaving",
+                "account n/default: [] recording [], older leaving",
             ],
         ),
         (
             "it retains both, although another of the same name does not",
             world(both("Delete", "Retain")).secret("n/company", copy_of("younger")),
-            &["secret n/company: release from younger"],
+            &["secret n/company: release from younger, younger leaving"],
         ),
         (
             "a copy that was retained cannot be seen: the reference stays if any object retains",

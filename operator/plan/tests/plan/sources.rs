@@ -152,7 +152,7 @@ fn a_copy_later_called_a_source_goes_on() {
             World::of([elsewhere(), reading("company")])
                 .namespace("n", &[])
                 .secret("n/company", copy_of("company")),
-            &["secret n/company: delete, leaving"],
+            &["secret n/company: delete, leaving, company leaving"],
         ),
         (
             "one that no update can mend is not deleted, since none would come in its place",
