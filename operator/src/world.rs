@@ -320,8 +320,16 @@ impl World {
         let (Target::Secret(name), Some(scope)) = (&key.target, self.scope(&self.cluster, &key.namespace)) else {
             return false;
         };
+        self.may_be_retained(&scope, &key.namespace, name) && self.is_recorded(key)
+    }
+
+    /// Whether an account records a reference to this Secret.
+    fn is_recorded(&self, key: &Key) -> bool {
+        let (Target::Secret(name), Some(place)) = (&key.target, self.places.get(&key.namespace)) else {
+            return false;
+        };
         let recorded = |account: &Account| account.attached.contains(name);
-        self.may_be_retained(&scope, &key.namespace, name) && scope.seen.accounts.values().any(recorded)
+        place.facts.accounts.values().any(recorded)
     }
 
     fn may_be_retained(&self, scope: &Scope<'_>, namespace: &Arc<str>, name: &Arc<str>) -> bool {
@@ -557,7 +565,9 @@ impl World {
             Seen::Gone(_) => None,
         };
         let unsettled = !self.unsettled.is_empty() && self.unsettled.contains(&key);
-        let touch = if unsettled || T::bears_on_others(held, new) {
+        // Whether a Secret is there decides whether a recorded reference to it may go.
+        let decides = held.is_some() != new.is_some() && self.is_recorded(&key);
+        let touch = if unsettled || decides || T::bears_on_others(held, new) {
             Touch::Whole
         } else {
             T::touch(name)

@@ -774,6 +774,33 @@ fn an_object_does_not_go_before_the_end_of_a_write_that_brings_something_of_it_i
 }
 
 #[test]
+fn a_reference_goes_when_its_copy_comes_after_it() {
+    for seen in [false, true] {
+        let mut world = started();
+        let create = secret_action(&world);
+        let attach = world.action(&account_key(), at(0)).unwrap();
+        world.began(&secret_key(), &Arc::new(Action::Secret(create.clone())));
+        world.began(&account_key(), &Arc::new(attach));
+        world.declare(&object(Standing::Deleting), 2, false, at(1));
+        let referred = account("30", &["company"], &["company"]);
+        world.wrote_account(&account_key(), Outcome::Done(Some(referred)), at(2));
+        assert_eq!(
+            world.action(&account_key(), at(2)),
+            None,
+            "the copy may be a retained one"
+        );
+        let copy = written(&create, "31");
+        let work = if seen {
+            world.see_secret("a", "company", Seen::There(copy), at(2))
+        } else {
+            world.wrote_secret(&secret_key(), Outcome::Done(Some(copy)), at(2))
+        };
+        assert!(keys(&work).contains(&account_key()), "{work:?}");
+        assert!(world.action(&account_key(), at(3)).is_some());
+    }
+}
+
+#[test]
 fn a_write_of_which_nobody_knows_the_end_is_read_before_its_object_goes() {
     let mut world = started();
     let attach = world.action(&account_key(), at(0)).unwrap();
