@@ -60,6 +60,20 @@ rows! {
         only up "another writer owns the list since, and without it no proof is left"
     }
 
+    an_entry_whose_record_is_taken_away_goes_with_the_namespace {
+        given |it| { it.served(&["a", "b"]).await; }
+        when |it| {
+            it.patch_account("b", "default", json!({"metadata": {"annotations": {ATTACHED: null}}})).await;
+            it.labels_out("b").await;
+        }
+        then |it| {
+            it.copies_are_in(&["a"]).await;
+            it.account_becomes("b", "default", |seen: &Entries| seen.are(&["theirs"])).await;
+        }
+        writes (1, 2, 0)
+        only up "another writer owns the list since, and without it no proof is left"
+    }
+
     a_record_that_claims_entries_of_others_does_not_take_them_away {
         given |it| { it.served(&["a", "b"]).await; }
         when |it| {

@@ -17,6 +17,9 @@ use crate::metrics::scrape::{Scrape, table};
 /// Enough for a queue that can be seen, where one write is under way at a time.
 const MANY: u32 = 80;
 
+/// Shown only while it is so.
+const WAITS: &str = "pullsecrets_deletion_waits";
+
 /// A scene whose `/metrics` is looked at again and again.
 struct Watched {
     scene: Scene,
@@ -119,8 +122,10 @@ async fn the_object_comes_true(all: &mut Watched) {
         all.is_over(&series, 0.0).await;
     }
     all.is_over("pullsecrets_reconcile_duration_seconds_count", 0.0).await;
-    // Now every label has a value.
-    assert_eq!(all.scrape().await.about, table());
+    // Now every label has a value, but of a deletion that waits.
+    let mut documented = table();
+    documented.remove(WAITS);
+    assert_eq!(all.scrape().await.about, documented);
 
     all.scene.namespaces(&["b"]).await;
     for what in ["secret", "service_account"] {
@@ -241,7 +246,12 @@ async fn a_queue(all: &mut Watched) {
 }
 
 async fn the_object_goes(all: &mut Watched) {
-    all.scene.kubectl(&["delete", "cps", "moves"]).await;
+    finalizers_of_a_copy(&all.scene, r#"["example.com/theirs"]"#).await;
+    all.scene.kubectl(&["delete", "cps", "moves", "--wait=false"]).await;
+    let held = format!(r#"{WAITS}{{object="moves",reason="HeldByFinalizer"}}"#);
+    all.is(&held, 1.0).await;
+    assert_eq!(all.scrape().await.about[WAITS], table()[WAITS]);
+    finalizers_of_a_copy(&all.scene, "null").await;
     all.is_over(
         r#"pullsecrets_writes_total{kind="delete",result="done"}"#,
         f64::from(MANY),
@@ -256,6 +266,21 @@ async fn the_object_goes(all: &mut Watched) {
         left.map_or(Ok(()), Err)
     })
     .await;
+}
+
+async fn finalizers_of_a_copy(scene: &Scene, finalizers: &str) {
+    let patch = format!(r#"{{"metadata":{{"finalizers":{finalizers}}}}}"#);
+    let arguments = [
+        "patch",
+        "secret",
+        "moves",
+        "-n",
+        "moves-a",
+        "--type=merge",
+        "-p",
+        &patch,
+    ];
+    scene.kubectl(&arguments).await;
 }
 
 #[tokio::test]

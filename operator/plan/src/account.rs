@@ -151,11 +151,13 @@ fn target(
 ) -> (Vec<Entry>, Vec<Arc<str>>) {
     let goes = |name: &str| ours.taken.iter().any(|taken| taken.as_ref() == name);
     let is_lost = |name: &str| ours.lost.iter().any(|lost| lost.as_ref() == name);
-    let recorded = |name: &str| seen.attached.iter().any(|held| held.as_ref() == name) || is_lost(name);
+    let recorded = |name: &str| seen.attached.iter().any(|held| held.as_ref() == name);
 
     let stays = |entry: &&Entry| !(recorded(entry.name()) && goes(entry.name()));
     let mut entries: Vec<Entry> = seen.entries.iter().filter(stays).cloned().collect();
     let mut attached: Vec<Arc<str>> = seen.attached.iter().filter(|name| !goes(name)).cloned().collect();
+    // First the record, then the entry: the policy on the operator lets it remove recorded entries only.
+    attached.extend(ours.lost.iter().filter(|name| goes(name)).cloned());
     for object in wanted {
         let name = &object.spec.secret_name;
         let settled = !unsettled.contains(name);

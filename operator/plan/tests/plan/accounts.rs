@@ -142,8 +142,13 @@ fn a_lost_record_is_restored_where_it_is_proven() {
             ],
         ),
         (
-            "when it is no longer wanted, the entry goes",
+            "when it is no longer wanted, the record comes back first",
             left(replaced(&["x", "company"])),
+            &["account n/default: [x, company] recording [company], company leaving"],
+        ),
+        (
+            "and then the entry goes",
+            left(account(&["x", "company"], &["company"])),
             &["account n/default: [x] recording [], company leaving"],
         ),
         ("an entry with the name of no object stays", left(replaced(&["x"])), &[]),
@@ -172,8 +177,8 @@ fn a_lost_record_that_was_seen_is_restored() {
     };
     let unrecorded = || account(&["x", "company"], &[]);
     let restored = ("[x, company]".to_owned(), vec!["company".into()]);
-    assert_eq!(decided(&here(unrecorded())), Some(restored));
-    assert_eq!(decided(&left(unrecorded())), Some(("[x]".to_owned(), Vec::new())));
+    assert_eq!(decided(&here(unrecorded())), Some(restored.clone()));
+    assert_eq!(decided(&left(unrecorded())), Some(restored));
 }
 
 #[test]
