@@ -246,12 +246,14 @@ async fn a_queue(all: &mut Watched) {
 }
 
 async fn the_object_goes(all: &mut Watched) {
-    finalizers_of_a_copy(&all.scene, r#"["example.com/theirs"]"#).await;
+    // What can neither go nor be emptied.
+    let held = r#"{"metadata":{"finalizers":["example.com/theirs"]},"immutable":true}"#;
+    patch_a_copy(&all.scene, held).await;
     all.scene.kubectl(&["delete", "cps", "moves", "--wait=false"]).await;
     let held = format!(r#"{WAITS}{{object="moves",reason="HeldByFinalizer"}}"#);
     all.is(&held, 1.0).await;
     assert_eq!(all.scrape().await.about[WAITS], table()[WAITS]);
-    finalizers_of_a_copy(&all.scene, "null").await;
+    patch_a_copy(&all.scene, r#"{"metadata":{"finalizers":null}}"#).await;
     all.is_over(
         r#"pullsecrets_writes_total{kind="delete",result="done"}"#,
         f64::from(MANY),
@@ -268,19 +270,9 @@ async fn the_object_goes(all: &mut Watched) {
     .await;
 }
 
-async fn finalizers_of_a_copy(scene: &Scene, finalizers: &str) {
-    let patch = format!(r#"{{"metadata":{{"finalizers":{finalizers}}}}}"#);
-    let arguments = [
-        "patch",
-        "secret",
-        "moves",
-        "-n",
-        "moves-a",
-        "--type=merge",
-        "-p",
-        &patch,
-    ];
-    scene.kubectl(&arguments).await;
+async fn patch_a_copy(scene: &Scene, patch: &str) {
+    let copy = ["patch", "secret", "moves", "-n", "moves-a", "--type=merge", "-p", patch];
+    scene.kubectl(&copy).await;
 }
 
 #[tokio::test]
