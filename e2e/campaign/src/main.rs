@@ -119,11 +119,10 @@ async fn main() -> anyhow::Result<()> {
 
 async fn choose(stages: &[Stage], arguments: &Arguments) -> anyhow::Result<Vec<Plan>> {
     let named = |name: &&str| arguments.workloads.iter().any(|chosen| chosen == name);
-    let usual = workload::ALL
+    let chosen = workload::ALL
         .into_iter()
         .filter(|name| arguments.workloads.is_empty() || named(name));
-    let chosen: Vec<&str> = usual.chain(workload::AWAITED.into_iter().filter(named)).collect();
-    let mut all = learn(stages, chosen).await?;
+    let mut all = learn(stages, chosen.collect()).await?;
     let wanted = |fault: Fault| {
         let class = arguments.class.is_empty() || arguments.class.iter().any(|class| class == fault.class());
         class && !(arguments.short && fault.is_long())

@@ -203,8 +203,9 @@ impl Fault {
     ];
 
     /// As [`OF_FIRST_WRITES`](Self::OF_FIRST_WRITES).
-    pub const OF_FIRST_REFUSED: [Self; 6] = [
+    pub const OF_FIRST_REFUSED: [Self; 7] = [
         Self::Answer(Answer::Later),
+        Self::Answer(Answer::NamespaceTerminating),
         Self::Persist(Answer::Forbidden, PERSISTS),
         Self::Persist(Answer::Quota, PERSISTS),
         Self::Persist(Answer::Invalid, PERSISTS),
@@ -217,9 +218,6 @@ impl Fault {
 
     /// Those of the first removal of a copy.
     pub const OF_FIRST_REMOVALS: [Self; 1] = [Self::Persist(Answer::Invalid, PERSISTS)];
-
-    /// Those of the first write of a copy that the operator does not pass yet.
-    pub const AWAITED: [Self; 1] = [Self::Answer(Answer::NamespaceTerminating)];
 
     /// Those of a read, a list or the start of a watch.
     pub const OF_READS: [Self; 13] = [
@@ -390,11 +388,6 @@ impl Fault {
         }
     }
 
-    /// Whether the operator does not pass it yet.
-    pub fn is_awaited(self) -> bool {
-        Self::AWAITED.contains(&self) || self == Self::Restore
-    }
-
     /// Whether it takes two replicas.
     pub fn is_failover(self) -> bool {
         self.class() == "failover"
@@ -476,7 +469,7 @@ mod tests {
     #[test]
     fn a_plan_is_read_back_as_it_was_written() {
         let all = Fault::OF_WRITES.into_iter().chain(Fault::OF_EVENTS);
-        let all = all.chain(Fault::AWAITED).chain([Fault::Restore]);
+        let all = all.chain([Fault::Restore]);
         let all = all.chain(Fault::OF_FIRST_REFUSED).chain(Fault::OF_ACCOUNTS);
         for fault in all.chain(Fault::OF_READS).chain(Fault::OF_ALL) {
             let plan = Plan {

@@ -455,7 +455,9 @@ fn unwanted<'a>(
         let object = owner.map_or_else(|| label.into(), |object| Arc::clone(&object.name));
         decision.action = Some(SecretAction::Release { version, object });
     } else if deleting && seen.digest.is_none() {
-        // No login is left in it. It goes when the finalizer does.
+        // No login is left in it. It goes when the finalizer does: no deletion waits for that.
+        let held = State::Failed(held_up(name, seen));
+        decision.remains.extend(owner.map(|object| (object, held)));
         return decision;
     } else {
         decision.leaving = true;
@@ -493,7 +495,9 @@ fn is_retained_by(owner: Option<&Arc<Object>>, seen: &Secret) -> bool {
 fn held_up(name: &str, seen: &Secret) -> Failure {
     let shape = &seen.shape;
     let holder = shape.finalizer.as_deref().unwrap_or("unknown");
-    let fixed = if seen.digest.is_some() && (shape.immutable || !shape.docker_config_type) {
+    let fixed = if seen.digest.is_none() {
+        "; no login is left in it"
+    } else if shape.immutable || !shape.docker_config_type {
         "; its login stays until then, because it cannot be changed"
     } else {
         ""

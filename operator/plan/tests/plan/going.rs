@@ -156,12 +156,12 @@ fn a_copy_held_by_a_finalizer_loses_its_login() {
         (
             "emptied, deselected",
             detached(left_by(deselecting(), held().without_login())),
-            &[],
+            &["secret n/company: company HeldByFinalizer leaving"],
         ),
         (
-            "emptied, deleted",
+            "emptied, deleted, which does not wait for it",
             detached(left_by(deleted(), held().without_login())),
-            &[],
+            &["secret n/company: company HeldByFinalizer leaving"],
         ),
         (
             "an immutable one cannot be emptied",
