@@ -28,6 +28,10 @@ pub const ANNOTATION_RETAINED: &str = "pullsecrets.dev/retained";
 /// echoes the value in `status.lastHandledReconcileAt`.
 pub const ANNOTATION_RECONCILE: &str = "pullsecrets.dev/reconcile-requested-at";
 
+/// Annotation set by users on a `ClusterPullSecret`, to hand it over: the installation that is to act for it, as
+/// `namespace/name`. The installation that acts is in `status.installation`.
+pub const ANNOTATION_INSTALLATION: &str = "pullsecrets.dev/installation";
+
 /// Finalizer on a `ClusterPullSecret`, and on nothing else.
 pub const FINALIZER: &str = "pullsecrets.dev/cleanup";
 

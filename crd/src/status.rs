@@ -33,6 +33,12 @@ pub struct ClusterPullSecretStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
 
+    /// The installation that acts for this object, as `namespace/name` of its Lease. The first one wins; another
+    /// does not write for the object until the annotation `pullsecrets.dev/installation` names it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 253))]
+    pub installation: Option<String>,
+
     /// The name of the copy in every namespace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]

@@ -31,6 +31,8 @@ pub struct Options {
     pub log: String,
     /// The name of its pod: another one is another replica.
     pub pod: String,
+    /// Its own namespace.
+    pub namespace: String,
     /// Flags added to the ones that every run has.
     pub flags: Vec<String>,
     /// Variables added to its environment.
@@ -42,6 +44,7 @@ impl Default for Options {
         Self {
             log: "info,pullsecrets=debug,operator=debug".to_owned(),
             pod: "pullsecrets-0".to_owned(),
+            namespace: SYSTEM_NAMESPACE.to_owned(),
             flags: Vec::new(),
             environment: Vec::new(),
         }
@@ -114,7 +117,7 @@ impl Operator {
             binary,
             [
                 format!("--kubeconfig={}", kubeconfig.display()),
-                format!("--namespace={SYSTEM_NAMESPACE}"),
+                format!("--namespace={}", options.namespace),
                 format!("--health-bind-address={health}"),
                 "--log-format=json".to_owned(),
             ]

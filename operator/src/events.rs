@@ -3,19 +3,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crd::names::ANNOTATION_INSTALLATION;
 use crd::{ClusterPullSecretStatus, ConditionStatus};
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
-use kube::{Client, Resource as _};
+use kube::{Client, Resource as _, ResourceExt as _};
 use plan::verdict::Failure;
 use tokio::sync::{mpsc, oneshot};
 use tracing::debug;
 
 use crate::apply::{DEADLINE, Setback, call_within, replies};
 use crate::kinds::SeenObject;
+use crate::leader::LEASE;
 use crate::metrics::Metrics;
 use crate::objects::{is_progress, ready_of};
-use crate::report::DELETION_WAITS;
+use crate::report::{DELETION_WAITS, NOT_HANDED_OVER};
 
 /// The API server's bound on the text of an Event, in bytes.
 const NOTE: usize = 1024;
@@ -49,6 +51,14 @@ impl Announcement {
     /// Of a status that is about to be written: only when `Ready`, or its reason, changes, and not for mere progress.
     pub fn of_report(before: &ClusterPullSecretStatus, after: &ClusterPullSecretStatus) -> Option<Self> {
         let (was, is) = (ready_of(before), ready_of(after)?);
+        let is_misnamed = |ready: &crd::Condition| ready.message.ends_with(NOT_HANDED_OVER);
+        if is_misnamed(is) && !was.is_some_and(is_misnamed) {
+            return Some(Self {
+                warning: true,
+                reason: "NotHandedOver".to_owned(),
+                note: is.message.clone(),
+            });
+        }
         let same = was.is_some_and(|was| was.status == is.status && was.reason == is.reason);
         if same || is_progress(&is.reason) {
             return None;
@@ -72,6 +82,28 @@ impl Announcement {
         })
     }
 
+    /// Of an object that a person hands over from the installation in this namespace to another.
+    pub fn handed_over(namespace: &str, object: &str, other: &str) -> Self {
+        let note = format!(
+            "handed over: {namespace}/{LEASE} writes no more for this object, {other} does as soon as it runs; if there is no \
+             such installation: kubectl annotate cps {object} {ANNOTATION_INSTALLATION}-"
+        );
+        Self {
+            warning: false,
+            reason: "HandedOver".to_owned(),
+            note,
+        }
+    }
+
+    /// Of an object that this installation takes over from another.
+    pub fn taken_over(own: &str, before: &str) -> Self {
+        Self {
+            warning: false,
+            reason: "TakenOver".to_owned(),
+            note: format!("{own} acts for this object from now on, {before} did before"),
+        }
+    }
+
     /// Of an object that goes although not all could be taken away: what was left, and why.
     pub fn left_behind(left: &[String], failures: &[(Arc<str>, Failure)]) -> Self {
         let why: Vec<String> = failures
@@ -92,6 +124,18 @@ impl Announcement {
     }
 }
 
+/// The operator's own Lease: what is said of an object for which another installation acts is said there, in the operator's
+/// own namespace.
+fn own_lease(namespace: &str) -> ObjectReference {
+    ObjectReference {
+        api_version: Some("coordination.k8s.io/v1".to_owned()),
+        kind: Some("Lease".to_owned()),
+        name: Some(LEASE.to_owned()),
+        namespace: Some(namespace.to_owned()),
+        ..ObjectReference::default()
+    }
+}
+
 impl Announcer {
     /// Publishes as `pullsecrets`. Called on the runtime that publishes.
     pub fn new(client: Client, metrics: Metrics) -> Self {
@@ -107,6 +151,25 @@ impl Announcer {
 
     /// Publishes an Event about the object, now or soon.
     pub fn announce(&self, about: &SeenObject, announcement: Announcement) {
+        self.publish(about.object_ref(&()), announcement);
+    }
+
+    /// Publishes in the operator's own namespace that another installation acts for this object.
+    pub fn announce_elsewhere(&self, namespace: &str, object: &SeenObject, other: &str) {
+        let name = object.name_any();
+        let note = format!(
+            "ClusterPullSecret {name:?} belongs to the installation {other}, and {namespace}/{LEASE} does not write for it; to \
+             hand it over: kubectl annotate cps {name} {ANNOTATION_INSTALLATION}={namespace}/{LEASE} --overwrite",
+        );
+        let announcement = Announcement {
+            warning: true,
+            reason: "InstalledTwice".to_owned(),
+            note,
+        };
+        self.publish(own_lease(namespace), announcement);
+    }
+
+    fn publish(&self, about: ObjectReference, announcement: Announcement) {
         let mut note = announcement.note;
         note.truncate(note.floor_char_boundary(NOTE));
         let event = Event {
@@ -120,7 +183,7 @@ impl Announcer {
             action: "Reconcile".to_owned(),
             secondary: None,
         };
-        let order = Order::Publish(Box::new((about.object_ref(&()), event)));
+        let order = Order::Publish(Box::new((about, event)));
         if self.orders.try_send(order).is_err() {
             self.metrics.wrote("event", "unavailable");
             debug!("too many events wait, one is dropped");

@@ -42,7 +42,12 @@ pub enum Command {
         urgent: bool,
     },
     /// The object is gone.
-    Forget(Arc<str>),
+    Forget {
+        /// Its name.
+        name: Arc<str>,
+        /// No other installation acted for it.
+        ours: bool,
+    },
     /// Every object was told once.
     Complete,
     /// The server answered a call of the object loop.
@@ -300,9 +305,9 @@ impl Loop {
                 revision,
                 urgent,
             } => self.declare(object, revision, urgent),
-            Command::Forget(name) => {
+            Command::Forget { name, ours } => {
                 self.deferred.retain(|deferred| deferred.object.name != name);
-                self.world.forget_object(&name, now);
+                self.world.forget_object(&name, ours, now);
             }
             Command::Complete => self.complete = true,
             Command::Answered => self.world.answered_elsewhere(now),

@@ -26,7 +26,7 @@ use tracing::{Instrument as _, error, info, info_span, warn};
 use crate::apply::{Outcome, Setback, Writer};
 use crate::board::Summary;
 use crate::credentials::sources::Sources;
-use crate::events::Announcer;
+use crate::events::{Announcement, Announcer};
 use crate::health::Pulse;
 use crate::kinds::{SeenObject, SourceSecret};
 use crate::leader::Leadership;
@@ -334,9 +334,10 @@ impl Loop {
     }
 
     fn forget(&mut self, name: &str) {
-        if let Some((name, _)) = self.objects.remove_entry(name) {
+        if let Some((name, held)) = self.objects.remove_entry(name) {
             self.settings.metrics.forget_object(&name);
-            self.tell(Command::Forget(name));
+            let ours = !held.is_elsewhere();
+            self.tell(Command::Forget { name, ours });
         }
     }
 
@@ -402,6 +403,7 @@ impl Loop {
                 return;
             };
             self.declare(&name);
+            self.say_elsewhere(&name);
             let next = self.objects.get_mut(&name).map_or(Next::Nothing, |held| {
                 let next = held.next(self.settings.epoch, Instant::now(), &now());
                 if let Some(after) = held.carried_out.take() {
@@ -417,6 +419,26 @@ impl Loop {
                 }
                 Next::Nothing => self.queue.done(&name, Instant::now()),
             }
+        }
+    }
+
+    /// Says once of an object that another installation acts for it.
+    fn say_elsewhere(&mut self, name: &Arc<str>) {
+        let Some(held) = self.objects.get_mut(name) else {
+            return;
+        };
+        let Some((other, handed_over)) = held.newly_elsewhere() else {
+            return;
+        };
+        let Settings {
+            announcer, namespace, ..
+        } = &self.settings;
+        if handed_over {
+            info!(object = %name, installation = other, "handed over to another installation, this one writes no more for it");
+            announcer.announce(held.seen(), Announcement::handed_over(namespace, name, &other));
+        } else {
+            warn!(object = %name, installation = other, "another installation acts for this object, this one does not write for it");
+            announcer.announce_elsewhere(namespace, held.seen(), &other);
         }
     }
 
@@ -460,6 +482,7 @@ impl Loop {
         } {
             self.tell(Command::Answered);
         }
+        let done = matches!(&reply, Reply::Object(Outcome::Done(_)));
         let setback = match reply {
             Reply::Object(Outcome::Done(seen) | Outcome::Changed(seen)) => {
                 match (seen, self.objects.get_mut(&name)) {
@@ -484,7 +507,7 @@ impl Loop {
             return;
         };
         let Some(setback) = setback else {
-            held.succeeded(step == "report");
+            held.succeeded(step, done);
             self.queue.push(name, Lane::Fresh);
             return;
         };

@@ -19,6 +19,10 @@ mod tests;
 pub struct Facts<'a> {
     /// `metadata.generation`.
     pub generation: i64,
+    /// This installation, which acts for the object.
+    pub installation: &'a str,
+    /// How the message of `Ready` ends in any case.
+    pub remark: Option<&'a str>,
     /// The name of the copies.
     pub secret_name: &'a str,
     /// What the last status said: it keeps the times of conditions that did not change.
@@ -79,6 +83,10 @@ pub struct Blocked {
 /// How the message of `Ready` begins while a deletion waits.
 pub const DELETION_WAITS: &str = "being deleted, and waits: ";
 
+/// How the message of `Ready` ends where the annotation that hands the object over is of no use.
+pub const NOT_HANDED_OVER: &str = "; annotation pullsecrets.dev/installation does not name an installation and is passed over: \
+    set it to NAMESPACE/pullsecrets, or take it off";
+
 /// One condition before it is set.
 struct Finding {
     status: ConditionStatus,
@@ -120,6 +128,7 @@ impl Finding {
 pub fn report(facts: &Facts<'_>) -> ClusterPullSecretStatus {
     let mut status = ClusterPullSecretStatus {
         observed_generation: Some(facts.generation),
+        installation: Some(facts.installation.to_owned()),
         secret_name: Some(cut_to(MAX_NAME, facts.secret_name.to_owned())),
         conditions: facts.previous.conditions.clone(),
         state_secret_name: facts
@@ -208,7 +217,10 @@ fn set(status: &mut ClusterPullSecretStatus, facts: &Facts<'_>, type_: Condition
     let Some(finding) = finding else {
         return remove_condition(conditions, type_);
     };
-    let (message, now) = (finding.message.clone(), facts.now.clone());
+    let (mut message, now) = (finding.message.clone(), facts.now.clone());
+    if let Some(remark) = facts.remark.filter(|_| type_ == ConditionType::Ready) {
+        message = cut_to(MAX_MESSAGE - remark.len(), message) + remark;
+    }
     set_condition(
         conditions,
         type_,

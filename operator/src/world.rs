@@ -190,6 +190,8 @@ struct Place {
 #[derive(Debug)]
 struct Departed {
     since: Duration,
+    /// Until when it is as it was: another installation acted for it, and what that one removed is still to be seen.
+    held_until: Duration,
     /// Nothing was left to do for it once: it is [`plan::object::Standing::Gone`].
     done: bool,
 }

@@ -24,8 +24,10 @@ pub struct Declared {
     pub secret: String,
     /// Whether it says, or has ever said, that copies stay when it goes.
     pub retains: bool,
-    /// What it says now, or said last.
+    /// What it says now, or said last; sources without a namespace with the one in which they live.
     pub spec: Value,
+    /// The namespace of the installation that acts for it.
+    pub home: String,
     /// The namespaces that it has ever selected, as far as somebody watched.
     pub namespaces: BTreeSet<String>,
 }
@@ -33,16 +35,39 @@ pub struct Declared {
 impl Declared {
     /// By an object as it is now.
     pub(crate) fn by(object: &DynamicObject) -> Self {
-        let (name, spec) = (object.name_any(), object.data["spec"].clone());
+        let (name, mut spec) = (object.name_any(), object.data["spec"].clone());
+        let home = home(&object.data["status"]);
+        for reference in references(&mut spec) {
+            if reference["namespace"].is_null() && reference.is_object() {
+                reference["namespace"] = home.clone().into();
+            }
+        }
         Self {
             uid: object.uid().unwrap_or_default(),
             secret: spec["secret"]["name"].as_str().unwrap_or(&name).to_owned(),
             retains: spec["deletionPolicy"] == "Retain",
             name,
             spec,
+            home,
             namespaces: BTreeSet::new(),
         }
     }
+}
+
+/// The namespace of the installation in this status: before there is one, that of the only one.
+fn home(status: &Value) -> String {
+    let installation = status["installation"].as_str().and_then(|text| text.split_once('/'));
+    installation
+        .map_or(SYSTEM_NAMESPACE, |(namespace, _)| namespace)
+        .to_owned()
+}
+
+fn references(spec: &mut Value) -> impl Iterator<Item = &mut Value> {
+    let registries = spec["registries"].as_array_mut().into_iter().flatten();
+    let kinds = registries.filter_map(|registry| registry["credentials"].as_object_mut());
+    kinds
+        .flatten()
+        .filter_map(|(_, credentials)| credentials.get_mut("secretRef"))
 }
 
 /// The Secrets that its registries take their logins from.

@@ -231,8 +231,8 @@ impl<'a> Asked<'a> {
         else {
             return true;
         };
-        let is_state =
-            |object: &Declared| namespace == SYSTEM_NAMESPACE && *name == format!("{STATE_PREFIX}{}", object.uid);
+        let is_home = |object: &Declared| [SYSTEM_NAMESPACE, &object.home].contains(&namespace.as_str());
+        let is_state = |object: &Declared| is_home(object) && *name == format!("{STATE_PREFIX}{}", object.uid);
         let is_source = |object: &Declared| sources(&object.spec).any(|source| source == *place);
         let claims = |object: &Declared| {
             object.name != self.expected.object

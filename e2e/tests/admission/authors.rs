@@ -91,6 +91,75 @@ async fn what_is_not_the_spec_is_changed_by_whoever_may_change_it() {
     }
 }
 
+/// Sources without a namespace are those of the installation that an object is handed over to, or that acts for it.
+#[tokio::test]
+async fn handing_over_needs_the_right_to_read_sources() {
+    let cluster = bare::shared().await;
+    people(cluster).await;
+    in_force(cluster).await;
+    let (here, there) = (Some("pullsecrets-system/a"), Some("elsewhere/a"));
+    let handed = |name: &str, to: &str| {
+        let mut object = object(name, &["a"]);
+        object["metadata"]["annotations"] = json!({ "pullsecrets.dev/installation": to });
+        object
+    };
+    let long = format!("{}/pullsecrets", "a".repeat(64));
+    for (author, to, obstacle) in [
+        ("elsewhere", "elsewhere/pullsecrets", None),
+        ("reader", "elsewhere/pullsecrets", there),
+        ("reader", "pullsecrets-system/pullsecrets", None),
+        ("elsewhere", "elsewhere", here),
+        ("elsewhere", "elsewhere/another", here),
+        ("elsewhere", " elsewhere/pullsecrets", here),
+        ("elsewhere", &long, here),
+    ] {
+        let created = dry_run(cluster, author, "create", &handed("authors-new", to)).await;
+        check(&created, obstacle, &format!("{author} creates for {to}"));
+    }
+
+    bare::apply(cluster, &[object("authors-moved", &["a"])]).await;
+    let patch = async |author: &str, patch: &str| {
+        let (author, run) = (format!("--as={author}"), "--dry-run=server");
+        let arguments = [
+            "patch",
+            "cps",
+            "authors-moved",
+            &author,
+            run,
+            "--type=merge",
+            "-p",
+            patch,
+        ];
+        let output = cluster.kubectl().output(&arguments, "").await.unwrap();
+        (output.status.success(), String::from_utf8(output.stderr).unwrap())
+    };
+    let hand_over = r#"{"metadata":{"annotations":{"pullsecrets.dev/installation":"elsewhere/pullsecrets"}}}"#;
+    check(&patch("reader", hand_over).await, there, "reader hands over");
+    check(&patch("elsewhere", hand_over).await, None, "elsewhere hands over");
+    let status = r#"{"status":{"installation":"elsewhere/pullsecrets"}}"#;
+    let record = [
+        "patch",
+        "cps",
+        "authors-moved",
+        "--subresource=status",
+        "--type=merge",
+        "-p",
+        status,
+    ];
+    cluster.kubectl().run(&record, "").await.unwrap();
+    let change = r#"{"spec":{"suspend":true}}"#;
+    check(
+        &patch("reader", change).await,
+        there,
+        "reader changes what is elsewhere",
+    );
+    check(
+        &patch("elsewhere", change).await,
+        None,
+        "elsewhere changes what is elsewhere",
+    );
+}
+
 /// Everybody may write objects.
 async fn people(cluster: &Cluster) {
     let role = |name: &str, rule: Value| {

@@ -120,6 +120,7 @@ fn company() -> Declared {
         secret: "company".to_owned(),
         retains: false,
         spec: json!({}),
+        home: e2e::SYSTEM_NAMESPACE.to_owned(),
         namespaces: BTreeSet::from(["default".to_owned()]),
     }
 }

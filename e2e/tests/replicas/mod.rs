@@ -1,6 +1,8 @@
 //! Two replicas and one Lease.
 #![allow(clippy::unwrap_used, reason = "also in what the tests share")]
 
+mod installations;
+
 use std::time::Duration;
 
 use e2e::operator::{self, Operator};

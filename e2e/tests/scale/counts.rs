@@ -30,7 +30,8 @@ struct Calls {
     states: usize,
     /// All that is no write, the lease aside.
     reads: Vec<String>,
-    /// Writes of any other kind, status and Events aside: those are told in the course of time.
+    /// Writes of any other kind, status and Events aside: those are told in the course of time. The first of the status
+    /// records the installation, before the finalizer.
     others: Vec<String>,
 }
 
@@ -140,17 +141,8 @@ async fn each_step_takes_exactly_the_calls_that_it_cannot_do_without() {
     takes(&scene, mark, "a new namespace is served", &expected, came).await;
 
     let mark = scene.mark().await;
-    scene
-        .kubectl(&[
-            "label",
-            "secret",
-            "exact",
-            "-n",
-            "exact-007",
-            "app.kubernetes.io/managed-by=another",
-            "--overwrite",
-        ])
-        .await;
+    let edit = "label secret exact -n exact-007 app.kubernetes.io/managed-by=another --overwrite";
+    scene.kubectl(&edit.split(' ').collect::<Vec<_>>()).await;
     let mended = Calls {
         copies: 1,
         ..Calls::default()

@@ -21,6 +21,7 @@ pub mod docker_config;
 pub mod election;
 pub mod glob;
 pub mod identity;
+pub mod installation;
 pub mod keyring;
 pub mod labels;
 pub mod object;

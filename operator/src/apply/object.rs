@@ -1,9 +1,10 @@
 //! Writes of our own objects: the finalizer, the status, and the Secret that remembers the last good credentials.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use crd::ClusterPullSecretStatus;
 use crd::names::{FIELD_MANAGER, FIELD_MANAGER_STATUS, FINALIZER, GROUP, LABEL_MANAGED_BY, MANAGED_BY, STATE_TYPE};
+use crd::{ClusterPullSecretStatus, Condition};
 use k8s_openapi::ByteString;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use kube::{Api, ResourceExt as _};
@@ -15,6 +16,13 @@ use crate::kinds::{SeenObject, SourceSecret};
 
 /// A write to an object of ours.
 pub enum Step {
+    /// Record this installation in the status, before anything else is written for the object.
+    Claim {
+        /// It, as `namespace/name`.
+        installation: Arc<str>,
+        /// The conditions from now on, where another installation wrote those that are there.
+        conditions: Option<Vec<Condition>>,
+    },
     /// Put our finalizer on: nothing is written for an object that has none, since nothing would take it away.
     Arm,
     /// Take our finalizer off: nothing is left to do.
@@ -34,6 +42,7 @@ impl Step {
     /// One word for a log or a span.
     pub fn name(&self) -> &'static str {
         match self {
+            Self::Claim { .. } => "claim",
             Self::Arm => "arm",
             Self::Disarm => "disarm",
             Self::Report { .. } => "report",
@@ -61,14 +70,25 @@ impl Writer {
                 for field in gone {
                     body["status"][field] = serde_json::Value::Null;
                 }
-                let params = PatchParams {
-                    field_manager: Some(FIELD_MANAGER_STATUS.to_owned()),
-                    ..PatchParams::default()
-                };
-                call(api.patch_status(&name, &params, &Patch::Merge(body))).await
+                call(api.patch_status(&name, &reporting(), &Patch::Merge(body))).await
+            }
+            Step::Claim {
+                installation,
+                conditions,
+            } => {
+                let mut body = json!({ "metadata": metadata, "status": { "installation": **installation } });
+                if let Some(conditions) = conditions {
+                    body["status"]["conditions"] = json!(conditions);
+                }
+                call(api.patch_status(&name, &reporting(), &Patch::Merge(body))).await
             }
             Step::Look => {
-                return match found(call(api.get(&name)).await) {
+                let seen = match found(call(api.get(&name)).await) {
+                    // Something between us and the server may have made that up: it must be said twice.
+                    Ok(None) => found(call(api.get(&name)).await),
+                    seen => seen,
+                };
+                return match seen {
                     Ok(seen) => Outcome::Changed(seen),
                     Err(setback) => Outcome::Failed(setback),
                 };
@@ -77,7 +97,7 @@ impl Writer {
         let outcome = outcome(written, || call(api.get(&name))).await;
         let kind = match step {
             Step::Arm | Step::Disarm => "finalizer",
-            Step::Report { .. } | Step::Look => "status",
+            Step::Claim { .. } | Step::Report { .. } | Step::Look => "status",
         };
         self.counted(kind, outcome)
     }
@@ -138,5 +158,13 @@ impl Writer {
             Err(setback) => Outcome::Failed(setback),
         };
         self.counted("state", outcome)
+    }
+}
+
+/// The parameters of a merge patch of a status.
+fn reporting() -> PatchParams {
+    PatchParams {
+        field_manager: Some(FIELD_MANAGER_STATUS.to_owned()),
+        ..PatchParams::default()
     }
 }

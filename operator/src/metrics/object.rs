@@ -21,6 +21,8 @@ pub enum State {
     Stalled,
     /// All is as declared.
     Ready,
+    /// Another installation acts for it.
+    Elsewhere,
     /// None of these: at work, or in trouble that may pass by itself.
     #[default]
     Progressing,
@@ -33,6 +35,7 @@ impl State {
             Self::Suspended => "Suspended",
             Self::Stalled => "Stalled",
             Self::Ready => "Ready",
+            Self::Elsewhere => "Elsewhere",
             Self::Progressing => "Progressing",
         }
     }
@@ -114,8 +117,8 @@ pub(super) struct Objects {
 
 impl Objects {
     pub(super) fn new(all: &mut Catalogue) -> Self {
-        let help = "1 for the state that an object is in: Ready, Progressing, Stalled (a person must act), Suspended or \
-            Deleting; its other states have no series";
+        let help = "1 for the state that an object is in: Ready, Progressing, Stalled (a person must act), Suspended, \
+            Deleting or Elsewhere (another installation acts for it, and has its numbers); its other states have no series";
         let labels = ["object", "state"];
         let state = all.add("pullsecrets_object_state", None, &labels, help, Family::default());
         let help = "1 for an object whose deletion waits, by reason of the first removal that fails, or Progressing; no series \
@@ -148,7 +151,9 @@ impl Objects {
         }
         for (family, number) in &self.numbers {
             family.clear();
-            for (name, facts) in objects {
+            // The installation that acts for it has its numbers.
+            let ours = objects.iter().filter(|(_, facts)| facts.state != State::Elsewhere);
+            for (name, facts) in ours {
                 if let Some(value) = number(facts) {
                     family.get_or_create(&[("object", Arc::clone(name))]).set(value);
                 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crd::names::{ANNOTATION_RECONCILE, FINALIZER, is_copy_key};
+use crd::names::{ANNOTATION_INSTALLATION, ANNOTATION_RECONCILE, FINALIZER, is_copy_key};
 use crd::{
     AttachMode, ClusterPullSecretSpec, ClusterPullSecretStatus, ConditionStatus, ConditionType, Counts, DeletionPolicy,
     Reason, RegistryState, RegistryStatus,
@@ -14,6 +14,7 @@ use kube::{Resource as _, ResourceExt as _};
 use plan::backoff::Backoff;
 use plan::contention::Contention;
 use plan::docker_config::render;
+use plan::installation::{self, Whose, whose};
 use plan::object::{Object, Selection, Spec, Standing, sources_in};
 use plan::payload::{Payload, Tied};
 use plan::registries::{LastGood, Lookup, Merged, merge, resolve};
@@ -28,8 +29,9 @@ use crate::credentials::sources::Sources;
 use crate::credentials::state;
 use crate::events::Announcement;
 use crate::kinds::{DIGEST_KEY, SeenObject};
+use crate::leader::LEASE;
 use crate::metrics::{Facts as Measured, State};
-use crate::report::{Blocked, DELETION_WAITS, Facts, Late, report};
+use crate::report::{Blocked, DELETION_WAITS, Facts, Late, NOT_HANDED_OVER, report};
 
 /// A busy object's status is written no oftener.
 const REPORT_EVERY: Duration = Duration::from_secs(1);
@@ -103,7 +105,7 @@ impl Next {
 
 /// See the module.
 pub(super) struct Held {
-    /// Without its spec and its status, and with the one annotation that is read: as trees of JSON they take kilobytes.
+    /// Without its spec and its status, and with the annotations that are read: as trees of JSON they take kilobytes.
     seen: SeenObject,
     /// The text of the spec that `reading` is of.
     spec: String,
@@ -142,6 +144,69 @@ pub(super) struct Held {
     steps: Attempts,
     reports: Attempts,
     operator_namespace: String,
+    installation: Installation,
+    /// The namespace that `reading` takes for sources that name none.
+    source_namespace: String,
+}
+
+/// Which installation acts for the object.
+struct Installation {
+    /// This one, as `namespace/name`.
+    own: Arc<str>,
+    /// The one that the status recorded last. It stays when another writer clears the status.
+    recorded: Option<String>,
+    /// An older definition drops the record from the status.
+    unrecorded: bool,
+    /// The server was asked whom it records: a watch from before the definition was replaced does not show it.
+    asked: bool,
+    /// The one that was last said to act in the place of this one.
+    said: Option<String>,
+}
+
+impl Installation {
+    fn new(seen: &SeenObject, operator_namespace: &str) -> Self {
+        let mut new = Self {
+            own: format!("{operator_namespace}/{LEASE}").into(),
+            recorded: None,
+            unrecorded: false,
+            asked: false,
+            said: None,
+        };
+        new.see(seen);
+        new
+    }
+
+    /// `seen` still has its status.
+    fn see(&mut self, seen: &SeenObject) {
+        let recorded = seen.status.get("installation").and_then(Value::as_str);
+        if let Some(recorded) = recorded.filter(|recorded| installation::is_valid(recorded)) {
+            self.recorded = Some(recorded.to_owned());
+            self.unrecorded = false;
+        }
+    }
+
+    fn whose<'a>(&'a self, seen: &'a SeenObject) -> Whose<'a> {
+        whose(&self.own, self.recorded.as_deref(), handed_to(seen))
+    }
+
+    /// Where the sources of the object live that name no namespace.
+    fn source_namespace<'a>(&'a self, seen: &'a SeenObject) -> &'a str {
+        let acting = match self.whose(seen) {
+            Whose::Others(other) => other,
+            Whose::Ours | Whose::Claimable => &self.own,
+        };
+        installation::namespace(acting)
+    }
+
+    /// Another one that acted for the object before.
+    fn predecessor(&self) -> Option<&str> {
+        self.recorded.as_deref().filter(|recorded| *recorded != &*self.own)
+    }
+}
+
+/// The installation that a person hands the object over to.
+fn handed_to(seen: &SeenObject) -> Option<&str> {
+    seen.annotations().get(ANNOTATION_INSTALLATION).map(String::as_str)
 }
 
 /// Attempts that failed in a row.
@@ -234,8 +299,10 @@ impl Reading {
 
 impl Held {
     pub(super) fn new(mut seen: SeenObject, operator_namespace: &str) -> Self {
+        let installation = Installation::new(&seen, operator_namespace);
+        let source_namespace = installation.source_namespace(&seen).to_owned();
         Self {
-            reading: Reading::of(&seen, operator_namespace),
+            reading: Reading::of(&seen, &source_namespace),
             spec: seen.spec.to_string(),
             status: reduce(&mut seen),
             seen,
@@ -261,6 +328,8 @@ impl Held {
             steps: Attempts::default(),
             reports: Attempts::default(),
             operator_namespace: operator_namespace.to_owned(),
+            installation,
+            source_namespace,
         }
     }
 
@@ -272,10 +341,13 @@ impl Held {
         if version(&seen).is_older_than(&version(&self.seen)) {
             return;
         }
+        self.installation.see(&seen);
         let spec = seen.spec.to_string();
-        if spec != self.spec {
-            self.reading = Reading::of(&seen, &self.operator_namespace);
+        let source_namespace = self.installation.source_namespace(&seen).to_owned();
+        if spec != self.spec || source_namespace != self.source_namespace {
+            self.reading = Reading::of(&seen, &source_namespace);
             self.spec = spec;
+            self.source_namespace = source_namespace;
         }
         self.status = reduce(&mut seen);
         self.seen = seen;
@@ -310,6 +382,30 @@ impl Held {
         self.summary = Some(summary);
     }
 
+    /// Whether this installation acts for it.
+    fn is_ours(&self) -> bool {
+        self.installation.whose(&self.seen) == Whose::Ours
+    }
+
+    /// Whether another one does, or is to.
+    pub(super) fn is_elsewhere(&self) -> bool {
+        matches!(self.installation.whose(&self.seen), Whose::Others(_))
+    }
+
+    /// The installation that acts in the place of this one, where that was not said yet; and whether this one did before.
+    pub(super) fn newly_elsewhere(&mut self) -> Option<(String, bool)> {
+        let other = match self.installation.whose(&self.seen) {
+            Whose::Others(other) => Some(other.to_owned()),
+            Whose::Ours | Whose::Claimable => None,
+        };
+        let said = std::mem::replace(&mut self.installation.said, other.clone());
+        let recorded = self.installation.recorded.as_deref();
+        let handed_over = recorded == Some(&*self.installation.own);
+        other
+            .filter(|other| said.as_ref() != Some(other))
+            .map(|other| (other, handed_over))
+    }
+
     fn is_deleting(&self) -> bool {
         self.seen.meta().deletion_timestamp.is_some()
     }
@@ -332,8 +428,12 @@ impl Held {
         self.state = sources
             .state(&uid)
             .map(|state| (state.resource_version, state.last_good));
-        let Some(declared) = &self.reading.declared else {
+        self.own_unread = !sources.is_listed(&self.operator_namespace);
+        let acts = self.is_ours();
+        let Some(declared) = self.reading.declared.as_ref().filter(|_| acts) else {
             self.credentials = None;
+            (self.unread, self.unread_since, self.reads_until) = (false, None, None);
+            self.problem_since = self.problem_since.filter(|_| acts);
             return;
         };
         let (name, own) = (self.seen.name_any(), &self.operator_namespace);
@@ -375,7 +475,6 @@ impl Held {
             .and_then(|(_, last_good)| last_good.clone())
             .unwrap_or_default();
         self.unread = unread.get();
-        self.own_unread = !sources.is_listed(own);
         // A source that is named for the first time is listed in a moment.
         let now = Instant::now();
         self.unread_since = self.unread.then(|| self.unread_since.unwrap_or(now));
@@ -440,6 +539,10 @@ impl Held {
     }
 
     fn standing(&self) -> Standing {
+        // The recorded installation alone writes.
+        if !self.is_ours() {
+            return Standing::Held;
+        }
         if self.is_deleting() {
             return Standing::Deleting;
         }
@@ -486,6 +589,13 @@ impl Held {
     }
 
     fn next_step(&mut self, epoch: Instant, now: Instant, time: &Time) -> Next {
+        if !self.is_ours() {
+            let step = self.due_claim(time).map(|step| match self.steps.wait(now) {
+                None => Next::Write(step),
+                Some(at) => Next::At(at),
+            });
+            return step.unwrap_or(Next::Nothing);
+        }
         if self.is_deleting() {
             return self.next_of_deletion(epoch, now, time);
         }
@@ -497,6 +607,33 @@ impl Held {
             None => Next::Write(step),
             Some(at) => self.next_report(epoch, now, time).or_at(at),
         }
+    }
+
+    /// What must be written before this installation acts for the object, if it is to.
+    fn due_claim(&self, time: &Time) -> Option<Step> {
+        if self.is_elsewhere() || self.is_deleting() && !self.is_armed() {
+            return None;
+        }
+        let before = self.installation.predecessor();
+        if before.is_some() && self.own_unread {
+            return None;
+        }
+        // What it remembers is from before the other installation acted: newer logins may be in the copies.
+        if before.is_some() && self.state.is_some() {
+            return Some(Step::Forget);
+        }
+        let visited = self
+            .status
+            .observed_generation
+            .is_some_and(|generation| generation >= 0);
+        let is_new = !self.is_armed() && !visited;
+        if before.is_none() && !is_new && !self.installation.asked {
+            return Some(Step::Object(ObjectStep::Look));
+        }
+        Some(Step::Object(ObjectStep::Claim {
+            installation: Arc::clone(&self.installation.own),
+            conditions: before.map(|before| taken_over(&self.status, before, self.generation(), time)),
+        }))
     }
 
     /// What must be written before anything is done in namespaces.
@@ -550,12 +687,18 @@ impl Held {
             .is_some_and(|since| now >= since + STUCK_UNTIL_DISARMED)
     }
 
-    /// The step came to an end as it should. Another look may find the next one.
-    pub(super) fn succeeded(&mut self, is_report: bool) {
-        if is_report {
+    /// The step, of this name, came to an end as it should: it is done, or a race was lost. Another look may find the next
+    /// one.
+    pub(super) fn succeeded(&mut self, step: &'static str, done: bool) {
+        if step == REPORT {
             self.reports = Attempts::default();
         } else {
             self.steps = Attempts::default();
+        }
+        self.installation.asked |= step == LOOK;
+        if step == CLAIM && done {
+            self.installation.recorded = Some(self.installation.own.to_string());
+            self.installation.unrecorded = self.status.installation.is_none();
         }
     }
 
@@ -587,6 +730,7 @@ impl Held {
             "forget" => format!("secret {state:?}, which remembers the last good logins, cannot be deleted"),
             "arm" => "the finalizer cannot be put on this object".to_owned(),
             "disarm" => "the finalizer cannot be taken off this object".to_owned(),
+            CLAIM => "this installation cannot be recorded in the status of this object".to_owned(),
             _ => "this object cannot be read".to_owned(),
         };
         Blocked {
@@ -622,7 +766,9 @@ impl Held {
     /// How it stands, as its status has it.
     pub(super) fn facts(&self, sources: &Sources) -> Measured {
         let holds = |type_| condition_of(&self.status, type_).is_some_and(|seen| seen.status == ConditionStatus::True);
-        let state = if self.is_deleting() {
+        let state = if self.is_elsewhere() {
+            State::Elsewhere
+        } else if self.is_deleting() {
             State::Deleting
         } else if self.is_suspended() {
             State::Suspended
@@ -685,6 +831,10 @@ impl Held {
         let left_out = self.marks_left_out();
         let status = report(&Facts {
             generation: self.generation(),
+            installation: &self.installation.own,
+            remark: handed_to(&self.seen)
+                .filter(|named| !installation::can_be_handed_to(named, &self.installation.own))
+                .map(|_| NOT_HANDED_OVER),
             secret_name: &self.reading.spec.secret_name,
             previous: &self.status,
             unreadable: self.reading.unreadable.as_deref(),
@@ -710,7 +860,11 @@ impl Held {
             requested_at: self.seen.annotations().get(ANNOTATION_RECONCILE).map(String::as_str),
             now: time,
         });
-        if status != self.status {
+        let mut shown = status.clone();
+        if self.installation.unrecorded {
+            shown.installation = None;
+        }
+        if shown != self.status {
             return self.next_write_of(status, now);
         }
         let Some(summary) = self.current_summary() else {
@@ -789,6 +943,10 @@ impl Held {
                 self.looked_at = Some(now);
                 None
             }
+            Step::Object(ObjectStep::Claim { .. }) => {
+                let before = self.installation.predecessor()?;
+                Some(Announcement::taken_over(&self.installation.own, before))
+            }
             Step::Object(ObjectStep::Arm) | Step::Remember(_) | Step::Forget => None,
         }
     }
@@ -796,6 +954,9 @@ impl Held {
 
 /// The name of the step that writes the status.
 const REPORT: &str = "report";
+/// The names of two others that [`Held::succeeded`] tells apart.
+const CLAIM: &str = "claim";
+const LOOK: &str = "look";
 
 /// Whether two statuses say the same, the times in them aside.
 fn says_the_same(one: &ClusterPullSecretStatus, other: &ClusterPullSecretStatus) -> bool {
@@ -822,10 +983,26 @@ pub(crate) fn ready_of(status: &ClusterPullSecretStatus) -> Option<&crd::Conditi
     condition_of(status, ConditionType::Ready)
 }
 
+/// The conditions of an object that another installation acted for until now: whether it is ready is to be found out.
+fn taken_over(status: &ClusterPullSecretStatus, before: &str, generation: i64, time: &Time) -> Vec<crd::Condition> {
+    let mut conditions = status.conditions.clone();
+    crd::remove_condition(&mut conditions, ConditionType::Stalled);
+    let message = format!("taken over from the installation {before}");
+    for (type_, is) in [
+        (ConditionType::Ready, ConditionStatus::Unknown),
+        (ConditionType::Reconciling, ConditionStatus::True),
+    ] {
+        let (reason, message, time) = (Reason::Progressing, message.clone(), time.clone());
+        crd::set_condition(&mut conditions, type_, is, reason, message, generation, time);
+    }
+    conditions
+}
+
 /// Takes out what is read once. The status, as far as it decodes: one from another version is written anew.
 fn reduce(seen: &mut SeenObject) -> ClusterPullSecretStatus {
     seen.spec = Value::Null;
-    seen.annotations_mut().retain(|key, _| key == ANNOTATION_RECONCILE);
+    seen.annotations_mut()
+        .retain(|key, _| [ANNOTATION_INSTALLATION, ANNOTATION_RECONCILE].contains(&key.as_str()));
     seen.meta_mut().labels = None;
     serde_json::from_value(seen.status.take()).unwrap_or_default()
 }
@@ -896,6 +1073,10 @@ mod tests {
             },
             "status": status,
         });
+        // Recorded already, where a case does not say otherwise.
+        if seen["status"].get("installation").is_none() {
+            seen["status"]["installation"] = "pullsecrets-system/pullsecrets".into();
+        }
         for (field, value) in metadata.as_object().unwrap() {
             seen["metadata"][field] = value.clone();
         }
@@ -1111,6 +1292,155 @@ mod tests {
         }
     }
 
+    /// What an object with this status and annotation needs first, seen by the installation of `OWN`.
+    fn first_of(
+        metadata: &Value,
+        installation: Option<&str>,
+        annotation: Option<&str>,
+        own: Vec<crate::kinds::SourceSecret>,
+    ) -> Case {
+        let mut metadata = metadata.clone();
+        if let Some(annotation) = annotation {
+            metadata["annotations"] = json!({ "pullsecrets.dev/installation": annotation });
+        }
+        // As the definition has it before the first visit.
+        let unknown = json!({"type": "Ready", "status": "Unknown", "reason": "Progressing", "message": "",
+            "lastTransitionTime": "1970-01-01T00:00:00Z"});
+        let status = json!({ "installation": installation, "observedGeneration": -1, "conditions": [unknown] });
+        Case::new(&metadata, &status, &sources(own, true)).summarised(Summary::default())
+    }
+
+    const OTHER: Option<&str> = Some("other/pullsecrets");
+    const OURS: Option<&str> = Some("pullsecrets-system/pullsecrets");
+
+    /// Each way to be recorded, each annotation, alive and in deletion: the first step, and what the namespace loop may do.
+    #[test]
+    fn an_object_of_another_installation_is_let_be() {
+        let deleted = json!({"deletionTimestamp": "2026-01-01T00:00:00Z"});
+        let (unarmed, gone) = (
+            json!({"finalizers": []}),
+            json!({"deletionTimestamp": "2026-01-01T00:00:00Z", "finalizers": []}),
+        );
+        let typo = Some("other");
+        let both = || vec![source("a"), state()];
+        for (metadata, installation, annotation, own, first, standing) in [
+            (&unarmed, None, None, both(), "claim", Standing::Held),
+            (&unarmed, None, OTHER, both(), "nothing", Standing::Held),
+            (&unarmed, None, typo, both(), "claim", Standing::Held),
+            (&json!({}), None, None, both(), "look", Standing::Held),
+            (&json!({}), OTHER, None, both(), "nothing", Standing::Held),
+            (&json!({}), OTHER, OTHER, both(), "nothing", Standing::Held),
+            (&json!({}), OTHER, OURS, both(), "forget", Standing::Held),
+            (&json!({}), OTHER, OURS, vec![source("a")], "claim", Standing::Held),
+            (&json!({}), OURS, OTHER, both(), "nothing", Standing::Held),
+            (
+                &json!({}),
+                OURS,
+                Some("third/pullsecrets"),
+                both(),
+                "nothing",
+                Standing::Held,
+            ),
+            (&json!({}), OURS, typo, vec![source("a")], "remember", Standing::Held),
+            (&deleted, OTHER, None, both(), "nothing", Standing::Held),
+            (&deleted, OURS, OTHER, both(), "nothing", Standing::Held),
+            (&deleted, OTHER, OURS, vec![], "claim", Standing::Held),
+            (&deleted, OURS, OURS, vec![], "disarm", Standing::Deleting),
+            (&gone, None, None, vec![], "nothing", Standing::Held),
+        ] {
+            let mut case = first_of(metadata, installation, annotation, own);
+            let which = format!("{metadata} {installation:?} {annotation:?}");
+            assert_eq!(case.held.standing(), standing, "{which}");
+            assert_eq!(case.step(0), first, "{which}");
+        }
+    }
+
+    #[test]
+    fn an_object_from_before_is_claimed_after_a_look() {
+        let mut case = first_of(&json!({}), None, None, vec![source("a")]);
+        assert_eq!(
+            case.step(0),
+            "look",
+            "a watch from before the definition was replaced shows no installation"
+        );
+        case.held.succeeded(LOOK, false);
+        assert_eq!(case.step(0), "claim");
+        case.held.see(seen(11, &json!({}), &json!({"installation": OTHER})));
+        case.held.succeeded(CLAIM, false);
+        assert_eq!(case.step(0), "nothing", "the other was faster");
+        assert_eq!(
+            case.held.newly_elsewhere(),
+            Some(("other/pullsecrets".to_owned(), false))
+        );
+        assert_eq!(case.held.newly_elsewhere(), None, "it is said once");
+    }
+
+    #[test]
+    fn a_cleared_status_does_not_change_hands() {
+        let cleared = || seen(20, &json!({}), &json!({"installation": null}));
+        let mut theirs = first_of(&json!({}), OTHER, None, vec![source("a")]);
+        theirs.held.see(cleared());
+        assert_eq!(theirs.step(0), "nothing");
+        let mut ours = Case::new(&json!({}), &json!({"installation": OURS}), &sources(vec![], true))
+            .summarised(Summary::default());
+        ours.held.see(cleared());
+        assert_eq!(ours.status(0).installation.as_deref(), OURS);
+    }
+
+    #[test]
+    fn a_definition_without_the_record_blocks_no_write() {
+        let unrecorded = |version| seen(version, &json!({}), &json!({"installation": null}));
+        let mut case = Case::new(
+            &json!({"finalizers": []}),
+            &json!({"installation": null}),
+            &sources(vec![], true),
+        )
+        .summarised(Summary::default());
+        assert_eq!(case.step(0), "claim");
+        case.held.see(unrecorded(11));
+        case.held.succeeded(CLAIM, true);
+        let Next::Write(report) = case.after(1) else {
+            panic!("no report");
+        };
+        let Step::Object(ObjectStep::Report { status, .. }) = &report else {
+            panic!("{} instead of a report", report.name());
+        };
+        let mut dropped = serde_json::to_value(status).unwrap();
+        dropped["installation"] = Value::Null;
+        case.held.announcement(&report, case.now, case.epoch);
+        case.held.see(seen(12, &json!({}), &dropped));
+        case.held.succeeded(REPORT, true);
+        assert_eq!(
+            case.step(10),
+            "nothing",
+            "what the definition drops is not written again and again"
+        );
+    }
+
+    #[test]
+    fn an_annotation_that_names_no_installation_is_reported() {
+        let mut case = Case::new(
+            &json!({"annotations": {"pullsecrets.dev/installation": "other"}}),
+            &json!({}),
+            &sources(vec![], true),
+        )
+        .summarised(Summary::default());
+        let Next::Write(report) = case.after(0) else {
+            panic!("no report");
+        };
+        let announced = format!("{:?}", case.held.announcement(&report, case.now, case.epoch).unwrap());
+        for part in ["NotHandedOver", "pullsecrets.dev/installation", "NAMESPACE/pullsecrets"] {
+            assert!(announced.contains(part), "{announced}");
+        }
+    }
+
+    #[test]
+    fn sources_are_those_of_the_acting_installation() {
+        assert!(first_of(&json!({}), OTHER, None, vec![]).held.reads("other", "a"));
+        assert!(first_of(&json!({}), OTHER, OURS, vec![]).held.reads(OWN, "a"));
+        assert!(!first_of(&json!({}), OURS, OTHER, vec![]).held.reads(OWN, "a"));
+    }
+
     #[test]
     fn a_deletion_that_takes_its_course_says_nothing() {
         let deleted = json!({"deletionTimestamp": "2026-01-01T00:00:00Z"});
@@ -1158,7 +1488,7 @@ mod tests {
             assert!(condition_of(status, ConditionType::Stalled).is_none_or(|stalled| stalled.reason != "Theirs"));
             assert_eq!(gone, &["failures"], "an apply would leave it in");
             case.held.announcement(&step, case.now, case.epoch);
-            case.held.succeeded(true);
+            case.held.succeeded(REPORT, true);
             writes += 1;
         }
         assert!(writes <= 12, "{writes} writes of the status in two minutes");

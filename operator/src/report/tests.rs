@@ -119,6 +119,8 @@ fn status_of(case: &Case, previous: &ClusterPullSecretStatus, now: &Time) -> Clu
     };
     report(&Facts {
         generation: 7,
+        installation: "pullsecrets-system/pullsecrets",
+        remark: None,
         secret_name: "company",
         previous,
         unreadable: case.unreadable.then_some("a field"),
@@ -241,6 +243,8 @@ fn what_is_said_of_accounts_is_about_accounts() {
         let summary = board.summary("company").unwrap();
         let credentials = plan::registries::merge(&[], &plan::registries::LastGood::default());
         let status = report(&Facts {
+            installation: "pullsecrets-system/pullsecrets",
+            remark: None,
             generation: 1,
             secret_name: "company",
             previous: &ClusterPullSecretStatus::default(),
@@ -276,6 +280,8 @@ fn kept<T>(value: T) -> &'static T {
 
 fn told(change: impl FnOnce(&mut Facts<'static>)) -> ClusterPullSecretStatus {
     let mut facts = Facts {
+        installation: "pullsecrets-system/pullsecrets",
+        remark: None,
         generation: 7,
         secret_name: "company",
         previous: kept(ClusterPullSecretStatus::default()),

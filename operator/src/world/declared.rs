@@ -15,6 +15,9 @@ use crate::queue::Lane;
 /// after a minute, unless it is told otherwise. (A copy that comes late has an owner that is gone, and is collected.)
 pub(super) const ON_THE_WAY: Duration = Duration::from_secs(120);
 
+/// What another installation removed before its object went is seen by then. Each kind has a watch of its own.
+const LAG: Duration = Duration::from_secs(5);
+
 impl World {
     /// An object, in whatever standing. `revision` comes back in its [`crate::board::Summary`].
     pub fn declare(&mut self, object: &Arc<Object>, revision: u64, urgent: bool, now: Duration) {
@@ -23,15 +26,19 @@ impl World {
         self.redeclare(&object.name, Some(object), urgent, now);
     }
 
-    /// The object is gone. What is owed to its deletion is done all the same.
-    pub fn forget_object(&mut self, name: &str, now: Duration) {
-        self.restand(name, Standing::Deleting, now);
+    /// The object is gone. What is owed to its deletion is done all the same, unless it was not `ours`: another installation
+    /// acted for it, and removed everything before.
+    pub fn forget_object(&mut self, name: &str, ours: bool, now: Duration) {
+        if ours {
+            self.restand(name, Standing::Deleting, now);
+        }
         if let Some(object) = self.cluster.object(name) {
             let name = Arc::clone(&object.name);
             self.departed.insert(
                 name,
                 Departed {
                     since: now,
+                    held_until: if ours { now } else { now + LAG },
                     done: false,
                 },
             );
@@ -46,7 +53,10 @@ impl World {
         let done: Vec<(Arc<str>, bool)> = self
             .departed
             .iter()
-            .filter(|&(name, departed)| (is_over(departed) || !departed.done) && self.is_done_with(name))
+            .filter(|&(name, departed)| {
+                let due = is_over(departed) || !departed.done && now >= departed.held_until;
+                due && self.is_done_with(name)
+            })
             .map(|(name, departed)| (Arc::clone(name), is_over(departed)))
             .collect();
         for (name, is_over) in done {

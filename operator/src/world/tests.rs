@@ -566,7 +566,7 @@ fn what_is_owed_to_a_deleted_object_is_counted_until_it_is_done() {
 #[test]
 fn an_object_whose_finalizer_was_taken_off_by_hand_is_cleaned_up_after() {
     let mut world = served();
-    world.forget_object("company", at(1));
+    world.forget_object("company", true, at(1));
     let work = turns(&mut world, at(1));
     assert_eq!(keys(&work), [secret_key(), account_key()]);
     world.wrote_account(&account_key(), Outcome::Done(Some(account("30", &[], &[]))), at(2));
@@ -576,6 +576,34 @@ fn an_object_whose_finalizer_was_taken_off_by_hand_is_cleaned_up_after() {
     assert_eq!(world.board.summary("company"), None);
 }
 
+/// The object went before its copy and its reference did, as this process saw it.
+#[test]
+fn another_installation_has_removed_it_already() {
+    let mut world = served();
+    world.declare(&object(Standing::Held), 2, false, at(1));
+    turns(&mut world, at(1));
+    world.forget_object("company", false, at(2));
+    assert_eq!(turns(&mut world, at(2)), []);
+    world.sweep(at(6));
+    assert_eq!(turns(&mut world, at(6)), [], "its events are still on their way");
+    world.see_secret("a", "company", Seen::Gone(Version::new("uid-copy", "39")), at(6));
+    world.see_account("a", "default", Seen::There(account("40", &["theirs"], &[])), at(6));
+    world.sweep(at(8));
+    assert_eq!(turns(&mut world, at(8)), []);
+    world.sweep(at(200));
+    assert_eq!(world.board.summary("company"), None);
+}
+
+#[test]
+fn leftovers_of_another_installation_go_after_its_object() {
+    let mut world = served();
+    world.declare(&object(Standing::Held), 2, false, at(1));
+    turns(&mut world, at(1));
+    world.forget_object("company", false, at(2));
+    world.sweep(at(8));
+    assert_eq!(keys(&turns(&mut world, at(8))), [secret_key(), account_key()]);
+}
+
 #[test]
 fn a_reference_that_a_dead_process_had_sent_goes_although_its_object_is_gone() {
     let mut world = served();
@@ -583,7 +611,7 @@ fn a_reference_that_a_dead_process_had_sent_goes_although_its_object_is_gone() {
     world.wrote_account(&account_key(), Outcome::Done(Some(account("30", &[], &[]))), at(2));
     world.wrote_secret(&secret_key(), Outcome::Done(None), at(2));
     turns(&mut world, at(2));
-    world.forget_object("company", at(3));
+    world.forget_object("company", true, at(3));
     assert_eq!(turns(&mut world, at(3)), []);
     world.sweep(at(60));
     let late = || Seen::There(account("31", &["theirs", "company"], &["company"]));
@@ -607,7 +635,7 @@ fn a_copy_that_a_backup_brings_back_before_its_object_is_not_deleted() {
     world.declare(&object(Standing::Deleting), 2, false, at(1));
     world.wrote_account(&account_key(), Outcome::Done(Some(account("30", &[], &[]))), at(2));
     world.wrote_secret(&secret_key(), Outcome::Done(None), at(2));
-    world.forget_object("company", at(3));
+    world.forget_object("company", true, at(3));
     let restored = Secret {
         version: Version::new("uid-restored", "31"),
         shape: Arc::new(Shape {
@@ -998,7 +1026,7 @@ fn a_source_name_is_free_when_its_object_goes() {
     assert_eq!(world.action(&secret_key(), at(1)), None);
     assert_eq!(summary(&world).failures[0].1.reason, FailureReason::SourceName);
     turns(&mut world, at(1));
-    world.forget_object("reader", at(2));
+    world.forget_object("reader", true, at(2));
     assert_eq!(keys(&turns(&mut world, at(2))), [secret_key(), account_key()]);
     assert_eq!(summary(&world).failures, []);
 }
@@ -1561,6 +1589,8 @@ impl Diced {
         let time = k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(jiff::Timestamp::UNIX_EPOCH);
         let credentials = plan::registries::merge(&[], &plan::registries::LastGood::default());
         let status = crate::report::report(&crate::report::Facts {
+            installation: "pullsecrets-system/pullsecrets",
+            remark: None,
             generation: 1,
             secret_name: "company",
             previous: &crd::ClusterPullSecretStatus::default(),
