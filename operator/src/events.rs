@@ -154,12 +154,13 @@ impl Announcer {
         self.publish(about.object_ref(&()), announcement);
     }
 
-    /// Publishes in the operator's own namespace that another installation acts for this object.
+    /// Publishes in the operator's own namespace that another installation acts for this object, and for others.
     pub fn announce_elsewhere(&self, namespace: &str, object: &SeenObject, other: &str) {
         let name = object.name_any();
         let note = format!(
-            "ClusterPullSecret {name:?} belongs to the installation {other}, and {namespace}/{LEASE} does not write for it; to \
-             hand it over: kubectl annotate cps {name} {ANNOTATION_INSTALLATION}={namespace}/{LEASE} --overwrite",
+            "ClusterPullSecret {name:?} belongs to the installation {other}, and {namespace}/{LEASE} does not write for it, nor \
+             for others of that installation; to hand it over: kubectl annotate cps {name} \
+             {ANNOTATION_INSTALLATION}={namespace}/{LEASE} --overwrite",
         );
         let announcement = Announcement {
             warning: true,

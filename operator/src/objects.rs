@@ -6,7 +6,7 @@
 
 mod held;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -126,6 +126,7 @@ pub async fn run(
         revision: 0,
         older: Vec::new(),
         went_back: false,
+        others: BTreeSet::new(),
     };
     let mut batch = Vec::with_capacity(BATCH);
     let leadership = looper.settings.leadership.clone();
@@ -173,6 +174,8 @@ struct Loop {
     older: Vec<SeenObject>,
     /// The server holds an older state than was seen before.
     went_back: bool,
+    /// Other installations that an Event was about.
+    others: BTreeSet<String>,
 }
 
 impl Loop {
@@ -438,7 +441,10 @@ impl Loop {
             announcer.announce(held.seen(), Announcement::handed_over(namespace, name, &other));
         } else {
             warn!(object = %name, installation = other, "another installation acts for this object, this one does not write for it");
-            announcer.announce_elsewhere(namespace, held.seen(), &other);
+            // One for all its objects: there may be thousands.
+            if self.others.insert(other.clone()) {
+                announcer.announce_elsewhere(namespace, held.seen(), &other);
+            }
         }
     }
 

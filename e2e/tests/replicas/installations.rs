@@ -263,6 +263,7 @@ async fn a_wrong_annotation_is_reported_and_undone() {
     scene.namespaces(&["b"]).await;
     let served = scene.expected(&["a", "b"], &login);
     scene.holds("it is acted for as before", &served).await;
+    scene.counts(2).await;
 
     // A name as it should be, of an installation that there is not: the first stops at once and says how to go on.
     let mark = scene.mark().await;
@@ -285,6 +286,56 @@ async fn a_wrong_annotation_is_reported_and_undone() {
 /// namespace keeps until the collector has learned of the definition.
 async fn is_collected(scene: &Scene) {
     eventually("everything is taken away", COLLECTED, async || scene.check_gone().await).await;
+}
+
+/// `config/default` in another namespace, as an overlay would have it: the steps of `config/README.md`.
+#[tokio::test]
+async fn a_second_apply_elsewhere_is_a_move() {
+    let scene = Scene::own("moved").await;
+    scene.set_up(&["a"], &scene.login("first")).await;
+    scene.says("Ready", "True", "Synced").await;
+    let (uids, before) = (scene.uids().await, versions(&scene).await);
+    let shipped = e2e::workspace().join("config/default");
+    let shipped = scene.kubectl(&["kustomize", shipped.to_str().unwrap()]).await;
+    let elsewhere = shipped.replace(e2e::SYSTEM_NAMESPACE, SECOND_NAMESPACE);
+    scene.cluster().kubectl().apply(&elsewhere).await.unwrap();
+    eventually("the old operator has lost its rights", SOON, async || {
+        let user = format!("--as={OPERATOR_USER}");
+        let may = ["auth", "can-i", "patch", "serviceaccounts", "-A", &user];
+        let output = scene.cluster().kubectl().output(&may, "").await;
+        let answer = output.map_err(|error| format!("{error:#}"))?.stdout;
+        (answer.trim_ascii() == b"no").then_some(()).ok_or("not yet".to_owned())
+    })
+    .await;
+    let mark = scene.mark().await;
+    scene.namespaces(&["b"]).await;
+    scene.stop_operator();
+    let other = start_second(&scene).await;
+    does_not_write(&scene, SECOND_USER, mark, A_WHILE).await;
+    assert_eq!(versions(&scene).await, before);
+    let login = scene.login("second");
+    source_in_second(&scene, &login).await;
+    hand_over(&scene, SECOND).await;
+    scene
+        .holds("the new operator goes on", &scene.expected(&["a", "b"], &login))
+        .await;
+    scene.says("Ready", "True", "Synced").await;
+    assert_eq!(scene.uids().await["moved-a"], uids["moved-a"], "in place");
+    let refused: Vec<String> = writes(&scene, mark)
+        .await
+        .iter()
+        .filter(|record| record.user == SECOND_USER && record.code == 403)
+        .map(Record::summary)
+        .collect();
+    assert_eq!(refused, Vec::<String>::new());
+    scene.kubectl(&["delete", "ns", e2e::SYSTEM_NAMESPACE]).await;
+    scene.counts(2).await;
+    scene.kubectl(&["delete", "cps", "moved", "--timeout=20s"]).await;
+    scene
+        .kubectl(&["delete", "secret", "moved", "-n", SECOND_NAMESPACE])
+        .await;
+    is_collected(&scene).await;
+    other.stop().unwrap();
 }
 
 async fn hand_over(scene: &Scene, to: &str) {

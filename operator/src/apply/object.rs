@@ -168,3 +168,55 @@ fn reporting() -> PatchParams {
         ..PatchParams::default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use http::{Request, Response};
+    use kube::Client;
+    use kube::client::Body;
+    use tower::service_fn;
+
+    use super::*;
+    use crate::leader::Leadership;
+    use crate::metrics::Metrics;
+    use crate::progress::Progress;
+
+    /// A writer to a server that first answers so often that there is no such object.
+    fn writer(missing: u32) -> Writer {
+        let asked = Arc::new(AtomicU32::new(0));
+        let answer = move |_: Request<Body>| {
+            let is_there = asked.fetch_add(1, Ordering::Relaxed) >= missing;
+            let (code, body) = if is_there {
+                (200, json!({"metadata": {"name": "company", "uid": "u"}}))
+            } else {
+                (
+                    404,
+                    json!({"kind": "Status", "status": "Failure", "reason": "NotFound", "code": 404}),
+                )
+            };
+            let response = Response::builder()
+                .status(code)
+                .body(Body::from(body.to_string().into_bytes()));
+            async { Ok::<_, kube::Error>(response.unwrap()) }
+        };
+        let metrics = Metrics::new(Leadership::alone(), Progress::new());
+        Writer::new(
+            Client::new(service_fn(answer), "default"),
+            "pullsecrets-system",
+            metrics,
+        )
+    }
+
+    #[tokio::test]
+    async fn an_object_is_gone_when_the_server_says_it_twice() {
+        let seen: SeenObject = serde_json::from_value(json!({"metadata": {"name": "company", "uid": "u"}})).unwrap();
+        for (missing, gone) in [(0, false), (1, false), (2, true)] {
+            match writer(missing).object(&seen, &Step::Look).await {
+                Outcome::Changed(object) => assert_eq!(object.is_none(), gone, "{missing} times"),
+                Outcome::Done(_) | Outcome::Failed(_) => panic!("{missing} times"),
+            }
+        }
+    }
+}

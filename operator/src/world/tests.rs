@@ -1639,7 +1639,13 @@ impl Diced {
                 key.iter()
                     .any(|key| self.world.troubles.contains_key(key) || self.world.contended(key).is_some())
             };
-            let there = self.is_wrong(&failure.namespace) || trouble(&failure.namespace);
+            // One without a login that its finalizer holds.
+            let emptied = |name: &str| {
+                let held = self.world.places[name].facts.secrets.get("company");
+                held.is_some_and(|held| held.shape.deleting)
+            };
+            let name = &failure.namespace;
+            let there = self.is_wrong(name) || trouble(name) || emptied(name);
             assert!(there, "{failure:?} is over");
         }
     }
