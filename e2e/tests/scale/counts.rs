@@ -53,6 +53,17 @@ impl Calls {
     }
 }
 
+const SOURCES: &str = "sources";
+
+/// What [`read`] says of the watches that begin with a list of these.
+fn lists(kinds: &[&str]) -> Vec<String> {
+    let read = |kind: &&str| match *kind {
+        SOURCES => format!("watch secrets {SYSTEM_NAMESPACE}"),
+        kind => format!("watch {kind} everywhere"),
+    };
+    kinds.iter().map(read).collect()
+}
+
 /// Where a watch began and what it asked for is the same in each run, unlike the version that it began at.
 fn read(record: &Record) -> String {
     let place = if record.namespace.is_empty() {
@@ -92,10 +103,7 @@ async fn each_step_takes_exactly_the_calls_that_it_cannot_do_without() {
         finalizers: 1,
         states: 1,
         // What no object asked for was not kept: the first object makes the operator list both again.
-        reads: vec![
-            "watch namespaces everywhere".to_owned(),
-            format!("watch secrets {SYSTEM_NAMESPACE}"),
-        ],
+        reads: lists(&["namespaces", SOURCES]),
         ..Calls::default()
     };
     takes(&scene, mark, "all namespaces are served", &expected, converged).await;
@@ -114,16 +122,16 @@ async fn each_step_takes_exactly_the_calls_that_it_cannot_do_without() {
     let mark = scene.mark().await;
     scene.start_operator().await;
     // One for each kind, one for the sources, and one that asks whether the server streams lists.
-    let reads = [
-        "watch clusterpullsecrets everywhere".to_owned(),
-        "watch namespaces everywhere".to_owned(),
-        "watch namespaces everywhere".to_owned(),
-        "watch secrets everywhere".to_owned(),
-        format!("watch secrets {SYSTEM_NAMESPACE}"),
-        "watch serviceaccounts everywhere".to_owned(),
+    let kinds = [
+        "clusterpullsecrets",
+        "namespaces",
+        "namespaces",
+        "secrets",
+        SOURCES,
+        "serviceaccounts",
     ];
     let restarted = Calls {
-        reads: reads.into(),
+        reads: lists(&kinds),
         ..Calls::default()
     };
     takes(&scene, mark, "it starts with everything in place", &expected, restarted).await;
