@@ -1,6 +1,6 @@
 //! What is to be said of each object, kept up to date key by key: one namespace's change costs one namespace's work.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -81,7 +81,7 @@ pub struct Summary {
     pub needs_person: bool,
     /// Of an object being deleted: writes that are still to be made.
     pub owed: usize,
-    /// Since when every one of those was tried in vain; none while one of them was not tried.
+    /// Since when no namespace that owes some of them has come further, although each was tried; none while one was not.
     pub stuck_since: Option<Duration>,
     /// What those that were tried in vain are about, by namespace; as many as a status names.
     pub stuck: Vec<String>,
@@ -109,16 +109,62 @@ struct Tally {
     failures: BTreeMap<Key, Failure>,
     /// Writes that are owed.
     owed: usize,
-    /// Since when there are any.
-    owed_since: Option<Duration>,
-    /// Keys that were tried in vain since then. One that was done and is owed again stays.
-    stuck: BTreeMap<Key, Stuck>,
+    /// The same by namespace. One that owes nothing any more stays: it may owe again.
+    owing: HashMap<Arc<str>, Owing>,
+    /// Keys that are owed and were tried in vain.
+    stuck: BTreeSet<Key>,
 }
 
+/// What a namespace owes to a deletion. Whether it comes further is told by the fewest writes that it ever owed: who puts back
+/// what was taken away, there or at ever new accounts, does not change that.
 #[derive(Debug)]
-struct Stuck {
-    since: Duration,
-    owed: bool,
+struct Owing {
+    /// When the deletion was declared, which finds all that is owed.
+    begun_at: Duration,
+    owed: usize,
+    /// The fewest since the first attempt, and when it came to be so.
+    fewest: usize,
+    fewest_at: Duration,
+    /// When the first attempt ended.
+    tried_at: Option<Duration>,
+}
+
+/// An attempt may take so long before it fails: the longest timeout of a webhook.
+const ATTEMPT: Duration = Duration::from_secs(30);
+
+impl Owing {
+    fn new(now: Duration) -> Self {
+        Self {
+            begun_at: now,
+            owed: 0,
+            fewest: 0,
+            fewest_at: now,
+            tried_at: None,
+        }
+    }
+
+    /// It owes so many now.
+    fn owe(&mut self, owed: usize, now: Duration) {
+        self.owed = owed;
+        let more = owed > self.fewest && (self.tried_at.is_none() || now == self.begun_at);
+        if more || owed < self.fewest {
+            self.fewest = owed;
+            self.fewest_at = now;
+        }
+    }
+
+    /// Nothing that was tried so far counts.
+    fn begin_again(&mut self, now: Duration) {
+        self.tried_at = None;
+        self.fewest = self.owed;
+        self.fewest_at = now;
+    }
+
+    /// Since when it has not come further, if it was tried.
+    fn stuck_since(&self) -> Option<Duration> {
+        let tried_at = self.tried_at?;
+        Some(self.fewest_at.max(tried_at.saturating_sub(ATTEMPT)))
+    }
 }
 
 /// How the attempts at a key that is owed to a deletion ended.
@@ -208,24 +254,16 @@ impl Board {
         let paid = before.iter().filter(|object| !after.contains(object));
         for object in after.iter().chain(paid) {
             let tally = self.tallies.entry(Arc::clone(object)).or_default();
-            let (was, is) = (before.contains(object), after.contains(object));
-            tally.owed = (tally.owed + usize::from(is)).saturating_sub(usize::from(was));
-            let owed_since = *tally.owed_since.get_or_insert(now);
-            let known = tally.stuck.contains_key(key);
-            match tried {
-                Tried::Unheard => drop(tally.stuck.remove(key)),
-                Tried::Since(since) if is && !known => {
-                    let since = since.max(owed_since);
-                    tally.stuck.insert(key.clone(), Stuck { since, owed: true });
-                }
-                Tried::Since(_) | Tried::NotYet => {
-                    tally.stuck.entry(key.clone()).and_modify(|stuck| stuck.owed = is);
-                }
-            }
-            if was != is || known != tally.stuck.contains_key(key) {
+            if tally.owe(key, before.contains(object), after.contains(object), tried, now) {
                 self.changed.insert(Arc::clone(object));
             }
         }
+    }
+
+    /// The server was away: what was tried before says nothing of who keeps a deletion from being done.
+    pub fn begin_again(&mut self, now: Duration) {
+        let owing = self.tallies.values_mut().flat_map(|tally| tally.owing.values_mut());
+        owing.for_each(|owing| owing.begin_again(now));
     }
 
     /// How many writes are owed to an object that is being deleted.
@@ -276,6 +314,34 @@ impl Tally {
         }
     }
 
+    /// A write at `key` was owed or not, and is owed or not. Whether this changes what is to be said.
+    fn owe(&mut self, key: &Key, was: bool, is: bool, tried: Tried, now: Duration) -> bool {
+        self.owed = (self.owed + usize::from(is)).saturating_sub(usize::from(was));
+        let owing = self.owing.entry(Arc::clone(&key.namespace));
+        let owing = owing.or_insert_with(|| Owing::new(now));
+        let stuck_since = owing.stuck_since();
+        let known = self.stuck.contains(key);
+        match tried {
+            Tried::Unheard => owing.begin_again(now),
+            Tried::Since(since) => drop(owing.tried_at.get_or_insert(since)),
+            Tried::NotYet if was && !is => drop(owing.tried_at.get_or_insert(now)),
+            Tried::NotYet => {}
+        }
+        owing.owe((owing.owed + usize::from(is)).saturating_sub(usize::from(was)), now);
+        match tried {
+            Tried::Since(_) if is => drop(self.stuck.insert(key.clone())),
+            Tried::NotYet if is => {}
+            _ => drop(self.stuck.remove(key)),
+        }
+        was != is || known != self.stuck.contains(key) || stuck_since != owing.stuck_since()
+    }
+
+    /// Since when nothing that is owed has come further; none while something was not tried.
+    fn stuck_since(&self) -> Option<Duration> {
+        let mut owing = self.owing.values().filter(|owing| owing.owed > 0);
+        owing.try_fold(Duration::ZERO, |latest, owing| Some(latest.max(owing.stuck_since()?)))
+    }
+
     fn summary(&self) -> Summary {
         let named = |(key, failure): (&Key, &Failure)| {
             let failure = match &key.target {
@@ -296,8 +362,6 @@ impl Tally {
             .iter()
             .filter(|(key, _)| matches!(key.target, Target::Secret(_)));
         let fight = of_accounts().find(|(_, failure)| failure.reason == FailureReason::Contended);
-        let stuck = || self.stuck.iter().filter(|(_, stuck)| stuck.owed);
-        let all_stuck = self.owed > 0 && stuck().count() == self.owed;
         Summary {
             revision: self.revision,
             namespaces: self.namespaces.count,
@@ -311,8 +375,8 @@ impl Tally {
             copies_left: self.copies_left.left(),
             references_left: self.references_left.left(),
             owed: self.owed,
-            stuck_since: stuck().map(|(_, stuck)| stuck.since).max().filter(|_| all_stuck),
-            stuck: stuck().take(FAILURES_NAMED).map(|(key, _)| key.to_string()).collect(),
+            stuck_since: self.stuck_since().filter(|_| self.owed > 0),
+            stuck: self.stuck.iter().take(FAILURES_NAMED).map(Key::to_string).collect(),
         }
     }
 }

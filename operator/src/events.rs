@@ -104,16 +104,29 @@ impl Announcement {
         }
     }
 
-    /// Of an object that goes although not all could be taken away: what was left, and why.
-    pub fn left_behind(left: &[String], failures: &[(Arc<str>, Failure)]) -> Self {
+    /// Of an object that goes although not all could be taken away: what was left, the most important first, how much more
+    /// of it there is, and why.
+    pub fn left_behind(left: &[String], more: usize, failures: &[(Arc<str>, Failure)]) -> Self {
+        let mut named = String::new();
+        let mut unnamed = left.len() + more;
+        for one in left {
+            if !named.is_empty() && named.len() + one.len() > NOTE / 2 {
+                break;
+            }
+            named += if named.is_empty() { "" } else { ", " };
+            named += one;
+            unnamed -= 1;
+        }
+        if unnamed > 0 {
+            named += &format!(" and {unnamed} more");
+        }
         let why: Vec<String> = failures
             .iter()
             .map(|(namespace, failure)| format!("{namespace}: {}", failure.message))
             .collect();
         let note = format!(
-            "left behind, because the removal was tried in vain for a minute: {}. Garbage collection keeps trying to \
+            "left behind, because the removal was tried in vain for a minute: {named}. Garbage collection keeps trying to \
              delete secrets. {}",
-            left.join(", "),
             why.join("; ")
         );
         Self {
@@ -229,6 +242,19 @@ mod tests {
     use super::*;
     use crate::leader::Leadership;
     use crate::progress::Progress;
+
+    #[test]
+    fn what_is_left_behind_is_named_and_counted() {
+        let named = |left: usize, more: usize| {
+            let left: Vec<String> = (0..left).map(|number| format!("secret {number:0>300}")).collect();
+            Announcement::left_behind(&left, more, &[]).note
+        };
+        let few = named(1, 0);
+        assert!(few.contains("secret 000") && !few.contains(" more"), "{few}");
+        let many = named(20, 30);
+        assert!(many.contains("secret 000") && many.contains(" and 49 more. "), "{many}");
+        assert!(many.len() <= NOTE, "{}", many.len());
+    }
 
     #[tokio::test]
     async fn a_server_that_takes_no_events_delays_nobody() {

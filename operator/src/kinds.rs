@@ -265,7 +265,7 @@ impl From<WireAccount> for SeenAccount {
     fn from(wire: WireAccount) -> Self {
         let metadata = wire.metadata.identity();
         let Entries { entries, too_large } = wire.image_pull_secrets;
-        let attached = wire.metadata.annotations.0.as_deref().filter(|_| !too_large);
+        let attached = wire.metadata.annotations.0.as_deref();
         // Of no meaning beside a record.
         let listed_by_us = attached.is_none() && wire.metadata.managed_fields.0;
         let facts = Account {
@@ -646,6 +646,8 @@ pruned!(SeenObject: "ClusterPullSecret", GROUP, "v1alpha1", "clusterpullsecrets"
 
 #[cfg(test)]
 mod tests {
+    use plan::observed::RECORDED;
+
     use super::*;
 
     #[test]
@@ -703,9 +705,13 @@ mod tests {
         let more: Vec<_> = (0..=LISTED).map(named).collect();
         let empty = vec![serde_json::json!({}); 100_000];
         let long = [serde_json::json!({"name": "x".repeat(LISTED_BYTES + 1)})];
+        let record: Vec<String> = (0..2 * RECORDED).map(|number| format!("n{number}")).collect();
         for beyond in [&more[..], &empty, &long] {
-            let held = listed(beyond, "n1");
-            assert_eq!((held.entries.len(), held.attached.len(), held.too_large), (0, 0, true));
+            let held = listed(beyond, &record.join(","));
+            assert_eq!(
+                (held.entries.len(), held.attached.len(), held.too_large),
+                (0, RECORDED, true)
+            );
         }
     }
 

@@ -300,9 +300,10 @@ impl World {
         self.doubts.contains_key(key)
     }
 
-    /// The server showed `shown` of what is held as `held`. A race shows something older once, never twice.
+    /// The server showed `shown` of what is held as `held`. A race shows something older once, never twice. In a store that
+    /// was restored, what was made again since the backup has another uid.
     fn compare(&mut self, key: &Key, shown: &Version, held: &Version, asked: bool) {
-        let older = shown.uid == held.uid && shown.resource_version.is_older_than(&held.resource_version);
+        let older = shown.resource_version.is_older_than(&held.resource_version);
         if !older {
             self.doubts.remove(key);
         } else if asked && self.doubts.get(key) == Some(held) {
@@ -314,6 +315,10 @@ impl World {
 
     /// The server answered the object loop.
     pub fn answered_elsewhere(&mut self, now: Duration) {
+        // While a deletion waits, it does so every ten seconds.
+        if self.answered_at.is_none_or(|at| now > at + replied::HEARD_WITHIN) {
+            self.board.begin_again(now);
+        }
         self.answered_at = Some(now);
     }
 

@@ -44,8 +44,7 @@ pub(crate) fn decide<'a>(
     }
     let wanted = wanted(scope, name, seen);
     if seen.too_large {
-        decision.states = too_large(scope, wanted);
-        return decision;
+        return too_large(scope, seen, &wanted);
     }
     if !scope.seen.terminating {
         decision.states = wanted
@@ -100,14 +99,26 @@ pub(crate) fn decide<'a>(
 }
 
 /// A list of which only the length is known is let be, whether something is missing in it or is to go.
-fn too_large<'a>(scope: &Scope<'a>, wanted: Vec<&'a Arc<Object>>) -> Vec<(&'a Arc<Object>, State)> {
+fn too_large<'a>(scope: &Scope<'a>, seen: &Account, wanted: &[&'a Arc<Object>]) -> Decision<'a, AccountAction> {
     let message = format!(
         "imagePullSecrets has more than {LISTED} entries, or {} KiB, and is left as it is: remove those that are not used",
         LISTED_BYTES / 1024
     );
-    let failure = Failure::new(FailureReason::TooLarge, message);
-    let asking = wanted.into_iter().filter(|_| !scope.seen.terminating);
-    asking.map(|object| (object, State::Failed(failure.clone()))).collect()
+    let state = State::Failed(Failure::new(FailureReason::TooLarge, message));
+    let wants = |name: &str| wanted.iter().any(|object| object.spec.secret_name.as_ref() == name);
+    let goes = |name: &&Arc<str>| !wants(name) && may_detach(scope, name);
+    let going: Vec<&Arc<str>> = seen.attached.iter().filter(goes).collect();
+    let owed_to = departing(scope, &going);
+    let remains = leavers(scope, &going).into_iter();
+    let asking = wanted.iter().filter(|_| !scope.seen.terminating);
+    Decision {
+        states: asking.map(|object| (*object, state.clone())).collect(),
+        remains: remains.map(|object| (object, state.clone())).collect(),
+        // A deletion waits for it as long as for a refusal.
+        leaving: !owed_to.is_empty(),
+        owed_to,
+        ..Decision::default()
+    }
 }
 
 /// The names without a record whose entries are ours all the same: the record was seen before, or the list is as we wrote

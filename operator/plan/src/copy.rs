@@ -241,7 +241,31 @@ fn wanted<'a>(
         (_, Some(seen)) => hand_over(scope, name, seen, circumstances, &mut decision),
         (_, None) => {}
     }
+    if let Some(left) = seen.and_then(|seen| left_by(scope, name, seen)) {
+        let message = format!(
+            "secret {name:?} still holds what this object put there, because ClusterPullSecret {:?} asks for it here and \
+             cannot replace it: see what that one says, or take the namespace out of its selection",
+            decider.name
+        );
+        let held = Failure::new(FailureReason::SecretConflict, message);
+        let held = decision.action.is_none().then_some(&held);
+        let state = State::outstanding(circumstances.against().or(held));
+        decision.remains.push((left, state));
+    }
     decision
+}
+
+/// The object whose copy this is, where it does not ask for it here any more and others do.
+fn left_by<'a>(scope: &Scope<'a>, name: &str, seen: &Secret) -> Option<&'a Arc<Object>> {
+    let Ownership::Copy(label) = ownership(&seen.shape) else {
+        return None;
+    };
+    let object = existing(scope, label).filter(|object| object.standing == Standing::Live)?;
+    let asks = scope
+        .claimants(name)
+        .iter()
+        .any(|claimant| claimant.name == object.name);
+    (object.spec.secret_name.as_ref() == name && !asks).then_some(object)
 }
 
 /// A copy that garbage collection would take with its owner, although another object has its name: it passes to that

@@ -86,8 +86,8 @@ pub struct Account {
     pub attached: Arc<[Arc<str>]>,
     /// Has a deletionTimestamp: it is let be.
     pub deleting: bool,
-    /// `imagePullSecrets` is longer than [`LISTED`] or [`LISTED_BYTES`] allow. Then `entries` and `attached` hold none of
-    /// it, and the account is let be: a list that is not held whole cannot be written back.
+    /// `imagePullSecrets` is longer than [`LISTED`] or [`LISTED_BYTES`] allow. Then `entries` holds none of it, and the
+    /// account is let be: a list that is not held whole cannot be written back.
     pub too_large: bool,
     /// managedFields show that the list is as we wrote it when every entry with the name of an object was recorded.
     pub listed_by_us: bool,

@@ -40,8 +40,9 @@ const SOON_DONE: Duration = Duration::from_millis(500);
 /// A missing source may come with the next object of the same commit; after this a person must act.
 const MISSING_UNTIL_STALLED: Duration = Duration::from_secs(30);
 /// A deletion that was tried in vain for so long everywhere where it is not done goes on without: garbage collection
-/// takes the copies.
+/// takes the copies. A process that comes later takes the rest of it, and at least the second.
 const STUCK_UNTIL_DISARMED: Duration = Duration::from_secs(60);
+const STUCK_AT_LEAST: Duration = Duration::from_secs(10);
 /// A deletion that takes longer says what it waits for.
 const WAITS_AFTER: Duration = Duration::from_secs(2);
 /// While a deletion waits, the object is read so often: that the server answers tells a refusal from an outage.
@@ -137,8 +138,9 @@ pub(super) struct Held {
     reads_until: Option<Instant>,
     /// The operator's own namespace was not listed, so that it is not known what is remembered.
     own_unread: bool,
-    /// Since when it is being deleted.
+    /// Since when this process knows that it is being deleted, and how long it tries in vain.
     deleting_since: Option<Instant>,
+    patience: Duration,
     looked_at: Option<Instant>,
     /// Failed attempts at the next step, and at the report.
     steps: Attempts,
@@ -324,6 +326,7 @@ impl Held {
             reads_until: None,
             own_unread: false,
             deleting_since: None,
+            patience: STUCK_UNTIL_DISARMED,
             looked_at: None,
             steps: Attempts::default(),
             reports: Attempts::default(),
@@ -497,8 +500,9 @@ impl Held {
         let now = Instant::now();
         let credentials = condition_of(&self.status, ConditionType::CredentialsReady);
         let told = credentials.filter(|told| told.status == ConditionStatus::False);
-        let age = told.map(|told| jiff::Timestamp::now().duration_since(told.last_transition_time.0));
-        let age = age.and_then(|age| Duration::try_from(age).ok()).unwrap_or_default();
+        let age = told.map_or(Duration::ZERO, |told| {
+            since(&told.last_transition_time, &Time(jiff::Timestamp::now()))
+        });
         now.checked_sub(age.min(MISSING_UNTIL_STALLED)).unwrap_or(now)
     }
 
@@ -506,7 +510,8 @@ impl Held {
     /// only place where an entry still stands.
     fn is_state_lost(&self, credentials: &Merged) -> bool {
         let readable = self.state.as_ref().is_some_and(|(_, last_good)| last_good.is_some());
-        credentials.incomplete && !readable && self.status.state_secret_name.is_some()
+        let had = self.status.state_secret_name.as_deref() == self.uid().map(|uid| state::secret_name(&uid)).as_deref();
+        credentials.incomplete && !readable && had
     }
 
     fn payload(&self) -> Option<Arc<Payload>> {
@@ -651,11 +656,18 @@ impl Held {
         if !self.is_armed() {
             return Next::Nothing;
         }
+        if self.deleting_since.is_none() {
+            // The attempts so far were at other steps.
+            self.steps = Attempts::default();
+            let deleted = self.seen.meta().deletion_timestamp.as_ref();
+            let age = deleted.map_or(Duration::ZERO, |deleted| since(deleted, time));
+            self.patience = STUCK_UNTIL_DISARMED.saturating_sub(age).max(STUCK_AT_LEAST);
+        }
         let since = *self.deleting_since.get_or_insert(now);
         let summary = self.current_summary();
         let owed = summary.is_none_or(|summary| summary.owed > 0);
         let stuck_since = summary.and_then(|summary| summary.stuck_since);
-        let gives_up_at = stuck_since.map(|since| epoch + since + STUCK_UNTIL_DISARMED);
+        let gives_up_at = stuck_since.map(|since| epoch + since + self.patience);
         let failed = summary.is_some_and(|summary| !summary.failures.is_empty());
         if !owed || gives_up_at.is_some_and(|at| at <= now) {
             let step = if self.state.is_some() && !self.gives_up_state(now) {
@@ -682,9 +694,7 @@ impl Held {
 
     /// The state Secret could not be deleted for so long that the object goes without: garbage collection takes it.
     fn gives_up_state(&self, now: Instant) -> bool {
-        self.steps
-            .since
-            .is_some_and(|since| now >= since + STUCK_UNTIL_DISARMED)
+        self.steps.since.is_some_and(|since| now >= since + self.patience)
     }
 
     /// The step, of this name, came to an end as it should: it is done, or a race was lost. Another look may find the next
@@ -932,12 +942,12 @@ impl Held {
             }
             Step::Object(ObjectStep::Disarm) => {
                 let summary = self.summary.as_ref().filter(|summary| summary.owed > 0);
-                let mut left = summary.map(|summary| summary.stuck.clone()).unwrap_or_default();
-                if self.state.is_some() {
-                    left.push(format!("secret {}", self.state_secret()));
-                }
+                let state = self.state.as_ref().map(|_| format!("secret {}", self.state_secret()));
+                let stuck = summary.map_or(&[][..], |summary| &summary.stuck);
+                let more = summary.map_or(0, |summary| summary.owed.saturating_sub(stuck.len()));
+                let left: Vec<String> = state.into_iter().chain(stuck.iter().cloned()).collect();
                 let failures = summary.map_or(&[][..], |summary| &summary.failures);
-                (!left.is_empty()).then(|| Announcement::left_behind(&left, failures))
+                (!left.is_empty()).then(|| Announcement::left_behind(&left, more, failures))
             }
             Step::Object(ObjectStep::Look) => {
                 self.looked_at = Some(now);
@@ -968,6 +978,11 @@ fn says_the_same(one: &ClusterPullSecretStatus, other: &ClusterPullSecretStatus)
         status
     };
     timeless(one) == timeless(other)
+}
+
+/// How long before the other one it was; nothing where it was not.
+fn since(earlier: &Time, later: &Time) -> Duration {
+    Duration::try_from(later.0.duration_since(earlier.0)).unwrap_or_default()
 }
 
 /// The path of a field as a user writes it.

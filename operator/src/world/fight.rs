@@ -15,6 +15,9 @@ use crate::capacity;
 /// What is known to be missing is read once more after this.
 const ABSENT_FOR: Duration = Duration::from_secs(60);
 
+/// So many fights are remembered also where what they were about is gone.
+const FIGHTS_KEPT: usize = 4096;
+
 const FORGET_EVERY: Duration = Duration::from_secs(2);
 
 /// One Secret or account that others undo.
@@ -41,20 +44,27 @@ impl World {
         cause: Cause<'_>,
         now: Duration,
     ) -> bool {
-        let Some(before) = before.filter(|_| after.write.is_some()) else {
+        let Some(write) = after.write else {
             return false;
         };
         match cause {
             // For one of its objects it was as declared, and no longer is, although nothing else was declared.
             Cause::Watched => {
+                let before_entries = before.map_or(&[][..], |before| &before.entries);
+                let was_outstanding = before.is_some_and(Surveyed::is_outstanding);
                 let lost = |was: &Entry| {
                     let mut objects = after.entries.iter().filter(|is| is.object == was.object && !is.leaves);
                     was_in_place(was) && objects.any(|is| is.state != State::Ready)
                 };
-                // No object wanted it any more, and it was gone.
-                let was_wanted = |is: &Entry| before.entries.iter().any(|was| was.object == is.object && !was.leaves);
-                let is_back = |is: &Entry| is.leaves && !before.is_outstanding() && !was_wanted(is);
-                before.write.is_none() && (before.entries.iter().any(lost) || after.entries.iter().any(is_back))
+                // No object wanted it any more, and it was gone: as a whole, or as far as it was ours.
+                let was_wanted = |is: &Entry| before_entries.iter().any(|was| was.object == is.object && !was.leaves);
+                let is_back = |is: &Entry| is.leaves && !was_outstanding && !was_wanted(is);
+                // The object is no more.
+                let is_orphaned = after.entries.is_empty() && before_entries.is_empty() && !was_outstanding;
+                before.is_none_or(|before| before.write.is_none())
+                    && (before_entries.iter().any(lost)
+                        || after.entries.iter().any(is_back)
+                        || is_orphaned && write.is_removal())
             }
             // The server took the write, and yet the same one is needed again; not another one, because something else was
             // declared meanwhile.
@@ -147,6 +157,17 @@ impl World {
             fight.told = None;
             fight.asked = false;
             fight.since = None;
+        }
+    }
+
+    /// What it was about is gone. Should it come back, that counts: whoever deletes and creates undoes as well.
+    pub(super) fn end_fight(&mut self, key: &Key) {
+        if self.fights.len() > FIGHTS_KEPT {
+            self.fights.remove(key);
+        }
+        if let Some(fight) = self.fights.get_mut(key) {
+            fight.told = None;
+            fight.asked = false;
         }
     }
 

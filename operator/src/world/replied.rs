@@ -52,7 +52,7 @@ const UNANSWERED_UNTIL_TOLD: u32 = 4;
 const LOST_UNTIL_TOLD: u32 = 8;
 /// A call without an answer is an attempt if the server answered another one so shortly before. Otherwise the whole server
 /// is away, and that is no reason to give up.
-const HEARD_WITHIN: Duration = Duration::from_secs(15);
+pub(super) const HEARD_WITHIN: Duration = Duration::from_secs(15);
 
 impl Trouble {
     /// Another race over a write was lost, with this answer.

@@ -89,6 +89,14 @@ impl Write {
         }
     }
 
+    /// Whether it takes away what no object wants; of an account that may be.
+    pub(super) fn is_removal(self) -> bool {
+        match self {
+            Self::Release | Self::Delete | Self::Empty | Self::Patch => true,
+            Self::Create | Self::Update | Self::Reclaim | Self::Assign => false,
+        }
+    }
+
     fn lane(self) -> Lane {
         match self {
             Self::Update | Self::Assign => Lane::Bulk,
@@ -306,7 +314,7 @@ impl World {
         for (key, before) in before {
             self.book(&key, Some(&before), None, urgent, now);
             self.troubles.remove(&key);
-            self.fights.remove(&key);
+            self.end_fight(&key);
             self.leaving.remove(&key);
         }
         beside_others(work)

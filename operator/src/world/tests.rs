@@ -557,7 +557,11 @@ fn what_is_owed_to_a_deleted_object_is_counted_until_it_is_done() {
     assert_eq!(summary(&world).owed, 2);
     let refusal = Failure::new(FailureReason::AdmissionDenied, "refused");
     world.wrote_account(&account_key(), Outcome::Failed(Setback::Refused(refusal)), at(2));
-    assert_eq!(summary(&world).stuck_since, None, "the copy was not refused");
+    assert_eq!(
+        summary(&world).stuck_since,
+        Some(at(1)),
+        "nothing came further since then"
+    );
     world.wrote_account(&account_key(), Outcome::Done(Some(account("30", &[], &[]))), at(3));
     world.wrote_secret(&secret_key(), Outcome::Done(None), at(3));
     assert_eq!(summary(&world).owed, 0);
@@ -1256,23 +1260,70 @@ fn a_fight_over_what_must_go_is_told_and_slowed() {
     assert_eq!(summary(&world).failures, [], "it is over");
 }
 
+fn deleting() -> World {
+    let mut world = served();
+    world.declare(&object(Standing::Deleting), 2, false, at(1));
+    world
+}
+
+/// Deleting and creating undoes as well, and so does one who marks a Secret for an object that is no more.
+#[test]
+fn what_is_made_again_is_fought_over() {
+    let mut world = left(served());
+    let mut waits = 0;
+    for round in 0..12_u32 {
+        let (version, now) = (100 + 2 * round, at(2 + 3 * round));
+        let again = account(&version.to_string(), &["company"], &["company"]);
+        world.see_account(
+            "a",
+            "default",
+            Seen::Gone(Version::new("uid-account", &version.to_string())),
+            now,
+        );
+        let work = world.see_account("a", "default", Seen::There(again), now);
+        waits += work
+            .iter()
+            .filter(|work| work.key == account_key() && work.at > Some(now))
+            .count();
+        let gone = account(&(version + 1).to_string(), &[], &[]);
+        world.wrote_account(&account_key(), Outcome::Done(Some(gone)), now);
+    }
+    assert!(waits >= 4, "{waits}");
+
+    let mut world = World::new([]);
+    world.see_namespace("a", selected(), false, at(0));
+    for kind in [Kind::Namespace, Kind::Account, Kind::Copy] {
+        world.end_list(kind, at(0));
+    }
+    world.start(at(0));
+    let mut waits = 0;
+    for round in 0..12_u32 {
+        let now = at(2 + 3 * round);
+        let orphan = written(&secret_action(&started()), &(100 + round).to_string());
+        let uid = orphan.version.uid.clone();
+        let work = world.see_secret("a", "company", Seen::There(orphan), now);
+        waits += work.iter().filter(|work| work.at > Some(now)).count();
+        assert!(world.action(&secret_key(), now).is_some());
+        let gone = Version {
+            uid,
+            ..Version::new("", &(100 + round).to_string())
+        };
+        world.see_secret("a", "company", Seen::Gone(gone), now);
+    }
+    assert!(waits >= 4, "{waits}");
+}
+
 /// What the object loop gives up after a minute: every way in which a removal may never succeed counts.
 #[test]
 fn whatever_keeps_a_removal_from_succeeding_counts_as_an_attempt() {
-    let deleting = || {
-        let mut world = served();
-        world.declare(&object(Standing::Deleting), 2, false, at(1));
-        world.wrote_secret(&secret_key(), Outcome::Done(None), at(1));
-        assert_eq!(summary(&world).stuck_since, None, "nothing was tried");
-        world
-    };
     let unavailable = || Setback::Unavailable("the server answered 500".to_owned());
     let mut world = deleting();
+    assert_eq!(summary(&world).stuck_since, None, "nothing was tried");
     world.answered_elsewhere(at(1));
     world.failed(&account_key(), unavailable(), at(2));
     assert_eq!(
         summary(&world).stuck_since,
-        Some(at(2)),
+        Some(at(1)),
         "one namespace that answers 500"
     );
     assert_eq!(summary(&world).stuck, ["service account a/default"]);
@@ -1283,22 +1334,64 @@ fn whatever_keeps_a_removal_from_succeeding_counts_as_an_attempt() {
         let mut world = deleting();
         world.failed(&account_key(), setback.clone(), at(2));
         world.failed(&account_key(), setback.clone(), at(30));
-        assert_eq!(summary(&world).stuck_since, Some(at(2)), "{setback:?}");
+        assert_eq!(summary(&world).stuck_since, Some(at(1)), "{setback:?}");
     }
+}
 
+#[test]
+fn a_server_that_was_away_counts_for_nothing() {
     let mut world = deleting();
-    for round in 0..20_u32 {
-        let version = 100 + 2 * round;
-        world.wrote_account(
-            &account_key(),
-            Outcome::Done(Some(account(&version.to_string(), &[], &[]))),
-            at(2 + round),
-        );
-        let back = account(&(version + 1).to_string(), &["company"], &["company"]);
-        world.see_account("a", "default", Seen::There(back), at(2 + round));
+    world.answered_elsewhere(at(1));
+    world.failed(&account_key(), forbidden(), at(2));
+    assert_eq!(summary(&world).stuck_since, Some(at(1)));
+    world.answered_elsewhere(at(11));
+    assert_eq!(summary(&world).stuck_since, Some(at(1)));
+    world.answered_elsewhere(at(40));
+    assert_eq!(summary(&world).stuck_since, None, "it is tried again first");
+    world.failed(&account_key(), forbidden(), at(41));
+    assert_eq!(summary(&world).stuck_since, Some(at(40)));
+}
+
+/// One attempt in a namespace is enough: the others wait for the same webhook.
+#[test]
+fn many_accounts_behind_one_refusal_are_given_up_together() {
+    let mut world = served();
+    for number in 0..40 {
+        let held = account("20", &["company"], &["company"]);
+        world.see_account("a", &format!("sa-{number}"), Seen::There(held), at(0));
     }
-    assert_eq!(summary(&world).stuck_since, Some(at(2)), "a tenant that puts it back");
-    assert_eq!(summary(&world).owed, 1);
+    world.declare(&object(Standing::Deleting), 2, false, at(1));
+    world.failed(&account_key(), forbidden(), at(21));
+    assert_eq!(summary(&world).stuck_since, Some(at(1)));
+    // Another one that goes is a step further.
+    let gone = Outcome::Done(Some(account("30", &[], &[])));
+    world.wrote_account(&Key::account(&"a".into(), &"sa-7".into()), gone, at(22));
+    assert_eq!(summary(&world).stuck_since, Some(at(22)));
+}
+
+/// A tenant that puts a reference back, on the same account or on ever new ones, brings no deletion further.
+#[test]
+fn what_comes_back_brings_no_deletion_further() {
+    for new in [false, true] {
+        let mut world = deleting();
+        for round in 0..60_u32 {
+            let (version, now) = (100 + 2 * round, at(2 + round));
+            let name = if new {
+                format!("sa-{round}")
+            } else {
+                "default".to_owned()
+            };
+            let key = Key::account(&"a".into(), &name.as_str().into());
+            world.wrote_account(&key, Outcome::Done(Some(account(&version.to_string(), &[], &[]))), now);
+            let back = account(&(version + 1).to_string(), &["company"], &["company"]);
+            let back_at = if new { format!("sa-{}", round + 1) } else { name };
+            world.see_account("a", &back_at, Seen::There(back), now);
+        }
+        let summary = summary(&world);
+        assert!(summary.owed > 0);
+        assert!(summary.stuck_since <= Some(at(3)), "{new} {:?}", summary.stuck_since);
+        assert!(summary.stuck_since.is_some(), "{new}");
+    }
 }
 
 /// A copy that an object said to retain is not seen after a restart.
@@ -1375,6 +1468,18 @@ fn an_older_state_of_the_store_is_believed_when_it_shows_twice() {
     };
     let mut world = relisted();
     world.wrote_secret(&secret_key(), Outcome::Changed(Some(older())), at(2));
+    assert_eq!(world.went_back(), Some(&secret_key()));
+
+    // The copy was made again since the backup: it has another uid.
+    let again = || Secret {
+        version: Version::new("uid-before", "5"),
+        ..older()
+    };
+    let mut world = served();
+    world.begin_list(Kind::Copy);
+    world.see_secret("a", "company", Seen::There(again()), at(1));
+    world.end_list(Kind::Copy, at(1));
+    world.wrote_secret(&secret_key(), Outcome::Changed(Some(again())), at(2));
     assert_eq!(world.went_back(), Some(&secret_key()));
 
     let mut world = relisted();

@@ -34,6 +34,37 @@ fn left(account: Account) -> World {
 const IN_PLACE: &str = "secret n/company: company Ready";
 
 #[test]
+fn a_list_that_is_too_large_is_reported() {
+    let large = |attached: &[&str]| Account {
+        too_large: true,
+        ..account(&[], attached)
+    };
+    let deleted = || {
+        World::of([standing(Standing::Deleting, company())])
+            .namespace("n", &[])
+            .account("n/default", large(&["x", "company"]))
+    };
+    check([
+        (
+            "it lacks an entry",
+            here(large(&[])),
+            &[IN_PLACE, "account n/default: company TooLarge"],
+        ),
+        (
+            "it has one that is to go",
+            left(large(&["x", "company"])),
+            &["account n/default: company TooLarge leaving"],
+        ),
+        (
+            "which a deletion waits for",
+            deleted(),
+            &["account n/default: leaving, company TooLarge leaving, owed to company"],
+        ),
+        ("it has none of ours", left(large(&["x"])), &[]),
+    ]);
+}
+
+#[test]
 fn an_entry_is_added_behind_those_of_others_and_recorded() {
     check([
         (

@@ -23,6 +23,11 @@ fn older() -> Object {
     sharing("older", 1, &json!({}))
 }
 
+/// The older one does not select the namespace.
+fn elsewhere() -> Object {
+    sharing("older", 1, &json!({"namespaces": {"names": ["m"]}}))
+}
+
 fn younger() -> Object {
     sharing("younger", 2, &json!({}))
 }
@@ -102,10 +107,17 @@ fn the_younger_takes_the_copy_over_when_the_older_goes() {
         ),
         (
             "no longer selecting the namespace",
-            world([sharing("older", 1, &json!({"namespaces": {"names": ["m"]}})), younger()])
-                .secret("n/company", shared_copy()),
+            world([elsewhere(), younger()]).secret("n/company", shared_copy()),
             &[
-                "secret n/company: update, younger Pending",
+                "secret n/company: update, younger Pending, older leaving",
+                "account n/default: younger Ready",
+            ],
+        ),
+        (
+            "which it says as long as the younger one cannot act",
+            world([elsewhere(), standing(Standing::Held, younger())]).secret("n/company", shared_copy()),
+            &[
+                "secret n/company: younger Pending, older SecretConflict leaving",
                 "account n/default: younger Ready",
             ],
         ),
