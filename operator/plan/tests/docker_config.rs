@@ -47,6 +47,8 @@ fn an_entry_is_read_as_a_kubelet_reads_it() {
         r#"{"auth":null,"USERNAME":"user","Password":"pa:ss"}"#,
         r#"{"username":"first","password":"pa:ss","Username":"user","username":null}"#,
         r#"{"username":"user","password":"pa:ss","email":7,"identitytoken":"","more":[1e999]}"#,
+        r#"{"username":"user","password":"pa:ss","identitytoken":"t","RegistryToken":{}}"#,
+        r#"{"auth":"dXNlcjpwYTpzcw==","identitytoken":"t"}"#,
     ] {
         assert_eq!(entry(json), Ok(expected.clone()), "{json}");
     }
@@ -83,10 +85,8 @@ fn an_entry_that_a_kubelet_would_not_use_is_refused_with_the_reason() {
             unusable(CredentialError::ColonInUsername),
         ),
         (r#"{"auth":"dTo=","identitytoken":"t"}"#, TokenIgnored("identitytoken")),
-        (
-            r#"{"username":"u","password":"p","RegistryToken":"t"}"#,
-            TokenIgnored("registrytoken"),
-        ),
+        (r#"{"username":"u","RegistryToken":"t"}"#, TokenIgnored("registrytoken")),
+        (r#"{"identitytoken":"t"}"#, TokenIgnored("identitytoken")),
     ] {
         assert_eq!(entry(json), Err(expected), "{json}");
     }
@@ -154,7 +154,7 @@ fn one_bad_entry_does_not_spoil_the_others() {
         "1e999",
         r#"{"email":"a@example.com"}"#,
         r#"{"auth":"%"}"#,
-        r#"{"auth":"dTpw","identitytoken":"t"}"#,
+        r#"{"auth":"dTo=","identitytoken":"t"}"#,
         r#"{"auth":"\ud800"}"#,
         r#"{"username":"u","password":["p"]}"#,
         &format!("{}1{}", "[".repeat(300), "]".repeat(300)),

@@ -29,7 +29,7 @@ impl Entry {
     }
 
     /// Whether we may use the login that a kubelet reads in this entry alone: it has both halves, which survive the
-    /// way to the registry, and no token that kubelets ignore.
+    /// way to the registry.
     pub(crate) fn is_usable(&self, alone: &Answer) -> bool {
         let [(key, username, password)] = alone.logins.as_slice() else {
             return false;
@@ -40,18 +40,7 @@ impl Entry {
         let is_text = !password.contains('\u{fffd}') || self.text().contains("\\ud800");
         // An address with a zone is filed and matches nothing.
         let is_zoned = key.starts_with('[') && key.contains('%');
-        !key.is_empty()
-            && !is_zoned
-            && fits(username)
-            && fits(password)
-            && !username.contains(':')
-            && is_text
-            && !self.has_token()
-    }
-
-    fn has_token(&self) -> bool {
-        let is_token = |(name, value): &(String, String)| name.eq_ignore_ascii_case("identitytoken") && value != "\"\"";
-        matches!(self, Self::Fields(fields) if fields.iter().any(is_token))
+        !key.is_empty() && !is_zoned && fits(username) && fits(password) && !username.contains(':') && is_text
     }
 
     /// Without what is never copied.

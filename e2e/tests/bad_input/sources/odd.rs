@@ -37,6 +37,10 @@ pub(super) fn sources(login: &Login) -> Vec<Odd> {
             "tokens-are-empty",
             with(json!({"identitytoken": "", "registrytoken": null})),
         ),
+        (
+            "tokens-beside-a-login",
+            with(json!({"identitytoken": "any", "registrytoken": "any"})),
+        ),
         ("more-fields", with(json!({"future": {"a": [1, null, 1.5]}}))),
     ];
     let mut all: Vec<Odd> = entries

@@ -10,6 +10,8 @@ struct Fields {
     auth: String,
     username: String,
     password: String,
+    /// A token, which kubelets ignore: it may be all that the entry has.
+    token: Option<&'static str>,
 }
 
 /// The login that a kubelet takes from this entry.
@@ -18,14 +20,16 @@ pub(super) fn credential(entry: Value<'_>) -> Result<Credential, EntryError> {
         auth,
         username,
         password,
+        token,
     } = fields(entry)?;
-    if !auth.is_empty() {
-        return auth::decode(&auth);
-    }
-    if username.is_empty() && password.is_empty() {
-        return Err(EntryError::Empty);
-    }
-    Ok(Credential::new(&username, &password)?)
+    let login = if !auth.is_empty() {
+        auth::decode(&auth)
+    } else if username.is_empty() && password.is_empty() {
+        Err(EntryError::Empty)
+    } else {
+        Credential::new(&username, &password).map_err(EntryError::from)
+    };
+    login.map_err(|error| token.map_or(error, EntryError::TokenIgnored))
 }
 
 fn fields(entry: Value<'_>) -> Result<Fields, EntryError> {
@@ -38,7 +42,7 @@ fn fields(entry: Value<'_>) -> Result<Fields, EntryError> {
         } else if is_field(&name, "password") {
             set(&mut fields.password, "password", value)?;
         } else {
-            refuse_token(&name, value)?;
+            fields.token = fields.token.or(token(&name, value));
         }
     }
     Ok(fields)
@@ -51,10 +55,10 @@ fn set(field: &mut String, name: &'static str, value: Value<'_>) -> Result<(), E
     Ok(())
 }
 
-fn refuse_token(name: &str, value: Value<'_>) -> Result<(), EntryError> {
+/// The name of the field, if it is a token that is set.
+fn token(name: &str, value: Value<'_>) -> Option<&'static str> {
     let is_set = || !value.is_null() && value.text().is_none_or(|text| !text.is_empty());
     ["identitytoken", "registrytoken"]
         .into_iter()
         .find(|token| is_field(name, token) && is_set())
-        .map_or(Ok(()), |token| Err(EntryError::TokenIgnored(token)))
 }
