@@ -21,7 +21,7 @@ use crate::SYSTEM_NAMESPACE;
 
 pub use declared::Declared;
 pub use foreign::Foreign;
-pub use logins::{Allowed, Needles, Place, places};
+pub use logins::{Allowed, Made, Needles, Place, places};
 
 /// The label of every copy; its value is the object's name.
 pub const LABEL: &str = "pullsecrets.dev/cluster-pull-secret";

@@ -22,7 +22,7 @@ use e2e::faults::plan::RELISTS_EVERY;
 use e2e::faults::proxy::Proxy;
 use e2e::faults::weather::Reach;
 use e2e::operator::Options;
-use e2e::oracle::{self, ATTACHED, Allowed, Expected, Foreign, Login, Needles};
+use e2e::oracle::{self, ATTACHED, Allowed, Expected, Foreign, Login, Made, Needles};
 use e2e::wait::{blocking, until};
 use e2e::witness::{self, Witness};
 use e2e::{OPERATOR_ACCOUNT, SYSTEM_NAMESPACE, binaries};
@@ -162,7 +162,7 @@ impl Stage {
     pub fn allowed(&self) -> Allowed {
         let sources = [OBJECT, OTHER].map(|name| (SYSTEM_NAMESPACE.to_owned(), name.to_owned()));
         Allowed {
-            made: Some(BTreeSet::from(sources)),
+            made: Made::These(BTreeSet::from(sources)),
             declared: Some(self.witness.declared()),
         }
     }

@@ -15,8 +15,9 @@ use serde_json::Value;
 
 use super::declared::{Declared, STATE_PREFIX, sources};
 use super::{DATA_KEY, Expected, Login, RETAINED, list, objects, selection};
+use crate::audit::Audit;
 use crate::store::Listed;
-use crate::{SYSTEM_NAMESPACE, canary, cluster};
+use crate::{OPERATOR_USER, SYSTEM_NAMESPACE, canary, cluster};
 
 /// A namespace and a name in it.
 pub type Place = (String, String);
@@ -95,11 +96,23 @@ fn decoded(text: &str) -> impl Iterator<Item = Vec<u8>> {
     })
 }
 
+/// Which Secrets the operator has not made.
+#[derive(Clone, Default)]
+pub enum Made {
+    /// These, and no others.
+    These(BTreeSet<Place>),
+    /// Those that it has never written to, as the API server recorded it: what managedFields say is the writer's own word.
+    Recorded(Audit),
+    /// Those of which managedFields do not say that it has written to them.
+    #[default]
+    Unknown,
+}
+
 /// What may hold a login beside the copies that are expected.
 #[derive(Clone, Default)]
 pub struct Allowed {
-    /// The Secrets that the scenario made itself. Where they are not known, those that the operator has not written to.
-    pub made: Option<BTreeSet<Place>>,
+    /// The Secrets that the scenario made itself.
+    pub made: Made,
     /// What objects have declared so far. Where that is not known, a copy that says so is taken for left behind.
     pub declared: Option<Vec<Declared>>,
 }
@@ -152,7 +165,11 @@ pub(super) async fn check(
             ));
         }
     }
-    elsewhere.retain(|(place, secret)| !allowed.is_made(place, secret));
+    if elsewhere.is_empty() {
+        return Ok(());
+    }
+    let written = allowed.made.written(client).await?;
+    elsewhere.retain(|(place, secret)| !allowed.made.has(place, secret, &written));
     if elsewhere.is_empty() {
         return Ok(());
     }
@@ -179,12 +196,25 @@ pub(super) fn without_docker_config(secret: &Value) -> Value {
     rest
 }
 
-impl Allowed {
-    fn is_made(&self, place: &Place, secret: &Value) -> bool {
-        let Some(made) = &self.made else {
-            return !is_written_by_operator(secret);
+impl Made {
+    /// What the operator has written to, where that is recorded.
+    async fn written(&self, client: &Client) -> Result<BTreeSet<Place>, String> {
+        let Self::Recorded(audit) = self else {
+            return Ok(BTreeSet::new());
         };
-        made.contains(place)
+        let written = async {
+            audit.settle(client).await?;
+            audit.secrets_written_by(OPERATOR_USER)
+        };
+        written.await.map_err(|error: anyhow::Error| format!("{error:#}"))
+    }
+
+    fn has(&self, place: &Place, secret: &Value, written: &BTreeSet<Place>) -> bool {
+        match self {
+            Self::These(made) => made.contains(place),
+            Self::Recorded(_) => !written.contains(place),
+            Self::Unknown => !is_written_by_operator(secret),
+        }
     }
 }
 

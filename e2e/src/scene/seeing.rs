@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{SERVER, SOON, Scene};
 use crate::OPERATOR_USER;
 use crate::audit::{Mark, Record};
-use crate::oracle::{self, Allowed, Expected, Foreign, Login, Needles};
+use crate::oracle::{self, Allowed, Expected, Foreign, Login, Made, Needles};
 use crate::wait::eventually;
 
 /// One condition of an object's status.
@@ -72,7 +72,7 @@ impl Scene {
     /// What may hold a login beside the copies that are expected.
     fn allowed(&self) -> Allowed {
         Allowed {
-            made: None,
+            made: Made::Recorded(self.cluster().audit()),
             declared: Some(self.running.witness.declared()),
         }
     }

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use e2e::cluster::{Cluster, Options};
 use e2e::kubectl::Kubectl;
-use e2e::oracle::{self, Allowed, Expected, Foreign, Login, Needles};
+use e2e::oracle::{self, Allowed, Expected, Foreign, Login, Made, Needles};
+use e2e::{OPERATOR_ACCOUNT, SYSTEM_NAMESPACE};
 use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::{Api, Client};
 use serde_json::json;
@@ -76,6 +77,9 @@ const WRONGS: [(&str, &str, &str); 12] = [
     ),
 ];
 
+/// The login of the copy.
+const CONFIG: &str = r#"{"auths":{"registry.example.com":{"auth":"cm9ib3Q6Y29ycmVjdCBob3JzZSBiYXR0ZXJ5","password":"correct horse battery","username":"robot"}}}"#;
+
 #[tokio::test]
 async fn each_way_to_be_wrong_is_seen() {
     let _beside = MACHINE.read().await;
@@ -126,6 +130,43 @@ async fn each_way_to_be_wrong_is_seen() {
     .await;
     run(&kubectl, "annotate sa default -n a pullsecrets.dev/attached-").await;
     gone().await.unwrap();
+
+    // What it has written is the operator's, whoever managedFields name.
+    let allowed = Allowed {
+        made: Made::Recorded(cluster.audit()),
+        ..Allowed::default()
+    };
+    let gone = async || oracle::check_gone(&client, "company", "company", &needles, &allowed).await;
+    let mut holder = json!({
+        "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/dockerconfigjson",
+        "metadata": {"name": "holder", "namespace": "b"},
+        "stringData": {".dockerconfigjson": CONFIG},
+    });
+    kubectl.apply(&holder.to_string()).await.unwrap();
+    gone().await.unwrap();
+    run(&kubectl, "delete secret holder -n b").await;
+    holder["metadata"]["labels"] = json!({"pullsecrets.dev/cluster-pull-secret": "company"});
+    let operator = cluster
+        .service_account_kubeconfig(SYSTEM_NAMESPACE, OPERATOR_ACCOUNT)
+        .await;
+    let operator = format!("--kubeconfig={}", operator.unwrap().display());
+    let disguised = [
+        "apply",
+        "--server-side",
+        "--force-conflicts",
+        "--field-manager=kubectl",
+        "-f",
+        "-",
+    ];
+    let arguments: Vec<&str> = std::iter::once(operator.as_str()).chain(disguised).collect();
+    kubectl.run(&arguments, &holder.to_string()).await.unwrap();
+    run(
+        &kubectl,
+        "label secret holder -n b pullsecrets.dev/cluster-pull-secret-",
+    )
+    .await;
+    let told = gone().await.unwrap_err();
+    assert!(told.contains("should not be in the secrets [\"b/holder\"]"), "{told}");
 }
 
 #[tokio::test]
@@ -210,7 +251,6 @@ async fn write_copy(kubectl: &Kubectl, client: &Client) {
         object.metadata.uid.ok_or_else(|| "no uid".to_owned())
     })
     .await;
-    let config = r#"{"auths":{"registry.example.com":{"auth":"cm9ib3Q6Y29ycmVjdCBob3JzZSBiYXR0ZXJ5","password":"correct horse battery","username":"robot"}}}"#;
     let copy = json!({
         "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/dockerconfigjson",
         "metadata": {
@@ -223,7 +263,7 @@ async fn write_copy(kubectl: &Kubectl, client: &Client) {
                 "apiVersion": "pullsecrets.dev/v1alpha1", "kind": "ClusterPullSecret", "name": "company", "uid": uid,
             }],
         },
-        "stringData": {".dockerconfigjson": config},
+        "stringData": {".dockerconfigjson": CONFIG},
     });
     // As the operator does, so that it is nobody else's.
     let arguments = [
