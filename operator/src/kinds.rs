@@ -9,7 +9,7 @@ use std::sync::{Arc, LazyLock};
 
 use crd::names::{
     ANNOTATION_ATTACHED, ANNOTATION_DECLARED, ANNOTATION_RETAINED, DOCKER_CONFIG_TYPE, FIELD_MANAGER,
-    FIELD_MANAGER_UNPROVEN, GROUP, LABEL_MANAGED_BY, LABEL_OBJECT, STATE_TYPE,
+    FIELD_MANAGER_UNPROVEN, GROUP, LABEL_MANAGED_BY, LABEL_OBJECT,
 };
 use k8s_openapi::ByteString;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference, Time};
@@ -17,12 +17,15 @@ use kube::Resource;
 use kube::core::{ClusterResourceScope, NamespaceResourceScope};
 use plan::identity::Version;
 use plan::labels::Labels;
-use plan::observed::{Account, Entry, LISTED, LISTED_BYTES, Owner, Secret, Shape, parse_attached};
+use plan::observed::{
+    Account, Entry, FEW_OWNERS, LISTED, LISTED_BYTES, OWNERS, Owner, Secret, Shape, brief, parse_attached,
+};
 use plan::payload::{Digest, DigestKey, NO_LOGIN};
 use plan::registries::Source;
 use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
+use crate::credentials::sources::word;
 use crate::wanted::{Wanted, prune};
 
 /// The key of this process's digests.
@@ -456,11 +459,29 @@ fn identity(meta: ObjectMeta) -> ObjectMeta {
 }
 
 impl SeenCopy {
+    /// Of one whose name no object has, keeps our own marks: the label, who manages it, and a few owners.
+    pub fn prune(&mut self, names: &Wanted) {
+        if self.metadata.name.as_deref().is_some_and(|name| names.has(name)) {
+            return;
+        }
+        let shape = Arc::make_mut(&mut self.facts.shape);
+        shape.labels.keep(|key| [LABEL_OBJECT, LABEL_MANAGED_BY].contains(&key));
+        shape.annotations.keep(|key| key == ANNOTATION_RETAINED);
+        shape.owners.truncate(FEW_OWNERS);
+        shape.owners.shrink_to_fit();
+        shape.partial = true;
+    }
+
     /// The facts that the plan wants.
     pub fn facts(self) -> Secret {
         self.facts
     }
 }
+
+/// The longest name that an object of any kind can have.
+const LONGEST_NAME: usize = 253;
+/// A uid of a server is a UUID, which has 36 characters.
+const LONGEST_UID: usize = 64;
 
 /// Whether it carries our label.
 fn is_labelled(meta: &ObjectMeta) -> bool {
@@ -474,12 +495,8 @@ fn is_ours(reference: &OwnerReference) -> bool {
     reference.kind == "ClusterPullSecret" && reference.api_version.split('/').next() == Some(GROUP)
 }
 
-/// So many ownerReferences to our kind are held: one for each object that wants the copy, and some that others added.
-const OWNERS: usize = 256;
 /// The schema allows so many labels, and so many annotations, together.
-const DECLARED: usize = 64;
-/// So many bytes of a value are held. What is declared is shorter, so a longer value differs from it all the same.
-const VALUE: usize = 12 * 1024;
+const DECLARED: usize = 32;
 
 /// What the metadata says of a Secret: our own marks, and what stands under the keys that were declared last. Whoever may
 /// write a copy may put a megabyte of other labels on it.
@@ -488,13 +505,12 @@ fn shape(meta: &ObjectMeta) -> Shape {
     let mut owners: Vec<Owner> = references
         .iter()
         .filter(|reference| is_ours(reference))
-        .map(|reference| Owner {
-            uid: reference.uid.as_str().into(),
-            name: reference.name.as_str().into(),
-        })
+        .map(owner)
         .collect();
     owners.sort_unstable();
+    owners.dedup();
     owners.truncate(OWNERS);
+    owners.shrink_to_fit();
     let labelled = is_labelled(meta);
     let annotation = |key: &str| meta.annotations.as_ref().and_then(|all| all.get(key));
     let declared: BTreeSet<&str> = annotation(ANNOTATION_DECLARED)
@@ -504,8 +520,9 @@ fn shape(meta: &ObjectMeta) -> Shape {
     let held = |all: Option<&BTreeMap<String, String>>, ours: [&str; 2]| -> Labels {
         let held = |(key, _): &(&String, &String)| ours.contains(&key.as_str()) || declared.contains(key.as_str());
         let bounded = |(key, value): (&String, &String)| {
-            let end = value.floor_char_boundary(VALUE);
-            (key.clone(), value[..end].to_owned())
+            let named = [LABEL_OBJECT, ANNOTATION_RETAINED].contains(&key.as_str()) && value.len() <= LONGEST_NAME;
+            let value = if named { value.into() } else { brief(value) };
+            (brief(key).into_owned(), value.into_owned())
         };
         all.into_iter().flatten().filter(held).map(bounded).collect()
     };
@@ -518,6 +535,20 @@ fn shape(meta: &ObjectMeta) -> Shape {
         controlled: references.iter().any(|reference| reference.controller == Some(true)),
         owners,
         ..Shape::default()
+    }
+}
+
+/// The server bounds neither field. One that no object can have is held as an owner that is none of ours.
+fn owner(reference: &OwnerReference) -> Owner {
+    let can_be = reference.name.len() <= LONGEST_NAME && reference.uid.len() <= LONGEST_UID;
+    let (uid, name) = if can_be {
+        (reference.uid.as_str(), reference.name.as_str())
+    } else {
+        ("", "")
+    };
+    Owner {
+        uid: uid.into(),
+        name: name.into(),
     }
 }
 
@@ -574,8 +605,7 @@ impl WrittenSecret {
     }
 }
 
-/// A Secret in a namespace of sources: the only kind whose data is kept, and only of the types that can be a source
-/// or hold our state.
+/// A Secret in a namespace of sources: the only kind whose data is kept, and of that only what an object reads.
 #[derive(Clone, Deserialize)]
 pub struct SourceSecret {
     /// With managedFields, which tell when it was changed. It is not kept.
@@ -596,18 +626,36 @@ impl fmt::Debug for SourceSecret {
 }
 
 impl SourceSecret {
-    /// Whether an object names it as a source; or it is state, which the operator's `own` namespace alone has.
-    pub fn is_wanted(&self, wanted: &Wanted, own: bool) -> bool {
-        own && self.type_ == STATE_TYPE || self.metadata.name.as_deref().is_some_and(|name| wanted.has(name))
+    /// Whether an object names it as a source, or it is the state of one.
+    pub fn is_wanted(&self, wanted: &Wanted) -> bool {
+        self.metadata.name.as_deref().is_some_and(|name| wanted.has(name))
     }
 
-    /// Drops all but the name of one that is not wanted. Whoever may write in the namespace may keep a thousand of a
-    /// megabyte there.
-    pub fn prune(&mut self, wanted: &Wanted, own: bool) {
-        if !self.is_wanted(wanted, own) {
+    /// Drops all but the name of one that is not wanted, and of another one what is not read. Whoever may write in the
+    /// namespace may keep a thousand of a megabyte there.
+    pub fn prune(&mut self, wanted: &Wanted) {
+        if !self.is_wanted(wanted) {
             self.data.clear();
             self.metadata = identity(std::mem::take(&mut self.metadata));
+            self.type_.clear();
+            return;
         }
+        let name = self.metadata.name.clone().unwrap_or_default();
+        self.data.retain(|key, _| wanted.has(&word(&name, key)));
+        self.metadata.annotations = None;
+        self.metadata.owner_references = None;
+        if let Some(labels) = &mut self.metadata.labels {
+            labels.retain(|key, _| key == LABEL_OBJECT);
+        }
+        // Types that count are shorter.
+        self.type_.truncate(self.type_.floor_char_boundary(LONGEST_NAME));
+    }
+
+    /// The same, pruned.
+    #[must_use]
+    pub fn pruned(mut self, wanted: &Wanted) -> Self {
+        self.prune(wanted);
+        self
     }
 
     /// When it was changed last, in seconds since 1970.
@@ -742,7 +790,7 @@ mod tests {
         let shape = copy.facts().shape;
         assert_eq!(shape.owners.len(), OWNERS);
         assert_eq!(shape.labels.iter().count(), DECLARED + 1);
-        assert_eq!(shape.annotations.get(ANNOTATION_DECLARED).map(str::len), Some(VALUE));
+        assert_eq!(shape.annotations.iter().count(), DECLARED + 1);
         let account: SeenAccount = serde_json::from_value(serde_json::json!({"metadata": metadata})).unwrap();
         assert_eq!(
             account.metadata,
@@ -751,6 +799,70 @@ mod tests {
                 ..ObjectMeta::default()
             }
         );
+    }
+
+    /// What a shape takes, besides itself.
+    fn bytes(shape: &Shape) -> usize {
+        let words = shape.labels.iter().chain(shape.annotations.iter());
+        let words: usize = words.map(|(key, value)| key.len() + value.len() + 64).sum();
+        let owner = |owner: &Owner| {
+            let other = owner.uid.to_string();
+            owner.name.len() + other.len() + 16
+        };
+        words + shape.owners.capacity() * size_of::<Owner>() + shape.owners.iter().map(owner).sum::<usize>()
+    }
+
+    /// The worst that a tenant can make of the metadata of a Secret with our label.
+    fn hostile(number: usize) -> SeenCopy {
+        let keys: Vec<String> = (0..64)
+            .map(|key| format!("pull-secret.{}/{key}", "x".repeat(230)))
+            .collect();
+        let value = |key: &String| (key.clone(), format!("{number}{}", "v".repeat(12_000)));
+        let mut annotations: BTreeMap<String, String> = keys.iter().map(value).collect();
+        annotations.insert(ANNOTATION_DECLARED.to_owned(), keys.join(","));
+        annotations.insert(ANNOTATION_RETAINED.to_owned(), "r".repeat(200_000));
+        let mut labels: BTreeMap<&str, String> = keys.iter().map(|key| (key.as_str(), "l".repeat(63))).collect();
+        labels.insert(LABEL_OBJECT, "x".repeat(63));
+        let owner = |n: usize| {
+            let (name, uid) = if n == 0 { (1_000_000, 1_000_000) } else { (253, 64) };
+            serde_json::json!({"apiVersion": "pullsecrets.dev/v1", "kind": "ClusterPullSecret",
+                "name": "o".repeat(name), "uid": format!("{n:04}{}", "u".repeat(uid - 4))})
+        };
+        let owners: Vec<_> = (0..1_000).map(owner).collect();
+        let metadata = serde_json::json!({"name": "a", "labels": labels, "annotations": annotations,
+            "ownerReferences": owners});
+        serde_json::from_value(serde_json::json!({"metadata": metadata})).unwrap()
+    }
+
+    #[test]
+    fn a_copy_takes_few_bytes_whatever_is_written_on_it() {
+        let mut copy = hostile(1);
+        let held = bytes(&copy.facts.shape);
+        assert!(held < 24 * 1024, "{held} bytes under the name of an object's copies");
+        let asked = Wanted::new(&["a"]);
+        copy.prune(&asked);
+        assert_eq!(bytes(&copy.facts.shape), held);
+        copy.prune(&Wanted::new(&["other"]));
+        let held = bytes(&copy.facts.shape);
+        assert!(
+            held < 1536 && copy.facts.shape.partial,
+            "{held} bytes under the name of none"
+        );
+        assert_eq!(copy.facts.shape.labels.get(LABEL_OBJECT).map(str::len), Some(63));
+    }
+
+    #[test]
+    fn a_value_that_is_too_long_still_counts_as_another_one() {
+        let with = |value: &str| {
+            let metadata = serde_json::json!({"name": "a", "labels": {LABEL_OBJECT: "a"},
+                "annotations": {"k": value, ANNOTATION_DECLARED: "k"}});
+            seen(serde_json::json!({"metadata": metadata})).shape
+        };
+        let declared = "v".repeat(1024);
+        assert_eq!(with(&declared), with(&declared));
+        for other in [format!("{declared}x"), "v".repeat(100_000), "v".to_owned()] {
+            assert_ne!(with(&declared), with(&other));
+        }
     }
 
     #[test]

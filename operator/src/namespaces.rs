@@ -192,7 +192,9 @@ fn start_watches(
             Kind::Named(name) => Which::named(name),
             Kind::Copy | Kind::Namespace | Kind::Account => Which::labelled(LABEL_OBJECT),
         };
-        let wrap = move |event| Input::Secret(kind.clone(), event);
+        let names = settings.keys.copies.clone();
+        let which = which.after(&names);
+        let wrap = move |event| Input::Secret(kind.clone(), each(event, |seen: &mut SeenCopy| seen.prune(&names)));
         watches.spawn("copies", Api::all, which, events(), token.clone(), wrap);
     }
 }
@@ -308,6 +310,7 @@ impl Loop {
             Command::Forget { name, ours } => {
                 self.deferred.retain(|deferred| deferred.object.name != name);
                 self.world.forget_object(&name, ours, now);
+                self.settings.keys.forget(&name);
             }
             Command::Complete => self.complete = true,
             Command::Answered => self.world.answered_elsewhere(now),
@@ -316,12 +319,13 @@ impl Loop {
 
     /// Declares the object, now or when all labels are listed that it selects by.
     fn declare(&mut self, object: Arc<Object>, revision: u64, urgent: bool) {
-        let needs = self.settings.keys.want(object.spec.selection.as_ref());
+        let needs = self.settings.keys.want(&object);
         let waits = |deferred: &Deferred| deferred.object.name == object.name;
         let urgent = urgent || self.deferred.iter().any(|deferred| waits(deferred) && deferred.urgent);
         self.deferred.retain(|deferred| !waits(deferred));
         if needs.0 <= self.listed.0 && needs.1 <= self.listed.1 {
             self.world.declare(&object, revision, urgent, self.now());
+            self.settings.keys.settle(&object);
             return;
         }
         self.deferred.push(Deferred {

@@ -26,6 +26,7 @@ use tracing::{Instrument as _, error, info, info_span, warn};
 use crate::apply::{Outcome, Setback, Writer};
 use crate::board::Summary;
 use crate::credentials::sources::Sources;
+use crate::credentials::state;
 use crate::events::{Announcement, Announcer};
 use crate::health::Pulse;
 use crate::kinds::{SeenObject, SourceSecret};
@@ -104,9 +105,9 @@ pub async fn run(
     for (namespace, wanted) in settings.sources.namespaces() {
         let api = |client| Api::namespaced(client, namespace);
         let (namespace, wanted) = (namespace.to_owned(), wanted.clone());
-        let (which, own) = (Which::wanted(&wanted), namespace == settings.namespace);
+        let which = Which::wanted(&wanted);
         let wrap = move |event| {
-            let event = each(event, |secret: &mut SourceSecret| secret.prune(&wanted, own));
+            let event = each(event, |secret: &mut SourceSecret| secret.prune(&wanted));
             Input::Source(namespace.clone(), event, wanted.listing())
         };
         watches.spawn("sources", api, which, events(), token.clone(), wrap);
@@ -321,13 +322,22 @@ impl Loop {
             let held = Held::new(seen, &self.settings.namespace);
             self.objects.insert(Arc::clone(&name), held);
         }
-        if let Some(held) = self.objects.get(&name) {
-            self.settings.keys.want(held.selection());
-            self.settings.sources.want(held.sources());
-        }
+        self.ask(&name);
         self.queue.push(Arc::clone(&name), Lane::Fresh);
         self.measure(&name);
         name
+    }
+
+    /// Has kept what the object asks for, and no longer what it asked for before.
+    fn ask(&mut self, name: &Arc<str>) {
+        let Some(held) = self.objects.get(name) else {
+            return;
+        };
+        self.settings.keys.see(name, held.selection(), held.secret_name());
+        let state = held.uid().map(|uid| state::secret_name(&uid));
+        self.settings
+            .sources
+            .want(name, &held.source_words(), state.as_deref(), held.has_state());
     }
 
     fn measure(&self, name: &Arc<str>) {
@@ -339,6 +349,8 @@ impl Loop {
     fn forget(&mut self, name: &str) {
         if let Some((name, held)) = self.objects.remove_entry(name) {
             self.settings.metrics.forget_object(&name);
+            self.settings.keys.lose(&name);
+            self.settings.sources.forget(&name);
             let ours = !held.is_elsewhere();
             self.tell(Command::Forget { name, ours });
         }
@@ -494,6 +506,7 @@ impl Loop {
                 match (seen, self.objects.get_mut(&name)) {
                     (Some(seen), Some(held)) => {
                         held.see(seen);
+                        self.ask(&name);
                         self.measure(&name);
                     }
                     (None, _) => self.forget(&name),

@@ -1,16 +1,17 @@
-//! What is held of things that others name as they like: label keys, and Secrets beside a source. Nothing that no object
-//! asks for is held. When an object asks for more, what was passed over is listed anew.
+//! What is held of things that others name as they like: label keys, Secrets beside a source, names of copies. Nothing
+//! that no object asks for is held. When an object asks for more, what was passed over is listed anew; what no object
+//! asks for any more is forgotten.
 //!
 //! Each word has an edition: a list that began at this edition or later shows what is under it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crd::names::LABEL_EXCLUDE;
 use plan::labels::Labels;
-use plan::object::Selection;
+use plan::object::{Object, Selection};
 use tokio::sync::watch;
 
 /// The words that some object asks for. All that have a clone share them.
@@ -19,8 +20,7 @@ pub struct Wanted(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    /// Each with its edition.
-    words: Mutex<BTreeMap<Box<str>, u64>>,
+    words: Mutex<Words>,
     edition: watch::Sender<u64>,
     /// The edition at which the list under way, or the last one, began.
     listing: AtomicU64,
@@ -28,39 +28,127 @@ struct Inner {
     complete: watch::Sender<bool>,
 }
 
+#[derive(Debug, Default)]
+struct Words {
+    held: BTreeMap<Arc<str>, Word>,
+    asked: BTreeMap<Asker, BTreeSet<Arc<str>>>,
+    /// How many were forgotten so far.
+    forgotten: u64,
+}
+
+#[derive(Debug)]
+struct Word {
+    edition: u64,
+    /// How many ask for it.
+    askers: usize,
+}
+
+/// On whose behalf words are asked for: one of the loops, for an object. The two know an object at different times, and a
+/// word stays as long as either of them needs it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Asker {
+    /// Words that count always.
+    Always,
+    /// The object loop, which sees the object first.
+    Objects(Arc<str>),
+    /// The namespace loop, which acts for what it was told.
+    Namespaces(Arc<str>),
+    /// The object loop, for the state of the object.
+    State(Arc<str>),
+}
+
+impl Words {
+    /// The words of an asker are now these: in the place of those before, unless it keeps them.
+    fn ask<'a>(&mut self, who: Asker, words: impl IntoIterator<Item = &'a str>, keeps: bool, next: u64) -> u64 {
+        let old = self.asked.remove(&who).unwrap_or_default();
+        let mut new = BTreeSet::new();
+        let mut latest = 0;
+        for word in words {
+            let word = match self.held.get_key_value(word) {
+                Some((held, _)) => Arc::clone(held),
+                None => word.into(),
+            };
+            let held = self.held.entry(Arc::clone(&word)).or_insert(Word {
+                edition: next,
+                askers: 0,
+            });
+            latest = latest.max(held.edition);
+            held.askers += usize::from(!new.contains(&word) && !old.contains(&word));
+            new.insert(word);
+        }
+        for word in old {
+            if keeps {
+                new.insert(word);
+            } else if !new.contains(&word)
+                && let Some(held) = self.held.get_mut(&word)
+            {
+                held.askers -= 1;
+                if held.askers == 0 {
+                    self.held.remove(&word);
+                    self.forgotten += 1;
+                }
+            }
+        }
+        if !new.is_empty() {
+            self.asked.insert(who, new);
+        }
+        latest
+    }
+}
+
 impl Wanted {
-    /// With these words from the beginning.
+    /// With these words always.
     pub fn new(words: &[&str]) -> Self {
-        let words = words.iter().map(|&word| (word.into(), 0)).collect();
+        let mut held = Words::default();
+        held.ask(Asker::Always, words.iter().copied(), false, 0);
         Self(Arc::new(Inner {
-            words: Mutex::new(words),
+            words: Mutex::new(held),
             edition: watch::Sender::new(0),
             listing: AtomicU64::new(0),
             complete: watch::Sender::new(false),
         }))
     }
 
-    /// An object asks for these words. The edition that has all of them.
-    pub fn want<'a>(&self, words: impl IntoIterator<Item = &'a str>) -> u64 {
+    /// This is now all that `who` asks for. The edition that has all of it.
+    pub fn want<'a>(&self, who: Asker, words: impl IntoIterator<Item = &'a str>) -> u64 {
+        self.ask(who, words, false)
+    }
+
+    /// `who` asks for this too. The edition that has all of it.
+    pub fn want_too<'a>(&self, who: Asker, words: impl IntoIterator<Item = &'a str>) -> u64 {
+        self.ask(who, words, true)
+    }
+
+    /// The same as [`Wanted::want`], of what cannot be there before it is asked for: no list is needed.
+    pub fn admit<'a>(&self, who: Asker, words: impl IntoIterator<Item = &'a str>) {
+        self.words().ask(who, words, false, 0);
+    }
+
+    /// How many words were forgotten so far.
+    pub fn forgotten(&self) -> u64 {
+        self.words().forgotten
+    }
+
+    fn ask<'a>(&self, who: Asker, words: impl IntoIterator<Item = &'a str>, keeps: bool) -> u64 {
         let mut held = self.words();
         let next = *self.0.edition.borrow() + 1;
-        let mut latest = 0;
-        for word in words {
-            let edition = match held.get(word) {
-                Some(&edition) => edition,
-                None => *held.entry(word.into()).or_insert(next),
-            };
-            latest = latest.max(edition);
-        }
+        let latest = held.ask(who, words, keeps, next);
         if latest == next {
             self.0.edition.send_replace(next);
         }
         latest
     }
 
+    /// The edition that has all of these words; none if one of them is not asked for.
+    pub fn edition<'a>(&self, words: impl IntoIterator<Item = &'a str>) -> Option<u64> {
+        let held = self.words();
+        let mut words = words.into_iter();
+        words.try_fold(0, |latest: u64, word| Some(latest.max(held.held.get(word)?.edition)))
+    }
+
     /// Whether an object asks for this word.
     pub fn has(&self, word: &str) -> bool {
-        self.words().contains_key(word)
+        self.words().held.contains_key(word)
     }
 
     /// All that objects ask for now is known: what is listed from now on need not be listed again.
@@ -93,18 +181,20 @@ impl Wanted {
         }
     }
 
-    fn words(&self) -> MutexGuard<'_, BTreeMap<Box<str>, u64>> {
+    fn words(&self) -> MutexGuard<'_, Words> {
         self.0.words.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The label keys that the selectors of objects name.
+/// What objects name: the label keys of their selectors, and their copies.
 #[derive(Clone, Debug)]
 pub struct LabelKeys {
     /// Of namespaces.
     pub namespaces: Wanted,
     /// Of `ServiceAccount`s.
     pub accounts: Wanted,
+    /// The names of the copies.
+    pub copies: Wanted,
 }
 
 impl LabelKeys {
@@ -113,20 +203,62 @@ impl LabelKeys {
         Self {
             namespaces: Wanted::new(&[LABEL_EXCLUDE]),
             accounts: Wanted::new(&[LABEL_EXCLUDE]),
+            copies: Wanted::new(&[]),
         }
     }
 
-    /// An object selects by these. The editions that have all keys, of namespaces and of accounts.
-    pub fn want(&self, selection: Option<&Selection>) -> (u64, u64) {
-        let namespaces = selection.into_iter().flat_map(Selection::namespace_keys);
-        let accounts = selection.into_iter().flat_map(Selection::account_keys);
-        (self.namespaces.want(namespaces), self.accounts.want(accounts))
+    /// The object loop sees an object with this selection, whose copies have this name.
+    pub fn see(&self, object: &Arc<str>, selection: Option<&Selection>, copies: &str) {
+        let who = || Asker::Objects(Arc::clone(object));
+        self.namespaces.want(who(), namespace_keys(selection));
+        self.accounts.want(who(), account_keys(selection));
+        self.copies.want(who(), [copies]);
+    }
+
+    /// The object loop sees it no more.
+    pub fn lose(&self, object: &Arc<str>) {
+        for words in [&self.namespaces, &self.accounts, &self.copies] {
+            words.want(Asker::Objects(Arc::clone(object)), []);
+        }
+    }
+
+    /// The namespace loop is told of this edition of an object. The editions that have all of its keys, of namespaces and of
+    /// accounts. What it acted for until now is kept.
+    pub fn want(&self, object: &Object) -> (u64, u64) {
+        let (who, selection) = (
+            || Asker::Namespaces(Arc::clone(&object.name)),
+            object.spec.selection.as_ref(),
+        );
+        self.copies.want_too(who(), [&*object.spec.secret_name]);
+        (
+            self.namespaces.want_too(who(), namespace_keys(selection)),
+            self.accounts.want_too(who(), account_keys(selection)),
+        )
+    }
+
+    /// The namespace loop acts for this edition of an object, and for none before.
+    pub fn settle(&self, object: &Object) {
+        let (who, selection) = (
+            || Asker::Namespaces(Arc::clone(&object.name)),
+            object.spec.selection.as_ref(),
+        );
+        self.namespaces.want(who(), namespace_keys(selection));
+        self.accounts.want(who(), account_keys(selection));
+        self.copies.want(who(), [&*object.spec.secret_name]);
+    }
+
+    /// The namespace loop acts for no edition of that object.
+    pub fn forget(&self, object: &Arc<str>) {
+        for words in [&self.namespaces, &self.accounts, &self.copies] {
+            words.want(Asker::Namespaces(Arc::clone(object)), []);
+        }
     }
 
     /// Every object was seen once.
     pub fn complete(&self) {
-        self.namespaces.complete();
-        self.accounts.complete();
+        for words in [&self.namespaces, &self.accounts, &self.copies] {
+            words.complete();
+        }
     }
 }
 
@@ -136,11 +268,19 @@ impl Default for LabelKeys {
     }
 }
 
+fn namespace_keys(selection: Option<&Selection>) -> impl Iterator<Item = &str> {
+    selection.into_iter().flat_map(Selection::namespace_keys)
+}
+
+fn account_keys(selection: Option<&Selection>) -> impl Iterator<Item = &str> {
+    selection.into_iter().flat_map(Selection::account_keys)
+}
+
 /// Keeps of the labels those that an object asks for.
 pub fn prune(labels: &mut Labels, wanted: &Wanted) {
     if !labels.is_empty() {
         let words = wanted.words();
-        labels.keep(|key| words.contains_key(key));
+        labels.keep(|key| words.held.contains_key(key));
     }
 }
 
@@ -148,15 +288,19 @@ pub fn prune(labels: &mut Labels, wanted: &Wanted) {
 mod tests {
     use super::*;
 
+    fn by(object: &str) -> Asker {
+        Asker::Objects(object.into())
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_new_word_asks_for_a_new_list() {
         let wanted = Wanted::new(&["exclude"]);
         wanted.begin();
-        assert_eq!(wanted.want(["exclude"]), 0);
+        assert_eq!(wanted.want(by("a"), ["exclude"]), 0);
         let more = |within| tokio::time::timeout(Duration::from_secs(within), wanted.more());
         assert!(more(60).await.is_err(), "it was listed already");
-        assert_eq!(wanted.want(["team", "exclude"]), 1);
-        assert_eq!(wanted.want(["team"]), 1);
+        assert_eq!(wanted.want(by("a"), ["team", "exclude"]), 1);
+        assert_eq!(wanted.want(by("b"), ["team"]), 1);
         assert!(more(1).await.is_ok());
         wanted.begin();
         assert_eq!(wanted.listing(), 1);
@@ -164,9 +308,47 @@ mod tests {
     }
 
     #[test]
+    fn words_of_former_editions_are_forgotten() {
+        let wanted = Wanted::new(&["exclude"]);
+        wanted.want(by("b"), ["shared"]);
+        for edition in 0..1_000 {
+            let words = [format!("key-{edition}"), "shared".to_owned()];
+            wanted.want(by("a"), words.iter().map(String::as_str));
+        }
+        assert_eq!(wanted.words().held.len(), 3);
+        assert!(wanted.has("key-999") && wanted.has("shared") && wanted.has("exclude"));
+        wanted.want(by("a"), []);
+        assert_eq!(wanted.words().held.len(), 2);
+        assert!(wanted.words().asked.len() == 2 && wanted.has("shared"));
+    }
+
+    #[test]
+    fn a_word_that_was_forgotten_is_listed_again() {
+        let wanted = Wanted::new(&[]);
+        let first = wanted.want(by("a"), ["team"]);
+        wanted.want(by("a"), []);
+        assert_eq!(wanted.edition(["team"]), None);
+        assert!(wanted.want(by("a"), ["team"]) > first);
+    }
+
+    #[test]
+    fn what_a_loop_acts_for_stays_until_it_acts_for_something_else() {
+        let wanted = Wanted::new(&[]);
+        wanted.want(by("a"), ["old"]);
+        let namespaces = || Asker::Namespaces("a".into());
+        wanted.want(namespaces(), ["old"]);
+        wanted.want(by("a"), ["new"]);
+        assert!(wanted.has("old"), "the namespace loop was not told yet");
+        wanted.want_too(namespaces(), ["new"]);
+        assert!(wanted.has("old"), "the new one waits for a list");
+        wanted.want(namespaces(), ["new"]);
+        assert!(!wanted.has("old"));
+    }
+
+    #[test]
     fn labels_that_nobody_selects_by_are_dropped() {
         let keys = LabelKeys::new();
-        keys.accounts.want(["team"]);
+        keys.accounts.want(by("a"), ["team"]);
         let mut labels: Labels = [("team", "a"), ("theirs", "x"), (LABEL_EXCLUDE, "true")]
             .into_iter()
             .collect();

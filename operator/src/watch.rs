@@ -83,6 +83,8 @@ pub struct Which {
     pub fields: Option<String>,
     /// What is passed over of them, until an object asks for it: then all is listed anew.
     pub wanted: Option<Wanted>,
+    /// What objects ask for must be known before the list begins. It is not listed anew for more.
+    pub after: Option<Wanted>,
 }
 
 impl Which {
@@ -99,6 +101,15 @@ impl Which {
         Self {
             wanted: Some(wanted.clone()),
             ..Self::default()
+        }
+    }
+
+    /// The same, once all objects are known.
+    #[must_use]
+    pub fn after(self, wanted: &Wanted) -> Self {
+        Self {
+            after: Some(wanted.clone()),
+            ..self
         }
     }
 
@@ -160,10 +171,10 @@ impl Watches {
         let (client, followed) = self.progress.follow(name, self.client.clone());
         let api = api(client);
         let relist = self.relist;
-        let wanted = which.wanted;
+        let (wanted, after) = (which.wanted, which.after);
         tokio::spawn(async move {
             let _followed = followed;
-            if let Some(wanted) = &wanted {
+            if let Some(wanted) = wanted.as_ref().or(after.as_ref()) {
                 tokio::select! {
                     () = token.cancelled() => return,
                     () = wanted.completed(OBJECTS_WITHIN) => {}

@@ -14,7 +14,7 @@ use crate::account;
 use crate::action::{Content, SecretAction};
 use crate::labels::Labels;
 use crate::object::{Object, Standing};
-use crate::observed::{Owner, Secret, Shape};
+use crate::observed::{OWNERS, Owner, Secret, Shape, brief};
 use crate::payload::Payload;
 use crate::scope::Scope;
 use crate::verdict::{Decision, Failure, State};
@@ -397,9 +397,10 @@ fn mend(scope: &Scope<'_>, name: &str, seen: &Secret, decider: &Object) -> Resul
 fn is_in_place(seen: &Secret, content: &Content) -> bool {
     let shape = &seen.shape;
     let holds = |held: &crate::labels::Labels, declared: &BTreeMap<String, String>| {
-        declared.iter().all(|(key, value)| held.get(key) == Some(value))
+        declared.iter().all(|(key, value)| has(held, key, value))
     };
-    seen.digest.as_ref() == Some(content.payload.digest())
+    !shape.partial
+        && seen.digest.as_ref() == Some(content.payload.digest())
         && holds(&shape.labels, &content.labels)
         && holds(&shape.annotations, &content.annotations)
         && shape.owners == content.owners
@@ -424,10 +425,16 @@ fn content(scope: &Scope<'_>, name: &str, decider: &Object, payload: Arc<Payload
     }
 }
 
+/// Whether this is held. Our own marks are held as they are, all others as [`brief`].
+fn has(held: &Labels, key: &str, value: &str) -> bool {
+    held.get(&brief(key))
+        .is_some_and(|held| held == value || held == brief(value))
+}
+
 /// The labels or annotations of the spec, as far as a copy takes them. An older schema let others through: they stay where
 /// a copy has them, and come onto no other, since the policy on the operator refuses that.
 fn marks(declared: &BTreeMap<String, String>, held: Option<&Labels>) -> BTreeMap<String, String> {
-    let stays = |key: &str, value: &str| held.is_some_and(|held| held.get(key) == Some(value));
+    let stays = |key: &str, value: &str| held.is_some_and(|held| has(held, key, value));
     declared
         .iter()
         .filter(|(key, value)| is_copy_key(key) || stays(key, value))
@@ -435,8 +442,8 @@ fn marks(declared: &BTreeMap<String, String>, held: Option<&Labels>) -> BTreeMap
         .collect()
 }
 
-/// One for each object that wants the copy; none at all if one of them says Retain, since garbage collection would
-/// not ask it.
+/// One for each object that wants the copy, the oldest [`OWNERS`]; none at all if one of them says Retain, since garbage
+/// collection would not ask it.
 fn owners(scope: &Scope<'_>, name: &str) -> Vec<Owner> {
     if heirs(scope, name).any(|object| object.spec.deletion_policy == DeletionPolicy::Retain) {
         return Vec::new();
@@ -445,7 +452,7 @@ fn owners(scope: &Scope<'_>, name: &str) -> Vec<Owner> {
         uid: object.uid.clone(),
         name: Arc::clone(&object.name),
     };
-    let mut owners: Vec<Owner> = heirs(scope, name).map(owner).collect();
+    let mut owners: Vec<Owner> = heirs(scope, name).take(OWNERS).map(owner).collect();
     owners.sort_unstable();
     owners
 }

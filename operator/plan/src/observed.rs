@@ -3,11 +3,14 @@
 //! Nothing here is "empty because it could not be read": a fact that is not known is absent, and the caller does not
 //! plan from an incomplete view.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
+use std::hash::Hasher as _;
 use std::sync::Arc;
 
 use litemap::LiteMap;
+use siphasher::sip128::{Hasher128 as _, SipHasher24};
 
 use crate::identity::{Uid, Version};
 use crate::labels::Labels;
@@ -52,12 +55,16 @@ pub struct Shape {
     pub deleting: bool,
     /// The first finalizer that holds it, while it is being deleted.
     pub finalizer: Option<Box<str>>,
-    /// All labels, if ours is one of them; else none, so that Secrets of others are held as one shape.
+    /// If our label is there, it and those that were declared last, each key and value as [`brief`]; else none, so that
+    /// Secrets of others are held as one shape.
     pub labels: Labels,
-    /// All annotations but those of kubectl's own bookkeeping, if our label is there; else those of ours.
+    /// Those of ours; and if our label is there, those that were declared last, each key and value as [`brief`].
     pub annotations: Labels,
-    /// ownerReferences to objects of our kind, in the order of their uids.
+    /// ownerReferences to objects of our kind, in the order of their uids: the first [`OWNERS`].
     pub owners: Vec<Owner>,
+    /// No object had its name when it was seen. Then our own marks are held, and at most [`FEW_OWNERS`] owners: an object
+    /// that has the name now finds it differing, and the write brings the rest to light.
+    pub partial: bool,
     /// Another kind is its controller.
     pub controlled: bool,
     /// managedFields show an Apply by our field manager that owns the data. Told only of what lacks our label.
@@ -71,6 +78,24 @@ pub struct Owner {
     pub uid: Uid,
     /// Of the object.
     pub name: Arc<str>,
+}
+
+/// So many owners of our kind does a copy have. Further objects that want it are none of its owners.
+pub const OWNERS: usize = 32;
+/// So many are held where no object has the name of the copy.
+pub const FEW_OWNERS: usize = 2;
+/// Longer keys and values of labels and annotations are held as a hash.
+const LONG: usize = 48;
+
+/// A key or a value of a label or an annotation, as a [`Shape`] holds it: equal for what is equal, and short.
+pub fn brief(text: &str) -> Cow<'_, str> {
+    if text.len() <= LONG {
+        return Cow::Borrowed(text);
+    }
+    let mut hasher = SipHasher24::new();
+    hasher.write(text.as_bytes());
+    // No key or value that a spec may have begins so.
+    Cow::Owned(format!("\u{1}{:032x}", hasher.finish128().as_u128()))
 }
 
 /// A `ServiceAccount`.
@@ -170,6 +195,16 @@ pub fn parse_attached(annotation: &str, entries: &[Entry]) -> Vec<Arc<str>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_long_value_is_held_short_and_still_told_apart() {
+        let long = "x".repeat(100_000);
+        assert_eq!(brief("short"), "short");
+        assert!(brief(&long).len() <= LONG);
+        assert_eq!(brief(&long), brief(&long.clone()));
+        assert_ne!(brief(&long), brief(&format!("{long}y")));
+        assert_ne!(brief(&long), &long[..LONG]);
+    }
 
     #[test]
     fn the_record_on_an_account_is_read_whatever_someone_made_of_it() {

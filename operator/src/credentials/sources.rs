@@ -1,9 +1,10 @@
 //! The Secrets of the source namespaces, as the watches show them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use crd::SecretReference;
-use crd::names::STATE_TYPE;
+use crd::names::{DOCKER_CONFIG_KEY, LEGACY_CONFIG_KEY, STATE_TYPE};
+use crd::{Credentials, Registry, SecretReference};
 use kube::ResourceExt as _;
 use kube::runtime::watcher::Event;
 use plan::identity::ResourceVersion;
@@ -11,7 +12,43 @@ use plan::registries::{LastGood, Lookup, Source};
 
 use super::state;
 use crate::kinds::SourceSecret;
-use crate::wanted::Wanted;
+use crate::wanted::{Asker, Wanted};
+
+/// What an object reads: by namespace, the names of Secrets, and with [`word`] the keys of their data.
+pub type Words = BTreeMap<String, BTreeSet<String>>;
+
+/// What stands for a key in the data of a Secret. No name of a Secret has a slash.
+pub fn word(name: &str, key: &str) -> String {
+    format!("{name}/{key}")
+}
+
+/// What an object reads that names these Secrets, as (namespace, name), and declares these registries. `own` is the namespace
+/// of references that name none.
+pub fn words(named: &BTreeSet<(String, String)>, registries: &[Registry], own: &str) -> Words {
+    let mut words = Words::new();
+    for (namespace, name) in named {
+        words.entry(namespace.clone()).or_default().insert(name.clone());
+    }
+    for Registry { credentials, .. } in registries {
+        let basic = credentials.basic_auth.as_ref().map(|basic| &basic.secret_ref);
+        let docker = credentials.docker_config.as_ref().map(|docker| &docker.secret_ref);
+        for reference in basic.into_iter().chain(docker) {
+            let namespace = reference.namespace.as_deref().unwrap_or(own).to_owned();
+            let read = keys(credentials).into_iter().map(|key| word(&reference.name, key));
+            words.entry(namespace).or_default().extend(read);
+        }
+    }
+    words
+}
+
+/// The keys that are read of the source of these credentials.
+fn keys(credentials: &Credentials) -> Vec<&str> {
+    let basic = credentials.basic_auth.iter();
+    let basic = basic.flat_map(|basic| [basic.username_key.as_str(), basic.password_key.as_str()]);
+    let docker = credentials.docker_config.iter();
+    let docker = docker.flat_map(|_| [DOCKER_CONFIG_KEY, LEGACY_CONFIG_KEY]);
+    basic.chain(docker).collect()
+}
 
 /// The sources of all objects, and the state Secrets among them.
 #[derive(Debug)]
@@ -69,13 +106,36 @@ impl Sources {
         self.namespaces.iter().map(|(name, view)| (name.as_str(), &view.wanted))
     }
 
-    /// An object names these Secrets as its sources, by namespace and name.
-    pub fn want(&self, sources: &BTreeSet<(String, String)>) {
-        for (namespace, name) in sources {
-            if let Some(view) = self.namespaces.get(namespace) {
-                view.wanted.want([name.as_str()]);
+    /// An object reads this, and no longer what it read before. `state` is the name of its state Secret; one that is not
+    /// `recorded` is still to be made.
+    pub fn want(&mut self, object: &Arc<str>, words: &Words, state: Option<&str>, recorded: bool) {
+        let none = BTreeSet::new();
+        for (namespace, view) in &mut self.namespaces {
+            let forgotten = view.wanted.forgotten();
+            let words = words.get(namespace).unwrap_or(&none);
+            view.wanted
+                .want(Asker::Objects(Arc::clone(object)), words.iter().map(String::as_str));
+            if *namespace == self.own {
+                let state: Vec<String> = state
+                    .into_iter()
+                    .flat_map(|name| [name.to_owned(), word(name, state::KEY)])
+                    .collect();
+                let (who, words) = (Asker::State(Arc::clone(object)), state.iter().map(String::as_str));
+                if recorded {
+                    view.wanted.want(who, words);
+                } else {
+                    view.wanted.admit(who, words);
+                }
+            }
+            if view.wanted.forgotten() != forgotten {
+                view.forget_unwanted();
             }
         }
+    }
+
+    /// An object is gone.
+    pub fn forget(&mut self, object: &Arc<str>) {
+        self.want(object, &Words::new(), None, false);
     }
 
     /// All sources that objects name are known: what is listed from now on need not be listed again.
@@ -97,19 +157,17 @@ impl Sources {
 
     /// Takes an event of the watch of `namespace` in, whose list began at this edition of what is wanted.
     pub fn take(&mut self, namespace: &str, event: Event<SourceSecret>, edition: u64) {
-        let is_own = namespace == self.own;
         let Some(view) = self.namespaces.get_mut(namespace) else {
             return;
         };
         match event {
             Event::Init => view.incoming = Some(BTreeMap::new()),
-            Event::InitApply(secret) | Event::Apply(secret) if !secret.is_wanted(&view.wanted, is_own) => {
+            Event::InitApply(secret) | Event::Apply(secret) if !secret.is_wanted(&view.wanted) => {
                 view.secrets.remove(&secret.name_any());
             }
             Event::InitApply(secret) => {
-                view.incoming
-                    .get_or_insert_default()
-                    .insert(secret.name_any(), held(secret));
+                let held = held(secret.pruned(&view.wanted));
+                view.incoming.get_or_insert_default().insert(held.0, held.1);
             }
             Event::InitDone => {
                 view.secrets = view.incoming.take().unwrap_or_default();
@@ -136,8 +194,9 @@ impl Sources {
         }
     }
 
-    /// Finds the source that a reference names; none while its namespace was not listed yet.
-    pub fn find(&self, reference: &SecretReference) -> Option<Lookup<'_>> {
+    /// Finds the source that a reference in these credentials names; none while its namespace was not listed yet, or not
+    /// since an object asks for the keys that are read.
+    pub fn find(&self, reference: &SecretReference, credentials: &Credentials) -> Option<Lookup<'_>> {
         let namespace = reference.namespace.as_deref().unwrap_or(&self.own);
         let Some(view) = self.namespaces.get(namespace) else {
             return Some(Lookup::NotAllowed);
@@ -146,7 +205,10 @@ impl Sources {
             .secrets
             .get(&reference.name)
             .map_or(Lookup::Missing, |held| Lookup::Found(&held.source));
-        let is_listed = view.complete && view.wanted.want([reference.name.as_str()]) <= view.listed;
+        let mut words = vec![reference.name.clone()];
+        words.extend(keys(credentials).into_iter().map(|key| word(&reference.name, key)));
+        let edition = view.wanted.edition(words.iter().map(String::as_str));
+        let is_listed = view.complete && edition.is_some_and(|edition| edition <= view.listed);
         is_listed.then_some(lookup)
     }
 
@@ -181,9 +243,18 @@ impl View {
         }
     }
 
+    /// Drops what no object asks for any more.
+    fn forget_unwanted(&mut self) {
+        let Self { wanted, secrets, .. } = self;
+        secrets.retain(|name, _| wanted.has(name));
+        for (name, held) in secrets {
+            held.source.data.retain(|key, _| wanted.has(&word(name, key)));
+        }
+    }
+
     /// What is older than what is held is passed over: the reply to a write comes before its echo.
     fn put(&mut self, secret: SourceSecret) {
-        let (name, new) = (secret.name_any(), held(secret));
+        let (name, new) = held(secret.pruned(&self.wanted));
         let version = |held: &Held| ResourceVersion::from(held.resource_version.as_str());
         let old = self
             .secrets
@@ -195,10 +266,116 @@ impl View {
     }
 }
 
-fn held(secret: SourceSecret) -> Held {
-    Held {
+fn held(secret: SourceSecret) -> (String, Held) {
+    let name = secret.name_any();
+    let held = Held {
         resource_version: secret.resource_version().unwrap_or_default(),
         changed_at: secret.changed_at(),
         source: secret.into_source(),
+    };
+    (name, held)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const OWN: &str = "pullsecrets-system";
+
+    fn registry(credentials: &serde_json::Value) -> Registry {
+        serde_json::from_value(json!({"server": "registry.example.com", "credentials": credentials})).unwrap()
+    }
+
+    fn secret(name: &str, type_: &str, keys: &[&str]) -> SourceSecret {
+        let data: BTreeMap<&str, String> = keys.iter().map(|&key| (key, "eHh4".repeat(100_000))).collect();
+        let labels: BTreeMap<String, String> = (0..1_000).map(|n| (format!("l{n}"), "v".to_owned())).collect();
+        let metadata = json!({"name": name, "resourceVersion": "5", "labels": labels});
+        serde_json::from_value(json!({"metadata": metadata, "type": type_, "data": data})).unwrap()
+    }
+
+    fn listed(sources: &mut Sources, secrets: Vec<SourceSecret>) {
+        sources.take(OWN, Event::Init, 0);
+        for secret in secrets {
+            sources.take(OWN, Event::InitApply(secret), 0);
+        }
+        sources.take(OWN, Event::InitDone, 9);
+    }
+
+    fn held(sources: &Sources) -> BTreeMap<&str, Vec<&str>> {
+        let held = sources.namespaces[OWN].secrets.iter();
+        held.map(|(name, held)| (name.as_str(), held.source.data.keys().map(String::as_str).collect()))
+            .collect()
+    }
+
+    #[test]
+    fn of_a_source_the_keys_that_objects_read_are_held() {
+        let mut sources = Sources::new(OWN, &BTreeSet::new());
+        let basic = registry(&json!({"basicAuth": {"secretRef": {"name": "a"}, "passwordKey": "token"}}));
+        let docker = registry(&json!({"dockerConfig": {"secretRef": {"name": "b"}}}));
+        let named = [(OWN.to_owned(), "a".to_owned()), (OWN.to_owned(), "b".to_owned())].into();
+        let read = words(&named, &[basic.clone(), docker], OWN);
+        sources.want(&"one".into(), &read, None, false);
+        let all = [
+            "username",
+            "token",
+            "password",
+            ".dockerconfigjson",
+            ".dockercfg",
+            "other",
+        ];
+        listed(
+            &mut sources,
+            ["a", "b", "c"].map(|name| secret(name, "Opaque", &all)).into(),
+        );
+        let both: BTreeMap<&str, Vec<&str>> = [
+            ("a", vec!["token", "username"]),
+            ("b", vec![".dockercfg", ".dockerconfigjson"]),
+        ]
+        .into();
+        assert_eq!(held(&sources), both);
+        let labels = |held: &Held| held.source.labels.iter().count();
+        assert!(sources.namespaces[OWN].secrets.values().all(|held| labels(held) == 0));
+        sources.take(OWN, Event::Apply(secret("a", "Opaque", &all)), 9);
+        assert_eq!(held(&sources), both);
+        let found = |registry: &Registry| {
+            let reference = &registry.credentials.basic_auth.as_ref().unwrap().secret_ref;
+            sources.find(reference, &registry.credentials).is_some()
+        };
+        assert!(found(&basic));
+        let other = registry(&json!({"basicAuth": {"secretRef": {"name": "a"}}}));
+        assert!(!found(&other), "that key was not held when it was listed");
+    }
+
+    #[test]
+    fn what_no_object_reads_any_more_is_dropped() {
+        let mut sources = Sources::new(OWN, &BTreeSet::new());
+        let (one, two) = ("one".into(), "two".into());
+        let named = [(OWN.to_owned(), "a".to_owned())].into();
+        let reads = |key: &str| {
+            let credentials =
+                json!({"basicAuth": {"secretRef": {"name": "a"}, "usernameKey": key, "passwordKey": key}});
+            words(&named, &[registry(&credentials)], OWN)
+        };
+        sources.want(&one, &reads("first"), None, false);
+        sources.want(&two, &reads("second"), None, false);
+        listed(&mut sources, vec![secret("a", "Opaque", &["first", "second"])]);
+        assert_eq!(held(&sources)["a"], ["first", "second"]);
+        sources.want(&one, &reads("second"), None, false);
+        assert_eq!(held(&sources)["a"], ["second"]);
+        sources.forget(&one);
+        sources.forget(&two);
+        assert!(held(&sources).is_empty());
+    }
+
+    #[test]
+    fn state_of_no_object_is_not_held() {
+        let mut sources = Sources::new(OWN, &BTreeSet::new());
+        sources.want(&"one".into(), &Words::new(), Some("pullsecrets-state-u"), true);
+        let states = ["pullsecrets-state-u", "pullsecrets-state-v"];
+        let states = states.map(|name| secret(name, STATE_TYPE, &[state::KEY, "other"]));
+        listed(&mut sources, states.into());
+        assert_eq!(held(&sources), [("pullsecrets-state-u", vec![state::KEY])].into());
     }
 }

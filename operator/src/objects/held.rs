@@ -25,7 +25,7 @@ use tracing::info_span;
 
 use crate::apply::{ObjectStep, Setback};
 use crate::board::{Count, Summary};
-use crate::credentials::sources::Sources;
+use crate::credentials::sources::{self, Sources};
 use crate::credentials::state;
 use crate::events::Announcement;
 use crate::kinds::{DIGEST_KEY, SeenObject};
@@ -361,9 +361,24 @@ impl Held {
         self.reading.spec.selection.as_ref()
     }
 
-    /// The Secrets that it names as its sources, by namespace and name.
-    pub(super) fn sources(&self) -> &BTreeSet<(String, String)> {
-        &self.reading.spec.sources
+    /// The name of its copies.
+    pub(super) fn secret_name(&self) -> &str {
+        &self.reading.spec.secret_name
+    }
+
+    /// What it reads of its sources.
+    pub(super) fn source_words(&self) -> sources::Words {
+        let registries = self.reading.declared.as_ref().map(|declared| &declared.registries[..]);
+        sources::words(
+            &self.reading.spec.sources,
+            registries.unwrap_or_default(),
+            &self.operator_namespace,
+        )
+    }
+
+    /// Whether its state was written once.
+    pub(super) fn has_state(&self) -> bool {
+        self.status.state_secret_name.is_some()
     }
 
     pub(super) fn seen(&self) -> &SeenObject {
@@ -459,7 +474,7 @@ impl Held {
                 let resolution = resolve(registry, own, |reference| {
                     span.record("namespace", reference.namespace.as_ref().unwrap_or(own));
                     span.record("secret", &reference.name);
-                    sources.find(reference).unwrap_or_else(|| {
+                    sources.find(reference, &registry.credentials).unwrap_or_else(|| {
                         unread.set(true);
                         Lookup::Unread
                     })
@@ -1117,7 +1132,12 @@ mod tests {
     /// These Secrets in the operator's namespace; the namespace `logins` is empty, or was not listed.
     fn sources(own: Vec<crate::kinds::SourceSecret>, listed: bool) -> Sources {
         let mut sources = Sources::new(OWN, &["logins".to_owned()].into());
-        sources.want(&[(OWN.to_owned(), "a".to_owned())].into());
+        let words = |name: &str| {
+            let keys = ["username", "password"].map(|key| sources::word(name, key));
+            keys.into_iter().chain([name.to_owned()]).collect()
+        };
+        let words = [(OWN.to_owned(), words("a")), ("logins".to_owned(), words("b"))];
+        sources.want(&"company".into(), &words.into(), Some("pullsecrets-state-u"), true);
         sources.take(OWN, Event::Init, u64::MAX);
         for secret in own {
             sources.take(OWN, Event::InitApply(secret), u64::MAX);

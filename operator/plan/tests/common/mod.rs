@@ -148,6 +148,12 @@ impl Stored {
         self
     }
 
+    /// As it is held when no object had its name.
+    pub(crate) fn seen_in_part(mut self) -> Self {
+        self.shape.partial = true;
+        self
+    }
+
     pub(crate) fn of_another_type(mut self) -> Self {
         self.shape.docker_config_type = false;
         self

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crd::FailureReason;
 use crd::names::{ANNOTATION_DECLARED, LABEL_EXCLUDE, LABEL_MANAGED_BY, LABEL_OBJECT, MANAGED_BY};
 use plan::object::{Object, Standing};
+use plan::observed::brief;
 use plan::verdict::{Failure, State};
 use serde_json::json;
 
@@ -77,6 +78,39 @@ fn declared_labels_and_annotations_are_recorded_beside_them() {
     assert_eq!(made.labels[TIER], "gold");
     assert_eq!(made.annotations[CONTACT], "ops");
     assert_eq!(made.annotations[ANNOTATION_DECLARED], DECLARED);
+}
+
+/// The rest may be anything, and the reply to the write shows it.
+#[test]
+fn a_copy_of_which_only_the_marks_are_held_is_written_anew() {
+    let partial = || copy_of("company").seen_in_part();
+    check([
+        ("it differs", with_copy(company(), partial()), UPDATE),
+        (
+            "where nothing may be written it stays",
+            with_copy(standing(Standing::Held, company()), partial()),
+            &["secret n/company: company Pending", "account n/default: company Ready"],
+        ),
+    ]);
+}
+
+/// Drift is found by what is held of a value, however long it is.
+#[test]
+fn a_long_value_is_compared_by_what_is_held_of_it() {
+    let long = "v".repeat(1024);
+    let declaring = || object("company", &json!({"secret": {"annotations": {CONTACT: long}}}));
+    let copy = |value: &str| copy_of("company").annotation(CONTACT, value).declaring(CONTACT);
+    let cut = &long[..100];
+    check([
+        ("whole", with_copy(declaring(), copy(&long)), IN_PLACE),
+        ("as it is held", with_copy(declaring(), copy(&brief(&long))), IN_PLACE),
+        (
+            "another",
+            with_copy(declaring(), copy(&brief(&format!("{long}x")))),
+            UPDATE,
+        ),
+        ("cut", with_copy(declaring(), copy(cut)), UPDATE),
+    ]);
 }
 
 /// Which other controllers may act on: they come onto no copy, and stay where one of before has them.
