@@ -178,7 +178,14 @@ impl World {
                 REFUSED.delay(trouble.attempts - 1).max(wait)
             }
             // The pause of all writers is the delay.
-            Setback::Throttled(_) => Duration::ZERO,
+            Setback::Throttled(_) => {
+                if trouble.attempts >= UNANSWERED_UNTIL_TOLD {
+                    let text = "the API server keeps asking all writers for less (429)";
+                    trouble.failure = Some(Failure::new(FailureReason::ServerError, text));
+                }
+                trouble.attempts += 1;
+                Duration::ZERO
+            }
             // Where it is true, the watch of namespaces shows it at once. Where it is not, it is a refusal like any other.
             Setback::NamespaceTerminating => {
                 if trouble.attempts > 0 {

@@ -1510,6 +1510,10 @@ struct Diced {
     payload: u8,
 }
 
+fn is_theirs(held: &Secret) -> bool {
+    held.shape.labels.iter().next().is_none()
+}
+
 const PLACES: [&str; 4] = ["a", "b", "c", "d"];
 
 impl Diced {
@@ -1554,14 +1558,56 @@ impl Diced {
     }
 
     fn setback(&mut self) -> Setback {
-        match self.roll(6) {
+        let refused = |reason| Failure::new(reason, "refused");
+        match self.roll(9) {
             0 => forbidden(),
             1 => Setback::NamespaceTerminating,
             2 => Setback::Conflict,
             3 => Setback::NotFound,
             4 => Setback::Throttled(SECOND),
+            5 => Setback::Refused(refused(FailureReason::QuotaExceeded)),
+            6 => Setback::Refused(refused(FailureReason::AdmissionDenied)),
+            7 => Setback::Postponed {
+                failure: refused(FailureReason::AdmissionDenied),
+                wait: SECOND,
+                by: Some("webhook".into()),
+            },
             _ => Setback::Unavailable("the server answered 500".to_owned()),
         }
+    }
+
+    /// From now on the server does the same to each write: then each namespace that is wrong is named, whatever it is.
+    fn fail_all(&mut self) {
+        let setback = self.setback();
+        for _ in 0..20 {
+            self.now += SECOND * 3;
+            for name in PLACES {
+                for key in [
+                    Key::secret(&name.into(), &"company".into()),
+                    Key::account(&name.into(), &"default".into()),
+                ] {
+                    if self.world.action(&key, self.now).is_some() {
+                        self.world.failed(&key, setback.clone(), self.now);
+                    } else {
+                        self.world.revisit(&key, self.now);
+                    }
+                }
+            }
+        }
+        let summary = self.world.summary("company").unwrap();
+        for name in PLACES.into_iter().filter(|name| self.is_wrong(name)) {
+            let named = summary.failures.iter().any(|(namespace, _)| namespace.as_ref() == name);
+            assert!(
+                named,
+                "{name} is wrong and not named: {setback:?}, {:?}",
+                self.world.places[name]
+                    .facts
+                    .secrets
+                    .get("company")
+                    .map(|held| (&held.shape, held.digest.is_some()))
+            );
+        }
+        self.judge(at(5));
     }
 
     /// One write of the key, if it needs one: made, refused, or lost.
@@ -1627,7 +1673,7 @@ impl Diced {
         };
         let labels = [plan::labels::Labels::default(), selected()];
         let was = self.world.places[namespace].facts.labels.clone();
-        match (self.roll(9), held) {
+        match (self.roll(10), held) {
             (0, _) => drop(self.world.see_namespace(namespace, labels[0].clone(), false, self.now)),
             (1 | 2, _) => drop(self.world.see_namespace(namespace, labels[1].clone(), false, self.now)),
             (3, Some(_)) => {
@@ -1642,7 +1688,7 @@ impl Diced {
                 let fixed = newer(held, &|shape| shape.immutable = true);
                 self.world.see_secret(namespace, "company", fixed, self.now);
             }
-            (6, Some(held)) => {
+            (6, Some(held)) if !is_theirs(&held) => {
                 let edited = Secret {
                     version: Version::new("uid-copy", &version),
                     digest: Some(Arc::new(DigestKey::new([1; 16]).digest("edited"))),
@@ -1650,6 +1696,15 @@ impl Diced {
                 };
                 self.world
                     .see_secret(namespace, "company", Seen::There(edited), self.now);
+            }
+            (8, None) => {
+                let theirs = Secret {
+                    version: Version::new("uid-theirs", &version),
+                    digest: None,
+                    shape: Arc::new(Shape::default()),
+                };
+                self.world
+                    .see_secret(namespace, "company", Seen::There(theirs), self.now);
             }
             (7, _) => {
                 self.payload += 1;
@@ -1677,7 +1732,7 @@ impl Diced {
             let wants = object.payload.as_ref().map(|payload| payload.digest());
             held.is_none_or(|held| held.digest.as_ref() != wants || held.shape.deleting)
         } else {
-            held.is_some_and(|held| held.digest.is_some())
+            held.is_some_and(|held| held.digest.is_some() && !is_theirs(held))
         }
     }
 
@@ -1778,6 +1833,7 @@ fn ready_is_true_only_where_every_copy_was_seen() {
             diced.judge(at(5));
             was_ready += u32::from(diced.wrong_since.is_empty());
         }
+        diced.fail_all();
     }
     assert!(was_ready > 100, "it never came to rest: {was_ready}");
 }
