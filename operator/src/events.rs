@@ -106,9 +106,9 @@ impl Announcement {
 
     /// Of an object that goes although not all could be taken away: what was left, the most important first, how much more
     /// of it there is, and why.
-    pub fn left_behind(left: &[String], more: usize, failures: &[(Arc<str>, Failure)]) -> Self {
+    pub fn left_behind(left: &[String], unnamed: usize, failures: &[(Arc<str>, Failure)]) -> Self {
         let mut named = String::new();
-        let mut unnamed = left.len() + more;
+        let mut unnamed = left.len() + unnamed;
         for one in left {
             if !named.is_empty() && named.len() + one.len() > NOTE / 2 {
                 break;
@@ -117,15 +117,16 @@ impl Announcement {
             named += one;
             unnamed -= 1;
         }
-        if unnamed > 0 {
-            named += &format!(" and {unnamed} more");
-        }
+        let more = match unnamed {
+            0 => String::new(),
+            _ => format!(" and {unnamed} more"),
+        };
         let why: Vec<String> = failures
             .iter()
             .map(|(namespace, failure)| format!("{namespace}: {}", failure.message))
             .collect();
         let note = format!(
-            "left behind, because the removal was tried in vain for a minute: {named}. Garbage collection keeps trying to \
+            "left behind, because the removal was tried in vain for a minute: {named}{more}. Garbage collection keeps trying to \
              delete secrets. {}",
             why.join("; ")
         );

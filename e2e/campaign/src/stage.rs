@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::anyhow;
+use k8s_openapi::api::admissionregistration::v1::ValidatingAdmissionPolicyBinding;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{Namespace, Secret, ServiceAccount};
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
@@ -126,6 +127,18 @@ impl Stage {
         };
         stage.make_namespaces().await?;
         Ok(stage)
+    }
+
+    /// Takes the policies on the operator out of force: they refuse some wrong writes before an oracle sees what comes of them.
+    ///
+    /// # Errors
+    ///
+    /// What the API server says.
+    pub async fn lift_policies(&self) -> anyhow::Result<()> {
+        let bindings: Api<ValidatingAdmissionPolicyBinding> = Api::all(self.client.clone());
+        let all = ListParams::default();
+        bindings.delete_collection(&DeleteParams::default(), &all).await?;
+        Ok(())
     }
 
     /// From here on another operator is started.

@@ -44,6 +44,7 @@ async fn main() -> anyhow::Result<()> {
     }
     let sound = blocking(binaries::operator).await?;
     let mut stage = Stage::with(sound).await?;
+    stage.lift_policies().await?;
     let mut tried: Vec<&Try> = Vec::new();
     for attempt in bugs.iter().flat_map(|bug| &bug.tries) {
         if tried.contains(&attempt) {
