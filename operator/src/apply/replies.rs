@@ -9,21 +9,25 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::stream;
 use http::header::{CONTENT_LENGTH, RETRY_AFTER};
-use http::{HeaderMap, Request, Response};
+use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, StreamBody};
 use kube::Client;
 use kube::client::Body;
 use kube::core::Status;
 use kube::core::response::StatusDetails;
-use serde::Deserialize;
 use tokio::sync::Semaphore;
 use tower::service_fn;
 
 /// The reason in the `Status` that stands here for one that did not come.
 pub(crate) const NO_STATUS: &str = "NoStatus";
 
-/// So many bytes of a refusal are read. That is a message, with whom it is from; a webhook may send megabytes.
+/// The reason in the `Status` that stands here for a longer one, or for one that does not read.
+pub(crate) const CUT: &str = "Cut";
+
+/// How a `Status` begins.
+const KIND: &[u8] = br#"{"kind":"Status","#;
+/// So many bytes of a refusal are kept. That is a message, with whom it is from; a webhook may send megabytes.
 const REFUSAL: usize = 64 * 1024;
 /// So much of the message of a refusal that was cut.
 const MESSAGE: usize = 1024;
@@ -41,10 +45,10 @@ pub fn bounded(client: Client) -> Client {
         async move {
             let response = client.send(request).await?;
             let code = response.status();
-            if code.is_client_error() || code.is_server_error() {
-                refusal(response).await
-            } else {
+            if code.is_success() {
                 Ok(response.map(|body| one_at_a_time(body, gate)))
+            } else {
+                refusal(response).await
             }
         }
     };
@@ -73,34 +77,44 @@ fn one_at_a_time(body: Body, gate: Arc<Semaphore>) -> UnsyncBoxBody<Bytes, kube:
 async fn refusal(response: Response<Body>) -> kube::Result<Reply> {
     let (mut head, mut body) = response.into_parts();
     let mut text = Vec::new();
+    let mut message = Message::default();
     let mut cut = false;
-    while !cut && let Some(frame) = body.frame().await.transpose()? {
+    let mut done = false;
+    while !done && let Some(frame) = body.frame().await.transpose()? {
         let data = frame.into_data().unwrap_or_default();
+        message.take(&data);
         let room = data.len().min(REFUSAL - text.len());
         text.extend_from_slice(&data[..room]);
-        cut = room < data.len();
+        cut |= room < data.len();
+        done = cut && (message.is_complete() || !begins_as_status(&text));
     }
     drop(body);
-    if cut || !is_status(&text) {
-        let status = instead(head.status.as_u16(), &text, &head.headers);
+    if cut || !is_read_as_status(&text) {
+        let message = begins_as_status(&text).then(|| message.read());
+        let status = instead(head.status.as_u16(), message, &head.headers);
         text = serde_json::to_vec(&status).map_err(kube::Error::SerdeError)?;
+    }
+    // A webhook may choose 600: the client would take that for a success, and the `Status` for the object.
+    if !head.status.is_client_error() {
+        head.status = StatusCode::INTERNAL_SERVER_ERROR;
     }
     head.headers.remove(CONTENT_LENGTH);
     Ok(Response::from_parts(head, Body::from(text).boxed_unsync()))
 }
 
-fn is_status(text: &[u8]) -> bool {
-    #[derive(Deserialize)]
-    struct Kind {
-        kind: String,
-    }
-    serde_json::from_slice::<Kind>(text).is_ok_and(|object| object.kind == "Status")
+/// Whether the client reads it as a `Status`. It does not where a webhook chose a value that no `Status` has.
+fn is_read_as_status(text: &[u8]) -> bool {
+    begins_as_status(text) && serde_json::from_slice::<Status>(text).is_ok()
 }
 
-/// A `Status` in place of one that did not come, or is too long.
-fn instead(code: u16, text: &[u8], headers: &HeaderMap) -> Status {
-    let message = begun(text);
-    let reason = if message.is_some() { "Cut" } else { NO_STATUS };
+/// The server writes the kind first, before anything that a webhook chooses.
+fn begins_as_status(text: &[u8]) -> bool {
+    text.starts_with(KIND)
+}
+
+/// A `Status` in place of one that did not come, or of one with this message that is too long or does not read.
+fn instead(code: u16, message: Option<String>, headers: &HeaderMap) -> Status {
+    let reason = if message.is_some() { CUT } else { NO_STATUS };
     let seconds = headers
         .get(RETRY_AFTER)
         .and_then(|value| value.to_str().ok()?.parse().ok());
@@ -117,23 +131,66 @@ fn instead(code: u16, text: &[u8], headers: &HeaderMap) -> Status {
         .with_details(details)
 }
 
-/// The begin of the message of a `Status` that was cut.
-fn begun(text: &[u8]) -> Option<String> {
-    let text = text.utf8_chunks().next()?.valid();
-    text.contains(r#""kind":"Status""#).then_some(())?;
-    let (_, message) = text.split_once(r#""message":""#)?;
-    let most = message.floor_char_boundary(MESSAGE);
-    // An escape is six characters at most: one that was cut in two goes.
-    let ends = (0..=most.min(6)).map(|less| message.floor_char_boundary(most - less));
-    let mut read = ends.filter_map(|end| serde_json::from_str(&format!("\"{}\"", &message[..end])).ok());
-    read.next()
+/// The begin of the message of a `Status` that comes in parts. What stands before it may be of any length.
+#[derive(Default)]
+struct Message {
+    /// Of what came, the end; once the message has begun, its begin.
+    window: Vec<u8>,
+    begun: bool,
+}
+
+impl Message {
+    /// Within a string of JSON, each of these quotes would be escaped.
+    const START: &[u8] = br#""message":""#;
+
+    fn take(&mut self, part: &[u8]) {
+        if self.is_complete() {
+            return;
+        }
+        self.window.extend_from_slice(part);
+        if self.begun {
+            self.window.truncate(MESSAGE);
+            return;
+        }
+        let start = self.window.windows(Self::START.len()).position(|at| at == Self::START);
+        if let Some(start) = start {
+            self.begun = true;
+            self.window.drain(..start + Self::START.len());
+            self.window.truncate(MESSAGE);
+        } else {
+            let ends = self.window.len().saturating_sub(Self::START.len() - 1);
+            self.window.drain(..ends);
+        }
+    }
+
+    fn is_complete(&self) -> bool {
+        self.begun && self.window.len() >= MESSAGE
+    }
+
+    /// Its begin; empty where there is none.
+    fn read(&self) -> String {
+        if !self.begun {
+            return String::new();
+        }
+        let text = self.window.utf8_chunks().next().map_or("", |chunk| chunk.valid());
+        let end = text.bytes().enumerate().scan(false, |escaped, (at, byte)| {
+            let ends = byte == b'"' && !*escaped;
+            *escaped = byte == b'\\' && !*escaped;
+            Some((at, ends))
+        });
+        let end = end.into_iter().find_map(|(at, ends)| ends.then_some(at));
+        let text = &text[..end.unwrap_or(text.len())];
+        // An escape is six characters at most: one that was cut in two goes.
+        let ends = (0..=text.len().min(6)).map(|less| text.floor_char_boundary(text.len() - less));
+        let mut read = ends.filter_map(|end| serde_json::from_str(&format!("\"{}\"", &text[..end])).ok());
+        read.next().unwrap_or_default()
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use std::convert::Infallible;
 
-    use http::StatusCode;
     use http_body_util::Full;
 
     use super::*;
@@ -156,10 +213,15 @@ mod tests {
     }
 
     fn status(code: u16, message: &str, retry_after: u32) -> String {
-        let details = serde_json::json!({"retryAfterSeconds": retry_after});
-        serde_json::json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": message,
-            "reason": "TooManyRequests", "details": details, "code": code})
-        .to_string()
+        denial(code, "{}", "Failure", message, &retry_after.to_string())
+    }
+
+    /// As the server writes one, of which a webhook chose the parts.
+    fn denial(code: u16, metadata: &str, status: &str, message: &str, retry_after: &str) -> String {
+        let message = serde_json::Value::from(message);
+        format!(
+            r#"{{"kind":"Status","apiVersion":"v1","metadata":{metadata},"status":"{status}","message":{message},"reason":"TooManyRequests","details":{{"retryAfterSeconds":{retry_after}}},"code":{code}}}"#
+        )
     }
 
     #[tokio::test]
@@ -198,6 +260,60 @@ mod tests {
         for code in [400, 404, 409, 422, 429, 500] {
             let told = told(code, None, status(code, &message, 7)).await;
             assert!(format!("{told:?}").contains("hook.example.com"), "{code} {told:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn no_webhook_hides_its_name_behind_what_it_chooses() {
+        let message = r#"admission webhook "hook.example.com" denied the request: "quoted""#;
+        let long = |length: usize| format!(r#"{{"continue":"\"message\":\"{}"}}"#, "x".repeat(length));
+        for code in [400, 401, 403, 404, 409, 410, 418, 422, 429, 500, 503, 504, 600, 999] {
+            for (what, body) in [
+                ("long", denial(code, &long(70_000), "Failure", message, "10")),
+                ("longer", denial(code, &long(3_000_000), "Failure", message, "10")),
+                ("no status", denial(code, "{}", "Other", message, "10")),
+                ("no seconds", denial(code, "{}", "Failure", message, "-1")),
+                (
+                    "no metadata",
+                    denial(code, r#"{"remainingItemCount":"x"}"#, "Failure", message, "1"),
+                ),
+            ] {
+                let told = told(code, None, body).await;
+                assert!(
+                    matches!(told, Setback::Refused(_) | Setback::Postponed { .. }),
+                    "{code} {what} {told:?}"
+                );
+                assert!(
+                    format!("{told:?}").contains("hook.example.com"),
+                    "{code} {what} {told:?}"
+                );
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_long_refusal_without_message_is_of_its_key() {
+        let body = format!(
+            r#"{{"kind":"Status","apiVersion":"v1","metadata":{{"continue":"{}"}}}}"#,
+            "x".repeat(70_000)
+        );
+        for code in [404, 409, 429, 500, 600] {
+            let told = told(code, None, body.clone()).await;
+            assert!(
+                matches!(told, Setback::Refused(_) | Setback::Postponed { by: None, .. }),
+                "{code} {told:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_message_is_found_however_it_is_cut() {
+        let text = denial(400, "{}", "Failure", "it says \"no\" \u{1}", "1");
+        for at in 0..text.len() {
+            let mut message = Message::default();
+            message.take(&text.as_bytes()[..at]);
+            message.take(&text.as_bytes()[at..]);
+            assert_eq!(message.read(), "it says \"no\" \u{1}", "{at}");
         }
     }
 

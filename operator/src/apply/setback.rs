@@ -8,7 +8,7 @@ use kube::core::Status;
 use plan::verdict::Failure;
 
 use super::refusal;
-use super::replies::NO_STATUS;
+use super::replies::{CUT, NO_STATUS};
 
 /// Shown instead of a server's own words, which may quote the object that it refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +37,11 @@ pub enum Setback {
 }
 
 impl Setback {
+    /// Of a call that was given up: it may have been made.
+    pub(crate) fn given_up() -> Self {
+        Self::Unavailable("it took more than a second, and others waited".to_owned())
+    }
+
     /// One of [`crate::metrics::RESULTS`].
     pub(crate) fn word(&self) -> &'static str {
         match self {
@@ -95,6 +100,8 @@ impl From<&Status> for Setback {
             }
             (429, named) => return postponed(named, seconds),
             (_, Some(failure)) => return Self::Refused(failure),
+            // The server's own are short, and read.
+            (_, None) if status.reason == CUT => return Self::Refused(refusal::of(status)),
             (_, None) => {}
         }
         match status.code {
