@@ -6,7 +6,7 @@
 
 mod held;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,11 +17,11 @@ use kube::runtime::watcher::Event;
 use kube::{Api, ResourceExt as _};
 use plan::backoff::Backoff;
 use plan::identity::ResourceVersion;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument as _, error, info, info_span, warn};
+use tracing::{Instrument as _, debug, error, info, info_span, warn};
 
 use crate::apply::{Outcome, Setback, Writer};
 use crate::board::Summary;
@@ -82,7 +82,8 @@ enum Reply {
     Panicked,
 }
 
-/// Steps under way at a time. Each is one call.
+/// Steps under way at a time. Each is one call, or a few. Slow ones have half of them as soon as others wait: a webhook on our
+/// objects may take half a minute for each.
 const CONCURRENCY: usize = 8;
 /// Events that were announced last get this long to be published when the process ends.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -120,8 +121,9 @@ pub async fn run(
         relist: None,
         listed: false,
         complete: false,
-        queue: Queue::default(),
+        queue: Queue::with_slots(CONCURRENCY, CONCURRENCY),
         steps: JoinSet::new(),
+        under_way: HashMap::new(),
         commands,
         started: Instant::now(),
         revision: 0,
@@ -166,6 +168,8 @@ struct Loop {
     complete: bool,
     queue: Queue<Arc<str>>,
     steps: JoinSet<(Arc<str>, &'static str, Reply)>,
+    /// Each of the steps, to tell it that it is given up.
+    under_way: HashMap<Arc<str>, oneshot::Sender<()>>,
     commands: mpsc::UnboundedSender<Command>,
     started: Instant,
     /// Of the last declaration. One count for all objects, so that a summary of an object is not taken for one of
@@ -182,8 +186,8 @@ struct Loop {
 impl Loop {
     fn wake_at(&self) -> Instant {
         let now = Instant::now();
-        let free = self.steps.len() < CONCURRENCY && self.settings.leadership.is_held();
-        let queue = self.queue.next_at(now).filter(|_| free);
+        let acts = self.complete && self.settings.leadership.is_held();
+        let queue = self.queue.next_at(now).filter(|_| acts);
         let patience = Some(self.started + PATIENCE).filter(|&at| !self.complete && now < at);
         queue
             .into_iter()
@@ -413,7 +417,17 @@ impl Loop {
         if let Some(until) = self.settings.writer.paused_until() {
             self.queue.pause(until);
         }
-        while self.complete && self.steps.len() < CONCURRENCY && self.settings.leadership.is_held() {
+        if !self.complete {
+            return;
+        }
+        for name in self.queue.give_up(Instant::now()) {
+            if let Some(step) = self.under_way.remove(&name) {
+                debug!(object = %name, "a slow step is given up, others wait");
+                // It may have ended by itself just now.
+                let _ = step.send(());
+            }
+        }
+        while self.settings.leadership.is_held() {
             let Some(name) = self.queue.pop(Instant::now()) else {
                 return;
             };
@@ -473,16 +487,22 @@ impl Loop {
             let reply = match &step {
                 Step::Object(step) => Reply::Object(writer.object(&seen, step).await),
                 Step::Remember(content) => Reply::State(writer.remember(&seen, content).await),
-                Step::Forget => Reply::State(writer.forget(&seen).await),
+                Step::Forget(version) => Reply::State(writer.forget(&seen, version).await),
             };
             if let (Reply::Object(Outcome::Done(_)), Some(announcement)) = (&reply, announcement) {
                 announcer.announce(&seen, announcement);
             }
             reply
         };
+        let (sender, given_up) = oneshot::channel();
+        self.under_way.insert(Arc::clone(&name), sender);
         let step = async move {
-            let reply = AssertUnwindSafe(call).catch_unwind().await;
-            (name, what, reply.unwrap_or(Reply::Panicked))
+            let reply = tokio::select! {
+                reply = AssertUnwindSafe(call).catch_unwind() => reply.unwrap_or(Reply::Panicked),
+                // It may have been made: what is seen next shows it.
+                Ok(()) = given_up => Reply::Object(Outcome::Failed(Setback::given_up())),
+            };
+            (name, what, reply)
         };
         self.steps.spawn(step.instrument(span));
     }
@@ -491,6 +511,7 @@ impl Loop {
         let Ok((name, step, reply)) = ended else {
             return;
         };
+        self.under_way.remove(&name);
         self.queue.done(&name, Instant::now());
         let is_answer = |setback: &Setback| !matches!(setback, Setback::Unavailable(_));
         if match &reply {
@@ -568,4 +589,82 @@ fn went_back(seen: &[SeenObject], older: &[SeenObject], objects: &BTreeMap<Arc<s
 
 fn now() -> Time {
     Time(jiff::Timestamp::now())
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{Request, Response};
+    use kube::Client;
+    use kube::client::Body;
+    use serde_json::{Value, json};
+    use tower::service_fn;
+
+    use super::*;
+    use crate::progress::Progress;
+    use crate::watch::Lists;
+
+    /// A server that lists these objects, and no Secret. It answers nothing else, and tells about which object it was asked.
+    fn server(objects: &[&str], asked: mpsc::UnboundedSender<String>) -> Client {
+        let object = |name: &&str| {
+            json!({"metadata": {"name": name, "uid": name, "resourceVersion": "5", "generation": 1},
+                "spec": {"registries": [], "namespaces": {"selectors": [{}]}}})
+        };
+        let objects: Vec<Value> = objects.iter().map(object).collect();
+        let answer = move |request: Request<Body>| {
+            let path = request.uri().path();
+            let items = if let Some((_, rest)) = path.split_once("/clusterpullsecrets/") {
+                let _ = asked.send(rest.trim_end_matches("/status").to_owned());
+                None
+            } else if path.ends_with("/clusterpullsecrets") {
+                Some(objects.clone())
+            } else {
+                Some(Vec::new())
+            };
+            let is_list = !request.uri().query().unwrap_or_default().contains("watch=");
+            let list = items.filter(|_| is_list);
+            async move {
+                let Some(items) = list else {
+                    return std::future::pending().await;
+                };
+                let list =
+                    json!({"kind": "List", "apiVersion": "v1", "metadata": {"resourceVersion": "9"}, "items": items});
+                let response = Response::builder().body(Body::from(list.to_string().into_bytes()));
+                Ok::<_, kube::Error>(response.unwrap())
+            }
+        };
+        Client::new(service_fn(answer), "default")
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn objects_with_slow_writes_do_not_hold_up_another() {
+        let (sender, mut asked) = mpsc::unbounded_channel();
+        let slow = ["a", "b", "c", "d", "e", "f", "g", "h"];
+        assert_eq!(slow.len(), CONCURRENCY);
+        let client = server(&[&slow[..], &["late"]].concat(), sender);
+        let metrics = Metrics::new(Leadership::alone(), Progress::new());
+        let settings = Settings {
+            watches: Watches::new(client.clone(), Lists::Paged, None, Progress::new()),
+            writer: Writer::new(client.clone(), "pullsecrets-system", metrics.clone()),
+            announcer: Announcer::new(client, metrics.clone()),
+            leadership: Leadership::alone(),
+            namespace: "pullsecrets-system".to_owned(),
+            sources: Sources::new("pullsecrets-system", &BTreeSet::new()),
+            keys: LabelKeys::new(),
+            epoch: Instant::now(),
+            pulse: Pulse::new(),
+            metrics,
+        };
+        let (commands, _received) = mpsc::unbounded_channel();
+        let (_summaries, told) = mpsc::unbounded_channel();
+        let token = CancellationToken::new();
+        let run = tokio::spawn(run(settings, commands, told, token.clone()));
+        for _ in slow {
+            asked.recv().await.unwrap();
+        }
+        let late = async { while asked.recv().await.is_some_and(|name| name != "late") {} };
+        let late = tokio::time::timeout(Duration::from_secs(5), late).await;
+        assert!(late.is_ok(), "it waits for the slow ones");
+        token.cancel();
+        run.abort();
+    }
 }

@@ -40,7 +40,7 @@ impl Object {
     pub(crate) fn payload_for(&self, held: Option<&Digest>) -> Option<Arc<Payload>> {
         match &self.tied {
             None => self.payload.clone(),
-            Some(tied) => self.payload.as_ref().and_then(|_| tied.payload(held)).map(Arc::new),
+            Some(tied) => self.payload.as_ref().and_then(|_| tied.payload(held)),
         }
     }
 

@@ -1,9 +1,9 @@
 //! The bytes of a copy, and how they are compared without being kept.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::hash::Hasher as _;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -14,8 +14,13 @@ use siphasher::sip128::{Hash128, Hasher128, SipHasher24};
 use crate::docker_config::render;
 use crate::registries::Entries;
 
-/// Logins of one copy that are told apart. One with more was not made by us, or is of a config that no person wrote.
-const MAX_LOGINS: usize = 1024;
+/// Logins of one copy that are told apart: as many as a Secret can hold, where each takes the 64 bytes that a server, a name
+/// and a password need. What was filled with shorter ones was not made by us.
+const MAX_LOGINS: usize = 16 * 1024;
+
+/// Payloads that are kept for copies which hold different tied logins. Tenants choose what a copy holds, and each may take a
+/// megabyte.
+const KEPT: usize = 4;
 
 /// The key of all digests of one process, chosen at random when it starts.
 ///
@@ -134,13 +139,22 @@ impl fmt::Debug for Payload {
 ///
 /// A copy that holds such a login proves that its namespace had it before, since only who knows a login can write it. A
 /// label or a time of creation would prove less: tenants choose both.
-#[derive(Clone, PartialEq, Eq)]
 pub struct Tied {
     free: Entries,
     /// The tied ones, with the digest of each alone.
     others: Vec<(Digest, Entries)>,
     key: DigestKey,
+    /// By the places of the tied logins in `others`, what was asked for last. It follows from the rest.
+    rendered: Mutex<VecDeque<(Vec<usize>, Arc<Payload>)>>,
 }
+
+impl PartialEq for Tied {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.free, &self.others, &self.key) == (&other.free, &other.others, &other.key)
+    }
+}
+
+impl Eq for Tied {}
 
 impl Tied {
     /// Of all entries of an object, those under the keys `tied`. None when there are none.
@@ -159,6 +173,7 @@ impl Tied {
             free,
             others,
             key: key.clone(),
+            rendered: Mutex::default(),
         })
     }
 
@@ -169,12 +184,30 @@ impl Tied {
 
     /// What a copy is to hold that holds `held` now: all other logins, and of the tied ones those that it has. None where
     /// that is nothing.
-    pub fn payload(&self, held: Option<&Digest>) -> Option<Payload> {
-        let has = |login: &Digest| held.is_some_and(|held| held.holds(login));
-        let kept = self.others.iter().filter(|(login, _)| has(login));
+    ///
+    /// Rendered once for all copies that hold the same of them: there may be thousands.
+    pub fn payload(&self, held: Option<&Digest>) -> Option<Arc<Payload>> {
+        let has = |(at, (login, _)): (usize, &(Digest, Entries))| held?.holds(login).then_some(at);
+        let kept: Vec<usize> = self.others.iter().enumerate().filter_map(has).collect();
+        if kept.is_empty() && self.free.is_empty() {
+            return None;
+        }
+        let mut rendered = self.rendered.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, payload)) = rendered.iter().find(|(of, _)| *of == kept) {
+            return Some(Arc::clone(payload));
+        }
         let mut entries = self.free.clone();
-        entries.extend(kept.flat_map(|(_, entry)| entry.clone()));
-        (!entries.is_empty()).then(|| Payload::new(&render(&entries), &self.key))
+        entries.extend(
+            kept.iter()
+                .filter_map(|&at| self.others.get(at))
+                .flat_map(|(_, entry)| entry.clone()),
+        );
+        let payload = Arc::new(Payload::new(&render(&entries), &self.key));
+        if rendered.len() >= KEPT {
+            rendered.pop_front();
+        }
+        rendered.push_back((kept, Arc::clone(&payload)));
+        Some(payload)
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crd::names::{FIELD_MANAGER, FIELD_MANAGER_STATUS, FINALIZER, GROUP, LABEL_MANAGED_BY, MANAGED_BY, STATE_TYPE};
 use crd::{ClusterPullSecretStatus, Condition};
 use k8s_openapi::ByteString;
-use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, Preconditions};
 use kube::{Api, ResourceExt as _};
 use serde_json::json;
 
@@ -136,29 +136,41 @@ impl Writer {
         self.counted("state", outcome)
     }
 
-    /// Deletes the state Secret of an object that goes.
-    pub async fn forget(&self, object: &SeenObject) -> Outcome<SourceSecret> {
+    /// Deletes the state Secret of an object that goes, if it is still at this resourceVersion.
+    pub async fn forget(&self, object: &SeenObject, version: &str) -> Outcome<SourceSecret> {
         let api: Api<SourceSecret> = Api::namespaced(self.client.clone(), &self.namespace);
         let name = state::secret_name(&object.uid().unwrap_or_default());
-        let outcome = match found(call(api.delete(&name, &DeleteParams::default())).await) {
-            // A finalizer of others holds it: it goes later, and its logins now.
-            Ok(Some(deleted))
-                if deleted
-                    .as_ref()
-                    .left()
-                    .is_some_and(|secret| !secret.finalizers().is_empty()) =>
-            {
-                let empty = json!({"data": {state::KEY: ByteString(b"{}".to_vec())}});
-                match found(call(api.patch(&name, &merging(), &Patch::Merge(empty))).await) {
-                    Ok(_) => Outcome::Done(None),
-                    Err(setback) => Outcome::Failed(setback),
-                }
-            }
-            Ok(_) => Outcome::Done(None),
+        let outcome = match found(call(api.get(&name)).await) {
+            Ok(None) => Outcome::Done(None),
+            Ok(Some(seen)) if seen.resource_version().as_deref() != Some(version) => Outcome::Changed(Some(seen)),
+            Ok(Some(seen)) => match delete_state(&api, &seen).await {
+                Err(Setback::NotFound) | Ok(()) => Outcome::Done(None),
+                // What it is now is asked before the next attempt.
+                Err(setback) => Outcome::Failed(setback),
+            },
             Err(setback) => Outcome::Failed(setback),
         };
         self.counted("state", outcome)
     }
+}
+
+/// Deletes it as it was seen, and no later one of its name. Where a finalizer of others holds it, it goes later, and its
+/// logins now.
+async fn delete_state(api: &Api<SourceSecret>, seen: &SourceSecret) -> Result<(), Setback> {
+    let preconditions = Preconditions {
+        uid: seen.uid(),
+        resource_version: seen.resource_version(),
+    };
+    let name = seen.name_any();
+    let deleted = call(api.delete(&name, &DeleteParams::default().preconditions(preconditions))).await?;
+    if let Some(held) = deleted.left()
+        && !held.finalizers().is_empty()
+    {
+        let metadata = json!({"uid": held.uid(), "resourceVersion": held.resource_version()});
+        let empty = json!({"metadata": metadata, "data": {state::KEY: ByteString(b"{}".to_vec())}});
+        call(api.patch(&name, &merging(), &Patch::Merge(empty))).await?;
+    }
+    Ok(())
 }
 
 /// The parameters of a merge patch of a status.
@@ -171,6 +183,7 @@ fn reporting() -> PatchParams {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
     use std::sync::atomic::{AtomicU32, Ordering};
 
     use http::{Request, Response};
@@ -207,6 +220,44 @@ mod tests {
             "pullsecrets-system",
             metrics,
         )
+    }
+
+    /// A state Secret is deleted as it was planned from, and a later one of its name is not.
+    #[tokio::test]
+    async fn a_state_secret_is_deleted_at_its_version() {
+        let sent = Arc::new(Mutex::new(Vec::new()));
+        let log = Arc::clone(&sent);
+        let answer = move |request: Request<Body>| {
+            let log = Arc::clone(&log);
+            async move {
+                let method = request.method().to_string();
+                let body = request.into_body().collect_bytes().await?;
+                let body: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
+                log.lock().unwrap().push((method, body));
+                let state = json!({"kind": "Secret", "apiVersion": "v1", "type": STATE_TYPE,
+                    "metadata": {"name": "pullsecrets-state-u", "uid": "s", "resourceVersion": "7", "finalizers": ["theirs"]}});
+                let response = Response::builder().body(Body::from(state.to_string().into_bytes()));
+                Ok::<_, kube::Error>(response.unwrap())
+            }
+        };
+        let metrics = Metrics::new(Leadership::alone(), Progress::new());
+        let client = Client::new(service_fn(answer), "default");
+        let writer = Writer::new(client, "pullsecrets-system", metrics);
+        let seen: SeenObject = serde_json::from_value(json!({"metadata": {"name": "company", "uid": "u"}})).unwrap();
+
+        let outcome = writer.forget(&seen, "6").await;
+        assert!(matches!(outcome, Outcome::Changed(Some(_))), "{outcome:?}");
+        assert_eq!(sent.lock().unwrap().len(), 1, "it was read alone");
+
+        let outcome = writer.forget(&seen, "7").await;
+        assert!(matches!(outcome, Outcome::Done(None)), "{outcome:?}");
+        let sent = std::mem::take(&mut *sent.lock().unwrap());
+        let (method, body) = &sent[2];
+        assert_eq!(method, "DELETE");
+        assert_eq!(body["preconditions"], json!({"uid": "s", "resourceVersion": "7"}));
+        let (method, body) = &sent[3];
+        assert_eq!(method, "PATCH");
+        assert_eq!(body["metadata"], json!({"uid": "s", "resourceVersion": "7"}));
     }
 
     #[tokio::test]

@@ -62,8 +62,8 @@ pub(super) enum Step {
     Object(ObjectStep),
     /// Remember the last good credentials, before the first copy of new ones is made.
     Remember(state::Content),
-    /// Forget them: the object goes.
-    Forget,
+    /// Forget them, at this resourceVersion: the object goes.
+    Forget(String),
 }
 
 impl Step {
@@ -72,7 +72,7 @@ impl Step {
         match self {
             Self::Object(step) => step.name(),
             Self::Remember(_) => "remember",
-            Self::Forget => "forget",
+            Self::Forget(_) => "forget",
         }
     }
 }
@@ -113,6 +113,10 @@ pub(super) struct Held {
     reading: Reading,
     status: ClusterPullSecretStatus,
     credentials: Option<Merged>,
+    /// What the credentials come to.
+    payload: Option<Arc<Payload>>,
+    /// Those of them that go nowhere else.
+    tied: Option<Arc<Tied>>,
     /// The state Secret: its resourceVersion and what it remembers. None when there is none.
     state: Option<(String, Option<LastGood>)>,
     /// Since when the credentials have a problem.
@@ -309,6 +313,8 @@ impl Held {
             status: reduce(&mut seen),
             seen,
             credentials: None,
+            payload: None,
+            tied: None,
             state: None,
             problem_since: None,
             told: None,
@@ -442,6 +448,12 @@ impl Held {
 
     /// Finds the credentials in the sources as they are now.
     pub(super) fn resolve(&mut self, sources: &Sources) {
+        let before = self.credentials.take();
+        self.look_up(sources);
+        self.render(before.as_ref());
+    }
+
+    fn look_up(&mut self, sources: &Sources) {
         let uid = self.uid().unwrap_or_default();
         self.state = sources
             .state(&uid)
@@ -529,23 +541,31 @@ impl Held {
         credentials.incomplete && !readable && had
     }
 
+    /// What the copies are to hold, as far as it is known.
     fn payload(&self) -> Option<Arc<Payload>> {
         let credentials = self.credentials.as_ref()?;
-        if credentials.entries.is_empty() || self.is_state_lost(credentials) {
-            return None;
-        }
-        let payload = Payload::new(&render(&credentials.entries), &DIGEST_KEY);
-        let told = self.told.as_ref().and_then(|told| told.payload.clone());
-        Some(
-            told.filter(|told| **told == payload)
-                .unwrap_or_else(|| Arc::new(payload)),
-        )
+        self.payload.clone().filter(|_| !self.is_state_lost(credentials))
     }
 
-    fn tied(&self) -> Option<Arc<Tied>> {
-        let credentials = self.credentials.as_ref()?;
-        let tied = Tied::new(&credentials.entries, &credentials.tied, &DIGEST_KEY)?;
-        Some(Arc::new(tied))
+    /// Renders the credentials, if they are not what they were: a docker config may have a megabyte.
+    fn render(&mut self, before: Option<&Merged>) {
+        let same = |now: &Merged| before.is_some_and(|was| was.entries == now.entries && was.tied == now.tied);
+        if self.credentials.as_ref().is_some_and(same) {
+            return;
+        }
+        let told = self.told.as_deref();
+        let credentials = self.credentials.as_ref().filter(|now| !now.entries.is_empty());
+        self.payload = credentials.map(|now| {
+            let payload = Payload::new(&render(&now.entries), &DIGEST_KEY);
+            let told = told.and_then(|told| told.payload.clone());
+            told.filter(|told| **told == payload)
+                .unwrap_or_else(|| Arc::new(payload))
+        });
+        self.tied = credentials.and_then(|now| {
+            let tied = Tied::new(&now.entries, &now.tied, &DIGEST_KEY)?;
+            let told = told.and_then(|told| told.tied.clone());
+            Some(told.filter(|told| **told == tied).unwrap_or_else(|| Arc::new(tied)))
+        });
     }
 
     /// What is to be remembered and is not yet.
@@ -586,7 +606,7 @@ impl Held {
             standing: self.standing(),
             spec: self.reading.spec.clone(),
             payload: self.payload(),
-            tied: self.tied(),
+            tied: self.tied.clone(),
         };
         if self.told.as_deref() == Some(&object) {
             return None;
@@ -639,8 +659,8 @@ impl Held {
             return None;
         }
         // What it remembers is from before the other installation acted: newer logins may be in the copies.
-        if before.is_some() && self.state.is_some() {
-            return Some(Step::Forget);
+        if let (Some(_), Some((version, _))) = (before, &self.state) {
+            return Some(Step::Forget(version.clone()));
         }
         let visited = self
             .status
@@ -685,10 +705,9 @@ impl Held {
         let gives_up_at = stuck_since.map(|since| epoch + since + self.patience);
         let failed = summary.is_some_and(|summary| !summary.failures.is_empty());
         if !owed || gives_up_at.is_some_and(|at| at <= now) {
-            let step = if self.state.is_some() && !self.gives_up_state(now) {
-                Step::Forget
-            } else {
-                Step::Object(ObjectStep::Disarm)
+            let step = match &self.state {
+                Some((version, _)) if !self.gives_up_state(now) => Step::Forget(version.clone()),
+                Some(_) | None => Step::Object(ObjectStep::Disarm),
             };
             let Some(at) = self.steps.wait(now) else {
                 return Next::Write(step);
@@ -972,7 +991,7 @@ impl Held {
                 let before = self.installation.predecessor()?;
                 Some(Announcement::taken_over(&self.installation.own, before))
             }
-            Step::Object(ObjectStep::Arm) | Step::Remember(_) | Step::Forget => None,
+            Step::Object(ObjectStep::Arm) | Step::Remember(_) | Step::Forget(_) => None,
         }
     }
 }
@@ -1265,6 +1284,27 @@ mod tests {
             None,
             "its copies may be the only place of the other login"
         );
+    }
+
+    #[test]
+    fn credentials_are_rendered_when_they_change() {
+        let mut case = Case::new(&json!({}), &json!({}), &sources(vec![source("a"), state()], true));
+        case.held.told = None;
+        let first = case.held.payload().unwrap();
+        case.held.resolve(&sources(vec![source("a"), state()], true));
+        assert!(
+            Arc::ptr_eq(&first, &case.held.payload().unwrap()),
+            "it is not made again"
+        );
+        let rotated = serde_json::from_value(json!({
+            "metadata": {"name": "a", "resourceVersion": "7"}, "type": "kubernetes.io/basic-auth",
+            "data": {"username": "cm9ib3Q=", "password": "b3RoZXI="},
+        }))
+        .unwrap();
+        case.held.resolve(&sources(vec![rotated, state()], true));
+        assert_ne!(first, case.held.payload().unwrap());
+        case.held.resolve(&sources(vec![state()], true));
+        assert_eq!(case.held.payload(), None, "it is gone, and nothing is remembered");
     }
 
     #[test]

@@ -145,3 +145,39 @@ fn what_is_in_place_stays_as_it_is() {
         ),
     ]);
 }
+
+#[test]
+fn copies_with_the_same_logins_share_a_payload() {
+    let tied = company("a=1 b=1", &["a"]).tied.unwrap();
+    let for_holder = |held: &str| tied.payload(Some(payload(held).digest())).unwrap();
+    let once = for_holder("a=1");
+    assert!(Arc::ptr_eq(&once, &for_holder("a=1 b=2")), "both hold a=1");
+    assert!(!Arc::ptr_eq(&once, &for_holder("b=1")));
+}
+
+#[test]
+fn what_was_asked_before_changes_no_payload() {
+    let (all, servers) = ("a=1 b=1 c=1 d=1 e=1", ["a", "b", "c", "d"]);
+    let one = company(all, &servers).tied.unwrap();
+    let words: Vec<&str> = all.split(' ').collect();
+    for set in (0..32_usize).chain((0..32).rev()) {
+        let held = words.iter().enumerate().filter(|(at, _)| set >> at & 1 == 1);
+        let held = payload(&held.map(|(_, word)| *word).collect::<Vec<_>>().join(" "));
+        let another = company(all, &servers).tied.unwrap();
+        assert_eq!(
+            one.payload(Some(held.digest())),
+            another.payload(Some(held.digest())),
+            "{set}"
+        );
+    }
+}
+
+#[test]
+fn a_tied_login_behind_thousands_stays_where_it_is() {
+    let mut words: Vec<String> = (0..5_000).map(|number| format!("a{number}.example.com=1")).collect();
+    words.push("z=1".to_owned());
+    let all = words.join(" ");
+    let tied = company(&all, &["z"]).tied.unwrap();
+    let kept = tied.payload(Some(payload(&all).digest())).unwrap();
+    assert_eq!(kept.base64(), payload(&all).base64());
+}
