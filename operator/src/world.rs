@@ -436,7 +436,7 @@ impl World {
             let uid = held.version.uid.clone();
             self.lose_sight(&key.namespace, name, uid);
         }
-        self.change(&key.namespace, &Touch::Whole, Cause::Watched, now, |world| {
+        let drop_it = |world: &mut Self| {
             world.lost.remove(key);
             let Some(place) = world.places.get_mut(&key.namespace) else {
                 return;
@@ -445,7 +445,50 @@ impl World {
                 Target::Account(name) => drop(place.facts.accounts.remove(name.as_ref())),
                 Target::Secret(name) => drop(place.facts.secrets.remove(name.as_ref())),
             }
-        })
+        };
+        let facts = self.places.get(&key.namespace).map(|place| &place.facts);
+        match &key.target {
+            Target::Account(name) => {
+                let records = self.records(facts.and_then(|facts| facts.accounts.get(name.as_ref())), None);
+                self.change(
+                    &key.namespace,
+                    &Touch::Account(name, &records),
+                    Cause::Watched,
+                    now,
+                    drop_it,
+                )
+            }
+            Target::Secret(name) => {
+                let held = facts.and_then(|facts| facts.secrets.get(name.as_ref()));
+                let touch = self.touched_by(key, name, held, None, &[]);
+                self.change(&key.namespace, &touch, Cause::Watched, now, drop_it)
+            }
+        }
+    }
+
+    /// What a change of this key may touch, from `held` to `new`.
+    fn touched_by<'a, T: Observed>(
+        &self,
+        key: &Key,
+        name: &'a Arc<str>,
+        held: Option<&T>,
+        new: Option<&T>,
+        records: &'a [Arc<str>],
+    ) -> Touch<'a> {
+        if self.unsettled.contains(key) || T::bears_on_others(held, new) {
+            Touch::Offered(name)
+        } else if held.is_some() != new.is_some() && self.is_recorded(key) {
+            // Whether a Secret is there decides whether a recorded reference to it may go.
+            Touch::Referred(name)
+        } else {
+            T::touch(name, records)
+        }
+    }
+
+    /// What an account records before or after a change, where copies wait for references to go.
+    fn records<T: Observed>(&self, held: Option<&T>, new: Option<&T>) -> Vec<Arc<str>> {
+        let both = held.into_iter().chain(new).filter(|_| !self.leaving.is_empty());
+        both.flat_map(T::records).cloned().collect()
     }
 
     fn mark_listed(&mut self, kind: &Kind, key: &Key) {
@@ -572,13 +615,8 @@ impl World {
             Seen::Gone(_) => None,
         };
         let unsettled = !self.unsettled.is_empty() && self.unsettled.contains(&key);
-        // Whether a Secret is there decides whether a recorded reference to it may go.
-        let decides = held.is_some() != new.is_some() && self.is_recorded(&key);
-        let touch = if unsettled || decides || T::bears_on_others(held, new) {
-            Touch::Whole
-        } else {
-            T::touch(name)
-        };
+        let records = self.records(held, new);
+        let touch = self.touched_by(&key, name, held, new, &records);
         self.change(namespace, &touch, cause, now, |world| {
             besides(world);
             if unsettled {

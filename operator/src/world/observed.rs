@@ -19,14 +19,17 @@ pub(super) trait Observed: PartialEq + Sized {
     fn kind(world: &World, name: &str) -> Kind;
     fn version(&self) -> &Version;
     fn key(namespace: &Arc<str>, name: &Arc<str>) -> Key;
-    fn touch(name: &Arc<str>) -> Touch<'_>;
+    /// `records` as in [`Touch::Account`].
+    fn touch<'a>(name: &'a Arc<str>, records: &'a [Arc<str>]) -> Touch<'a>;
+    /// The names that it records.
+    fn records(&self) -> &[Arc<str>];
     fn all(facts: &Namespace) -> &LiteMap<Arc<str>, Self>;
     fn all_mut(facts: &mut Namespace) -> &mut LiteMap<Arc<str>, Self>;
 
     /// Whether it carries our label, or is known to have carried it.
     fn is_ours(&self) -> bool;
 
-    /// Whether this change bears on more of the namespace than the object itself.
+    /// Whether this change bears on accounts that do not refer to it yet.
     fn bears_on_others(held: Option<&Self>, new: Option<&Self>) -> bool;
 
     /// What others took away the mark of, although it is ours as far as `held` and `known` show: the names of the entries
@@ -56,8 +59,12 @@ impl Observed for Account {
         Key::account(namespace, name)
     }
 
-    fn touch(name: &Arc<str>) -> Touch<'_> {
-        Touch::Account(name)
+    fn touch<'a>(name: &'a Arc<str>, records: &'a [Arc<str>]) -> Touch<'a> {
+        Touch::Account(name, records)
+    }
+
+    fn records(&self) -> &[Arc<str>] {
+        &self.attached
     }
 
     fn all(facts: &Namespace) -> &LiteMap<Arc<str>, Self> {
@@ -123,8 +130,12 @@ impl Observed for Secret {
         Key::secret(namespace, name)
     }
 
-    fn touch(name: &Arc<str>) -> Touch<'_> {
+    fn touch<'a>(name: &'a Arc<str>, _: &'a [Arc<str>]) -> Touch<'a> {
         Touch::Secret(name)
+    }
+
+    fn records(&self) -> &[Arc<str>] {
+        &[]
     }
 
     fn all(facts: &Namespace) -> &LiteMap<Arc<str>, Self> {
@@ -148,8 +159,11 @@ impl Observed for Secret {
         object.is_some_and(|object| object.spec.deletion_policy == crd::DeletionPolicy::Delete)
     }
 
-    /// One that is not our copy bears on the references.
+    /// One that is not our copy bears on the references, by what it is and not by what it holds.
     fn bears_on_others(held: Option<&Self>, new: Option<&Self>) -> bool {
+        if held.map(|held| &held.shape) == new.map(|new| &new.shape) {
+            return false;
+        }
         held.into_iter()
             .chain(new)
             .any(|secret| !matches!(ownership(&secret.shape), Ownership::Copy(_)))

@@ -236,10 +236,10 @@ impl World {
 
     /// The first answer about a Secret that was missing at the start lets the references to it go in.
     fn touched<'a>(&self, key: &'a Key) -> Touch<'a> {
-        if self.unsettled.contains(key) || self.is_unread(key) {
-            Touch::Whole
-        } else {
-            Touch::of(key)
+        match &key.target {
+            Target::Secret(name) if self.unsettled.contains(key) => Touch::Offered(name),
+            Target::Secret(name) if self.is_unread(key) => Touch::Referred(name),
+            Target::Secret(_) | Target::Account(_) => Touch::of(key),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Before and after: which keys a change touches, what the plan makes of each, and what follows from the difference.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,15 +31,20 @@ pub(super) enum Touch<'a> {
     Whole,
     /// The Secret of this name.
     Secret(&'a Arc<str>),
-    /// The account of this name, and copies that wait for its reference to go.
-    Account(&'a Arc<str>),
+    /// The Secret of this name, and the accounts that refer to it or record it.
+    Referred(&'a Arc<str>),
+    /// The Secret of this name, and all accounts: those that are to refer to it too.
+    Offered(&'a Arc<str>),
+    /// The account of this name, and copies that wait for its reference to go: those of which it records one now, and
+    /// these, of which it did before the change or does after it.
+    Account(&'a Arc<str>, &'a [Arc<str>]),
 }
 
 impl<'a> Touch<'a> {
     pub(super) fn of(key: &'a Key) -> Self {
         match &key.target {
             Target::Secret(name) => Self::Secret(name),
-            Target::Account(name) => Self::Account(name),
+            Target::Account(name) => Self::Account(name, &[]),
         }
     }
 }
@@ -127,7 +132,7 @@ impl World {
             Target::Secret(name) => self.decide_secret(&scope, key, name, now).action.map(Action::Secret),
             Target::Account(name) => {
                 let seen = scope.seen.accounts.get(name.as_ref())?;
-                self.decide_account(&scope, key, name, seen, now)
+                self.decide_account(&scope, key, name, seen, &self.unsettled(&scope, &key.namespace, now))
                     .action
                     .map(Action::Account)
             }
@@ -171,11 +176,17 @@ impl World {
         let Some(scope) = self.scope(cluster, namespace) else {
             return found;
         };
-        let secrets: Vec<&Arc<str>> = match touch {
-            Touch::Secret(name) => vec![name],
+        let secrets: BTreeSet<&Arc<str>> = match touch {
+            Touch::Secret(name) | Touch::Referred(name) | Touch::Offered(name) => BTreeSet::from([*name]),
             // The last reference that goes lets a copy go.
-            Touch::Account(_) if self.leaving.is_empty() => Vec::new(),
-            Touch::Account(_) | Touch::Whole => scope.secret_names().into_iter().collect(),
+            Touch::Account(..) if self.leaving.is_empty() => BTreeSet::new(),
+            Touch::Account(name, records) => {
+                let held = scope.seen.accounts.get(name.as_ref());
+                let records = held.into_iter().flat_map(|held| held.attached.iter()).chain(*records);
+                let leaves = |name: &&Arc<str>| self.leaving.contains_key(&Key::secret(namespace, name));
+                records.filter(leaves).collect()
+            }
+            Touch::Whole => scope.secret_names(),
         };
         for name in secrets {
             let key = Key::secret(namespace, name);
@@ -184,20 +195,23 @@ impl World {
             let surveyed = self.with_fight(&key, surveyed(decision, write));
             found.insert(key, surveyed);
         }
+        let all = scope.seen.accounts.iter();
         let accounts: Vec<(&Arc<str>, &Account)> = match touch {
             Touch::Secret(_) => Vec::new(),
-            Touch::Account(name) => scope
-                .seen
-                .accounts
-                .get(name.as_ref())
-                .map(|seen| (*name, seen))
-                .into_iter()
-                .collect(),
-            Touch::Whole => scope.seen.accounts.iter().collect(),
+            Touch::Referred(name) => all.filter(|(_, seen)| refers(seen, name)).collect(),
+            Touch::Account(name, _) => {
+                let seen = scope.seen.accounts.get(name.as_ref());
+                seen.map(|seen| (*name, seen)).into_iter().collect()
+            }
+            Touch::Whole | Touch::Offered(_) => all.collect(),
         };
+        if accounts.is_empty() {
+            return found;
+        }
+        let unsettled = self.unsettled(&scope, namespace, now);
         for (name, seen) in accounts {
             let key = Key::account(namespace, name);
-            let decision = self.decide_account(&scope, &key, name, seen, now);
+            let decision = self.decide_account(&scope, &key, name, seen, &unsettled);
             let write = decision.action.as_ref().map(|_| Write::Patch);
             let surveyed = self.with_fight(&key, surveyed(decision, write));
             found.insert(key, surveyed);
@@ -232,7 +246,7 @@ impl World {
         key: &Key,
         name: &str,
         seen: &Account,
-        now: Duration,
+        unsettled: &[Arc<str>],
     ) -> Decision<'a, AccountAction> {
         let unread = |name: &&Arc<str>| self.may_be_retained(scope, &key.namespace, name);
         let unread: Vec<Arc<str>> = seen.attached.iter().filter(unread).cloned().collect();
@@ -242,7 +256,7 @@ impl World {
             account::Circumstances {
                 trouble: self.failure(key),
                 contended: self.contended(key),
-                unsettled: &self.unsettled(scope, &key.namespace, now),
+                unsettled,
                 lost: self.lost.get(key).map_or(&[], Vec::as_slice),
                 unread: &unread,
             },
@@ -397,6 +411,11 @@ fn surveyed<A>(decision: Decision<'_, A>, write: Option<Write>) -> Surveyed {
         leaving: decision.leaving,
         to_read: decision.to_read,
     }
+}
+
+/// Whether it has, or records, a reference of this name: whether that one may stay depends on the Secret.
+fn refers(account: &Account, name: &Arc<str>) -> bool {
+    account.attached.contains(name) || account.entries.iter().any(|entry| entry.name() == name.as_ref())
 }
 
 /// Whether nothing of a namespace is held.

@@ -1837,3 +1837,77 @@ fn ready_is_true_only_where_every_copy_was_seen() {
     }
     assert!(was_ready > 100, "it never came to rest: {was_ready}");
 }
+
+/// A started world with a copy that nothing asks for yet, and many accounts of which one records it.
+fn crowded() -> World {
+    let mut world = served();
+    for number in 0..50 {
+        let name = format!("other-{number}");
+        world.see_account("a", &name, Seen::There(account("30", &["theirs"], &[])), at(1));
+    }
+    let recorded = account("31", &["company", "labelled"], &["company", "labelled"]);
+    world.see_account("a", "default", Seen::There(recorded), at(1));
+    world
+}
+
+fn labelled(version: &str) -> Secret {
+    let labels = [(crd::names::LABEL_OBJECT, "gone")];
+    let shape = Shape {
+        docker_config_type: true,
+        labels: labels.into_iter().collect(),
+        ..Shape::default()
+    };
+    Secret {
+        version: Version::new("uid-labelled", version),
+        digest: None,
+        shape: Arc::new(shape),
+    }
+}
+
+#[test]
+fn a_secret_that_comes_touches_its_accounts_alone() {
+    let world = crowded();
+    let touched = |name: &str, new: &Secret| {
+        let (name, namespace) = (name.into(), "a".into());
+        let key = Key::secret(&namespace, &name);
+        let touch = world.touched_by(&key, &name, None, Some(new), &[]);
+        let surveyed = world.survey(&world.cluster, &namespace, &touch, at(1));
+        surveyed.keys().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let both = ["secret a/labelled", "service account a/default"];
+    assert_eq!(touched("labelled", &labelled("40")), both);
+    assert_eq!(touched("unrecorded", &labelled("40")), ["secret a/unrecorded"]);
+    assert_eq!(
+        touched("company", &squatter("40")).len(),
+        52,
+        "each may be about to refer to it"
+    );
+}
+
+#[test]
+fn what_leaves_elsewhere_costs_no_account_a_look() {
+    let mut world = crowded();
+    world
+        .leaving
+        .insert(Key::secret(&"elsewhere".into(), &"company".into()), at(1));
+    for number in 0..50 {
+        world.see_secret("a", &format!("labelled-{number}"), Seen::There(labelled("40")), at(1));
+    }
+    let name = "default".into();
+    let survey = |world: &World, records: &[Arc<str>]| {
+        let touch = super::survey::Touch::Account(&name, records);
+        let surveyed = world.survey(&world.cluster, &"a".into(), &touch, at(1));
+        surveyed.keys().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(survey(&world, &[]), ["service account a/default"]);
+    for waits in ["labelled", "labelled-7"] {
+        world.leaving.insert(Key::secret(&"a".into(), &waits.into()), at(1));
+    }
+    assert_eq!(survey(&world, &[]), ["secret a/labelled", "service account a/default"]);
+    let before = ["labelled-7".into(), "labelled-8".into()];
+    let surveyed = survey(&world, &before);
+    assert_eq!(
+        surveyed,
+        ["secret a/labelled", "secret a/labelled-7", "service account a/default"]
+    );
+}
