@@ -17,12 +17,14 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use crd::FailureReason;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
+use tokio::time::Instant;
 
 use crate::leader::Leadership;
 use crate::progress::Progress;
@@ -74,6 +76,9 @@ const SERVED: [f64; 12] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5
 /// From one namespace to tens of thousands.
 const CARRIED_OUT: [f64; 10] = [0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0];
 
+/// The text is made once in so long, however many ask.
+const MADE_ONCE_IN: Duration = Duration::from_secs(1);
+
 /// See the module. All that have a clone count together.
 #[derive(Clone, Debug)]
 pub struct Metrics(Arc<Inner>);
@@ -98,6 +103,8 @@ struct Inner {
     facts: Mutex<BTreeMap<Arc<str>, Facts>>,
     /// Held until a text is whole, so that two who ask at once do not disturb each other.
     rendering: Mutex<()>,
+    /// The text that was told last, and when it was made.
+    told: Mutex<Option<(Instant, Bytes)>>,
     leadership: Leadership,
     progress: Progress,
 }
@@ -151,6 +158,20 @@ impl Metrics {
     /// An object is gone.
     pub fn forget_object(&self, name: &str) {
         lock(&self.0.facts).remove(name);
+    }
+
+    /// All of it as it was within the last second, as text: whoever asks without a pause does not have it made each time.
+    pub fn tell(&self) -> Bytes {
+        let mut told = lock(&self.0.told);
+        let now = Instant::now();
+        if let Some((at, text)) = &*told
+            && now < *at + MADE_ONCE_IN
+        {
+            return text.clone();
+        }
+        let text = Bytes::from(self.render());
+        *told = Some((now, text.clone()));
+        text
     }
 
     /// All of it now, as text.
@@ -268,6 +289,7 @@ impl Inner {
             objects,
             facts: Mutex::default(),
             rendering: Mutex::default(),
+            told: Mutex::default(),
             leadership,
             progress,
         }
@@ -297,6 +319,18 @@ mod tests {
             stored == table(),
             "the table is stale, run: cargo metricsgen > config/monitoring/metrics.md"
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_text_is_made_once_in_a_second() {
+        let metrics = Metrics::new(Leadership::alone(), Progress::new());
+        let first = metrics.tell();
+        metrics.wrote("create", "done");
+        assert_eq!(metrics.tell().as_ptr(), first.as_ptr(), "the same text, not a copy");
+        tokio::time::advance(MADE_ONCE_IN).await;
+        let told = String::from_utf8(metrics.tell().to_vec()).unwrap();
+        let written = r#"pullsecrets_writes_total{kind="create",result="done"} 1"#;
+        assert!(told.contains(written), "{told}");
     }
 
     #[test]

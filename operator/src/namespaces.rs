@@ -1,7 +1,7 @@
 //! The namespace loop: events come in, the world says which keys need a write, the queue says in which order, and up
 //! to `concurrency` writes are under way at a time.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -157,6 +157,7 @@ pub async fn run(
         complete: false,
         listed: (0, 0),
         deferred: Vec::new(),
+        lined_up: VecDeque::new(),
         inputs: sender,
         watches,
         summaries,
@@ -218,6 +219,8 @@ struct Loop {
     listed: (u64, u64),
     /// In the order in which they came.
     deferred: Vec<Deferred>,
+    /// Commands that came and were not obeyed yet.
+    lined_up: VecDeque<Command>,
     inputs: mpsc::Sender<Input>,
     watches: CancellationToken,
     summaries: mpsc::UnboundedSender<(Arc<str>, Summary)>,
@@ -235,13 +238,22 @@ impl Loop {
         while !token.is_cancelled() {
             self.settings.pulse.beat();
             self.dispatch();
-            let wake = self.wake_at();
+            let wake = if self.lined_up.is_empty() {
+                self.wake_at()
+            } else {
+                Instant::now()
+            };
             tokio::select! {
                 biased;
                 () = token.cancelled() => return,
                 Some(ended) = self.writes.join_next() => self.ended(ended),
                 command = commands.recv() => match command {
-                    Some(command) => self.obey(command),
+                    Some(command) => {
+                        self.line_up(command);
+                        while let Ok(command) = commands.try_recv() {
+                            self.line_up(command);
+                        }
+                    }
                     None => return,
                 },
                 _ = inputs.recv_many(&mut batch, BATCH) => {
@@ -250,6 +262,12 @@ impl Loop {
                     }
                 }
                 () = tokio::time::sleep_until(wake) => self.world.sweep(self.now()),
+            }
+            if self.obey_next() {
+                // A declaration may take a quarter of a second, and hundreds may be lined up: in between, all others of this
+                // thread have their turn, and what came meanwhile.
+                tokio::task::yield_now().await;
+                self.catch_up(&mut inputs);
             }
             if let Some(key) = self.world.went_back() {
                 error!(
@@ -299,6 +317,64 @@ impl Loop {
         queue.into_iter().chain(summary).fold(idle, Instant::min)
     }
 
+    /// Behind the other commands. Of an object the last edition counts: it takes the place of one that waits.
+    fn line_up(&mut self, command: Command) {
+        let (
+            Command::Declare {
+                object: new,
+                urgent: now,
+                ..
+            },
+            true,
+        ) = (&command, self.world.is_started())
+        else {
+            return self.lined_up.push_back(command);
+        };
+        let about = |command: &&mut Command| match command {
+            Command::Declare { object, .. } => object.name == new.name,
+            Command::Forget { name, .. } => *name == new.name,
+            Command::Complete | Command::Answered => false,
+        };
+        match self.lined_up.iter_mut().rev().find(about) {
+            Some(Command::Declare {
+                object,
+                revision: at,
+                urgent,
+            }) => {
+                let Command::Declare { revision, .. } = &command else {
+                    return;
+                };
+                (*object, *at, *urgent) = (Arc::clone(new), *revision, *urgent || *now);
+            }
+            _ => self.lined_up.push_back(command),
+        }
+    }
+
+    /// Obeys what is lined up, up to and with one command that changes what is asked of namespaces. Whether there was one.
+    fn obey_next(&mut self) -> bool {
+        while let Some(command) = self.lined_up.pop_front() {
+            let takes_long = matches!(command, Command::Declare { .. } | Command::Forget { .. });
+            self.obey(command);
+            if takes_long && self.world.is_started() {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Takes in what came: a part of the events, and all writes that have ended.
+    fn catch_up(&mut self, inputs: &mut mpsc::Receiver<Input>) {
+        while let Some(ended) = self.writes.try_join_next() {
+            self.ended(ended);
+        }
+        for _ in 0..BATCH {
+            let Ok(input) = inputs.try_recv() else {
+                return;
+            };
+            self.take(input);
+        }
+    }
+
     fn obey(&mut self, command: Command) {
         let now = self.now();
         match command {
@@ -338,11 +414,28 @@ impl Loop {
     /// A list is complete that began at these editions.
     fn shows(&mut self, listed: (u64, u64)) {
         self.listed = (self.listed.0.max(listed.0), self.listed.1.max(listed.1));
+        let deferred = std::mem::take(&mut self.deferred);
+        if self.world.is_started() {
+            // Before those that came since.
+            for Deferred {
+                object,
+                revision,
+                urgent,
+            } in deferred.into_iter().rev()
+            {
+                self.lined_up.push_front(Command::Declare {
+                    object,
+                    revision,
+                    urgent,
+                });
+            }
+            return;
+        }
         for Deferred {
             object,
             revision,
             urgent,
-        } in std::mem::take(&mut self.deferred)
+        } in deferred
         {
             self.declare(object, revision, urgent);
         }
@@ -699,7 +792,7 @@ impl Loop {
 
 /// Of a write that was given up: it may have been made.
 fn unanswered(key: &Key) -> Reply {
-    let setback = Setback::Unavailable("it took more than a second, and others waited".to_owned());
+    let setback = Setback::given_up();
     match key.target {
         Target::Secret(_) => Reply::Secret(Outcome::Failed(setback)),
         Target::Account(_) => Reply::Account(Outcome::Failed(setback)),
@@ -719,4 +812,125 @@ fn jittered(at: Duration, now: Duration) -> Duration {
     now + at
         .saturating_sub(now)
         .mul_f64(rand::Rng::random_range(&mut rand::rng(), 0.8..1.2))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use http::{Request, Response};
+    use kube::Client;
+    use kube::client::Body;
+    use plan::object::{Spec, Standing};
+    use serde_json::json;
+    use tower::service_fn;
+
+    use super::*;
+    use crate::progress::Progress;
+    use crate::watch::Lists;
+
+    /// A server in which there is nothing.
+    fn empty() -> Client {
+        let answer = |request: Request<Body>| async move {
+            if request.uri().query().unwrap_or_default().contains("watch=") {
+                return std::future::pending().await;
+            }
+            let list = json!({"kind": "List", "apiVersion": "v1", "metadata": {"resourceVersion": "9"}, "items": []});
+            let response = Response::builder().body(Body::from(list.to_string().into_bytes()));
+            Ok::<_, kube::Error>(response.unwrap())
+        };
+        Client::new(service_fn(answer), "default")
+    }
+
+    fn declaration(name: &str, revision: u64) -> Command {
+        let spec = serde_json::from_value(json!({"registries": [], "namespaces": {"names": ["*"]}})).unwrap();
+        let object = Object {
+            name: name.into(),
+            uid: name.into(),
+            created: 1,
+            standing: Standing::Live,
+            spec: Spec::parse(name, &spec, "pullsecrets-system").unwrap(),
+            payload: None,
+            tied: None,
+        };
+        Command::Declare {
+            object: Arc::new(object),
+            revision,
+            urgent: false,
+        }
+    }
+
+    /// A running loop that has seen everything, and was told of one object.
+    async fn started() -> (
+        mpsc::UnboundedSender<Command>,
+        mpsc::UnboundedReceiver<(Arc<str>, Summary)>,
+    ) {
+        let metrics = Metrics::new(Leadership::alone(), Progress::new());
+        let keys = LabelKeys::new();
+        keys.complete();
+        let settings = Settings {
+            watches: Watches::new(empty(), Lists::Paged, None, Progress::new()),
+            writer: Writer::new(empty(), "pullsecrets-system", metrics.clone()),
+            concurrency: 8,
+            leadership: Leadership::alone(),
+            protected: Vec::new(),
+            managed: None,
+            keys,
+            epoch: Instant::now(),
+            pulse: Pulse::new(),
+            metrics,
+        };
+        let (commands, received) = mpsc::unbounded_channel();
+        let (summaries, mut told) = mpsc::unbounded_channel();
+        tokio::spawn(run(settings, received, summaries, CancellationToken::new()));
+        commands.send(declaration("first", 1)).unwrap();
+        commands.send(Command::Complete).unwrap();
+        assert_eq!(told.recv().await.unwrap().0.as_ref(), "first");
+        (commands, told)
+    }
+
+    async fn until_told(told: &mut mpsc::UnboundedReceiver<(Arc<str>, Summary)>, of: (&str, u64)) {
+        while told
+            .recv()
+            .await
+            .is_some_and(|(name, summary)| (&*name, summary.revision) != of)
+        {}
+    }
+
+    #[tokio::test]
+    async fn other_tasks_run_between_two_declarations() {
+        let (commands, mut told) = started().await;
+        let turns = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&turns);
+        tokio::spawn(async move {
+            loop {
+                counted.fetch_add(1, Ordering::Relaxed);
+                tokio::task::yield_now().await;
+            }
+        });
+        for number in 0..50 {
+            commands
+                .send(declaration(&format!("object-{number}"), 2 + number))
+                .unwrap();
+        }
+        turns.store(0, Ordering::Relaxed);
+        until_told(&mut told, ("object-49", 51)).await;
+        assert!(turns.load(Ordering::Relaxed) >= 50, "{turns:?} turns");
+    }
+
+    #[tokio::test]
+    async fn of_an_object_the_last_edition_is_declared() {
+        let (commands, mut told) = started().await;
+        for revision in 2..50 {
+            commands.send(declaration("first", revision)).unwrap();
+        }
+        commands.send(declaration("other", 50)).unwrap();
+        let mut revisions = Vec::new();
+        while let Some((name, summary)) = told.recv().await
+            && name.as_ref() != "other"
+        {
+            revisions.push(summary.revision);
+        }
+        assert_eq!(revisions, [49], "what was replaced is not declared");
+    }
 }
