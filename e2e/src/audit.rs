@@ -4,7 +4,7 @@
 //! are not recorded. The server writes a record after it has answered, so a record may be a moment younger than the reply:
 //! read with [`wait::until`](crate::wait::until), or put a request of your own behind with [`Audit::settle`].
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -200,21 +200,24 @@ impl Audit {
         Ok(writes_of(user, &self.since(mark)?))
     }
 
-    /// The namespace and the name of every Secret that `user` has written to since the server began. What was refused is no
-    /// write.
+    /// The namespace and the name of every Secret that `user` has written to since the server began, and when it last did.
+    /// What was refused is no write, and neither is a deletion.
     ///
     /// # Errors
     ///
     /// As [`since`](Self::since).
-    pub fn secrets_written_by(&self, user: &str) -> anyhow::Result<BTreeSet<(String, String)>> {
+    pub fn secrets_written_by(&self, user: &str) -> anyhow::Result<BTreeMap<(String, String), Timestamp>> {
         let text = std::fs::read_to_string(&self.log).context("no audit log")?;
         // Most lines are of others, and need not be taken apart.
         let of_user = text
             .lines()
             .filter(|line| line.contains(user) && line.contains(r#""secrets""#));
         let records = of_user.filter_map(|line| parse(line).ok().flatten());
-        let written = records.filter(|record| record.resource == "secrets" && record.is_write() && record.code < 300);
-        Ok(written.map(|record| (record.namespace, record.name)).collect())
+        let is_write = |record: &Record| record.is_write() && !record.verb.starts_with("delete") && record.code < 300;
+        let written = records.filter(|record| record.resource == "secrets" && is_write(record));
+        Ok(written
+            .map(|record| ((record.namespace, record.name), record.timestamp))
+            .collect())
     }
 
     /// Comes back when a request sent now is in the log, so that those answered before are there too, save for a few that

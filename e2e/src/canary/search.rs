@@ -151,7 +151,7 @@ impl Holders {
     fn written(&self) -> anyhow::Result<BTreeSet<Place>> {
         match &self.written {
             Written::Only(places) => Ok(places.clone()),
-            Written::Recorded(audit) => audit.secrets_written_by(OPERATOR_USER),
+            Written::Recorded(audit) => Ok(audit.secrets_written_by(OPERATOR_USER)?.into_keys().collect()),
         }
     }
 }

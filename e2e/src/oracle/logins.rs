@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use base64::Engine;
 use base64::alphabet::{Alphabet, STANDARD, URL_SAFE};
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::ListParams;
 use kube::{Api, Client, ResourceExt};
@@ -101,7 +102,7 @@ fn decoded(text: &str) -> impl Iterator<Item = Vec<u8>> {
 pub enum Made {
     /// These, and no others.
     These(BTreeSet<Place>),
-    /// Those that it has never written to, as the API server recorded it: what managedFields say is the writer's own word.
+    /// Those that it has not written to since they were made, as the API server recorded it: what managedFields say is the writer's own word.
     Recorded(Audit),
     /// Those of which managedFields do not say that it has written to them.
     #[default]
@@ -198,9 +199,9 @@ pub(super) fn without_docker_config(secret: &Value) -> Value {
 
 impl Made {
     /// What the operator has written to, where that is recorded.
-    async fn written(&self, client: &Client) -> Result<BTreeSet<Place>, String> {
+    async fn written(&self, client: &Client) -> Result<BTreeMap<Place, Timestamp>, String> {
         let Self::Recorded(audit) = self else {
-            return Ok(BTreeSet::new());
+            return Ok(BTreeMap::new());
         };
         let written = async {
             audit.settle(client).await?;
@@ -209,10 +210,16 @@ impl Made {
         written.await.map_err(|error: anyhow::Error| format!("{error:#}"))
     }
 
-    fn has(&self, place: &Place, secret: &Value, written: &BTreeSet<Place>) -> bool {
+    fn has(&self, place: &Place, secret: &Value, written: &BTreeMap<Place, Timestamp>) -> bool {
+        // By a person, such as one who restores a backup, where the operator wrote to the one before.
+        let made_since = |written: &Timestamp| {
+            let made = secret["metadata"]["creationTimestamp"].as_str();
+            made.and_then(|made| made.parse::<Timestamp>().ok())
+                .is_some_and(|made| *written < made)
+        };
         match self {
             Self::These(made) => made.contains(place),
-            Self::Recorded(_) => !written.contains(place),
+            Self::Recorded(_) => written.get(place).is_none_or(made_since),
             Self::Unknown => !is_written_by_operator(secret),
         }
     }
