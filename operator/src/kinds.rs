@@ -281,15 +281,17 @@ impl From<WireAccount> for SeenAccount {
             entries: entries.into(),
             too_large,
             listed_by_us,
+            rest: None,
         };
         Self { metadata, facts }
     }
 }
 
 impl SeenAccount {
-    /// Keeps of its labels those that an object selects by.
-    pub fn prune(&mut self, keys: &Wanted) {
+    /// Keeps of its labels those that an object selects by, and of a long list the names that copies of objects have.
+    pub fn prune(&mut self, keys: &Wanted, copies: &Wanted) {
         prune(&mut self.facts.labels, keys);
+        self.facts.shorten(|name| copies.has(name));
     }
 
     /// The facts that the plan wants.
@@ -799,6 +801,25 @@ mod tests {
                 ..ObjectMeta::default()
             }
         );
+    }
+
+    /// The worst that a tenant can make of an account just below the bounds.
+    #[test]
+    fn an_account_takes_few_bytes_whatever_is_written_on_it() {
+        let names: Vec<String> = (0..LISTED).map(|number| format!("{number:0>62}")).collect();
+        let stale = (0..64).map(|number| format!("{number:0>253}"));
+        let attached: Vec<String> = names.iter().cloned().chain(stale).collect();
+        let entries: Vec<_> = names.iter().map(|name| serde_json::json!({"name": name})).collect();
+        let metadata = serde_json::json!({"name": "a", "annotations": {ANNOTATION_ATTACHED: attached.join(",")}});
+        let account = serde_json::json!({"metadata": metadata, "imagePullSecrets": entries});
+        let mut account: SeenAccount = serde_json::from_value(account).unwrap();
+        account.prune(&Wanted::new(&[]), &Wanted::new(&["company", &names[0]]));
+        let held = account.facts();
+        let text = |name: &str| name.len() + 48;
+        let bytes: usize = held.entries.iter().map(|entry| text(entry.name())).sum::<usize>()
+            + held.attached.iter().map(|name| text(name)).sum::<usize>();
+        assert_eq!((held.entries.len(), held.attached.len(), held.too_large), (1, 1, false));
+        assert!(bytes < 256, "{bytes} bytes");
     }
 
     /// What a shape takes, besides itself.

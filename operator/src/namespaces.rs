@@ -186,7 +186,11 @@ fn start_watches(
     watches.spawn("namespaces", Api::all, which, events(), token.clone(), wrap);
     let keys = settings.keys.accounts.clone();
     let which = Which::wanted(&keys);
-    let wrap = move |event| Input::Account(each(event, |seen: &mut SeenAccount| seen.prune(&keys)), keys.listing());
+    let copies = settings.keys.copies.clone();
+    let wrap = move |event| {
+        let event = each(event, |seen: &mut SeenAccount| seen.prune(&keys, &copies));
+        Input::Account(event, keys.listing())
+    };
     watches.spawn("serviceaccounts", Api::all, which, events(), token.clone(), wrap);
     for kind in kinds_of_secrets {
         let which = match &kind {

@@ -323,7 +323,12 @@ impl World {
     }
 
     /// Whether it must be read if a retained copy has this name, before references to it go: no watch shows one.
+    ///
+    /// Or of an account, whether it is not held whole, and something is to be written.
     pub fn is_unread(&self, key: &Key) -> bool {
+        if let Target::Account(name) = &key.target {
+            return self.is_to_be_read_first(key, name);
+        }
         let (Target::Secret(name), Some(scope)) = (&key.target, self.scope(&self.cluster, &key.namespace)) else {
             return false;
         };
@@ -335,7 +340,7 @@ impl World {
         let (Target::Secret(name), Some(place)) = (&key.target, self.places.get(&key.namespace)) else {
             return false;
         };
-        let recorded = |account: &Account| account.attached.contains(name);
+        let recorded = |account: &Account| account.may_record(name);
         place.facts.accounts.values().any(recorded)
     }
 

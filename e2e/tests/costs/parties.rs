@@ -76,6 +76,8 @@ async fn a_tenant_costs_the_others_nothing() {
         (0..20).map(|number| json!({"metadata": {"name": format!("list-{number}")}, "imagePullSecrets": entries}));
     make_accounts(&scene, &theirs, accounts.chain(lists).collect()).await;
 
+    just_below_the_bounds(&scene, &theirs).await;
+
     let names: Vec<String> = (0..52_000).map(|number| format!("{number:04x}")).collect();
     let record = json!({"pullsecrets.dev/attached": names.join(",")});
     make_accounts(
@@ -94,6 +96,39 @@ async fn a_tenant_costs_the_others_nothing() {
         }
     });
     before.holds_during(&scene, "tenant").await;
+}
+
+/// Accounts and Secrets that are no larger than what is held of one that is asked for.
+async fn just_below_the_bounds(scene: &Scene, namespace: &str) {
+    let accounts = (0..300).map(|account| {
+        let names: Vec<String> = (0..255).map(|entry| format!("{account:03}-{entry:0>58}")).collect();
+        let entries: Vec<Value> = names.iter().map(|name| json!({"name": name})).collect();
+        json!({
+            "metadata": {
+                "name": format!("below-{account}"),
+                "annotations": {"pullsecrets.dev/attached": names.join(",")},
+            },
+            "imagePullSecrets": entries,
+        })
+    });
+    make_accounts(scene, namespace, accounts.collect()).await;
+    let api: Api<Secret> = Api::namespaced(scene.client().clone(), namespace);
+    let secrets = (0..90).map(|secret| {
+        let keys: Vec<String> = (0..20).map(|key| format!("a{key}")).collect();
+        let value = |key: &String| (key.clone(), format!("{secret}-{key}-{}", "v".repeat(12_000)));
+        let mut annotations: BTreeMap<String, String> = keys.iter().map(value).collect();
+        annotations.insert("pullsecrets.dev/declared".to_owned(), keys.join(","));
+        let labels = json!({"pullsecrets.dev/cluster-pull-secret": "x"});
+        let secret =
+            json!({"metadata": {"name": format!("copy-{secret}"), "labels": labels, "annotations": annotations}});
+        let api = api.clone();
+        async move {
+            let secret: Secret = serde_json::from_value(secret).unwrap();
+            api.create(&PostParams::default(), &secret).await
+        }
+    });
+    let made: Result<Vec<_>, _> = stream::iter(secrets).buffer_unordered(8).try_collect().await;
+    made.expect("secrets can be made");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -133,6 +168,17 @@ async fn a_source_namespace_costs_the_others_nothing() {
         let secret: Secret = serde_json::from_value(secret).unwrap();
         api.create(&PostParams::default(), &secret).await.unwrap();
     }
+    // Named as sources, they are held without what no object reads of them.
+    let mut other = scene.object();
+    other["metadata"]["name"] = "curious".into();
+    let registry = |number: usize| {
+        json!({
+            "server": format!("registry-{number}.example.com"),
+            "credentials": {"basicAuth": {"secretRef": {"name": format!("large-{number}")}}},
+        })
+    };
+    other["spec"]["registries"] = (0..16).map(registry).collect();
+    scene.apply(&other).await;
     before.holds_during(&scene, "source namespace").await;
 }
 

@@ -95,7 +95,15 @@ pub(crate) fn decide<'a>(
             attached,
         });
     }
+    if seen.rest.is_some() {
+        decision.read_first = decision.action.take().is_some() || hides_ours(scope, seen);
+    }
     decision
+}
+
+/// Whether entries of which only hashes are held may be ours: an object has the name by now, or a copy stands there.
+fn hides_ours(scope: &Scope<'_>, seen: &Account) -> bool {
+    seen.may_hide_any(scope.cluster.copies()) || scope.seen.secrets.keys().any(|name| seen.may_hide(name))
 }
 
 /// A list of which only the length is known is let be, whether something is missing in it or is to go.

@@ -116,6 +116,68 @@ pub struct Account {
     pub too_large: bool,
     /// managedFields show that the list is as we wrote it when every entry with the name of an object was recorded.
     pub listed_by_us: bool,
+    /// The list and the record are long. Then `entries` and `attached` hold the names alone that were asked for when it was
+    /// seen, and here is what tells whether more of it may be ours. Nothing is written from this: it is read first.
+    pub rest: Option<Arc<Rest>>,
+}
+
+/// Of names that are not held, and whose entries may be ours, the hashes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rest(Box<[u64]>);
+
+/// So many bytes of one list and its record, with what each name takes beside its text, are held as they are.
+pub const HELD_WHOLE: usize = 1024;
+/// What a name takes beside its text.
+const NAME: usize = 48;
+
+/// Two names that are taken for each other cost a read.
+pub(crate) fn hash(name: &str) -> u64 {
+    let mut hasher = SipHasher24::new();
+    hasher.write(name.as_bytes());
+    hasher.finish128().h1
+}
+
+impl Account {
+    /// Holds of a list and a record beyond [`HELD_WHOLE`] the names alone that are asked for.
+    pub fn shorten(&mut self, asked: impl Fn(&str) -> bool) {
+        let entry = |entry: &Entry| entry.name().len() + entry.raw_json().map_or(0, str::len) + NAME;
+        let recorded = |name: &Arc<str>| name.len() + NAME;
+        let bytes = self.entries.iter().map(entry).sum::<usize>() + self.attached.iter().map(recorded).sum::<usize>();
+        if self.rest.is_some() || bytes <= HELD_WHOLE {
+            return;
+        }
+        let listed: BTreeSet<&str> = self.entries.iter().map(Entry::name).collect();
+        let entries = listed.iter().filter(|name| asked(name)).map(|name| Entry::named(name));
+        let may_be_ours = |name: &&str| self.too_large || listed.contains(name);
+        let ours: Vec<&str> = if self.listed_by_us && self.attached.is_empty() {
+            listed.iter().copied().collect()
+        } else {
+            self.attached.iter().map(AsRef::as_ref).filter(may_be_ours).collect()
+        };
+        let mut rest: Vec<u64> = ours.into_iter().filter(|name| !asked(name)).map(hash).collect();
+        rest.sort_unstable();
+        rest.dedup();
+        let attached = self.attached.iter().filter(|name| asked(name)).cloned().collect();
+        (self.entries, self.attached) = (entries.collect(), attached);
+        self.rest = Some(Arc::new(Rest(rest.into())));
+    }
+
+    /// Whether it records a reference to this Secret, as far as is known.
+    pub fn may_record(&self, secret: &str) -> bool {
+        self.attached.iter().any(|held| held.as_ref() == secret) || self.may_hide(secret)
+    }
+
+    /// Whether an entry of ours may be among those that are not held, to a Secret whose name has one of these hashes.
+    pub(crate) fn may_hide_any(&self, hashes: &[u64]) -> bool {
+        let rest = self.rest.iter().flat_map(|rest| &rest.0);
+        rest.into_iter().any(|hash| hashes.binary_search(hash).is_ok())
+    }
+
+    /// Whether an entry of ours to this Secret may be among those that are not held.
+    pub(crate) fn may_hide(&self, secret: &str) -> bool {
+        let rest = self.rest.as_ref().filter(|rest| !rest.0.is_empty());
+        rest.is_some_and(|rest| rest.0.binary_search(&hash(secret)).is_ok())
+    }
 }
 
 /// So many elements of one `imagePullSecrets` are held; a longer list is not held at all.
@@ -222,7 +284,59 @@ mod tests {
     /// There may be 500,000; `config/README.md` says what they take.
     #[test]
     fn an_account_takes_a_hundred_bytes() {
-        assert!(size_of::<Account>() <= 96, "{}", size_of::<Account>());
+        assert!(size_of::<Account>() <= 104, "{}", size_of::<Account>());
+    }
+
+    /// With this list, and this record.
+    fn account(names: &[String], recorded: &[String]) -> Account {
+        let entries: Vec<Entry> = names.iter().map(|name| Entry::named(name)).collect();
+        Account {
+            version: Version::new("u", "1"),
+            labels: Labels::default(),
+            attached: parse_attached(&recorded.join(","), &entries).into(),
+            entries: entries.into(),
+            deleting: false,
+            too_large: false,
+            listed_by_us: false,
+            rest: None,
+        }
+    }
+
+    #[test]
+    fn of_a_long_list_the_names_that_are_asked_for_are_held() {
+        let names: Vec<String> = (0..LISTED).map(|number| format!("{number:0>60}")).collect();
+        let stale = (0..RECORDED).map(|number| format!("{number:0>253}"));
+        let recorded: Vec<String> = names.iter().cloned().chain(stale).collect();
+        let mut held = account(&names, &recorded);
+        held.shorten(|name| name == names[7]);
+        assert_eq!((held.entries.len(), held.attached.len()), (1, 1));
+        let rest = held.rest.as_ref().map_or(0, |rest| size_of_val(&*rest.0));
+        assert!(rest <= 8 * LISTED, "{rest} bytes besides");
+        assert!(held.may_record(&names[7]) && !held.may_hide(&names[7]));
+        assert!(held.may_hide(&names[8]) && !held.may_record("other"));
+        let seen = held.clone();
+        held.shorten(|_| true);
+        assert_eq!(held, seen, "what is not held does not come back");
+    }
+
+    #[test]
+    fn an_ordinary_list_is_held_whole() {
+        let names: Vec<String> = (0..8).map(|number| format!("pull-secret-{number}")).collect();
+        let mut held = account(&names, &names);
+        held.shorten(|_| false);
+        assert_eq!((held.entries.len(), held.rest), (8, None));
+    }
+
+    /// Any of them may be ours.
+    #[test]
+    fn a_long_list_that_we_wrote_last_hides_what_may_be_ours() {
+        let names: Vec<String> = (0..100).map(|number| format!("pull-secret-{number}")).collect();
+        let mut held = Account {
+            listed_by_us: true,
+            ..account(&names, &[])
+        };
+        held.shorten(|_| false);
+        assert!(held.entries.is_empty() && held.may_hide(&names[99]));
     }
 
     /// An annotation may hold 256 KiB: 60,000 names. Compared with each other they would take seconds.

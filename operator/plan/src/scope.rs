@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::action::{AccountAction, SecretAction};
 use crate::labels::Labels;
 use crate::object::{Object, Standing};
-use crate::observed::{Account, Namespace};
+use crate::observed::{Account, Namespace, hash};
 use crate::verdict::Decision;
 use crate::{account, copy};
 
@@ -21,6 +21,8 @@ pub struct Cluster {
     by_name: Vec<Arc<Object>>,
     /// By the name of their copies; of one name, oldest first.
     by_secret: Vec<Arc<Object>>,
+    /// The hashes of the names of their copies.
+    copies: Vec<u64>,
     /// By namespace and name; of one Secret, oldest object first.
     sources: Vec<NamedSource>,
     protected: BTreeSet<String>,
@@ -76,6 +78,9 @@ impl Cluster {
         put(&mut self.objects, object, age);
         put(&mut self.by_name, object, name);
         put(&mut self.by_secret, object, secret);
+        let hash = hash(&object.spec.secret_name);
+        self.copies
+            .insert(self.copies.partition_point(|&other| other < hash), hash);
         self.sources
             .extend(object.spec.sources.iter().map(|(namespace, name)| NamedSource {
                 namespace: namespace.as_str().into(),
@@ -90,6 +95,9 @@ impl Cluster {
         let object = self.object(name).cloned()?;
         for list in [&mut self.objects, &mut self.by_name, &mut self.by_secret] {
             list.retain(|other| !Arc::ptr_eq(other, &object));
+        }
+        if let Ok(at) = self.copies.binary_search(&hash(&object.spec.secret_name)) {
+            self.copies.remove(at);
         }
         self.sources.retain(|source| !Arc::ptr_eq(&source.object, &object));
         Some(object)
@@ -150,6 +158,16 @@ impl Cluster {
         let rest = self.by_secret.get(begin..).unwrap_or_default();
         let end = rest.partition_point(|object| name(object).is_eq());
         rest.iter().take(end)
+    }
+
+    /// The hashes of the names of their copies, sorted.
+    pub(crate) fn copies(&self) -> &[u64] {
+        &self.copies
+    }
+
+    /// Whether an object, in any standing, has copies of this name.
+    pub fn has_copies(&self, secret: &str) -> bool {
+        self.named(secret).next().is_some()
     }
 
     /// Whether the installation has rights on Secrets of this name. Where it has none, none is seen.

@@ -54,6 +54,8 @@ impl Failure {
 pub struct Decision<'a, A> {
     /// The write to make now, if any.
     pub action: Option<A>,
+    /// The account is not held whole, and is to be read before a write of it can be planned.
+    pub read_first: bool,
     /// Nothing now, but ask again after this time even if nothing is seen to happen.
     pub again_after: Option<Duration>,
     /// It is to be taken away, now or when the references are gone.
@@ -73,6 +75,7 @@ impl<A> Default for Decision<'_, A> {
     fn default() -> Self {
         Self {
             action: None,
+            read_first: false,
             again_after: None,
             leaving: false,
             states: Vec::new(),

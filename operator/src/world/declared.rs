@@ -179,9 +179,5 @@ fn namespaces_of_changed_sources<'a>(old: Option<&'a Arc<Object>>, new: Option<&
 /// Whether anything of the object may be in the namespace.
 fn has_left(object: &Object, facts: &Namespace) -> bool {
     let secret = object.spec.secret_name.as_ref();
-    facts.secrets.contains_key(secret)
-        || facts
-            .accounts
-            .values()
-            .any(|account| account.attached.iter().any(|held| held.as_ref() == secret))
+    facts.secrets.contains_key(secret) || facts.accounts.values().any(|account| account.may_record(secret))
 }

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::hash::Hash;
 use std::sync::Arc;
 
-/// Values by themselves. One that nobody else holds any more goes when there are twice as many as were held last time.
+/// Values by themselves. Those that nobody else holds any more go when there are a quarter more than were held last time.
 #[derive(Debug)]
 pub(super) struct Pool<T: ?Sized> {
     values: HashSet<Arc<T>>,
@@ -32,7 +32,7 @@ impl<T: ?Sized + Eq + Hash> Pool<T> {
         }
         if self.values.len() >= self.full_at {
             self.values.retain(|held| Arc::strong_count(held) > 1);
-            self.full_at = FEW.max(2 * self.values.len());
+            self.full_at = FEW.max(self.values.len() + self.values.len() / 4);
         }
         let value = value.into();
         self.values.insert(Arc::clone(&value));

@@ -8,7 +8,7 @@ use plan::backoff::Backoff;
 use plan::observed::{Account, Secret};
 use plan::verdict::Failure;
 
-use super::observed::Observed;
+use super::observed::{self, Observed};
 use super::survey::{Cause, Touch};
 use super::{Key, Seen, Target, Work, World};
 use crate::apply::{Outcome, Setback};
@@ -74,7 +74,38 @@ impl World {
 
     /// A write of an account has ended.
     pub fn wrote_account(&mut self, key: &Key, outcome: Outcome<Account>, now: Duration) -> Vec<Work> {
-        self.wrote(key, outcome, now)
+        let failed = matches!(outcome, Outcome::Failed(_));
+        let mut work = self.wrote(key, outcome, now);
+        if failed || work.iter().all(|work| work.key != *key) {
+            let mut more = self.shorten(key, now);
+            more.retain(|more| !work.contains(more));
+            work.extend(more);
+        }
+        work
+    }
+
+    /// What was read of an account for a write is not held any longer than that.
+    fn shorten(&mut self, key: &Key, now: Duration) -> Vec<Work> {
+        let (Target::Account(name), Some(place)) = (&key.target, self.places.get(&key.namespace)) else {
+            return Vec::new();
+        };
+        let (Some(held), Some(keys)) = (place.facts.accounts.get(name), &self.keys) else {
+            return Vec::new();
+        };
+        let mut short = held.clone();
+        short.shorten(|name| {
+            keys.copies.has(name) || self.cluster.has_copies(name) || place.facts.secrets.contains_key(name)
+        });
+        if short == *held {
+            return Vec::new();
+        }
+        let (cause, records) = (Cause::Replied { made: None }, self.records(Some(held), Some(&short)));
+        self.change(&key.namespace, &Touch::Account(name, &records), cause, now, |world| {
+            let short = short.shared(world);
+            if let Some(place) = world.places.get_mut(&key.namespace) {
+                observed::hold(&mut place.facts.accounts, name, short);
+            }
+        })
     }
 
     fn wrote<T: Observed>(&mut self, key: &Key, outcome: Outcome<T>, now: Duration) -> Vec<Work> {

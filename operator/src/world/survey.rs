@@ -139,6 +139,15 @@ impl World {
         }
     }
 
+    /// Whether an account that is not held whole is to be read for a write that it may need.
+    pub(super) fn is_to_be_read_first(&self, key: &Key, name: &str) -> bool {
+        let Some(scope) = self.scope(&self.cluster, &key.namespace) else {
+            return false;
+        };
+        let seen = scope.seen.accounts.get(name).filter(|seen| seen.rest.is_some());
+        seen.is_some_and(|seen| self.decide_account(&scope, key, name, seen, &[]).read_first)
+    }
+
     /// Makes a change and finds what came of it.
     pub(super) fn change(
         &mut self,
@@ -212,7 +221,7 @@ impl World {
         for (name, seen) in accounts {
             let key = Key::account(namespace, name);
             let decision = self.decide_account(&scope, &key, name, seen, &unsettled);
-            let write = decision.action.as_ref().map(|_| Write::Patch);
+            let write = (decision.action.is_some() || decision.read_first).then_some(Write::Patch);
             let surveyed = self.with_fight(&key, surveyed(decision, write));
             found.insert(key, surveyed);
         }
@@ -415,7 +424,7 @@ fn surveyed<A>(decision: Decision<'_, A>, write: Option<Write>) -> Surveyed {
 
 /// Whether it has, or records, a reference of this name: whether that one may stay depends on the Secret.
 fn refers(account: &Account, name: &Arc<str>) -> bool {
-    account.attached.contains(name) || account.entries.iter().any(|entry| entry.name() == name.as_ref())
+    account.may_record(name) || account.entries.iter().any(|entry| entry.name() == name.as_ref())
 }
 
 /// Whether nothing of a namespace is held.

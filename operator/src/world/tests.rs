@@ -16,6 +16,7 @@ use super::{Action, Key, Kind, SHARED, Seen, Target, Work, World};
 use crate::apply::{Outcome, Setback};
 use crate::board::{Count, Summary};
 use crate::queue::Lane;
+use crate::wanted::LabelKeys;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -55,6 +56,7 @@ fn account(version: &str, entries: &[&str], attached: &[&str]) -> Account {
         deleting: false,
         too_large: false,
         listed_by_us: false,
+        rest: None,
     }
 }
 
@@ -1100,6 +1102,152 @@ fn a_namespace_that_puts_writes_off_waits_as_a_whole_and_no_other() {
     world.wrote_account(&key("a", 0), Outcome::Done(Some(patched)), at(46));
     let work = world.failed(&key("a", 1), Setback::Refused(refusal()), at(46));
     assert!(!work.is_empty() && !world.is_on_hold(&key("a", 4), at(46)));
+}
+
+/// A started world with namespaces `a`, which the object will select, and `b`.
+fn keeping() -> World {
+    let keys = LabelKeys::new();
+    keys.want(&object(Standing::Live));
+    let mut world = World::new([]).keeping(keys);
+    for kind in [Kind::Namespace, Kind::Account, Kind::Copy] {
+        world.begin_list(kind.clone());
+        world.end_list(kind, at(0));
+    }
+    world.start(at(0));
+    world.see_namespace("a", selected(), false, at(0));
+    world.see_namespace("b", plan::labels::Labels::default(), false, at(0));
+    world
+}
+
+/// So many that they are not held whole.
+fn long() -> Vec<String> {
+    (0..100).map(|number| format!("theirs-{number}")).collect()
+}
+
+fn long_account(version: &str, more: &[&str], attached: &[&str]) -> Account {
+    let long = long();
+    let entries: Vec<&str> = long.iter().map(String::as_str).chain(more.iter().copied()).collect();
+    account(version, &entries, attached)
+}
+
+/// As the watch shows it.
+fn shortened(mut account: Account, asked: &[&str]) -> Account {
+    account.shorten(|name| asked.contains(&name));
+    account
+}
+
+fn held_account<'a>(world: &'a World, namespace: &str) -> &'a Account {
+    world.places[namespace].facts.accounts.get("default").unwrap()
+}
+
+#[test]
+fn a_long_list_is_read_before_it_is_written_and_not_held_longer() {
+    let mut world = keeping();
+    world.declare(&object(Standing::Live), 1, true, at(0));
+    let (before, after) = (
+        long_account("11", &[], &[]),
+        long_account("12", &["company"], &["company"]),
+    );
+    let seen = shortened(before.clone(), &["company"]);
+    let work = world.see_account("a", "default", Seen::There(seen), at(1));
+    assert_eq!(keys(&work), [account_key()]);
+    assert!(
+        world.action(&account_key(), at(1)).is_none(),
+        "it is not known what the list holds"
+    );
+    assert!(world.is_unread(&account_key()));
+    assert_eq!(summary(&world).accounts.ready, 0);
+
+    let work = world.wrote_account(&account_key(), Outcome::Changed(Some(before)), at(1));
+    assert_eq!(keys(&work), [account_key()]);
+    let Some(Action::Account(action)) = world.action(&account_key(), at(1)) else {
+        panic!("it was read, and is to be written");
+    };
+    assert_eq!(
+        (&action.entries[..], &action.attached[..]),
+        (&after.entries[..], &after.attached[..])
+    );
+    let work = world.wrote_account(&account_key(), Outcome::Done(Some(after.clone())), at(1));
+    assert_eq!(work, []);
+    let held = shortened(after, &["company"]);
+    assert_eq!(held_account(&world, "a"), &held);
+    assert_eq!(held.entries.len(), 1);
+    assert_eq!(summary(&world).accounts.ready, 1);
+    assert_eq!(world.see_account("a", "default", Seen::There(held), at(2)), []);
+    assert!(!world.is_unread(&account_key()));
+}
+
+#[test]
+fn a_long_list_is_let_go_when_its_write_fails() {
+    let mut world = keeping();
+    world.declare(&object(Standing::Live), 1, true, at(0));
+    let whole = long_account("11", &[], &[]);
+    world.see_account("a", "default", Seen::There(whole), at(1));
+    let failed = Outcome::Failed(Setback::Unavailable("no answer".to_owned()));
+    let work = world.wrote_account(&account_key(), failed, at(1));
+    assert!(keys(&work).contains(&account_key()), "it is tried again");
+    assert!(held_account(&world, "a").rest.is_some());
+    assert!(world.is_unread(&account_key()), "after it was read again");
+}
+
+#[test]
+fn a_record_in_a_long_list_is_found_when_its_object_comes() {
+    let mut world = keeping();
+    let whole = long_account("11", &["company"], &["company", "theirs-7"]);
+    let seen = shortened(whole.clone(), &[]);
+    assert_eq!(world.see_account("b", "default", Seen::There(seen), at(1)), []);
+    let key = Key::account(&"b".into(), &"default".into());
+    assert!(!world.is_unread(&key));
+    world.declare(&object(Standing::Live), 1, true, at(2));
+    assert!(keys(&turns(&mut world, at(2))).contains(&key));
+    assert!(world.is_unread(&key));
+    let work = world.wrote_account(&key, Outcome::Changed(Some(whole.clone())), at(2));
+    let secret = Key::secret(&"b".into(), &"company".into());
+    assert_eq!(
+        keys(&work),
+        std::slice::from_ref(&secret),
+        "a retained copy may have that name"
+    );
+    let work = world.wrote_secret(&secret, Outcome::Changed(None), at(2));
+    assert_eq!(keys(&work), std::slice::from_ref(&key));
+    world.wrote_account(&key, Outcome::Changed(Some(whole)), at(2));
+    let Some(Action::Account(action)) = world.action(&key, at(2)) else {
+        panic!("the reference is to go");
+    };
+    assert_eq!(action.entries[..], long_account("11", &[], &[]).entries[..]);
+    assert_eq!(*action.attached, ["theirs-7".into()]);
+}
+
+#[test]
+fn a_long_list_with_nothing_to_write_is_read_once() {
+    let mut world = keeping();
+    world.declare(&object(Standing::Live), 1, true, at(0));
+    let shape = Shape {
+        docker_config_type: true,
+        ..Shape::default()
+    };
+    let theirs = Secret {
+        version: Version::new("uid-theirs", "10"),
+        digest: None,
+        shape: Arc::new(shape),
+    };
+    world.see_secret("b", "theirs-7", Seen::There(theirs), at(1));
+    let whole = long_account("11", &[], &["theirs-7"]);
+    let work = world.see_account(
+        "b",
+        "default",
+        Seen::There(shortened(whole.clone(), &["company"])),
+        at(1),
+    );
+    let key = Key::account(&"b".into(), &"default".into());
+    assert_eq!(
+        keys(&work),
+        std::slice::from_ref(&key),
+        "a copy has the name that it records"
+    );
+    assert_eq!(world.wrote_account(&key, Outcome::Changed(Some(whole)), at(1)), []);
+    assert!(!world.is_unread(&key));
+    assert!(held_account(&world, "b").rest.is_some());
 }
 
 #[test]

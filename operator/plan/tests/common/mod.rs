@@ -203,6 +203,7 @@ pub(crate) fn account(entries: &[&str], attached: &[&str]) -> Account {
         deleting: false,
         too_large: false,
         listed_by_us: false,
+        rest: None,
     }
 }
 
