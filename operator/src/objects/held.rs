@@ -1,13 +1,14 @@
 //! One object as the object loop holds it, and the decision what is its next step.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use crd::names::{ANNOTATION_INSTALLATION, ANNOTATION_RECONCILE, FINALIZER, is_copy_key};
 use crd::{
     AttachMode, ClusterPullSecretSpec, ClusterPullSecretStatus, ConditionStatus, ConditionType, Counts, DeletionPolicy,
-    Reason, RegistryState, RegistryStatus,
+    NamespaceSelection, Reason, RegistryState, RegistryStatus, ServiceAccountSelection,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{Resource as _, ResourceExt as _};
@@ -108,8 +109,8 @@ impl Next {
 pub(super) struct Held {
     /// Without its spec and its status, and with the annotations that are read: as trees of JSON they take kilobytes.
     seen: SeenObject,
-    /// The text of the spec that `reading` is of.
-    spec: String,
+    /// The hash of the spec that `reading` is of: its text may have a megabyte.
+    spec: u64,
     reading: Reading,
     status: ClusterPullSecretStatus,
     credentials: Option<Merged>,
@@ -210,6 +211,24 @@ impl Installation {
     }
 }
 
+/// What a spec selects by is held as it was parsed, and may be most of a megabyte.
+fn without_selectors(declared: ClusterPullSecretSpec) -> ClusterPullSecretSpec {
+    ClusterPullSecretSpec {
+        namespaces: NamespaceSelection::default(),
+        service_accounts: ServiceAccountSelection {
+            mode: declared.service_accounts.mode,
+            ..ServiceAccountSelection::default()
+        },
+        ..declared
+    }
+}
+
+/// Equal for the same spec, within one process.
+fn hash(spec: &Value) -> u64 {
+    static KEY: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+    KEY.hash_one(spec.to_string())
+}
+
 /// The installation that a person hands the object over to.
 fn handed_to(seen: &SeenObject) -> Option<&str> {
     seen.annotations().get(ANNOTATION_INSTALLATION).map(String::as_str)
@@ -268,7 +287,8 @@ impl Reading {
                 return Self::unreadable(seen, operator_namespace, format!("{}: {error}", in_spec(&track.path())));
             }
         };
-        match Spec::parse(&name, &declared, operator_namespace) {
+        let parsed = Spec::parse(&name, &declared, operator_namespace);
+        match parsed {
             Ok(mut spec) => {
                 if !unknown.is_empty() {
                     spec.sources.extend(sources_in(&seen.spec, operator_namespace));
@@ -278,7 +298,7 @@ impl Reading {
                     (!fields.is_empty()).then(|| format!("this version does not know {}", fields.join(", ")));
                 Self {
                     spec,
-                    declared: Some(declared),
+                    declared: Some(without_selectors(declared)),
                     unreadable,
                 }
             }
@@ -309,7 +329,7 @@ impl Held {
         let source_namespace = installation.source_namespace(&seen).to_owned();
         Self {
             reading: Reading::of(&seen, &source_namespace),
-            spec: seen.spec.to_string(),
+            spec: hash(&seen.spec),
             status: reduce(&mut seen),
             seen,
             credentials: None,
@@ -351,7 +371,7 @@ impl Held {
             return;
         }
         self.installation.see(&seen);
-        let spec = seen.spec.to_string();
+        let spec = hash(&seen.spec);
         let source_namespace = self.installation.source_namespace(&seen).to_owned();
         if spec != self.spec || source_namespace != self.source_namespace {
             self.reading = Reading::of(&seen, &source_namespace);
@@ -1076,6 +1096,29 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_spec_is_held_once_and_its_changes_are_seen() {
+        let seen = |version: u64, label: &str| -> SeenObject {
+            let selector = json!([{"matchLabels": {label: "yes"}}]);
+            serde_json::from_value(json!({
+                "metadata": {"name": "company", "uid": "u", "resourceVersion": version.to_string()},
+                "spec": {"registries": [], "namespaces": {"selectors": selector},
+                    "serviceAccounts": {"mode": "None", "selectors": selector}},
+            }))
+            .unwrap()
+        };
+        let mut held = Held::new(seen(1, "first"), OWN);
+        let declared = held.reading.declared.clone().unwrap();
+        assert_eq!(declared.namespaces, NamespaceSelection::default());
+        assert_eq!(declared.service_accounts.mode, AttachMode::None);
+        assert!(declared.service_accounts.selectors.is_empty());
+        let keys =
+            |held: &Held| -> Vec<String> { held.selection().unwrap().namespace_keys().map(str::to_owned).collect() };
+        assert_eq!(keys(&held), ["first"]);
+        held.see(seen(2, "second"));
+        assert_eq!(keys(&held), ["second"]);
+    }
 
     #[test]
     fn an_object_looks_again_when_a_source_of_its_own_or_its_state_changed() {
