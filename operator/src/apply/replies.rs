@@ -25,8 +25,8 @@ pub(crate) const NO_STATUS: &str = "NoStatus";
 /// The reason in the `Status` that stands here for a longer one, or for one that does not read.
 pub(crate) const CUT: &str = "Cut";
 
-/// How a `Status` begins.
-const KIND: &[u8] = br#"{"kind":"Status","#;
+/// How a `Status` says that it is one, in both ways in which the server writes it. Within a string, quotes are escaped.
+const KIND: [&[u8]; 2] = [br#""kind":"Status""#, br#""kind": "Status""#];
 /// So many bytes of a refusal are kept. That is a message, with whom it is from; a webhook may send megabytes.
 const REFUSAL: usize = 64 * 1024;
 /// So much of the message of a refusal that was cut.
@@ -85,8 +85,9 @@ async fn refusal(response: Response<Body>) -> kube::Result<Reply> {
         message.take(&data);
         let room = data.len().min(REFUSAL - text.len());
         text.extend_from_slice(&data[..room]);
-        cut |= room < data.len();
-        done = cut && (message.is_complete() || !begins_as_status(&text));
+        let first = !cut && room < data.len();
+        cut |= first;
+        done = cut && message.is_complete() || first && !begins_as_status(&text);
     }
     drop(body);
     if cut || !is_read_as_status(&text) {
@@ -107,9 +108,9 @@ fn is_read_as_status(text: &[u8]) -> bool {
     begins_as_status(text) && serde_json::from_slice::<Status>(text).is_ok()
 }
 
-/// The server writes the kind first, before anything that a webhook chooses.
+/// The server writes the kind at the begin, before anything that a webhook chooses.
 fn begins_as_status(text: &[u8]) -> bool {
-    text.starts_with(KIND)
+    KIND.iter().any(|kind| text.windows(kind.len()).any(|at| at == *kind))
 }
 
 /// A `Status` in place of one that did not come, or of one with this message that is too long or does not read.
@@ -141,7 +142,7 @@ struct Message {
 
 impl Message {
     /// Within a string of JSON, each of these quotes would be escaped.
-    const START: &[u8] = br#""message":""#;
+    const START: &[u8] = br#""message":"#;
 
     fn take(&mut self, part: &[u8]) {
         if self.is_complete() {
@@ -173,6 +174,7 @@ impl Message {
             return String::new();
         }
         let text = self.window.utf8_chunks().next().map_or("", |chunk| chunk.valid());
+        let text = text.trim_start().strip_prefix('"').unwrap_or_default();
         let end = text.bytes().enumerate().scan(false, |escaped, (at, byte)| {
             let ends = byte == b'"' && !*escaped;
             *escaped = byte == b'\\' && !*escaped;
@@ -252,6 +254,21 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_status_is_read_in_whatever_order_and_spacing() {
+        let quota = r#"secrets \"x\" is forbidden: exceeded quota: small, requested: secrets=1"#;
+        for body in [
+            format!(
+                r#"{{"kind":"Status","apiVersion":"v1","metadata":{{}},"status":"Failure","message":"{quota}","code":403}}"#
+            ),
+            format!("{{\n  \"kind\": \"Status\",\n  \"message\": \"{quota}\",\n  \"code\": 403\n}}"),
+            format!(r#"{{"apiVersion":"v1","code":403,"kind":"Status","message":"{quota}"}}"#),
+        ] {
+            let told = told(403, None, body.clone()).await;
+            assert!(format!("{told:?}").contains("QuotaExceeded"), "{body} {told:?}");
+        }
+    }
+
+    #[tokio::test]
     async fn a_refusal_of_megabytes_is_cut_and_still_names_who_refused() {
         let message = format!(
             "admission webhook \"hook.example.com\" denied the request: {}",
@@ -315,6 +332,9 @@ mod tests {
             message.take(&text.as_bytes()[at..]);
             assert_eq!(message.read(), "it says \"no\" \u{1}", "{at}");
         }
+        let mut spaced = Message::default();
+        spaced.take(br#"{"kind": "Status", "message": "no", "code": 400}"#);
+        assert_eq!(spaced.read(), "no");
     }
 
     #[tokio::test]
