@@ -307,7 +307,7 @@ async fn an_answer_that_is_none_is_counted_by_what_it_was() {
         scene.namespaces(&[part]).await;
         scene.holds(result, &scene.expected(&parts, &login)).await;
         let series = format!(r#"pullsecrets_writes_total{{kind="create",result="{result}"}}"#);
-        // The text is made once a second.
+        // The text may be of a moment ago.
         eventually(&series, SOON, async || {
             let told = loopback::get(operator.metrics_address(), "/metrics", None).await;
             let (_, told) = told.map_err(|error| error.to_string())?;
