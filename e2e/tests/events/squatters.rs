@@ -1,8 +1,8 @@
 //! Secrets of the copies' name that are not ours.
 
 use e2e::oracle::{self, Login};
-use k8s_openapi::api::core::v1::Secret;
-use kube::api::PropagationPolicy;
+use k8s_openapi::api::core::v1::{Namespace, Secret};
+use kube::api::{PostParams, PropagationPolicy};
 use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
 
@@ -159,8 +159,13 @@ rows! {
 }
 
 async fn sources_namespace(it: &Stage) {
-    let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SOURCES}});
-    it.scene().apply(&namespace).await;
+    let namespace: Namespace = serde_json::from_value(json!({"metadata": {"name": SOURCES}})).unwrap();
+    let namespaces: Api<Namespace> = Api::all(it.scene().client().clone());
+    // Several rows of a column need it, and one of them is first.
+    match namespaces.create(&PostParams::default(), &namespace).await {
+        Err(kube::Error::Api(status)) if status.code == 409 => {}
+        created => drop(created.unwrap()),
+    }
     it.scene().wait_for_accounts(&[SOURCES.to_owned()]).await;
 }
 

@@ -550,6 +550,10 @@ impl Held {
         let age = told.map_or(Duration::ZERO, |told| {
             since(&told.last_transition_time, &Time(jiff::Timestamp::now()))
         });
+        // The other process may have known it for longer than its status says.
+        let stalled = condition_of(&self.status, ConditionType::Stalled);
+        let lasts = told.is_some() && stalled.is_some_and(|stalled| stalled.status == ConditionStatus::True);
+        let age = if lasts { MISSING_UNTIL_STALLED } else { age };
         now.checked_sub(age.min(MISSING_UNTIL_STALLED)).unwrap_or(now)
     }
 
@@ -1348,6 +1352,19 @@ mod tests {
         assert_ne!(first, case.held.payload().unwrap());
         case.held.resolve(&sources(vec![state()], true));
         assert_eq!(case.held.payload(), None, "it is gone, and nothing is remembered");
+    }
+
+    #[test]
+    fn a_restart_takes_no_stalled_back() {
+        let now = jiff::Timestamp::now().to_string();
+        let condition = |type_: &str, status: &str| json!({"type": type_, "status": status, "reason": "SourceNotFound", "message": "", "lastTransitionTime": now});
+        let stalled = [condition("CredentialsReady", "False"), condition("Stalled", "True")];
+        for (conditions, stays) in [(&stalled[..], true), (&stalled[..1], false)] {
+            let told = json!({"observedGeneration": 3, "conditions": conditions});
+            let case = Case::new(&json!({}), &told, &sources(vec![], true));
+            let since = case.held.problem_since.unwrap();
+            assert_eq!(since + MISSING_UNTIL_STALLED <= Instant::now(), stays);
+        }
     }
 
     #[test]

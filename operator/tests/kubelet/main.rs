@@ -26,6 +26,8 @@ const CASES: &str = "PULLSECRETS_KUBELET_CASES";
 const DEFAULT_CASES: u64 = 10_000;
 /// How many cases are asked about at once.
 const BATCH: u64 = 200;
+/// So many times the cases, while some exception has not occurred.
+const AT_MOST: u64 = 10;
 
 #[test]
 fn the_kubelet_finds_in_a_copy_what_it_would_find_in_its_sources() -> anyhow::Result<()> {
@@ -36,8 +38,20 @@ fn the_kubelet_finds_in_a_copy_what_it_would_find_in_its_sources() -> anyhow::Re
     let began = Instant::now();
     let mut kubelet = Kubelet::start()?;
     let mut table = Table::default();
-    for first in (0..cases).step_by(usize::try_from(BATCH)?) {
-        let seeds = (first..cases.min(first + BATCH)).map(|at| seed.wrapping_add(at));
+    // The rarest exception comes up in 2 to 20 of 10,000 cases.
+    let enough = |first: u64, table: &Table| {
+        first >= cases && (cases < DEFAULT_CASES || table.has_everything() || first >= AT_MOST * cases)
+    };
+    for first in (0..).step_by(usize::try_from(BATCH)?) {
+        if enough(first, &table) {
+            break;
+        }
+        let end = if first < cases {
+            cases.min(first + BATCH)
+        } else {
+            first + BATCH
+        };
+        let seeds = (first..end).map(|at| seed.wrapping_add(at));
         for trial in Trial::all(seeds, &mut kubelet)? {
             let verdict = trial.judge(&mut table);
             assert!(

@@ -20,6 +20,13 @@ impl Table {
         *self.exceptions.entry(exception).or_default() += 1;
     }
 
+    /// Whether each exception has occurred.
+    pub(crate) fn has_everything(&self) -> bool {
+        Exception::ALL
+            .iter()
+            .all(|exception| self.exceptions.contains_key(exception))
+    }
+
     /// An exception that never occurs is either no longer true or not generated.
     pub(crate) fn assert_that_everything_occurred(&self) {
         for exception in Exception::ALL {
