@@ -263,7 +263,8 @@ async fn reviewed(scene: &Scene, webhook: &Webhook, under_way: usize) {
         let mut lines = metrics.lines();
         let in_flight = lines.find_map(|line| line.strip_prefix("pullsecrets_writes_in_flight "));
         let in_flight: usize = in_flight.unwrap().parse().unwrap();
-        let known = reviews > 8 && in_flight <= under_way;
+        // More than there are slots: the first have ended, or were found slow and given up.
+        let known = reviews > 32 && in_flight <= under_way;
         known
             .then_some(())
             .ok_or_else(|| format!("{reviews} reviews, {in_flight} in flight"))
