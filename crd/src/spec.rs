@@ -117,6 +117,14 @@ pub struct Credentials {
     pub docker_config: Option<DockerConfigSource>,
 }
 
+impl Credentials {
+    /// The Secrets that these credentials are read from: one, as the schema has it.
+    pub fn references(&self) -> impl Iterator<Item = &SecretReference> {
+        let basic = self.basic_auth.iter().map(|source| &source.secret_ref);
+        basic.chain(self.docker_config.iter().map(|source| &source.secret_ref))
+    }
+}
+
 /// A Secret with a user name and a password under keys of its own.
 #[derive(JsonSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

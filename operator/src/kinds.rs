@@ -18,7 +18,7 @@ use kube::core::{ClusterResourceScope, NamespaceResourceScope};
 use plan::identity::Version;
 use plan::labels::Labels;
 use plan::observed::{
-    Account, Entry, FEW_OWNERS, LISTED, LISTED_BYTES, OWNERS, Owner, Secret, Shape, brief, parse_attached,
+    Account, Entry, FEW_OWNERS, LISTED, LISTED_BYTES, LONGEST_NAME, OWNERS, Owner, Secret, Shape, brief, parse_attached,
 };
 use plan::payload::{Digest, DigestKey, NO_LOGIN};
 use plan::registries::Source;
@@ -480,8 +480,6 @@ impl SeenCopy {
     }
 }
 
-/// The longest name that an object of any kind can have.
-const LONGEST_NAME: usize = 253;
 /// A uid of a server is a UUID, which has 36 characters.
 const LONGEST_UID: usize = 64;
 

@@ -101,9 +101,8 @@ struct Inner {
     objects: Objects,
     /// By name, as the object loop holds them.
     facts: Mutex<BTreeMap<Arc<str>, Facts>>,
-    /// Held until a text is whole, so that two who ask at once do not disturb each other.
-    rendering: Mutex<()>,
-    /// The text that was told last, and when it was made.
+    /// The text that was told last, and when it was made. Held until another one is whole, so that two who ask at once do not
+    /// disturb each other.
     told: Mutex<Option<(Instant, Bytes)>>,
     leadership: Leadership,
     progress: Progress,
@@ -174,8 +173,8 @@ impl Metrics {
         text
     }
 
-    /// All of it now, as text.
-    pub fn render(&self) -> String {
+    /// All of it now, as text. For one at a time.
+    pub(crate) fn render(&self) -> String {
         let Inner {
             registry,
             leads,
@@ -183,12 +182,10 @@ impl Metrics {
             process,
             objects,
             facts,
-            rendering,
             leadership,
             progress,
             ..
         } = &*self.0;
-        let _alone = lock(rendering);
         objects.show(&lock(facts));
         leads.set(leadership.is_held().into());
         watch_age.clear();
@@ -288,7 +285,6 @@ impl Inner {
             process,
             objects,
             facts: Mutex::default(),
-            rendering: Mutex::default(),
             told: Mutex::default(),
             leadership,
             progress,

@@ -33,14 +33,7 @@ use crate::world::{Action, Key, Kind, Seen, Target, Work, World};
 #[derive(Debug)]
 pub enum Command {
     /// The object is, or is now, like this.
-    Declare {
-        /// The object.
-        object: Arc<Object>,
-        /// Comes back in the summary.
-        revision: u64,
-        /// What is not ready makes it unready at once.
-        urgent: bool,
-    },
+    Declare(Declaration),
     /// The object is gone.
     Forget {
         /// Its name.
@@ -54,6 +47,17 @@ pub enum Command {
     Answered,
 }
 
+/// An object, or another edition of it.
+#[derive(Debug)]
+pub struct Declaration {
+    /// The object.
+    pub object: Arc<Object>,
+    /// Comes back in the summary.
+    pub revision: u64,
+    /// What is not ready makes it unready at once.
+    pub urgent: bool,
+}
+
 /// An event of one of this loop's watches.
 #[derive(Debug)]
 enum Input {
@@ -63,14 +67,6 @@ enum Input {
     Secret(Kind, Event<SeenCopy>),
     /// Something happened to a Secret that is followed by its name.
     Followed(Key),
-}
-
-/// An object that selects by labels which are still to be listed: without them it would select less, and what it had would
-/// be taken away.
-struct Deferred {
-    object: Arc<Object>,
-    revision: u64,
-    urgent: bool,
 }
 
 /// What came of a write.
@@ -221,8 +217,9 @@ struct Loop {
     complete: bool,
     /// The editions of the label keys that the lists of namespaces and accounts show.
     listed: (u64, u64),
-    /// In the order in which they came.
-    deferred: Vec<Deferred>,
+    /// Objects that select by labels which are still to be listed, in the order in which they came: without them they would
+    /// select less, and what they had would be taken away.
+    deferred: Vec<Declaration>,
     /// Commands that came and were not obeyed yet.
     lined_up: VecDeque<Command>,
     inputs: mpsc::Sender<Input>,
@@ -323,41 +320,28 @@ impl Loop {
 
     /// Behind the other commands. Of an object the last edition counts: it takes the place of one that waits.
     fn line_up(&mut self, command: Command) {
-        let (
-            Command::Declare {
-                object: new,
-                urgent: now,
-                ..
-            },
-            true,
-        ) = (&command, self.world.is_started())
-        else {
+        let Command::Declare(new) = command else {
             return self.lined_up.push_back(command);
         };
         let about = |command: &&mut Command| match command {
-            Command::Declare { object, .. } => object.name == new.name,
-            Command::Forget { name, .. } => *name == new.name,
+            Command::Declare(waiting) => waiting.object.name == new.object.name,
+            Command::Forget { name, .. } => *name == new.object.name,
             Command::Complete | Command::Answered => false,
         };
+        let replaces = self.world.is_started();
         match self.lined_up.iter_mut().rev().find(about) {
-            Some(Command::Declare {
-                object,
-                revision: at,
-                urgent,
-            }) => {
-                let Command::Declare { revision, .. } = &command else {
-                    return;
-                };
-                (*object, *at, *urgent) = (Arc::clone(new), *revision, *urgent || *now);
+            Some(Command::Declare(waiting)) if replaces => {
+                let urgent = waiting.urgent || new.urgent;
+                *waiting = Declaration { urgent, ..new };
             }
-            _ => self.lined_up.push_back(command),
+            _ => self.lined_up.push_back(Command::Declare(new)),
         }
     }
 
     /// Obeys what is lined up, up to and with one command that changes what is asked of namespaces. Whether there was one.
     fn obey_next(&mut self) -> bool {
         while let Some(command) = self.lined_up.pop_front() {
-            let takes_long = matches!(command, Command::Declare { .. } | Command::Forget { .. });
+            let takes_long = matches!(command, Command::Declare(_) | Command::Forget { .. });
             self.obey(command);
             if takes_long && self.world.is_started() {
                 return true;
@@ -382,11 +366,7 @@ impl Loop {
     fn obey(&mut self, command: Command) {
         let now = self.now();
         match command {
-            Command::Declare {
-                object,
-                revision,
-                urgent,
-            } => self.declare(object, revision, urgent),
+            Command::Declare(declaration) => self.declare(declaration),
             Command::Forget { name, ours } => {
                 self.deferred.retain(|deferred| deferred.object.name != name);
                 self.world.forget_object(&name, ours, now);
@@ -398,21 +378,18 @@ impl Loop {
     }
 
     /// Declares the object, now or when all labels are listed that it selects by.
-    fn declare(&mut self, object: Arc<Object>, revision: u64, urgent: bool) {
-        let needs = self.settings.keys.want(&object);
-        let waits = |deferred: &Deferred| deferred.object.name == object.name;
-        let urgent = urgent || self.deferred.iter().any(|deferred| waits(deferred) && deferred.urgent);
+    fn declare(&mut self, mut new: Declaration) {
+        let needs = self.settings.keys.want(&new.object);
+        let waits = |deferred: &Declaration| deferred.object.name == new.object.name;
+        let urgent = self.deferred.iter().any(|deferred| waits(deferred) && deferred.urgent);
         self.deferred.retain(|deferred| !waits(deferred));
+        new.urgent |= urgent;
         if needs.0 <= self.listed.0 && needs.1 <= self.listed.1 {
-            self.world.declare(&object, revision, urgent, self.now());
-            self.settings.keys.settle(&object);
+            self.world.declare(&new.object, new.revision, new.urgent, self.now());
+            self.settings.keys.settle(&new.object);
             return;
         }
-        self.deferred.push(Deferred {
-            object,
-            revision,
-            urgent,
-        });
+        self.deferred.push(new);
     }
 
     /// A list is complete that began at these editions.
@@ -421,27 +398,13 @@ impl Loop {
         let deferred = std::mem::take(&mut self.deferred);
         if self.world.is_started() {
             // Before those that came since.
-            for Deferred {
-                object,
-                revision,
-                urgent,
-            } in deferred.into_iter().rev()
-            {
-                self.lined_up.push_front(Command::Declare {
-                    object,
-                    revision,
-                    urgent,
-                });
+            for declaration in deferred.into_iter().rev() {
+                self.lined_up.push_front(Command::Declare(declaration));
             }
-            return;
-        }
-        for Deferred {
-            object,
-            revision,
-            urgent,
-        } in deferred
-        {
-            self.declare(object, revision, urgent);
+        } else {
+            for declaration in deferred {
+                self.declare(declaration);
+            }
         }
     }
 
@@ -857,11 +820,11 @@ mod tests {
             payload: None,
             tied: None,
         };
-        Command::Declare {
+        Command::Declare(Declaration {
             object: Arc::new(object),
             revision,
             urgent: false,
-        }
+        })
     }
 
     /// A running loop that has seen everything, and was told of one object.

@@ -32,7 +32,7 @@ use crate::health::Pulse;
 use crate::kinds::{SeenObject, SourceSecret};
 use crate::leader::Leadership;
 use crate::metrics::Metrics;
-use crate::namespaces::Command;
+use crate::namespaces::{Command, Declaration};
 use crate::queue::{Lane, Queue};
 use crate::wanted::LabelKeys;
 use crate::watch::{Watches, Which, each};
@@ -405,11 +405,11 @@ impl Loop {
         let revision = self.revision + 1;
         if let Some((object, urgent)) = held.declaration(revision) {
             self.revision = revision;
-            self.tell(Command::Declare {
+            self.tell(Command::Declare(Declaration {
                 object,
                 revision,
                 urgent,
-            });
+            }));
         }
     }
 

@@ -43,8 +43,8 @@ pub struct Facts<'a> {
     pub blocked: Option<&'a Blocked>,
     /// It is being deleted, and waits.
     pub deleting: bool,
-    /// A source namespace could not be listed; of the operator's own, which `credentials` wait for, the name.
-    pub unread: Option<&'a str>,
+    /// A source namespace could not be listed.
+    pub unread: Option<Unread<'a>>,
     /// The Secret that remembers its last good logins, if there is one.
     pub state_secret: Option<String>,
     /// Namespaces or accounts are not ready that should be by now.
@@ -53,6 +53,15 @@ pub struct Facts<'a> {
     pub requested_at: Option<&'a str>,
     /// For conditions that change.
     pub now: &'a Time,
+}
+
+/// A source namespace that could not be listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unread<'a> {
+    /// The operator's own, of this name: the credentials wait for it.
+    Own(&'a str),
+    /// Another one: the registries that read there wait for it.
+    Another,
 }
 
 /// What should be ready by now and is not.
@@ -243,12 +252,12 @@ fn credentials_ready(facts: &Facts<'_>) -> Finding {
     }
     match facts.credentials {
         None => {
-            let message = match facts.unread.filter(|namespace| !namespace.is_empty()) {
-                Some(own) => format!(
+            let message = match facts.unread {
+                Some(Unread::Own(own)) => format!(
                     "the secrets of namespace {own:?}, the operator's own, cannot be listed: compare the rights with \
                      config/rbac"
                 ),
-                None => "the sources were not read yet".to_owned(),
+                Some(Unread::Another) | None => "the sources were not read yet".to_owned(),
             };
             Finding::bad(Reason::Progressing, message)
         }

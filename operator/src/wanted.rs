@@ -209,17 +209,12 @@ impl LabelKeys {
 
     /// The object loop sees an object with this selection, whose copies have this name.
     pub fn see(&self, object: &Arc<str>, selection: Option<&Selection>, copies: &str) {
-        let who = || Asker::Objects(Arc::clone(object));
-        self.namespaces.want(who(), namespace_keys(selection));
-        self.accounts.want(who(), account_keys(selection));
-        self.copies.want(who(), [copies]);
+        self.replace(&Asker::Objects(Arc::clone(object)), selection, copies);
     }
 
     /// The object loop sees it no more.
     pub fn lose(&self, object: &Arc<str>) {
-        for words in [&self.namespaces, &self.accounts, &self.copies] {
-            words.want(Asker::Objects(Arc::clone(object)), []);
-        }
+        self.release(&Asker::Objects(Arc::clone(object)));
     }
 
     /// The namespace loop is told of this edition of an object. The editions that have all of its keys, of namespaces and of
@@ -238,19 +233,24 @@ impl LabelKeys {
 
     /// The namespace loop acts for this edition of an object, and for none before.
     pub fn settle(&self, object: &Object) {
-        let (who, selection) = (
-            || Asker::Namespaces(Arc::clone(&object.name)),
-            object.spec.selection.as_ref(),
-        );
-        self.namespaces.want(who(), namespace_keys(selection));
-        self.accounts.want(who(), account_keys(selection));
-        self.copies.want(who(), [&*object.spec.secret_name]);
+        let who = Asker::Namespaces(Arc::clone(&object.name));
+        self.replace(&who, object.spec.selection.as_ref(), &object.spec.secret_name);
     }
 
     /// The namespace loop acts for no edition of that object.
     pub fn forget(&self, object: &Arc<str>) {
+        self.release(&Asker::Namespaces(Arc::clone(object)));
+    }
+
+    fn replace(&self, who: &Asker, selection: Option<&Selection>, copies: &str) {
+        self.namespaces.want(who.clone(), namespace_keys(selection));
+        self.accounts.want(who.clone(), account_keys(selection));
+        self.copies.want(who.clone(), [copies]);
+    }
+
+    fn release(&self, who: &Asker) {
         for words in [&self.namespaces, &self.accounts, &self.copies] {
-            words.want(Asker::Namespaces(Arc::clone(object)), []);
+            words.want(who.clone(), []);
         }
     }
 

@@ -599,12 +599,12 @@ impl World {
             }),
         };
         let key = T::key(namespace, name);
-        if let (Seen::There(new), Some(held)) = (&seen, held) {
-            let (new, held) = (new.version().clone(), held.version().clone());
-            let asked = cause != Cause::Watched;
-            if asked || self.relists.contains_key(&T::kind(self, name)) {
-                self.compare(&key, &new, &held, asked);
-            }
+        let asked = cause != Cause::Watched;
+        if let (Seen::There(new), Some(held)) = (&seen, held)
+            && (asked || self.relists.contains_key(&T::kind(self, name)))
+        {
+            let held = held.version().clone();
+            self.compare(&key, new.version(), &held, asked);
         }
         let held = self
             .places

@@ -27,6 +27,13 @@ pub struct Circumstances<'a> {
     pub unread: &'a [Arc<str>],
 }
 
+impl<'a> Circumstances<'a> {
+    /// What stands against a write.
+    fn against(&self) -> Option<&'a Failure> {
+        self.contended.or(self.trouble)
+    }
+}
+
 /// Decides of the account `name` of a namespace: one write for all objects together.
 ///
 /// Guarantees: an entry that we did not record is neither removed nor moved, and a record that others took away counts
@@ -53,30 +60,21 @@ pub(crate) fn decide<'a>(
                 let state = if has(seen, &object.spec.secret_name) {
                     State::in_place(circumstances.contended)
                 } else {
-                    circumstances
-                        .contended
-                        .or(circumstances.trouble)
-                        .map_or(State::Pending, |trouble| State::Failed(trouble.clone()))
+                    State::outstanding(circumstances.against())
                 };
                 (*object, state)
             })
             .collect();
     }
-    let wants = |name: &str| wanted.iter().any(|object| object.spec.secret_name.as_ref() == name);
-    let goes = |name: &&Arc<str>| !wants(name) && may_detach(scope, name);
     let lost: Vec<Arc<str>> = lost(scope, seen, circumstances.lost)
         .into_iter()
         .map(Into::into)
         .collect();
-    let going: Vec<&Arc<str>> = seen.attached.iter().chain(&lost).filter(goes).collect();
+    let going = going(scope, &wanted, seen.attached.iter().chain(&lost));
     let (unread, taken): (Vec<_>, Vec<_>) = going.iter().partition(|name| circumstances.unread.contains(name));
     decision.to_read = unread.into_iter().cloned().collect();
     decision.owed_to = departing(scope, &going);
-    let state = State::outstanding(circumstances.contended.or(circumstances.trouble));
-    decision.remains = leavers(scope, &going)
-        .into_iter()
-        .map(|object| (object, state.clone()))
-        .collect();
+    decision.remains = remains(scope, &going, &State::outstanding(circumstances.against()));
     let (entries, attached) = target(
         scope,
         seen,
@@ -113,20 +111,35 @@ fn too_large<'a>(scope: &Scope<'a>, seen: &Account, wanted: &[&'a Arc<Object>]) 
         LISTED_BYTES / 1024
     );
     let state = State::Failed(Failure::new(FailureReason::TooLarge, message));
-    let wants = |name: &str| wanted.iter().any(|object| object.spec.secret_name.as_ref() == name);
-    let goes = |name: &&Arc<str>| !wants(name) && may_detach(scope, name);
-    let going: Vec<&Arc<str>> = seen.attached.iter().filter(goes).collect();
+    let going = going(scope, wanted, seen.attached.iter());
     let owed_to = departing(scope, &going);
-    let remains = leavers(scope, &going).into_iter();
     let asking = wanted.iter().filter(|_| !scope.seen.terminating);
     Decision {
         states: asking.map(|object| (*object, state.clone())).collect(),
-        remains: remains.map(|object| (object, state.clone())).collect(),
+        remains: remains(scope, &going, &state),
         // A deletion waits for it as long as for a refusal.
         leaving: !owed_to.is_empty(),
         owed_to,
         ..Decision::default()
     }
+}
+
+/// Of these recorded names, those whose references are to go.
+fn going<'s>(
+    scope: &Scope<'_>,
+    wanted: &[&Arc<Object>],
+    recorded: impl Iterator<Item = &'s Arc<str>>,
+) -> Vec<&'s Arc<str>> {
+    let is_wanted = |name: &str| wanted.iter().any(|object| object.spec.secret_name.as_ref() == name);
+    recorded
+        .filter(|name| !is_wanted(name) && may_detach(scope, name))
+        .collect()
+}
+
+/// The removal of the references of these names stands like this, for each object on whose behalf they go.
+fn remains<'a>(scope: &Scope<'a>, going: &[&Arc<str>], state: &State) -> Vec<(&'a Arc<Object>, State)> {
+    let leavers = leavers(scope, going).into_iter();
+    leavers.map(|object| (object, state.clone())).collect()
 }
 
 /// The names without a record whose entries are ours all the same: the record was seen before, or the list is as we wrote
@@ -223,7 +236,7 @@ fn may_detach(scope: &Scope<'_>, secret: &str) -> bool {
     }
     // Copy and references share one fate: where none selects the namespace any more, the label of the copy says whose
     // word counts.
-    if let Some(object) = labelled(scope, secret) {
+    if let Some(object) = copy::labelled(scope, secret) {
         return !is_held(object) && !retains(object);
     }
     if let Some(seen) = copy {
@@ -263,16 +276,6 @@ fn retains(object: &Arc<Object>) -> bool {
     object.spec.deletion_policy == DeletionPolicy::Retain
 }
 
-/// The object of this Secret's name whose label the copy carries, unless it is no more.
-fn labelled<'a>(scope: &Scope<'a>, secret: &str) -> Option<&'a Arc<Object>> {
-    let seen = scope.seen.secrets.get(secret)?;
-    let Ownership::Copy(label) = ownership(&seen.shape) else {
-        return None;
-    };
-    let mut named = scope.cluster.named(secret);
-    named.find(|object| object.name.as_ref() == label && object.standing != Standing::Gone)
-}
-
 /// Whether an account of the namespace still holds a recorded entry of this name that is to go.
 pub(crate) fn any_to_detach(scope: &Scope<'_>, secret: &str) -> bool {
     may_detach(scope, secret)
@@ -299,7 +302,11 @@ fn departing<'a>(scope: &Scope<'a>, going: &[&Arc<str>]) -> Vec<&'a Arc<Object>>
 fn leavers<'a>(scope: &Scope<'a>, going: &[&Arc<str>]) -> Vec<&'a Arc<Object>> {
     let mut leavers = departing(scope, going);
     for name in going {
-        let decider = scope.claimants(name).first().copied().or_else(|| labelled(scope, name));
+        let decider = scope
+            .claimants(name)
+            .first()
+            .copied()
+            .or_else(|| copy::labelled(scope, name));
         let live = scope.cluster.named(name).filter(|object| {
             object.standing == Standing::Live && decider.is_none_or(|decider| decider.name == object.name)
         });

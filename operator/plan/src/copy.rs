@@ -241,7 +241,9 @@ fn wanted<'a>(
         (_, Some(seen)) => hand_over(scope, name, seen, circumstances, &mut decision),
         (_, None) => {}
     }
-    if let Some(left) = seen.and_then(|seen| left_by(scope, name, seen)) {
+    // The object whose copy this is does not ask for it here any more.
+    let left = labelled(scope, name).filter(|object| object.standing == Standing::Live && !asks(scope, name, object));
+    if let Some(left) = left {
         let message = format!(
             "secret {name:?} still holds what this object put there, because ClusterPullSecret {:?} asks for it here and \
              cannot replace it: see what that one says, or take the namespace out of its selection",
@@ -255,17 +257,20 @@ fn wanted<'a>(
     decision
 }
 
-/// The object whose copy this is, where it does not ask for it here any more and others do.
-fn left_by<'a>(scope: &Scope<'a>, name: &str, seen: &Secret) -> Option<&'a Arc<Object>> {
+/// The object of this Secret's name whose label the copy carries, unless it is no more.
+pub(crate) fn labelled<'a>(scope: &Scope<'a>, secret: &str) -> Option<&'a Arc<Object>> {
+    let seen = scope.seen.secrets.get(secret)?;
     let Ownership::Copy(label) = ownership(&seen.shape) else {
         return None;
     };
-    let object = existing(scope, label).filter(|object| object.standing == Standing::Live)?;
-    let asks = scope
-        .claimants(name)
-        .iter()
-        .any(|claimant| claimant.name == object.name);
-    (object.spec.secret_name.as_ref() == name && !asks).then_some(object)
+    let mut named = scope.cluster.named(secret);
+    named.find(|object| object.name.as_ref() == label && object.standing != Standing::Gone)
+}
+
+/// Whether the object asks for the copy of that name here.
+fn asks(scope: &Scope<'_>, name: &str, object: &Object) -> bool {
+    let claimants = scope.claimants(name);
+    claimants.iter().any(|claimant| claimant.name == object.name)
 }
 
 /// A copy that garbage collection would take with its owner, although another object has its name: it passes to that
@@ -304,13 +309,7 @@ fn hand_over<'a>(
 /// The objects that have a claim to the copy of that name, oldest first: those that want it here, and those that may,
 /// since nobody can read what they select.
 fn heirs<'a>(scope: &Scope<'a>, name: &'a str) -> impl Iterator<Item = &'a Arc<Object>> {
-    let claims = |object: &&Arc<Object>| {
-        object.is_unreadable()
-            || scope
-                .claimants(name)
-                .iter()
-                .any(|claimant| claimant.name == object.name)
-    };
+    let claims = |object: &&Arc<Object>| object.is_unreadable() || asks(scope, name, object);
     scope.cluster.named(name).filter(claims)
 }
 

@@ -42,7 +42,7 @@ pub fn is_valid(text: &str) -> bool {
 
 /// Whether the annotation may name this installation. All Leases have one name, so that another one is a typing error.
 pub fn can_be_handed_to(named: &str, own: &str) -> bool {
-    let name = |installation: &str| installation.split_once('/').map(|(_, name)| name.to_owned());
+    let name = |of| str::split_once(of, '/').map(|(_, name)| name);
     is_valid(named) && name(named) == name(own)
 }
 

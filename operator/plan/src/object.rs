@@ -170,19 +170,8 @@ fn raw_location(reference: &Value, operator_namespace: &str) -> Option<(String, 
 }
 
 fn sources(spec: &ClusterPullSecretSpec, operator_namespace: &str) -> BTreeSet<(String, String)> {
-    let references = spec.registries.iter().flat_map(|registry| {
-        let basic = registry
-            .credentials
-            .basic_auth
-            .as_ref()
-            .map(|source| &source.secret_ref);
-        let docker = registry
-            .credentials
-            .docker_config
-            .as_ref()
-            .map(|source| &source.secret_ref);
-        basic.into_iter().chain(docker)
-    });
+    let registries = spec.registries.iter();
+    let references = registries.flat_map(|registry| registry.credentials.references());
     references
         .map(|reference| source_location(reference, operator_namespace))
         .collect()

@@ -10,7 +10,7 @@ use std::hash::Hasher as _;
 use std::sync::Arc;
 
 use litemap::LiteMap;
-use siphasher::sip128::{Hasher128 as _, SipHasher24};
+use siphasher::sip128::{Hash128, Hasher128 as _, SipHasher24};
 
 use crate::identity::{Uid, Version};
 use crate::labels::Labels;
@@ -92,10 +92,14 @@ pub fn brief(text: &str) -> Cow<'_, str> {
     if text.len() <= LONG {
         return Cow::Borrowed(text);
     }
+    // No key or value that a spec may have begins so.
+    Cow::Owned(format!("\u{1}{:032x}", hashed(text).as_u128()))
+}
+
+fn hashed(text: &str) -> Hash128 {
     let mut hasher = SipHasher24::new();
     hasher.write(text.as_bytes());
-    // No key or value that a spec may have begins so.
-    Cow::Owned(format!("\u{1}{:032x}", hasher.finish128().as_u128()))
+    hasher.finish128()
 }
 
 /// A `ServiceAccount`.
@@ -132,9 +136,7 @@ const NAME: usize = 48;
 
 /// Two names that are taken for each other cost a read.
 pub(crate) fn hash(name: &str) -> u64 {
-    let mut hasher = SipHasher24::new();
-    hasher.write(name.as_bytes());
-    hasher.finish128().h1
+    hashed(name).h1
 }
 
 impl Account {
@@ -186,8 +188,8 @@ pub const LISTED: usize = 256;
 pub const LISTED_BYTES: usize = 16 * 1024;
 /// So many recorded names are held besides those that the list has. A Pod never needs one of them.
 pub const RECORDED: usize = 64;
-/// The longest name that a Secret can have: a longer one is the name of none.
-const LONGEST_NAME: usize = 253;
+/// The longest name that a Secret, or another object, can have: a longer one is the name of none.
+pub const LONGEST_NAME: usize = 253;
 
 /// One element of `imagePullSecrets`, kept so that it is written back as it was read.
 #[derive(Clone, PartialEq, Eq, Hash)]

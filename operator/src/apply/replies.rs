@@ -174,17 +174,14 @@ impl Message {
             return String::new();
         }
         let text = self.window.utf8_chunks().next().map_or("", |chunk| chunk.valid());
-        let text = text.trim_start().strip_prefix('"').unwrap_or_default();
-        let end = text.bytes().enumerate().scan(false, |escaped, (at, byte)| {
-            let ends = byte == b'"' && !*escaped;
-            *escaped = byte == b'\\' && !*escaped;
-            Some((at, ends))
-        });
-        let end = end.into_iter().find_map(|(at, ends)| ends.then_some(at));
-        let text = &text[..end.unwrap_or(text.len())];
+        let whole = serde_json::Deserializer::from_str(text).into_iter().next();
+        if let Some(Ok(message)) = whole {
+            return message;
+        }
+        let cut = text.trim_start().strip_prefix('"').unwrap_or_default();
         // An escape is six characters at most: one that was cut in two goes.
-        let ends = (0..=text.len().min(6)).map(|less| text.floor_char_boundary(text.len() - less));
-        let mut read = ends.filter_map(|end| serde_json::from_str(&format!("\"{}\"", &text[..end])).ok());
+        let ends = (0..=cut.len().min(6)).map(|less| cut.floor_char_boundary(cut.len() - less));
+        let mut read = ends.filter_map(|end| serde_json::from_str(&format!("\"{}\"", &cut[..end])).ok());
         read.next().unwrap_or_default()
     }
 }

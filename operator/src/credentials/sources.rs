@@ -8,6 +8,7 @@ use crd::{Credentials, Registry, SecretReference};
 use kube::ResourceExt as _;
 use kube::runtime::watcher::Event;
 use plan::identity::ResourceVersion;
+use plan::object::source_location;
 use plan::registries::{LastGood, Lookup, Source};
 
 use super::state;
@@ -30,11 +31,9 @@ pub fn words(named: &BTreeSet<(String, String)>, registries: &[Registry], own: &
         words.entry(namespace.clone()).or_default().insert(name.clone());
     }
     for Registry { credentials, .. } in registries {
-        let basic = credentials.basic_auth.as_ref().map(|basic| &basic.secret_ref);
-        let docker = credentials.docker_config.as_ref().map(|docker| &docker.secret_ref);
-        for reference in basic.into_iter().chain(docker) {
-            let namespace = reference.namespace.as_deref().unwrap_or(own).to_owned();
-            let read = keys(credentials).into_iter().map(|key| word(&reference.name, key));
+        for reference in credentials.references() {
+            let (namespace, name) = source_location(reference, own);
+            let read = keys(credentials).into_iter().map(|key| word(&name, key));
             words.entry(namespace).or_default().extend(read);
         }
     }

@@ -32,7 +32,7 @@ use crate::events::Announcement;
 use crate::kinds::{DIGEST_KEY, SeenObject};
 use crate::leader::LEASE;
 use crate::metrics::{Facts as Measured, State};
-use crate::report::{Blocked, DELETION_WAITS, Facts, Late, NOT_HANDED_OVER, report};
+use crate::report::{Blocked, DELETION_WAITS, Facts, Late, NOT_HANDED_OVER, Unread, report};
 
 /// A busy object's status is written no oftener.
 const REPORT_EVERY: Duration = Duration::from_secs(1);
@@ -89,18 +89,12 @@ pub(super) enum Next {
 }
 
 impl Next {
-    /// At that time at the latest.
-    fn or_at(self, at: Instant) -> Self {
-        self.or(Self::At(at))
-    }
-
-    /// The sooner of the two.
-    fn or(self, other: Self) -> Self {
-        match (self, other) {
-            (Self::Write(step), _) | (_, Self::Write(step)) => Self::Write(step),
-            (Self::At(one), Self::At(two)) => Self::At(one.min(two)),
-            (Self::At(at), Self::Nothing) | (Self::Nothing, Self::At(at)) => Self::At(at),
-            (Self::Nothing, Self::Nothing) => Self::Nothing,
+    /// At that time at the latest, if there is one.
+    fn or_at(self, at: impl Into<Option<Instant>>) -> Self {
+        match (self, at.into()) {
+            (Self::At(one), Some(two)) => Self::At(one.min(two)),
+            (Self::Nothing, Some(at)) => Self::At(at),
+            (next, _) => next,
         }
     }
 }
@@ -287,8 +281,7 @@ impl Reading {
                 return Self::unreadable(seen, operator_namespace, format!("{}: {error}", in_spec(&track.path())));
             }
         };
-        let parsed = Spec::parse(&name, &declared, operator_namespace);
-        match parsed {
+        match Spec::parse(&name, &declared, operator_namespace) {
             Ok(mut spec) => {
                 if !unknown.is_empty() {
                     spec.sources.extend(sources_in(&seen.spec, operator_namespace));
@@ -648,8 +641,7 @@ impl Held {
     ///
     /// A report follows each step, also one that fails: the report says so until the step succeeds.
     pub(super) fn next(&mut self, epoch: Instant, now: Instant, time: &Time) -> Next {
-        let next = self.next_step(epoch, now, time);
-        self.reads_until.map_or(Next::Nothing, Next::At).or(next)
+        self.next_step(epoch, now, time).or_at(self.reads_until)
     }
 
     fn next_step(&mut self, epoch: Instant, now: Instant, time: &Time) -> Next {
@@ -746,8 +738,7 @@ impl Held {
         if look_at <= now {
             return Next::Write(Step::Object(ObjectStep::Look));
         }
-        let next = self.next_report(epoch, now, time).or_at(look_at);
-        gives_up_at.map_or(Next::Nothing, Next::At).or(next)
+        self.next_report(epoch, now, time).or_at(look_at).or_at(gives_up_at)
     }
 
     /// The state Secret could not be deleted for so long that the object goes without: garbage collection takes it.
@@ -894,7 +885,11 @@ impl Held {
         ];
         let deleting = self.is_deleting();
         let passed = |at: Option<Instant>| at.is_some_and(|at| deleting || at <= now);
-        let own = Some(self.operator_namespace.as_str()).filter(|_| self.own_unread);
+        let unread = if self.own_unread {
+            Some(Unread::Own(&self.operator_namespace))
+        } else {
+            self.unread.then_some(Unread::Another)
+        };
         let remembered = self.state.as_ref().filter(|(_, last_good)| last_good.is_some());
         let left_out = self.marks_left_out();
         let status = report(&Facts {
@@ -917,7 +912,7 @@ impl Held {
             summary,
             blocked: self.steps.blocked.as_ref(),
             deleting,
-            unread: own.or(self.unread.then_some("")),
+            unread,
             state_secret: remembered.and_then(|_| self.uid()).map(|uid| state::secret_name(&uid)),
             late: Late {
                 namespaces: passed(times[0]),
@@ -970,14 +965,11 @@ impl Held {
             return Next::At(at);
         }
         let fields = |status: &ClusterPullSecretStatus| serde_json::to_value(status).unwrap_or_default();
-        let new = fields(&status);
-        let gone = match fields(&self.status) {
-            Value::Object(old) => old.into_iter().map(|(field, _)| field).collect(),
-            _ => Vec::new(),
-        };
-        let gone = gone.into_iter().filter(|field: &String| new.get(field).is_none());
+        let (old, new) = (fields(&self.status), fields(&status));
+        let old = old.as_object().into_iter().flat_map(serde_json::Map::keys);
+        let gone = old.filter(|field| new.get(field).is_none());
         Next::Write(Step::Object(ObjectStep::Report {
-            gone: gone.collect(),
+            gone: gone.cloned().collect(),
             status: Box::new(status),
         }))
     }
