@@ -79,11 +79,7 @@ async fn the_first_installation_wins_until_handed_over() {
     does_not_write(&scene, OPERATOR_USER, mark, Duration::ZERO).await;
 
     goes_back(&scene, &parts).await;
-    scene.kubectl(&["delete", "cps", "twice", "--timeout=20s"]).await;
-    scene
-        .kubectl(&["delete", "secret", "twice", "-n", SECOND_NAMESPACE])
-        .await;
-    is_collected(&scene).await;
+    is_taken_away(&scene).await;
     other.stop().unwrap();
 }
 
@@ -203,17 +199,8 @@ async fn a_cleared_status_stays_with_its_installation() {
     let mark = scene.mark().await;
     let other = start_second(&scene).await;
     event(&scene, "InstalledTwice", SECOND_NAMESPACE).await;
-    let clear = [
-        "patch",
-        "cps",
-        "cleared",
-        "--subresource=status",
-        "--type=merge",
-        "-p",
-        r#"{"status":null}"#,
-    ];
     for _ in 0..3 {
-        scene.kubectl(&clear).await;
+        patch_status(&scene, r#"{"status":null}"#).await;
         is_acted_for_by(&scene, FIRST).await;
         scene.says("Ready", "True", "Synced").await;
     }
@@ -222,18 +209,7 @@ async fn a_cleared_status_stays_with_its_installation() {
 
     // As an object from before there was the field.
     scene.stop_operator();
-    let of_before = r#"{"status":{"installation":null}}"#;
-    scene
-        .kubectl(&[
-            "patch",
-            "cps",
-            "cleared",
-            "--subresource=status",
-            "--type=merge",
-            "-p",
-            of_before,
-        ])
-        .await;
+    patch_status(&scene, r#"{"status":{"installation":null}}"#).await;
     let before = versions(&scene).await;
     scene.start_operator().await;
     is_acted_for_by(&scene, FIRST).await;
@@ -280,6 +256,20 @@ async fn a_wrong_annotation_is_reported_and_undone() {
         .await;
     scene.holds("it goes on", &served).await;
     scene.says("Ready", "True", "Synced").await;
+}
+
+/// Deletes the object and its source in the second namespace.
+async fn is_taken_away(scene: &Scene) {
+    let name = scene.name();
+    scene.kubectl(&["delete", "cps", name, "--timeout=20s"]).await;
+    scene.kubectl(&["delete", "secret", name, "-n", SECOND_NAMESPACE]).await;
+    is_collected(scene).await;
+}
+
+async fn patch_status(scene: &Scene, patch: &str) {
+    let status = ["--subresource=status", "--type=merge", "-p", patch];
+    let arguments = ["patch", "cps", scene.name()].into_iter().chain(status);
+    scene.kubectl(&arguments.collect::<Vec<_>>()).await;
 }
 
 /// The object is gone with all that was its own. What the other installation remembered of it is garbage then, which its own
@@ -330,11 +320,7 @@ async fn a_second_apply_elsewhere_is_a_move() {
     assert_eq!(refused, Vec::<String>::new());
     scene.kubectl(&["delete", "ns", e2e::SYSTEM_NAMESPACE]).await;
     scene.counts(2).await;
-    scene.kubectl(&["delete", "cps", "moved", "--timeout=20s"]).await;
-    scene
-        .kubectl(&["delete", "secret", "moved", "-n", SECOND_NAMESPACE])
-        .await;
-    is_collected(&scene).await;
+    is_taken_away(&scene).await;
     other.stop().unwrap();
 }
 
