@@ -631,7 +631,7 @@ impl SourceSecret {
         self.metadata.name.as_deref().is_some_and(|name| wanted.has(name))
     }
 
-    /// Drops all but the name of one that is not wanted, and of another one what is not read. Whoever may write in the
+    /// Drops all but the name of one that is not wanted, and of another one what is not read. A tenant who may write in the
     /// namespace may keep a thousand of a megabyte there.
     pub fn prune(&mut self, wanted: &Wanted) {
         if !self.is_wanted(wanted) {

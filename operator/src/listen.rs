@@ -3,7 +3,7 @@
 //!
 //! - One connection is one request: within `WITHIN` it has been sent and answered, or the connection ends.
 //! - The head of a request has at most `HEAD` bytes, and a body is not read.
-//! - There are at most `CONNECTIONS`. One more ends the oldest: whoever opens hundreds and says nothing keeps no probe of
+//! - There are at most `CONNECTIONS`. One more ends the oldest: hundreds of silent connections keep no probe of
 //!   the kubelet waiting.
 
 use std::collections::VecDeque;

@@ -159,7 +159,7 @@ impl Metrics {
         lock(&self.0.facts).remove(name);
     }
 
-    /// All of it as it was a moment ago, as text: whoever asks without a pause does not have it made each time.
+    /// All of it as it was a moment ago, as text: requests without a pause do not make it each time.
     pub fn tell(&self) -> Bytes {
         let mut told = lock(&self.0.told);
         let now = Instant::now();

@@ -266,7 +266,7 @@ impl Loop {
             }
             if self.obey_next() {
                 // A declaration may take a quarter of a second, and hundreds may be lined up: in between, all others of this
-                // thread have their turn, and what came meanwhile.
+                // thread have their turn, and what came in that time.
                 tokio::task::yield_now().await;
                 self.catch_up(&mut inputs);
             }

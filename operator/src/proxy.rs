@@ -129,7 +129,7 @@ impl Connect {
         })
     }
 
-    /// As the kubeconfig says. Its `proxy-url` is used whatever `NO_PROXY` says.
+    /// As the kubeconfig says. Its `proxy-url` is used also where `NO_PROXY` names the server.
     pub(crate) async fn by_kubeconfig(mut kubeconfig: Kubeconfig, variables: &Variables) -> anyhow::Result<Self> {
         for cluster in kubeconfig
             .clusters

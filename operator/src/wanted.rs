@@ -1,5 +1,5 @@
 //! What is held of things that others name as they like: label keys, Secrets beside a source, names of copies. Nothing
-//! that no object asks for is held. When an object asks for more, what was passed over is listed anew; what no object
+//! that no object asks for is held. When an object asks for more, what was passed over is listed again; what no object
 //! asks for any more is forgotten.
 //!
 //! Each word has an edition: a list that began at this edition or later shows what is under it.

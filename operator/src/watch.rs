@@ -83,7 +83,7 @@ pub struct Which {
     pub fields: Option<String>,
     /// What is passed over of them, until an object asks for it: then all is listed anew.
     pub wanted: Option<Wanted>,
-    /// What objects ask for must be known before the list begins. It is not listed anew for more.
+    /// What objects ask for must be known before the list begins. It is not listed again for more.
     pub after: Option<Wanted>,
 }
 

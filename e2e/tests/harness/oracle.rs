@@ -131,7 +131,7 @@ async fn each_way_to_be_wrong_is_seen() {
     run(&kubectl, "annotate sa default -n a pullsecrets.dev/attached-").await;
     gone().await.unwrap();
 
-    // What it has written is the operator's, whoever managedFields name.
+    // What the operator wrote is its own, also where managedFields name another manager.
     let allowed = Allowed {
         made: Made::Recorded(cluster.audit()),
         ..Allowed::default()

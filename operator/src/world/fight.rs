@@ -160,7 +160,7 @@ impl World {
         }
     }
 
-    /// What it was about is gone. Should it come back, that counts: whoever deletes and creates undoes as well.
+    /// What it was about is gone. Should it come back, that counts: to delete and create undoes as well.
     pub(super) fn end_fight(&mut self, key: &Key) {
         if self.fights.len() > FIGHTS_KEPT {
             self.fights.remove(key);

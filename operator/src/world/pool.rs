@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::hash::Hash;
 use std::sync::Arc;
 
-/// Values by themselves. Those that nobody else holds any more go when there are a quarter more than were held last time.
+/// Values by themselves. Those that are held here alone go when there are a quarter more than were held last time.
 #[derive(Debug)]
 pub(super) struct Pool<T: ?Sized> {
     values: HashSet<Arc<T>>,

@@ -1724,7 +1724,7 @@ impl Diced {
         }
     }
 
-    /// From now on the server does the same to each write: then each namespace that is wrong is named, whatever it is.
+    /// From now on the server does the same to each write: then each namespace that is wrong is named.
     fn fail_all(&mut self) {
         let setback = self.setback();
         for _ in 0..20 {
