@@ -21,7 +21,7 @@ use anyhow::anyhow;
 
 use go::Module;
 
-pub use operator::operator;
+pub use operator::{cargo, operator};
 
 /// What the Go modules gave.
 #[derive(Debug, Clone)]

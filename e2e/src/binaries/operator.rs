@@ -38,12 +38,25 @@ pub fn operator() -> anyhow::Result<PathBuf> {
         .map_err(|error| anyhow!("{error}"))
 }
 
+/// Cargo, in the environment that the first Cargo had: build scripts (ring's, proc-macro2's) run again when a variable
+/// differs, and what they make replaces files that the first Cargo has yet to link.
+pub fn cargo() -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        // Set by `.ci/timed`; set by Cargo for a test.
+        if text == "RUSTC_BOOTSTRAP" || text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
+            command.env_remove(&name);
+        }
+    }
+    command
+}
+
 fn build() -> anyhow::Result<PathBuf> {
     if let Some(binary) = std::env::var_os(BINARY).filter(|value| !value.is_empty()) {
         return Ok(PathBuf::from(binary));
     }
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
+    let mut command = cargo();
     command.current_dir(workspace()).args([
         "build",
         "--quiet",

@@ -58,7 +58,7 @@ fn previous(folder: &Path) -> anyhow::Result<Version> {
     run(Command::new("tar").arg("-xf").arg(&archive).arg("-C").arg(&tree))?;
     // What it has in common with this version, its dependencies, is compiled already.
     let build = ["build", "--quiet", "--package=operator", "--bin=pullsecrets"];
-    run(Command::new("cargo")
+    run(binaries::cargo()
         .args(build)
         .current_dir(&tree)
         .env("CARGO_BUILD_BUILD_DIR", workspace().join("target"))

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context, ensure};
 use campaign::bugs::Bug;
-use e2e::workspace;
+use e2e::{binaries, workspace};
 
 /// Everything of this: the copy, what is compiled from it, the binaries.
 fn folder() -> PathBuf {
@@ -23,9 +23,8 @@ pub(crate) fn build(bug: &Bug) -> anyhow::Result<()> {
     let tree = folder().join("tree");
     copy(&tree)?;
     bug.apply(&tree, false)?;
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let compiled = folder().join("compiled");
-    let status = Command::new(cargo)
+    let status = binaries::cargo()
         .args(["build", "--quiet", "--package=operator", "--bin=pullsecrets"])
         .env("CARGO_TARGET_DIR", &compiled)
         .current_dir(&tree)
