@@ -1,6 +1,19 @@
 //! The API of pullsecrets: the types of `ClusterPullSecret`, the rules by which the API server refuses bad input,
 //! the status with its one condition setter, and every name that others can see.
 //!
+//! # Rooms
+//!
+//! Each line uses only lines below it; `.ci/checks walls` reads this.
+//!
+//! ```text
+//! manifest      the CustomResourceDefinition as it is installed
+//! spec          what users write
+//! schema        bounds and rules of single values
+//! rules         rules of the whole object
+//! status        what the operator reports
+//! names         every name that others can see
+//! ```
+//!
 //! # Not here
 //!
 //! No client, no runtime, no clock: time comes in as an argument. Canonical registry names and the kubelet's matching
