@@ -12,6 +12,10 @@ ci:
 fmt:
     .ci/checks fmt
 
+# Words that hide who does what, in READMEs and doc comments
+prose:
+    .ci/checks prose
+
 # Clippy on everything, warnings are errors
 lint:
     .ci/checks lint
@@ -20,7 +24,7 @@ lint:
 walls:
     .ci/checks walls
 
-# Whether config/crd and the table of metrics are what the code says
+# Whether config/crd and the tables of metrics and fields are what the code says
 generated:
     .ci/checks generated
 
@@ -65,11 +69,12 @@ reproducible architecture="amd64":
 fuzz *arguments:
     .ci/fuzz {{ arguments }}
 
-# Writes config/crd from the types, and the table of metrics from the code
+# Writes config/crd and the tables of fields from the types, and the table of metrics from the code
 generate:
     # Compiled first: an error must not leave an empty file behind.
     cargo build --quiet --package crd --bin crdgen
     cargo crdgen > config/crd/clusterpullsecrets.yaml
+    cargo run --quiet --package crd --bin apigen
     cargo build --quiet --package operator --bin metricsgen
     cargo metricsgen > config/monitoring/metrics.md
 

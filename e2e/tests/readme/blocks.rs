@@ -1,4 +1,4 @@
-//! The fenced blocks of README that a reader is meant to use, and what becomes of them here.
+//! The fenced blocks of the READMEs that a reader is meant to use, and the tests that run them.
 //!
 //! Before each block of commands or manifests stands a comment that readers do not see: `<!-- run: NAME -->`, and a test
 //! takes the block by that name, or `<!-- not run: REASON -->`.
@@ -8,10 +8,19 @@ use std::time::Duration;
 
 use e2e::kubectl::Kubectl;
 
+/// The pages: the README of the project, and one for each room.
+const PAGES: [&str; 5] = [
+    "README.md",
+    "crd/README.md",
+    "config/README.md",
+    "operator/README.md",
+    "e2e/README.md",
+];
+
 /// Of these languages is what a reader runs or applies.
 const USED: [&str; 3] = ["sh", "console", "yaml"];
 
-/// More than any command of README takes; those that wait say for how long.
+/// More than any command of a README takes; those that wait say for how long.
 const PATIENCE: Duration = Duration::from_mins(3);
 
 /// One block.
@@ -36,15 +45,23 @@ fn inner(comment: &str) -> Option<&str> {
     comment.strip_prefix("<!-- ")?.strip_suffix(" -->")
 }
 
-pub(crate) fn readme() -> String {
-    std::fs::read_to_string(e2e::workspace().join("README.md")).unwrap()
+/// All pages, with their paths in the workspace.
+pub(crate) fn pages() -> Vec<(&'static str, String)> {
+    let read = |path| (path, std::fs::read_to_string(e2e::workspace().join(path)).unwrap());
+    PAGES.map(read).into()
 }
 
-fn blocks(readme: &str) -> Vec<Block> {
+/// All blocks of all pages, with the path of their page.
+fn all_blocks() -> Vec<(&'static str, Block)> {
+    let of = |(path, text): (&'static str, String)| blocks(&text).into_iter().map(move |block| (path, block));
+    pages().into_iter().flat_map(of).collect()
+}
+
+fn blocks(page: &str) -> Vec<Block> {
     let mut found: Vec<Block> = Vec::new();
     // Within a list a block is indented, and so is all of its text.
     let (mut before, mut open) = ("", None);
-    for (at, line) in readme.lines().enumerate() {
+    for (at, line) in page.lines().enumerate() {
         let (start, rest) = line.split_at(line.len() - line.trim_start().len());
         match (rest.strip_prefix("```"), open) {
             (Some(_), Some(_)) => open = None,
@@ -71,9 +88,10 @@ fn blocks(readme: &str) -> Vec<Block> {
 
 /// The text of the block with this name.
 pub(crate) fn block(name: &str) -> String {
-    let all = blocks(&readme());
-    let block = all.into_iter().find(|block| block.name() == Some(name));
-    block.unwrap_or_else(|| panic!("README has no block {name}")).text
+    let mut all = all_blocks().into_iter().filter(|(_, block)| block.name() == Some(name));
+    let (_, block) = all.next().unwrap_or_else(|| panic!("no README has a block {name}"));
+    assert!(all.next().is_none(), "two blocks have the name {name}");
+    block.text
 }
 
 /// Runs the commands of a block in `folder`: what they print, or on standard error, if one of them fails.
@@ -124,26 +142,23 @@ fn every_block_that_a_reader_uses_is_run_by_a_test_or_says_why_not() {
         .map(|file| std::fs::read_to_string(e2e::workspace().join("e2e/tests/readme").join(file)).unwrap())
         .concat();
     let (mut run, mut left) = (0, 0);
-    for block in blocks(&readme()) {
+    for (page, block) in all_blocks() {
+        let place = format!("{page} line {}", block.line);
         if !USED.contains(&block.language.as_str()) {
-            assert_eq!(block.language, "text", "README line {}: of which language?", block.line);
+            assert_eq!(block.language, "text", "{place}: of which language?");
             continue;
         }
         match (block.name(), block.reason()) {
             (Some(name), None) => {
                 let quoted = format!("\"{name}\"");
-                assert!(
-                    sources.contains(&quoted),
-                    "README line {}: no test takes {name}",
-                    block.line
-                );
+                assert!(sources.contains(&quoted), "{place}: no test takes {name}");
                 run += 1;
             }
             (None, Some(reason)) => {
-                assert!(reason.len() > 10, "README line {}: why not?", block.line);
+                assert!(reason.len() > 10, "{place}: why not?");
                 left += 1;
             }
-            _ => panic!("README line {}: neither `run: NAME` nor `not run: REASON`", block.line),
+            _ => panic!("{place}: neither `run: NAME` nor `not run: REASON`"),
         }
     }
     println!("{run} blocks are run, {left} are not");

@@ -1,8 +1,9 @@
-//! README, word for word: its commands are run against a real control plane, and what it names is there.
+//! The READMEs, word for word: their commands run against a real control plane, and all that they name exists.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "also in what the tests share")]
 
 mod blocks;
 mod left;
+mod links;
 mod names;
 mod newcomer;
 mod security;

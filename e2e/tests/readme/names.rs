@@ -1,14 +1,14 @@
-//! Whatever README names is there: tests, files, test targets.
+//! All that the READMEs name exists: tests, files, test targets.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use crate::readme::blocks::readme;
+use crate::readme::blocks::pages;
 
 /// What stands between backticks, outside of fenced blocks.
-fn quoted(readme: &str) -> Vec<String> {
+fn quoted(page: &str) -> Vec<String> {
     let mut prose = String::new();
-    for (at, part) in readme.split("```").enumerate() {
+    for (at, part) in page.split("```").enumerate() {
         if at % 2 == 0 {
             prose.push_str(part);
         }
@@ -67,7 +67,7 @@ fn is_sentence(name: &str) -> bool {
 #[test]
 fn every_test_that_the_readme_names_exists() {
     let tests = tests();
-    let quoted = quoted(&readme());
+    let quoted: Vec<String> = pages().iter().flat_map(|(_, page)| quoted(page)).collect();
     let named: Vec<&String> = quoted.iter().filter(|name| is_sentence(name)).collect();
     assert!(named.len() > 20, "{} tests are named", named.len());
     let missing: Vec<_> = named.into_iter().filter(|name| !tests.contains(*name)).collect();
@@ -77,19 +77,23 @@ fn every_test_that_the_readme_names_exists() {
 #[test]
 fn every_file_and_every_test_target_that_the_readme_names_exists() {
     let workspace = e2e::workspace();
-    for name in quoted(&readme()) {
-        let path = name.trim_end_matches('/');
-        let first = path.split('/').next().unwrap_or_default();
-        let is_path = path.contains('/') && ["config", "crd", "e2e", "operator", ".ci"].contains(&first);
-        if is_path && !path.contains(|letter: char| letter.is_whitespace() || letter.is_uppercase()) {
-            assert!(workspace.join(path).exists(), "README names {path}");
-        }
-        for target in targets(&name) {
-            assert!(
-                workspace.join(&target).exists(),
-                "README says {name}, there is no {}",
-                target.display()
-            );
+    for (page, text) in pages() {
+        let folder = workspace.join(page).parent().unwrap().to_owned();
+        for name in quoted(&text) {
+            let path = name.trim_end_matches('/');
+            let is_path = !path.contains(|letter: char| letter.is_whitespace() || letter.is_uppercase());
+            if let Some((first, _)) = path.split_once('/').filter(|(first, _)| is_path && !first.is_empty()) {
+                // Of the workspace, or of the page's own folder.
+                let mut places = [&workspace, &folder]
+                    .into_iter()
+                    .filter(|place| place.join(first).is_dir());
+                let is_there = places.next().is_none_or(|place| place.join(path).exists());
+                assert!(is_there, "{page} names {path}, which is not there");
+            }
+            for target in targets(&name) {
+                let is_there = workspace.join(&target).exists();
+                assert!(is_there, "{page} says {name}, there is no {}", target.display());
+            }
         }
     }
 }
@@ -122,10 +126,9 @@ fn targets(command: &str) -> Vec<PathBuf> {
 /// The rows of the tables whose last column is of tests: each names one, or a folder of them.
 #[test]
 fn every_row_of_a_table_of_claims_names_the_test_that_shows_it() {
-    let readme = readme();
     let mut claims = 0;
     let mut in_table = false;
-    for line in readme.lines() {
+    for line in pages().iter().flat_map(|(_, page)| page.lines()) {
         if !line.starts_with('|') {
             in_table = false;
             continue;

@@ -1,4 +1,4 @@
-//! Somebody who has a cluster and README: installs, serves a namespace, looks at a conflict, and takes all of it away.
+//! A user with a cluster and README: installs, serves a namespace, looks at a conflict, and uninstalls.
 //!
 //! The Deployment is carried out as it is: its Pods are made by the controllers and admitted by the API server (Pod
 //! Security `restricted` too), and run by the harness with the arguments, environment, account and probes that they say.
@@ -25,7 +25,7 @@ use crate::readme::left::nothing_is_left;
 
 const SOON: Duration = Duration::from_secs(30);
 
-/// The namespaces of a company, before it has the operator.
+/// The namespaces of a company. README creates the first one, the others are older than the operator.
 const TEAMS: [&str; 4] = ["payments", "checkout", "search", "web"];
 
 #[tokio::test]
@@ -36,12 +36,12 @@ async fn a_newcomer_who_follows_the_readme_word_for_word_reaches_ready_and_can_t
     };
     let cluster = Cluster::start(options).await.unwrap();
     let (client, kubectl) = (cluster.admin().await.unwrap(), cluster.kubectl());
-    for team in TEAMS {
+    for team in &TEAMS[1..] {
         kubectl.run(&["create", "namespace", team], "").await.unwrap();
     }
     theirs(&cluster).await;
-    let teams = TEAMS.map(ToOwned::to_owned);
-    let before = Foreign::in_namespaces(&client, &teams, &["company"]).await.unwrap();
+    let older: Vec<String> = TEAMS[1..].iter().map(|&team| team.to_owned()).collect();
+    let before = Foreign::in_namespaces(&client, &older, &["company"]).await.unwrap();
     let folder = folder();
     let image = image(&cluster, folder.path()).await;
     let node = Node::start(&cluster, BTreeMap::from([(image, binaries::operator().unwrap())]));
@@ -51,6 +51,10 @@ async fn a_newcomer_who_follows_the_readme_word_for_word_reaches_ready_and_can_t
     the_pods_run_as_they_are_admitted(&client).await;
     std::fs::write(folder.join("company.yaml"), block("example")).unwrap();
     run(&kubectl, folder.path(), "first-object").await;
+    eventually("kubectl prints what README shows", SOON, async || {
+        replay(&kubectl, folder.path(), "first-look").await
+    })
+    .await;
     oracle::check(&client, &expected(&["payments"])).await.unwrap();
     run(&kubectl, folder.path(), "upgrade").await;
     oracle::check(&client, &expected(&["payments"])).await.unwrap();
@@ -93,7 +97,7 @@ async fn image(cluster: &Cluster, folder: &Path) -> String {
 async fn theirs(cluster: &Cluster) {
     let client = cluster.admin().await.unwrap();
     let patch = r#"{"imagePullSecrets":[{"name":"theirs"}]}"#;
-    for team in TEAMS {
+    for team in &TEAMS[1..] {
         let accounts: Api<k8s_openapi::api::core::v1::ServiceAccount> = Api::namespaced(client.clone(), team);
         eventually("it has its account", SOON, async || {
             accounts

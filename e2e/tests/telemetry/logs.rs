@@ -9,7 +9,7 @@ use e2e::wait::eventually;
 use e2e::{binaries, operator};
 use serde_json::Value;
 
-const README: &str = include_str!("../../../README.md");
+const README: &str = include_str!("../../../operator/README.md");
 
 /// In every line.
 const ALWAYS: [&str; 4] = ["timestamp", "level", "target", "message"];
