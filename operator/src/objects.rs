@@ -11,13 +11,14 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::FutureExt as _;
+use futures::stream::FuturesUnordered;
+use futures::{FutureExt as _, StreamExt as _};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::runtime::watcher::Event;
 use kube::{Api, ResourceExt as _};
 use plan::backoff::Backoff;
 use plan::identity::ResourceVersion;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -103,10 +104,10 @@ pub async fn run(
     let (sender, mut inputs) = mpsc::channel(BATCH);
     let (watches, all, events) = (&settings.watches, Which::default, || sender.clone());
     watches.spawn("objects", Api::all, all(), events(), token.clone(), Input::Object);
-    for (namespace, wanted) in settings.sources.namespaces() {
+    let mut refusals = settings.sources.refusals();
+    for (namespace, wanted, which) in settings.sources.namespaces() {
         let api = |client| Api::namespaced(client, namespace);
         let (namespace, wanted) = (namespace.to_owned(), wanted.clone());
-        let which = Which::wanted(&wanted);
         let wrap = move |event| {
             let event = each(event, |secret: &mut SourceSecret| secret.prune(&wanted));
             Input::Source(namespace.clone(), event, wanted.listing())
@@ -142,6 +143,7 @@ pub async fn run(
             () = token.cancelled() => break,
             Some(ended) = looper.steps.join_next() => looper.ended(ended),
             Some((name, summary)) = summaries.recv() => looper.summarised(&name, summary),
+            namespace = changed(&mut refusals) => looper.refused(&namespace),
             _ = inputs.recv_many(&mut batch, BATCH) => {
                 for input in batch.drain(..) {
                     looper.take(input);
@@ -154,6 +156,22 @@ pub async fn run(
     }
     while looper.steps.join_next().await.is_some() {}
     looper.settings.announcer.flush(FAREWELL).await;
+}
+
+/// The namespace of the first that changes.
+async fn changed(refusals: &mut [(String, watch::Receiver<bool>)]) -> String {
+    let mut waiting: FuturesUnordered<_> = refusals
+        .iter_mut()
+        .map(|(namespace, refused)| async {
+            // The sender is kept as long as this loop.
+            let _ = refused.changed().await;
+            namespace.clone()
+        })
+        .collect();
+    match waiting.next().await {
+        Some(namespace) => namespace,
+        None => std::future::pending().await,
+    }
 }
 
 struct Loop {
@@ -211,14 +229,23 @@ impl Loop {
                 self.settings.sources.take(&namespace, event, edition);
                 if settled {
                     // Not all of them: each state that is written is an event too, and there are as many as objects.
-                    let reads = |held: &Held| one.as_deref().is_none_or(|secret| held.reads(&namespace, secret));
-                    for (name, held) in self.objects.iter().filter(|(_, held)| reads(held)) {
-                        self.queue.push(Arc::clone(name), Lane::Fresh);
-                        self.settings.metrics.object(name, held.facts(&self.settings.sources));
-                    }
+                    self.sources_changed(|held| one.as_deref().is_none_or(|secret| held.reads(&namespace, secret)));
                 }
             }
         }
+    }
+
+    /// The sources of these objects may have changed.
+    fn sources_changed(&mut self, concerns: impl Fn(&Held) -> bool) {
+        for (name, held) in self.objects.iter().filter(|(_, held)| concerns(held)) {
+            self.queue.push(Arc::clone(name), Lane::Fresh);
+            self.settings.metrics.object(name, held.facts(&self.settings.sources));
+        }
+    }
+
+    /// The server began, or ceased, to forbid the Secrets of this source namespace.
+    fn refused(&mut self, namespace: &str) {
+        self.sources_changed(|held| held.source_words().contains_key(namespace));
     }
 
     fn object(&mut self, event: Event<SeenObject>) {

@@ -8,7 +8,7 @@ use kube::runtime::watcher::{self, Config, Event, InitialListStrategy};
 use kube::runtime::{WatchStreamExt as _, watcher as watch};
 use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch as value};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
@@ -34,6 +34,9 @@ const OBJECTS_WITHIN: Duration = Duration::from_secs(5);
 /// After a list that an object asked for, no other is begun for four times as long as it took: whoever changes the
 /// selectors of an object all the time does not keep the others from being watched.
 const REST: u32 = 4;
+
+/// After a refusal of what was listed before, until it is listed again.
+const AFTER_REFUSAL: Duration = Duration::from_secs(10);
 
 /// Pages of a list, where the server does not stream it. Small pages are slower by far and save little, since what is
 /// kept is pruned while it is decoded.
@@ -85,6 +88,8 @@ pub struct Which {
     pub wanted: Option<Wanted>,
     /// What objects ask for must be known before the list begins. It is not listed again for more.
     pub after: Option<Wanted>,
+    /// Holds whether the server forbids what was listed before. It is listed again when the server allows it again.
+    pub refused: Option<value::Sender<bool>>,
 }
 
 impl Which {
@@ -171,7 +176,7 @@ impl Watches {
         let (client, followed) = self.progress.follow(name, self.client.clone());
         let api = api(client);
         let relist = self.relist;
-        let (wanted, after) = (which.wanted, which.after);
+        let (wanted, after, refused) = (which.wanted, which.after, which.refused);
         tokio::spawn(async move {
             let _followed = followed;
             if let Some(wanted) = wanted.as_ref().or(after.as_ref()) {
@@ -199,12 +204,23 @@ impl Watches {
                     };
                     match next {
                         Some(Ok(event)) => {
-                            if matches!(event, Event::InitDone) {
+                            let complete = matches!(event, Event::InitDone);
+                            if complete {
                                 listed = Some((Instant::now(), rand::random_range(1.0 - SPREAD..1.0 + SPREAD)));
                                 rest = Instant::now() + begun.elapsed() * if again { REST } else { 0 };
                             }
                             if events.send(wrap(event)).await.is_err() {
                                 return;
+                            }
+                            if complete {
+                                set(refused.as_ref(), false);
+                            }
+                        }
+                        Some(Err(error)) if refused.is_some() && listed.is_some() && forbids(&error) => {
+                            set(refused.as_ref(), true);
+                            tokio::select! {
+                                () = token.cancelled() => return,
+                                () = tokio::time::sleep(AFTER_REFUSAL) => break,
                             }
                         }
                         Some(Err(_)) => {}
@@ -216,6 +232,24 @@ impl Watches {
             }
         })
     }
+}
+
+fn set(refused: Option<&value::Sender<bool>>, now: bool) {
+    if let Some(refused) = refused {
+        refused.send_if_modified(|before| std::mem::replace(before, now) != now);
+    }
+}
+
+/// Whether the rights do not suffice.
+fn forbids(error: &watcher::Error) -> bool {
+    let cause = match error {
+        watcher::Error::InitialListFailed(cause)
+        | watcher::Error::WatchStartFailed(cause)
+        | watcher::Error::WatchFailed(cause) => cause,
+        watcher::Error::WatchError(status) => return status.code == 403,
+        watcher::Error::NoResourceVersion => return false,
+    };
+    matches!(cause, kube::Error::Api(status) if status.code == 403)
 }
 
 /// Changes what an event shows, before it waits for its turn.

@@ -5,6 +5,7 @@
 mod bounds;
 mod cases;
 mod docker_configs;
+mod forbidden;
 mod missing;
 mod older_schema;
 mod refused;

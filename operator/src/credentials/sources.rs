@@ -10,10 +10,12 @@ use kube::runtime::watcher::Event;
 use plan::identity::ResourceVersion;
 use plan::object::source_location;
 use plan::registries::{LastGood, Lookup, Source};
+use tokio::sync::watch;
 
 use super::state;
 use crate::kinds::SourceSecret;
 use crate::wanted::{Asker, Wanted};
+use crate::watch::Which;
 
 /// What an object reads: by namespace, the names of Secrets, and with [`word`] the keys of their data.
 pub type Words = BTreeMap<String, BTreeSet<String>>;
@@ -68,6 +70,8 @@ struct View {
     /// While a list comes in: what it held so far. Taken over only when the list is complete.
     incoming: Option<BTreeMap<String, Held>>,
     complete: bool,
+    /// The server forbids what it once showed. What it showed is then no longer known to be true.
+    refused: watch::Sender<bool>,
 }
 
 #[derive(Clone, Debug)]
@@ -100,9 +104,21 @@ impl Sources {
         }
     }
 
-    /// The namespaces to watch, and what is wanted of their Secrets.
-    pub fn namespaces(&self) -> impl Iterator<Item = (&str, &Wanted)> {
-        self.namespaces.iter().map(|(name, view)| (name.as_str(), &view.wanted))
+    /// The namespaces to watch, what is wanted of their Secrets, and how to watch these.
+    pub fn namespaces(&self) -> impl Iterator<Item = (&str, &Wanted, Which)> {
+        let which = |view: &View| Which {
+            refused: Some(view.refused.clone()),
+            ..Which::wanted(&view.wanted)
+        };
+        let each = self.namespaces.iter();
+        each.map(move |(name, view)| (name.as_str(), &view.wanted, which(view)))
+    }
+
+    /// For each source namespace, whether the server forbids what it once showed.
+    pub fn refusals(&self) -> Vec<(String, watch::Receiver<bool>)> {
+        let each = self.namespaces.iter();
+        each.map(|(name, view)| (name.clone(), view.refused.subscribe()))
+            .collect()
     }
 
     /// An object reads this, and no longer what it read before. `state` is the name of its state Secret; one that is not
@@ -194,12 +210,15 @@ impl Sources {
     }
 
     /// Finds the source that a reference in these credentials names; none while its namespace was not listed yet, or not
-    /// since an object asks for the keys that are read.
+    /// since an object asks for the keys that are read. What was seen before the server forbade it is not found.
     pub fn find(&self, reference: &SecretReference, credentials: &Credentials) -> Option<Lookup<'_>> {
         let namespace = reference.namespace.as_deref().unwrap_or(&self.own);
         let Some(view) = self.namespaces.get(namespace) else {
             return Some(Lookup::NotAllowed);
         };
+        if *view.refused.borrow() {
+            return Some(Lookup::Unread);
+        }
         let lookup = view
             .secrets
             .get(&reference.name)
@@ -239,6 +258,7 @@ impl View {
             secrets: BTreeMap::new(),
             incoming: None,
             complete: false,
+            refused: watch::Sender::new(false),
         }
     }
 

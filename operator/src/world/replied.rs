@@ -254,7 +254,7 @@ impl World {
             },
         );
         // Nothing is to be written, yet something was to be read: that is still to be done.
-        let unread = self.is_uncertain(key) || self.is_squatted(key) || self.is_unread(key);
+        let unread = self.is_uncertain(key) || self.is_squatted(key) || self.is_unread(key) || self.is_doubtful(key);
         if unread && work.iter().all(|work| work.key != *key) {
             work.push(Work {
                 key: key.clone(),

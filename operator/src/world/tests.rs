@@ -1631,6 +1631,10 @@ fn an_older_state_of_the_store_is_believed_when_it_shows_twice() {
     assert_eq!(world.went_back(), Some(&secret_key()));
 
     let mut world = relisted();
+    let work = world.failed(&secret_key(), Setback::Unavailable("no answer".to_owned()), at(2));
+    assert_eq!(keys(&work), [secret_key()], "a read that failed is made again");
+
+    let mut world = relisted();
     let same = written(&secret_action(&started()), "20");
     world.wrote_secret(&secret_key(), Outcome::Changed(Some(same)), at(2));
     assert!(!world.is_doubtful(&secret_key()), "the list was a moment old");
