@@ -88,6 +88,19 @@ pub struct ClusterPullSecretStatus {
     pub last_handled_reconcile_at: Option<String>,
 }
 
+impl ClusterPullSecretStatus {
+    /// The condition of this type.
+    pub fn condition(&self, type_: ConditionType) -> Option<&Condition> {
+        let name = type_.as_str();
+        self.conditions.iter().find(|condition| condition.type_ == name)
+    }
+
+    /// The condition `Ready`.
+    pub fn ready(&self) -> Option<&Condition> {
+        self.condition(ConditionType::Ready)
+    }
+}
+
 /// How many of the selected are done.
 #[derive(JsonSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -23,25 +23,13 @@ use kube::Client;
 use kube::api::PatchParams;
 use tokio::time::Instant;
 
-use crate::metrics::Metrics;
+use crate::outcome::{ApiError, Outcome};
 
 pub use object::Step as ObjectStep;
-pub use setback::Setback;
 
 /// The longest that one call may take. Long enough for a server that is slow, short enough that a connection which
 /// swallows bytes does not hold up a key for minutes.
 pub const DEADLINE: Duration = Duration::from_secs(30);
-
-/// What came of a write.
-#[derive(Debug)]
-pub enum Outcome<T> {
-    /// It was made; this is the object now. None when it is gone, as was asked.
-    Done(Option<T>),
-    /// A race was lost, or the name is taken; this is the object now. None when there is none.
-    Changed(Option<T>),
-    /// It was not made.
-    Failed(Setback),
-}
 
 /// Makes the writes, over a client of its own that does not retry.
 #[derive(Clone)]
@@ -49,18 +37,23 @@ pub struct Writer {
     client: Client,
     /// Where the state Secrets live.
     namespace: String,
-    metrics: Metrics,
+    ended: Arc<dyn Fn(&'static str, &'static str) + Send + Sync>,
     /// Shared by all who write.
     paused_until: Arc<Mutex<Option<Instant>>>,
 }
 
 impl Writer {
-    /// `namespace` is the operator's own.
-    pub fn new(client: Client, namespace: impl Into<String>, metrics: Metrics) -> Self {
+    /// `namespace` is the operator's own. `ended` is called for each write that has ended, with what it does, one of
+    /// `metrics::WRITES`, and what came of it, one of `metrics::RESULTS`.
+    pub fn new(
+        client: Client,
+        namespace: impl Into<String>,
+        ended: impl Fn(&'static str, &'static str) + Send + Sync + 'static,
+    ) -> Self {
         Self {
             client: replies::bounded(client),
             namespace: namespace.into(),
-            metrics,
+            ended: Arc::new(ended),
             paused_until: Arc::default(),
         }
     }
@@ -77,26 +70,15 @@ impl Writer {
         until.filter(|&until| Instant::now() < until)
     }
 
-    /// Counts a write that has ended; `kind` is one of [`crate::metrics::WRITES`].
+    /// Counts a write that has ended; `kind` is one of `metrics::WRITES`.
     fn counted<T>(&self, kind: &'static str, outcome: Outcome<T>) -> Outcome<T> {
-        self.metrics.wrote(kind, outcome.word());
+        (self.ended)(kind, outcome.word());
         outcome
     }
 }
 
-impl<T> Outcome<T> {
-    /// One of [`crate::metrics::RESULTS`].
-    fn word(&self) -> &'static str {
-        match self {
-            Self::Done(_) => "done",
-            Self::Changed(_) => "conflict",
-            Self::Failed(setback) => setback.word(),
-        }
-    }
-}
-
 /// Runs one call within the deadline of all writes.
-async fn call<T>(request: impl Future<Output = kube::Result<T>>) -> Result<T, Setback> {
+async fn call<T>(request: impl Future<Output = kube::Result<T>>) -> Result<T, ApiError> {
     call_within(DEADLINE, request).await
 }
 
@@ -104,11 +86,11 @@ async fn call<T>(request: impl Future<Output = kube::Result<T>>) -> Result<T, Se
 pub(crate) async fn call_within<T>(
     deadline: Duration,
     request: impl Future<Output = kube::Result<T>>,
-) -> Result<T, Setback> {
+) -> Result<T, ApiError> {
     match tokio::time::timeout(deadline, request).await {
         Ok(Ok(reply)) => Ok(reply),
-        Ok(Err(error)) => Err(Setback::from(&error)),
-        Err(_) => Err(Setback::Unavailable(format!(
+        Ok(Err(error)) => Err(ApiError::from(&error)),
+        Err(_) => Err(ApiError::Unavailable(format!(
             "no reply within {} s",
             deadline.as_secs()
         ))),
@@ -116,10 +98,10 @@ pub(crate) async fn call_within<T>(
 }
 
 /// A read after a conflict: an object that is not there is an answer.
-pub(crate) fn found<T>(read: Result<T, Setback>) -> Result<Option<T>, Setback> {
+pub(crate) fn found<T>(read: Result<T, ApiError>) -> Result<Option<T>, ApiError> {
     match read {
         Ok(object) => Ok(Some(object)),
-        Err(Setback::NotFound) => Ok(None),
+        Err(ApiError::NotFound) => Ok(None),
         Err(setback) => Err(setback),
     }
 }
@@ -134,13 +116,13 @@ fn merging() -> PatchParams {
 
 /// What came of a patch: after a conflict, or when it is said to be gone, the object is read. A watch that shows it
 /// would not show it again, so one answer that something between us and the server made up must not be the last word.
-async fn outcome<T, F: Future<Output = Result<T, Setback>>>(
-    written: Result<T, Setback>,
+async fn outcome<T, F: Future<Output = Result<T, ApiError>>>(
+    written: Result<T, ApiError>,
     read: impl FnOnce() -> F,
 ) -> Outcome<T> {
     match written {
         Ok(object) => Outcome::Done(Some(object)),
-        Err(Setback::Conflict | Setback::NotFound) => match found(read().await) {
+        Err(ApiError::Conflict | ApiError::NotFound) => match found(read().await) {
             Ok(object) => Outcome::Changed(object),
             Err(setback) => Outcome::Failed(setback),
         },

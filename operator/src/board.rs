@@ -8,8 +8,7 @@ use crd::FailureReason;
 use plan::verdict::{Failure, State};
 
 use crate::capacity;
-use crate::metrics::Served;
-use crate::world::{Key, Target};
+use crate::work::{Key, Served, Target};
 
 /// How many failures a status names.
 const FAILURES_NAMED: usize = 20;

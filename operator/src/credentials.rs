@@ -1,4 +1,3 @@
 //! Where credentials come from, and what is remembered of them.
 
 pub mod sources;
-pub mod state;

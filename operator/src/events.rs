@@ -12,11 +12,11 @@ use plan::verdict::Failure;
 use tokio::sync::{mpsc, oneshot};
 use tracing::debug;
 
-use crate::apply::{DEADLINE, Setback, call_within, replies};
+use crate::apply::{DEADLINE, call_within, replies};
 use crate::kinds::SeenObject;
 use crate::leader::LEASE;
 use crate::metrics::Metrics;
-use crate::objects::{is_progress, ready_of};
+use crate::outcome::ApiError;
 use crate::report::{DELETION_WAITS, NOT_HANDED_OVER};
 
 /// The API server's bound on the text of an Event, in bytes.
@@ -50,7 +50,7 @@ pub struct Announcement {
 impl Announcement {
     /// Of a status that is about to be written: only when `Ready`, or its reason, changes, and not for mere progress.
     pub fn of_report(before: &ClusterPullSecretStatus, after: &ClusterPullSecretStatus) -> Option<Self> {
-        let (was, is) = (ready_of(before), ready_of(after)?);
+        let (was, is) = (before.ready(), after.ready()?);
         let is_misnamed = |ready: &crd::Condition| ready.message.ends_with(NOT_HANDED_OVER);
         if is_misnamed(is) && !was.is_some_and(is_misnamed) {
             return Some(Self {
@@ -60,7 +60,7 @@ impl Announcement {
             });
         }
         let same = was.is_some_and(|was| was.status == is.status && was.reason == is.reason);
-        if same || is_progress(&is.reason) {
+        if same || is.is_progress() {
             return None;
         }
         let warning = is.status != ConditionStatus::True;
@@ -73,10 +73,10 @@ impl Announcement {
 
     /// Of the status of an object whose deletion waits: when it begins to wait, and when it waits for something else.
     pub fn of_waiting(before: &ClusterPullSecretStatus, after: &ClusterPullSecretStatus) -> Option<Self> {
-        let (was, is) = (ready_of(before), ready_of(after)?);
+        let (was, is) = (before.ready(), after.ready()?);
         let same = |was: &crd::Condition| was.reason == is.reason && was.message.starts_with(DELETION_WAITS);
         (!was.is_some_and(same)).then(|| Self {
-            warning: !is_progress(&is.reason),
+            warning: !is.is_progress(),
             reason: "DeletionWaits".to_owned(),
             note: is.message.clone(),
         })
@@ -225,7 +225,7 @@ async fn publish(recorder: Recorder, metrics: Metrics, mut ordered: mpsc::Receiv
             Order::Publish(order) => {
                 let (about, event) = *order;
                 let published = call_within(DEADLINE, recorder.publish(&event, &about)).await;
-                let result = published.as_ref().err().map_or("done", Setback::word);
+                let result = published.as_ref().err().map_or("done", ApiError::word);
                 metrics.wrote("event", result);
                 if let Err(setback) = published {
                     debug!(?setback, "an event could not be published");
@@ -241,7 +241,7 @@ mod tests {
     use kube::client::Body;
 
     use super::*;
-    use crate::leader::Leadership;
+    use crate::leadership::Leadership;
     use crate::progress::Progress;
 
     #[test]

@@ -25,8 +25,7 @@ use plan::registries::Source;
 use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use crate::credentials::sources::word;
-use crate::wanted::{Wanted, prune};
+use crate::wanted::{Wanted, prune, word};
 
 /// The key of this process's digests.
 pub static DIGEST_KEY: LazyLock<DigestKey> = LazyLock::new(|| DigestKey::new(rand::random()));

@@ -9,8 +9,6 @@
 //! The fence. A process that was stopped for a while, and wakes up, may still send what it was about to send; every
 //! update carries the version that it was planned from, so that it changes nothing which another one has changed since.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
@@ -19,77 +17,18 @@ use kube::api::{ObjectMeta, PostParams};
 use kube::{Api, Client};
 use plan::election::{Candidate, Record, Step, Timing};
 use plan::identity::ResourceVersion;
-use tokio::sync::watch;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use crate::apply::{Setback, call_within, found};
+use crate::apply::{call_within, found};
+use crate::leadership::Leadership;
+use crate::outcome::ApiError;
 
 /// The name of the Lease.
 pub const LEASE: &str = "pullsecrets";
 
 /// The longest that one call may take: two of them fit into the time in which a leader has to renew.
 pub const DEADLINE: Duration = Duration::from_secs(4);
-
-/// Whether this process may write now.
-#[derive(Clone, Debug)]
-pub struct Leadership {
-    epoch: Instant,
-    /// Milliseconds since the epoch; 0 before it leads.
-    until: Arc<AtomicU64>,
-    changed: watch::Sender<()>,
-}
-
-impl Leadership {
-    /// Not leading.
-    pub fn new() -> Self {
-        Self {
-            epoch: Instant::now(),
-            until: Arc::default(),
-            changed: watch::Sender::new(()),
-        }
-    }
-
-    /// Leading for ever: there is no other replica.
-    pub fn alone() -> Self {
-        let leadership = Self::new();
-        leadership.until.store(u64::MAX, Ordering::Relaxed);
-        leadership
-    }
-
-    /// Whether it leads at this moment. It may have led and lead no more: then the process is about to end.
-    pub fn is_held(&self) -> bool {
-        let until = Duration::from_millis(self.until.load(Ordering::Relaxed));
-        self.epoch.elapsed() < until
-    }
-
-    /// Comes back when it leads.
-    pub async fn held(&self) {
-        let mut changes = self.changed.subscribe();
-        while !self.is_held() {
-            if changes.changed().await.is_err() {
-                return;
-            }
-        }
-    }
-
-    fn extend(&self, until: Duration) {
-        let millis = u64::try_from(until.as_millis()).unwrap_or(u64::MAX);
-        self.until.store(millis, Ordering::Relaxed);
-        self.changed.send_replace(());
-    }
-
-    fn end(&self) {
-        self.until.store(0, Ordering::Relaxed);
-    }
-}
-
-impl Default for Leadership {
-    fn default() -> Self {
-        Self::new()
-    }
-}
 
 /// One replica that wants to lead.
 pub struct Election {
@@ -135,10 +74,10 @@ impl Election {
                 self.leadership.end();
                 return;
             }
-            let now = self.leadership.epoch.elapsed();
+            let now = self.leadership.elapsed();
             match self.candidate.next(now) {
                 Step::Wait(until) => {
-                    let at = self.leadership.epoch + until + self.jitter();
+                    let at = self.leadership.instant(until) + self.jitter();
                     tokio::select! {
                         () = token.cancelled() => return,
                         () = tokio::time::sleep_until(at) => {}
@@ -198,7 +137,7 @@ impl Election {
 
     async fn read(&mut self) {
         let read = found(call_within(DEADLINE, self.api.get(LEASE)).await);
-        let now = self.leadership.epoch.elapsed();
+        let now = self.leadership.elapsed();
         match read {
             Ok(lease) => {
                 if let Some(lease) = &lease {
@@ -216,7 +155,7 @@ impl Election {
 
     /// Writes our name and the time into what was seen, or into a new one.
     async fn write(&mut self, seen: Option<Lease>) {
-        let sent = self.leadership.epoch.elapsed();
+        let sent = self.leadership.elapsed();
         let params = PostParams::default();
         let written = match seen {
             None => {
@@ -246,10 +185,10 @@ impl Election {
                     self.leadership.extend(until);
                 }
             }
-            Err(Setback::Conflict | Setback::NotFound) => self.candidate.raced(self.leadership.epoch.elapsed()),
+            Err(ApiError::Conflict | ApiError::NotFound) => self.candidate.raced(self.leadership.elapsed()),
             Err(setback) => {
                 warn!(?setback, "the lease cannot be written");
-                self.candidate.failed(self.leadership.epoch.elapsed());
+                self.candidate.failed(self.leadership.elapsed());
             }
         }
     }

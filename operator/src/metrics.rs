@@ -26,9 +26,10 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 use tokio::time::Instant;
 
-use crate::leader::Leadership;
+use crate::leadership::Leadership;
 use crate::progress::Progress;
 use crate::queue::Depth;
+use crate::work::Served;
 use catalogue::Catalogue;
 pub use catalogue::table;
 use object::Objects;
@@ -200,15 +201,6 @@ impl Metrics {
             Err(_) => String::new(),
         }
     }
-}
-
-/// What a namespace waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Served {
-    /// Its copy.
-    Secret,
-    /// The reference of an account.
-    Account,
 }
 
 impl Inner {

@@ -18,16 +18,18 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, debug, error, info, info_span, warn};
 
-use crate::apply::{Outcome, Setback, Writer};
+use crate::apply::Writer;
 use crate::board::Summary;
 use crate::health::Pulse;
 use crate::kinds::{SeenAccount, SeenCopy, SeenNamespace};
-use crate::leader::Leadership;
+use crate::leadership::Leadership;
 use crate::metrics::Metrics;
-use crate::queue::{Depth, Lane, Queue};
+use crate::outcome::{ApiError, Outcome};
+use crate::queue::{Depth, Queue};
 use crate::wanted::LabelKeys;
 use crate::watch::{Watches, Which, each};
-use crate::world::{Action, Key, Kind, Seen, Target, Work, World};
+use crate::work::{Action, Key, Lane, Target, Work};
+use crate::world::{Kind, Seen, World};
 
 /// What the object loop tells this one.
 #[derive(Debug)]
@@ -680,8 +682,8 @@ impl Loop {
         }
         let throttled = match &reply {
             Some(
-                Reply::Secret(Outcome::Failed(Setback::Throttled(pause)))
-                | Reply::Account(Outcome::Failed(Setback::Throttled(pause))),
+                Reply::Secret(Outcome::Failed(ApiError::Throttled(pause)))
+                | Reply::Account(Outcome::Failed(ApiError::Throttled(pause))),
             ) => Some(*pause),
             _ => None,
         };
@@ -695,7 +697,7 @@ impl Loop {
             None => {
                 warn!(namespace = %key.namespace, "a write panicked");
                 self.world
-                    .failed(&key, Setback::Unavailable("a write panicked".to_owned()), now)
+                    .failed(&key, ApiError::Unavailable("a write panicked".to_owned()), now)
             }
         };
         self.queue.done(&key, Instant::now());
@@ -759,7 +761,7 @@ impl Loop {
 
 /// Of a write that was given up: it may have been made.
 fn unanswered(key: &Key) -> Reply {
-    let setback = Setback::given_up();
+    let setback = ApiError::given_up();
     match key.target {
         Target::Secret(_) => Reply::Secret(Outcome::Failed(setback)),
         Target::Account(_) => Reply::Account(Outcome::Failed(setback)),
@@ -767,7 +769,7 @@ fn unanswered(key: &Key) -> Reply {
 }
 
 /// What a read found.
-fn seen<T>(read: Result<Option<T>, Setback>) -> Outcome<T> {
+fn seen<T>(read: Result<Option<T>, ApiError>) -> Outcome<T> {
     match read {
         Ok(now) => Outcome::Changed(now),
         Err(setback) => Outcome::Failed(setback),
@@ -837,7 +839,7 @@ mod tests {
         keys.complete();
         let settings = Settings {
             watches: Watches::new(empty(), Lists::Paged, None, Progress::new()),
-            writer: Writer::new(empty(), "pullsecrets-system", metrics.clone()),
+            writer: Writer::new(empty(), "pullsecrets-system", |_, _| {}),
             concurrency: 8,
             leadership: Leadership::alone(),
             protected: Vec::new(),

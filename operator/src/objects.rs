@@ -24,21 +24,22 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, debug, error, info, info_span, warn};
 
-use crate::apply::{Outcome, Setback, Writer};
+use crate::apply::Writer;
 use crate::board::Summary;
 use crate::credentials::sources::Sources;
-use crate::credentials::state;
 use crate::events::{Announcement, Announcer};
 use crate::health::Pulse;
 use crate::kinds::{SeenObject, SourceSecret};
-use crate::leader::Leadership;
+use crate::leadership::Leadership;
 use crate::metrics::Metrics;
 use crate::namespaces::{Command, Declaration};
-use crate::queue::{Lane, Queue};
+use crate::outcome::{ApiError, Outcome};
+use crate::queue::Queue;
 use crate::wanted::LabelKeys;
 use crate::watch::{Watches, Which, each};
+use crate::work::Lane;
 use held::{Held, Next, Step};
-pub(crate) use held::{is_progress, ready_of};
+use plan::last_good;
 
 /// What the loop works with.
 pub struct Settings {
@@ -105,7 +106,11 @@ pub async fn run(
     let (watches, all, events) = (&settings.watches, Which::default, || sender.clone());
     watches.spawn("objects", Api::all, all(), events(), token.clone(), Input::Object);
     let mut refusals = settings.sources.refusals();
-    for (namespace, wanted, which) in settings.sources.namespaces() {
+    for (namespace, wanted, refused) in settings.sources.namespaces() {
+        let which = Which {
+            refused: Some(refused.clone()),
+            ..Which::wanted(wanted)
+        };
         let api = |client| Api::namespaced(client, namespace);
         let (namespace, wanted) = (namespace.to_owned(), wanted.clone());
         let wrap = move |event| {
@@ -365,7 +370,7 @@ impl Loop {
             return;
         };
         self.settings.keys.see(name, held.selection(), held.secret_name());
-        let state = held.uid().map(|uid| state::secret_name(&uid));
+        let state = held.uid().map(|uid| last_good::secret_name(&uid));
         self.settings
             .sources
             .want(name, &held.source_words(), state.as_deref(), held.has_state());
@@ -527,7 +532,7 @@ impl Loop {
             let reply = tokio::select! {
                 reply = AssertUnwindSafe(call).catch_unwind() => reply.unwrap_or(Reply::Panicked),
                 // It may have been made: what is seen next shows it.
-                Ok(()) = given_up => Reply::Object(Outcome::Failed(Setback::given_up())),
+                Ok(()) = given_up => Reply::Object(Outcome::Failed(ApiError::given_up())),
             };
             (name, what, reply)
         };
@@ -540,7 +545,7 @@ impl Loop {
         };
         self.under_way.remove(&name);
         self.queue.done(&name, Instant::now());
-        let is_answer = |setback: &Setback| !matches!(setback, Setback::Unavailable(_));
+        let is_answer = |setback: &ApiError| !matches!(setback, ApiError::Unavailable(_));
         if match &reply {
             Reply::Object(Outcome::Failed(setback)) | Reply::State(Outcome::Failed(setback)) => is_answer(setback),
             Reply::Object(_) | Reply::State(_) => true,
@@ -568,7 +573,7 @@ impl Loop {
                 None
             }
             Reply::Object(Outcome::Failed(setback)) | Reply::State(Outcome::Failed(setback)) => Some(setback),
-            Reply::Panicked => Some(Setback::Unavailable("a step panicked".to_owned())),
+            Reply::Panicked => Some(ApiError::Unavailable("a step panicked".to_owned())),
         };
         let Some(held) = self.objects.get_mut(&name) else {
             return;
@@ -578,7 +583,7 @@ impl Loop {
             self.queue.push(name, Lane::Fresh);
             return;
         };
-        if let Setback::Throttled(pause) = &setback {
+        if let ApiError::Throttled(pause) = &setback {
             self.settings.writer.pause(*pause);
         }
         let delay = held.failed(step, &setback, Instant::now());
@@ -671,7 +676,7 @@ mod tests {
         let metrics = Metrics::new(Leadership::alone(), Progress::new());
         let settings = Settings {
             watches: Watches::new(client.clone(), Lists::Paged, None, Progress::new()),
-            writer: Writer::new(client.clone(), "pullsecrets-system", metrics.clone()),
+            writer: Writer::new(client.clone(), "pullsecrets-system", |_, _| {}),
             announcer: Announcer::new(client, metrics.clone()),
             leadership: Leadership::alone(),
             namespace: "pullsecrets-system".to_owned(),

@@ -33,17 +33,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::capacity;
-
-/// Which work goes first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lane {
-    /// Something is missing, or is to be taken away.
-    Fresh,
-    /// Something is there and is to be changed.
-    Bulk,
-    /// It was refused, and is tried again now and then.
-    Retry,
-}
+use crate::work::{Key, Lane};
 
 /// What shares the slots: each gets at most a quarter of them.
 pub trait Grouped: Clone + Eq + Hash {
@@ -57,6 +47,13 @@ impl Grouped for Arc<str> {
     type Group = Self;
     fn group(&self) -> Self {
         Arc::clone(self)
+    }
+}
+
+impl Grouped for Key {
+    type Group = Arc<str>;
+    fn group(&self) -> Arc<str> {
+        Arc::clone(&self.namespace)
     }
 }
 

@@ -18,7 +18,8 @@ use crate::args::{Args, MetricsAddress};
 use crate::credentials::sources::Sources;
 use crate::events::Announcer;
 use crate::health::{self, Pulse};
-use crate::leader::{self, Election, Leadership};
+use crate::leader::{self, Election};
+use crate::leadership::Leadership;
 use crate::metrics::{self, Metrics};
 use crate::progress::Progress;
 use crate::proxy::{Connect, Variables};
@@ -85,7 +86,10 @@ async fn operate(args: &Args) -> anyhow::Result<()> {
     let still_wanted = CancellationToken::new();
     let lease = progress.hear(lease_client(&connect)?);
     let election = elect(args, lease, &own, &leadership, still_wanted.clone());
-    let writer = Writer::new(write.clone(), own.clone(), metrics.clone());
+    let counted = metrics.clone();
+    let writer = Writer::new(write.clone(), own.clone(), move |kind, result| {
+        counted.wrote(kind, result)
+    });
     let keys = LabelKeys::new();
     let (command_sender, commands) = mpsc::unbounded_channel();
     let (summary_sender, summaries) = mpsc::unbounded_channel();

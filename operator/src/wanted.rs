@@ -186,6 +186,11 @@ impl Wanted {
     }
 }
 
+/// What stands for a key in the data of a Secret. No name of a Secret has a slash.
+pub fn word(name: &str, key: &str) -> String {
+    format!("{name}/{key}")
+}
+
 /// What objects name: the label keys of their selectors, and their copies.
 #[derive(Clone, Debug)]
 pub struct LabelKeys {

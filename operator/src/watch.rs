@@ -293,6 +293,6 @@ fn log(kind: &str, error: &watcher::Error) {
         }
         watcher::Error::NoResourceVersion => ("watch without resourceVersion", None),
     };
-    let setback = cause.map(crate::apply::Setback::from);
+    let setback = cause.map(crate::outcome::ApiError::from);
     warn!(kind, what, ?setback, "watch failed, trying again");
 }

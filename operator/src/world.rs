@@ -25,12 +25,10 @@ mod survey;
 mod under_way;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
-use plan::action::{AccountAction, SecretAction};
 use plan::copy::{Ownership, ownership};
 use plan::identity::{Uid, Version};
 use plan::labels::Labels;
@@ -39,8 +37,8 @@ use plan::payload::Digest;
 use plan::scope::{Cluster, Scope, Selecting};
 
 use crate::board::Board;
-use crate::queue::{Grouped, Lane};
 use crate::wanted::{LabelKeys, prune};
+use crate::work::{Key, Target, Work};
 use fight::Fight;
 use holds::Holds;
 use observed::Observed;
@@ -50,60 +48,6 @@ use row::Row;
 use survey::{Cause, Touch};
 use under_way::UnderWay;
 
-/// A Secret or an account: what one write is about.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Key {
-    /// Where.
-    pub namespace: Arc<str>,
-    /// What.
-    pub target: Target,
-}
-
-/// See [`Key`].
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Target {
-    /// A Secret of this name.
-    Secret(Arc<str>),
-    /// A `ServiceAccount` of this name.
-    Account(Arc<str>),
-}
-
-impl Grouped for Key {
-    type Group = Arc<str>;
-
-    fn group(&self) -> Arc<str> {
-        Arc::clone(&self.namespace)
-    }
-}
-
-impl Key {
-    /// Of a Secret.
-    pub fn secret(namespace: &Arc<str>, name: &Arc<str>) -> Self {
-        Self {
-            namespace: Arc::clone(namespace),
-            target: Target::Secret(Arc::clone(name)),
-        }
-    }
-
-    /// Of an account.
-    pub fn account(namespace: &Arc<str>, name: &Arc<str>) -> Self {
-        Self {
-            namespace: Arc::clone(namespace),
-            target: Target::Account(Arc::clone(name)),
-        }
-    }
-}
-
-impl fmt::Display for Key {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (kind, name) = match &self.target {
-            Target::Secret(name) => ("secret", name),
-            Target::Account(name) => ("service account", name),
-        };
-        write!(f, "{kind} {}/{name}", self.namespace)
-    }
-}
-
 /// The API server holds a create in a namespace that its admission has not heard of yet back for 50 ms (the plugin
 /// `NamespaceLifecycle` of k8s.io/apiserver: `missingNamespaceWait`). It hears of one when we do, give or take a millisecond;
 /// the namespace's first account, which its controller makes, takes longer than this.
@@ -112,47 +56,6 @@ const HEARD_OF: Duration = Duration::from_millis(3);
 /// An account is written once in so long: objects that come together, or go together, share a write. The first one does
 /// not wait.
 const SHARED: Duration = Duration::from_millis(250);
-
-/// A key that needs a write, or is to be looked at again.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Work {
-    /// What about.
-    pub key: Key,
-    /// How urgent.
-    pub lane: Lane,
-    /// Not before this time; at once when none.
-    pub at: Option<Duration>,
-}
-
-impl Work {
-    fn now(key: Key) -> Self {
-        Self {
-            key,
-            lane: Lane::Fresh,
-            at: None,
-        }
-    }
-}
-
-/// The write that a key needs now.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Action {
-    /// Of a Secret.
-    Secret(SecretAction),
-    /// Of an account.
-    Account(AccountAction),
-}
-
-impl Action {
-    /// Whether it is that write once more, whatever version it starts from.
-    fn repeats(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Secret(this), Self::Secret(other)) => this.repeats(other),
-            (Self::Account(this), Self::Account(other)) => this.repeats(other),
-            (Self::Secret(_), Self::Account(_)) | (Self::Account(_), Self::Secret(_)) => false,
-        }
-    }
-}
 
 /// What is watched into the world. Each has a watch of its own, and its lists say nothing about any other.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -41,6 +41,13 @@ pub struct Condition {
     pub observed_generation: Option<i64>,
 }
 
+impl Condition {
+    /// Whether its reason says that nothing is wrong yet.
+    pub fn is_progress(&self) -> bool {
+        self.reason == Reason::Progressing.as_str()
+    }
+}
+
 /// Whether a condition holds.
 #[derive(JsonSchema, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum ConditionStatus {

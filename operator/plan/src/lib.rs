@@ -24,6 +24,7 @@ pub mod identity;
 pub mod installation;
 pub mod keyring;
 pub mod labels;
+pub mod last_good;
 pub mod object;
 pub mod observed;
 pub mod payload;

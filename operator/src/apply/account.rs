@@ -7,8 +7,9 @@ use plan::action::AccountAction;
 use plan::observed::{Account, Entry};
 use serde_json::{Value, json};
 
-use super::{Outcome, Setback, Writer, call, found, merging, outcome};
+use super::{Writer, call, found, merging, outcome};
 use crate::kinds::{SeenAccount, last_writer};
+use crate::outcome::{ApiError, Outcome};
 
 impl Writer {
     /// Brings the account `name` of `namespace` to the list and the record of the action, in one write.
@@ -28,7 +29,7 @@ impl Writer {
     }
 
     /// The field manager that last wrote the list, if another than ours.
-    pub async fn last_writer_of_account(&self, namespace: &str, name: &str) -> Result<Option<String>, Setback> {
+    pub async fn last_writer_of_account(&self, namespace: &str, name: &str) -> Result<Option<String>, ApiError> {
         let api: Api<k8s_openapi::api::core::v1::ServiceAccount> = Api::namespaced(self.client.clone(), namespace);
         let account = call(api.get(name)).await?;
         let owns = |fields: &Value| fields.get("f:imagePullSecrets").is_some();
@@ -36,7 +37,7 @@ impl Writer {
     }
 
     /// Reads one account.
-    pub async fn read_account(&self, namespace: &str, name: &str) -> Result<Option<Account>, Setback> {
+    pub async fn read_account(&self, namespace: &str, name: &str) -> Result<Option<Account>, ApiError> {
         let api: Api<SeenAccount> = Api::namespaced(self.client.clone(), namespace);
         Ok(found(call(api.get(name)).await)?.map(SeenAccount::facts))
     }

@@ -10,9 +10,10 @@ use kube::api::{DeleteParams, ListParams, Patch, PatchParams, Preconditions};
 use kube::{Api, ResourceExt as _};
 use serde_json::json;
 
-use super::{Outcome, Setback, Writer, call, found, merging, outcome};
-use crate::credentials::state;
+use super::{Writer, call, found, merging, outcome};
 use crate::kinds::{SeenObject, SourceSecret};
+use crate::outcome::{ApiError, Outcome};
+use plan::last_good;
 
 /// A write to an object of ours.
 pub enum Step {
@@ -103,15 +104,15 @@ impl Writer {
     }
 
     /// Reads all objects, not from a watch.
-    pub async fn read_objects(&self) -> Result<Vec<SeenObject>, Setback> {
+    pub async fn read_objects(&self) -> Result<Vec<SeenObject>, ApiError> {
         let api: Api<SeenObject> = Api::all(self.client.clone());
         Ok(call(api.list(&ListParams::default())).await?.items)
     }
 
     /// Writes the state Secret of an object, over what was read of it.
-    pub async fn remember(&self, object: &SeenObject, content: &state::Content) -> Outcome<SourceSecret> {
+    pub async fn remember(&self, object: &SeenObject, content: &last_good::Content) -> Outcome<SourceSecret> {
         let uid = object.uid().unwrap_or_default();
-        let name = state::secret_name(&uid);
+        let name = last_good::secret_name(&uid);
         let api: Api<SourceSecret> = Api::namespaced(self.client.clone(), &self.namespace);
         let body = json!({
             "apiVersion": "v1",
@@ -128,7 +129,7 @@ impl Writer {
                 }],
             },
             "type": STATE_TYPE,
-            "data": BTreeMap::from([(state::KEY, ByteString(content.to_json()))]),
+            "data": BTreeMap::from([(last_good::KEY, ByteString(content.to_json()))]),
         });
         let params = PatchParams::apply(FIELD_MANAGER).force();
         let written = call(api.patch(&name, &params, &Patch::Apply(body))).await;
@@ -139,12 +140,12 @@ impl Writer {
     /// Deletes the state Secret of an object that goes, if it is still at this resourceVersion.
     pub async fn forget(&self, object: &SeenObject, version: &str) -> Outcome<SourceSecret> {
         let api: Api<SourceSecret> = Api::namespaced(self.client.clone(), &self.namespace);
-        let name = state::secret_name(&object.uid().unwrap_or_default());
+        let name = last_good::secret_name(&object.uid().unwrap_or_default());
         let outcome = match found(call(api.get(&name)).await) {
             Ok(None) => Outcome::Done(None),
             Ok(Some(seen)) if seen.resource_version().as_deref() != Some(version) => Outcome::Changed(Some(seen)),
             Ok(Some(seen)) => match delete_state(&api, &seen).await {
-                Err(Setback::NotFound) | Ok(()) => Outcome::Done(None),
+                Err(ApiError::NotFound) | Ok(()) => Outcome::Done(None),
                 // What it is now is asked before the next attempt.
                 Err(setback) => Outcome::Failed(setback),
             },
@@ -156,7 +157,7 @@ impl Writer {
 
 /// Deletes it as it was seen, and no later one of its name. Where a finalizer of others holds it, it goes later, and its
 /// logins now.
-async fn delete_state(api: &Api<SourceSecret>, seen: &SourceSecret) -> Result<(), Setback> {
+async fn delete_state(api: &Api<SourceSecret>, seen: &SourceSecret) -> Result<(), ApiError> {
     let preconditions = Preconditions {
         uid: seen.uid(),
         resource_version: seen.resource_version(),
@@ -167,7 +168,7 @@ async fn delete_state(api: &Api<SourceSecret>, seen: &SourceSecret) -> Result<()
         && !held.finalizers().is_empty()
     {
         let metadata = json!({"uid": held.uid(), "resourceVersion": held.resource_version()});
-        let empty = json!({"metadata": metadata, "data": {state::KEY: ByteString(b"{}".to_vec())}});
+        let empty = json!({"metadata": metadata, "data": {last_good::KEY: ByteString(b"{}".to_vec())}});
         call(api.patch(&name, &merging(), &Patch::Merge(empty))).await?;
     }
     Ok(())
@@ -192,9 +193,6 @@ mod tests {
     use tower::service_fn;
 
     use super::*;
-    use crate::leader::Leadership;
-    use crate::metrics::Metrics;
-    use crate::progress::Progress;
 
     /// A writer to a server that first answers so often that there is no such object.
     fn writer(missing: u32) -> Writer {
@@ -214,11 +212,10 @@ mod tests {
                 .body(Body::from(body.to_string().into_bytes()));
             async { Ok::<_, kube::Error>(response.unwrap()) }
         };
-        let metrics = Metrics::new(Leadership::alone(), Progress::new());
         Writer::new(
             Client::new(service_fn(answer), "default"),
             "pullsecrets-system",
-            metrics,
+            |_, _| {},
         )
     }
 
@@ -240,9 +237,8 @@ mod tests {
                 Ok::<_, kube::Error>(response.unwrap())
             }
         };
-        let metrics = Metrics::new(Leadership::alone(), Progress::new());
         let client = Client::new(service_fn(answer), "default");
-        let writer = Writer::new(client, "pullsecrets-system", metrics);
+        let writer = Writer::new(client, "pullsecrets-system", |_, _| {});
         let seen: SeenObject = serde_json::from_value(json!({"metadata": {"name": "company", "uid": "u"}})).unwrap();
 
         let outcome = writer.forget(&seen, "6").await;

@@ -117,7 +117,7 @@ mod tests {
     use FailureReason::{AdmissionDenied, Forbidden, QuotaExceeded};
 
     use super::*;
-    use crate::apply::Setback;
+    use crate::outcome::ApiError;
 
     /// The message and code of the server, and what is reported. The wordings are those of `k8s.io/apiserver`
     /// (`webhook/errors`, `util/webhook`, `policy/validating`, `policy/generic`, `resourcequota`).
@@ -272,14 +272,14 @@ mod tests {
         (422, "CANARY", AdmissionDenied, "refused by the server (422 Reason)"),
     ];
 
-    fn setback(code: u16, message: &str) -> Setback {
-        Setback::from(&Status::failure(message, "Reason").with_code(code))
+    fn setback(code: u16, message: &str) -> ApiError {
+        ApiError::from(&Status::failure(message, "Reason").with_code(code))
     }
 
     #[test]
     fn each_wording_that_names_a_refuser_is_read() {
         for (code, message, reason, says) in WORDINGS {
-            let expected = Setback::Refused(Failure::new(*reason, *says));
+            let expected = ApiError::Refused(Failure::new(*reason, *says));
             assert_eq!(setback(*code, message), expected, "{message}");
         }
     }
@@ -333,7 +333,7 @@ mod tests {
             ),
         ] {
             let seen = setback(code, message);
-            assert_eq!(seen, Setback::Unavailable(format!("the server answered {code}")));
+            assert_eq!(seen, ApiError::Unavailable(format!("the server answered {code}")));
         }
     }
 }

@@ -193,10 +193,10 @@ mod tests {
     use http_body_util::Full;
 
     use super::*;
-    use crate::apply::Setback;
+    use crate::outcome::ApiError;
 
     /// What comes of a reply with this code, header and body.
-    async fn told(code: u16, retry_after: Option<&'static str>, body: impl Into<Bytes>) -> Setback {
+    async fn told(code: u16, retry_after: Option<&'static str>, body: impl Into<Bytes>) -> ApiError {
         let body: Bytes = body.into();
         let answer = move |_: Request<Body>| {
             let mut response = Response::new(Full::new(body.clone()));
@@ -208,7 +208,7 @@ mod tests {
         };
         let client = bounded(Client::new(service_fn(answer), "default"));
         let read = client.request::<serde_json::Value>(Request::get("/api").body(Vec::new()).unwrap());
-        Setback::from(&read.await.unwrap_err())
+        ApiError::from(&read.await.unwrap_err())
     }
 
     fn status(code: u16, message: &str, retry_after: u32) -> String {
@@ -238,7 +238,7 @@ mod tests {
             let told = told(429, retry_after, body).await;
             assert_eq!(
                 told,
-                Setback::Throttled(Duration::from_secs(seconds)),
+                ApiError::Throttled(Duration::from_secs(seconds)),
                 "{retry_after:?} {body}"
             );
         }
@@ -247,7 +247,7 @@ mod tests {
     #[tokio::test]
     async fn a_429_with_a_status_is_of_its_key() {
         let told = told(429, Some("3600"), status(429, "storage is (re)initializing", 3600)).await;
-        assert!(matches!(told, Setback::Postponed { by: None, .. }), "{told:?}");
+        assert!(matches!(told, ApiError::Postponed { by: None, .. }), "{told:?}");
     }
 
     #[tokio::test]
@@ -294,7 +294,7 @@ mod tests {
             ] {
                 let told = told(code, None, body).await;
                 assert!(
-                    matches!(told, Setback::Refused(_) | Setback::Postponed { .. }),
+                    matches!(told, ApiError::Refused(_) | ApiError::Postponed { .. }),
                     "{code} {what} {told:?}"
                 );
                 assert!(
@@ -314,7 +314,7 @@ mod tests {
         for code in [404, 409, 429, 500, 600] {
             let told = told(code, None, body.clone()).await;
             assert!(
-                matches!(told, Setback::Refused(_) | Setback::Postponed { by: None, .. }),
+                matches!(told, ApiError::Refused(_) | ApiError::Postponed { by: None, .. }),
                 "{code} {told:?}"
             );
         }
@@ -336,9 +336,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_code_is_not_lost_where_the_body_is_another_json() {
-        assert_eq!(told(404, None, "{}").await, Setback::NotFound);
+        assert_eq!(told(404, None, "{}").await, ApiError::NotFound);
         let told = told(503, None, r#"{"message": "CANARY"}"#).await;
-        assert_eq!(told, Setback::Unavailable("the server answered 503".to_owned()));
+        assert_eq!(told, ApiError::Unavailable("the server answered 503".to_owned()));
     }
 
     #[tokio::test]

@@ -18,8 +18,9 @@ use plan::payload::NO_LOGIN;
 use serde::Serialize;
 use serde_json::json;
 
-use super::{Outcome, Setback, Writer, call, found, merging};
+use super::{Writer, call, found, merging};
 use crate::kinds::{SeenCopy, WrittenSecret, last_writer};
+use crate::outcome::{ApiError, Outcome};
 
 /// A server-side apply that carries this creates, or conflicts with whatever exists. A plain apply would take a
 /// Secret over that holds the same bytes. Measured on 1.36.
@@ -83,8 +84,8 @@ impl Writer {
         match written {
             Ok(now) => Outcome::Done(now),
             // Where a create finds nothing, the namespace is gone.
-            Err(Setback::NotFound) if matches!(action, SecretAction::Create(_)) => Outcome::Failed(Setback::NotFound),
-            Err(Setback::Conflict | Setback::NotFound) => match self.read(namespace, name).await {
+            Err(ApiError::NotFound) if matches!(action, SecretAction::Create(_)) => Outcome::Failed(ApiError::NotFound),
+            Err(ApiError::Conflict | ApiError::NotFound) => match self.read(namespace, name).await {
                 Ok(now) => Outcome::Changed(now),
                 Err(setback) => Outcome::Failed(setback),
             },
@@ -93,14 +94,14 @@ impl Writer {
     }
 
     /// Reads one Secret, to learn whose it is.
-    pub async fn read(&self, namespace: &str, name: &str) -> Result<Option<Secret>, Setback> {
+    pub async fn read(&self, namespace: &str, name: &str) -> Result<Option<Secret>, ApiError> {
         let api: Api<SeenCopy> = Api::namespaced(self.client.clone(), namespace);
         let secret = found(call(api.get(name)).await)?;
         Ok(secret.map(SeenCopy::facts))
     }
 
     /// The field manager that last wrote something that we declare, if another than ours.
-    pub async fn last_writer_of_secret(&self, namespace: &str, name: &str) -> Result<Option<String>, Setback> {
+    pub async fn last_writer_of_secret(&self, namespace: &str, name: &str) -> Result<Option<String>, ApiError> {
         let api: Api<WrittenSecret> = Api::namespaced(self.client.clone(), namespace);
         let secret = call(api.get_metadata(name)).await?;
         let declared = [
@@ -113,7 +114,7 @@ impl Writer {
         Ok(last_writer(&secret.metadata, owns))
     }
 
-    async fn apply(&self, namespace: &str, name: &str, body: &Body<'_>, content: &Content) -> Result<Secret, Setback> {
+    async fn apply(&self, namespace: &str, name: &str, body: &Body<'_>, content: &Content) -> Result<Secret, ApiError> {
         let api: Api<WrittenSecret> = Api::namespaced(self.client.clone(), namespace);
         // Forced: another manager may have set one of our fields. What proves the Secret ours is in the version.
         let params = PatchParams::apply(FIELD_MANAGER).force();
@@ -137,7 +138,7 @@ impl Writer {
         name: &str,
         version: &Version,
         metadata: serde_json::Value,
-    ) -> Result<Option<Secret>, Setback> {
+    ) -> Result<Option<Secret>, ApiError> {
         self.patch(namespace, name, version, metadata, None).await
     }
 
@@ -149,7 +150,7 @@ impl Writer {
         version: &Version,
         mut metadata: serde_json::Value,
         data: Option<serde_json::Value>,
-    ) -> Result<Option<Secret>, Setback> {
+    ) -> Result<Option<Secret>, ApiError> {
         metadata["uid"] = version.uid.to_string().into();
         metadata["resourceVersion"] = version.resource_version.to_string().into();
         let mut body = json!({ "metadata": metadata });
@@ -169,14 +170,14 @@ impl Writer {
         version: &Version,
         owners: &[Owner],
         mut metadata: serde_json::Value,
-    ) -> Result<Option<Secret>, Setback> {
+    ) -> Result<Option<Secret>, ApiError> {
         let api: Api<WrittenSecret> = Api::namespaced(self.client.clone(), namespace);
         let seen = call(api.get(name)).await?;
         metadata["ownerReferences"] = all_owners(&seen, owners);
         self.mark(namespace, name, version, metadata).await
     }
 
-    async fn delete(&self, namespace: &str, name: &str, version: &Version) -> Result<Option<Secret>, Setback> {
+    async fn delete(&self, namespace: &str, name: &str, version: &Version) -> Result<Option<Secret>, ApiError> {
         let api: Api<WrittenSecret> = Api::namespaced(self.client.clone(), namespace);
         let preconditions = Preconditions {
             uid: Some(version.uid.to_string()),

@@ -9,50 +9,7 @@ use plan::verdict::Failure;
 
 use super::refusal;
 use super::replies::{CUT, NO_STATUS};
-
-/// Shown instead of a server's own words, which may quote the object that it refused.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Setback {
-    /// 409: it is not what it was, or it exists already.
-    Conflict,
-    /// 404: the object or its namespace is gone.
-    NotFound,
-    /// 403 with the cause `NamespaceTerminating`: nothing more can be made there.
-    NamespaceTerminating,
-    /// 429 of the server itself: slow down, all of us, for this long; `LONGEST_PAUSE` at most.
-    Throttled(Duration),
-    /// 429 with a reason of its own: this write is to come later. Others are none of its business.
-    Postponed {
-        /// To be told.
-        failure: Failure,
-        /// How much later; `LONGEST_WAIT` at most.
-        wait: Duration,
-        /// The webhook or policy that asks for it, in the words of the failure.
-        by: Option<Arc<str>>,
-    },
-    /// The server, or a policy, does not want this write.
-    Refused(Failure),
-    /// No answer, or none that tells anything: the write may have been made or not.
-    Unavailable(String),
-}
-
-impl Setback {
-    /// Of a call that was given up: it may have been made.
-    pub(crate) fn given_up() -> Self {
-        Self::Unavailable("it took more than a second, and others waited".to_owned())
-    }
-
-    /// One of [`crate::metrics::RESULTS`].
-    pub(crate) fn word(&self) -> &'static str {
-        match self {
-            Self::Conflict => "conflict",
-            Self::NotFound | Self::NamespaceTerminating => "gone",
-            Self::Throttled(_) | Self::Postponed { .. } => "throttled",
-            Self::Refused(_) => "refused",
-            Self::Unavailable(_) => "unavailable",
-        }
-    }
-}
+use crate::outcome::ApiError;
 
 /// How long to wait after a 429 that does not say it.
 const UNSAID_PAUSE: Duration = Duration::from_secs(1);
@@ -66,7 +23,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(45);
 /// [`bounded`]: super::replies::bounded
 const UNREAD: &str = "Failed to parse error data";
 
-impl From<&kube::Error> for Setback {
+impl From<&kube::Error> for ApiError {
     fn from(error: &kube::Error) -> Self {
         match error {
             kube::Error::Api(status) => Self::from(status.as_ref()),
@@ -84,7 +41,7 @@ impl From<&kube::Error> for Setback {
     }
 }
 
-impl From<&Status> for Setback {
+impl From<&Status> for ApiError {
     fn from(status: &Status) -> Self {
         let details = status.details.as_ref();
         let caused_by =
@@ -114,9 +71,9 @@ impl From<&Status> for Setback {
     }
 }
 
-fn postponed(named: Option<Failure>, seconds: u32) -> Setback {
+fn postponed(named: Option<Failure>, seconds: u32) -> ApiError {
     let by = named.as_ref().map(|failure| Arc::clone(&failure.message));
-    Setback::Postponed {
+    ApiError::Postponed {
         failure: named.unwrap_or_else(|| Failure::new(FailureReason::ServerError, "the server answered 429")),
         wait: Duration::from_secs(seconds.into()).min(LONGEST_WAIT),
         by,
@@ -129,7 +86,7 @@ mod tests {
 
     use super::*;
 
-    fn setback(code: u16, message: &str, cause: Option<&str>, retry_after_seconds: u32) -> Setback {
+    fn setback(code: u16, message: &str, cause: Option<&str>, retry_after_seconds: u32) -> ApiError {
         let causes = cause.map(|reason| StatusCause {
             reason: reason.to_owned(),
             message: String::new(),
@@ -143,15 +100,15 @@ mod tests {
             kind: String::new(),
             uid: String::new(),
         };
-        Setback::from(&Status::failure(message, "Reason").with_code(code).with_details(details))
+        ApiError::from(&Status::failure(message, "Reason").with_code(code).with_details(details))
     }
 
-    fn refused(reason: FailureReason, message: &str) -> Setback {
-        Setback::Refused(Failure::new(reason, message))
+    fn refused(reason: FailureReason, message: &str) -> ApiError {
+        ApiError::Refused(Failure::new(reason, message))
     }
 
-    fn postponed(seconds: u64, reason: FailureReason, message: &str, by: Option<&str>) -> Setback {
-        Setback::Postponed {
+    fn postponed(seconds: u64, reason: FailureReason, message: &str, by: Option<&str>) -> ApiError {
+        ApiError::Postponed {
             failure: Failure::new(reason, message),
             wait: Duration::from_secs(seconds),
             by: by.map(Arc::from),
@@ -165,8 +122,8 @@ mod tests {
         let policy = "serviceaccounts \"d\" is forbidden: ValidatingAdmissionPolicy 'no.dice' with binding 'b' denied request: no";
         let webhook = r#"admission webhook "hook.example.com" denied the request: CANARY"#;
         for (seen, expected) in [
-            (setback(404, "", None, 0), Setback::NotFound),
-            (setback(409, "", None, 0), Setback::Conflict),
+            (setback(404, "", None, 0), ApiError::NotFound),
+            (setback(409, "", None, 0), ApiError::Conflict),
             (
                 setback(429, "", None, 7),
                 postponed(7, ServerError, "the server answered 429", None),
@@ -196,7 +153,7 @@ mod tests {
             ),
             (
                 setback(403, "", Some("NamespaceTerminating"), 0),
-                Setback::NamespaceTerminating,
+                ApiError::NamespaceTerminating,
             ),
             (
                 setback(403, "no", None, 0),
@@ -223,7 +180,7 @@ mod tests {
             ),
             (
                 setback(503, "CANARY", None, 0),
-                Setback::Unavailable("the server answered 503".to_owned()),
+                ApiError::Unavailable("the server answered 503".to_owned()),
             ),
         ] {
             assert_eq!(seen, expected);

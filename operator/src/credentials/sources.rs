@@ -12,18 +12,12 @@ use plan::object::source_location;
 use plan::registries::{LastGood, Lookup, Source};
 use tokio::sync::watch;
 
-use super::state;
 use crate::kinds::SourceSecret;
-use crate::wanted::{Asker, Wanted};
-use crate::watch::Which;
+use crate::wanted::{Asker, Wanted, word};
+use plan::last_good;
 
 /// What an object reads: by namespace, the names of Secrets, and with [`word`] the keys of their data.
 pub type Words = BTreeMap<String, BTreeSet<String>>;
-
-/// What stands for a key in the data of a Secret. No name of a Secret has a slash.
-pub fn word(name: &str, key: &str) -> String {
-    format!("{name}/{key}")
-}
 
 /// What an object reads that names these Secrets, as (namespace, name), and declares these registries. `own` is the namespace
 /// of references that name none.
@@ -104,14 +98,10 @@ impl Sources {
         }
     }
 
-    /// The namespaces to watch, what is wanted of their Secrets, and how to watch these.
-    pub fn namespaces(&self) -> impl Iterator<Item = (&str, &Wanted, Which)> {
-        let which = |view: &View| Which {
-            refused: Some(view.refused.clone()),
-            ..Which::wanted(&view.wanted)
-        };
+    /// The namespaces to watch, what is wanted of their Secrets, and where to say whether the server forbids these.
+    pub fn namespaces(&self) -> impl Iterator<Item = (&str, &Wanted, &watch::Sender<bool>)> {
         let each = self.namespaces.iter();
-        each.map(move |(name, view)| (name.as_str(), &view.wanted, which(view)))
+        each.map(|(name, view)| (name.as_str(), &view.wanted, &view.refused))
     }
 
     /// For each source namespace, whether the server forbids what it once showed.
@@ -133,7 +123,7 @@ impl Sources {
             if *namespace == self.own {
                 let state: Vec<String> = state
                     .into_iter()
-                    .flat_map(|name| [name.to_owned(), word(name, state::KEY)])
+                    .flat_map(|name| [name.to_owned(), word(name, last_good::KEY)])
                     .collect();
                 let (who, words) = (Asker::State(Arc::clone(object)), state.iter().map(String::as_str));
                 if recorded {
@@ -204,7 +194,7 @@ impl Sources {
         match secret {
             Some(secret) => view.put(secret),
             None => {
-                view.secrets.remove(&state::secret_name(uid));
+                view.secrets.remove(&last_good::secret_name(uid));
             }
         }
     }
@@ -237,15 +227,19 @@ impl Sources {
 
     /// The state Secret of the object with this uid.
     pub fn state(&self, uid: &str) -> Option<State> {
-        let held = self.namespaces.get(&self.own)?.secrets.get(&state::secret_name(uid))?;
+        let held = self
+            .namespaces
+            .get(&self.own)?
+            .secrets
+            .get(&last_good::secret_name(uid))?;
         let value = held
             .source
             .data
-            .get(state::KEY)
+            .get(last_good::KEY)
             .filter(|_| held.source.type_ == STATE_TYPE);
         Some(State {
             resource_version: held.resource_version.clone(),
-            last_good: value.and_then(|bytes| state::from_json(bytes)),
+            last_good: value.and_then(|bytes| last_good::from_json(bytes)),
         })
     }
 }
@@ -393,8 +387,8 @@ mod tests {
         let mut sources = Sources::new(OWN, &BTreeSet::new());
         sources.want(&"one".into(), &Words::new(), Some("pullsecrets-state-u"), true);
         let states = ["pullsecrets-state-u", "pullsecrets-state-v"];
-        let states = states.map(|name| secret(name, STATE_TYPE, &[state::KEY, "other"]));
+        let states = states.map(|name| secret(name, STATE_TYPE, &[last_good::KEY, "other"]));
         listed(&mut sources, states.into());
-        assert_eq!(held(&sources), [("pullsecrets-state-u", vec![state::KEY])].into());
+        assert_eq!(held(&sources), [("pullsecrets-state-u", vec![last_good::KEY])].into());
     }
 }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use prometheus_client::metrics::{MetricType, TypedMetric};
 use prometheus_client::registry::{Metric, Registry, Unit};
 
-use crate::leader::Leadership;
+use crate::leadership::Leadership;
 use crate::progress::Progress;
 
 /// A registry that remembers what is in it.

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use crd::names::{ANNOTATION_INSTALLATION, ANNOTATION_RECONCILE, FINALIZER, is_copy_key};
 use crd::{
-    AttachMode, ClusterPullSecretSpec, ClusterPullSecretStatus, ConditionStatus, ConditionType, Counts, DeletionPolicy,
-    NamespaceSelection, Reason, RegistryState, RegistryStatus, ServiceAccountSelection,
+    AttachMode, ClusterPullSecretSpec, ClusterPullSecretStatus, Condition, ConditionStatus, ConditionType, Counts,
+    DeletionPolicy, NamespaceSelection, Reason, RegistryState, RegistryStatus, ServiceAccountSelection,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{Resource as _, ResourceExt as _};
@@ -24,15 +24,16 @@ use tokio::time::Instant;
 use tracing::field::Empty;
 use tracing::info_span;
 
-use crate::apply::{ObjectStep, Setback};
+use crate::apply::ObjectStep;
 use crate::board::{Count, Summary};
 use crate::credentials::sources::{self, Sources};
-use crate::credentials::state;
 use crate::events::Announcement;
 use crate::kinds::{DIGEST_KEY, SeenObject};
 use crate::leader::LEASE;
 use crate::metrics::{Facts as Measured, State};
+use crate::outcome::ApiError;
 use crate::report::{Blocked, DELETION_WAITS, Facts, Late, NOT_HANDED_OVER, Unread, report};
+use plan::last_good;
 
 /// A busy object's status is written no oftener.
 const REPORT_EVERY: Duration = Duration::from_secs(1);
@@ -62,7 +63,7 @@ pub(super) enum Step {
     /// To the object itself.
     Object(ObjectStep),
     /// Remember the last good credentials, before the first copy of new ones is made.
-    Remember(state::Content),
+    Remember(last_good::Content),
     /// Forget them, at this resourceVersion: the object goes.
     Forget(String),
 }
@@ -244,10 +245,10 @@ impl Attempts {
     }
 
     /// Another one has failed. Returns how long to wait.
-    fn fail(&mut self, setback: &Setback, now: Instant) -> Duration {
+    fn fail(&mut self, setback: &ApiError, now: Instant) -> Duration {
         let delay = match setback {
-            Setback::Throttled(pause) => *pause,
-            Setback::Postponed { wait, .. } => RETRY.delay(self.count).max(*wait),
+            ApiError::Throttled(pause) => *pause,
+            ApiError::Postponed { wait, .. } => RETRY.delay(self.count).max(*wait),
             _ => RETRY.delay(self.count),
         };
         self.count += 1;
@@ -412,7 +413,7 @@ impl Held {
     pub(super) fn reads(&self, namespace: &str, secret: &str) -> bool {
         let mut sources = self.reading.spec.sources.iter();
         let names_it = sources.any(|(held_in, name)| held_in == namespace && name == secret);
-        names_it || self.uid().is_some_and(|uid| secret == state::secret_name(&uid))
+        names_it || self.uid().is_some_and(|uid| secret == last_good::secret_name(&uid))
     }
 
     pub(super) fn summarised(&mut self, summary: Summary) {
@@ -538,13 +539,13 @@ impl Held {
     /// restart, and a status that said so is not taken back. More than what counts is not told apart.
     fn problem_began(&self) -> Instant {
         let now = Instant::now();
-        let credentials = condition_of(&self.status, ConditionType::CredentialsReady);
+        let credentials = self.status.condition(ConditionType::CredentialsReady);
         let told = credentials.filter(|told| told.status == ConditionStatus::False);
         let age = told.map_or(Duration::ZERO, |told| {
             since(&told.last_transition_time, &Time(jiff::Timestamp::now()))
         });
         // The other process may have known it for longer than its status says.
-        let stalled = condition_of(&self.status, ConditionType::Stalled);
+        let stalled = self.status.condition(ConditionType::Stalled);
         let lasts = told.is_some() && stalled.is_some_and(|stalled| stalled.status == ConditionStatus::True);
         let age = if lasts { MISSING_UNTIL_STALLED } else { age };
         now.checked_sub(age.min(MISSING_UNTIL_STALLED)).unwrap_or(now)
@@ -554,7 +555,8 @@ impl Held {
     /// only place where an entry still stands.
     fn is_state_lost(&self, credentials: &Merged) -> bool {
         let readable = self.state.as_ref().is_some_and(|(_, last_good)| last_good.is_some());
-        let had = self.status.state_secret_name.as_deref() == self.uid().map(|uid| state::secret_name(&uid)).as_deref();
+        let had =
+            self.status.state_secret_name.as_deref() == self.uid().map(|uid| last_good::secret_name(&uid)).as_deref();
         credentials.incomplete && !readable && had
     }
 
@@ -586,13 +588,13 @@ impl Held {
     }
 
     /// What is to be remembered and is not yet.
-    fn to_remember(&self) -> Option<state::Content> {
+    fn to_remember(&self) -> Option<last_good::Content> {
         let credentials = self.credentials.as_ref()?;
         self.payload()?;
         let remembered = self.state.as_ref().and_then(|(_, last_good)| last_good.as_ref());
         let replaces = self.state.as_ref().map(|(version, _)| version.clone());
         (remembered != Some(&credentials.last_good))
-            .then(|| state::Content::new(credentials.last_good.clone(), replaces))
+            .then(|| last_good::Content::new(credentials.last_good.clone(), replaces))
     }
 
     fn standing(&self) -> Standing {
@@ -762,12 +764,12 @@ impl Held {
     }
 
     /// The step, of this name, failed. Returns after how long it is tried again.
-    pub(super) fn failed(&mut self, step: &'static str, setback: &Setback, now: Instant) -> Duration {
+    pub(super) fn failed(&mut self, step: &'static str, setback: &ApiError, now: Instant) -> Duration {
         if step == REPORT {
             return self.reports.fail(setback, now);
         }
         let delay = self.steps.fail(setback, now);
-        let refused = matches!(setback, Setback::Refused(_));
+        let refused = matches!(setback, ApiError::Refused(_));
         if refused || self.steps.count >= FAILED_UNTIL_TOLD {
             self.steps.blocked = Some(self.blocked(step, setback));
         }
@@ -775,13 +777,13 @@ impl Held {
     }
 
     /// What is said of a step that fails.
-    fn blocked(&self, step: &str, setback: &Setback) -> Blocked {
+    fn blocked(&self, step: &str, setback: &ApiError) -> Blocked {
         let why = match setback {
-            Setback::Refused(failure) | Setback::Postponed { failure, .. } => failure.message.to_string(),
-            Setback::Unavailable(text) => text.clone(),
-            Setback::Throttled(_) => "the server asks for less (429)".to_owned(),
-            Setback::Conflict => "it is never what was seen a moment before (409)".to_owned(),
-            Setback::NotFound | Setback::NamespaceTerminating => "its namespace is gone or about to go".to_owned(),
+            ApiError::Refused(failure) | ApiError::Postponed { failure, .. } => failure.message.to_string(),
+            ApiError::Unavailable(text) => text.clone(),
+            ApiError::Throttled(_) => "the server asks for less (429)".to_owned(),
+            ApiError::Conflict => "it is never what was seen a moment before (409)".to_owned(),
+            ApiError::NotFound | ApiError::NamespaceTerminating => "its namespace is gone or about to go".to_owned(),
         };
         let state = self.state_secret();
         let what = match step {
@@ -795,12 +797,12 @@ impl Held {
         Blocked {
             state: step == "remember",
             message: format!("{what}: {why}"),
-            needs_person: matches!(setback, Setback::Refused(_)),
+            needs_person: matches!(setback, ApiError::Refused(_)),
         }
     }
 
     fn state_secret(&self) -> String {
-        let name = state::secret_name(&self.uid().unwrap_or_default());
+        let name = last_good::secret_name(&self.uid().unwrap_or_default());
         format!("{}/{name}", self.operator_namespace)
     }
 
@@ -813,7 +815,7 @@ impl Held {
 
     /// What its deletion waits for, as its status has it.
     fn waits(&self) -> Option<&'static str> {
-        let ready = ready_of(&self.status).filter(|_| self.is_deleting())?;
+        let ready = self.status.ready().filter(|_| self.is_deleting())?;
         let failure = self.status.failures.first().map(|failure| failure.reason.as_str());
         let progressing = Reason::Progressing.as_str();
         ready
@@ -824,7 +826,11 @@ impl Held {
 
     /// How it stands, as its status has it.
     pub(super) fn facts(&self, sources: &Sources) -> Measured {
-        let holds = |type_| condition_of(&self.status, type_).is_some_and(|seen| seen.status == ConditionStatus::True);
+        let holds = |type_| {
+            self.status
+                .condition(type_)
+                .is_some_and(|seen| seen.status == ConditionStatus::True)
+        };
         let state = if self.is_elsewhere() {
             State::Elsewhere
         } else if self.is_deleting() {
@@ -913,7 +919,9 @@ impl Held {
             blocked: self.steps.blocked.as_ref(),
             deleting,
             unread,
-            state_secret: remembered.and_then(|_| self.uid()).map(|uid| state::secret_name(&uid)),
+            state_secret: remembered
+                .and_then(|_| self.uid())
+                .map(|uid| last_good::secret_name(&uid)),
             late: Late {
                 namespaces: passed(times[0]),
                 accounts: passed(times[1]),
@@ -934,7 +942,9 @@ impl Held {
             return Next::Nothing;
         };
         let is_done = |count: Count| count.ready == count.selected;
-        let ready = ready_of(&status).is_some_and(|ready| ready.status == ConditionStatus::True);
+        let ready = status
+            .ready()
+            .is_some_and(|ready| ready.status == ConditionStatus::True);
         let nothing_left = summary.copies_left.due == 0 && summary.references_left.due == 0;
         if ready && nothing_left && is_done(summary.namespaces) && is_done(summary.accounts) {
             self.carried_out = self.asked_at.take().map(|asked| now.saturating_duration_since(asked));
@@ -956,7 +966,7 @@ impl Held {
 
     /// When a status that says something new is written.
     fn next_write_of(&mut self, status: ClusterPullSecretStatus, now: Instant) -> Next {
-        let in_progress = ready_of(&status).is_some_and(|ready| is_progress(&ready.reason));
+        let in_progress = status.ready().is_some_and(Condition::is_progress);
         let soon_done = self.told_at.filter(|_| in_progress).map(|at| at + SOON_DONE);
         let rested = self.reported_at.map(|at| at + REPORT_EVERY);
         let retried = self.reports.not_before;
@@ -1043,11 +1053,6 @@ fn in_spec(path: &serde_path_to_error::Path) -> String {
     }
 }
 
-/// `Ready` as a status has it.
-pub(crate) fn ready_of(status: &ClusterPullSecretStatus) -> Option<&crd::Condition> {
-    condition_of(status, ConditionType::Ready)
-}
-
 /// The conditions of an object that another installation acted for until now: whether it is ready is to be found out.
 fn taken_over(status: &ClusterPullSecretStatus, before: &str, generation: i64, time: &Time) -> Vec<crd::Condition> {
     let mut conditions = status.conditions.clone();
@@ -1070,18 +1075,6 @@ fn reduce(seen: &mut SeenObject) -> ClusterPullSecretStatus {
         .retain(|key, _| [ANNOTATION_INSTALLATION, ANNOTATION_RECONCILE].contains(&key.as_str()));
     seen.meta_mut().labels = None;
     serde_json::from_value(seen.status.take()).unwrap_or_default()
-}
-
-fn condition_of(status: &ClusterPullSecretStatus, type_: ConditionType) -> Option<&crd::Condition> {
-    status
-        .conditions
-        .iter()
-        .find(|condition| condition.type_ == type_.as_str())
-}
-
-/// A reason that says that nothing is wrong yet.
-pub(crate) fn is_progress(reason: &str) -> bool {
-    reason == Reason::Progressing.as_str()
 }
 
 #[cfg(test)]
@@ -1191,7 +1184,7 @@ mod tests {
     fn sources(own: Vec<crate::kinds::SourceSecret>, listed: bool) -> Sources {
         let mut sources = Sources::new(OWN, &["logins".to_owned()].into());
         let words = |name: &str| {
-            let keys = ["username", "password"].map(|key| sources::word(name, key));
+            let keys = ["username", "password"].map(|key| crate::wanted::word(name, key));
             keys.into_iter().chain([name.to_owned()]).collect()
         };
         let words = [(OWN.to_owned(), words("a")), ("logins".to_owned(), words("b"))];
@@ -1260,8 +1253,8 @@ mod tests {
         }
     }
 
-    fn refusal() -> Setback {
-        Setback::Refused(Failure::new(FailureReason::Forbidden, "the server forbids it (403)"))
+    fn refusal() -> ApiError {
+        ApiError::Refused(Failure::new(FailureReason::Forbidden, "the server forbids it (403)"))
     }
 
     /// Each step, each way to fail, with and without a word of the namespace loop: the next thing is a report that says
@@ -1274,13 +1267,13 @@ mod tests {
             "message": "", "lastTransitionTime": "2026-01-01T00:00:00Z"}]});
         let none = json!({"observedGeneration": -1});
         let setbacks = || {
-            let unavailable = Setback::Unavailable("the server answered 500".to_owned());
+            let unavailable = ApiError::Unavailable("the server answered 500".to_owned());
             [
                 refusal(),
                 unavailable,
-                Setback::Conflict,
-                Setback::NotFound,
-                Setback::Throttled(Duration::from_secs(1)),
+                ApiError::Conflict,
+                ApiError::NotFound,
+                ApiError::Throttled(Duration::from_secs(1)),
             ]
         };
         for (metadata, own, steps) in [
@@ -1302,7 +1295,7 @@ mod tests {
                     case.held.failed(steps[0], &setback, case.now);
                 }
                 let told = case.status(0);
-                let ready = ready_of(&told).unwrap();
+                let ready = told.ready().unwrap();
                 assert_ne!(ready.status, ConditionStatus::True, "{steps:?} {setback:?}");
                 assert!(ready.message.contains(" cannot be "), "{}", ready.message);
                 assert_eq!(told.observed_generation, Some(3));
@@ -1612,7 +1605,11 @@ mod tests {
             let Step::Object(ObjectStep::Report { status, gone }) = &step else {
                 panic!("{} instead of a report", step.name());
             };
-            assert!(condition_of(status, ConditionType::Stalled).is_none_or(|stalled| stalled.reason != "Theirs"));
+            assert!(
+                status
+                    .condition(ConditionType::Stalled)
+                    .is_none_or(|stalled| stalled.reason != "Theirs")
+            );
             assert_eq!(gone, &["failures"], "an apply would leave it in");
             case.held.announcement(&step, case.now, case.epoch);
             case.held.succeeded(REPORT, true);

@@ -6,7 +6,7 @@ use plan::registries::Problem;
 use plan::verdict::{Failure as Against, State};
 
 use super::*;
-use crate::world::{Key, Target};
+use crate::work::{Key, Target};
 
 /// What differs from an object all of whose three namespaces are served.
 struct Case {

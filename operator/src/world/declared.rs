@@ -8,8 +8,8 @@ use plan::object::{Object, Standing};
 use plan::observed::Namespace;
 
 use super::survey::{Cause, Surveyed, Touch, beside_others};
-use super::{Departed, Key, Place, Work, World};
-use crate::queue::Lane;
+use super::{Departed, Place, World};
+use crate::work::{Key, Lane, Work};
 
 /// What a process that died had sent may reach an account so long after its object has gone: the server gives a request up
 /// after a minute, unless it is told otherwise. (A copy that comes late has an owner that is gone, and is collected.)

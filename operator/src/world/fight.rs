@@ -8,9 +8,10 @@ use plan::contention::Contention;
 use plan::verdict::{Failure, State};
 
 use super::survey::{Cause, Surveyed, Touch};
-use super::{Key, SHARED, Work, World};
+use super::{SHARED, World};
 use crate::board::Entry;
 use crate::capacity;
+use crate::work::{Key, Work};
 
 /// What is known to be missing is read once more after this.
 const ABSENT_FOR: Duration = Duration::from_secs(60);

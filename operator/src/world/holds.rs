@@ -8,8 +8,9 @@ use std::time::Duration;
 use plan::backoff::Backoff;
 use plan::verdict::Failure;
 
+use super::World;
 use super::survey::{Cause, Touch};
-use super::{Key, Work, World};
+use crate::work::{Key, Work};
 
 /// So many keys wait each for itself.
 const ALONE: u32 = 3;

@@ -10,8 +10,9 @@ use plan::observed::{Account, Entry, Namespace, Secret};
 use plan::scope::Cluster;
 
 use super::survey::Touch;
-use super::{Key, Kind, World};
+use super::{Kind, World};
 use crate::wanted::prune;
+use crate::work::Key;
 
 /// A Secret or an account.
 pub(super) trait Observed: PartialEq + Sized {

@@ -10,9 +10,9 @@ use plan::verdict::Failure;
 
 use super::observed::{self, Observed};
 use super::survey::{Cause, Touch};
-use super::{Key, Seen, Target, Work, World};
-use crate::apply::{Outcome, Setback};
-use crate::queue::Lane;
+use super::{Seen, World};
+use crate::outcome::{ApiError, Outcome};
+use crate::work::{Key, Lane, Target, Work};
 
 /// What came of our last attempts at a key.
 #[derive(Clone, Debug, Default)]
@@ -182,25 +182,25 @@ impl World {
     }
 
     /// A write has failed.
-    pub fn failed(&mut self, key: &Key, setback: Setback, now: Duration) -> Vec<Work> {
-        if matches!(setback, Setback::Unavailable(_)) {
+    pub fn failed(&mut self, key: &Key, setback: ApiError, now: Duration) -> Vec<Work> {
+        if matches!(setback, ApiError::Unavailable(_)) {
             self.unanswered(key);
         } else {
             self.answered(key);
         }
         let heard = self.answered_at.is_some_and(|at| now < at + HEARD_WITHIN);
         let mut trouble = self.troubles.get(key).cloned().unwrap_or_default();
-        trouble.unheard = matches!(setback, Setback::Unavailable(_)) && !heard;
+        trouble.unheard = matches!(setback, ApiError::Unavailable(_)) && !heard;
         let tried_since = trouble.tried_since.or(Some(now));
         trouble.tried_since = tried_since.filter(|_| !trouble.unheard);
         let delay = match setback {
-            Setback::Refused(failure) => {
+            ApiError::Refused(failure) => {
                 trouble.refused_since = trouble.refused_since.or(Some(now));
                 trouble.failure = Some(failure);
                 trouble.attempts += 1;
                 REFUSED.delay(trouble.attempts - 1)
             }
-            Setback::Postponed { failure, wait, by } => {
+            ApiError::Postponed { failure, wait, by } => {
                 self.hold(key, by.as_ref(), &failure, wait, now);
                 trouble.refused_since = trouble.refused_since.or(Some(now));
                 trouble.failure = Some(failure);
@@ -209,7 +209,7 @@ impl World {
                 REFUSED.delay(trouble.attempts - 1).max(wait)
             }
             // The pause of all writers is the delay.
-            Setback::Throttled(_) => {
+            ApiError::Throttled(_) => {
                 if trouble.attempts >= UNANSWERED_UNTIL_TOLD {
                     let text = "the API server keeps asking all writers for less (429)";
                     trouble.failure = Some(Failure::new(FailureReason::ServerError, text));
@@ -218,7 +218,7 @@ impl World {
                 Duration::ZERO
             }
             // Where it is true, the watch of namespaces shows it at once. Where it is not, it is a refusal like any other.
-            Setback::NamespaceTerminating => {
+            ApiError::NamespaceTerminating => {
                 if trouble.attempts > 0 {
                     let text = "the server says that the namespace is being terminated (403), although it is not";
                     trouble.failure = Some(Failure::new(FailureReason::ServerError, text));
@@ -226,13 +226,13 @@ impl World {
                 trouble.attempts += 1;
                 REFUSED.delay(trouble.attempts - 1)
             }
-            Setback::Conflict | Setback::NotFound => {
+            ApiError::Conflict | ApiError::NotFound => {
                 trouble.refused_since = None;
                 trouble.races += 1;
-                trouble.lose(if setback == Setback::Conflict { "409" } else { "404" }, now);
+                trouble.lose(if setback == ApiError::Conflict { "409" } else { "404" }, now);
                 RACED.delay(trouble.races - 1)
             }
-            Setback::Unavailable(text) => {
+            ApiError::Unavailable(text) => {
                 trouble.refused_since = None;
                 if trouble.attempts >= UNANSWERED_UNTIL_TOLD {
                     trouble.failure = Some(Failure::new(FailureReason::ServerError, text));

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::capacity;
-use crate::queue::Lane;
+use crate::work::Lane;
 
 /// Room for so many namespaces is not given back.
 const KEPT: usize = 256;
@@ -94,6 +94,7 @@ impl Row {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::work::Lane;
 
     fn drain(row: &mut Row, lane: Lane) -> Vec<String> {
         std::iter::from_fn(|| row.pop(lane))

@@ -10,9 +10,9 @@ use plan::scope::{Cluster, Scope};
 use plan::verdict::{Decision, Failure, State};
 use plan::{account, copy};
 
-use super::{Action, Key, SHARED, Target, Work, World};
+use super::{SHARED, World};
 use crate::board::{Entry, Tried};
-use crate::queue::Lane;
+use crate::work::{Action, Key, Lane, Target, Work};
 
 /// What made a key be surveyed.
 #[derive(Clone, Copy, Debug, PartialEq)]

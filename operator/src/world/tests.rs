@@ -12,11 +12,12 @@ use plan::payload::{DigestKey, Payload};
 use plan::verdict::Failure;
 use serde_json::json;
 
-use super::{Action, Key, Kind, SHARED, Seen, Target, Work, World};
-use crate::apply::{Outcome, Setback};
+use super::{Kind, SHARED, Seen, World};
 use crate::board::{Count, Summary};
-use crate::queue::Lane;
+use crate::outcome::{ApiError, Outcome};
 use crate::wanted::LabelKeys;
+use crate::work::Lane;
+use crate::work::{Action, Key, Target, Work};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -309,7 +310,7 @@ fn the_summary_counts_each_namespace_once_whatever_happens_to_it() {
         (pending, pending)
     );
     let refusal = Failure::new(FailureReason::QuotaExceeded, "quota \"q\" is used up");
-    let work = world.wrote_secret(&secret_key(), Outcome::Failed(Setback::Refused(refusal)), at(1));
+    let work = world.wrote_secret(&secret_key(), Outcome::Failed(ApiError::Refused(refusal)), at(1));
     assert_eq!(work[0].at, Some(at(2)), "tried again after a second");
     assert_eq!(summary(&world).namespaces, failed);
     assert_eq!(summary(&world).failures[0].0.as_ref(), "a");
@@ -372,7 +373,7 @@ fn references_go_before_the_copy_and_the_copy_goes_anyway() {
     let mut world = served();
     world.see_namespace("a", plan::labels::Labels::default(), false, at(1));
     let refusal = Failure::new(FailureReason::AdmissionDenied, "refused");
-    world.wrote_account(&account_key(), Outcome::Failed(Setback::Refused(refusal)), at(1));
+    world.wrote_account(&account_key(), Outcome::Failed(ApiError::Refused(refusal)), at(1));
     assert_eq!(world.action(&secret_key(), at(10)), None);
     assert!(matches!(
         world.action(&secret_key(), at(11)),
@@ -558,7 +559,7 @@ fn what_is_owed_to_a_deleted_object_is_counted_until_it_is_done() {
     world.declare(&object(Standing::Deleting), 2, false, at(1));
     assert_eq!(summary(&world).owed, 2);
     let refusal = Failure::new(FailureReason::AdmissionDenied, "refused");
-    world.wrote_account(&account_key(), Outcome::Failed(Setback::Refused(refusal)), at(2));
+    world.wrote_account(&account_key(), Outcome::Failed(ApiError::Refused(refusal)), at(2));
     assert_eq!(
         summary(&world).stuck_since,
         Some(at(1)),
@@ -689,7 +690,7 @@ fn looks_at_a_squatter_do_not_put_off_the_write_that_is_due_when_it_went() {
     }
     world.wrote_secret(&secret_key(), Outcome::Changed(None), at(100));
     assert!(matches!(secret_action(&world), SecretAction::Create(_)));
-    let refusal = Setback::Refused(Failure::new(FailureReason::QuotaExceeded, "refused"));
+    let refusal = ApiError::Refused(Failure::new(FailureReason::QuotaExceeded, "refused"));
     let work = world.failed(&secret_key(), refusal, at(100));
     let again = work.iter().find(|work| work.key == secret_key());
     assert_eq!(again.and_then(|work| work.at), Some(at(101)), "{work:?}");
@@ -704,7 +705,7 @@ fn a_look_at_a_squatter_that_got_no_answer_is_taken_again() {
         shape: Arc::default(),
     };
     world.wrote_secret(&secret_key(), Outcome::Changed(Some(squatter)), at(1));
-    let work = world.failed(&secret_key(), Setback::Unavailable("no reply".to_owned()), at(2));
+    let work = world.failed(&secret_key(), ApiError::Unavailable("no reply".to_owned()), at(2));
     assert_eq!(
         keys(&work),
         [secret_key()],
@@ -840,7 +841,7 @@ fn a_write_of_which_nobody_knows_the_end_is_read_before_its_object_goes() {
     let attach = world.action(&account_key(), at(0)).unwrap();
     world.began(&account_key(), &Arc::new(attach));
     world.declare(&object(Standing::Deleting), 2, false, at(1));
-    let work = world.failed(&account_key(), Setback::Unavailable("no reply".to_owned()), at(2));
+    let work = world.failed(&account_key(), ApiError::Unavailable("no reply".to_owned()), at(2));
     assert_eq!(
         keys(&work),
         [account_key()],
@@ -890,7 +891,7 @@ fn a_restart_refers_to_nothing_before_it_knows_whose_secret_is_there() {
 
     let (mut world, _) = restarted();
     let refusal = Failure::new(FailureReason::QuotaExceeded, "quota \"q\" is used up");
-    let work = world.wrote_secret(&secret_key(), Outcome::Failed(Setback::Refused(refusal)), at(1));
+    let work = world.wrote_secret(&secret_key(), Outcome::Failed(ApiError::Refused(refusal)), at(1));
     assert!(
         keys(&work).contains(&account_key()),
         "a copy that cannot be made holds up no reference"
@@ -1044,14 +1045,14 @@ fn refusal() -> plan::verdict::Failure {
 #[test]
 fn what_was_refused_is_tried_again_at_a_pace_also_after_a_change_of_the_object() {
     let mut world = started();
-    let work = world.failed(&secret_key(), Setback::Refused(refusal()), at(0));
+    let work = world.failed(&secret_key(), ApiError::Refused(refusal()), at(0));
     assert_eq!((work[0].lane, work[0].at), (Lane::Retry, Some(at(1))));
     world.declare(&object_for("other", Standing::Live), 2, true, at(0));
     let work = turns(&mut world, at(0));
     assert_eq!((work[0].lane, work[0].at), (Lane::Retry, None));
     for attempt in 1..20 {
         let now = at(100 * attempt);
-        let again = world.failed(&secret_key(), Setback::Refused(refusal()), now)[0]
+        let again = world.failed(&secret_key(), ApiError::Refused(refusal()), now)[0]
             .at
             .unwrap();
         assert!(
@@ -1077,7 +1078,7 @@ fn a_namespace_that_puts_writes_off_waits_as_a_whole_and_no_other() {
             );
         }
     }
-    let put_off = Setback::Postponed {
+    let put_off = ApiError::Postponed {
         failure: refusal(),
         wait: at(45),
         by: Some("webhook".into()),
@@ -1100,7 +1101,7 @@ fn a_namespace_that_puts_writes_off_waits_as_a_whole_and_no_other() {
     assert!(!world.is_on_hold(&key("a", 4), at(46)));
     let patched = account("31", &["company"], &["company"]);
     world.wrote_account(&key("a", 0), Outcome::Done(Some(patched)), at(46));
-    let work = world.failed(&key("a", 1), Setback::Refused(refusal()), at(46));
+    let work = world.failed(&key("a", 1), ApiError::Refused(refusal()), at(46));
     assert!(!work.is_empty() && !world.is_on_hold(&key("a", 4), at(46)));
 }
 
@@ -1183,7 +1184,7 @@ fn a_long_list_is_let_go_when_its_write_fails() {
     world.declare(&object(Standing::Live), 1, true, at(0));
     let whole = long_account("11", &[], &[]);
     world.see_account("a", "default", Seen::There(whole), at(1));
-    let failed = Outcome::Failed(Setback::Unavailable("no answer".to_owned()));
+    let failed = Outcome::Failed(ApiError::Unavailable("no answer".to_owned()));
     let work = world.wrote_account(&account_key(), failed, at(1));
     assert!(keys(&work).contains(&account_key()), "it is tried again");
     assert!(held_account(&world, "a").rest.is_some());
@@ -1320,8 +1321,8 @@ fn left(mut world: World) -> World {
     world
 }
 
-fn forbidden() -> Setback {
-    Setback::Refused(Failure::new(FailureReason::Forbidden, "the server forbids it (403)"))
+fn forbidden() -> ApiError {
+    ApiError::Refused(Failure::new(FailureReason::Forbidden, "the server forbids it (403)"))
 }
 
 #[test]
@@ -1349,12 +1350,12 @@ fn a_refused_removal_is_named_counted_and_tried_again() {
 #[test]
 fn a_false_answer_that_a_namespace_goes_is_retried_and_counted() {
     let mut world = started();
-    let work = world.failed(&secret_key(), Setback::NamespaceTerminating, at(1));
+    let work = world.failed(&secret_key(), ApiError::NamespaceTerminating, at(1));
     assert_eq!(keys(&work), [secret_key()]);
     assert_eq!(work[0].at, Some(at(2)), "its watch would have shown it by then");
     assert_eq!(summary(&world).namespaces.selected, 1, "it counts");
     assert_eq!(summary(&world).failures, []);
-    world.failed(&secret_key(), Setback::NamespaceTerminating, at(2));
+    world.failed(&secret_key(), ApiError::NamespaceTerminating, at(2));
     assert_eq!(summary(&world).failures[0].1.reason, FailureReason::ServerError);
     assert!(matches!(secret_action(&world), SecretAction::Create(_)));
     world.see_namespace("a", selected(), true, at(3));
@@ -1366,10 +1367,10 @@ fn a_false_answer_that_a_namespace_goes_is_retried_and_counted() {
 fn every_write_that_never_succeeds_is_named_with_a_reason() {
     for setback in [
         forbidden(),
-        Setback::NamespaceTerminating,
-        Setback::Conflict,
-        Setback::NotFound,
-        Setback::Unavailable("the server answered 500".to_owned()),
+        ApiError::NamespaceTerminating,
+        ApiError::Conflict,
+        ApiError::NotFound,
+        ApiError::Unavailable("the server answered 500".to_owned()),
     ] {
         let mut world = started();
         for second in 0..20 {
@@ -1380,7 +1381,7 @@ fn every_write_that_never_succeeds_is_named_with_a_reason() {
     let mut world = started();
     for second in 0..20 {
         world.wrote_secret(&secret_key(), Outcome::Changed(None), at(second));
-        world.failed(&secret_key(), Setback::Conflict, at(second));
+        world.failed(&secret_key(), ApiError::Conflict, at(second));
     }
     assert_eq!(summary(&world).failures[0].0.as_ref(), "a");
 }
@@ -1464,7 +1465,7 @@ fn what_is_made_again_is_fought_over() {
 /// What the object loop gives up after a minute: every way in which a removal may never succeed counts.
 #[test]
 fn whatever_keeps_a_removal_from_succeeding_counts_as_an_attempt() {
-    let unavailable = || Setback::Unavailable("the server answered 500".to_owned());
+    let unavailable = || ApiError::Unavailable("the server answered 500".to_owned());
     let mut world = deleting();
     assert_eq!(summary(&world).stuck_since, None, "nothing was tried");
     world.answered_elsewhere(at(1));
@@ -1478,7 +1479,7 @@ fn whatever_keeps_a_removal_from_succeeding_counts_as_an_attempt() {
     world.failed(&account_key(), unavailable(), at(40));
     assert_eq!(summary(&world).stuck_since, None, "the whole server is away");
 
-    for setback in [forbidden(), Setback::Conflict, Setback::Throttled(SECOND)] {
+    for setback in [forbidden(), ApiError::Conflict, ApiError::Throttled(SECOND)] {
         let mut world = deleting();
         world.failed(&account_key(), setback.clone(), at(2));
         world.failed(&account_key(), setback.clone(), at(30));
@@ -1595,7 +1596,7 @@ fn a_reference_is_kept_until_its_secret_was_read() {
 
     let mut read = world("b");
     turns(&mut read, at(0));
-    let work = read.failed(&secret_key(), Setback::Unavailable("no reply".to_owned()), at(1));
+    let work = read.failed(&secret_key(), ApiError::Unavailable("no reply".to_owned()), at(1));
     assert_eq!(keys(&work), [secret_key()], "it is read again");
     assert_eq!(summary(&read).references_left.due, 1);
     let work = read.wrote_secret(&secret_key(), Outcome::Changed(None), at(2));
@@ -1631,7 +1632,7 @@ fn an_older_state_of_the_store_is_believed_when_it_shows_twice() {
     assert_eq!(world.went_back(), Some(&secret_key()));
 
     let mut world = relisted();
-    let work = world.failed(&secret_key(), Setback::Unavailable("no answer".to_owned()), at(2));
+    let work = world.failed(&secret_key(), ApiError::Unavailable("no answer".to_owned()), at(2));
     assert_eq!(keys(&work), [secret_key()], "a read that failed is made again");
 
     let mut world = relisted();
@@ -1709,22 +1710,22 @@ impl Diced {
         Arc::new(object)
     }
 
-    fn setback(&mut self) -> Setback {
+    fn setback(&mut self) -> ApiError {
         let refused = |reason| Failure::new(reason, "refused");
         match self.roll(9) {
             0 => forbidden(),
-            1 => Setback::NamespaceTerminating,
-            2 => Setback::Conflict,
-            3 => Setback::NotFound,
-            4 => Setback::Throttled(SECOND),
-            5 => Setback::Refused(refused(FailureReason::QuotaExceeded)),
-            6 => Setback::Refused(refused(FailureReason::AdmissionDenied)),
-            7 => Setback::Postponed {
+            1 => ApiError::NamespaceTerminating,
+            2 => ApiError::Conflict,
+            3 => ApiError::NotFound,
+            4 => ApiError::Throttled(SECOND),
+            5 => ApiError::Refused(refused(FailureReason::QuotaExceeded)),
+            6 => ApiError::Refused(refused(FailureReason::AdmissionDenied)),
+            7 => ApiError::Postponed {
                 failure: refused(FailureReason::AdmissionDenied),
                 wait: SECOND,
                 by: Some("webhook".into()),
             },
-            _ => Setback::Unavailable("the server answered 500".to_owned()),
+            _ => ApiError::Unavailable("the server answered 500".to_owned()),
         }
     }
 
@@ -1925,7 +1926,7 @@ impl Diced {
             requested_at: None,
             now: &time,
         });
-        let ready = crate::objects::ready_of(&status).unwrap();
+        let ready = status.ready().unwrap();
         let is_ready = ready.status == crd::ConditionStatus::True;
         let wrong = self.wrong_since.iter().find(|(_, since)| self.now >= **since + grace);
         assert!(

@@ -8,8 +8,9 @@ use std::sync::Arc;
 use plan::action::SecretAction;
 use plan::object::{Object, Standing};
 
-use super::{Action, Key, Target, World};
+use super::World;
 use crate::board::Summary;
+use crate::work::{Action, Key, Target};
 
 /// See the module.
 #[derive(Debug)]

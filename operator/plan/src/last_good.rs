@@ -7,11 +7,12 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use crd::names::STATE_NAME_PREFIX;
-use plan::credential::Credential;
-use plan::docker_config::{DockerConfig, render};
-use plan::registries::{Entries, LastGood, Origin, Remembered};
 use serde::Deserialize;
 use serde_json::value::RawValue;
+
+use crate::credential::Credential;
+use crate::docker_config::{DockerConfig, render};
+use crate::registries::{Entries, LastGood, Origin, Remembered};
 
 /// The one key of its data.
 pub const KEY: &str = "registries.json";
