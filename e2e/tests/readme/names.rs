@@ -147,3 +147,29 @@ fn every_row_of_a_table_of_claims_names_the_test_that_shows_it() {
     }
     assert!(claims > 20, "{claims} claims");
 }
+
+/// The words of a text that are flags.
+fn flags(text: &str) -> BTreeSet<&str> {
+    let of_flags = |letter: char| letter.is_ascii_lowercase() || letter == '-';
+    let words = text.split(|letter: char| !of_flags(letter));
+    words.filter(|word| word.starts_with("--") && word.len() > 2).collect()
+}
+
+#[test]
+fn every_flag_of_the_operator_has_a_row() {
+    let program = e2e::binaries::operator().unwrap();
+    let help = std::process::Command::new(program).arg("--help").output().unwrap();
+    let help = String::from_utf8(help.stdout).unwrap();
+    let (_, page) = pages()
+        .into_iter()
+        .find(|(path, _)| *path == "operator/README.md")
+        .unwrap();
+    let rows = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `--")?.split_once('`'));
+    let rows: BTreeSet<String> = rows.map(|(name, _)| format!("--{name}")).collect();
+    let mut known = flags(&help);
+    // Every program has these.
+    known.retain(|flag| !["--help", "--version"].contains(flag));
+    assert_eq!(rows.iter().map(String::as_str).collect::<BTreeSet<_>>(), known);
+}
