@@ -29,12 +29,12 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
-use plan::copy::{Ownership, ownership};
 use plan::identity::{Uid, Version};
 use plan::labels::Labels;
 use plan::observed::{Account, Entry, Namespace, Secret, Shape};
 use plan::payload::Digest;
 use plan::scope::{Cluster, Scope, Selecting};
+use plan::secret::{Ownership, ownership};
 
 use crate::board::Board;
 use crate::wanted::{LabelKeys, prune};

@@ -5,11 +5,9 @@
 //! absent: what comes after the lookup. A kubelet tries each credential in turn, and makes no
 //! anonymous attempt once there is one.
 
-mod image;
 mod location;
 
-pub(crate) use image::is_component;
-pub use image::repository;
+use crate::image::repository;
 use location::Location;
 
 /// The only normalised key that serves as Docker Hub's when no key matches by itself.

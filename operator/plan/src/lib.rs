@@ -2,7 +2,7 @@
 //! said.
 //!
 //! Reading order: [`object`] (what is declared, parsed once), [`observed`] (what is seen), [`scope`] (all objects and
-//! one namespace), [`copy`] and [`account`] (the two decisions), [`action`] and [`verdict`] (what comes out). Beside
+//! one namespace), [`secret`] and [`service_account`] (the two decisions), [`action`] and [`verdict`] (what comes out). Beside
 //! them stands what a copy holds: [`server`], [`docker_config`], [`registries`], and [`keyring`], the kubelet's side
 //! of the same matter; and [`election`], which of several replicas may write.
 //!
@@ -11,16 +11,15 @@
 //! Nothing here does I/O, reads a clock, the environment or a random number, or panics: what is needed comes in as an
 //! argument, so every decision can be repeated. No decision is asked of an incomplete view.
 
-pub mod account;
 pub mod action;
 pub mod backoff;
 pub mod contention;
-pub mod copy;
 pub mod credential;
 pub mod docker_config;
 pub mod election;
 pub mod glob;
 pub mod identity;
+pub mod image;
 pub mod installation;
 pub mod keyring;
 pub mod labels;
@@ -30,5 +29,7 @@ pub mod observed;
 pub mod payload;
 pub mod registries;
 pub mod scope;
+pub mod secret;
 pub mod server;
+pub mod service_account;
 pub mod verdict;

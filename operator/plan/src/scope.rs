@@ -9,7 +9,7 @@ use crate::labels::Labels;
 use crate::object::{Object, Standing};
 use crate::observed::{Account, Namespace, hash};
 use crate::verdict::Decision;
-use crate::{account, copy};
+use crate::{secret, service_account};
 
 /// All objects, and the namespaces that no selector reaches.
 ///
@@ -275,19 +275,19 @@ impl<'a> Scope<'a> {
         self.claims.contains_key(secret)
     }
 
-    /// Decides of the Secret of that name. What it guarantees stands at the decision itself, in `copy`.
-    pub fn secret(&self, name: &'a str, circumstances: copy::Circumstances<'_>) -> Decision<'a, SecretAction> {
-        copy::decide(self, name, circumstances)
+    /// Decides of the Secret of that name. What it guarantees stands at the decision itself, in `secret`.
+    pub fn secret(&self, name: &'a str, circumstances: secret::Circumstances<'_>) -> Decision<'a, SecretAction> {
+        secret::decide(self, name, circumstances)
     }
 
-    /// Decides of an account. What it guarantees stands at the decision itself, in `account`.
+    /// Decides of an account. What it guarantees stands at the decision itself, in `service_account`.
     pub fn account(
         &self,
         name: &str,
         seen: &Account,
-        circumstances: account::Circumstances<'_>,
+        circumstances: service_account::Circumstances<'_>,
     ) -> Decision<'a, AccountAction> {
-        account::decide(self, name, seen, circumstances)
+        service_account::decide(self, name, seen, circumstances)
     }
 
     /// The objects that want a copy of that name here, oldest first. The first decides what it holds.

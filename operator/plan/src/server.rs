@@ -6,7 +6,7 @@ use std::net::Ipv6Addr;
 use thiserror::Error;
 
 use crate::credential::is_invisible;
-use crate::keyring::is_component;
+use crate::image::is_component;
 
 /// The key that kubelets, docker and buildkit all read as Docker Hub.
 pub const DOCKER_HUB: &str = "https://index.docker.io/v1/";

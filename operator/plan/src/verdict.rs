@@ -67,7 +67,7 @@ pub struct Decision<'a, A> {
     pub remains: Vec<(&'a Arc<Object>, State)>,
     /// Objects being deleted that still wait for a write here.
     pub owed_to: Vec<&'a Arc<Object>>,
-    /// Names of Secrets that must be read before this can be decided: see [`crate::account::Circumstances::unread`].
+    /// Names of Secrets that must be read before this can be decided: see [`crate::service_account::Circumstances::unread`].
     pub to_read: Vec<Arc<str>>,
 }
 

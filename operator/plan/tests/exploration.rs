@@ -20,11 +20,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crd::names::LABEL_OBJECT;
-use plan::copy::{Circumstances, Ownership, REFERENCES_FIRST, ownership};
 use plan::identity::Version;
 use plan::object::{Object, Standing};
 use plan::observed::{Account, Entry, Namespace, Secret};
-use plan::{account, labels::Labels};
+use plan::secret::{Circumstances, Ownership, REFERENCES_FIRST, ownership};
+use plan::{labels::Labels, service_account};
 use serde_json::json;
 
 use common::server::{Action, Key, Refusal, Server};
@@ -601,10 +601,11 @@ fn is_owed(view: &World, object: &str) -> bool {
             .secret_names()
             .into_iter()
             .flat_map(|name| scope.secret(name, Circumstances::default()).owed_to);
-        let accounts = facts
-            .accounts
-            .iter()
-            .flat_map(|(name, seen)| scope.account(name, seen, account::Circumstances::default()).owed_to);
+        let accounts = facts.accounts.iter().flat_map(|(name, seen)| {
+            scope
+                .account(name, seen, service_account::Circumstances::default())
+                .owed_to
+        });
         secrets.chain(accounts).any(|owed| owed.name.as_ref() == object)
     })
 }

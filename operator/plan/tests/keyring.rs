@@ -1,7 +1,8 @@
 //! The kubelet's lookup, row by row, as its own code answers.
 
 use plan::docker_config::whole_key;
-use plan::keyring::{image_for, lookup, matches, repository};
+use plan::image::repository;
+use plan::keyring::{image_for, lookup, matches};
 use proptest::prelude::*;
 
 const HUB: &str = "https://index.docker.io/v1/";

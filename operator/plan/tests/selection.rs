@@ -7,11 +7,11 @@ mod common;
 
 use std::sync::Arc;
 
-use plan::account::Circumstances;
 use plan::keyring;
 use plan::object::{Object, Standing};
 use plan::observed::{Account, Entry};
 use plan::server::Server;
+use plan::service_account::Circumstances;
 use serde_json::{Value, json};
 
 use common::{OPERATOR_NAMESPACE, World};

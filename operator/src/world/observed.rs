@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use litemap::LiteMap;
-use plan::copy::{Ownership, ownership};
 use plan::identity::Version;
 use plan::observed::{Account, Entry, Namespace, Secret};
 use plan::scope::Cluster;
+use plan::secret::{Ownership, ownership};
 
 use super::survey::Touch;
 use super::{Kind, World};

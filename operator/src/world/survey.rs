@@ -8,7 +8,7 @@ use plan::action::{AccountAction, SecretAction};
 use plan::observed::Account;
 use plan::scope::{Cluster, Scope};
 use plan::verdict::{Decision, Failure, State};
-use plan::{account, copy};
+use plan::{secret, service_account};
 
 use super::{SHARED, World};
 use crate::board::{Entry, Tried};
@@ -241,7 +241,7 @@ impl World {
             .map_or(Duration::ZERO, |&since| now.saturating_sub(since));
         scope.secret(
             name,
-            copy::Circumstances {
+            secret::Circumstances {
                 trouble: self.failure(key),
                 contended: self.contended(key),
                 leaving_for,
@@ -262,7 +262,7 @@ impl World {
         scope.account(
             name,
             seen,
-            account::Circumstances {
+            service_account::Circumstances {
                 trouble: self.failure(key),
                 contended: self.contended(key),
                 unsettled,

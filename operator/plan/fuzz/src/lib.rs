@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 
 use plan::credential::Credential;
 use plan::docker_config::{DockerConfig, render, rendered_len};
-use plan::keyring;
 use plan::server::{DOCKER_HUB, Server, meant};
+use plan::{image, keyring};
 
 /// Any bytes as the value of `.dockerconfigjson`.
 ///
@@ -75,7 +75,7 @@ pub fn server(bytes: &[u8]) {
         assert_eq!(config.entry_for(&server), Ok(&credential));
     }
     let image = an_image_of(&server);
-    if keyring::repository(&image).is_some() {
+    if image::repository(&image).is_some() {
         assert!(
             keyring::matches(server.as_str(), &image),
             "{server} does not serve {image}"

@@ -83,7 +83,7 @@ impl Server {
         format!("{:?}", self.owned)
     }
 
-    /// All writes that the plan wants now. `leaving_for` as in [`plan::copy::Circumstances`].
+    /// All writes that the plan wants now. `leaving_for` as in [`plan::secret::Circumstances`].
     pub(crate) fn planned(&self, leaving_for: Duration) -> Vec<(Key, Action)> {
         planned(&self.world, leaving_for)
     }
@@ -237,16 +237,16 @@ pub(crate) fn planned(world: &World, leaving_for: Duration) -> Vec<(Key, Action)
     for (namespace, facts) in &world.namespaces {
         let scope = cluster.scope(namespace, facts);
         for name in scope.secret_names() {
-            let circumstances = plan::copy::Circumstances {
+            let circumstances = plan::secret::Circumstances {
                 leaving_for,
-                ..plan::copy::Circumstances::default()
+                ..plan::secret::Circumstances::default()
             };
             if let Some(action) = scope.secret(name, circumstances).action {
                 planned.push((Key::Secret(namespace.clone(), name.to_string()), Action::Secret(action)));
             }
         }
         for (name, seen) in &facts.accounts {
-            let circumstances = plan::account::Circumstances::default();
+            let circumstances = plan::service_account::Circumstances::default();
             if let Some(action) = scope.account(name, seen, circumstances).action {
                 planned.push((
                     Key::Account(namespace.clone(), name.to_string()),

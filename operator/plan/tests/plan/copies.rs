@@ -393,10 +393,10 @@ fn what_stands_against_the_last_attempt_is_told_until_the_copy_is_in_place() {
     let state = |world: &World, contended| {
         let cluster = world.cluster();
         let scope = cluster.scope("n", &world.namespaces["n"]);
-        let circumstances = plan::copy::Circumstances {
+        let circumstances = plan::secret::Circumstances {
             trouble: Some(&denied),
             contended,
-            ..plan::copy::Circumstances::default()
+            ..plan::secret::Circumstances::default()
         };
         let decision = scope.secret("company", circumstances);
         assert_eq!(decision.states.len(), 1);

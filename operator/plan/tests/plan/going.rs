@@ -188,9 +188,9 @@ fn a_refused_removal_is_told_of_the_object_that_left() {
     let world = detached(left_by(deselecting, copy_of("company")));
     let cluster = world.cluster();
     let scope = cluster.scope("n", &world.namespaces["n"]);
-    let circumstances = plan::copy::Circumstances {
+    let circumstances = plan::secret::Circumstances {
         trouble: Some(&refusal),
-        ..plan::copy::Circumstances::default()
+        ..plan::secret::Circumstances::default()
     };
     let decision = scope.secret("company", circumstances);
     assert!(matches!(decision.action, Some(SecretAction::Delete { .. })));
@@ -263,9 +263,9 @@ fn a_reference_goes_only_where_it_is_known_that_no_copy_is_there() {
         let scope = cluster.scope("n", facts);
         let unread = ["company".into()];
         for (unread, acts) in [(&unread[..], false), (&[], true)] {
-            let circumstances = plan::account::Circumstances {
+            let circumstances = plan::service_account::Circumstances {
                 unread,
-                ..plan::account::Circumstances::default()
+                ..plan::service_account::Circumstances::default()
             };
             let seen = facts.accounts.get("default").unwrap();
             let decision = scope.account("default", seen, circumstances);

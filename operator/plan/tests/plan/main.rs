@@ -21,12 +21,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use plan::action::{AccountAction, Content, SecretAction};
-use plan::copy::REFERENCES_FIRST;
 use plan::object::Object;
 use plan::observed::{Account, Namespace};
 use plan::scope::{Cluster, Scope};
+use plan::secret::REFERENCES_FIRST;
 use plan::verdict::{Decision, State};
-use plan::{account, copy};
+use plan::{secret, service_account};
 
 use common::World;
 
@@ -63,7 +63,7 @@ fn decided_in(cluster: &Cluster, namespace: &str, facts: &Namespace, leaving_for
         lines.extend(line(&format!("secret {namespace}/{name}"), action, &decision));
     }
     for (name, seen) in &facts.accounts {
-        let decision = scope.account(name, seen, account::Circumstances::default());
+        let decision = scope.account(name, seen, service_account::Circumstances::default());
         let action = decision.action.as_ref().map(|action| account_text(seen, action));
         lines.extend(line(&format!("account {namespace}/{name}"), action, &decision));
     }
@@ -73,9 +73,9 @@ fn decided_in(cluster: &Cluster, namespace: &str, facts: &Namespace, leaving_for
 fn decide_secret<'a>(scope: &Scope<'a>, name: &'a str, leaving_for: Duration) -> Decision<'a, SecretAction> {
     scope.secret(
         name,
-        copy::Circumstances {
+        secret::Circumstances {
             leaving_for,
-            ..copy::Circumstances::default()
+            ..secret::Circumstances::default()
         },
     )
 }

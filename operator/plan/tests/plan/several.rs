@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use crd::DeletionPolicy;
-use plan::copy::HEIR_FIRST;
 use plan::object::{Object, Spec, Standing};
+use plan::secret::HEIR_FIRST;
 use serde_json::{Value, json};
 
 use crate::common::{World, account, copy_of, created, foreign, object, owner, standing};

@@ -10,13 +10,13 @@ use crd::names::{
 };
 use crd::{ConflictPolicy, DeletionPolicy, FailureReason};
 
-use crate::account;
 use crate::action::{Content, SecretAction};
 use crate::labels::Labels;
 use crate::object::{Object, Standing};
 use crate::observed::{OWNERS, Owner, Secret, Shape, brief};
 use crate::payload::Payload;
 use crate::scope::Scope;
+use crate::service_account;
 use crate::verdict::{Decision, Failure, State};
 
 /// How long a copy that is to go waits for the references to it to go first. Whoever keeps putting a reference back,
@@ -492,7 +492,7 @@ fn unwanted<'a>(
     } else {
         decision.leaving = true;
         let left = REFERENCES_FIRST.saturating_sub(circumstances.leaving_for);
-        if left > Duration::ZERO && account::any_to_detach(scope, name) {
+        if left > Duration::ZERO && service_account::any_to_detach(scope, name) {
             decision.again_after = Some(left);
         } else if !deleting {
             decision.action = Some(SecretAction::Delete { version });

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use crd::{DeletionPolicy, FailureReason};
 
 use crate::action::AccountAction;
-use crate::copy::{self, Ownership, ownership};
 use crate::object::{Object, Standing};
 use crate::observed::{Account, Entry, LISTED, LISTED_BYTES};
 use crate::scope::Scope;
+use crate::secret::{self, Ownership, ownership};
 use crate::verdict::{Decision, Failure, State};
 
 /// What is known of an account besides how it looks.
@@ -213,7 +213,7 @@ fn wanted<'a>(scope: &Scope<'a>, name: &str, seen: &Account) -> Vec<&'a Arc<Obje
     let wants = |object: &&'a Arc<Object>| {
         let selection = object.spec.selection.as_ref();
         selection.is_some_and(|selection| selection.selects_account(name, &seen.labels))
-            && !copy::is_in_conflict(scope, &object.spec.secret_name, object)
+            && !secret::is_in_conflict(scope, &object.spec.secret_name, object)
     };
     scope.deciders().into_iter().filter(wants).collect()
 }
@@ -232,16 +232,16 @@ fn may_detach(scope: &Scope<'_>, secret: &str) -> bool {
         return false;
     }
     if let Some(decider) = scope.claimants(secret).first() {
-        return !is_held(decider) && !copy::is_reserved(scope, secret);
+        return !is_held(decider) && !secret::is_reserved(scope, secret);
     }
     // Copy and references share one fate: where none selects the namespace any more, the label of the copy says whose
     // word counts.
-    if let Some(object) = copy::labelled(scope, secret) {
+    if let Some(object) = secret::labelled(scope, secret) {
         return !is_held(object) && !retains(object);
     }
     if let Some(seen) = copy {
         let fate = match ownership(&seen.shape) {
-            Ownership::Copy(_) if copy::is_orphan(scope, seen) => {
+            Ownership::Copy(_) if secret::is_orphan(scope, seen) => {
                 Some(!seen.shape.owners.is_empty() && !cluster.is_held(secret))
             }
             Ownership::Retained(_) => Some(false),
@@ -306,7 +306,7 @@ fn leavers<'a>(scope: &Scope<'a>, going: &[&Arc<str>]) -> Vec<&'a Arc<Object>> {
             .claimants(name)
             .first()
             .copied()
-            .or_else(|| copy::labelled(scope, name));
+            .or_else(|| secret::labelled(scope, name));
         let live = scope.cluster.named(name).filter(|object| {
             object.standing == Standing::Live && decider.is_none_or(|decider| decider.name == object.name)
         });
