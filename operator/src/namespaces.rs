@@ -790,7 +790,7 @@ mod tests {
     use http::{Request, Response};
     use kube::Client;
     use kube::client::Body;
-    use plan::object::{Spec, Standing};
+    use plan::object::{Lifecycle, Spec};
     use serde_json::json;
     use tower::service_fn;
 
@@ -817,7 +817,7 @@ mod tests {
             name: name.into(),
             uid: name.into(),
             created: 1,
-            standing: Standing::Live,
+            lifecycle: Lifecycle::Active,
             spec: Spec::parse(name, &spec, "pullsecrets-system").unwrap(),
             payload: None,
             tied: None,

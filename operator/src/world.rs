@@ -95,7 +95,7 @@ struct Departed {
     since: Duration,
     /// Until when it is as it was: another installation acted for it, and what that one removed is still to be seen.
     held_until: Duration,
-    /// Nothing was left to do for it once: it is [`plan::object::Standing::Gone`].
+    /// Nothing was left to do for it once: it is [`plan::object::Lifecycle::Deleted`].
     done: bool,
 }
 

@@ -23,8 +23,8 @@ pub struct Object {
     pub uid: Uid,
     /// `metadata.creationTimestamp` in seconds of Unix time; with the name it orders objects that want the same.
     pub created: i64,
-    /// What may be done for it now.
-    pub standing: Standing,
+    /// Which writes the operator makes for it now.
+    pub lifecycle: Lifecycle,
     /// What its spec asks for.
     pub spec: Spec,
     /// What its copies hold, as soon as its credentials were resolved once. Without it no copy is made, and what is
@@ -46,27 +46,27 @@ impl Object {
 
     /// Nobody knows which namespaces it selects, and it is not about to go.
     pub fn is_unreadable(&self) -> bool {
-        self.spec.selection.is_none() && self.standing == Standing::Held
+        self.spec.selection.is_none() && self.lifecycle == Lifecycle::Frozen
     }
 
     /// It will be there tomorrow, as far as anybody knows.
     pub fn stays(&self) -> bool {
-        matches!(self.standing, Standing::Live | Standing::Held)
+        matches!(self.lifecycle, Lifecycle::Active | Lifecycle::Frozen)
     }
 }
 
-/// What may be done for an object.
+/// Which writes the operator makes for an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
-    /// Everything.
-    Live,
-    /// Nothing: neither added nor removed. What it holds stays its own.
-    Held,
-    /// It is being deleted: what it holds is taken away, or retained.
+pub enum Lifecycle {
+    /// The operator reconciles the object.
+    Active,
+    /// The operator neither adds nor removes: the object is suspended, or cannot be acted for now. It keeps what it has.
+    Frozen,
+    /// The object is being deleted: the operator removes what it holds, or retains it.
     Deleting,
-    /// It is no more, and had left nothing. What comes to light of it was sent before it went, or is put back from a backup:
-    /// a reference that leads nowhere is taken away, and a copy is an orphan like any other.
-    Gone,
+    /// The object is deleted and left no work behind. What shows up later is a late write or comes from a backup: the
+    /// operator removes a reference that has no Secret, and treats a copy as an orphan.
+    Deleted,
 }
 
 /// The parsed spec.

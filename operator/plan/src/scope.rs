@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::action::{AccountAction, SecretAction};
 use crate::labels::Labels;
-use crate::object::{Object, Standing};
+use crate::object::{Lifecycle, Object};
 use crate::observed::{Account, Namespace, hash};
 use crate::verdict::Decision;
 use crate::{secret, service_account};
@@ -151,7 +151,7 @@ impl Cluster {
         Scope::new(self, name, seen, selecting.0.iter())
     }
 
-    /// The objects, in any standing, whose copies have this name, oldest first.
+    /// The objects, in any lifecycle, whose copies have this name, oldest first.
     pub(crate) fn named<'a>(&'a self, secret: &str) -> impl Iterator<Item = &'a Arc<Object>> + use<'a> {
         let name = |object: &Arc<Object>| object.spec.secret_name.as_ref().cmp(secret);
         let begin = self.by_secret.partition_point(|object| name(object).is_lt());
@@ -165,7 +165,7 @@ impl Cluster {
         &self.copies
     }
 
-    /// Whether an object, in any standing, has copies of this name.
+    /// Whether an object, in any lifecycle, has copies of this name.
     pub fn has_copies(&self, secret: &str) -> bool {
         self.named(secret).next().is_some()
     }
@@ -176,8 +176,8 @@ impl Cluster {
     }
 
     /// Nothing may be removed under this name: an object that holds it must not be acted for now.
-    pub(crate) fn is_held(&self, secret: &str) -> bool {
-        self.named(secret).any(|object| object.standing == Standing::Held)
+    pub(crate) fn is_frozen(&self, secret: &str) -> bool {
+        self.named(secret).any(|object| object.lifecycle == Lifecycle::Frozen)
     }
 
     /// Nothing may be written under this name: its object cannot be read.
@@ -195,7 +195,7 @@ impl Cluster {
             .skip(begin)
             .take_while(|source| order(source).is_eq());
         same.map(|source| &source.object)
-            .find(|object| object.standing != Standing::Gone)
+            .find(|object| object.lifecycle != Lifecycle::Deleted)
     }
 }
 

@@ -12,7 +12,7 @@ use crd::{ConflictPolicy, DeletionPolicy, FailureReason};
 
 use crate::action::{Content, SecretAction};
 use crate::labels::Labels;
-use crate::object::{Object, Standing};
+use crate::object::{Lifecycle, Object};
 use crate::observed::{OWNERS, Owner, Secret, Shape, brief};
 use crate::payload::Payload;
 use crate::scope::Scope;
@@ -234,7 +234,7 @@ fn wanted<'a>(
     }
     decision.states = states(scope, name, decider, &state);
     match (needed, seen) {
-        (Ok(Step::Write(action)), seen) if decider.standing == Standing::Live => {
+        (Ok(Step::Write(action)), seen) if decider.lifecycle == Lifecycle::Active => {
             decision.owed_to = seen.map(|seen| departing_owners(scope, seen)).unwrap_or_default();
             decision.action = Some(action);
         }
@@ -242,7 +242,8 @@ fn wanted<'a>(
         (_, None) => {}
     }
     // The object whose copy this is does not ask for it here any more.
-    let left = labelled(scope, name).filter(|object| object.standing == Standing::Live && !asks(scope, name, object));
+    let left =
+        labelled(scope, name).filter(|object| object.lifecycle == Lifecycle::Active && !asks(scope, name, object));
     if let Some(left) = left {
         let message = format!(
             "secret {name:?} still holds what this object put there, because ClusterPullSecret {:?} asks for it here and \
@@ -264,7 +265,7 @@ pub(crate) fn labelled<'a>(scope: &Scope<'a>, secret: &str) -> Option<&'a Arc<Ob
         return None;
     };
     let mut named = scope.cluster.named(secret);
-    named.find(|object| object.name.as_ref() == label && object.standing != Standing::Gone)
+    named.find(|object| object.name.as_ref() == label && object.lifecycle != Lifecycle::Deleted)
 }
 
 /// Whether the object asks for the copy of that name here.
@@ -472,8 +473,8 @@ fn unwanted<'a>(
         // The label of an object whose copies have another name: copied by hand, not made by us.
         Some(object) if object.spec.secret_name.as_ref() != name => return decision,
         // What a held object has left stays until it is acted for again; what others have left is not its business.
-        Some(object) if object.standing == Standing::Held => return decision,
-        None if scope.cluster.is_held(name) || !is_orphan(scope, seen) => return decision,
+        Some(object) if object.lifecycle == Lifecycle::Frozen => return decision,
+        None if scope.cluster.is_frozen(name) || !is_orphan(scope, seen) => return decision,
         Some(_) | None => {}
     }
     let version = seen.version.clone();
@@ -502,7 +503,7 @@ fn unwanted<'a>(
     }
     decision.owed_to = departing_owners(scope, seen);
     if let Some(object) = owner {
-        if object.standing == Standing::Deleting && !decision.owed_to.contains(&object) {
+        if object.lifecycle == Lifecycle::Deleting && !decision.owed_to.contains(&object) {
             decision.owed_to.push(object);
         }
         // At every time, so that a survey does not depend on it: the login cannot be taken out.
@@ -542,7 +543,7 @@ fn existing<'a>(scope: &Scope<'a>, name: &str) -> Option<&'a Arc<Object>> {
     scope
         .cluster
         .object(name)
-        .filter(|object| object.standing != Standing::Gone)
+        .filter(|object| object.lifecycle != Lifecycle::Deleted)
 }
 
 /// A copy of an object that is no more: its finalizer was taken off by hand. Nothing but our two labels speaks for it,
@@ -557,7 +558,7 @@ fn departing_owners<'a>(scope: &Scope<'a>, seen: &Secret) -> Vec<&'a Arc<Object>
     let owners = seen.shape.owners.iter();
     owners
         .filter_map(|owner| owning(scope, owner))
-        .filter(|object| object.standing == Standing::Deleting)
+        .filter(|object| object.lifecycle == Lifecycle::Deleting)
         .collect()
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crd::{DeletionPolicy, FailureReason};
 
 use crate::action::AccountAction;
-use crate::object::{Object, Standing};
+use crate::object::{Lifecycle, Object};
 use crate::observed::{Account, Entry, LISTED, LISTED_BYTES};
 use crate::scope::Scope;
 use crate::secret::{self, Ownership, ownership};
@@ -193,10 +193,10 @@ fn target(
     for object in wanted {
         let name = &object.spec.secret_name;
         let settled = !unsettled.contains(name);
-        if is_lost(name) && object.standing == Standing::Live && !scope.seen.terminating {
+        if is_lost(name) && object.lifecycle == Lifecycle::Active && !scope.seen.terminating {
             attached.push(Arc::clone(name));
         }
-        if has(seen, name) || object.standing != Standing::Live || scope.seen.terminating || !settled {
+        if has(seen, name) || object.lifecycle != Lifecycle::Active || scope.seen.terminating || !settled {
             continue;
         }
         entries.push(Entry::named(name));
@@ -232,17 +232,17 @@ fn may_detach(scope: &Scope<'_>, secret: &str) -> bool {
         return false;
     }
     if let Some(decider) = scope.claimants(secret).first() {
-        return !is_held(decider) && !secret::is_reserved(scope, secret);
+        return !is_frozen(decider) && !secret::is_reserved(scope, secret);
     }
     // Copy and references share one fate: where none selects the namespace any more, the label of the copy says whose
     // word counts.
     if let Some(object) = secret::labelled(scope, secret) {
-        return !is_held(object) && !retains(object);
+        return !is_frozen(object) && !retains(object);
     }
     if let Some(seen) = copy {
         let fate = match ownership(&seen.shape) {
             Ownership::Copy(_) if secret::is_orphan(scope, seen) => {
-                Some(!seen.shape.owners.is_empty() && !cluster.is_held(secret))
+                Some(!seen.shape.owners.is_empty() && !cluster.is_frozen(secret))
             }
             Ownership::Retained(_) => Some(false),
             // It may be a retained one whose mark is gone.
@@ -257,19 +257,22 @@ fn may_detach(scope: &Scope<'_>, secret: &str) -> bool {
     if named.peek().is_none() || named.any(retains) {
         return false;
     }
-    if cluster.named(secret).all(|object| object.standing == Standing::Gone) {
+    if cluster
+        .named(secret)
+        .all(|object| object.lifecycle == Lifecycle::Deleted)
+    {
         return copy.is_none();
     }
     // Without a copy the reference leads nowhere, and a held object alone keeps it.
     if copy.is_some() {
-        !cluster.named(secret).any(is_held)
+        !cluster.named(secret).any(is_frozen)
     } else {
-        !cluster.named(secret).all(is_held)
+        !cluster.named(secret).all(is_frozen)
     }
 }
 
-fn is_held(object: &Arc<Object>) -> bool {
-    object.standing == Standing::Held
+fn is_frozen(object: &Arc<Object>) -> bool {
+    object.lifecycle == Lifecycle::Frozen
 }
 
 fn retains(object: &Arc<Object>) -> bool {
@@ -293,7 +296,7 @@ fn departing<'a>(scope: &Scope<'a>, going: &[&Arc<str>]) -> Vec<&'a Arc<Object>>
     going
         .iter()
         .flat_map(|name| scope.cluster.named(name))
-        .filter(|object| object.standing == Standing::Deleting)
+        .filter(|object| object.lifecycle == Lifecycle::Deleting)
         .collect()
 }
 
@@ -308,7 +311,7 @@ fn leavers<'a>(scope: &Scope<'a>, going: &[&Arc<str>]) -> Vec<&'a Arc<Object>> {
             .copied()
             .or_else(|| secret::labelled(scope, name));
         let live = scope.cluster.named(name).filter(|object| {
-            object.standing == Standing::Live && decider.is_none_or(|decider| decider.name == object.name)
+            object.lifecycle == Lifecycle::Active && decider.is_none_or(|decider| decider.name == object.name)
         });
         leavers.extend(live);
     }

@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use crd::names::LABEL_OBJECT;
 use plan::identity::Version;
-use plan::object::{Object, Standing};
+use plan::object::{Lifecycle, Object};
 use plan::observed::{Account, Entry, Namespace, Secret};
 use plan::secret::{Circumstances, Ownership, REFERENCES_FIRST, ownership};
 use plan::{labels::Labels, service_account};
@@ -122,7 +122,7 @@ fn renamed() -> State {
     let mut start = start.rest();
     let unarmed = Object {
         payload: None,
-        ..common::standing(Standing::Held, (*two).clone())
+        ..common::with_lifecycle(Lifecycle::Frozen, (*two).clone())
     };
     start.server.world.objects = vec![one, Arc::new(unarmed)];
     State {
@@ -225,7 +225,9 @@ impl State {
             objects.collect::<Vec<_>>()
         };
         match declaration {
-            Declaration::Delete => self.server.world.objects = one(|one| common::standing(Standing::Deleting, one)),
+            Declaration::Delete => {
+                self.server.world.objects = one(|one| common::with_lifecycle(Lifecycle::Deleting, one))
+            }
             Declaration::Rotate => {
                 self.server.world.objects = one(|one| Object {
                     payload: Some(payload("rotated")),
@@ -425,7 +427,7 @@ impl State {
         let done: Vec<Arc<str>> = view
             .objects
             .iter()
-            .filter(|object| object.standing == Standing::Deleting && !is_owed(view, &object.name))
+            .filter(|object| object.lifecycle == Lifecycle::Deleting && !is_owed(view, &object.name))
             .map(|object| Arc::clone(&object.name))
             .collect();
         view.objects.retain(|object| !done.contains(&object.name));
@@ -487,7 +489,7 @@ impl State {
             world.is_some().hash(&mut hasher);
             for object in world.iter().flat_map(|world| &world.objects) {
                 let held = object.payload.as_ref().map(|payload| Arc::clone(payload.digest()));
-                (&object.name, format!("{:?}", object.standing), held).hash(&mut hasher);
+                (&object.name, format!("{:?}", object.lifecycle), held).hash(&mut hasher);
             }
             for (name, facts) in world.iter().flat_map(|world| &world.namespaces) {
                 (name, &facts.labels).hash(&mut hasher);
@@ -616,7 +618,7 @@ fn assert_right(state: &State) {
         let selected = facts.labels.get("pull") == Some("yes");
         let mut deciders: BTreeMap<&str, &Arc<Object>> = BTreeMap::new();
         for object in state.truth().objects.iter().filter(|_| selected) {
-            assert_eq!(object.standing, Standing::Live, "a deleted object stays");
+            assert_eq!(object.lifecycle, Lifecycle::Active, "a deleted object stays");
             // The objects are oldest first.
             deciders.entry(object.spec.secret_name.as_ref()).or_insert(object);
         }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use crd::ConflictPolicy;
 use crd::names::{LABEL_MANAGED_BY, LABEL_OBJECT};
 use plan::action::{AccountAction, SecretAction};
-use plan::object::{Object, Standing};
+use plan::object::{Lifecycle, Object};
 use plan::observed::{Account, Entry, Owner, Secret};
 use plan::secret::{Circumstances, Ownership, REFERENCES_FIRST, ownership};
 use proptest::prelude::*;
@@ -52,12 +52,12 @@ fn an_object(name: &'static str) -> impl Strategy<Value = Object> {
             json!({"tier": "gold"}),
         ]),
     );
-    let standing = prop_oneof![
-        6 => Just(Standing::Live),
-        1 => Just(Standing::Held),
-        2 => Just(Standing::Deleting),
+    let lifecycle = prop_oneof![
+        6 => Just(Lifecycle::Active),
+        1 => Just(Lifecycle::Frozen),
+        2 => Just(Lifecycle::Deleting),
     ];
-    (spec, standing, 0..3_i64, prop::bool::weighted(0.9)).prop_map(move |(spec, standing, age, resolved)| {
+    (spec, lifecycle, 0..3_i64, prop::bool::weighted(0.9)).prop_map(move |(spec, lifecycle, age, resolved)| {
         let (secret, conflicts, deletion, namespaces, accounts, labels) = spec;
         let spec = json!({
             "secret": {"name": secret, "conflictPolicy": conflicts, "labels": labels},
@@ -67,7 +67,7 @@ fn an_object(name: &'static str) -> impl Strategy<Value = Object> {
         });
         let object = created(age, object(name, &spec));
         Object {
-            standing,
+            lifecycle,
             payload: object.payload.clone().filter(|_| resolved),
             ..object
         }
@@ -270,7 +270,7 @@ proptest! {
     #[test]
     fn a_deleted_object_leaves_nothing(mut server in server()) {
         settle(&mut server)?;
-        let gone = |object: &&Arc<Object>| object.standing == Standing::Deleting;
+        let gone = |object: &&Arc<Object>| object.lifecycle == Lifecycle::Deleting;
         for object in server.world.objects.iter().filter(gone) {
             let name = object.spec.secret_name.as_ref();
             let alone = server.world.objects.iter().all(|other| other.name == object.name || other.spec.secret_name.as_ref() != name);
@@ -302,7 +302,7 @@ proptest! {
             let scope = cluster.scope(namespace, facts);
             for (name, seen) in facts.secrets.iter().filter(|(name, seen)| scope.is_claimed(name) && !seen.shape.deleting) {
                 let is = |owner: &Owner, goes: bool| {
-                    objects.iter().any(|object| object.uid == owner.uid && (object.standing == Standing::Deleting) == goes)
+                    objects.iter().any(|object| object.uid == owner.uid && (object.lifecycle == Lifecycle::Deleting) == goes)
                 };
                 let owners = &seen.shape.owners;
                 let goes = owners.iter().any(|owner| is(owner, true)) && !owners.iter().any(|owner| is(owner, false));
@@ -330,7 +330,7 @@ proptest! {
             let adopts = |object: &Arc<Object>| {
                 object.spec.secret_name.as_ref() == name
                     && object.spec.conflict_policy == ConflictPolicy::Adopt
-                    && object.standing == Standing::Live
+                    && object.lifecycle == Lifecycle::Active
             };
             prop_assert!(server.world.objects.iter().any(adopts));
             let updates = matches!(action, SecretAction::Update { .. });
@@ -400,8 +400,8 @@ proptest! {
         let named = |name: &str| -> Vec<&Arc<Object>> {
             world.objects.iter().filter(|object| object.spec.secret_name.as_ref() == name).collect()
         };
-        let held = |object: &Arc<Object>| object.standing == Standing::Held;
-        let live = |object: &&Arc<Object>| object.standing == Standing::Live;
+        let held = |object: &Arc<Object>| object.lifecycle == Lifecycle::Frozen;
+        let live = |object: &&Arc<Object>| object.lifecycle == Lifecycle::Active;
         for (name, seen, _, action) in secret_writes(&world) {
             // A live object of the same name may replace a copy that cannot be mended.
             let takes = matches!(action, SecretAction::Delete { .. } | SecretAction::Release { .. } | SecretAction::Empty { .. });

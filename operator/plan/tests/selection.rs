@@ -8,7 +8,7 @@ mod common;
 use std::sync::Arc;
 
 use plan::keyring;
-use plan::object::{Object, Standing};
+use plan::object::{Lifecycle, Object};
 use plan::observed::{Account, Entry};
 use plan::server::Server;
 use plan::service_account::Circumstances;
@@ -60,12 +60,12 @@ fn object(case: &Value) -> Object {
         .iter()
         .filter_map(|&field| Some((field.to_owned(), case.get(field)?.clone())))
         .collect();
-    let standing = match (case["deleting"] == true, case["suspend"] == true) {
-        (true, _) => Standing::Deleting,
-        (false, true) => Standing::Held,
-        (false, false) => Standing::Live,
+    let lifecycle = match (case["deleting"] == true, case["suspend"] == true) {
+        (true, _) => Lifecycle::Deleting,
+        (false, true) => Lifecycle::Frozen,
+        (false, false) => Lifecycle::Active,
     };
-    common::standing(standing, common::object("company", &json!(spec)))
+    common::with_lifecycle(lifecycle, common::object("company", &json!(spec)))
 }
 
 /// As the row has it; `OURS` stands for the name of the object's Secret.

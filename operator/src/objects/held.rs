@@ -16,7 +16,7 @@ use plan::backoff::Backoff;
 use plan::contention::Contention;
 use plan::docker_config::render;
 use plan::installation::{self, Whose, whose};
-use plan::object::{Object, Selection, Spec, Standing, sources_in};
+use plan::object::{Lifecycle, Object, Selection, Spec, sources_in};
 use plan::payload::{Payload, Tied};
 use plan::registries::{LastGood, Lookup, Merged, merge, resolve};
 use serde_json::Value;
@@ -597,13 +597,13 @@ impl Held {
             .then(|| last_good::Content::new(credentials.last_good.clone(), replaces))
     }
 
-    fn standing(&self) -> Standing {
+    fn lifecycle(&self) -> Lifecycle {
         // The recorded installation alone writes.
         if !self.is_ours() {
-            return Standing::Held;
+            return Lifecycle::Frozen;
         }
         if self.is_deleting() {
-            return Standing::Deleting;
+            return Lifecycle::Deleting;
         }
         let unread = self.reading.declared.is_some() && self.credentials.is_none();
         let held = self.reading.unreadable.is_some()
@@ -611,7 +611,7 @@ impl Held {
             || !self.is_armed()
             || unread
             || self.to_remember().is_some();
-        if held { Standing::Held } else { Standing::Live }
+        if held { Lifecycle::Frozen } else { Lifecycle::Active }
     }
 
     /// The object as the namespace loop should know it, if it knows it otherwise, and whether what is not ready makes
@@ -622,7 +622,7 @@ impl Held {
             name: self.seen.name_any().into(),
             uid: self.uid().unwrap_or_default().as_str().into(),
             created,
-            standing: self.standing(),
+            lifecycle: self.lifecycle(),
             spec: self.reading.spec.clone(),
             payload: self.payload(),
             tied: self.tied.clone(),
@@ -1443,34 +1443,34 @@ mod tests {
         );
         let typo = Some("other");
         let both = || vec![source("a"), state()];
-        for (metadata, installation, annotation, own, first, standing) in [
-            (&unarmed, None, None, both(), "claim", Standing::Held),
-            (&unarmed, None, OTHER, both(), "nothing", Standing::Held),
-            (&unarmed, None, typo, both(), "claim", Standing::Held),
-            (&json!({}), None, None, both(), "look", Standing::Held),
-            (&json!({}), OTHER, None, both(), "nothing", Standing::Held),
-            (&json!({}), OTHER, OTHER, both(), "nothing", Standing::Held),
-            (&json!({}), OTHER, OURS, both(), "forget", Standing::Held),
-            (&json!({}), OTHER, OURS, vec![source("a")], "claim", Standing::Held),
-            (&json!({}), OURS, OTHER, both(), "nothing", Standing::Held),
+        for (metadata, installation, annotation, own, first, lifecycle) in [
+            (&unarmed, None, None, both(), "claim", Lifecycle::Frozen),
+            (&unarmed, None, OTHER, both(), "nothing", Lifecycle::Frozen),
+            (&unarmed, None, typo, both(), "claim", Lifecycle::Frozen),
+            (&json!({}), None, None, both(), "look", Lifecycle::Frozen),
+            (&json!({}), OTHER, None, both(), "nothing", Lifecycle::Frozen),
+            (&json!({}), OTHER, OTHER, both(), "nothing", Lifecycle::Frozen),
+            (&json!({}), OTHER, OURS, both(), "forget", Lifecycle::Frozen),
+            (&json!({}), OTHER, OURS, vec![source("a")], "claim", Lifecycle::Frozen),
+            (&json!({}), OURS, OTHER, both(), "nothing", Lifecycle::Frozen),
             (
                 &json!({}),
                 OURS,
                 Some("third/pullsecrets"),
                 both(),
                 "nothing",
-                Standing::Held,
+                Lifecycle::Frozen,
             ),
-            (&json!({}), OURS, typo, vec![source("a")], "remember", Standing::Held),
-            (&deleted, OTHER, None, both(), "nothing", Standing::Held),
-            (&deleted, OURS, OTHER, both(), "nothing", Standing::Held),
-            (&deleted, OTHER, OURS, vec![], "claim", Standing::Held),
-            (&deleted, OURS, OURS, vec![], "disarm", Standing::Deleting),
-            (&gone, None, None, vec![], "nothing", Standing::Held),
+            (&json!({}), OURS, typo, vec![source("a")], "remember", Lifecycle::Frozen),
+            (&deleted, OTHER, None, both(), "nothing", Lifecycle::Frozen),
+            (&deleted, OURS, OTHER, both(), "nothing", Lifecycle::Frozen),
+            (&deleted, OTHER, OURS, vec![], "claim", Lifecycle::Frozen),
+            (&deleted, OURS, OURS, vec![], "disarm", Lifecycle::Deleting),
+            (&gone, None, None, vec![], "nothing", Lifecycle::Frozen),
         ] {
             let mut case = first_of(metadata, installation, annotation, own);
             let which = format!("{metadata} {installation:?} {annotation:?}");
-            assert_eq!(case.held.standing(), standing, "{which}");
+            assert_eq!(case.held.lifecycle(), lifecycle, "{which}");
             assert_eq!(case.step(0), first, "{which}");
         }
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use plan::object::{Object, Standing};
+use plan::object::{Lifecycle, Object};
 use plan::observed::Namespace;
 
 use super::survey::{Cause, Surveyed, Touch, beside_others};
@@ -19,7 +19,7 @@ pub(super) const ON_THE_WAY: Duration = Duration::from_secs(120);
 const LAG: Duration = Duration::from_secs(5);
 
 impl World {
-    /// An object, in whatever standing. `revision` comes back in its [`crate::board::Summary`].
+    /// An object, in any lifecycle. `revision` comes back in its [`crate::board::Summary`].
     pub fn declare(&mut self, object: &Arc<Object>, revision: u64, urgent: bool, now: Duration) {
         self.departed.remove(&object.name);
         self.board.revise(&object.name, revision);
@@ -30,7 +30,7 @@ impl World {
     /// acted for it, and removed everything before.
     pub fn forget_object(&mut self, name: &str, ours: bool, now: Duration) {
         if ours {
-            self.restand(name, Standing::Deleting, now);
+            self.set_lifecycle(name, Lifecycle::Deleting, now);
         }
         if let Some(object) = self.cluster.object(name) {
             let name = Arc::clone(&object.name);
@@ -61,7 +61,7 @@ impl World {
             .collect();
         for (name, is_over) in done {
             if !is_over {
-                self.restand(&name, Standing::Gone, now);
+                self.set_lifecycle(&name, Lifecycle::Deleted, now);
                 self.departed.entry(name).and_modify(|departed| departed.done = true);
                 continue;
             }
@@ -71,14 +71,14 @@ impl World {
         }
     }
 
-    /// The object as it was known, in another standing.
-    fn restand(&mut self, name: &str, standing: Standing, now: Duration) {
+    /// The object as it was known, in another lifecycle.
+    fn set_lifecycle(&mut self, name: &str, lifecycle: Lifecycle, now: Duration) {
         let old = self.cluster.object(name);
-        let Some(old) = old.filter(|object| object.standing != standing) else {
+        let Some(old) = old.filter(|object| object.lifecycle != lifecycle) else {
             return;
         };
         let new = Arc::new(Object {
-            standing,
+            lifecycle,
             ..(**old).clone()
         });
         self.redeclare(name, Some(&new), false, now);
@@ -167,7 +167,7 @@ impl World {
 
 /// Where a Secret is called a source that was not before, or no longer is: there its name decides.
 fn namespaces_of_changed_sources<'a>(old: Option<&'a Arc<Object>>, new: Option<&'a Arc<Object>>) -> BTreeSet<&'a str> {
-    let named = |object: &'a Arc<Object>| (object.standing != Standing::Gone).then_some(&object.spec.sources);
+    let named = |object: &'a Arc<Object>| (object.lifecycle != Lifecycle::Deleted).then_some(&object.spec.sources);
     let (old, new) = (old.and_then(named), new.and_then(named));
     if old == new {
         return BTreeSet::new();

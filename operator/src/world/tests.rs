@@ -6,7 +6,7 @@ use std::time::Duration;
 use crd::{ClusterPullSecretSpec, FailureReason};
 use plan::action::SecretAction;
 use plan::identity::Version;
-use plan::object::{Object, Spec, Standing};
+use plan::object::{Lifecycle, Object, Spec};
 use plan::observed::{Account, Entry, Secret, Shape};
 use plan::payload::{DigestKey, Payload};
 use plan::verdict::Failure;
@@ -25,12 +25,12 @@ fn at(seconds: u32) -> Duration {
     SECOND * seconds
 }
 
-fn object(standing: Standing) -> Arc<Object> {
-    object_for("default", standing)
+fn object(lifecycle: Lifecycle) -> Arc<Object> {
+    object_for("default", lifecycle)
 }
 
 /// It selects the accounts of that name.
-fn object_for(account: &str, standing: Standing) -> Arc<Object> {
+fn object_for(account: &str, lifecycle: Lifecycle) -> Arc<Object> {
     let spec: ClusterPullSecretSpec = serde_json::from_value(json!({
         "registries": [{"server": "ghcr.io", "credentials": {"dockerConfig": {"secretRef": {"name": "source"}}}}],
         "namespaces": {"selectors": [{"matchLabels": {"pull": "yes"}}]},
@@ -41,7 +41,7 @@ fn object_for(account: &str, standing: Standing) -> Arc<Object> {
         name: "company".into(),
         uid: "uid-company".into(),
         created: 1,
-        standing,
+        lifecycle,
         spec: Spec::parse("company", &spec, "pullsecrets-system").unwrap(),
         payload: Some(Arc::new(Payload::new(b"{}", &DigestKey::new([0; 16])))),
         tied: None,
@@ -99,7 +99,7 @@ fn started() -> World {
         world.begin_list(kind.clone());
         world.end_list(kind, at(0));
     }
-    world.declare(&object(Standing::Live), 1, true, at(0));
+    world.declare(&object(Lifecycle::Active), 1, true, at(0));
     world.start(at(0));
     world.see_namespace("a", selected(), false, at(0));
     world.see_account("a", "default", Seen::There(account("10", &[], &[])), at(0));
@@ -148,7 +148,7 @@ fn turns(world: &mut World, now: Duration) -> Vec<Work> {
 #[test]
 fn nothing_is_planned_before_everything_was_listed() {
     let mut world = World::new([]);
-    world.declare(&object(Standing::Live), 1, true, at(0));
+    world.declare(&object(Lifecycle::Active), 1, true, at(0));
     assert_eq!(world.see_namespace("a", selected(), false, at(0)), []);
     assert_eq!(world.end_list(Kind::Namespace, at(0)), []);
     assert!(!world.is_listed());
@@ -163,7 +163,7 @@ fn nothing_is_planned_before_everything_was_listed() {
 #[test]
 fn what_came_while_nothing_ran_is_late_at_once_and_what_comes_later_is_not() {
     let mut world = World::new([]);
-    world.declare(&object(Standing::Live), 1, false, at(0));
+    world.declare(&object(Lifecycle::Active), 1, false, at(0));
     world.see_namespace("a", selected(), false, at(0));
     for kind in [Kind::Namespace, Kind::Account, Kind::Copy] {
         world.begin_list(kind.clone());
@@ -211,7 +211,7 @@ fn a_namespace_with_many_accounts_waits_behind_what_is_new_elsewhere() {
             let account = Seen::There(account("30", &[], &[]));
             world.see_account("a", &format!("account-{number}"), account, at(1));
         }
-        world.declare(&object_for("*", Standing::Live), 2, true, at(1));
+        world.declare(&object_for("*", Lifecycle::Active), 2, true, at(1));
         let work = turns(&mut world, at(1));
         assert_eq!(
             work.len(),
@@ -327,7 +327,7 @@ fn a_new_edition_is_late_at_once_and_a_new_namespace_after_a_while() {
     let mut world = served();
     world.see_namespace("b", selected(), false, at(10));
     assert_eq!(summary(&world).namespaces_late_at, Some(at(15)));
-    let mut edited = (*object(Standing::Live)).clone();
+    let mut edited = (*object(Lifecycle::Active)).clone();
     edited
         .spec
         .labels
@@ -409,7 +409,7 @@ fn another_writer_that_keeps_undoing_is_told_and_slowed() {
 
 /// The same object under another name, as its copies.
 fn another(name: &str) -> Arc<Object> {
-    let object = object(Standing::Live);
+    let object = object(Lifecycle::Active);
     Arc::new(Object {
         name: name.into(),
         uid: name.into(),
@@ -503,7 +503,7 @@ fn references_get_their_time_from_the_turn_of_their_namespace_on_and_only_once()
         let copy = work.iter().find(|work| work.key == secret_key());
         copy.and_then(|work| work.at)
     };
-    world.declare(&object(Standing::Deleting), 2, false, at(1));
+    world.declare(&object(Lifecycle::Deleting), 2, false, at(1));
     let work = turns(&mut world, at(30));
     assert_eq!(keys(&work), [secret_key(), account_key()]);
     assert_eq!(
@@ -556,7 +556,7 @@ fn a_lost_race_is_run_again_at_once_and_not_for_ever() {
 #[test]
 fn what_is_owed_to_a_deleted_object_is_counted_until_it_is_done() {
     let mut world = served();
-    world.declare(&object(Standing::Deleting), 2, false, at(1));
+    world.declare(&object(Lifecycle::Deleting), 2, false, at(1));
     assert_eq!(summary(&world).owed, 2);
     let refusal = Failure::new(FailureReason::AdmissionDenied, "refused");
     world.wrote_account(&account_key(), Outcome::Failed(ApiError::Refused(refusal)), at(2));
@@ -587,7 +587,7 @@ fn an_object_whose_finalizer_was_taken_off_by_hand_is_cleaned_up_after() {
 #[test]
 fn another_installation_has_removed_it_already() {
     let mut world = served();
-    world.declare(&object(Standing::Held), 2, false, at(1));
+    world.declare(&object(Lifecycle::Frozen), 2, false, at(1));
     turns(&mut world, at(1));
     world.forget_object("company", false, at(2));
     assert_eq!(turns(&mut world, at(2)), []);
@@ -604,7 +604,7 @@ fn another_installation_has_removed_it_already() {
 #[test]
 fn leftovers_of_another_installation_go_after_its_object() {
     let mut world = served();
-    world.declare(&object(Standing::Held), 2, false, at(1));
+    world.declare(&object(Lifecycle::Frozen), 2, false, at(1));
     turns(&mut world, at(1));
     world.forget_object("company", false, at(2));
     world.sweep(at(8));
@@ -614,7 +614,7 @@ fn leftovers_of_another_installation_go_after_its_object() {
 #[test]
 fn a_reference_that_a_dead_process_had_sent_goes_although_its_object_is_gone() {
     let mut world = served();
-    world.declare(&object(Standing::Deleting), 2, false, at(1));
+    world.declare(&object(Lifecycle::Deleting), 2, false, at(1));
     world.wrote_account(&account_key(), Outcome::Done(Some(account("30", &[], &[]))), at(2));
     world.wrote_secret(&secret_key(), Outcome::Done(None), at(2));
     turns(&mut world, at(2));
@@ -639,7 +639,7 @@ fn a_copy_that_a_backup_brings_back_before_its_object_is_not_deleted() {
     let Some(restored) = world.places["a"].facts.secrets.get("company").cloned() else {
         panic!("there is a copy");
     };
-    world.declare(&object(Standing::Deleting), 2, false, at(1));
+    world.declare(&object(Lifecycle::Deleting), 2, false, at(1));
     world.wrote_account(&account_key(), Outcome::Done(Some(account("30", &[], &[]))), at(2));
     world.wrote_secret(&secret_key(), Outcome::Done(None), at(2));
     world.forget_object("company", true, at(3));
@@ -717,7 +717,7 @@ fn a_look_at_a_squatter_that_got_no_answer_is_taken_again() {
 #[test]
 fn a_copy_that_was_left_to_its_namespace_is_not_waited_for() {
     let mut world = served();
-    let mut retaining = (*object(Standing::Live)).clone();
+    let mut retaining = (*object(Lifecycle::Active)).clone();
     retaining.spec.deletion_policy = crd::DeletionPolicy::Retain;
     world.declare(&Arc::new(retaining), 2, true, at(1));
     world.see_namespace("a", plan::labels::Labels::default(), false, at(1));
@@ -742,11 +742,11 @@ fn a_copy_that_was_left_to_its_namespace_is_not_waited_for() {
 #[test]
 fn a_copy_whose_object_goes_passes_in_time_to_one_that_cannot_act() {
     let mut world = served();
-    let mut heir = (*object(Standing::Held)).clone();
+    let mut heir = (*object(Lifecycle::Frozen)).clone();
     heir.name = "heir".into();
     heir.uid = "u-heir".into();
     heir.created += 1;
-    world.declare(&object(Standing::Deleting), 2, false, at(1));
+    world.declare(&object(Lifecycle::Deleting), 2, false, at(1));
     assert_eq!(world.board.owed("company"), 2, "the copy and its reference are to go");
     turns(&mut world, at(1));
     world.declare(&Arc::new(heir), 1, true, at(2));
@@ -784,7 +784,7 @@ fn an_object_does_not_go_before_the_end_of_a_write_that_brings_something_of_it_i
     let mut world = started();
     let attach = world.action(&account_key(), at(0)).unwrap();
     world.began(&account_key(), &Arc::new(attach));
-    world.declare(&object(Standing::Deleting), 2, false, at(1));
+    world.declare(&object(Lifecycle::Deleting), 2, false, at(1));
     world.board.take_changed();
     assert_eq!(world.board.owed("company"), 0, "nothing is there to be taken away");
     assert_eq!(world.summary("company").unwrap().owed, 1, "but something may come");
@@ -816,7 +816,7 @@ fn a_reference_goes_when_its_copy_comes_after_it() {
         let attach = world.action(&account_key(), at(0)).unwrap();
         world.began(&secret_key(), &Arc::new(Action::Secret(create.clone())));
         world.began(&account_key(), &Arc::new(attach));
-        world.declare(&object(Standing::Deleting), 2, false, at(1));
+        world.declare(&object(Lifecycle::Deleting), 2, false, at(1));
         let referred = account("30", &["company"], &["company"]);
         world.wrote_account(&account_key(), Outcome::Done(Some(referred)), at(2));
         assert_eq!(
@@ -840,7 +840,7 @@ fn a_write_of_which_nobody_knows_the_end_is_read_before_its_object_goes() {
     let mut world = started();
     let attach = world.action(&account_key(), at(0)).unwrap();
     world.began(&account_key(), &Arc::new(attach));
-    world.declare(&object(Standing::Deleting), 2, false, at(1));
+    world.declare(&object(Lifecycle::Deleting), 2, false, at(1));
     let work = world.failed(&account_key(), ApiError::Unavailable("no reply".to_owned()), at(2));
     assert_eq!(
         keys(&work),
@@ -861,7 +861,7 @@ fn a_write_of_which_nobody_knows_the_end_is_read_before_its_object_goes() {
 /// A world that starts with everything listed and nothing written: what a restart finds beside a squatter.
 fn restarted() -> (World, Vec<Work>) {
     let mut world = World::new([]);
-    world.declare(&object(Standing::Live), 1, true, at(0));
+    world.declare(&object(Lifecycle::Active), 1, true, at(0));
     world.see_namespace("a", selected(), false, at(0));
     world.see_account("a", "default", Seen::There(account("10", &[], &[])), at(0));
     for kind in [Kind::Namespace, Kind::Account, Kind::Copy] {
@@ -898,7 +898,7 @@ fn a_restart_refers_to_nothing_before_it_knows_whose_secret_is_there() {
     );
 
     let (mut world, _) = restarted();
-    let mut unresolved = (*object(Standing::Live)).clone();
+    let mut unresolved = (*object(Lifecycle::Active)).clone();
     unresolved.payload = None;
     world.declare(&Arc::new(unresolved), 2, false, at(1));
     let work = turns(&mut world, at(1));
@@ -920,7 +920,7 @@ fn served_by_name() -> World {
     for kind in [Kind::Namespace, Kind::Account] {
         world.end_list(kind, at(0));
     }
-    world.declare(&object(Standing::Live), 1, true, at(0));
+    world.declare(&object(Lifecycle::Active), 1, true, at(0));
     world.start(at(0));
     assert_eq!(
         keys(&turns(&mut world, at(0))),
@@ -1027,7 +1027,7 @@ fn a_source_name_is_free_when_its_object_goes() {
         name: "reader".into(),
         uid: "uid-reader".into(),
         spec: Spec::parse("reader", &spec, "pullsecrets-system").unwrap(),
-        ..(*object(Standing::Live)).clone()
+        ..(*object(Lifecycle::Active)).clone()
     });
     world.declare(&reader, 2, true, at(1));
     assert_eq!(world.action(&secret_key(), at(1)), None);
@@ -1047,7 +1047,7 @@ fn what_was_refused_is_tried_again_at_a_pace_also_after_a_change_of_the_object()
     let mut world = started();
     let work = world.failed(&secret_key(), ApiError::Refused(refusal()), at(0));
     assert_eq!((work[0].lane, work[0].at), (Lane::Retry, Some(at(1))));
-    world.declare(&object_for("other", Standing::Live), 2, true, at(0));
+    world.declare(&object_for("other", Lifecycle::Active), 2, true, at(0));
     let work = turns(&mut world, at(0));
     assert_eq!((work[0].lane, work[0].at), (Lane::Retry, None));
     for attempt in 1..20 {
@@ -1065,7 +1065,7 @@ fn what_was_refused_is_tried_again_at_a_pace_also_after_a_change_of_the_object()
 #[test]
 fn a_namespace_that_puts_writes_off_waits_as_a_whole_and_no_other() {
     let mut world = started();
-    world.declare(&object_for("*", Standing::Live), 2, true, at(0));
+    world.declare(&object_for("*", Lifecycle::Active), 2, true, at(0));
     world.see_namespace("b", selected(), false, at(0));
     let key = |namespace: &str, number: u32| Key::account(&namespace.into(), &number.to_string().into());
     for number in 0..5 {
@@ -1108,7 +1108,7 @@ fn a_namespace_that_puts_writes_off_waits_as_a_whole_and_no_other() {
 /// A started world with namespaces `a`, which the object will select, and `b`.
 fn keeping() -> World {
     let keys = LabelKeys::new();
-    keys.want(&object(Standing::Live));
+    keys.want(&object(Lifecycle::Active));
     let mut world = World::new([]).keeping(keys);
     for kind in [Kind::Namespace, Kind::Account, Kind::Copy] {
         world.begin_list(kind.clone());
@@ -1144,7 +1144,7 @@ fn held_account<'a>(world: &'a World, namespace: &str) -> &'a Account {
 #[test]
 fn a_long_list_is_read_before_it_is_written_and_not_held_longer() {
     let mut world = keeping();
-    world.declare(&object(Standing::Live), 1, true, at(0));
+    world.declare(&object(Lifecycle::Active), 1, true, at(0));
     let (before, after) = (
         long_account("11", &[], &[]),
         long_account("12", &["company"], &["company"]),
@@ -1181,7 +1181,7 @@ fn a_long_list_is_read_before_it_is_written_and_not_held_longer() {
 #[test]
 fn a_long_list_is_let_go_when_its_write_fails() {
     let mut world = keeping();
-    world.declare(&object(Standing::Live), 1, true, at(0));
+    world.declare(&object(Lifecycle::Active), 1, true, at(0));
     let whole = long_account("11", &[], &[]);
     world.see_account("a", "default", Seen::There(whole), at(1));
     let failed = Outcome::Failed(ApiError::Unavailable("no answer".to_owned()));
@@ -1199,7 +1199,7 @@ fn a_record_in_a_long_list_is_found_when_its_object_comes() {
     assert_eq!(world.see_account("b", "default", Seen::There(seen), at(1)), []);
     let key = Key::account(&"b".into(), &"default".into());
     assert!(!world.is_unread(&key));
-    world.declare(&object(Standing::Live), 1, true, at(2));
+    world.declare(&object(Lifecycle::Active), 1, true, at(2));
     assert!(keys(&turns(&mut world, at(2))).contains(&key));
     assert!(world.is_unread(&key));
     let work = world.wrote_account(&key, Outcome::Changed(Some(whole.clone())), at(2));
@@ -1222,7 +1222,7 @@ fn a_record_in_a_long_list_is_found_when_its_object_comes() {
 #[test]
 fn a_long_list_with_nothing_to_write_is_read_once() {
     let mut world = keeping();
-    world.declare(&object(Standing::Live), 1, true, at(0));
+    world.declare(&object(Lifecycle::Active), 1, true, at(0));
     let shape = Shape {
         docker_config_type: true,
         ..Shape::default()
@@ -1411,7 +1411,7 @@ fn a_fight_over_what_must_go_is_told_and_slowed() {
 
 fn deleting() -> World {
     let mut world = served();
-    world.declare(&object(Standing::Deleting), 2, false, at(1));
+    world.declare(&object(Lifecycle::Deleting), 2, false, at(1));
     world
 }
 
@@ -1509,7 +1509,7 @@ fn many_accounts_behind_one_refusal_are_given_up_together() {
         let held = account("20", &["company"], &["company"]);
         world.see_account("a", &format!("sa-{number}"), Seen::There(held), at(0));
     }
-    world.declare(&object(Standing::Deleting), 2, false, at(1));
+    world.declare(&object(Lifecycle::Deleting), 2, false, at(1));
     world.failed(&account_key(), forbidden(), at(21));
     assert_eq!(summary(&world).stuck_since, Some(at(1)));
     // Another one that goes is a step further.
@@ -1554,7 +1554,7 @@ fn a_reference_is_kept_until_its_secret_was_read() {
         .unwrap();
         let object = Arc::new(Object {
             spec: Spec::parse("company", &spec, "pullsecrets-system").unwrap(),
-            ..(*object(Standing::Live)).clone()
+            ..(*object(Lifecycle::Active)).clone()
         });
         let mut world = World::new([]);
         world.declare(&object, 1, true, at(0));
@@ -1697,7 +1697,7 @@ impl Diced {
     }
 
     fn object(&self, elsewhere: bool) -> Arc<Object> {
-        let mut object = (*object(Standing::Live)).clone();
+        let mut object = (*object(Lifecycle::Active)).clone();
         object.payload = Some(Arc::new(Payload::new(&[self.payload], &DigestKey::new([0; 16]))));
         if elsewhere {
             let spec: ClusterPullSecretSpec = serde_json::from_value(json!({

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use plan::action::SecretAction;
-use plan::object::{Object, Standing};
+use plan::object::{Lifecycle, Object};
 
 use super::World;
 use crate::board::Summary;
@@ -79,7 +79,7 @@ impl World {
 impl UnderWay {
     /// Whether the object must not go before the end of this write is known.
     fn keeps(&self, key: &Key, object: &Object) -> bool {
-        object.standing == Standing::Deleting && self.brings(key, &object.spec.secret_name)
+        object.lifecycle == Lifecycle::Deleting && self.brings(key, &object.spec.secret_name)
     }
 
     /// Whether it makes the Secret of this name, or refers to it.

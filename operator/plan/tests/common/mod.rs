@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use crd::names::{ANNOTATION_DECLARED, ANNOTATION_RETAINED, LABEL_MANAGED_BY, LABEL_OBJECT, MANAGED_BY};
 use plan::identity::Version;
-use plan::object::{Object, Spec, Standing};
+use plan::object::{Lifecycle, Object, Spec};
 use plan::observed::{Account, Entry, Namespace, Owner, Secret, Shape};
 use plan::payload::{Digest, DigestKey, Payload};
 use plan::scope::Cluster;
@@ -45,7 +45,7 @@ pub(crate) fn object(name: &str, spec: &Value) -> Object {
         name: name.into(),
         uid: uid_of(name).as_str().into(),
         created: 0,
-        standing: Standing::Live,
+        lifecycle: Lifecycle::Active,
         spec: Spec::parse(name, &declared, OPERATOR_NAMESPACE).expect("a spec that the schema lets through"),
         payload: Some(payload(name)),
         tied: None,
@@ -69,9 +69,9 @@ pub(crate) fn created(at: i64, object: Object) -> Object {
     Object { created: at, ..object }
 }
 
-/// The same, in another standing.
-pub(crate) fn standing(standing: Standing, object: Object) -> Object {
-    Object { standing, ..object }
+/// The same, in another lifecycle.
+pub(crate) fn with_lifecycle(lifecycle: Lifecycle, object: Object) -> Object {
+    Object { lifecycle, ..object }
 }
 
 /// A Secret as it is seen, to be bent to the case.

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use crd::names::LABEL_EXCLUDE;
-use plan::object::{Object, Standing};
+use plan::object::{Lifecycle, Object};
 use plan::observed::{Account, Entry};
 use serde_json::json;
 
-use crate::common::{World, account, bare, copy_of, created, labelled, object, replaced, standing};
+use crate::common::{World, account, bare, copy_of, created, labelled, object, replaced, with_lifecycle};
 use crate::{check, with_copy};
 
 fn company() -> Object {
@@ -40,7 +40,7 @@ fn a_list_that_is_too_large_is_reported() {
         ..account(&[], attached)
     };
     let deleted = || {
-        World::of([standing(Standing::Deleting, company())])
+        World::of([with_lifecycle(Lifecycle::Deleting, company())])
             .namespace("n", &[])
             .account("n/default", large(&["x", "company"]))
     };
@@ -185,7 +185,7 @@ fn a_lost_record_is_restored_where_it_is_proven() {
         ("an entry with the name of no object stays", left(replaced(&["x"])), &[]),
         (
             "a held object restores none",
-            with_copy(standing(Standing::Held, company()), copy_of("company"))
+            with_copy(with_lifecycle(Lifecycle::Frozen, company()), copy_of("company"))
                 .account("n/default", replaced(&["company"])),
             &[IN_PLACE, "account n/default: company Ready"],
         ),

@@ -1,10 +1,10 @@
 //! Secrets that are not ours under a name of ours.
 
 use crd::names::{LABEL_MANAGED_BY, LABEL_OBJECT};
-use plan::object::{Object, Standing};
+use plan::object::{Lifecycle, Object};
 use serde_json::json;
 
-use crate::common::{World, account, copy_of, foreign, object, retained_from, standing};
+use crate::common::{World, account, copy_of, foreign, object, retained_from, with_lifecycle};
 use crate::{check, content, fresh, message, with_copy};
 
 fn company() -> Object {
@@ -164,7 +164,7 @@ fn nothing_is_done_under_the_name_of_an_object_that_cannot_be_read() {
             crd::DeletionPolicy::Delete,
             std::collections::BTreeSet::new(),
         ),
-        ..standing(Standing::Held, object("strange", &json!({})))
+        ..with_lifecycle(Lifecycle::Frozen, object("strange", &json!({})))
     };
     let younger = || crate::common::created(5, company());
     let world = |objects: Vec<Object>| World::of(objects).namespace("n", &[]);
@@ -190,7 +190,7 @@ fn nothing_is_done_under_the_name_of_an_object_that_cannot_be_read() {
         ),
         (
             "being deleted, it needs no reading",
-            world(vec![standing(Standing::Deleting, unreadable())])
+            world(vec![with_lifecycle(Lifecycle::Deleting, unreadable())])
                 .secret("n/company", copy_of("strange"))
                 .account("n/default", account(&["company"], &["company"])),
             &[

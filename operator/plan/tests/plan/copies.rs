@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use crd::FailureReason;
 use crd::names::{ANNOTATION_DECLARED, LABEL_EXCLUDE, LABEL_MANAGED_BY, LABEL_OBJECT, MANAGED_BY};
-use plan::object::{Object, Standing};
+use plan::object::{Lifecycle, Object};
 use plan::observed::brief;
 use plan::verdict::{Failure, State};
 use serde_json::json;
 
-use crate::common::{World, account, copy_of, foreign, object, owner, standing};
+use crate::common::{World, account, copy_of, foreign, object, owner, with_lifecycle};
 use crate::{check, content, decided, fresh, with_copy};
 
 const IN_PLACE: &[&str] = &["secret n/company: company Ready", "account n/default: company Ready"];
@@ -88,7 +88,7 @@ fn a_copy_of_which_only_the_marks_are_held_is_written_anew() {
         ("it differs", with_copy(company(), partial()), UPDATE),
         (
             "where nothing may be written it stays",
-            with_copy(standing(Standing::Held, company()), partial()),
+            with_copy(with_lifecycle(Lifecycle::Frozen, company()), partial()),
             &["secret n/company: company Pending", "account n/default: company Ready"],
         ),
     ]);
@@ -333,7 +333,7 @@ fn nothing_is_added_to_a_terminating_namespace_and_nothing_counts() {
         ),
         (
             "but what is to go goes",
-            with_copy(standing(Standing::Deleting, company()), copy_of("company")).terminating("n"),
+            with_copy(with_lifecycle(Lifecycle::Deleting, company()), copy_of("company")).terminating("n"),
             &[
                 "secret n/company: wait 10 s, leaving, owed to company",
                 "account n/default: [] recording [], owed to company",
@@ -344,7 +344,7 @@ fn nothing_is_added_to_a_terminating_namespace_and_nothing_counts() {
 
 #[test]
 fn a_held_object_adds_nothing_and_removes_nothing() {
-    let held = |spec| standing(Standing::Held, object("company", &spec));
+    let held = |spec| with_lifecycle(Lifecycle::Frozen, object("company", &spec));
     let deselecting = json!({"namespaces": {"selectors": [{}], "excluded": ["n"]}});
     check([
         (
@@ -377,7 +377,7 @@ fn a_held_object_adds_nothing_and_removes_nothing() {
         ),
         (
             "a deletion works all the same",
-            with_copy(standing(Standing::Deleting, company()), copy_of("company")),
+            with_copy(with_lifecycle(Lifecycle::Deleting, company()), copy_of("company")),
             &[
                 "secret n/company: wait 10 s, leaving, owed to company",
                 "account n/default: [] recording [], owed to company",

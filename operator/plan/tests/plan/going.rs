@@ -3,11 +3,11 @@
 use crd::FailureReason;
 use crd::names::{LABEL_EXCLUDE, LABEL_MANAGED_BY, LABEL_OBJECT};
 use plan::action::SecretAction;
-use plan::object::{Object, Standing};
+use plan::object::{Lifecycle, Object};
 use plan::verdict::{Failure, State};
 use serde_json::json;
 
-use crate::common::{Stored, World, account, copy_of, created, foreign, object, standing};
+use crate::common::{Stored, World, account, copy_of, created, foreign, object, with_lifecycle};
 use crate::{LATE, check, check_after, with_copy};
 
 fn company() -> Object {
@@ -15,7 +15,7 @@ fn company() -> Object {
 }
 
 fn deleted() -> Object {
-    standing(Standing::Deleting, company())
+    with_lifecycle(Lifecycle::Deleting, company())
 }
 
 fn retaining() -> Object {
@@ -175,7 +175,7 @@ fn a_copy_held_by_a_finalizer_loses_its_login() {
         ),
         (
             "Retain leaves it as it is",
-            left_by(standing(Standing::Deleting, retaining()), held()),
+            left_by(with_lifecycle(Lifecycle::Deleting, retaining()), held()),
             &[],
         ),
     ]);
@@ -230,12 +230,12 @@ fn a_retained_copy_keeps_its_references_until_a_claimant_decides() {
         ),
         (
             "which is deleted",
-            here(vec![standing(Standing::Deleting, elsewhere())], retained()),
+            here(vec![with_lifecycle(Lifecycle::Deleting, elsewhere())], retained()),
             &[],
         ),
         (
             "and gone",
-            here(vec![standing(Standing::Gone, elsewhere())], retained()),
+            here(vec![with_lifecycle(Lifecycle::Deleted, elsewhere())], retained()),
             &[],
         ),
         ("its mark is gone too", here(vec![elsewhere()], stripped()), &[]),
@@ -250,14 +250,14 @@ fn a_retained_copy_keeps_its_references_until_a_claimant_decides() {
 /// In the usual installation a retained copy is not seen: it is read before a reference to it goes out.
 #[test]
 fn a_reference_goes_only_where_it_is_known_that_no_copy_is_there() {
-    let elsewhere = |standing_now| {
+    let elsewhere = |lifecycle| {
         let spec = json!({"secret": {"name": "company"}, "namespaces": {"names": ["m"]}});
-        World::of([standing(standing_now, object("later", &spec))])
+        World::of([with_lifecycle(lifecycle, object("later", &spec))])
             .namespace("n", &[])
             .account("n/default", account(&["company"], &["company"]))
     };
-    for (standing_now, owed) in [(Standing::Live, 0), (Standing::Deleting, 1)] {
-        let world = elsewhere(standing_now);
+    for (lifecycle, owed) in [(Lifecycle::Active, 0), (Lifecycle::Deleting, 1)] {
+        let world = elsewhere(lifecycle);
         let cluster = world.cluster();
         let facts = &world.namespaces["n"];
         let scope = cluster.scope("n", facts);
@@ -312,20 +312,20 @@ fn retain_leaves_copies_and_references_where_they_are() {
         (
             "on deletion, which waits for the mark",
             left_by(
-                standing(Standing::Deleting, retaining()),
+                with_lifecycle(Lifecycle::Deleting, retaining()),
                 copy_of("company").owned_by(&[]),
             ),
             &["secret n/company: release from company, owed to company"],
         ),
         (
             "the policy was changed a moment ago: the owners go with the label",
-            left_by(standing(Standing::Deleting, retaining()), copy_of("company")),
+            left_by(with_lifecycle(Lifecycle::Deleting, retaining()), copy_of("company")),
             &["secret n/company: release from company, owed to company"],
         ),
         (
             "then nothing is owed",
             left_by(
-                standing(Standing::Deleting, retaining()),
+                with_lifecycle(Lifecycle::Deleting, retaining()),
                 crate::common::retained_from("company"),
             ),
             &[],
@@ -394,7 +394,7 @@ fn a_copy_whose_object_is_no_more_goes_with_its_references() {
 #[test]
 fn of_an_object_that_has_just_gone_what_was_sent_before_goes_and_what_a_backup_brings_stays() {
     let gone = |object| {
-        World::of([standing(Standing::Gone, object)])
+        World::of([with_lifecycle(Lifecycle::Deleted, object)])
             .namespace("n", &[])
             .account("n/default", account(&["x", "company"], &["company"]))
     };

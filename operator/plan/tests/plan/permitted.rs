@@ -1,9 +1,9 @@
 //! Names that the installation has no rights on.
 
-use plan::object::{Object, Standing};
+use plan::object::{Lifecycle, Object};
 use serde_json::json;
 
-use crate::common::{World, account, bare, copy_of, foreign, object, standing};
+use crate::common::{World, account, bare, copy_of, foreign, object, with_lifecycle};
 use crate::{check, fresh, message, with_copy};
 
 const ATTACHED: [&str; 2] = ["x", "company"];
@@ -23,7 +23,7 @@ fn referred_to(objects: impl IntoIterator<Item = Object>) -> World {
 #[test]
 fn under_a_name_that_is_not_managed_nothing_is_written_and_each_namespace_says_so() {
     let refused: &[&str] = &["secret n/company: company NameNotPermitted"];
-    let held = standing(Standing::Held, company());
+    let held = with_lifecycle(Lifecycle::Frozen, company());
     let unresolved = Object {
         payload: None,
         ..company()
@@ -88,7 +88,7 @@ fn the_message_names_the_flag_the_file_and_the_fix() {
 
 #[test]
 fn an_object_whose_name_is_not_managed_can_be_deleted() {
-    let deleting = |spec: &serde_json::Value| standing(Standing::Deleting, object("company", spec));
+    let deleting = |spec: &serde_json::Value| with_lifecycle(Lifecycle::Deleting, object("company", spec));
     let shared = object("second", &json!({"secret": {"name": "company"}}));
     check([
         (

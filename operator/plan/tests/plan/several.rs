@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use crd::DeletionPolicy;
-use plan::object::{Object, Spec, Standing};
+use plan::object::{Lifecycle, Object, Spec};
 use plan::secret::HEIR_FIRST;
 use serde_json::{Value, json};
 
-use crate::common::{World, account, copy_of, created, foreign, object, owner, standing};
+use crate::common::{World, account, copy_of, created, foreign, object, owner, with_lifecycle};
 use crate::{check, check_after, content, message};
 
 /// Both call their copies `company` and select every namespace, unless `spec` says otherwise.
@@ -94,7 +94,7 @@ fn the_younger_takes_the_copy_over_when_the_older_goes() {
     check([
         (
             "being deleted, it waits until no copy names it as owner",
-            world([standing(Standing::Deleting, older()), younger()]).secret("n/company", shared_copy()),
+            world([with_lifecycle(Lifecycle::Deleting, older()), younger()]).secret("n/company", shared_copy()),
             taken_over,
         ),
         (
@@ -115,7 +115,7 @@ fn the_younger_takes_the_copy_over_when_the_older_goes() {
         ),
         (
             "which it says as long as the younger one cannot act",
-            world([elsewhere(), standing(Standing::Held, younger())]).secret("n/company", shared_copy()),
+            world([elsewhere(), with_lifecycle(Lifecycle::Frozen, younger())]).secret("n/company", shared_copy()),
             &[
                 "secret n/company: younger Pending, older SecretConflict leaving",
                 "account n/default: younger Ready",
@@ -123,12 +123,12 @@ fn the_younger_takes_the_copy_over_when_the_older_goes() {
         ),
         (
             "nothing is owed to it where it was no owner",
-            world([standing(Standing::Deleting, older()), younger()]).secret("n/company", copy_of("younger")),
+            world([with_lifecycle(Lifecycle::Deleting, older()), younger()]).secret("n/company", copy_of("younger")),
             &["secret n/company: younger Ready", "account n/default: younger Ready"],
         ),
         (
             "a younger one that goes takes nothing away but its ownerReference",
-            world([older(), standing(Standing::Deleting, younger())]).secret("n/company", shared_copy()),
+            world([older(), with_lifecycle(Lifecycle::Deleting, younger())]).secret("n/company", shared_copy()),
             &[
                 "secret n/company: update, older Pending, owed to younger",
                 "account n/default: older Ready",
@@ -137,8 +137,8 @@ fn the_younger_takes_the_copy_over_when_the_older_goes() {
         (
             "both being deleted, nobody wants it",
             world([
-                standing(Standing::Deleting, older()),
-                standing(Standing::Deleting, younger()),
+                with_lifecycle(Lifecycle::Deleting, older()),
+                with_lifecycle(Lifecycle::Deleting, younger()),
             ])
             .secret("n/company", shared_copy()),
             &[
@@ -173,9 +173,9 @@ fn the_reference_follows_the_accounts_of_the_object_that_decides() {
 #[test]
 fn what_is_a_held_object_s_stays_and_what_is_another_s_does_not() {
     let elsewhere = json!({"namespaces": {"names": ["m"]}});
-    let held = |spec| standing(Standing::Held, sharing("younger", 2, spec));
+    let held = |spec| with_lifecycle(Lifecycle::Frozen, sharing("younger", 2, spec));
     let elsewhere = || held(&elsewhere);
-    let goes = || standing(Standing::Deleting, older());
+    let goes = || with_lifecycle(Lifecycle::Deleting, older());
     check([
         (
             "the one being deleted takes away what the held one does not want",
@@ -202,7 +202,7 @@ fn what_is_a_held_object_s_stays_and_what_is_another_s_does_not() {
         ),
         (
             "a held decider keeps the younger from writing",
-            world([standing(Standing::Held, older()), younger()]).secret("n/company", copy_of("younger")),
+            world([with_lifecycle(Lifecycle::Frozen, older()), younger()]).secret("n/company", copy_of("younger")),
             &[
                 "secret n/company: older Pending, younger SecretConflict",
                 "account n/default: older Ready",
@@ -225,26 +225,27 @@ fn older_elsewhere() -> Object {
 
 /// Its spec is of a later version.
 fn unreadable() -> Object {
-    let mut object = standing(Standing::Held, younger());
+    let mut object = with_lifecycle(Lifecycle::Frozen, younger());
     object.spec = Spec::unreadable("company", DeletionPolicy::Delete, BTreeSet::new());
     object
 }
 
 #[test]
 fn a_copy_outlives_its_object_where_another_has_its_name_and_cannot_act() {
-    let suspended = || standing(Standing::Held, younger());
+    let suspended = || with_lifecycle(Lifecycle::Frozen, younger());
     let without_source = || Object {
         payload: None,
         ..younger()
     };
     let retaining = || {
-        standing(
-            Standing::Held,
+        with_lifecycle(
+            Lifecycle::Frozen,
             sharing("younger", 2, &json!({"deletionPolicy": "Retain"})),
         )
     };
-    let left_by_older =
-        |heir: Object| world([standing(Standing::Deleting, older()), heir]).secret("n/company", copy_of("older"));
+    let left_by_older = |heir: Object| {
+        world([with_lifecycle(Lifecycle::Deleting, older()), heir]).secret("n/company", copy_of("older"))
+    };
     let pending: &[&str] = &[
         "secret n/company: wait 5 s, leaving, younger Pending, owed to older",
         "account n/default: younger Ready",
@@ -282,7 +283,7 @@ fn a_copy_outlives_its_object_where_another_has_its_name_and_cannot_act() {
             ),
             (
                 "it is an owner already",
-                world([standing(Standing::Deleting, older()), suspended()])
+                world([with_lifecycle(Lifecycle::Deleting, older()), suspended()])
                     .secret("n/company", copy_of("older").owned_by(&["older", "younger"])),
                 &["secret n/company: younger Pending", "account n/default: younger Ready"],
             ),
@@ -293,7 +294,7 @@ fn a_copy_outlives_its_object_where_another_has_its_name_and_cannot_act() {
             ),
             (
                 "the copy goes anyway",
-                world([standing(Standing::Deleting, older()), suspended()])
+                world([with_lifecycle(Lifecycle::Deleting, older()), suspended()])
                     .secret("n/company", copy_of("older").deleting()),
                 &[
                     "secret n/company: younger HeldByFinalizer",
@@ -317,7 +318,7 @@ fn a_copy_has_an_owner_for_each_object_that_wants_it_none_if_one_retains() {
     assert_eq!(owners(vec![older(), retaining("younger", 2)]), []);
     assert_eq!(owners(vec![retaining("older", 1), younger()]), []);
     assert_eq!(
-        owners(vec![older(), standing(Standing::Deleting, younger())]),
+        owners(vec![older(), with_lifecycle(Lifecycle::Deleting, younger())]),
         [owner("older")],
         "none for an object that is being deleted"
     );
@@ -330,7 +331,7 @@ fn a_copy_has_an_owner_for_each_object_that_wants_it_none_if_one_retains() {
         "none for an object that does not select the namespace"
     );
     assert_eq!(
-        owners(vec![older(), standing(Standing::Held, younger())]),
+        owners(vec![older(), with_lifecycle(Lifecycle::Frozen, younger())]),
         both,
         "one for a held object: what it holds is its own"
     );

@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use crd::DeletionPolicy;
 use crd::names::LABEL_OBJECT;
-use plan::object::{Object, Spec, Standing, sources_in};
+use plan::object::{Lifecycle, Object, Spec, sources_in};
 use serde_json::json;
 
 use crate::common::{
-    OPERATOR_NAMESPACE, Stored, World, account, bare, copy_of, foreign, object, retained_from, standing,
+    OPERATOR_NAMESPACE, Stored, World, account, bare, copy_of, foreign, object, retained_from, with_lifecycle,
 };
 use crate::{check, decided, fresh, message, with_copy};
 
@@ -56,12 +56,12 @@ fn no_copy_takes_the_name_of_a_source() {
         ),
         (
             "once its object is gone the name is free",
-            World::of([company("Fail"), standing(Standing::Gone, reading("company"))]).namespace("n", &[]),
+            World::of([company("Fail"), with_lifecycle(Lifecycle::Deleted, reading("company"))]).namespace("n", &[]),
             &["secret n/company: create, company Pending"],
         ),
         (
             "while that one is being deleted it is not",
-            World::of([company("Fail"), standing(Standing::Deleting, reading("company"))]).namespace("n", &[]),
+            World::of([company("Fail"), with_lifecycle(Lifecycle::Deleting, reading("company"))]).namespace("n", &[]),
             REFUSED,
         ),
     ]);
@@ -113,7 +113,7 @@ fn a_source_without_our_label_is_in_no_action() {
                 REFUSED,
                 "{says}, {policy}, in config/named"
             );
-            let gone = World::of([standing(Standing::Deleting, company(policy)), reading("company")])
+            let gone = World::of([with_lifecycle(Lifecycle::Deleting, company(policy)), reading("company")])
                 .namespace("n", &[])
                 .secret("n/company", stored.clone());
             assert_eq!(
@@ -187,7 +187,7 @@ fn what_refers_to_a_source_is_let_be() {
         ),
         (
             "it goes with the object",
-            World::of([standing(Standing::Deleting, company("Fail")), reading("company")])
+            World::of([with_lifecycle(Lifecycle::Deleting, company("Fail")), reading("company")])
                 .namespace("n", &[])
                 .account("n/default", account(&["x", "company"], &["company"])),
             &["account n/default: [x] recording [], owed to company"],
@@ -212,7 +212,7 @@ fn sources_of_unreadable_objects_are_sacred_too() {
     assert_eq!(sources, expected);
     let frozen = Object {
         spec: Spec::unreadable("frozen", DeletionPolicy::Delete, sources),
-        ..standing(Standing::Held, object("frozen", &json!({})))
+        ..with_lifecycle(Lifecycle::Frozen, object("frozen", &json!({})))
     };
     check([(
         "its source is sacred",
