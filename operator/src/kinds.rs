@@ -18,7 +18,8 @@ use kube::core::{ClusterResourceScope, NamespaceResourceScope};
 use plan::identity::Version;
 use plan::labels::Labels;
 use plan::observed::{
-    Account, Entry, FEW_OWNERS, LISTED, LISTED_BYTES, LONGEST_NAME, OWNERS, Owner, Secret, Shape, brief, parse_attached,
+    Account, Entry, MAX_ENTRIES, MAX_ENTRIES_BYTES, MAX_NAME_BYTES, MAX_OWNERS, MAX_PARTIAL_OWNERS, Owner, Secret,
+    SecretTraits, brief, parse_attached,
 };
 use plan::payload::{Digest, DigestKey, NO_LOGIN};
 use plan::registries::Source;
@@ -280,7 +281,7 @@ impl From<WireAccount> for SeenAccount {
             entries: entries.into(),
             too_large,
             listed_by_us,
-            rest: None,
+            hidden: None,
         };
         Self { metadata, facts }
     }
@@ -290,7 +291,7 @@ impl SeenAccount {
     /// Keeps of its labels those that an object selects by, and of a long list the names that copies of objects have.
     pub fn prune(&mut self, keys: &Wanted, copies: &Wanted) {
         prune(&mut self.facts.labels, keys);
-        self.facts.shorten(|name| copies.has(name));
+        self.facts.compact(|name| copies.has(name));
     }
 
     /// The facts that the plan wants.
@@ -323,7 +324,7 @@ impl<'de> Deserialize<'de> for Entries {
                 while let Some(element) = all.next_element::<serde_json::Value>()? {
                     let entry = entry(&element);
                     bytes += entry.name().len() + entry.raw_json().map_or(0, str::len);
-                    if list.entries.len() >= LISTED || bytes > LISTED_BYTES {
+                    if list.entries.len() >= MAX_ENTRIES || bytes > MAX_ENTRIES_BYTES {
                         while all.next_element::<IgnoredAny>()?.is_some() {}
                         return Ok(Entries {
                             entries: Vec::new(),
@@ -432,16 +433,16 @@ struct WireSecret {
 impl From<WireSecret> for SeenCopy {
     fn from(wire: WireSecret) -> Self {
         let (metadata, AppliedByUs(applied_by_us)) = wire.metadata.split();
-        let shape = Shape {
+        let traits = SecretTraits {
             docker_config_type: wire.type_ == DOCKER_CONFIG_TYPE,
             immutable: wire.immutable.unwrap_or(false),
             applied_by_us: applied_by_us && !is_labelled(&metadata),
-            ..shape(&metadata)
+            ..traits(&metadata)
         };
         let facts = Secret {
             version: version(&metadata),
             digest: wire.data.and_then(|data| data.docker_config),
-            shape: Arc::new(shape),
+            traits: Arc::new(traits),
         };
         let metadata = identity(metadata);
         Self { metadata, facts }
@@ -465,12 +466,14 @@ impl SeenCopy {
         if self.metadata.name.as_deref().is_some_and(|name| names.has(name)) {
             return;
         }
-        let shape = Arc::make_mut(&mut self.facts.shape);
-        shape.labels.keep(|key| [LABEL_OBJECT, LABEL_MANAGED_BY].contains(&key));
-        shape.annotations.keep(|key| key == ANNOTATION_RETAINED);
-        shape.owners.truncate(FEW_OWNERS);
-        shape.owners.shrink_to_fit();
-        shape.partial = true;
+        let traits = Arc::make_mut(&mut self.facts.traits);
+        traits
+            .labels
+            .keep(|key| [LABEL_OBJECT, LABEL_MANAGED_BY].contains(&key));
+        traits.annotations.keep(|key| key == ANNOTATION_RETAINED);
+        traits.owners.truncate(MAX_PARTIAL_OWNERS);
+        traits.owners.shrink_to_fit();
+        traits.partial = true;
     }
 
     /// The facts that the plan wants.
@@ -499,7 +502,7 @@ const DECLARED: usize = 32;
 
 /// What the metadata says of a Secret: our own marks, and what stands under the keys that were declared last. Whoever may
 /// write a copy may put a megabyte of other labels on it.
-fn shape(meta: &ObjectMeta) -> Shape {
+fn traits(meta: &ObjectMeta) -> SecretTraits {
     let references = meta.owner_references.as_deref().unwrap_or_default();
     let mut owners: Vec<Owner> = references
         .iter()
@@ -508,7 +511,7 @@ fn shape(meta: &ObjectMeta) -> Shape {
         .collect();
     owners.sort_unstable();
     owners.dedup();
-    owners.truncate(OWNERS);
+    owners.truncate(MAX_OWNERS);
     owners.shrink_to_fit();
     let labelled = is_labelled(meta);
     let annotation = |key: &str| meta.annotations.as_ref().and_then(|all| all.get(key));
@@ -519,27 +522,27 @@ fn shape(meta: &ObjectMeta) -> Shape {
     let held = |all: Option<&BTreeMap<String, String>>, ours: [&str; 2]| -> Labels {
         let held = |(key, _): &(&String, &String)| ours.contains(&key.as_str()) || declared.contains(key.as_str());
         let bounded = |(key, value): (&String, &String)| {
-            let named = [LABEL_OBJECT, ANNOTATION_RETAINED].contains(&key.as_str()) && value.len() <= LONGEST_NAME;
+            let named = [LABEL_OBJECT, ANNOTATION_RETAINED].contains(&key.as_str()) && value.len() <= MAX_NAME_BYTES;
             let value = if named { value.into() } else { brief(value) };
             (brief(key).into_owned(), value.into_owned())
         };
         all.into_iter().flatten().filter(held).map(bounded).collect()
     };
     let labels = meta.labels.as_ref().filter(|_| labelled);
-    Shape {
+    SecretTraits {
         deleting: meta.deletion_timestamp.is_some(),
         finalizer: holder(meta),
         labels: held(labels, [LABEL_OBJECT, LABEL_MANAGED_BY]),
         annotations: held(meta.annotations.as_ref(), [ANNOTATION_RETAINED, ANNOTATION_DECLARED]),
         controlled: references.iter().any(|reference| reference.controller == Some(true)),
         owners,
-        ..Shape::default()
+        ..SecretTraits::default()
     }
 }
 
 /// The server bounds neither field. One that no object can have is held as an owner that is none of ours.
 fn owner(reference: &OwnerReference) -> Owner {
-    let can_be = reference.name.len() <= LONGEST_NAME && reference.uid.len() <= LONGEST_UID;
+    let can_be = reference.name.len() <= MAX_NAME_BYTES && reference.uid.len() <= LONGEST_UID;
     let (uid, name) = if can_be {
         (reference.uid.as_str(), reference.name.as_str())
     } else {
@@ -578,14 +581,14 @@ pruned!(WrittenSecret: "Secret", "", "v1", "secrets", NamespaceResourceScope, me
 impl WrittenSecret {
     /// The facts after a write of which the reply does not show the data: `digest` is what it holds.
     pub fn facts(&self, digest: Option<Arc<Digest>>) -> Secret {
-        let shape = Shape {
+        let traits = SecretTraits {
             docker_config_type: true,
-            ..shape(&self.metadata)
+            ..traits(&self.metadata)
         };
         Secret {
             version: version(&self.metadata),
             digest,
-            shape: Arc::new(shape),
+            traits: Arc::new(traits),
         }
     }
 
@@ -647,7 +650,7 @@ impl SourceSecret {
             labels.retain(|key, _| key == LABEL_OBJECT);
         }
         // Types that count are shorter.
-        self.type_.truncate(self.type_.floor_char_boundary(LONGEST_NAME));
+        self.type_.truncate(self.type_.floor_char_boundary(MAX_NAME_BYTES));
     }
 
     /// The same, pruned.
@@ -693,7 +696,7 @@ pruned!(SeenObject: "ClusterPullSecret", GROUP, "v1alpha1", "clusterpullsecrets"
 
 #[cfg(test)]
 mod tests {
-    use plan::observed::RECORDED;
+    use plan::observed::MAX_STALE_RECORDS;
 
     use super::*;
 
@@ -728,10 +731,10 @@ mod tests {
         );
         let written: WrittenSecret = serde_json::from_value(serde_json::json!({"metadata": metadata})).unwrap();
         assert_eq!(watched, written.facts(Some(Arc::new(DIGEST_KEY.digest("e30=")))));
-        assert_eq!(watched.shape.labels.get("l"), Some("v"));
-        assert_eq!(watched.shape.annotations.get("a"), Some("b"));
-        assert_eq!(watched.shape.labels.get("theirs"), None);
-        assert_eq!(watched.shape.annotations.get("theirs"), None);
+        assert_eq!(watched.traits.labels.get("l"), Some("v"));
+        assert_eq!(watched.traits.annotations.get("a"), Some("b"));
+        assert_eq!(watched.traits.labels.get("theirs"), None);
+        assert_eq!(watched.traits.annotations.get("theirs"), None);
     }
 
     fn listed(elements: &[serde_json::Value], attached: &str) -> Account {
@@ -743,21 +746,21 @@ mod tests {
     #[test]
     fn a_list_beyond_its_bound_is_not_held() {
         let named = |number: usize| serde_json::json!({"name": format!("n{number}")});
-        let most: Vec<_> = (0..LISTED).map(named).collect();
+        let most: Vec<_> = (0..MAX_ENTRIES).map(named).collect();
         let held = listed(&most, "n255,n7");
         assert_eq!(
             (held.entries.len(), held.attached.len(), held.too_large),
-            (LISTED, 2, false)
+            (MAX_ENTRIES, 2, false)
         );
-        let more: Vec<_> = (0..=LISTED).map(named).collect();
+        let more: Vec<_> = (0..=MAX_ENTRIES).map(named).collect();
         let empty = vec![serde_json::json!({}); 100_000];
-        let long = [serde_json::json!({"name": "x".repeat(LISTED_BYTES + 1)})];
-        let record: Vec<String> = (0..2 * RECORDED).map(|number| format!("n{number}")).collect();
+        let long = [serde_json::json!({"name": "x".repeat(MAX_ENTRIES_BYTES + 1)})];
+        let record: Vec<String> = (0..2 * MAX_STALE_RECORDS).map(|number| format!("n{number}")).collect();
         for beyond in [&more[..], &empty, &long] {
             let held = listed(beyond, &record.join(","));
             assert_eq!(
                 (held.entries.len(), held.attached.len(), held.too_large),
-                (0, RECORDED, true)
+                (0, MAX_STALE_RECORDS, true)
             );
         }
     }
@@ -786,10 +789,10 @@ mod tests {
                 ..ObjectMeta::default()
             }
         );
-        let shape = copy.facts().shape;
-        assert_eq!(shape.owners.len(), OWNERS);
-        assert_eq!(shape.labels.iter().count(), DECLARED + 1);
-        assert_eq!(shape.annotations.iter().count(), DECLARED + 1);
+        let traits = copy.facts().traits;
+        assert_eq!(traits.owners.len(), MAX_OWNERS);
+        assert_eq!(traits.labels.iter().count(), DECLARED + 1);
+        assert_eq!(traits.annotations.iter().count(), DECLARED + 1);
         let account: SeenAccount = serde_json::from_value(serde_json::json!({"metadata": metadata})).unwrap();
         assert_eq!(
             account.metadata,
@@ -803,7 +806,7 @@ mod tests {
     /// The worst that a tenant can make of an account just below the bounds.
     #[test]
     fn an_account_takes_few_bytes_whatever_is_written_on_it() {
-        let names: Vec<String> = (0..LISTED).map(|number| format!("{number:0>62}")).collect();
+        let names: Vec<String> = (0..MAX_ENTRIES).map(|number| format!("{number:0>62}")).collect();
         let stale = (0..64).map(|number| format!("{number:0>253}"));
         let attached: Vec<String> = names.iter().cloned().chain(stale).collect();
         let entries: Vec<_> = names.iter().map(|name| serde_json::json!({"name": name})).collect();
@@ -819,15 +822,15 @@ mod tests {
         assert!(bytes < 256, "{bytes} bytes");
     }
 
-    /// What a shape takes, besides itself.
-    fn bytes(shape: &Shape) -> usize {
-        let words = shape.labels.iter().chain(shape.annotations.iter());
+    /// What the traits take besides themselves.
+    fn bytes(traits: &SecretTraits) -> usize {
+        let words = traits.labels.iter().chain(traits.annotations.iter());
         let words: usize = words.map(|(key, value)| key.len() + value.len() + 64).sum();
         let owner = |owner: &Owner| {
             let other = owner.uid.to_string();
             owner.name.len() + other.len() + 16
         };
-        words + shape.owners.capacity() * size_of::<Owner>() + shape.owners.iter().map(owner).sum::<usize>()
+        words + traits.owners.capacity() * size_of::<Owner>() + traits.owners.iter().map(owner).sum::<usize>()
     }
 
     /// The worst that a tenant can make of the metadata of a Secret with our label.
@@ -855,18 +858,18 @@ mod tests {
     #[test]
     fn a_copy_takes_few_bytes_whatever_is_written_on_it() {
         let mut copy = hostile(1);
-        let held = bytes(&copy.facts.shape);
+        let held = bytes(&copy.facts.traits);
         assert!(held < 24 * 1024, "{held} bytes under the name of an object's copies");
         let asked = Wanted::new(&["a"]);
         copy.prune(&asked);
-        assert_eq!(bytes(&copy.facts.shape), held);
+        assert_eq!(bytes(&copy.facts.traits), held);
         copy.prune(&Wanted::new(&["other"]));
-        let held = bytes(&copy.facts.shape);
+        let held = bytes(&copy.facts.traits);
         assert!(
-            held < 1536 && copy.facts.shape.partial,
+            held < 1536 && copy.facts.traits.partial,
             "{held} bytes under the name of none"
         );
-        assert_eq!(copy.facts.shape.labels.get(LABEL_OBJECT).map(str::len), Some(63));
+        assert_eq!(copy.facts.traits.labels.get(LABEL_OBJECT).map(str::len), Some(63));
     }
 
     #[test]
@@ -874,7 +877,7 @@ mod tests {
         let with = |value: &str| {
             let metadata = serde_json::json!({"name": "a", "labels": {LABEL_OBJECT: "a"},
                 "annotations": {"k": value, ANNOTATION_DECLARED: "k"}});
-            seen(serde_json::json!({"metadata": metadata})).shape
+            seen(serde_json::json!({"metadata": metadata})).traits
         };
         let declared = "v".repeat(1024);
         assert_eq!(with(&declared), with(&declared));
@@ -889,11 +892,11 @@ mod tests {
             let marks = serde_json::json!({"theirs": word, "app.kubernetes.io/managed-by": word});
             seen(serde_json::json!({"metadata": {"name": "a", "labels": marks, "annotations": marks}, "type": word}))
         };
-        assert_eq!(theirs("x").shape, theirs("y").shape);
-        assert_eq!(*theirs("x").shape, Shape::default());
+        assert_eq!(theirs("x").traits, theirs("y").traits);
+        assert_eq!(*theirs("x").traits, SecretTraits::default());
         let annotations = serde_json::json!({ANNOTATION_RETAINED: "company", ANNOTATION_DECLARED: "l", "a": "b"});
         let retained = seen(serde_json::json!({"metadata": {"annotations": annotations}}));
-        assert_eq!(retained.shape.annotations.iter().count(), 2);
+        assert_eq!(retained.traits.annotations.iter().count(), 2);
     }
 
     #[test]
@@ -903,7 +906,7 @@ mod tests {
                 "apiVersion": "v1", "fieldsType": "FieldsV1", "fieldsV1": fields});
             let fields = [serde_json::json!({"manager": "kubectl", "operation": "Update"}), entry];
             let secret = serde_json::json!({"metadata": {"labels": labels, "managedFields": fields}});
-            seen(secret).shape.applied_by_us
+            seen(secret).traits.applied_by_us
         };
         let applied = |manager: &str, operation: &str, fields| told(serde_json::json!({}), manager, operation, fields);
         let data = serde_json::json!({"f:data": {".": {}, "f:.dockerconfigjson": {}}, "f:type": {}});

@@ -31,7 +31,7 @@ use std::time::Duration;
 
 use plan::identity::{Uid, Version};
 use plan::labels::Labels;
-use plan::observed::{Account, Entry, Namespace, Secret, Shape};
+use plan::observed::{Account, Entry, Namespace, Secret, SecretTraits};
 use plan::payload::Digest;
 use plan::scope::{Cluster, Scope, Selecting};
 use plan::secret::{Ownership, ownership};
@@ -108,7 +108,7 @@ pub struct World {
     names: Pool<str>,
     /// None: all labels are held.
     keys: Option<LabelKeys>,
-    shapes: Pool<Shape>,
+    traits: Pool<SecretTraits>,
     digests: Pool<Digest>,
     entries: Pool<[Entry]>,
     attached: Pool<[Arc<str>]>,
@@ -605,7 +605,7 @@ impl World {
         if self.cluster.managed().is_some() {
             return false;
         }
-        let theirs = |secret: &Secret| !matches!(ownership(&secret.shape), Ownership::Copy(_));
+        let theirs = |secret: &Secret| !matches!(ownership(&secret.traits), Ownership::Copy(_));
         place.facts.secrets.get(name.as_ref()).is_some_and(theirs)
             && self
                 .scope(&self.cluster, &key.namespace)

@@ -37,7 +37,7 @@ pub struct Secret {
     /// Of the value under `.dockerconfigjson`; absent when there is none, or when it is [`crate::payload::NO_LOGIN`].
     pub digest: Option<Arc<Digest>>,
     /// All that copies of one object have in common, held once for all of them.
-    pub shape: Arc<Shape>,
+    pub traits: Arc<SecretTraits>,
 }
 
 /// What decides of a Secret besides its data.
@@ -46,7 +46,7 @@ pub struct Secret {
     clippy::struct_excessive_bools,
     reason = "independent facts of the object, each read by itself"
 )]
-pub struct Shape {
+pub struct SecretTraits {
     /// Type `kubernetes.io/dockerconfigjson`.
     pub docker_config_type: bool,
     /// `immutable: true`: a kubelet would not see a rotation.
@@ -56,13 +56,13 @@ pub struct Shape {
     /// The first finalizer that holds it, while it is being deleted.
     pub finalizer: Option<Box<str>>,
     /// If our label is there, it and those that were declared last, each key and value as [`brief`]; else none, so that
-    /// Secrets of others are held as one shape.
+    /// Secrets of others share one value.
     pub labels: Labels,
     /// Those of ours; and if our label is there, those that were declared last, each key and value as [`brief`].
     pub annotations: Labels,
-    /// ownerReferences to objects of our kind, in the order of their uids: the first [`OWNERS`].
+    /// ownerReferences to objects of our kind, in the order of their uids: the first [`MAX_OWNERS`].
     pub owners: Vec<Owner>,
-    /// No object had its name when it was seen. Then our own marks are held, and at most [`FEW_OWNERS`] owners: an object
+    /// No object had its name when it was seen. Then our own marks are held, and at most [`MAX_PARTIAL_OWNERS`] owners: an object
     /// that has the name now finds it differing, and the write brings the rest to light.
     pub partial: bool,
     /// Another kind is its controller.
@@ -81,13 +81,13 @@ pub struct Owner {
 }
 
 /// So many owners of our kind does a copy have. Further objects that want it are none of its owners.
-pub const OWNERS: usize = 32;
+pub const MAX_OWNERS: usize = 32;
 /// So many are held where no object has the name of the copy.
-pub const FEW_OWNERS: usize = 2;
+pub const MAX_PARTIAL_OWNERS: usize = 2;
 /// Longer keys and values of labels and annotations are held as a hash.
 const LONG: usize = 48;
 
-/// A key or a value of a label or an annotation, as a [`Shape`] holds it: equal for what is equal, and short.
+/// A key or a value of a label or an annotation, as a [`SecretTraits`] holds it: equal for what is equal, and short.
 pub fn brief(text: &str) -> Cow<'_, str> {
     if text.len() <= LONG {
         return Cow::Borrowed(text);
@@ -115,22 +115,22 @@ pub struct Account {
     pub attached: Arc<[Arc<str>]>,
     /// Has a deletionTimestamp: it is let be.
     pub deleting: bool,
-    /// `imagePullSecrets` is longer than [`LISTED`] or [`LISTED_BYTES`] allow. Then `entries` holds none of it, and the
+    /// `imagePullSecrets` is longer than [`MAX_ENTRIES`] or [`MAX_ENTRIES_BYTES`] allow. Then `entries` holds none of it, and the
     /// account is let be: a list that is not held whole cannot be written back.
     pub too_large: bool,
     /// managedFields show that the list is as we wrote it when every entry with the name of an object was recorded.
     pub listed_by_us: bool,
     /// The list and the record are long. Then `entries` and `attached` hold the names alone that were asked for when it was
     /// seen, and here is what tells whether more of it may be ours. Nothing is written from this: it is read first.
-    pub rest: Option<Arc<Rest>>,
+    pub hidden: Option<Arc<HiddenNames>>,
 }
 
 /// Of names that are not held, and whose entries may be ours, the hashes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rest(Box<[u64]>);
+pub struct HiddenNames(Box<[u64]>);
 
 /// So many bytes of one list and its record, with what each name takes beside its text, are held as they are.
-pub const HELD_WHOLE: usize = 1024;
+pub const COMPACT_ABOVE: usize = 1024;
 /// What a name takes beside its text.
 const NAME: usize = 48;
 
@@ -140,12 +140,12 @@ pub(crate) fn hash(name: &str) -> u64 {
 }
 
 impl Account {
-    /// Holds of a list and a record beyond [`HELD_WHOLE`] the names alone that are asked for.
-    pub fn shorten(&mut self, asked: impl Fn(&str) -> bool) {
+    /// Holds of a list and a record beyond [`COMPACT_ABOVE`] the names alone that are asked for.
+    pub fn compact(&mut self, asked: impl Fn(&str) -> bool) {
         let entry = |entry: &Entry| entry.name().len() + entry.raw_json().map_or(0, str::len) + NAME;
         let recorded = |name: &Arc<str>| name.len() + NAME;
         let bytes = self.entries.iter().map(entry).sum::<usize>() + self.attached.iter().map(recorded).sum::<usize>();
-        if self.rest.is_some() || bytes <= HELD_WHOLE {
+        if self.hidden.is_some() || bytes <= COMPACT_ABOVE {
             return;
         }
         let listed: BTreeSet<&str> = self.entries.iter().map(Entry::name).collect();
@@ -161,7 +161,7 @@ impl Account {
         rest.dedup();
         let attached = self.attached.iter().filter(|name| asked(name)).cloned().collect();
         (self.entries, self.attached) = (entries.collect(), attached);
-        self.rest = Some(Arc::new(Rest(rest.into())));
+        self.hidden = Some(Arc::new(HiddenNames(rest.into())));
     }
 
     /// Whether it records a reference to this Secret, as far as is known.
@@ -171,25 +171,25 @@ impl Account {
 
     /// Whether an entry of ours may be among those that are not held, to a Secret whose name has one of these hashes.
     pub(crate) fn may_hide_any(&self, hashes: &[u64]) -> bool {
-        let rest = self.rest.iter().flat_map(|rest| &rest.0);
+        let rest = self.hidden.iter().flat_map(|rest| &rest.0);
         rest.into_iter().any(|hash| hashes.binary_search(hash).is_ok())
     }
 
     /// Whether an entry of ours to this Secret may be among those that are not held.
     pub(crate) fn may_hide(&self, secret: &str) -> bool {
-        let rest = self.rest.as_ref().filter(|rest| !rest.0.is_empty());
+        let rest = self.hidden.as_ref().filter(|rest| !rest.0.is_empty());
         rest.is_some_and(|rest| rest.0.binary_search(&hash(secret)).is_ok())
     }
 }
 
 /// So many elements of one `imagePullSecrets` are held; a longer list is not held at all.
-pub const LISTED: usize = 256;
+pub const MAX_ENTRIES: usize = 256;
 /// The names and the JSON of its elements have so many bytes together, or the list is not held at all.
-pub const LISTED_BYTES: usize = 16 * 1024;
+pub const MAX_ENTRIES_BYTES: usize = 16 * 1024;
 /// So many recorded names are held besides those that the list has. A Pod never needs one of them.
-pub const RECORDED: usize = 64;
+pub const MAX_STALE_RECORDS: usize = 64;
 /// The longest name that a Secret, or another object, can have: a longer one is the name of none.
-pub const LONGEST_NAME: usize = 253;
+pub const MAX_NAME_BYTES: usize = 253;
 
 /// One element of `imagePullSecrets`, kept so that it is written back as it was read.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -236,7 +236,7 @@ impl fmt::Debug for Entry {
 /// The names in the text of the annotation `pullsecrets.dev/attached`: separated by commas, spaces around them and
 /// empty ones dropped, each once.
 ///
-/// A name that the list has is a recorded entry, and is never lost. Of others, the first [`RECORDED`] are held: the rest
+/// A name that the list has is a recorded entry, and is never lost. Of others, the first [`MAX_STALE_RECORDS`] are held: the rest
 /// record no entry, and go with the next write. Takes n log n steps, whatever the annotation holds.
 pub fn parse_attached(annotation: &str, entries: &[Entry]) -> Vec<Arc<str>> {
     let listed: BTreeSet<&str> = entries.iter().map(Entry::name).collect();
@@ -245,9 +245,9 @@ pub fn parse_attached(annotation: &str, entries: &[Entry]) -> Vec<Arc<str>> {
     annotation
         .split(',')
         .map(str::trim)
-        .filter(|name| !name.is_empty() && name.len() <= LONGEST_NAME)
+        .filter(|name| !name.is_empty() && name.len() <= MAX_NAME_BYTES)
         .filter(|name| {
-            let held = seen.contains(name) || listed.contains(name) || unlisted < RECORDED;
+            let held = seen.contains(name) || listed.contains(name) || unlisted < MAX_STALE_RECORDS;
             let new = held && seen.insert(*name);
             unlisted += usize::from(new && !listed.contains(name));
             new
@@ -300,24 +300,24 @@ mod tests {
             deleting: false,
             too_large: false,
             listed_by_us: false,
-            rest: None,
+            hidden: None,
         }
     }
 
     #[test]
     fn of_a_long_list_the_names_that_are_asked_for_are_held() {
-        let names: Vec<String> = (0..LISTED).map(|number| format!("{number:0>60}")).collect();
-        let stale = (0..RECORDED).map(|number| format!("{number:0>253}"));
+        let names: Vec<String> = (0..MAX_ENTRIES).map(|number| format!("{number:0>60}")).collect();
+        let stale = (0..MAX_STALE_RECORDS).map(|number| format!("{number:0>253}"));
         let recorded: Vec<String> = names.iter().cloned().chain(stale).collect();
         let mut held = account(&names, &recorded);
-        held.shorten(|name| name == names[7]);
+        held.compact(|name| name == names[7]);
         assert_eq!((held.entries.len(), held.attached.len()), (1, 1));
-        let rest = held.rest.as_ref().map_or(0, |rest| size_of_val(&*rest.0));
-        assert!(rest <= 8 * LISTED, "{rest} bytes besides");
+        let rest = held.hidden.as_ref().map_or(0, |rest| size_of_val(&*rest.0));
+        assert!(rest <= 8 * MAX_ENTRIES, "{rest} bytes besides");
         assert!(held.may_record(&names[7]) && !held.may_hide(&names[7]));
         assert!(held.may_hide(&names[8]) && !held.may_record("other"));
         let seen = held.clone();
-        held.shorten(|_| true);
+        held.compact(|_| true);
         assert_eq!(held, seen, "what is not held does not come back");
     }
 
@@ -325,8 +325,8 @@ mod tests {
     fn an_ordinary_list_is_held_whole() {
         let names: Vec<String> = (0..8).map(|number| format!("pull-secret-{number}")).collect();
         let mut held = account(&names, &names);
-        held.shorten(|_| false);
-        assert_eq!((held.entries.len(), held.rest), (8, None));
+        held.compact(|_| false);
+        assert_eq!((held.entries.len(), held.hidden), (8, None));
     }
 
     /// Any of them may be ours.
@@ -337,7 +337,7 @@ mod tests {
             listed_by_us: true,
             ..account(&names, &[])
         };
-        held.shorten(|_| false);
+        held.compact(|_| false);
         assert!(held.entries.is_empty() && held.may_hide(&names[99]));
     }
 
@@ -347,7 +347,7 @@ mod tests {
         let names: Vec<String> = (0..60_000).map(|number| number.to_string()).collect();
         let entries = [Entry::named("59999"), Entry::named("7"), Entry::named("theirs")];
         let held = parse_attached(&names.join(","), &entries);
-        assert_eq!(held.len(), RECORDED + 2);
+        assert_eq!(held.len(), MAX_STALE_RECORDS + 2);
         let has = |name: &str| held.iter().any(|held| held.as_ref() == name);
         assert!(has("7") && has("59999"), "a recorded entry is never lost");
         assert!(has("0") && !has("59998") && !has("theirs"));

@@ -466,7 +466,7 @@ pub fn merge(resolutions: &[Resolution], last_good: &LastGood) -> Merged {
         let duplicate = merging.served.contains(&key);
         merging.served.push(key);
         let known = known(offer, resolutions, last_good, &merging.merged.last_good);
-        let beaten = match &known {
+        let superseded = match &known {
             _ if duplicate => vec![key.to_owned()],
             Known::Own(entries) => {
                 let (origin, entries) = (offer.resolution.origin.clone(), (*entries).clone());
@@ -483,14 +483,16 @@ pub fn merge(resolutions: &[Resolution], last_good: &LastGood) -> Merged {
                 Vec::new()
             }
         };
-        told.push((offer, known, beaten));
+        told.push((offer, known, superseded));
     }
     let mut merged = merging.merged;
     let useless = match_nothing(&merged.entries);
-    for (offer, known, beaten) in &told {
+    for (offer, known, superseded) in &told {
         let useless = || useless.then(|| unmatched(offer.remark()));
         let problem = offer.problem.clone().or_else(useless);
-        merged.registries.push(status(offer, problem.as_ref(), beaten, known));
+        merged
+            .registries
+            .push(status(offer, problem.as_ref(), superseded, known));
         merged.problem = merged.problem.or(problem);
     }
     merged
@@ -577,7 +579,7 @@ impl<'a> Merging<'a> {
     /// for which another registry decides.
     fn add(&mut self, offer: &Offer<'_>, held: &str, remembered: Remembered, tied: bool) -> Vec<String> {
         let key = offer.resolution.key.as_str();
-        let mut beaten = Vec::new();
+        let mut superseded = Vec::new();
         for (at, (server, credential)) in remembered.entries.iter().enumerate() {
             // Compared as the kubelet reads a key, which may be spelled in many ways.
             let normal = keyring::normalised(server).unwrap_or_else(|| server.clone().into_bytes());
@@ -589,11 +591,11 @@ impl<'a> Merging<'a> {
                     self.merged.tied.insert(server.clone());
                 }
             } else {
-                beaten.push(offer.name(server, at + 1).shown());
+                superseded.push(offer.name(server, at + 1).shown());
             }
         }
         self.merged.last_good.insert(held.to_owned(), remembered);
-        beaten
+        superseded
     }
 }
 
@@ -628,13 +630,13 @@ impl<'a> Explicit<'a> {
     }
 }
 
-fn status(offer: &Offer<'_>, problem: Option<&Problem>, beaten: &[String], known: &Known<'_>) -> RegistryStatus {
+fn status(offer: &Offer<'_>, problem: Option<&Problem>, superseded: &[String], known: &Known<'_>) -> RegistryStatus {
     let remark = offer.remark().map(str::to_owned);
     let (state, reason, message) = match problem {
-        None if !beaten.is_empty() => {
+        None if !superseded.is_empty() => {
             let message = format!(
                 "declared more than once, another declaration decides: {}",
-                beaten.join(", ")
+                superseded.join(", ")
             );
             let message = remark.map_or(message.clone(), |remark| format!("{message}; {remark}"));
             (RegistryState::Ready, Reason::Superseded, Some(message))

@@ -276,8 +276,8 @@ impl<'a> Scope<'a> {
     }
 
     /// Decides of the Secret of that name. What it guarantees stands at the decision itself, in `secret`.
-    pub fn secret(&self, name: &'a str, circumstances: secret::Circumstances<'_>) -> Decision<'a, SecretAction> {
-        secret::decide(self, name, circumstances)
+    pub fn secret(&self, name: &'a str, context: secret::Context<'_>) -> Decision<'a, SecretAction> {
+        secret::decide(self, name, context)
     }
 
     /// Decides of an account. What it guarantees stands at the decision itself, in `service_account`.
@@ -285,9 +285,9 @@ impl<'a> Scope<'a> {
         &self,
         name: &str,
         seen: &Account,
-        circumstances: service_account::Circumstances<'_>,
+        context: service_account::Context<'_>,
     ) -> Decision<'a, AccountAction> {
-        service_account::decide(self, name, seen, circumstances)
+        service_account::decide(self, name, seen, context)
     }
 
     /// The objects that want a copy of that name here, oldest first. The first decides what it holds.

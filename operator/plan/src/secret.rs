@@ -13,7 +13,7 @@ use crd::{ConflictPolicy, DeletionPolicy, FailureReason};
 use crate::action::{Content, SecretAction};
 use crate::labels::Labels;
 use crate::object::{Lifecycle, Object};
-use crate::observed::{OWNERS, Owner, Secret, Shape, brief};
+use crate::observed::{MAX_OWNERS, Owner, Secret, SecretTraits, brief};
 use crate::payload::Payload;
 use crate::scope::Scope;
 use crate::service_account;
@@ -25,23 +25,23 @@ pub const REFERENCES_FIRST: Duration = Duration::from_secs(10);
 
 /// How long a deletion waits for the object that takes its copies over to bring its own credentials, so that one write
 /// does both. One that cannot, being suspended or without a source, gets them as they are then.
-pub const HEIR_FIRST: Duration = Duration::from_secs(5);
+pub const HANDOVER_GRACE: Duration = Duration::from_secs(5);
 
 /// What is known of a Secret besides how it looks.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Circumstances<'a> {
+pub struct Context<'a> {
     /// What the server, or another writer, did with our last attempts.
-    pub trouble: Option<&'a Failure>,
+    pub last_error: Option<&'a Failure>,
     /// Another writer keeps undoing what we write: said although it may be in place at this moment.
-    pub contended: Option<&'a Failure>,
+    pub contention: Option<&'a Failure>,
     /// How long it has been known that the copy is to go, or to pass to another object.
-    pub leaving_for: Duration,
+    pub removal_pending_for: Duration,
 }
 
-impl<'a> Circumstances<'a> {
+impl<'a> Context<'a> {
     /// What stands against a write.
     fn against(&self) -> Option<&'a Failure> {
-        self.contended.or(self.trouble)
+        self.contention.or(self.last_error)
     }
 }
 
@@ -59,12 +59,12 @@ pub enum Ownership<'a> {
 }
 
 /// Whose the Secret is. What says so is the label first, then the mark of a retained copy, then managedFields.
-pub fn ownership(shape: &Shape) -> Ownership<'_> {
-    if let Some(object) = shape.labels.get(LABEL_OBJECT) {
+pub fn ownership(traits: &SecretTraits) -> Ownership<'_> {
+    if let Some(object) = traits.labels.get(LABEL_OBJECT) {
         Ownership::Copy(object)
-    } else if let Some(object) = shape.annotations.get(ANNOTATION_RETAINED) {
+    } else if let Some(object) = traits.annotations.get(ANNOTATION_RETAINED) {
         Ownership::Retained(object)
-    } else if shape.applied_by_us {
+    } else if traits.applied_by_us {
         Ownership::Stripped
     } else {
         Ownership::Foreign
@@ -77,34 +77,30 @@ pub fn ownership(shape: &Shape) -> Ownership<'_> {
 /// source nothing is created, and nothing without our label is in any action; nothing is added to a terminating namespace; a copy is deleted only under our label and when no object asks for it; what is a held
 /// object's stays as it is, and passes to it from an object that is being deleted; nothing is done under a name that is
 /// not permitted.
-pub(crate) fn decide<'a>(
-    scope: &Scope<'a>,
-    name: &'a str,
-    circumstances: Circumstances<'_>,
-) -> Decision<'a, SecretAction> {
+pub(crate) fn decide<'a>(scope: &Scope<'a>, name: &'a str, context: Context<'_>) -> Decision<'a, SecretAction> {
     if !scope.cluster.is_permitted(name) {
         return not_permitted(scope, name);
     }
     if scope.cluster.is_unreadable(name) {
-        return unreadable(scope, name, circumstances);
+        return unreadable(scope, name, context);
     }
     let seen = scope.seen.secrets.get(name);
     let mut decision = match scope.claimants(name).first() {
-        Some(decider) => wanted(scope, name, seen, decider, circumstances),
-        None => seen.map_or_else(Decision::default, |seen| unwanted(scope, name, seen, circumstances)),
+        Some(decider) => wanted(scope, name, seen, decider, context),
+        None => seen.map_or_else(Decision::default, |seen| unwanted(scope, name, seen, context)),
     };
     // An object that waits for a write says what stands against it.
-    let state = State::outstanding(circumstances.against());
-    for object in &decision.owed_to {
-        if !decision.remains.iter().any(|(waiting, _)| waiting == object) {
-            decision.remains.push((object, state.clone()));
+    let state = State::outstanding(context.against());
+    for object in &decision.pending_cleanup {
+        if !decision.removals.iter().any(|(waiting, _)| waiting == object) {
+            decision.removals.push((object, state.clone()));
         }
     }
     decision
 }
 
 /// An object that cannot be read may want this Secret here: whoever else asks for it has to wait.
-fn unreadable<'a>(scope: &Scope<'a>, name: &'a str, circumstances: Circumstances<'_>) -> Decision<'a, SecretAction> {
+fn unreadable<'a>(scope: &Scope<'a>, name: &'a str, context: Context<'_>) -> Decision<'a, SecretAction> {
     let message = format!("secret {name:?} belongs to a ClusterPullSecret that this version cannot read");
     let failure = Failure::new(FailureReason::SecretConflict, message);
     let states = scope
@@ -116,7 +112,7 @@ fn unreadable<'a>(scope: &Scope<'a>, name: &'a str, circumstances: Circumstances
         ..Decision::default()
     };
     if let Some(seen) = scope.seen.secrets.get(name) {
-        hand_over(scope, name, seen, circumstances, &mut decision);
+        hand_over(scope, name, seen, context, &mut decision);
     }
     decision
 }
@@ -151,7 +147,7 @@ pub(crate) fn is_in_conflict(scope: &Scope<'_>, name: &str, decider: &Object) ->
 /// refers to the source, or to nothing: the operator neither adds such a reference nor removes it while an object wants it.
 pub(crate) fn is_reserved(scope: &Scope<'_>, name: &str) -> bool {
     let seen = scope.seen.secrets.get(name);
-    let ours = seen.is_some_and(|seen| matches!(ownership(&seen.shape), Ownership::Copy(_)));
+    let ours = seen.is_some_and(|seen| matches!(ownership(&seen.traits), Ownership::Copy(_)));
     !ours && reserved(scope, name).is_some()
 }
 
@@ -183,8 +179,8 @@ fn obstacle(scope: &Scope<'_>, name: &str, seen: &Secret, decider: &Object) -> O
             format!("secret {name:?} {what}"),
         ))
     };
-    let fit = seen.shape.docker_config_type && !seen.shape.immutable;
-    let ownership = ownership(&seen.shape);
+    let fit = seen.traits.docker_config_type && !seen.traits.immutable;
+    let ownership = ownership(&seen.traits);
     if !matches!(ownership, Ownership::Copy(_))
         && let Some(reserved) = reserved(scope, name)
     {
@@ -196,11 +192,11 @@ fn obstacle(scope: &Scope<'_>, name: &str, seen: &Secret, decider: &Object) -> O
         _ if decider.spec.conflict_policy == ConflictPolicy::Fail => {
             conflict("exists and is not managed by pullsecrets")
         }
-        _ if !seen.shape.docker_config_type => {
+        _ if !seen.traits.docker_config_type => {
             conflict("exists with another type than kubernetes.io/dockerconfigjson and cannot be adopted")
         }
-        _ if seen.shape.immutable => conflict("exists, is immutable and cannot be adopted"),
-        _ if seen.shape.controlled => conflict("exists, has a controller and cannot be adopted"),
+        _ if seen.traits.immutable => conflict("exists, is immutable and cannot be adopted"),
+        _ if seen.traits.controlled => conflict("exists, has a controller and cannot be adopted"),
         _ => None,
     }
 }
@@ -210,7 +206,7 @@ fn wanted<'a>(
     name: &'a str,
     seen: Option<&Secret>,
     decider: &'a Arc<Object>,
-    circumstances: Circumstances<'_>,
+    context: Context<'_>,
 ) -> Decision<'a, SecretAction> {
     let mut decision = Decision::default();
     let needed = seen.map_or_else(
@@ -220,14 +216,14 @@ fn wanted<'a>(
         },
         |seen| match obstacle(scope, name, seen, decider) {
             Some(conflict) => Err(conflict),
-            None => mend(scope, name, seen, decider),
+            None => repair(scope, name, seen, decider),
         },
     );
-    let held = seen.filter(|seen| seen.shape.deleting).map(|seen| held_up(name, seen));
+    let held = seen.filter(|seen| seen.traits.deleting).map(|seen| held_up(name, seen));
     let state = match &needed {
         Err(conflict) => State::Failed(conflict.clone()),
-        Ok(Step::InPlace) if held.is_none() => State::in_place(circumstances.contended),
-        Ok(_) => State::outstanding(circumstances.against().or(held.as_ref())),
+        Ok(Step::InPlace) if held.is_none() => State::in_place(context.contention),
+        Ok(_) => State::outstanding(context.against().or(held.as_ref())),
     };
     if scope.seen.terminating {
         return decision;
@@ -235,10 +231,10 @@ fn wanted<'a>(
     decision.states = states(scope, name, decider, &state);
     match (needed, seen) {
         (Ok(Step::Write(action)), seen) if decider.lifecycle == Lifecycle::Active => {
-            decision.owed_to = seen.map(|seen| departing_owners(scope, seen)).unwrap_or_default();
+            decision.pending_cleanup = seen.map(|seen| departing_owners(scope, seen)).unwrap_or_default();
             decision.action = Some(action);
         }
-        (_, Some(seen)) => hand_over(scope, name, seen, circumstances, &mut decision),
+        (_, Some(seen)) => hand_over(scope, name, seen, context, &mut decision),
         (_, None) => {}
     }
     // The object whose copy this is does not ask for it here any more.
@@ -252,8 +248,8 @@ fn wanted<'a>(
         );
         let held = Failure::new(FailureReason::SecretConflict, message);
         let held = decision.action.is_none().then_some(&held);
-        let state = State::outstanding(circumstances.against().or(held));
-        decision.remains.push((left, state));
+        let state = State::outstanding(context.against().or(held));
+        decision.removals.push((left, state));
     }
     decision
 }
@@ -261,7 +257,7 @@ fn wanted<'a>(
 /// The object of this Secret's name whose label the copy carries, unless it is no more.
 pub(crate) fn labelled<'a>(scope: &Scope<'a>, secret: &str) -> Option<&'a Arc<Object>> {
     let seen = scope.seen.secrets.get(secret)?;
-    let Ownership::Copy(label) = ownership(&seen.shape) else {
+    let Ownership::Copy(label) = ownership(&seen.traits) else {
         return None;
     };
     let mut named = scope.cluster.named(secret);
@@ -280,28 +276,28 @@ fn hand_over<'a>(
     scope: &Scope<'a>,
     name: &'a str,
     seen: &Secret,
-    circumstances: Circumstances<'_>,
+    context: Context<'_>,
     decision: &mut Decision<'a, SecretAction>,
 ) {
     let departing = departing_owners(scope, seen);
     let stays = |owner: &Owner| owning(scope, owner).is_some_and(|object| object.stays());
-    let is_copy = matches!(ownership(&seen.shape), Ownership::Copy(_));
-    let goes = !departing.is_empty() && !seen.shape.owners.iter().any(stays);
-    let Some(heir) = heirs(scope, name)
+    let is_copy = matches!(ownership(&seen.traits), Ownership::Copy(_));
+    let goes = !departing.is_empty() && !seen.traits.owners.iter().any(stays);
+    let Some(successor) = successors(scope, name)
         .next()
-        .filter(|_| is_copy && goes && !seen.shape.deleting)
+        .filter(|_| is_copy && goes && !seen.traits.deleting)
     else {
         return;
     };
-    decision.leaving = true;
-    decision.owed_to = departing;
-    let left = HEIR_FIRST.saturating_sub(circumstances.leaving_for);
+    decision.removal_pending = true;
+    decision.pending_cleanup = departing;
+    let left = HANDOVER_GRACE.saturating_sub(context.removal_pending_for);
     if left > Duration::ZERO {
-        decision.again_after = Some(left);
+        decision.requeue_after = Some(left);
     } else {
         decision.action = Some(SecretAction::Assign {
             version: seen.version.clone(),
-            object: Arc::clone(&heir.name),
+            object: Arc::clone(&successor.name),
             owners: owners(scope, name),
         });
     }
@@ -309,7 +305,7 @@ fn hand_over<'a>(
 
 /// The objects that have a claim to the copy of that name, oldest first: those that want it here, and those that may,
 /// since nobody can read what they select.
-fn heirs<'a>(scope: &Scope<'a>, name: &'a str) -> impl Iterator<Item = &'a Arc<Object>> {
+fn successors<'a>(scope: &Scope<'a>, name: &'a str) -> impl Iterator<Item = &'a Arc<Object>> {
     let claims = |object: &&Arc<Object>| object.is_unreadable() || asks(scope, name, object);
     scope.cluster.named(name).filter(claims)
 }
@@ -321,7 +317,7 @@ fn states<'a>(
     decider: &'a Arc<Object>,
     state: &State,
 ) -> Vec<(&'a Arc<Object>, State)> {
-    let beaten = |object: &&'a Arc<Object>| {
+    let superseded = |object: &&'a Arc<Object>| {
         let message = format!(
             "secret {name:?} is decided by the older ClusterPullSecret {:?}",
             decider.name
@@ -331,7 +327,7 @@ fn states<'a>(
             State::Failed(Failure::new(FailureReason::SecretConflict, message)),
         )
     };
-    let younger = scope.claimants(name).iter().skip(1).map(beaten);
+    let younger = scope.claimants(name).iter().skip(1).map(superseded);
     std::iter::once((decider, state.clone())).chain(younger).collect()
 }
 
@@ -352,25 +348,25 @@ fn create(scope: &Scope<'_>, name: &str, decider: &Object) -> Step {
     })
 }
 
-fn mend(scope: &Scope<'_>, name: &str, seen: &Secret, decider: &Object) -> Result<Step, Failure> {
-    let shape = &seen.shape;
+fn repair(scope: &Scope<'_>, name: &str, seen: &Secret, decider: &Object) -> Result<Step, Failure> {
+    let traits = &seen.traits;
     let version = seen.version.clone();
     let held = seen.digest.as_deref();
     let Some(payload) = decider.payload_for(held) else {
         return Ok(Step::Wait);
     };
-    let mendable = shape.docker_config_type && !shape.immutable;
-    if shape.deleting && (!mendable || ownership(shape) == Ownership::Foreign) {
+    let repairable = traits.docker_config_type && !traits.immutable;
+    if traits.deleting && (!repairable || ownership(traits) == Ownership::Foreign) {
         return Ok(Step::Wait);
     }
-    if let Ownership::Retained(_) = ownership(shape) {
+    if let Ownership::Retained(_) = ownership(traits) {
         return Ok(Step::Write(SecretAction::Reclaim {
             version,
             object: Arc::clone(&decider.name),
         }));
     }
     // Neither can be mended in place: the type never, the data of an immutable Secret neither.
-    if !mendable {
+    if !repairable {
         // Under the name of a source none would come in its place, and the next copy would not get a tied login.
         return match reserved(scope, name) {
             Some(reserved) => Err(reserved),
@@ -378,8 +374,8 @@ fn mend(scope: &Scope<'_>, name: &str, seen: &Secret, decider: &Object) -> Resul
             None => Ok(Step::Write(SecretAction::Delete { version })),
         };
     }
-    let mut content = content(scope, name, decider, payload, Some(shape));
-    if !content.annotations.contains_key(ANNOTATION_DECLARED) && shape.annotations.get(ANNOTATION_DECLARED).is_some() {
+    let mut content = content(scope, name, decider, payload, Some(traits));
+    if !content.annotations.contains_key(ANNOTATION_DECLARED) && traits.annotations.get(ANNOTATION_DECLARED).is_some() {
         // One that others wrote, such as a restore from a backup, would outlive an apply that leaves it out.
         content
             .annotations
@@ -395,21 +391,27 @@ fn mend(scope: &Scope<'_>, name: &str, seen: &Secret, decider: &Object) -> Resul
 /// Drift is a field that we declare and that differs; what others added is let be. ownerReferences to our kind are
 /// ours altogether, since a wrong one would have garbage collection take a copy away or leave it behind.
 fn is_in_place(seen: &Secret, content: &Content) -> bool {
-    let shape = &seen.shape;
+    let traits = &seen.traits;
     let holds = |held: &crate::labels::Labels, declared: &BTreeMap<String, String>| {
         declared.iter().all(|(key, value)| has(held, key, value))
     };
-    !shape.partial
+    !traits.partial
         && seen.digest.as_ref() == Some(content.payload.digest())
-        && holds(&shape.labels, &content.labels)
-        && holds(&shape.annotations, &content.annotations)
-        && shape.owners == content.owners
+        && holds(&traits.labels, &content.labels)
+        && holds(&traits.annotations, &content.annotations)
+        && traits.owners == content.owners
 }
 
-fn content(scope: &Scope<'_>, name: &str, decider: &Object, payload: Arc<Payload>, seen: Option<&Shape>) -> Content {
+fn content(
+    scope: &Scope<'_>,
+    name: &str,
+    decider: &Object,
+    payload: Arc<Payload>,
+    seen: Option<&SecretTraits>,
+) -> Content {
     let spec = &decider.spec;
-    let mut labels = marks(&spec.labels, seen.map(|shape| &shape.labels));
-    let mut annotations = marks(&spec.annotations, seen.map(|shape| &shape.annotations));
+    let mut labels = marks(&spec.labels, seen.map(|traits| &traits.labels));
+    let mut annotations = marks(&spec.annotations, seen.map(|traits| &traits.annotations));
     let declared: Vec<&str> = labels.keys().chain(annotations.keys()).map(String::as_str).collect();
     let declared = declared.join(",");
     labels.insert(LABEL_OBJECT.to_owned(), decider.name.to_string());
@@ -442,30 +444,25 @@ fn marks(declared: &BTreeMap<String, String>, held: Option<&Labels>) -> BTreeMap
         .collect()
 }
 
-/// One for each object that wants the copy, the oldest [`OWNERS`]; none at all if one of them says Retain, since garbage
+/// One for each object that wants the copy, the oldest [`MAX_OWNERS`]; none at all if one of them says Retain, since garbage
 /// collection would not ask it.
 fn owners(scope: &Scope<'_>, name: &str) -> Vec<Owner> {
-    if heirs(scope, name).any(|object| object.spec.deletion_policy == DeletionPolicy::Retain) {
+    if successors(scope, name).any(|object| object.spec.deletion_policy == DeletionPolicy::Retain) {
         return Vec::new();
     }
     let owner = |object: &Arc<Object>| Owner {
         uid: object.uid.clone(),
         name: Arc::clone(&object.name),
     };
-    let mut owners: Vec<Owner> = heirs(scope, name).take(OWNERS).map(owner).collect();
+    let mut owners: Vec<Owner> = successors(scope, name).take(MAX_OWNERS).map(owner).collect();
     owners.sort_unstable();
     owners
 }
 
 /// A copy that no object asks for here: it goes after the references to it, or stays to be retained.
-fn unwanted<'a>(
-    scope: &Scope<'a>,
-    name: &'a str,
-    seen: &Secret,
-    circumstances: Circumstances<'_>,
-) -> Decision<'a, SecretAction> {
+fn unwanted<'a>(scope: &Scope<'a>, name: &'a str, seen: &Secret, context: Context<'_>) -> Decision<'a, SecretAction> {
     let mut decision = Decision::default();
-    let Ownership::Copy(label) = ownership(&seen.shape) else {
+    let Ownership::Copy(label) = ownership(&seen.traits) else {
         return decision;
     };
     let owner = existing(scope, label);
@@ -478,7 +475,7 @@ fn unwanted<'a>(
         Some(_) | None => {}
     }
     let version = seen.version.clone();
-    let deleting = seen.shape.deleting;
+    let deleting = seen.traits.deleting;
     if is_retained_by(owner, seen) {
         if deleting {
             return decision;
@@ -488,28 +485,28 @@ fn unwanted<'a>(
     } else if deleting && seen.digest.is_none() {
         // No login is left in it. It goes when the finalizer does: no deletion waits for that.
         let held = State::Failed(held_up(name, seen));
-        decision.remains.extend(owner.map(|object| (object, held)));
+        decision.removals.extend(owner.map(|object| (object, held)));
         return decision;
     } else {
-        decision.leaving = true;
-        let left = REFERENCES_FIRST.saturating_sub(circumstances.leaving_for);
+        decision.removal_pending = true;
+        let left = REFERENCES_FIRST.saturating_sub(context.removal_pending_for);
         if left > Duration::ZERO && service_account::any_to_detach(scope, name) {
-            decision.again_after = Some(left);
+            decision.requeue_after = Some(left);
         } else if !deleting {
             decision.action = Some(SecretAction::Delete { version });
-        } else if !seen.shape.immutable {
+        } else if !seen.traits.immutable {
             decision.action = Some(SecretAction::Empty { version });
         }
     }
-    decision.owed_to = departing_owners(scope, seen);
+    decision.pending_cleanup = departing_owners(scope, seen);
     if let Some(object) = owner {
-        if object.lifecycle == Lifecycle::Deleting && !decision.owed_to.contains(&object) {
-            decision.owed_to.push(object);
+        if object.lifecycle == Lifecycle::Deleting && !decision.pending_cleanup.contains(&object) {
+            decision.pending_cleanup.push(object);
         }
         // At every time, so that a survey does not depend on it: the login cannot be taken out.
-        let held = (deleting && seen.shape.immutable).then(|| held_up(name, seen));
-        let state = State::outstanding(circumstances.against().or(held.as_ref()));
-        decision.remains.push((object, state));
+        let held = (deleting && seen.traits.immutable).then(|| held_up(name, seen));
+        let state = State::outstanding(context.against().or(held.as_ref()));
+        decision.removals.push((object, state));
     }
     decision
 }
@@ -517,18 +514,18 @@ fn unwanted<'a>(
 /// Whether a copy that no object asks for stays. One of an object that is no more stays if it has no owner: an object that
 /// says Delete would have left one.
 fn is_retained_by(owner: Option<&Arc<Object>>, seen: &Secret) -> bool {
-    owner.map_or(seen.shape.owners.is_empty(), |object| {
+    owner.map_or(seen.traits.owners.is_empty(), |object| {
         object.spec.deletion_policy == DeletionPolicy::Retain
     })
 }
 
 /// A copy that is being deleted, and what holds it.
 fn held_up(name: &str, seen: &Secret) -> Failure {
-    let shape = &seen.shape;
-    let holder = shape.finalizer.as_deref().unwrap_or("unknown");
+    let traits = &seen.traits;
+    let holder = traits.finalizer.as_deref().unwrap_or("unknown");
     let fixed = if seen.digest.is_none() {
         "; no login is left in it"
-    } else if shape.immutable || !shape.docker_config_type {
+    } else if traits.immutable || !traits.docker_config_type {
         "; its login stays until then, because it cannot be changed"
     } else {
         ""
@@ -549,13 +546,13 @@ fn existing<'a>(scope: &Scope<'a>, name: &str) -> Option<&'a Arc<Object>> {
 /// A copy of an object that is no more: its finalizer was taken off by hand. Nothing but our two labels speaks for it,
 /// so both must be there.
 pub(crate) fn is_orphan(scope: &Scope<'_>, seen: &Secret) -> bool {
-    matches!(ownership(&seen.shape), Ownership::Copy(label) if existing(scope, label).is_none())
-        && seen.shape.labels.get(LABEL_MANAGED_BY) == Some(MANAGED_BY)
+    matches!(ownership(&seen.traits), Ownership::Copy(label) if existing(scope, label).is_none())
+        && seen.traits.labels.get(LABEL_MANAGED_BY) == Some(MANAGED_BY)
 }
 
 /// The objects being deleted that the copy still names as owners: garbage collection would follow them.
 fn departing_owners<'a>(scope: &Scope<'a>, seen: &Secret) -> Vec<&'a Arc<Object>> {
-    let owners = seen.shape.owners.iter();
+    let owners = seen.traits.owners.iter();
     owners
         .filter_map(|owner| owning(scope, owner))
         .filter(|object| object.lifecycle == Lifecycle::Deleting)

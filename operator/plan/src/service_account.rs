@@ -6,31 +6,31 @@ use crd::{DeletionPolicy, FailureReason};
 
 use crate::action::AccountAction;
 use crate::object::{Lifecycle, Object};
-use crate::observed::{Account, Entry, LISTED, LISTED_BYTES};
+use crate::observed::{Account, Entry, MAX_ENTRIES, MAX_ENTRIES_BYTES};
 use crate::scope::Scope;
 use crate::secret::{self, Ownership, ownership};
 use crate::verdict::{Decision, Failure, State};
 
 /// What is known of an account besides how it looks.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Circumstances<'a> {
+pub struct Context<'a> {
     /// What the server, or another writer, did with our last attempts.
-    pub trouble: Option<&'a Failure>,
+    pub last_error: Option<&'a Failure>,
     /// Another writer keeps undoing what we write: said although it may be in place at this moment.
-    pub contended: Option<&'a Failure>,
+    pub contention: Option<&'a Failure>,
     /// Names under which nobody knows yet whether there is a Secret that is not ours: no reference to them goes in.
-    pub unsettled: &'a [Arc<str>],
+    pub unverified: &'a [Arc<str>],
     /// Names that the account recorded when it was seen before, and whose entries are there without the record now.
-    pub lost: &'a [Arc<str>],
+    pub lost_records: &'a [Arc<str>],
     /// Names under which no Secret is seen, although a retained one may be there: no reference to them goes out before
     /// the Secret was read.
     pub unread: &'a [Arc<str>],
 }
 
-impl<'a> Circumstances<'a> {
+impl<'a> Context<'a> {
     /// What stands against a write.
     fn against(&self) -> Option<&'a Failure> {
-        self.contended.or(self.trouble)
+        self.contention.or(self.last_error)
     }
 }
 
@@ -43,7 +43,7 @@ pub(crate) fn decide<'a>(
     scope: &Scope<'a>,
     name: &str,
     seen: &Account,
-    circumstances: Circumstances<'_>,
+    context: Context<'_>,
 ) -> Decision<'a, AccountAction> {
     let mut decision = Decision::default();
     if seen.deleting {
@@ -58,23 +58,23 @@ pub(crate) fn decide<'a>(
             .iter()
             .map(|object| {
                 let state = if has(seen, &object.spec.secret_name) {
-                    State::in_place(circumstances.contended)
+                    State::in_place(context.contention)
                 } else {
-                    State::outstanding(circumstances.against())
+                    State::outstanding(context.against())
                 };
                 (*object, state)
             })
             .collect();
     }
-    let lost: Vec<Arc<str>> = lost(scope, seen, circumstances.lost)
+    let lost: Vec<Arc<str>> = lost(scope, seen, context.lost_records)
         .into_iter()
         .map(Into::into)
         .collect();
     let going = going(scope, &wanted, seen.attached.iter().chain(&lost));
-    let (unread, taken): (Vec<_>, Vec<_>) = going.iter().partition(|name| circumstances.unread.contains(name));
+    let (unread, taken): (Vec<_>, Vec<_>) = going.iter().partition(|name| context.unread.contains(name));
     decision.to_read = unread.into_iter().cloned().collect();
-    decision.owed_to = departing(scope, &going);
-    decision.remains = remains(scope, &going, &State::outstanding(circumstances.against()));
+    decision.pending_cleanup = departing(scope, &going);
+    decision.removals = remains(scope, &going, &State::outstanding(context.against()));
     let (entries, attached) = target(
         scope,
         seen,
@@ -83,7 +83,7 @@ pub(crate) fn decide<'a>(
             lost: &lost,
             taken: &taken,
         },
-        circumstances.unsettled,
+        context.unverified,
     );
     if entries[..] != seen.entries[..] || attached[..] != seen.attached[..] {
         decision.action = Some(AccountAction {
@@ -93,7 +93,7 @@ pub(crate) fn decide<'a>(
             attached,
         });
     }
-    if seen.rest.is_some() {
+    if seen.hidden.is_some() {
         decision.read_first = decision.action.take().is_some() || hides_ours(scope, seen);
     }
     decision
@@ -107,19 +107,19 @@ fn hides_ours(scope: &Scope<'_>, seen: &Account) -> bool {
 /// A list of which only the length is known is let be, whether something is missing in it or is to go.
 fn too_large<'a>(scope: &Scope<'a>, seen: &Account, wanted: &[&'a Arc<Object>]) -> Decision<'a, AccountAction> {
     let message = format!(
-        "imagePullSecrets has more than {LISTED} entries, or {} KiB, and is left as it is: remove those that are not used",
-        LISTED_BYTES / 1024
+        "imagePullSecrets has more than {MAX_ENTRIES} entries, or {} KiB, and is left as it is: remove those that are not used",
+        MAX_ENTRIES_BYTES / 1024
     );
     let state = State::Failed(Failure::new(FailureReason::TooLarge, message));
     let going = going(scope, wanted, seen.attached.iter());
-    let owed_to = departing(scope, &going);
+    let pending_cleanup = departing(scope, &going);
     let asking = wanted.iter().filter(|_| !scope.seen.terminating);
     Decision {
         states: asking.map(|object| (*object, state.clone())).collect(),
-        remains: remains(scope, &going, &state),
+        removals: remains(scope, &going, &state),
         // A deletion waits for it as long as for a refusal.
-        leaving: !owed_to.is_empty(),
-        owed_to,
+        removal_pending: !pending_cleanup.is_empty(),
+        pending_cleanup,
         ..Decision::default()
     }
 }
@@ -179,7 +179,7 @@ fn target(
     seen: &Account,
     wanted: &[&Arc<Object>],
     ours: &Ours<'_>,
-    unsettled: &[Arc<str>],
+    unverified: &[Arc<str>],
 ) -> (Vec<Entry>, Vec<Arc<str>>) {
     let goes = |name: &str| ours.taken.iter().any(|taken| taken.as_ref() == name);
     let is_lost = |name: &str| ours.lost.iter().any(|lost| lost.as_ref() == name);
@@ -192,7 +192,7 @@ fn target(
     attached.extend(ours.lost.iter().filter(|name| goes(name)).cloned());
     for object in wanted {
         let name = &object.spec.secret_name;
-        let settled = !unsettled.contains(name);
+        let settled = !unverified.contains(name);
         if is_lost(name) && object.lifecycle == Lifecycle::Active && !scope.seen.terminating {
             attached.push(Arc::clone(name));
         }
@@ -240,13 +240,13 @@ fn may_detach(scope: &Scope<'_>, secret: &str) -> bool {
         return !is_frozen(object) && !retains(object);
     }
     if let Some(seen) = copy {
-        let fate = match ownership(&seen.shape) {
+        let fate = match ownership(&seen.traits) {
             Ownership::Copy(_) if secret::is_orphan(scope, seen) => {
-                Some(!seen.shape.owners.is_empty() && !cluster.is_frozen(secret))
+                Some(!seen.traits.owners.is_empty() && !cluster.is_frozen(secret))
             }
             Ownership::Retained(_) => Some(false),
             // It may be a retained one whose mark is gone.
-            Ownership::Stripped if seen.shape.owners.is_empty() => Some(false),
+            Ownership::Stripped if seen.traits.owners.is_empty() => Some(false),
             Ownership::Copy(_) | Ownership::Stripped | Ownership::Foreign => None,
         };
         if let Some(goes) = fate {

@@ -25,8 +25,8 @@ impl State {
     }
 
     /// Of what is as declared, while `contended` says that another writer keeps undoing it.
-    pub(crate) fn in_place(contended: Option<&Failure>) -> Self {
-        contended.map_or(Self::Ready, |failure| Self::Failed(failure.clone()))
+    pub(crate) fn in_place(contention: Option<&Failure>) -> Self {
+        contention.map_or(Self::Ready, |failure| Self::Failed(failure.clone()))
     }
 }
 
@@ -57,17 +57,17 @@ pub struct Decision<'a, A> {
     /// The account is not held whole, and is to be read before a write of it can be planned.
     pub read_first: bool,
     /// Nothing now, but ask again after this time even if nothing is seen to happen.
-    pub again_after: Option<Duration>,
+    pub requeue_after: Option<Duration>,
     /// It is to be taken away, now or when the references are gone.
-    pub leaving: bool,
+    pub removal_pending: bool,
     /// For each object that wants it, how it stands.
     pub states: Vec<(&'a Arc<Object>, State)>,
     /// For each object that does not want it here, while something of that object is still here: how the removal stands.
     /// Never [`State::Ready`].
-    pub remains: Vec<(&'a Arc<Object>, State)>,
+    pub removals: Vec<(&'a Arc<Object>, State)>,
     /// Objects being deleted that still wait for a write here.
-    pub owed_to: Vec<&'a Arc<Object>>,
-    /// Names of Secrets that must be read before this can be decided: see [`crate::service_account::Circumstances::unread`].
+    pub pending_cleanup: Vec<&'a Arc<Object>>,
+    /// Names of Secrets that must be read before this can be decided: see [`crate::service_account::Context::unread`].
     pub to_read: Vec<Arc<str>>,
 }
 
@@ -76,11 +76,11 @@ impl<A> Default for Decision<'_, A> {
         Self {
             action: None,
             read_first: false,
-            again_after: None,
-            leaving: false,
+            requeue_after: None,
+            removal_pending: false,
             states: Vec::new(),
-            remains: Vec::new(),
-            owed_to: Vec::new(),
+            removals: Vec::new(),
+            pending_cleanup: Vec::new(),
             to_read: Vec::new(),
         }
     }

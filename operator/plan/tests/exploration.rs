@@ -23,7 +23,7 @@ use crd::names::LABEL_OBJECT;
 use plan::identity::Version;
 use plan::object::{Lifecycle, Object};
 use plan::observed::{Account, Entry, Namespace, Secret};
-use plan::secret::{Circumstances, Ownership, REFERENCES_FIRST, ownership};
+use plan::secret::{Context, Ownership, REFERENCES_FIRST, ownership};
 use plan::{labels::Labels, service_account};
 use serde_json::json;
 
@@ -69,7 +69,7 @@ struct State {
     crashes: u8,
     declarations: u8,
     /// The object `two` once its credentials are there; none when they are.
-    heir: Option<Arc<Object>>,
+    successor: Option<Arc<Object>>,
 }
 
 fn two_objects(shared_name: bool) -> State {
@@ -105,7 +105,7 @@ fn watched(world: World) -> State {
         others: OTHERS,
         crashes: CRASHES,
         declarations: DECLARATIONS,
-        heir: None,
+        successor: None,
     }
 }
 
@@ -128,7 +128,7 @@ fn renamed() -> State {
     State {
         declarations: DECLARATIONS,
         others: 0,
-        heir: Some(two),
+        successor: Some(two),
         ..start
     }
 }
@@ -142,7 +142,7 @@ fn listed(truth: &World) -> World {
     for facts in view.namespaces.values_mut() {
         facts
             .secrets
-            .retain(|_, secret| secret.shape.labels.get(LABEL_OBJECT).is_some());
+            .retain(|_, secret| secret.traits.labels.get(LABEL_OBJECT).is_some());
     }
     view
 }
@@ -183,7 +183,7 @@ impl State {
                 step(&|state| state.interfere(other));
             }
         }
-        if self.heir.is_some() {
+        if self.successor.is_some() {
             step(&State::arm);
         }
         let Some(view) = &self.view else {
@@ -226,7 +226,7 @@ impl State {
         };
         match declaration {
             Declaration::Delete => {
-                self.server.world.objects = one(|one| common::with_lifecycle(Lifecycle::Deleting, one))
+                self.server.world.objects = one(|one| common::with_lifecycle(Lifecycle::Deleting, one));
             }
             Declaration::Rotate => {
                 self.server.world.objects = one(|one| Object {
@@ -241,7 +241,7 @@ impl State {
 
     /// The credentials of `two` are there.
     fn arm(&mut self) {
-        if let Some(two) = self.heir.take() {
+        if let Some(two) = self.successor.take() {
             let objects = &mut self.server.world.objects;
             objects.retain(|object| object.name != two.name);
             objects.push(two);
@@ -288,13 +288,13 @@ impl State {
                 if other == Other::EditsCopy {
                     secret.digest = Some(digest("edited"));
                 } else {
-                    let mut shape = (*secret.shape).clone();
-                    shape.labels = shape
+                    let mut traits = (*secret.traits).clone();
+                    traits.labels = traits
                         .labels
                         .iter()
                         .filter(|(key, _)| *key != LABEL_OBJECT)
                         .collect::<Labels>();
-                    secret.shape = Arc::new(shape);
+                    secret.traits = Arc::new(traits);
                 }
             }
             Other::DeletesCopy => drop(facts.secrets.remove(name)),
@@ -395,7 +395,7 @@ impl State {
         for (namespace, was) in &before.namespaces {
             let is = &self.truth().namespaces[namespace];
             for (name, secret) in was.secrets.iter() {
-                if ownership(&secret.shape) == Ownership::Foreign {
+                if ownership(&secret.traits) == Ownership::Foreign {
                     assert_eq!(
                         is.secrets.get(name),
                         Some(secret),
@@ -443,7 +443,7 @@ impl State {
             let seen = &view.namespaces[namespace];
             let selected = [&seen.labels, &facts.labels].map(|labels| labels.get("pull")) == [Some("yes"); 2];
             facts.secrets.retain(|name, secret| {
-                let owners = &secret.shape.owners;
+                let owners = &secret.traits.owners;
                 let stays = owners.is_empty() || owners.iter().any(|owner| objects.contains(&owner.uid));
                 let mut names = view.objects.iter().map(|object| object.spec.secret_name.as_ref());
                 let wanted =
@@ -499,7 +499,7 @@ impl State {
                         number(version.uid.to_string()),
                         number(version.resource_version.to_string()),
                     );
-                    (name, numbers, &secret.digest, &secret.shape).hash(&mut hasher);
+                    (name, numbers, &secret.digest, &secret.traits).hash(&mut hasher);
                 }
                 for account in facts.accounts.values() {
                     let number = number(account.version.resource_version.to_string());
@@ -519,7 +519,7 @@ impl State {
                 .hash(&mut hasher);
             content_of(action).hash(&mut hasher);
         }
-        (self.others, self.crashes, self.declarations, self.heir.is_some()).hash(&mut hasher);
+        (self.others, self.crashes, self.declarations, self.successor.is_some()).hash(&mut hasher);
         hasher.finish()
     }
 }
@@ -536,7 +536,7 @@ enum News {
 /// What comes to be seen of a Secret: our copies by their label, and one that is not ours when it was met before; all
 /// where names are managed.
 fn shown(view: &World, seen: &Namespace, truth: &Namespace, name: &str) -> Option<Secret> {
-    let is_copy = |secret: &Secret| secret.shape.labels.get(LABEL_OBJECT).is_some();
+    let is_copy = |secret: &Secret| secret.traits.labels.get(LABEL_OBJECT).is_some();
     let followed = seen.secrets.get(name).is_some_and(|secret| !is_copy(secret));
     truth
         .secrets
@@ -602,11 +602,11 @@ fn is_owed(view: &World, object: &str) -> bool {
         let secrets = scope
             .secret_names()
             .into_iter()
-            .flat_map(|name| scope.secret(name, Circumstances::default()).owed_to);
+            .flat_map(|name| scope.secret(name, Context::default()).pending_cleanup);
         let accounts = facts.accounts.iter().flat_map(|(name, seen)| {
             scope
-                .account(name, seen, service_account::Circumstances::default())
-                .owed_to
+                .account(name, seen, service_account::Context::default())
+                .pending_cleanup
         });
         secrets.chain(accounts).any(|owed| owed.name.as_ref() == object)
     })
@@ -626,18 +626,18 @@ fn assert_right(state: &State) {
             facts
                 .secrets
                 .get(name)
-                .is_some_and(|secret| ownership(&secret.shape) == Ownership::Foreign)
+                .is_some_and(|secret| ownership(&secret.traits) == Ownership::Foreign)
         };
         for (name, secret) in facts.secrets.iter().filter(|(name, _)| !squatted(name)) {
             // Only our label makes a Secret ours to delete: one that lost it before it was to go stays, until garbage
             // collection takes it with its owner.
-            if ownership(&secret.shape) == Ownership::Stripped && !deciders.contains_key(name.as_ref()) {
+            if ownership(&secret.traits) == Ownership::Stripped && !deciders.contains_key(name.as_ref()) {
                 continue;
             }
             let decider = deciders
                 .get(name.as_ref())
                 .unwrap_or_else(|| panic!("{namespace}/{name} is left"));
-            assert_eq!(secret.shape.labels.get(LABEL_OBJECT), Some(decider.name.as_ref()));
+            assert_eq!(secret.traits.labels.get(LABEL_OBJECT), Some(decider.name.as_ref()));
             assert_eq!(
                 secret.digest,
                 decider.payload.as_ref().map(|payload| Arc::clone(payload.digest()))

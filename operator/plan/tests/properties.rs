@@ -12,7 +12,7 @@ use crd::names::{LABEL_MANAGED_BY, LABEL_OBJECT};
 use plan::action::{AccountAction, SecretAction};
 use plan::object::{Lifecycle, Object};
 use plan::observed::{Account, Entry, Owner, Secret};
-use plan::secret::{Circumstances, Ownership, REFERENCES_FIRST, ownership};
+use plan::secret::{Context, Ownership, REFERENCES_FIRST, ownership};
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use serde_json::json;
@@ -260,8 +260,8 @@ proptest! {
         for (namespace, facts) in &world.namespaces {
             let scope = cluster.scope(namespace, facts);
             for name in scope.secret_names() {
-                let decision = scope.secret(name, Circumstances::default());
-                prop_assert!(decision.owed_to.is_empty() && !decision.leaving, "{}/{}", namespace, name);
+                let decision = scope.secret(name, Context::default());
+                prop_assert!(decision.pending_cleanup.is_empty() && !decision.removal_pending, "{}/{}", namespace, name);
             }
         }
     }
@@ -276,12 +276,12 @@ proptest! {
             let alone = server.world.objects.iter().all(|other| other.name == object.name || other.spec.secret_name.as_ref() != name);
             let retains = object.spec.deletion_policy == crd::DeletionPolicy::Retain;
             for facts in server.world.namespaces.values().filter(|_| alone) {
-                let left = facts.secrets.get(name).filter(|seen| !seen.shape.deleting || seen.digest.is_some() && !seen.shape.immutable && !retains);
-                prop_assert!(left.is_none_or(|seen| ownership(&seen.shape) != Ownership::Copy(&object.name)));
+                let left = facts.secrets.get(name).filter(|seen| !seen.traits.deleting || seen.digest.is_some() && !seen.traits.immutable && !retains);
+                prop_assert!(left.is_none_or(|seen| ownership(&seen.traits) != Ownership::Copy(&object.name)));
                 // What another object retained there keeps its references.
-                let retained = facts.secrets.get(name).is_some_and(|seen| match ownership(&seen.shape) {
+                let retained = facts.secrets.get(name).is_some_and(|seen| match ownership(&seen.traits) {
                     Ownership::Retained(_) => true,
-                    Ownership::Stripped => seen.shape.owners.is_empty(),
+                    Ownership::Stripped => seen.traits.owners.is_empty(),
                     Ownership::Copy(label) => label != object.name.as_ref(),
                     Ownership::Foreign => false,
                 });
@@ -300,13 +300,13 @@ proptest! {
         let cluster = server.world.cluster();
         for (namespace, facts) in server.world.namespaces.iter().filter(|(_, facts)| !facts.terminating) {
             let scope = cluster.scope(namespace, facts);
-            for (name, seen) in facts.secrets.iter().filter(|(name, seen)| scope.is_claimed(name) && !seen.shape.deleting) {
+            for (name, seen) in facts.secrets.iter().filter(|(name, seen)| scope.is_claimed(name) && !seen.traits.deleting) {
                 let is = |owner: &Owner, goes: bool| {
                     objects.iter().any(|object| object.uid == owner.uid && (object.lifecycle == Lifecycle::Deleting) == goes)
                 };
-                let owners = &seen.shape.owners;
+                let owners = &seen.traits.owners;
                 let goes = owners.iter().any(|owner| is(owner, true)) && !owners.iter().any(|owner| is(owner, false));
-                let is_copy = matches!(ownership(&seen.shape), Ownership::Copy(_));
+                let is_copy = matches!(ownership(&seen.traits), Ownership::Copy(_));
                 prop_assert!(!is_copy || !goes, "{}/{}", namespace, name);
             }
         }
@@ -326,7 +326,7 @@ proptest! {
     #[test]
     fn a_secret_of_somebody_else_is_touched_by_adoption_alone(mut server in server()) {
         for (name, seen, _, action) in secret_writes(&server.world) {
-            let Some(seen) = seen.filter(|seen| ownership(&seen.shape) == Ownership::Foreign) else { continue };
+            let Some(seen) = seen.filter(|seen| ownership(&seen.traits) == Ownership::Foreign) else { continue };
             let adopts = |object: &Arc<Object>| {
                 object.spec.secret_name.as_ref() == name
                     && object.spec.conflict_policy == ConflictPolicy::Adopt
@@ -335,13 +335,13 @@ proptest! {
             prop_assert!(server.world.objects.iter().any(adopts));
             let updates = matches!(action, SecretAction::Update { .. });
             prop_assert!(updates, "{:?}", action);
-            let shape = &seen.shape;
-            prop_assert!(shape.docker_config_type && !shape.immutable && !shape.controlled, "{:?}", shape);
+            let traits = &seen.traits;
+            prop_assert!(traits.docker_config_type && !traits.immutable && !traits.controlled, "{:?}", traits);
         }
         let before = server.world.clone();
         settle(&mut server)?;
         for (namespace, facts) in &before.namespaces {
-            for (name, seen) in facts.secrets.iter().filter(|(_, seen)| ownership(&seen.shape) == Ownership::Foreign) {
+            for (name, seen) in facts.secrets.iter().filter(|(_, seen)| ownership(&seen.traits) == Ownership::Foreign) {
                 let now = server.world.namespaces[namespace].secrets.get(name).map(|now| &now.version.uid);
                 prop_assert_eq!(now, Some(&seen.version.uid), "{}/{} is not the one that it was", namespace, name);
             }
@@ -405,7 +405,7 @@ proptest! {
         for (name, seen, _, action) in secret_writes(&world) {
             // A live object of the same name may replace a copy that cannot be mended.
             let takes = matches!(action, SecretAction::Delete { .. } | SecretAction::Release { .. } | SecretAction::Empty { .. });
-            let whose = seen.as_ref().map(|seen| ownership(&seen.shape));
+            let whose = seen.as_ref().map(|seen| ownership(&seen.traits));
             let of_held = |object: &&Arc<Object>| held(object) && whose == Some(Ownership::Copy(&object.name));
             let taken = takes && named(&name).iter().any(of_held);
             prop_assert!(!taken || named(&name).iter().any(live), "{:?}", action);

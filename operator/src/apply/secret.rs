@@ -121,7 +121,7 @@ impl Writer {
         let mut written = call(api.patch(name, &params, &Patch::Apply(body))).await?;
         let digest = Some(Arc::clone(content.payload.digest()));
         // An apply takes back what it gave, not an owner that came in another way: by `Assign`, or by another tool.
-        if written.facts(digest.clone()).shape.owners != content.owners {
+        if written.facts(digest.clone()).traits.owners != content.owners {
             let metadata = json!({
                 "resourceVersion": written.meta().resource_version,
                 "ownerReferences": all_owners(&written, &content.owners),

@@ -148,12 +148,12 @@ impl Observed for Secret {
     }
 
     fn is_ours(&self) -> bool {
-        matches!(ownership(&self.shape), Ownership::Copy(_) | Ownership::Stripped)
+        matches!(ownership(&self.traits), Ownership::Copy(_) | Ownership::Stripped)
     }
 
     /// A copy of an object that says Delete is never left to its namespace.
     fn leaves_nothing(&self, cluster: &Cluster) -> bool {
-        let Ownership::Copy(label) = ownership(&self.shape) else {
+        let Ownership::Copy(label) = ownership(&self.traits) else {
             return false;
         };
         let object = cluster.object(label);
@@ -162,12 +162,12 @@ impl Observed for Secret {
 
     /// One that is not our copy bears on the references, by what it is and not by what it holds.
     fn bears_on_others(held: Option<&Self>, new: Option<&Self>) -> bool {
-        if held.map(|held| &held.shape) == new.map(|new| &new.shape) {
+        if held.map(|held| &held.traits) == new.map(|new| &new.traits) {
             return false;
         }
         held.into_iter()
             .chain(new)
-            .any(|secret| !matches!(ownership(&secret.shape), Ownership::Copy(_)))
+            .any(|secret| !matches!(ownership(&secret.traits), Ownership::Copy(_)))
     }
 
     fn lost(_: Option<&Self>, _: &Self, _: &[Arc<str>]) -> Vec<Arc<str>> {
@@ -175,16 +175,16 @@ impl Observed for Secret {
     }
 
     fn proven(mut self, labelled: bool) -> Self {
-        if labelled && ownership(&self.shape) == Ownership::Foreign {
-            let mut shape = (*self.shape).clone();
-            shape.applied_by_us = true;
-            self.shape = Arc::new(shape);
+        if labelled && ownership(&self.traits) == Ownership::Foreign {
+            let mut traits = (*self.traits).clone();
+            traits.applied_by_us = true;
+            self.traits = Arc::new(traits);
         }
         self
     }
 
     fn shared(mut self, world: &mut World) -> Self {
-        self.shape = world.shapes.share(self.shape);
+        self.traits = world.traits.share(self.traits);
         self.digest = self.digest.map(|digest| world.digests.share(digest));
         self
     }

@@ -93,7 +93,7 @@ impl World {
             return Vec::new();
         };
         let mut short = held.clone();
-        short.shorten(|name| {
+        short.compact(|name| {
             keys.copies.has(name) || self.cluster.has_copies(name) || place.facts.secrets.contains_key(name)
         });
         if short == *held {

@@ -144,7 +144,7 @@ impl World {
         let Some(scope) = self.scope(&self.cluster, &key.namespace) else {
             return false;
         };
-        let seen = scope.seen.accounts.get(name).filter(|seen| seen.rest.is_some());
+        let seen = scope.seen.accounts.get(name).filter(|seen| seen.hidden.is_some());
         seen.is_some_and(|seen| self.decide_account(&scope, key, name, seen, &[]).read_first)
     }
 
@@ -241,10 +241,10 @@ impl World {
             .map_or(Duration::ZERO, |&since| now.saturating_sub(since));
         scope.secret(
             name,
-            secret::Circumstances {
-                trouble: self.failure(key),
-                contended: self.contended(key),
-                leaving_for,
+            secret::Context {
+                last_error: self.failure(key),
+                contention: self.contended(key),
+                removal_pending_for: leaving_for,
             },
         )
     }
@@ -262,11 +262,11 @@ impl World {
         scope.account(
             name,
             seen,
-            service_account::Circumstances {
-                trouble: self.failure(key),
-                contended: self.contended(key),
-                unsettled,
-                lost: self.lost.get(key).map_or(&[], Vec::as_slice),
+            service_account::Context {
+                last_error: self.failure(key),
+                contention: self.contended(key),
+                unverified: unsettled,
+                lost_records: self.lost.get(key).map_or(&[], Vec::as_slice),
                 unread: &unread,
             },
         )
@@ -413,11 +413,15 @@ fn surveyed<A>(decision: Decision<'_, A>, write: Option<Write>) -> Surveyed {
     };
     let stays = decision.states.into_iter().map(entry(false));
     Surveyed {
-        entries: stays.chain(decision.remains.into_iter().map(entry(true))).collect(),
-        owed_to: decision.owed_to.iter().map(|object| Arc::clone(&object.name)).collect(),
+        entries: stays.chain(decision.removals.into_iter().map(entry(true))).collect(),
+        owed_to: decision
+            .pending_cleanup
+            .iter()
+            .map(|object| Arc::clone(&object.name))
+            .collect(),
         write,
-        again_after: decision.again_after,
-        leaving: decision.leaving,
+        again_after: decision.requeue_after,
+        leaving: decision.removal_pending,
         to_read: decision.to_read,
     }
 }

@@ -7,7 +7,7 @@ use crd::{ClusterPullSecretSpec, FailureReason};
 use plan::action::SecretAction;
 use plan::identity::Version;
 use plan::object::{Lifecycle, Object, Spec};
-use plan::observed::{Account, Entry, Secret, Shape};
+use plan::observed::{Account, Entry, Secret, SecretTraits};
 use plan::payload::{DigestKey, Payload};
 use plan::verdict::Failure;
 use serde_json::json;
@@ -57,7 +57,7 @@ fn account(version: &str, entries: &[&str], attached: &[&str]) -> Account {
         deleting: false,
         too_large: false,
         listed_by_us: false,
-        rest: None,
+        hidden: None,
     }
 }
 
@@ -66,17 +66,17 @@ fn written(action: &SecretAction, version: &str) -> Secret {
     let (SecretAction::Create(content) | SecretAction::Update { content, .. }) = action else {
         panic!("{action:?} leaves no content");
     };
-    let shape = Shape {
+    let traits = SecretTraits {
         docker_config_type: true,
         labels: content.labels.iter().collect(),
         annotations: content.annotations.iter().collect(),
         owners: content.owners.clone(),
-        ..Shape::default()
+        ..SecretTraits::default()
     };
     Secret {
         version: Version::new("uid-copy", version),
         digest: Some(Arc::clone(content.payload.digest())),
-        shape: Arc::new(shape),
+        traits: Arc::new(traits),
     }
 }
 
@@ -645,9 +645,9 @@ fn a_copy_that_a_backup_brings_back_before_its_object_is_not_deleted() {
     world.forget_object("company", true, at(3));
     let restored = Secret {
         version: Version::new("uid-restored", "31"),
-        shape: Arc::new(Shape {
+        traits: Arc::new(SecretTraits {
             owners: Vec::new(),
-            ..(*restored.shape).clone()
+            ..(*restored.traits).clone()
         }),
         ..restored
     };
@@ -662,9 +662,9 @@ fn a_squatter_bears_on_the_references_and_is_known_as_one() {
     let squatter = Secret {
         version: Version::new("uid-other", "40"),
         digest: None,
-        shape: Arc::new(Shape {
+        traits: Arc::new(SecretTraits {
             docker_config_type: true,
-            ..Shape::default()
+            ..SecretTraits::default()
         }),
     };
     let work = world.wrote_secret(&secret_key(), Outcome::Changed(Some(squatter)), at(1));
@@ -683,7 +683,7 @@ fn looks_at_a_squatter_do_not_put_off_the_write_that_is_due_when_it_went() {
     let squatter = || Secret {
         version: Version::new("uid-other", "5"),
         digest: None,
-        shape: Arc::new(Shape::default()),
+        traits: Arc::new(SecretTraits::default()),
     };
     for look in 0..100 {
         world.wrote_secret(&secret_key(), Outcome::Changed(Some(squatter())), at(look));
@@ -702,7 +702,7 @@ fn a_look_at_a_squatter_that_got_no_answer_is_taken_again() {
     let squatter = Secret {
         version: Version::new("uid-other", "5"),
         digest: None,
-        shape: Arc::default(),
+        traits: Arc::default(),
     };
     world.wrote_secret(&secret_key(), Outcome::Changed(Some(squatter)), at(1));
     let work = world.failed(&secret_key(), ApiError::Unavailable("no reply".to_owned()), at(2));
@@ -724,10 +724,10 @@ fn a_copy_that_was_left_to_its_namespace_is_not_waited_for() {
     let retained = Secret {
         version: Version::new("uid-copy", "50"),
         digest: None,
-        shape: Arc::new(Shape {
+        traits: Arc::new(SecretTraits {
             docker_config_type: true,
             annotations: [("pullsecrets.dev/retained", "company")].into_iter().collect(),
-            ..Shape::default()
+            ..SecretTraits::default()
         }),
     };
     world.wrote_secret(&secret_key(), Outcome::Done(Some(retained)), at(2));
@@ -879,7 +879,7 @@ fn a_restart_refers_to_nothing_before_it_knows_whose_secret_is_there() {
     let squatter = Secret {
         version: Version::new("uid-other", "5"),
         digest: None,
-        shape: Arc::default(),
+        traits: Arc::default(),
     };
     let work = world.wrote_secret(&secret_key(), Outcome::Changed(Some(squatter)), at(1));
     assert_eq!(work, [], "nothing was written, and nothing is to be");
@@ -939,7 +939,7 @@ fn squatter(version: &str) -> Secret {
     Secret {
         version: Version::new("uid-other", version),
         digest: None,
-        shape: Arc::default(),
+        traits: Arc::default(),
     }
 }
 
@@ -1000,15 +1000,15 @@ fn a_squatter_under_a_managed_name_is_waited_for_without_reading_or_following_it
 #[test]
 fn a_copy_that_loses_its_label_under_a_managed_name_is_mended_in_one_write() {
     let mut world = served_by_name();
-    let shape = Shape {
+    let traits = SecretTraits {
         docker_config_type: true,
         applied_by_us: true,
-        ..Shape::default()
+        ..SecretTraits::default()
     };
     let stripped = Secret {
         version: Version::new("uid-copy", "30"),
         digest: None,
-        shape: Arc::new(shape),
+        traits: Arc::new(traits),
     };
     let work = world.see_secret("a", "company", Seen::There(stripped), at(1));
     assert_eq!(keys(&work), [secret_key()]);
@@ -1133,7 +1133,7 @@ fn long_account(version: &str, more: &[&str], attached: &[&str]) -> Account {
 
 /// As the watch shows it.
 fn shortened(mut account: Account, asked: &[&str]) -> Account {
-    account.shorten(|name| asked.contains(&name));
+    account.compact(|name| asked.contains(&name));
     account
 }
 
@@ -1187,7 +1187,7 @@ fn a_long_list_is_let_go_when_its_write_fails() {
     let failed = Outcome::Failed(ApiError::Unavailable("no answer".to_owned()));
     let work = world.wrote_account(&account_key(), failed, at(1));
     assert!(keys(&work).contains(&account_key()), "it is tried again");
-    assert!(held_account(&world, "a").rest.is_some());
+    assert!(held_account(&world, "a").hidden.is_some());
     assert!(world.is_unread(&account_key()), "after it was read again");
 }
 
@@ -1223,14 +1223,14 @@ fn a_record_in_a_long_list_is_found_when_its_object_comes() {
 fn a_long_list_with_nothing_to_write_is_read_once() {
     let mut world = keeping();
     world.declare(&object(Lifecycle::Active), 1, true, at(0));
-    let shape = Shape {
+    let traits = SecretTraits {
         docker_config_type: true,
-        ..Shape::default()
+        ..SecretTraits::default()
     };
     let theirs = Secret {
         version: Version::new("uid-theirs", "10"),
         digest: None,
-        shape: Arc::new(shape),
+        traits: Arc::new(traits),
     };
     world.see_secret("b", "theirs-7", Seen::There(theirs), at(1));
     let whole = long_account("11", &[], &["theirs-7"]);
@@ -1248,7 +1248,7 @@ fn a_long_list_with_nothing_to_write_is_read_once() {
     );
     assert_eq!(world.wrote_account(&key, Outcome::Changed(Some(whole)), at(1)), []);
     assert!(!world.is_unread(&key));
-    assert!(held_account(&world, "b").rest.is_some());
+    assert!(held_account(&world, "b").hidden.is_some());
 }
 
 #[test]
@@ -1297,9 +1297,9 @@ fn a_copy_replaced_without_its_label_is_still_ours() {
     let unlabelled = |uid: &str, version: &str| Secret {
         version: Version::new(uid, version),
         digest: None,
-        shape: Arc::new(Shape {
+        traits: Arc::new(SecretTraits {
             docker_config_type: true,
-            ..Shape::default()
+            ..SecretTraits::default()
         }),
     };
     let met = unlabelled("uid-copy", "30");
@@ -1581,10 +1581,10 @@ fn a_reference_is_kept_until_its_secret_was_read() {
     let retained = Secret {
         version: Version::new("uid-copy", "5"),
         digest: None,
-        shape: Arc::new(Shape {
+        traits: Arc::new(SecretTraits {
             docker_config_type: true,
             annotations: [("pullsecrets.dev/retained", "former")].into_iter().collect(),
-            ..Shape::default()
+            ..SecretTraits::default()
         }),
     };
     assert_eq!(
@@ -1664,7 +1664,7 @@ struct Diced {
 }
 
 fn is_theirs(held: &Secret) -> bool {
-    held.shape.labels.iter().next().is_none()
+    held.traits.labels.iter().next().is_none()
 }
 
 const PLACES: [&str; 4] = ["a", "b", "c", "d"];
@@ -1757,7 +1757,7 @@ impl Diced {
                     .facts
                     .secrets
                     .get("company")
-                    .map(|held| (&held.shape, held.digest.is_some()))
+                    .map(|held| (&held.traits, held.digest.is_some()))
             );
         }
         self.judge(at(5));
@@ -1799,8 +1799,8 @@ impl Diced {
             }
             Action::Secret(action) => {
                 let mut copy = written(&action, &version);
-                if let Some(held) = held.filter(|held| held.shape.deleting) {
-                    copy.shape = held.shape;
+                if let Some(held) = held.filter(|held| held.traits.deleting) {
+                    copy.traits = held.traits;
                 }
                 self.world.wrote_secret(key, Outcome::Done(Some(copy)), self.now);
             }
@@ -1811,18 +1811,18 @@ impl Diced {
     fn disturb(&mut self, namespace: &str) {
         let held = self.world.places[namespace].facts.secrets.get("company").cloned();
         let version = self.next_version();
-        let newer = |held: Secret, change: &dyn Fn(&mut Shape)| {
-            let mut shape = (*held.shape).clone();
-            change(&mut shape);
+        let newer = |held: Secret, change: &dyn Fn(&mut SecretTraits)| {
+            let mut traits = (*held.traits).clone();
+            change(&mut traits);
             Seen::There(Secret {
                 version: Version::new("uid-copy", &version),
                 digest: held.digest,
-                shape: Arc::new(shape),
+                traits: Arc::new(traits),
             })
         };
-        let by_finalizer = |shape: &mut Shape| {
-            shape.deleting = true;
-            shape.finalizer = Some("example.com/slow".into());
+        let by_finalizer = |traits: &mut SecretTraits| {
+            traits.deleting = true;
+            traits.finalizer = Some("example.com/slow".into());
         };
         let labels = [plan::labels::Labels::default(), selected()];
         let was = self.world.places[namespace].facts.labels.clone();
@@ -1838,7 +1838,7 @@ impl Diced {
                     .see_secret(namespace, "company", newer(held, &by_finalizer), self.now),
             ),
             (5, Some(held)) => {
-                let fixed = newer(held, &|shape| shape.immutable = true);
+                let fixed = newer(held, &|traits| traits.immutable = true);
                 self.world.see_secret(namespace, "company", fixed, self.now);
             }
             (6, Some(held)) if !is_theirs(&held) => {
@@ -1854,7 +1854,7 @@ impl Diced {
                 let theirs = Secret {
                     version: Version::new("uid-theirs", &version),
                     digest: None,
-                    shape: Arc::new(Shape::default()),
+                    traits: Arc::new(SecretTraits::default()),
                 };
                 self.world
                     .see_secret(namespace, "company", Seen::There(theirs), self.now);
@@ -1883,7 +1883,7 @@ impl Diced {
         let held = facts.secrets.get("company");
         if selects {
             let wants = object.payload.as_ref().map(|payload| payload.digest());
-            held.is_none_or(|held| held.digest.as_ref() != wants || held.shape.deleting)
+            held.is_none_or(|held| held.digest.as_ref() != wants || held.traits.deleting)
         } else {
             held.is_some_and(|held| held.digest.is_some() && !is_theirs(held))
         }
@@ -1955,7 +1955,7 @@ impl Diced {
             // One without a login that its finalizer holds.
             let emptied = |name: &str| {
                 let held = self.world.places[name].facts.secrets.get("company");
-                held.is_some_and(|held| held.shape.deleting)
+                held.is_some_and(|held| held.traits.deleting)
             };
             let name = &failure.namespace;
             let there = self.is_wrong(name) || trouble(name) || emptied(name);
@@ -2005,15 +2005,15 @@ fn crowded() -> World {
 
 fn labelled(version: &str) -> Secret {
     let labels = [(crd::names::LABEL_OBJECT, "gone")];
-    let shape = Shape {
+    let traits = SecretTraits {
         docker_config_type: true,
         labels: labels.into_iter().collect(),
-        ..Shape::default()
+        ..SecretTraits::default()
     };
     Secret {
         version: Version::new("uid-labelled", version),
         digest: None,
-        shape: Arc::new(shape),
+        traits: Arc::new(traits),
     }
 }
 

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use crd::names::{ANNOTATION_DECLARED, ANNOTATION_RETAINED, LABEL_MANAGED_BY, LABEL_OBJECT, MANAGED_BY};
 use plan::identity::Version;
 use plan::object::{Lifecycle, Object, Spec};
-use plan::observed::{Account, Entry, Namespace, Owner, Secret, Shape};
+use plan::observed::{Account, Entry, Namespace, Owner, Secret, SecretTraits};
 use plan::payload::{Digest, DigestKey, Payload};
 use plan::scope::Cluster;
 use serde_json::{Value, json};
@@ -80,7 +80,7 @@ pub(crate) struct Stored {
     pub(crate) digest: Option<Arc<Digest>>,
     pub(crate) labels: BTreeMap<String, String>,
     pub(crate) annotations: BTreeMap<String, String>,
-    pub(crate) shape: Shape,
+    pub(crate) traits: SecretTraits,
 }
 
 /// Somebody's docker login, with nothing of ours on it.
@@ -89,9 +89,9 @@ pub(crate) fn foreign() -> Stored {
         digest: Some(digest("somebody's")),
         labels: BTreeMap::new(),
         annotations: BTreeMap::new(),
-        shape: Shape {
+        traits: SecretTraits {
             docker_config_type: true,
-            ..Shape::default()
+            ..SecretTraits::default()
         },
     }
 }
@@ -143,40 +143,40 @@ impl Stored {
     }
 
     pub(crate) fn owned_by(mut self, objects: &[&str]) -> Self {
-        self.shape.owners = objects.iter().map(|object| owner(object)).collect();
-        self.shape.owners.sort_unstable();
+        self.traits.owners = objects.iter().map(|object| owner(object)).collect();
+        self.traits.owners.sort_unstable();
         self
     }
 
     /// As it is held when no object had its name.
     pub(crate) fn seen_in_part(mut self) -> Self {
-        self.shape.partial = true;
+        self.traits.partial = true;
         self
     }
 
     pub(crate) fn of_another_type(mut self) -> Self {
-        self.shape.docker_config_type = false;
+        self.traits.docker_config_type = false;
         self
     }
 
     pub(crate) fn immutable(mut self) -> Self {
-        self.shape.immutable = true;
+        self.traits.immutable = true;
         self
     }
 
     pub(crate) fn deleting(mut self) -> Self {
-        self.shape.deleting = true;
-        self.shape.finalizer = Some("example.com/slow".into());
+        self.traits.deleting = true;
+        self.traits.finalizer = Some("example.com/slow".into());
         self
     }
 
     pub(crate) fn controlled(mut self) -> Self {
-        self.shape.controlled = true;
+        self.traits.controlled = true;
         self
     }
 
     pub(crate) fn applied_by_us(mut self) -> Self {
-        self.shape.applied_by_us = true;
+        self.traits.applied_by_us = true;
         self
     }
 
@@ -184,10 +184,10 @@ impl Stored {
         Secret {
             version,
             digest: self.digest,
-            shape: Arc::new(Shape {
+            traits: Arc::new(SecretTraits {
                 labels: self.labels.iter().collect(),
                 annotations: self.annotations.iter().collect(),
-                ..self.shape
+                ..self.traits
             }),
         }
     }
@@ -203,7 +203,7 @@ pub(crate) fn account(entries: &[&str], attached: &[&str]) -> Account {
         deleting: false,
         too_large: false,
         listed_by_us: false,
-        rest: None,
+        hidden: None,
     }
 }
 

@@ -8,7 +8,7 @@ use crd::names::{ANNOTATION_RETAINED, LABEL_MANAGED_BY, LABEL_OBJECT, MANAGED_BY
 use plan::action::{AccountAction, Content, SecretAction};
 use plan::identity::Version;
 use plan::labels::Labels;
-use plan::observed::{Account, Namespace, Secret, Shape};
+use plan::observed::{Account, Namespace, Secret, SecretTraits};
 
 use super::World;
 
@@ -59,9 +59,9 @@ impl Server {
         let mut owned = BTreeMap::new();
         for (namespace, facts) in &world.namespaces {
             for (name, secret) in facts.secrets.iter().filter(|_| !restored) {
-                let shape = &secret.shape;
-                if shape.labels.get(LABEL_OBJECT).is_some() || shape.applied_by_us {
-                    owned.insert((namespace.clone(), name.to_string()), Owned::all_of(shape));
+                let traits = &secret.traits;
+                if traits.labels.get(LABEL_OBJECT).is_some() || traits.applied_by_us {
+                    owned.insert((namespace.clone(), name.to_string()), Owned::all_of(traits));
                 }
             }
         }
@@ -83,9 +83,9 @@ impl Server {
         format!("{:?}", self.owned)
     }
 
-    /// All writes that the plan wants now. `leaving_for` as in [`plan::secret::Circumstances`].
-    pub(crate) fn planned(&self, leaving_for: Duration) -> Vec<(Key, Action)> {
-        planned(&self.world, leaving_for)
+    /// All writes that the plan wants now. `removal_pending_for` as in [`plan::secret::Context`].
+    pub(crate) fn planned(&self, removal_pending_for: Duration) -> Vec<(Key, Action)> {
+        planned(&self.world, removal_pending_for)
     }
 
     pub(crate) fn apply(&mut self, key: &Key, action: &Action) -> Result<(), Refusal> {
@@ -143,26 +143,26 @@ impl Server {
             SecretAction::Create(_) if facts.terminating => return Err(Refusal::Terminating),
             SecretAction::Create(content) => {
                 owned = Owned::default();
-                Some(owned.apply(&Shape::default(), content, Version::new(&revision, &revision)))
+                Some(owned.apply(&SecretTraits::default(), content, Version::new(&revision, &revision)))
             }
             SecretAction::Update { version, content } => {
                 let held = unchanged(held, version)?;
                 let version = Version::new(&held.version.uid.to_string(), &revision);
                 // The type is fixed for ever, and so is the data of an immutable Secret: 422.
-                if !held.shape.docker_config_type || held.shape.immutable {
+                if !held.traits.docker_config_type || held.traits.immutable {
                     return Err(Refusal::Conflict);
                 }
-                Some(owned.apply(&held.shape, content, version))
+                Some(owned.apply(&held.traits, content, version))
             }
             SecretAction::Reclaim { version, object } => {
                 let mut held = unchanged(held, version)?;
-                let mut shape = (*held.shape).clone();
-                shape.labels = with(
-                    &shape.labels,
+                let mut traits = (*held.traits).clone();
+                traits.labels = with(
+                    &traits.labels,
                     [(LABEL_OBJECT, object.as_ref()), (LABEL_MANAGED_BY, MANAGED_BY)],
                 );
-                shape.annotations = without(&shape.annotations, &[ANNOTATION_RETAINED]);
-                held.shape = Arc::new(shape);
+                traits.annotations = without(&traits.annotations, &[ANNOTATION_RETAINED]);
+                held.traits = Arc::new(traits);
                 Some(held)
             }
             SecretAction::Assign {
@@ -171,22 +171,22 @@ impl Server {
                 owners,
             } => {
                 let mut held = unchanged(held, version)?;
-                let mut shape = (*held.shape).clone();
-                shape.labels = with(
-                    &shape.labels,
+                let mut traits = (*held.traits).clone();
+                traits.labels = with(
+                    &traits.labels,
                     [(LABEL_OBJECT, object.as_ref()), (LABEL_MANAGED_BY, MANAGED_BY)],
                 );
-                shape.owners.clone_from(owners);
-                held.shape = Arc::new(shape);
+                traits.owners.clone_from(owners);
+                held.traits = Arc::new(traits);
                 Some(held)
             }
             SecretAction::Release { version, object } => {
                 let mut held = unchanged(held, version)?;
-                let mut shape = (*held.shape).clone();
-                shape.labels = without(&shape.labels, &[LABEL_OBJECT, LABEL_MANAGED_BY]);
-                shape.annotations = with(&shape.annotations, [(ANNOTATION_RETAINED, object.as_ref())]);
-                shape.owners.clear();
-                held.shape = Arc::new(shape);
+                let mut traits = (*held.traits).clone();
+                traits.labels = without(&traits.labels, &[LABEL_OBJECT, LABEL_MANAGED_BY]);
+                traits.annotations = with(&traits.annotations, [(ANNOTATION_RETAINED, object.as_ref())]);
+                traits.owners.clear();
+                held.traits = Arc::new(traits);
                 Some(held)
             }
             SecretAction::Delete { version } => {
@@ -195,7 +195,7 @@ impl Server {
             }
             SecretAction::Empty { version } => {
                 let held = unchanged(held, version)?;
-                if held.shape.immutable {
+                if held.traits.immutable {
                     return Err(Refusal::Conflict);
                 }
                 Some(Secret { digest: None, ..held })
@@ -231,23 +231,23 @@ impl Server {
 }
 
 /// All writes that the plan wants now, by key.
-pub(crate) fn planned(world: &World, leaving_for: Duration) -> Vec<(Key, Action)> {
+pub(crate) fn planned(world: &World, removal_pending_for: Duration) -> Vec<(Key, Action)> {
     let cluster = world.cluster();
     let mut planned = Vec::new();
     for (namespace, facts) in &world.namespaces {
         let scope = cluster.scope(namespace, facts);
         for name in scope.secret_names() {
-            let circumstances = plan::secret::Circumstances {
-                leaving_for,
-                ..plan::secret::Circumstances::default()
+            let context = plan::secret::Context {
+                removal_pending_for,
+                ..plan::secret::Context::default()
             };
-            if let Some(action) = scope.secret(name, circumstances).action {
+            if let Some(action) = scope.secret(name, context).action {
                 planned.push((Key::Secret(namespace.clone(), name.to_string()), Action::Secret(action)));
             }
         }
         for (name, seen) in &facts.accounts {
-            let circumstances = plan::service_account::Circumstances::default();
-            if let Some(action) = scope.account(name, seen, circumstances).action {
+            let context = plan::service_account::Context::default();
+            if let Some(action) = scope.account(name, seen, context).action {
                 planned.push((
                     Key::Account(namespace.clone(), name.to_string()),
                     Action::Account(action),
@@ -268,24 +268,24 @@ fn unchanged(held: Option<Secret>, version: &Version) -> Result<Secret, Refusal>
 }
 
 impl Owned {
-    fn all_of(shape: &Shape) -> Self {
+    fn all_of(traits: &SecretTraits) -> Self {
         let keys = |labels: &Labels| labels.iter().map(|(key, _)| key.to_owned()).collect();
         Self {
-            labels: keys(&shape.labels),
-            annotations: keys(&shape.annotations),
+            labels: keys(&traits.labels),
+            annotations: keys(&traits.annotations),
         }
     }
 
     /// A forced server-side apply: what is given is set, what was ours and is not given any more goes, the rest stays.
     /// The owners of our kind are set as a whole.
-    fn apply(&mut self, held: &Shape, content: &Content, version: Version) -> Secret {
+    fn apply(&mut self, held: &SecretTraits, content: &Content, version: Version) -> Secret {
         let merged = |held: &Labels, owned: &BTreeSet<String>, given: &BTreeMap<String, String>| {
             let mut map = held.to_map();
             map.retain(|key, _| !owned.contains(key));
             map.extend(given.clone());
             map.iter().collect::<Labels>()
         };
-        let shape = Shape {
+        let traits = SecretTraits {
             docker_config_type: true,
             labels: merged(&held.labels, &self.labels, &content.labels),
             annotations: merged(&held.annotations, &self.annotations, &content.annotations),
@@ -300,7 +300,7 @@ impl Owned {
         Secret {
             version,
             digest: Some(Arc::clone(content.payload.digest())),
-            shape: Arc::new(shape),
+            traits: Arc::new(traits),
         }
     }
 }

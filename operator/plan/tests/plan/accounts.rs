@@ -199,11 +199,11 @@ fn a_lost_record_that_was_seen_is_restored() {
         let cluster = world.cluster();
         let scope = cluster.scope("n", &world.namespaces["n"]);
         let seen = &world.namespaces["n"].accounts.values().next().expect("an account");
-        let circumstances = plan::service_account::Circumstances {
-            lost: &lost,
-            ..plan::service_account::Circumstances::default()
+        let context = plan::service_account::Context {
+            lost_records: &lost,
+            ..plan::service_account::Context::default()
         };
-        let action = scope.account("default", seen, circumstances).action;
+        let action = scope.account("default", seen, context).action;
         action.map(|action| (format!("{:?}", action.entries), action.attached))
     };
     let unrecorded = || account(&["x", "company"], &[]);
@@ -218,7 +218,7 @@ fn a_list_proves_a_record_only_if_all_is_recorded() {
         let cluster = world.cluster();
         let scope = cluster.scope("n", &world.namespaces["n"]);
         let seen = &world.namespaces["n"].accounts.values().next().expect("an account");
-        let decision = scope.account("default", seen, plan::service_account::Circumstances::default());
+        let decision = scope.account("default", seen, plan::service_account::Context::default());
         decision.action.expect("a write").proves
     };
     let other = || object("other", &json!({}));

@@ -393,12 +393,12 @@ fn what_stands_against_the_last_attempt_is_told_until_the_copy_is_in_place() {
     let state = |world: &World, contended| {
         let cluster = world.cluster();
         let scope = cluster.scope("n", &world.namespaces["n"]);
-        let circumstances = plan::secret::Circumstances {
-            trouble: Some(&denied),
-            contended,
-            ..plan::secret::Circumstances::default()
+        let context = plan::secret::Context {
+            last_error: Some(&denied),
+            contention: contended,
+            ..plan::secret::Context::default()
         };
-        let decision = scope.secret("company", circumstances);
+        let decision = scope.secret("company", context);
         assert_eq!(decision.states.len(), 1);
         decision.states[0].1.clone()
     };

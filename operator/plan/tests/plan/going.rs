@@ -188,14 +188,14 @@ fn a_refused_removal_is_told_of_the_object_that_left() {
     let world = detached(left_by(deselecting, copy_of("company")));
     let cluster = world.cluster();
     let scope = cluster.scope("n", &world.namespaces["n"]);
-    let circumstances = plan::secret::Circumstances {
-        trouble: Some(&refusal),
-        ..plan::secret::Circumstances::default()
+    let context = plan::secret::Context {
+        last_error: Some(&refusal),
+        ..plan::secret::Context::default()
     };
-    let decision = scope.secret("company", circumstances);
+    let decision = scope.secret("company", context);
     assert!(matches!(decision.action, Some(SecretAction::Delete { .. })));
     let told: Vec<_> = decision
-        .remains
+        .removals
         .iter()
         .map(|(object, state)| (object.name.as_ref(), state))
         .collect();
@@ -263,16 +263,20 @@ fn a_reference_goes_only_where_it_is_known_that_no_copy_is_there() {
         let scope = cluster.scope("n", facts);
         let unread = ["company".into()];
         for (unread, acts) in [(&unread[..], false), (&[], true)] {
-            let circumstances = plan::service_account::Circumstances {
+            let context = plan::service_account::Context {
                 unread,
-                ..plan::service_account::Circumstances::default()
+                ..plan::service_account::Context::default()
             };
             let seen = facts.accounts.get("default").unwrap();
-            let decision = scope.account("default", seen, circumstances);
+            let decision = scope.account("default", seen, context);
             assert_eq!(decision.action.is_some(), acts);
             assert_eq!(decision.to_read, unread);
-            assert_eq!(decision.owed_to.len(), owed, "the deletion waits for the look too");
-            assert_eq!(decision.remains.len(), 1);
+            assert_eq!(
+                decision.pending_cleanup.len(),
+                owed,
+                "the deletion waits for the look too"
+            );
+            assert_eq!(decision.removals.len(), 1);
         }
     }
 }

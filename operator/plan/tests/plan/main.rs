@@ -38,44 +38,44 @@ fn check<const N: usize>(rows: [Row<'_>; N]) {
 }
 
 /// The same where what is to go has been known to go for that long.
-fn check_after<const N: usize>(leaving_for: Duration, rows: [Row<'_>; N]) {
+fn check_after<const N: usize>(removal_pending_for: Duration, rows: [Row<'_>; N]) {
     for (sentence, world, expected) in rows {
-        assert_eq!(decided(&world, leaving_for), expected, "{sentence}");
+        assert_eq!(decided(&world, removal_pending_for), expected, "{sentence}");
     }
 }
 
 /// The lines of all namespaces; what is neither touched nor spoken of has none.
-fn decided(world: &World, leaving_for: Duration) -> Vec<String> {
+fn decided(world: &World, removal_pending_for: Duration) -> Vec<String> {
     let cluster = world.cluster();
     let mut lines = Vec::new();
     for (namespace, facts) in &world.namespaces {
-        lines.extend(decided_in(&cluster, namespace, facts, leaving_for));
+        lines.extend(decided_in(&cluster, namespace, facts, removal_pending_for));
     }
     lines
 }
 
-fn decided_in(cluster: &Cluster, namespace: &str, facts: &Namespace, leaving_for: Duration) -> Vec<String> {
+fn decided_in(cluster: &Cluster, namespace: &str, facts: &Namespace, removal_pending_for: Duration) -> Vec<String> {
     let scope = cluster.scope(namespace, facts);
     let mut lines = Vec::new();
     for name in scope.secret_names() {
-        let decision = decide_secret(&scope, name, leaving_for);
+        let decision = decide_secret(&scope, name, removal_pending_for);
         let action = decision.action.as_ref().map(|action| secret_text(facts, name, action));
         lines.extend(line(&format!("secret {namespace}/{name}"), action, &decision));
     }
     for (name, seen) in &facts.accounts {
-        let decision = scope.account(name, seen, service_account::Circumstances::default());
+        let decision = scope.account(name, seen, service_account::Context::default());
         let action = decision.action.as_ref().map(|action| account_text(seen, action));
         lines.extend(line(&format!("account {namespace}/{name}"), action, &decision));
     }
     lines
 }
 
-fn decide_secret<'a>(scope: &Scope<'a>, name: &'a str, leaving_for: Duration) -> Decision<'a, SecretAction> {
+fn decide_secret<'a>(scope: &Scope<'a>, name: &'a str, removal_pending_for: Duration) -> Decision<'a, SecretAction> {
     scope.secret(
         name,
-        secret::Circumstances {
-            leaving_for,
-            ..secret::Circumstances::default()
+        secret::Context {
+            removal_pending_for,
+            ..secret::Context::default()
         },
     )
 }
@@ -112,8 +112,12 @@ fn account_text(seen: &Account, action: &AccountAction) -> String {
 
 fn line<A>(key: &str, action: Option<String>, decision: &Decision<'_, A>) -> Option<String> {
     let mut parts: Vec<String> = action.into_iter().collect();
-    parts.extend(decision.again_after.map(|delay| format!("wait {} s", delay.as_secs())));
-    parts.extend(decision.leaving.then(|| "leaving".to_owned()));
+    parts.extend(
+        decision
+            .requeue_after
+            .map(|delay| format!("wait {} s", delay.as_secs())),
+    );
+    parts.extend(decision.removal_pending.then(|| "leaving".to_owned()));
     parts.extend(decision.states.iter().map(|(object, state)| {
         let state = match state {
             State::Ready => "Ready",
@@ -122,12 +126,17 @@ fn line<A>(key: &str, action: Option<String>, decision: &Decision<'_, A>) -> Opt
         };
         format!("{} {state}", object.name)
     }));
-    parts.extend(decision.remains.iter().filter_map(|(object, state)| match state {
+    parts.extend(decision.removals.iter().filter_map(|(object, state)| match state {
         State::Failed(failure) => Some(format!("{} {} leaving", object.name, failure.reason)),
-        State::Pending if decision.owed_to.contains(object) => None,
+        State::Pending if decision.pending_cleanup.contains(object) => None,
         State::Pending | State::Ready => Some(format!("{} leaving", object.name)),
     }));
-    parts.extend(decision.owed_to.iter().map(|object| format!("owed to {}", object.name)));
+    parts.extend(
+        decision
+            .pending_cleanup
+            .iter()
+            .map(|object| format!("owed to {}", object.name)),
+    );
     (!parts.is_empty()).then(|| format!("{key}: {}", parts.join(", ")))
 }
 

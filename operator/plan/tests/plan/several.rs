@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crd::DeletionPolicy;
 use plan::object::{Lifecycle, Object, Spec};
-use plan::secret::HEIR_FIRST;
+use plan::secret::HANDOVER_GRACE;
 use serde_json::{Value, json};
 
 use crate::common::{World, account, copy_of, created, foreign, object, owner, with_lifecycle};
@@ -243,8 +243,8 @@ fn a_copy_outlives_its_object_where_another_has_its_name_and_cannot_act() {
             sharing("younger", 2, &json!({"deletionPolicy": "Retain"})),
         )
     };
-    let left_by_older = |heir: Object| {
-        world([with_lifecycle(Lifecycle::Deleting, older()), heir]).secret("n/company", copy_of("older"))
+    let left_by_older = |successor: Object| {
+        world([with_lifecycle(Lifecycle::Deleting, older()), successor]).secret("n/company", copy_of("older"))
     };
     let pending: &[&str] = &[
         "secret n/company: wait 5 s, leaving, younger Pending, owed to older",
@@ -264,7 +264,7 @@ fn a_copy_outlives_its_object_where_another_has_its_name_and_cannot_act() {
         "account n/default: younger Ready",
     ];
     check_after(
-        HEIR_FIRST,
+        HANDOVER_GRACE,
         [
             ("suspended", left_by_older(suspended()), assigned),
             ("its source is missing", left_by_older(without_source()), assigned),
