@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crd::FailureReason;
-use plan::verdict::{Failure, State};
+use plan::decision::{Failure, State};
 
 use crate::capacity;
 use crate::work::{Key, Served, Target};

@@ -8,7 +8,7 @@ use crd::{ClusterPullSecretStatus, ConditionStatus};
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use kube::{Client, Resource as _, ResourceExt as _};
-use plan::verdict::Failure;
+use plan::decision::Failure;
 use tokio::sync::{mpsc, oneshot};
 use tracing::debug;
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use plan::verdict::Failure;
+use plan::decision::Failure;
 
 /// What came of a write.
 #[derive(Debug)]

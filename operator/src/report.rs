@@ -155,7 +155,7 @@ pub fn report(facts: &Facts<'_>) -> ClusterPullSecretStatus {
     let summary = facts.summary.unwrap_or(&unlisted);
     status.namespaces = Some(counts(summary.namespaces, summary.copies_left));
     status.service_accounts = Some(counts(summary.accounts, summary.references_left));
-    let failure = |(namespace, failure): &(std::sync::Arc<str>, plan::verdict::Failure)| {
+    let failure = |(namespace, failure): &(std::sync::Arc<str>, plan::decision::Failure)| {
         Failure::new(namespace.as_ref(), failure.reason, failure.message.as_ref())
     };
     status.failures = summary.failures.iter().map(failure).collect();
@@ -370,7 +370,7 @@ fn accounts_synced(facts: &Facts<'_>, summary: &Summary) -> Finding {
     served(summary.accounts, ["service accounts", "has the reference", "have it"])
 }
 
-fn shown(failure: Option<&(std::sync::Arc<str>, plan::verdict::Failure)>) -> String {
+fn shown(failure: Option<&(std::sync::Arc<str>, plan::decision::Failure)>) -> String {
     failure.map_or_else(String::new, |(namespace, failure)| {
         format!(", {namespace}: {}", failure.message)
     })

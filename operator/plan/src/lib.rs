@@ -2,7 +2,7 @@
 //! said.
 //!
 //! Reading order: [`object`] (what is declared, parsed once), [`observed`] (what is seen), [`scope`] (all objects and
-//! one namespace), [`secret`] and [`service_account`] (the two decisions), [`action`] and [`verdict`] (what comes out). Beside
+//! one namespace), [`secret`] and [`service_account`] (the two decisions), [`action`] and [`decision`] (what comes out). Beside
 //! them stands what a copy holds: [`server`], [`docker_config`], [`registries`], and [`keyring`], the kubelet's side
 //! of the same matter; and [`election`], which of several replicas may write.
 //!
@@ -15,6 +15,7 @@ pub mod action;
 pub mod backoff;
 pub mod contention;
 pub mod credential;
+pub mod decision;
 pub mod docker_config;
 pub mod election;
 pub mod glob;
@@ -32,4 +33,3 @@ pub mod scope;
 pub mod secret;
 pub mod server;
 pub mod service_account;
-pub mod verdict;

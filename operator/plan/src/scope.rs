@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::action::{AccountAction, SecretAction};
+use crate::decision::Decision;
 use crate::labels::Labels;
 use crate::object::{Lifecycle, Object};
 use crate::observed::{Account, Namespace, hash};
-use crate::verdict::Decision;
 use crate::{secret, service_account};
 
 /// All objects, and the namespaces that no selector reaches.

@@ -11,13 +11,13 @@ use crd::names::{
 use crd::{ConflictPolicy, DeletionPolicy, FailureReason};
 
 use crate::action::{Content, SecretAction};
+use crate::decision::{Decision, Failure, State};
 use crate::labels::Labels;
 use crate::object::{Lifecycle, Object};
 use crate::observed::{MAX_OWNERS, Owner, Secret, SecretTraits, brief};
 use crate::payload::Payload;
 use crate::scope::Scope;
 use crate::service_account;
-use crate::verdict::{Decision, Failure, State};
 
 /// How long a copy that is to go waits for the references to it to go first. Whoever keeps putting a reference back,
 /// or a policy that refuses its removal, does not keep the credential longer than this.

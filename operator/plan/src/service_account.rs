@@ -5,11 +5,11 @@ use std::sync::Arc;
 use crd::{DeletionPolicy, FailureReason};
 
 use crate::action::AccountAction;
+use crate::decision::{Decision, Failure, State};
 use crate::object::{Lifecycle, Object};
 use crate::observed::{Account, Entry, MAX_ENTRIES, MAX_ENTRIES_BYTES};
 use crate::scope::Scope;
 use crate::secret::{self, Ownership, ownership};
-use crate::verdict::{Decision, Failure, State};
 
 /// What is known of an account besides how it looks.
 #[derive(Clone, Copy, Debug, Default)]

@@ -5,7 +5,7 @@
 
 use crd::FailureReason;
 use kube::core::Status;
-use plan::verdict::Failure;
+use plan::decision::Failure;
 
 /// The refusal that a reply describes, if the server names who refused. The code does not matter: a webhook chooses its
 /// own, and the server answers 500 for one that it cannot call.

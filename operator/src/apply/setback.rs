@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crd::FailureReason;
 use kube::core::Status;
-use plan::verdict::Failure;
+use plan::decision::Failure;
 
 use super::refusal;
 use super::replies::{CUT, NO_STATUS};

@@ -1081,7 +1081,7 @@ fn reduce(seen: &mut SeenObject) -> ClusterPullSecretStatus {
 mod tests {
     use crd::FailureReason;
     use kube::runtime::watcher::Event;
-    use plan::verdict::Failure;
+    use plan::decision::Failure;
     use serde_json::json;
 
     use super::*;

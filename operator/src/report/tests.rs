@@ -2,8 +2,8 @@
 
 use crd::{ConditionStatus, FailureReason, Reason};
 use k8s_openapi::jiff::Timestamp;
+use plan::decision::{Failure as Against, State};
 use plan::registries::Problem;
-use plan::verdict::{Failure as Against, State};
 
 use super::*;
 use crate::work::{Key, Target};

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crd::FailureReason;
 use plan::contention::Contention;
-use plan::verdict::{Failure, State};
+use plan::decision::{Failure, State};
 
 use super::survey::{Cause, Surveyed, Touch};
 use super::{SHARED, World};

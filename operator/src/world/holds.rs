@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use plan::backoff::Backoff;
-use plan::verdict::Failure;
+use plan::decision::Failure;
 
 use super::World;
 use super::survey::{Cause, Touch};

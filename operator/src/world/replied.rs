@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use crd::FailureReason;
 use plan::backoff::Backoff;
+use plan::decision::Failure;
 use plan::observed::{Account, Secret};
-use plan::verdict::Failure;
 
 use super::observed::{self, Observed};
 use super::survey::{Cause, Touch};

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use plan::action::{AccountAction, SecretAction};
+use plan::decision::{Decision, Failure, State};
 use plan::observed::Account;
 use plan::scope::{Cluster, Scope};
-use plan::verdict::{Decision, Failure, State};
 use plan::{secret, service_account};
 
 use super::{SHARED, World};

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use crd::{ClusterPullSecretSpec, FailureReason};
 use plan::action::SecretAction;
+use plan::decision::Failure;
 use plan::identity::Version;
 use plan::object::{Lifecycle, Object, Spec};
 use plan::observed::{Account, Entry, Secret, SecretTraits};
 use plan::payload::{DigestKey, Payload};
-use plan::verdict::Failure;
 use serde_json::json;
 
 use super::{Kind, SHARED, Seen, World};
@@ -1038,8 +1038,8 @@ fn a_source_name_is_free_when_its_object_goes() {
     assert_eq!(summary(&world).failures, []);
 }
 
-fn refusal() -> plan::verdict::Failure {
-    plan::verdict::Failure::new(FailureReason::AdmissionDenied, "refused")
+fn refusal() -> plan::decision::Failure {
+    plan::decision::Failure::new(FailureReason::AdmissionDenied, "refused")
 }
 
 #[test]

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use crd::FailureReason;
 use crd::names::{ANNOTATION_DECLARED, LABEL_EXCLUDE, LABEL_MANAGED_BY, LABEL_OBJECT, MANAGED_BY};
+use plan::decision::{Failure, State};
 use plan::object::{Lifecycle, Object};
 use plan::observed::brief;
-use plan::verdict::{Failure, State};
 use serde_json::json;
 
 use crate::common::{World, account, copy_of, foreign, object, owner, with_lifecycle};

@@ -3,8 +3,8 @@
 use crd::FailureReason;
 use crd::names::{LABEL_EXCLUDE, LABEL_MANAGED_BY, LABEL_OBJECT};
 use plan::action::SecretAction;
+use plan::decision::{Failure, State};
 use plan::object::{Lifecycle, Object};
-use plan::verdict::{Failure, State};
 use serde_json::json;
 
 use crate::common::{Stored, World, account, copy_of, created, foreign, object, with_lifecycle};

@@ -21,11 +21,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use plan::action::{AccountAction, Content, SecretAction};
+use plan::decision::{Decision, State};
 use plan::object::Object;
 use plan::observed::{Account, Namespace};
 use plan::scope::{Cluster, Scope};
 use plan::secret::REFERENCES_FIRST;
-use plan::verdict::{Decision, State};
 use plan::{secret, service_account};
 
 use common::World;
