@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use kube::Client;
 use serde::Deserialize;
 
-use crate::cluster;
+use crate::client;
 use crate::wait::until;
 
 /// The policy file: who asked what and what became of it, without bodies, once per request.
@@ -228,7 +228,7 @@ impl Audit {
     /// When the server does not answer or does not record.
     pub async fn settle(&self, client: &Client) -> anyhow::Result<()> {
         let mark = self.mark()?;
-        cluster::get(client, &format!("/readyz?behind={}", mark.0)).await?;
+        client::get(client, &format!("/readyz?behind={}", mark.0)).await?;
         let needle = format!("behind={}", mark.0);
         until("the audit log catches up", Duration::from_secs(10), async || {
             let records = self.since(mark).map_err(|error| error.to_string())?;

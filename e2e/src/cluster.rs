@@ -3,7 +3,6 @@
 //! Each cluster has ports, keys and data of its own, so any number of them can run side by side (about 0.6 GB each). It is
 //! ready in about five seconds: the API server answers and namespaces get their `default` `ServiceAccount`.
 
-mod client;
 mod flags;
 mod install;
 mod parts;
@@ -21,6 +20,7 @@ use kube::{Api, Client};
 use crate::audit::{Audit, Mark};
 use crate::binaries::{Binaries, binaries};
 use crate::certificates::Certificates;
+use crate::client;
 use crate::folder::Folder;
 use crate::kubectl::Kubectl;
 use crate::ports;
@@ -29,7 +29,6 @@ use crate::wait::{blocking, until};
 
 use flags::Ports;
 
-pub use client::{client, get};
 pub use install::named_overlay;
 pub use parts::Part;
 pub use snapshot::Snapshot;
@@ -120,7 +119,7 @@ impl Cluster {
     pub async fn wait_for_server(&mut self) -> anyhow::Result<()> {
         let admin = self.admin().await?;
         self.wait_for("the API server is ready", async || {
-            get(&admin, "/readyz")
+            client::get(&admin, "/readyz")
                 .await
                 .map(|_| ())
                 .map_err(|error| format!("{error:#}"))
@@ -187,7 +186,7 @@ impl Cluster {
     ///
     /// When the kubeconfig cannot be read.
     pub async fn admin(&self) -> anyhow::Result<Client> {
-        client(&self.certificates.admin).await
+        client::connect(&self.certificates.admin).await
     }
 
     /// kubectl as the administrator.

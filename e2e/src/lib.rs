@@ -26,6 +26,7 @@ pub mod audit;
 pub mod binaries;
 pub mod canary;
 pub mod certificates;
+pub mod client;
 pub mod cluster;
 pub mod faults;
 pub mod folder;

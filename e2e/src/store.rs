@@ -5,7 +5,7 @@ use kube::Client;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::cluster::get;
+use crate::client::get;
 
 /// Asks for the resources of all groups in one answer.
 const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";

@@ -29,7 +29,7 @@ use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, Client};
 use tokio::sync::oneshot;
 
-use crate::cluster;
+use crate::client;
 use crate::oracle::{Declared, objects};
 use sight::{Claim, Memory, Sight, Thing};
 
@@ -62,7 +62,7 @@ impl Witness {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let watch = move || {
             runtime.block_on(async {
-                let Ok(client) = cluster::client(&kubeconfig).await else {
+                let Ok(client) = client::connect(&kubeconfig).await else {
                     return;
                 };
                 let sight = Sight::new(patience, sources, seen);

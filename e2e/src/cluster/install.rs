@@ -12,7 +12,8 @@ use kube::api::{ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, ResourceExt};
 use serde_json::json;
 
-use super::{Cluster, client, get};
+use super::Cluster;
+use crate::client;
 use crate::wait::until;
 use crate::{OPERATOR_ACCOUNT, OPERATOR_USER, SYSTEM_NAMESPACE, workspace};
 
@@ -100,7 +101,7 @@ impl Cluster {
         let admin = self.admin().await?;
         // A definition that is established is still answered with 429 while the server gets ready to store its objects.
         until("the API serves ClusterPullSecrets", SERVED_WITHIN, async || {
-            get(&admin, OBJECTS)
+            client::get(&admin, OBJECTS)
                 .await
                 .map(|_| ())
                 .map_err(|error| format!("{error:#}"))
@@ -135,7 +136,7 @@ impl Cluster {
         let kubeconfig = self
             .service_account_kubeconfig(SYSTEM_NAMESPACE, OPERATOR_ACCOUNT)
             .await?;
-        let accounts: Api<ServiceAccount> = Api::namespaced(client(&kubeconfig).await?, SYSTEM_NAMESPACE);
+        let accounts: Api<ServiceAccount> = Api::namespaced(client::connect(&kubeconfig).await?, SYSTEM_NAMESPACE);
         let forbidden = Patch::Merge(json!({"metadata": {"annotations": {"example.com/probe": "true"}}}));
         until("the operator's policy is in force", SERVED_WITHIN, async || {
             let params = PatchParams::default().dry_run();

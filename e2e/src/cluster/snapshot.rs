@@ -11,8 +11,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use super::{Cluster, get};
-use crate::{loopback, operator};
+use super::Cluster;
+use crate::{client, loopback, operator};
 
 /// Below it is all that the API server stores.
 const BEGIN: &str = "/registry/";
@@ -88,7 +88,7 @@ impl Cluster {
         }
         ensure!(unchanged == 2, "the store goes on changing");
         // A list that must be consistent is answered once the server has seen all of it.
-        get(&self.admin().await?, "/api/v1/namespaces").await?;
+        client::get(&self.admin().await?, "/api/v1/namespaces").await?;
         self.audit_start = self.audit().mark()?;
         match std::fs::remove_file(operator::log_file(self)) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),

@@ -18,7 +18,7 @@ use super::declared::{Declared, STATE_PREFIX, sources};
 use super::{DATA_KEY, Expected, Login, RETAINED, list, objects, selection};
 use crate::audit::Audit;
 use crate::store::Listed;
-use crate::{OPERATOR_USER, SYSTEM_NAMESPACE, canary, cluster};
+use crate::{OPERATOR_USER, SYSTEM_NAMESPACE, canary, client};
 
 /// A namespace and a name in it.
 pub type Place = (String, String);
@@ -121,7 +121,7 @@ pub struct Allowed {
 /// All Secrets of all namespaces.
 pub(super) async fn secrets(client: &Client) -> Result<Vec<Value>, String> {
     let path = "/api/v1/secrets".to_owned();
-    let text = cluster::get(client, &path)
+    let text = client::get(client, &path)
         .await
         .map_err(|error| format!("{error:#}"))?;
     Listed { path, text }.items().map_err(|error| error.to_string())

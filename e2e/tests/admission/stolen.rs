@@ -1,6 +1,7 @@
 //! What whoever holds the operator's token can do, with and without the policy on it.
 
-use e2e::cluster::{Cluster, client};
+use e2e::client;
+use e2e::cluster::Cluster;
 use e2e::wait::eventually;
 use e2e::{OPERATOR_ACCOUNT, SYSTEM_NAMESPACE};
 use kube::Client;
@@ -162,7 +163,7 @@ async fn thief(cluster: &Cluster) -> Client {
     let kubeconfig = cluster
         .service_account_kubeconfig(SYSTEM_NAMESPACE, OPERATOR_ACCOUNT)
         .await;
-    client(&kubeconfig.unwrap()).await.unwrap()
+    client::connect(&kubeconfig.unwrap()).await.unwrap()
 }
 
 async fn check(thief: &Client, rows: &[Value], when: &str) {

@@ -1,4 +1,4 @@
-//! Talking to the API server.
+//! Clients of the API server.
 
 use std::path::Path;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use kube::{Client, Config};
 /// # Errors
 ///
 /// When the file is no kubeconfig.
-pub async fn client(kubeconfig: &Path) -> anyhow::Result<Client> {
+pub async fn connect(kubeconfig: &Path) -> anyhow::Result<Client> {
     // Fails when it is installed already, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let kubeconfig = Kubeconfig::read_from(kubeconfig)?;
@@ -22,8 +22,8 @@ pub async fn client(kubeconfig: &Path) -> anyhow::Result<Client> {
     Ok(Client::try_from(config)?)
 }
 
-/// As [`client`], without what says who it is, and without an end to how long an answer may take.
-pub(super) async fn anonymous(kubeconfig: &Path) -> anyhow::Result<Client> {
+/// As [`connect`], without what says who it is, and without an end to how long an answer may take.
+pub(crate) async fn anonymous(kubeconfig: &Path) -> anyhow::Result<Client> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let kubeconfig = Kubeconfig::read_from(kubeconfig)?;
     let options = KubeConfigOptions::default();
