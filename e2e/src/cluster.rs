@@ -208,6 +208,12 @@ impl Cluster {
         self.folder.path()
     }
 
+    /// The log of the operator: one file for all runs, so that a search for something that must not be logged sees them
+    /// all.
+    pub fn operator_log(&self) -> PathBuf {
+        self.folder().join("pullsecrets.log")
+    }
+
     /// The API server's audit log since the start, or since the store was last [restored](Self::restore).
     pub fn audit(&self) -> Audit {
         Audit::new(&flags::audit_log(self.folder.path()), self.audit_start)

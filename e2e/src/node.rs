@@ -29,7 +29,7 @@ use crate::certificates::Certificates;
 use crate::cluster::{self, Cluster};
 use crate::process::{Process, Program};
 use crate::wait::blocking;
-use crate::{SYSTEM_NAMESPACE, loopback, operator, ports};
+use crate::{SYSTEM_NAMESPACE, loopback, ports};
 
 /// The name of the node.
 const NAME: &str = "this-machine";
@@ -70,7 +70,7 @@ impl Node {
             client,
             images,
             certificates: cluster.certificates().clone(),
-            log: operator::log_file(cluster),
+            log: cluster.operator_log(),
             running: BTreeMap::new(),
             refused: BTreeSet::new(),
             troubles: Arc::clone(&troubles),

@@ -1,6 +1,6 @@
 //! The operator as a process, with the rights that the installation gives it and no other.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitStatus;
 use std::time::Duration;
 
@@ -139,7 +139,7 @@ impl Operator {
         program
             .environment
             .extend(added.map(|(name, value)| (name.clone(), value.into())));
-        let log = log_file(cluster);
+        let log = cluster.operator_log();
         Ok(Self {
             process: Process::start("pullsecrets", &program, &log)?,
             health,
@@ -246,18 +246,13 @@ impl Operator {
     }
 }
 
-/// One file for all runs on a cluster, so that a search for something that must not be logged sees them all.
-pub fn log_file(cluster: &Cluster) -> PathBuf {
-    cluster.folder().join("pullsecrets.log")
-}
-
 /// What all operators of `cluster` have logged so far, running or not; empty before the first.
 ///
 /// # Errors
 ///
 /// When the log is there and cannot be read.
 pub fn logged(cluster: &Cluster) -> anyhow::Result<String> {
-    match std::fs::read_to_string(log_file(cluster)) {
+    match std::fs::read_to_string(cluster.operator_log()) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
         result => result.context("the operator's log"),
     }

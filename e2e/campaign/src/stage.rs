@@ -158,7 +158,7 @@ impl Stage {
     /// Where one was found.
     pub async fn check_secrecy(&self) -> Result<(), String> {
         let places = Places {
-            files: vec![e2e::operator::log_file(&self.cluster)],
+            files: vec![self.cluster.operator_log()],
             health: None,
             metrics: None,
             holders: Holders {

@@ -12,7 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use super::Cluster;
-use crate::{client, loopback, operator};
+use crate::{client, loopback};
 
 /// Below it is all that the API server stores.
 const BEGIN: &str = "/registry/";
@@ -90,7 +90,7 @@ impl Cluster {
         // A list that must be consistent is answered once the server has seen all of it.
         client::get(&self.admin().await?, "/api/v1/namespaces").await?;
         self.audit_start = self.audit().mark()?;
-        match std::fs::remove_file(operator::log_file(self)) {
+        match std::fs::remove_file(self.operator_log()) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
             _ => Ok(()),
         }

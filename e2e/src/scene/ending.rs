@@ -2,7 +2,7 @@
 
 use super::Scene;
 use crate::canary::{self, Holders, Places, Written};
-use crate::operator::{self, Operator};
+use crate::operator::Operator;
 
 impl Scene {
     /// Where nothing of the scene's logins may be.
@@ -15,7 +15,7 @@ impl Scene {
             .and_then(|operator| lives(operator).then_some(&*operator));
         Places {
             files: vec![
-                operator::log_file(self.cluster()),
+                self.cluster().operator_log(),
                 self.cluster().audit().file().to_owned(),
             ],
             health: operator.map(|operator| operator.health_address().to_owned()),
