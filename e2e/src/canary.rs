@@ -1,16 +1,13 @@
 //! A credential that is looked for wherever it must not be.
 //!
 //! Each scene has a canary of its own: some random letters and digits that are in the user name and the password of every
-//! login it makes ([`Canary::login`]). At the end of the scene they are looked for ([`search()`]) in all that the
+//! login it makes ([`Canary::login`]). At the end of the scene they are looked for ([`secrecy`](crate::secrecy)) in all that the
 //! operator said and wrote: in the forms that text takes on its way into logs and objects, and everywhere but in the
 //! Secrets that are there to hold it.
 
 mod forms;
-mod search;
 
-use crate::oracle::Login;
-
-pub use search::{Holders, Places, Written, search};
+use crate::login::Login;
 
 /// Before the canary in a user name.
 const ROBOT: &str = "robot";

@@ -33,6 +33,7 @@ pub mod folder;
 mod guardian;
 
 pub mod kubectl;
+pub mod login;
 pub mod loopback;
 pub mod node;
 pub mod operator;
@@ -42,6 +43,7 @@ pub mod ports;
 pub mod process;
 pub mod registry;
 pub mod scene;
+pub mod secrecy;
 pub mod store;
 pub mod wait;
 pub mod wire;

@@ -12,16 +12,16 @@ mod retained;
 pub(crate) mod selection;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
 use kube::api::{ApiResource, DynamicObject, GroupVersionKind, ListParams};
 use kube::{Api, Client};
 
 use crate::SYSTEM_NAMESPACE;
 
+pub use crate::login::Login;
 pub use declared::Declared;
 pub use foreign::Foreign;
-pub use logins::{Allowed, Made, Needles, Place, places};
+pub use logins::{Allowed, Made, Needles, places};
 
 /// The label of every copy; its value is the object's name.
 pub const LABEL: &str = "pullsecrets.dev/cluster-pull-secret";
@@ -35,30 +35,8 @@ pub const RETAINED: &str = "pullsecrets.dev/retained";
 /// The key and, with a dot before it, the data key of a docker config Secret.
 pub const DATA_KEY: &str = ".dockerconfigjson";
 
-/// A user name and a password of a test.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Login {
-    /// The user name.
-    pub username: String,
-    /// The password.
-    pub password: String,
-}
-
-impl Login {
-    /// Both from text.
-    pub fn new(username: &str, password: &str) -> Self {
-        Self {
-            username: username.to_owned(),
-            password: password.to_owned(),
-        }
-    }
-}
-
-impl fmt::Debug for Login {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("Login(redacted)")
-    }
-}
+/// A namespace and a name in it.
+pub type Place = (String, String);
 
 /// What one `ClusterPullSecret` must have brought about.
 #[derive(Debug, Clone)]

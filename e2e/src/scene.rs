@@ -5,7 +5,7 @@
 //! stop the operator, or count everything that it does, borrow a cluster ([`Scene::own`]), which is wiped between two.
 //!
 //! The logins of a scene ([`Scene::login`]) hold its canary. When a scene ends well, everything but the Secrets that are
-//! there for it is searched for the canary ([`crate::canary`]); a scene that finds it fails.
+//! there for it is searched for the canary ([`crate::secrecy`]); a scene that finds it fails.
 //!
 //! Scenes are for tests: whatever the stage itself cannot do (start a process, run kubectl) is a panic that says so, and a
 //! panic of the scenario prints the end of the operator's log.

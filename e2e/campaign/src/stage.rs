@@ -17,13 +17,14 @@ use kube::{Api, Client, ResourceExt};
 use serde_json::{Value, json};
 
 use crate::supervisor::Supervisor;
-use e2e::canary::{Canary, Holders, Places, Written, search};
+use e2e::canary::Canary;
 use e2e::cluster::{self, Cluster, Part};
 use e2e::faults::plan::RELISTS_EVERY;
 use e2e::faults::proxy::Proxy;
 use e2e::faults::weather::Reach;
 use e2e::operator::Options;
 use e2e::oracle::{self, ATTACHED, Allowed, Expected, Foreign, Login, Made, Needles};
+use e2e::secrecy::{self, Holders, Places, Written};
 use e2e::wait::{blocking, until};
 use e2e::witness::{self, Witness};
 use e2e::{OPERATOR_ACCOUNT, SYSTEM_NAMESPACE, binaries};
@@ -166,7 +167,7 @@ impl Stage {
                 written: Written::Recorded(self.cluster.audit()),
             },
         };
-        let searched = search(&self.canary, &self.client, &places).await;
+        let searched = secrecy::search(&self.canary, &self.client, &places).await;
         searched.map_err(|error| format!("{error:#}"))
     }
 

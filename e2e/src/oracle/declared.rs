@@ -6,7 +6,7 @@ use kube::ResourceExt;
 use kube::api::DynamicObject;
 use serde_json::Value;
 
-use super::logins::Place;
+use super::Place;
 use crate::SYSTEM_NAMESPACE;
 
 /// What the name of the Secret begins with in which the operator remembers an object's last good logins; the object's uid

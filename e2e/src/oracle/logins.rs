@@ -15,13 +15,10 @@ use kube::{Api, Client, ResourceExt};
 use serde_json::Value;
 
 use super::declared::{Declared, STATE_PREFIX, sources};
-use super::{DATA_KEY, Expected, Login, RETAINED, list, objects, selection};
+use super::{DATA_KEY, Expected, Login, Place, RETAINED, list, objects, selection};
 use crate::audit::Audit;
 use crate::store::Listed;
 use crate::{OPERATOR_USER, SYSTEM_NAMESPACE, canary, client};
-
-/// A namespace and a name in it.
-pub type Place = (String, String);
 
 /// The name under which the operator writes.
 const OPERATOR: &str = "pullsecrets";

@@ -1,8 +1,8 @@
 //! What becomes of a scene that is over.
 
 use super::Scene;
-use crate::canary::{self, Holders, Places, Written};
 use crate::operator::Operator;
+use crate::secrecy::{self, Holders, Places, Written};
 
 impl Scene {
     /// Where nothing of the scene's logins may be.
@@ -32,7 +32,7 @@ impl Scene {
         let (places, cluster, canary) = (self.places(), self.cluster(), &self.canary);
         let search = move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            runtime.block_on(async { canary::search(canary, &cluster.admin().await?, &places).await })
+            runtime.block_on(async { secrecy::search(canary, &cluster.admin().await?, &places).await })
         };
         std::thread::scope(|scope| scope.spawn(search).join()).expect("the search ends")
     }

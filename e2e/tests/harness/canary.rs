@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use e2e::canary::{Canary, Holders, Places, Written, search};
+use e2e::canary::Canary;
 use e2e::cluster::{Cluster, Options};
 use e2e::kubectl::Kubectl;
 use e2e::oracle::{Declared, Place};
+use e2e::secrecy::{Holders, Places, Written, search};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;

@@ -7,8 +7,8 @@ use anyhow::Context;
 use kube::Client;
 use serde_json::Value;
 
-use super::Canary;
 use crate::audit::Audit;
+use crate::canary::Canary;
 use crate::oracle::declared::STATE_PREFIX;
 use crate::oracle::{DATA_KEY, Declared, Place};
 use crate::store::{Listed, everything};
