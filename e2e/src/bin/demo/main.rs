@@ -2,6 +2,16 @@
 //!
 //! Every command that is shown is the one that was run, and every claim beside it was checked: the demo ends with code 1
 //! at the first thing that is not as promised.
+//!
+//! # Rooms
+//!
+//! Each line uses only lines below it; `.ci/checks walls` reads this.
+//!
+//! ```text
+//! story       what is shown, step by step
+//! stage       the cluster, the registry and the operator
+//! terminal    how it is shown
+//! ```
 
 mod stage;
 mod story;
