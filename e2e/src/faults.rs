@@ -5,12 +5,15 @@
 //! |---|---|
 //! | [`plan`] | one fault and when it strikes, as one line of JSON |
 //! | [`proxy`] | HTTP/1.1 in, the API server out |
-//! | [`weather`] | what goes wrong with everything for a while |
+//! | [`targets`] | what a fault can reach besides the connection |
 
 mod about;
 mod answers;
+mod edits;
+mod outages;
 pub mod plan;
 pub mod proxy;
+mod shared;
+pub mod targets;
 mod versions;
 mod watching;
-pub mod weather;

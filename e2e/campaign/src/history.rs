@@ -64,7 +64,7 @@ pub struct Rules<'a> {
     /// Others change what is the operator's: only what is not is looked at.
     pub edited: bool,
     /// Somebody else may write to a Secret of others too.
-    pub meddled: bool,
+    pub concurrent_edit: bool,
     /// The operator may not see what it should.
     pub blind: bool,
 }
@@ -237,7 +237,7 @@ impl Seen {
         let known = self.copies.get(&place).filter(|(known, _)| *known == uid).cloned();
         let told = format!("secret {}/{}", place.0, place.1);
         if known.is_none() && (self.squatters.contains(&uid) || !secret.labels().contains_key(LABEL)) {
-            let changed = !self.squatters.insert(uid) && !change.gone && !rules.meddled;
+            let changed = !self.squatters.insert(uid) && !change.gone && !rules.concurrent_edit;
             return fail_if(changed, Oracle::Foreign, || format!("{told} was written to"));
         }
         if change.gone {

@@ -298,7 +298,7 @@ impl Running<'_> {
             // Whoever is shown an old source goes back to it, and rightly: no server shows one to who asks for the latest.
             edited: matches!(self.workload, "drift" | "held-current")
                 || matches!(self.fault, Some(Fault::Undo(_) | Fault::Stale(2 | 4))),
-            meddled: self.fault == Some(Fault::Meddle),
+            concurrent_edit: self.fault == Some(Fault::ConcurrentEdit),
             // References that a list does not show cannot go first.
             blind: self.is_blind(),
         })

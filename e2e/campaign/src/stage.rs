@@ -21,7 +21,7 @@ use e2e::canary::Canary;
 use e2e::cluster::{self, Cluster, Part};
 use e2e::faults::plan::RELISTS_EVERY;
 use e2e::faults::proxy::Proxy;
-use e2e::faults::weather::Reach;
+use e2e::faults::targets::FaultTargets;
 use e2e::operator::Options;
 use e2e::oracle::{self, ATTACHED, Allowed, Expected, Foreign, Login, Made, Needles};
 use e2e::secrecy::{self, Holders, Places, Written};
@@ -94,13 +94,13 @@ impl Stage {
         }
         let mut replicas = Vec::new();
         for number in 0..2 {
-            let reach = Reach {
+            let targets = FaultTargets {
                 admin: cluster.admin().await?,
                 etcd,
                 token_file: token_file.clone(),
                 spare_token: tokens[1].clone(),
             };
-            let proxy = Proxy::reaching(cluster.anonymous().await?, reach).await?;
+            let proxy = Proxy::with_targets(cluster.anonymous().await?, targets).await?;
             let kubeconfig = cluster.folder().join(format!("proxied-{number}.kubeconfig"));
             let config = json!({
                 "apiVersion": "v1", "kind": "Config", "current-context": "proxied",

@@ -48,7 +48,7 @@ pub enum Fault {
     /// The server's place answers with this, and the server learns nothing.
     Answer(Answer),
     /// Somebody else writes the same object just before.
-    Meddle,
+    ConcurrentEdit,
     /// For so long, somebody else undoes each write of the object at once.
     Undo(u32),
     /// For so long, somebody else undoes each write of any account at once.
@@ -179,7 +179,7 @@ impl Fault {
         Self::Answer(Answer::InternalError),
         Self::Answer(Answer::Unavailable),
         Self::Answer(Answer::Timeout),
-        Self::Meddle,
+        Self::ConcurrentEdit,
         Self::Hold(700),
         Self::ResetBefore,
         Self::ResetAfter,
@@ -274,7 +274,7 @@ impl Fault {
         match self {
             Self::KillBefore | Self::KillUnacknowledged | Self::KillAfter | Self::Late => "crash",
             Self::Answer(_) => "answer",
-            Self::Meddle | Self::Hold(_) => "race",
+            Self::ConcurrentEdit | Self::Hold(_) => "race",
             Self::Undo(_) | Self::UndoAccounts(_) => "fight",
             Self::Persist(..) => "refusal",
             Self::Lag(_) => "lag",
@@ -325,7 +325,7 @@ impl Fault {
             | Self::Cut
             | Self::CutWithin
             | Self::Expire => 3,
-            Self::Meddle | Self::Hold(_) => 2,
+            Self::ConcurrentEdit | Self::Hold(_) => 2,
             // The last delay of a fight that lasted four seconds, and ten of peace until it is called over. What was
             // refused again and again for eight is next tried within twice as many.
             Self::Undo(_) | Self::UndoAccounts(_) | Self::Persist(..) => 20,

@@ -1,10 +1,9 @@
 //! Between the operator and the API server. Plain HTTP on loopback in, TLS out; what the operator says of itself (its
 //! token) goes through.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -21,15 +20,18 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
-use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::about::{About, plain};
 use super::answers::{Answered, Error, answered, emptied, garbage, passed, truncated};
 use super::plan::{ACT, Answer, Fault, KINDS, Trigger};
-use super::weather::{Reach, Weather};
+use super::shared::Shared;
+use super::targets::FaultTargets;
 use super::{versions, watching};
+
+pub use super::edits::LATE;
+pub use super::shared::{Record, lock};
 
 /// How long a process that is to die as it learns of an answer gets to read it.
 const READS_WITHIN: Duration = Duration::from_millis(3);
@@ -41,71 +43,11 @@ const ON_THE_WAY: Duration = Duration::from_secs(4);
 /// nothing but a hand does, goes by what it saw until it next looks.
 const PAST_THE_LEASE: Duration = Duration::from_secs(11);
 
-/// What others have in the list of an account from the beginning.
-const FOREIGN: &str = "theirs";
-
-/// The entry that somebody else adds to an account.
-pub const LATE: &str = "late";
-
 /// A running proxy. Dropping it ends it, and all connections through it.
 pub struct Proxy {
     address: String,
     shared: Arc<Shared>,
     task: JoinHandle<()>,
-}
-
-/// What happened at the proxy since it was last armed.
-#[derive(Debug, Clone, Default)]
-pub struct Record {
-    /// Each write and read that the server took, and each event of a watch, in their order, by what it is about.
-    pub seen: Vec<String>,
-    /// The fault struck.
-    pub fired: bool,
-    /// When its effect is over, if it struck and has a length.
-    pub lasts_until: Option<Instant>,
-    /// How often somebody else undid a write, of the object of which it was most often.
-    pub undone: usize,
-    /// Something was shown as it had been.
-    pub stale: bool,
-    /// A watch that the fault ended is not open again yet: what the operator makes of it is still to come.
-    pub watch_is_shut: bool,
-}
-
-pub(super) struct Shared {
-    upstream: Client,
-    /// What else a fault can reach.
-    pub(super) reach: Reach,
-    /// The operator, for a fault that ends it.
-    pub(super) target: AtomicI32,
-    armed: Mutex<Option<(Trigger, Fault)>>,
-    counts: Mutex<HashMap<String, u32>>,
-    seen: Mutex<Vec<String>>,
-    pub(super) fired: AtomicBool,
-    until: Mutex<Option<Instant>>,
-    pub(super) weather: watch::Sender<Weather>,
-    /// The rules as they were, while one of them is gone.
-    pub(super) rights: Mutex<Option<(Vec<Value>, Vec<Value>)>>,
-    /// The next streamed list of this kind takes its time.
-    slow_list: Mutex<Option<String>>,
-    /// The kind of the watch that a fault ended, until it is open again.
-    shut: Mutex<Option<String>>,
-    /// The version of the store before users began to act.
-    begun: AtomicU64,
-    /// What is shown as it was then, and until when.
-    stale: Mutex<Option<(Option<&'static str>, Instant)>>,
-    /// What somebody else undoes (every account, if none is named), and until when.
-    undoes: Mutex<Option<(Option<String>, Instant)>>,
-    /// How often, by what it is about.
-    undone: Mutex<HashMap<String, usize>>,
-    /// What is answered in the server's place, with what, and until when.
-    persists: Mutex<Option<(String, Answer, Instant)>>,
-    /// The process that died is not to be started again.
-    stays_dead: AtomicBool,
-    /// The server streams no lists, and its pages are small.
-    paged: AtomicBool,
-    /// All versions seem to be much higher than they are.
-    pub(super) raised: AtomicBool,
-    writes: AtomicU64,
 }
 
 impl Proxy {
@@ -115,36 +57,14 @@ impl Proxy {
     ///
     /// When there is no port.
     pub async fn start(upstream: Client, admin: Client) -> anyhow::Result<Self> {
-        Self::reaching(upstream, Reach::of(admin)).await
+        Self::with_targets(upstream, FaultTargets::of(admin)).await
     }
 
     /// As [`start`](Self::start), for faults that reach further.
-    pub async fn reaching(upstream: Client, reach: Reach) -> anyhow::Result<Self> {
+    pub async fn with_targets(upstream: Client, targets: FaultTargets) -> anyhow::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await.context("a port for the proxy")?;
         let address = listener.local_addr()?.to_string();
-        let shared = Arc::new(Shared {
-            upstream,
-            reach,
-            target: AtomicI32::new(0),
-            armed: Mutex::default(),
-            counts: Mutex::default(),
-            seen: Mutex::default(),
-            fired: AtomicBool::new(false),
-            until: Mutex::default(),
-            weather: watch::Sender::default(),
-            rights: Mutex::default(),
-            slow_list: Mutex::default(),
-            shut: Mutex::default(),
-            begun: AtomicU64::new(0),
-            stale: Mutex::default(),
-            undoes: Mutex::default(),
-            undone: Mutex::default(),
-            persists: Mutex::default(),
-            stays_dead: AtomicBool::new(false),
-            paged: AtomicBool::new(false),
-            raised: AtomicBool::new(false),
-            writes: AtomicU64::new(0),
-        });
+        let shared = Arc::new(Shared::new(upstream, targets));
         let serving = Arc::clone(&shared);
         let task = tokio::spawn(async move {
             // Ends with this task, so that no connection outlives the proxy.
@@ -192,20 +112,7 @@ impl Proxy {
 
     /// Begins a record, with a fault or none. Whatever went wrong before is over.
     pub fn arm(&self, fault: Option<(Trigger, Fault)>) {
-        let shared = &self.shared;
-        shared.weather.send_replace(Weather::Fair);
-        *lock(&shared.armed) = fault;
-        lock(&shared.counts).clear();
-        lock(&shared.seen).clear();
-        *lock(&shared.until) = None;
-        *lock(&shared.slow_list) = None;
-        *lock(&shared.shut) = None;
-        *lock(&shared.stale) = None;
-        *lock(&shared.undoes) = None;
-        lock(&shared.undone).clear();
-        *lock(&shared.persists) = None;
-        shared.fired.store(false, Ordering::SeqCst);
-        shared.stays_dead.store(false, Ordering::SeqCst);
+        self.shared.arm(fault);
     }
 
     /// The version of the store that a stale view shows.
@@ -243,7 +150,7 @@ impl Proxy {
 
     /// Gives back what a fault has taken from everybody. For a proxy that reaches further than the server.
     pub async fn restore(&self) -> anyhow::Result<()> {
-        let etcd = i32::try_from(self.shared.reach.etcd)?;
+        let etcd = i32::try_from(self.shared.targets.etcd)?;
         kill(Pid::from_raw(etcd), Signal::SIGCONT).context("etcd")?;
         let restored = self.shared.restore_rights().await;
         restored.map_err(|error| anyhow::anyhow!("the operator's rights: {error}"))
@@ -251,14 +158,7 @@ impl Proxy {
 
     /// What happened since it was armed.
     pub fn record(&self) -> Record {
-        Record {
-            seen: lock(&self.shared.seen).clone(),
-            fired: self.shared.fired.load(Ordering::SeqCst),
-            lasts_until: *lock(&self.shared.until),
-            undone: lock(&self.shared.undone).values().copied().max().unwrap_or_default(),
-            stale: lock(&self.shared.stale).is_some(),
-            watch_is_shut: lock(&self.shared.shut).is_some(),
-        }
+        self.shared.record()
     }
 
     /// How many writes came through since the start, the lease aside.
@@ -270,130 +170,6 @@ impl Proxy {
 impl Drop for Proxy {
     fn drop(&mut self) {
         self.task.abort();
-    }
-}
-
-impl Shared {
-    /// Counts what is about to happen, and gives the fault that strikes here.
-    pub(super) fn strikes(&self, what: &str) -> Option<Fault> {
-        let mut counts = lock(&self.counts);
-        let count = counts.entry(what.to_owned()).or_default();
-        *count += 1;
-        let mut armed = lock(&self.armed);
-        let strikes = armed
-            .as_ref()
-            .is_some_and(|(trigger, _)| trigger.what == what && trigger.occurrence == *count);
-        let (_, fault) = if strikes { armed.take() } else { None }?;
-        // What goes wrong with everything has struck when something met it.
-        self.fired.store(what != ACT, Ordering::SeqCst);
-        self.lasts(fault.lasts());
-        Some(fault)
-    }
-
-    /// The effect of the fault goes on for at least so long.
-    pub(super) fn lasts(&self, length: Duration) {
-        let mut until = lock(&self.until);
-        *until = (*until).max(Some(Instant::now() + length));
-    }
-
-    /// A fault ends a watch of this kind.
-    pub(super) fn shuts(&self, resource: &str) {
-        *lock(&self.shut) = Some(resource.to_owned());
-    }
-
-    /// A watch of this kind is open.
-    pub(super) fn opened(&self, resource: &str) {
-        lock(&self.shut).take_if(|shut| shut == resource);
-    }
-
-    /// The history of this kind is lost.
-    pub(super) fn lost_history(&self, resource: &str) {
-        *lock(&self.slow_list) = Some(resource.to_owned());
-    }
-
-    /// Whether this watch begins with the list that replaces a lost history.
-    pub(super) fn replaces_history(&self, resource: &str) -> bool {
-        lock(&self.slow_list).take_if(|lost| lost == resource).is_some()
-    }
-
-    pub(super) fn saw(&self, what: &str) {
-        lock(&self.seen).push(what.to_owned());
-    }
-
-    /// Writes the same object, in a way that the operator must let be. What is not there yet is let be too.
-    async fn meddle(&self, about: &About) -> Result<(), Error> {
-        let patch = if about.resource == "serviceaccounts" {
-            let mut entries = self.entries(about).await?;
-            entries.push(json!({"name": LATE}));
-            json!({"imagePullSecrets": entries})
-        } else {
-            json!({"metadata": {"annotations": {"example.com/theirs": "late"}}})
-        };
-        self.patch(about, &patch).await
-    }
-
-    /// Undoes what was written.
-    async fn undo(&self, about: &About, what: &str) -> Result<(), Error> {
-        let patch = if about.resource == "serviceaccounts" {
-            let mut entries = self.entries(about).await?;
-            // Only what the operator adds: where it has taken something away, nothing of this is undone.
-            entries.retain(|entry| entry["name"] == FOREIGN || entry["name"] == LATE);
-            json!({"imagePullSecrets": entries})
-        } else {
-            json!({"data": {".dockerconfigjson": "eyJhdXRocyI6e319"}})
-        };
-        *lock(&self.undone).entry(what.to_owned()).or_default() += 1;
-        self.patch(about, &patch).await
-    }
-
-    async fn entries(&self, about: &About) -> Result<Vec<Value>, Error> {
-        let request = Request::get(about.path()).body(Vec::new())?;
-        let seen: Value = self.reach.admin.request(request).await?;
-        Ok(seen["imagePullSecrets"].as_array().cloned().unwrap_or_default())
-    }
-
-    async fn patch(&self, about: &About, patch: &Value) -> Result<(), Error> {
-        let request = Request::patch(about.path())
-            .header(http::header::CONTENT_TYPE, "application/merge-patch+json")
-            .body(patch.to_string().into_bytes())?;
-        // Nothing of that name: there is nothing to meddle with.
-        let _ = self.reach.admin.request::<Value>(request).await;
-        Ok(())
-    }
-
-    /// What this write is answered with for now, in the server's place.
-    fn persists(&self, what: &str) -> Option<Answer> {
-        let persists = lock(&self.persists);
-        let (key, refusal, until) = persists.as_ref()?;
-        (key == what && Instant::now() < *until).then_some(*refusal)
-    }
-
-    /// Until when things of this kind are shown as they were.
-    fn is_stale(&self, resource: &str) -> Option<Instant> {
-        let (kind, until) = (*lock(&self.stale))?;
-        (kind.is_none_or(|kind| kind == resource) && Instant::now() < until).then_some(until)
-    }
-
-    /// Whether the fault that is armed is one of events that come to pass, and not of a list at the head of a watch.
-    pub(super) fn spares_lists(&self) -> bool {
-        lock(&self.armed)
-            .as_ref()
-            .is_some_and(|(_, fault)| *fault == Fault::Lose)
-    }
-
-    fn kill(&self) {
-        let pid = self.target.swap(0, Ordering::SeqCst);
-        if pid > 0 {
-            // It may have ended by itself.
-            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
-        }
-    }
-
-    fn signal(&self, signal: Signal) {
-        let pid = self.target.load(Ordering::SeqCst);
-        if pid > 0 {
-            let _ = kill(Pid::from_raw(pid), signal);
-        }
     }
 }
 
@@ -502,7 +278,7 @@ async fn write(
 ) -> Result<Answered, Error> {
     match fault {
         Some(Fault::Hold(millis)) => tokio::time::sleep(Duration::from_millis(millis.into())).await,
-        Some(Fault::Meddle) => shared.meddle(about).await?,
+        Some(Fault::ConcurrentEdit) => shared.edit_concurrently(about).await?,
         Some(Fault::Undo(millis)) => {
             let until = Instant::now() + Duration::from_millis(millis.into());
             *lock(&shared.undoes) = Some((Some(what.to_owned()), until));
@@ -616,9 +392,4 @@ impl Shared {
 
 fn path_is_watch(uri: &http::Uri) -> bool {
     uri.query().is_some_and(|query| query.contains("watch="))
-}
-
-/// What the mutex guards, also after a panic of somebody who held it.
-pub fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

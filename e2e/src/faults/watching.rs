@@ -17,9 +17,8 @@ use tokio::sync::mpsc;
 use super::about::{About, plain};
 use super::answers::{Answered, Error};
 use super::plan::Fault;
-use super::proxy::Shared;
+use super::shared::{Outage, Shared};
 use super::versions;
-use super::weather::Weather;
 
 /// How long a list takes that replaces a lost history: whoever takes for gone what it has not shown yet has time to act.
 const LIST_TAKES: Duration = Duration::from_millis(500);
@@ -79,8 +78,8 @@ pub(super) fn pass(shared: Arc<Shared>, about: &About, response: Response<Body>,
             // A watch of a process that is gone shows nobody anything.
             let line = tokio::select! {
                 () = sender.closed() => return,
-                () = shared.becomes(|now| *now == Weather::Refuse) => {
-                    shared.met_weather();
+                () = shared.becomes(|now| *now == Outage::Refuse) => {
+                    shared.met_outage();
                     let _ = sender.send(Err("refused".into())).await;
                     return;
                 }
@@ -89,9 +88,9 @@ pub(super) fn pass(shared: Arc<Shared>, about: &About, response: Response<Body>,
             let Some(line) = line else {
                 return;
             };
-            let says_nothing = |now: &Weather| matches!(now, Weather::Hang | Weather::Lag);
-            if says_nothing(&shared.weather.borrow()) {
-                shared.met_weather();
+            let says_nothing = |now: &Outage| matches!(now, Outage::Hang | Outage::Lag);
+            if says_nothing(&shared.outage.borrow()) {
+                shared.met_outage();
                 shared.becomes(|now| !says_nothing(now)).await;
             }
             let raised = shared.raised.load(Ordering::SeqCst);

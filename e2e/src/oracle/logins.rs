@@ -118,9 +118,7 @@ pub struct Allowed {
 /// All Secrets of all namespaces.
 pub(super) async fn secrets(client: &Client) -> Result<Vec<Value>, String> {
     let path = "/api/v1/secrets".to_owned();
-    let text = client::get(client, &path)
-        .await
-        .map_err(|error| format!("{error:#}"))?;
+    let text = client::get(client, &path).await.map_err(|error| format!("{error:#}"))?;
     Listed { path, text }.items().map_err(|error| error.to_string())
 }
 

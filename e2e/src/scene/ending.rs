@@ -14,10 +14,7 @@ impl Scene {
             .as_mut()
             .and_then(|operator| lives(operator).then_some(&*operator));
         Places {
-            files: vec![
-                self.cluster().operator_log(),
-                self.cluster().audit().file().to_owned(),
-            ],
+            files: vec![self.cluster().operator_log(), self.cluster().audit().file().to_owned()],
             health: operator.map(|operator| operator.health_address().to_owned()),
             metrics: operator.map(|operator| operator.metrics_address().to_owned()),
             holders: Holders {

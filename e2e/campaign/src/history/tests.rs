@@ -46,7 +46,7 @@ fn rules() -> Rules<'static> {
         references: BTreeSet::from([("fault-a".to_owned(), "default".to_owned(), "company".to_owned())]),
         begun: (3, Instant::now()),
         edited: false,
-        meddled: false,
+        concurrent_edit: false,
         blind: false,
     }
 }
