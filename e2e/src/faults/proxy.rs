@@ -276,56 +276,17 @@ async fn write(
     parts: Parts,
     body: Bytes,
 ) -> Result<Answered, Error> {
-    match fault {
-        Some(Fault::Hold(millis)) => tokio::time::sleep(Duration::from_millis(millis.into())).await,
-        Some(Fault::ConcurrentEdit) => shared.edit_concurrently(about).await?,
-        Some(Fault::Undo(millis)) => {
-            let until = Instant::now() + Duration::from_millis(millis.into());
-            *lock(&shared.undoes) = Some((Some(what.to_owned()), until));
-        }
-        Some(Fault::UndoAccounts(millis)) => {
-            let until = Instant::now() + Duration::from_millis(millis.into());
-            *lock(&shared.undoes) = Some((None, until));
-        }
-        Some(Fault::Persist(refusal, millis)) => {
-            let until = Instant::now() + Duration::from_millis(millis.into());
-            *lock(&shared.persists) = Some((what.to_owned(), refusal, until));
-            return Ok(answered(refusal));
-        }
-        Some(Fault::KillBefore) => {
-            shared.kill();
-            return Err("killed".into());
-        }
-        Some(Fault::Late) => {
-            shared.kill();
-            tokio::spawn(async move {
-                tokio::time::sleep(ON_THE_WAY).await;
-                // Whatever the server says, nobody is there to hear it.
-                let _ = shared.forward(parts, body).await;
-            });
-            return Err("killed".into());
-        }
-        Some(Fault::ResetBefore) => return Err("reset".into()),
-        Some(Fault::Answer(answer)) => return Ok(answered(answer)),
-        Some(Fault::HandOver) => shared.signal(Signal::SIGTERM),
-        Some(Fault::LeaderDies) => {
-            shared.stays_dead.store(true, Ordering::SeqCst);
-            shared.kill();
-            shared.end_lease();
-            return Err("killed".into());
-        }
-        Some(Fault::LeaderSleeps) => {
-            shared.signal(Signal::SIGSTOP);
-            shared.end_lease();
-            tokio::time::sleep(PAST_THE_LEASE).await;
-            shared.signal(Signal::SIGCONT);
-        }
-        Some(Fault::LeaderCut) => {
-            shared.end_lease();
-            shared.begin(Fault::Refuse(u32::try_from(PAST_THE_LEASE.as_millis())?));
-            return Err("cut off".into());
-        }
-        _ => {}
+    if let Some(answer) = before_write(&shared, about, what, fault).await? {
+        return Ok(answer);
+    }
+    if fault == Some(Fault::Late) {
+        shared.kill();
+        tokio::spawn(async move {
+            tokio::time::sleep(ON_THE_WAY).await;
+            // Whatever the server says, nobody is there to hear it.
+            let _ = shared.forward(parts, body).await;
+        });
+        return Err("killed".into());
     }
     let response = shared.forward(parts, body).await?;
     if response.status().is_success() {
@@ -352,6 +313,52 @@ async fn write(
         Some(Fault::Garbage) => Ok(garbage()),
         _ => Ok(passed(response)),
     }
+}
+
+/// What a fault does before a write reaches the server: an answer in its place, or none. An error ends the connection.
+async fn before_write(
+    shared: &Arc<Shared>,
+    about: &About,
+    what: &str,
+    fault: Option<Fault>,
+) -> Result<Option<Answered>, Error> {
+    let until = |millis: u32| Instant::now() + Duration::from_millis(millis.into());
+    match fault {
+        Some(Fault::Hold(millis)) => tokio::time::sleep(Duration::from_millis(millis.into())).await,
+        Some(Fault::ConcurrentEdit) => shared.edit_concurrently(about).await?,
+        Some(Fault::Undo(millis)) => *lock(&shared.undoes) = Some((Some(what.to_owned()), until(millis))),
+        Some(Fault::UndoAccounts(millis)) => *lock(&shared.undoes) = Some((None, until(millis))),
+        Some(Fault::Persist(refusal, millis)) => {
+            *lock(&shared.persists) = Some((what.to_owned(), refusal, until(millis)));
+            return Ok(Some(answered(refusal)));
+        }
+        Some(Fault::KillBefore) => {
+            shared.kill();
+            return Err("killed".into());
+        }
+        Some(Fault::ResetBefore) => return Err("reset".into()),
+        Some(Fault::Answer(answer)) => return Ok(Some(answered(answer))),
+        Some(Fault::HandOver) => shared.signal(Signal::SIGTERM),
+        Some(Fault::LeaderDies) => {
+            shared.stays_dead.store(true, Ordering::SeqCst);
+            shared.kill();
+            shared.end_lease();
+            return Err("killed".into());
+        }
+        Some(Fault::LeaderSleeps) => {
+            shared.signal(Signal::SIGSTOP);
+            shared.end_lease();
+            tokio::time::sleep(PAST_THE_LEASE).await;
+            shared.signal(Signal::SIGCONT);
+        }
+        Some(Fault::LeaderCut) => {
+            shared.end_lease();
+            shared.begin(Fault::Refuse(u32::try_from(PAST_THE_LEASE.as_millis())?));
+            return Err("cut off".into());
+        }
+        _ => {}
+    }
+    Ok(None)
 }
 
 impl Shared {

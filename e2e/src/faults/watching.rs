@@ -57,73 +57,15 @@ pub(super) fn pass(shared: Arc<Shared>, about: &About, response: Response<Body>,
     parts.headers.remove(http::header::CONTENT_LENGTH);
     // Nobody reads ahead of the operator, so that what it has not taken is not seen.
     let (sender, receiver) = mpsc::channel(1);
-    let (resource, of_one) = (about.resource.clone(), about.of_one);
-    let mut lists = about.verb == "stream";
-    tokio::spawn(async move {
-        let mut lines = std::pin::pin!(lines(body));
-        // Behind the head of the answer, which is where the operator begins to take a list in.
-        if shared.replaces_history(&resource) {
-            tokio::time::sleep(LIST_TAKES).await;
-        }
-        shared.opened(&resource);
-        let mut hollow = fault == Some(Fault::Empty);
-        if fault == Some(Fault::Truncate) {
-            // Half of its first line, whatever that is.
-            if let Some(line) = lines.next().await {
-                send(&sender, line, Some(Fault::CutWithin)).await;
-            }
-            return;
-        }
-        loop {
-            // A watch of a process that is gone shows nobody anything.
-            let line = tokio::select! {
-                () = sender.closed() => return,
-                () = shared.becomes(|now| *now == Outage::Refuse) => {
-                    shared.met_outage();
-                    let _ = sender.send(Err("refused".into())).await;
-                    return;
-                }
-                line = lines.next() => line,
-            };
-            let Some(line) = line else {
-                return;
-            };
-            let says_nothing = |now: &Outage| matches!(now, Outage::Hang | Outage::Lag);
-            if says_nothing(&shared.outage.borrow()) {
-                shared.met_outage();
-                shared.becomes(|now| !says_nothing(now)).await;
-            }
-            let raised = shared.raised.load(Ordering::SeqCst);
-            let line = if raised { versions::raised(&line) } else { line };
-            let head = serde_json::from_slice::<Line>(&line).ok();
-            if hollow {
-                // The bookmark at the end of a list comes through.
-                hollow = head.as_ref().is_some_and(|head| head.kind == "ADDED");
-                if hollow {
-                    continue;
-                }
-            }
-            if head.as_ref().is_some_and(Line::ends_list) {
-                lists = false;
-            }
-            let passes = lists && shared.spares_lists();
-            let what = head.and_then(|head| head.about(&resource));
-            let fault = what.as_ref().and_then(|what| {
-                shared.saw(what);
-                if passes { None } else { shared.strikes(what) }
-            });
-            if fault == Some(Fault::Expire) {
-                shared.lost_history(&resource);
-            }
-            // One Secret of others is watched only for as long as it stands in the way.
-            if !of_one && matches!(fault, Some(Fault::Cut | Fault::CutWithin | Fault::Expire)) {
-                shared.shuts(&resource);
-            }
-            if !send(&sender, line, fault).await {
-                return;
-            }
-        }
-    });
+    let watch = Watch {
+        shared,
+        resource: about.resource.clone(),
+        of_one: about.of_one,
+        lists: about.verb == "stream",
+        hollow: fault == Some(Fault::Empty),
+        sender,
+    };
+    tokio::spawn(watch.pass(body, fault == Some(Fault::Truncate)));
     let stream = futures::stream::unfold(receiver, |mut receiver| async move {
         receiver
             .recv()
@@ -131,6 +73,91 @@ pub(super) fn pass(shared: Arc<Shared>, about: &About, response: Response<Body>,
             .map(|chunk: Result<Bytes, Error>| (chunk.map(Frame::data), receiver))
     });
     Response::from_parts(parts, BodyExt::boxed_unsync(StreamBody::new(stream)))
+}
+
+/// A watch that is passed on.
+struct Watch {
+    shared: Arc<Shared>,
+    resource: String,
+    of_one: bool,
+    /// The list at its head goes on.
+    lists: bool,
+    /// What is in that list is left out.
+    hollow: bool,
+    sender: mpsc::Sender<Result<Bytes, Error>>,
+}
+
+impl Watch {
+    async fn pass(mut self, body: Body, truncate: bool) {
+        let mut lines = std::pin::pin!(lines(body));
+        // Behind the head of the answer, which is where the operator begins to take a list in.
+        if self.shared.replaces_history(&self.resource) {
+            tokio::time::sleep(LIST_TAKES).await;
+        }
+        self.shared.opened(&self.resource);
+        if truncate {
+            // Half of its first line, whatever that is.
+            if let Some(line) = lines.next().await {
+                send(&self.sender, line, Some(Fault::CutWithin)).await;
+            }
+            return;
+        }
+        loop {
+            // A watch of a process that is gone shows nobody anything.
+            let line = tokio::select! {
+                () = self.sender.closed() => return,
+                () = self.shared.becomes(|now| *now == Outage::Refuse) => {
+                    self.shared.met_outage();
+                    let _ = self.sender.send(Err("refused".into())).await;
+                    return;
+                }
+                line = lines.next() => line,
+            };
+            let Some(line) = line else {
+                return;
+            };
+            if !self.pass_line(line).await {
+                return;
+            }
+        }
+    }
+
+    /// Whether the watch goes on.
+    async fn pass_line(&mut self, line: Bytes) -> bool {
+        let Self { shared, resource, .. } = self;
+        let says_nothing = |now: &Outage| matches!(now, Outage::Hang | Outage::Lag);
+        if says_nothing(&shared.outage.borrow()) {
+            shared.met_outage();
+            shared.becomes(|now| !says_nothing(now)).await;
+        }
+        let raised = shared.raised.load(Ordering::SeqCst);
+        let line = if raised { versions::raised(&line) } else { line };
+        let head = serde_json::from_slice::<Line>(&line).ok();
+        if self.hollow {
+            // The bookmark at the end of a list comes through.
+            self.hollow = head.as_ref().is_some_and(|head| head.kind == "ADDED");
+            if self.hollow {
+                return true;
+            }
+        }
+        if head.as_ref().is_some_and(Line::ends_list) {
+            self.lists = false;
+        }
+        let passes = self.lists && shared.spares_lists();
+        let what = head.and_then(|head| head.about(resource));
+        let fault = what.as_ref().and_then(|what| {
+            shared.saw(what);
+            if passes { None } else { shared.strikes(what) }
+        });
+        if fault == Some(Fault::Expire) {
+            shared.lost_history(resource);
+        }
+        // One Secret of others is watched only for as long as it stands in the way.
+        if !self.of_one && matches!(fault, Some(Fault::Cut | Fault::CutWithin | Fault::Expire)) {
+            shared.shuts(resource);
+        }
+        send(&self.sender, line, fault).await
+    }
 }
 
 /// Whether the watch goes on.
