@@ -174,7 +174,7 @@ impl Scene {
     }
 
     /// As [`beside`](Self::beside), for many at once: they have the logins of this scene, which searches for their canary
-    /// when all of them are over. Whether a status lied, each is asked ([`lies`](Self::lies)).
+    /// when all of them are over. Whether a status was false, each is asked ([`violations`](Self::violations)).
     pub async fn part(&self, name: &str) -> Self {
         let mut part = self.beside(name).await;
         part.canary = self.canary.part();

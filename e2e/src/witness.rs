@@ -1,10 +1,10 @@
 //! Somebody who stands by during every scene, and knows when a status said `Ready=True` and it was not so.
 //!
-//! The oracles look at the end; a status that lied for a second in between would pass. The witness watches objects,
+//! The oracles look at the end; a status that was false for a second in between would pass. The witness watches objects,
 //! namespaces, copies and accounts, keeps since when it has seen something to be missing, and holds each status with
 //! `Ready=True` against that at the moment when the status was written.
 //!
-//! It never cries wolf. What it claims, it has seen all the time from a moment that lies more than the promised 5 s, and as
+//! It never cries wolf. What it reports, it has seen all the time from a moment more than the promised 5 s, and as
 //! much again for a busy machine, before the time in the status's own managed fields, which the server cuts to the
 //! second: a selected namespace had no copy with the logins that the sources hold, a selected account had no entry, or a
 //! namespace that is no longer selected still had a login. Its watches may lag behind each other, so what is found is
@@ -13,7 +13,7 @@
 //! Whether a Secret is a copy follows from its name and its bytes. What the witness has seen objects declare, it
 //! remembers ([`Witness::declared`]): other judges go by that.
 
-mod sight;
+mod observations;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -31,7 +31,7 @@ use tokio::sync::oneshot;
 
 use crate::client;
 use crate::oracle::{Declared, objects};
-use sight::{Claim, Memory, Sight, Thing};
+use observations::{Memory, Observations, Thing, Violation};
 
 /// `Ready` speaks of what was selected more than 5 s ago; the rest is for a machine that does other things too.
 pub const PATIENCE: Duration = Duration::from_secs(10);
@@ -39,7 +39,7 @@ pub const PATIENCE: Duration = Duration::from_secs(10);
 /// Watches until it is dropped.
 #[derive(Debug)]
 pub struct Witness {
-    lies: Arc<Mutex<Vec<String>>>,
+    violations: Arc<Mutex<Vec<String>>>,
     memory: Memory,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -53,9 +53,9 @@ impl Witness {
     ///
     /// When there can be no further thread.
     pub fn start(kubeconfig: &Path, patience: Duration, sources: Vec<String>) -> anyhow::Result<Self> {
-        let lies = Arc::new(Mutex::new(Vec::new()));
+        let violations = Arc::new(Mutex::new(Vec::new()));
         let (stop, stopped) = oneshot::channel();
-        let (told, kubeconfig) = (Arc::clone(&lies), kubeconfig.to_owned());
+        let (told, kubeconfig) = (Arc::clone(&violations), kubeconfig.to_owned());
         let memory = Memory::default();
         let seen = memory.clone();
         // A thread and a runtime of its own: it outlives the tests that share its cluster, and their runtimes.
@@ -65,16 +65,16 @@ impl Witness {
                 let Ok(client) = client::connect(&kubeconfig).await else {
                     return;
                 };
-                let sight = Sight::new(patience, sources, seen);
+                let observations = Observations::new(patience, sources, seen);
                 tokio::select! {
-                    () = stand_by(client, sight, &told) => {}
+                    () = stand_by(client, observations, &told) => {}
                     _ = stopped => {}
                 }
             });
         };
         let thread = std::thread::Builder::new().name("witness".to_owned()).spawn(watch);
         Ok(Self {
-            lies,
+            violations,
             memory,
             stop: Some(stop),
             thread: Some(thread.context("no thread for the witness")?),
@@ -91,9 +91,9 @@ impl Witness {
         self.memory.forget_gone();
     }
 
-    /// Every lie so far, in a sentence each. A scene that ends well has none.
-    pub fn lies(&self) -> Vec<String> {
-        self.lies.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// Every violation so far, in a sentence each. A scene that ends well has none.
+    pub fn violations(&self) -> Vec<String> {
+        self.violations.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -115,7 +115,7 @@ enum News {
     Account(Event<ServiceAccount>),
 }
 
-async fn stand_by(client: Client, mut sight: Sight, told: &Mutex<Vec<String>>) {
+async fn stand_by(client: Client, mut observations: Observations, told: &Mutex<Vec<String>>) {
     let all = watcher::Config::default;
     let sources: Vec<BoxStream<'static, News>> = vec![
         news(watcher(Api::all(client.clone()), all()), News::Namespace),
@@ -125,9 +125,9 @@ async fn stand_by(client: Client, mut sight: Sight, told: &Mutex<Vec<String>>) {
     ];
     let mut sources = stream::select_all(sources);
     while let Some(event) = sources.next().await {
-        for claim in sight.take(event) {
-            if let Some(lie) = stands(&client, &sight, &claim).await {
-                told.lock().unwrap_or_else(PoisonError::into_inner).push(lie);
+        for violation in observations.take(event) {
+            if let Some(seen) = stands(&client, &observations, &violation).await {
+                told.lock().unwrap_or_else(PoisonError::into_inner).push(seen);
             }
         }
     }
@@ -142,28 +142,32 @@ fn news<K: Send + 'static>(
     good.map(wrap).boxed()
 }
 
-/// Looks at the store itself. The claim falls if it is no longer so there, or was so in time. Where the store does not
-/// answer, nothing is claimed.
-async fn stands(client: &Client, sight: &Sight, claim: &Claim) -> Option<String> {
+/// Looks at the store itself. There is no violation if it is no longer so there, or was so in time, or
+/// if the store does not answer.
+async fn stands(client: &Client, observations: &Observations, violation: &Violation) -> Option<String> {
     let namespaces: Api<Namespace> = Api::all(client.clone());
-    let namespace = namespaces.get_opt(&claim.namespace).await.ok()??;
-    let secrets: Api<Secret> = Api::namespaced(client.clone(), &claim.namespace);
-    let selected = sight.is_selected(&claim.object, &namespace);
-    let is_so = match &claim.thing {
+    let namespace = namespaces.get_opt(&violation.namespace).await.ok()??;
+    let secrets: Api<Secret> = Api::namespaced(client.clone(), &violation.namespace);
+    let selected = observations.is_selected(&violation.object, &namespace);
+    let is_so = match &violation.thing {
         Thing::Copy => {
-            let copy = secrets.get_opt(&claim.secret).await.ok()?;
-            selected && copy.is_none_or(|copy| !sight.is_current(&claim.object, &copy) || claim.is_before(&copy))
+            let copy = secrets.get_opt(&violation.secret).await.ok()?;
+            selected
+                && copy
+                    .is_none_or(|copy| !observations.is_current(&violation.object, &copy) || violation.is_before(&copy))
         }
         Thing::Leftover => {
-            let left = secrets.get_opt(&claim.secret).await.ok()??;
-            !selected && sight.is_leftover(&claim.object, &namespace, &left)
+            let left = secrets.get_opt(&violation.secret).await.ok()??;
+            !selected && observations.is_leftover(&violation.object, &namespace, &left)
         }
         Thing::Reference(account) => {
-            let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), &claim.namespace);
+            let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), &violation.namespace);
             let account = accounts.get_opt(account).await.ok()??;
             // When an entry was added cannot be seen, so one that is there now counts as in time.
-            selected && sight.asks_for(&claim.object, &account) && !sight::refers(&account, &claim.secret)
+            selected
+                && observations.asks_for(&violation.object, &account)
+                && !observations::refers(&account, &violation.secret)
         }
     };
-    is_so.then(|| claim.to_string())
+    is_so.then(|| violation.to_string())
 }

@@ -85,7 +85,7 @@ pub async fn run(stage: &Stage, workload: &str, strike: Option<(Trigger, Fault)>
     );
     stage.clean().await?;
     let fault = strike.as_ref().map(|(_, fault)| *fault);
-    let lies_before = stage.lies().len();
+    let violations_before = stage.violations().len();
     stage.proxy().raises(fault == Some(Fault::Restore));
     let mut running = Running {
         stage,
@@ -120,8 +120,8 @@ pub async fn run(stage: &Stage, workload: &str, strike: Option<(Trigger, Fault)>
         replica.stop().await;
     }
     let ended = process(&ends, fault);
-    let lie = stage.lies().into_iter().nth(lies_before);
-    let truth = lie.map_or(Ok(()), |lie| Err(Wrong::new(Oracle::FalseReady, lie)));
+    let violation = stage.violations().into_iter().nth(violations_before);
+    let truth = violation.map_or(Ok(()), |violation| Err(Wrong::new(Oracle::FalseReady, violation)));
     let wrong = judged
         .and(ended)
         .and(truth)

@@ -187,8 +187,8 @@ impl Stage {
     }
 
     /// Every status so far that said `Ready=True` and was not true.
-    pub fn lies(&self) -> Vec<String> {
-        self.witness.lies()
+    pub fn violations(&self) -> Vec<String> {
+        self.witness.violations()
     }
 
     /// The proxy of the replica that leads at first.

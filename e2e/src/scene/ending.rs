@@ -35,15 +35,17 @@ impl Scene {
     }
 
     /// Where the status of this scene's object said more than was so; others that share the cluster answer for their own.
-    pub fn lies(&self) -> Vec<String> {
-        let lies = self.running.witness.lies().into_iter();
-        lies.filter(|lie| lie.split(' ').next() == Some(&self.name)).collect()
+    pub fn violations(&self) -> Vec<String> {
+        let violations = self.running.witness.violations().into_iter();
+        violations
+            .filter(|violation| violation.split(' ').next() == Some(&self.name))
+            .collect()
     }
 }
 
 #[expect(
     clippy::panic,
-    reason = "a credential that leaks, or a status that lies, fails the test, whatever else it found"
+    reason = "a credential that leaks, or a false status, fails the test, whatever else it found"
 )]
 impl Drop for Scene {
     fn drop(&mut self) {
@@ -55,8 +57,8 @@ impl Drop for Scene {
             // The scene that it is a part of looks at everything.
         } else if let Err(leak) = self.search_for_the_canary() {
             panic!("scene {}: {leak:#}", self.name);
-        } else if let Some(lie) = self.lies().first() {
-            panic!("scene {}: {lie}", self.name);
+        } else if let Some(violation) = self.violations().first() {
+            panic!("scene {}: {violation}", self.name);
         }
     }
 }

@@ -26,9 +26,9 @@ async fn ready_that_is_not_so_is_seen_and_ready_that_is_so_is_not() {
     let kubectl = cluster.kubectl();
     let witness = Witness::start(cluster.kubeconfig_path(), PATIENCE, Vec::new()).unwrap();
     let silent = async |what: &str| {
-        quiet(what, LONGER, async || match witness.lies().first() {
+        quiet(what, LONGER, async || match witness.violations().first() {
             None => Ok(()),
-            Some(lie) => Err(lie.clone()),
+            Some(violation) => Err(violation.clone()),
         })
         .await;
     };
@@ -70,8 +70,8 @@ async fn ready_that_is_not_so_is_seen_and_ready_that_is_so_is_not() {
     say_ready(&kubectl, "it is not so").await;
     tells(&witness, "young had lacked a copy").await;
     tells(&witness, "young had lacked the reference on default").await;
-    let young = witness.lies();
-    assert!(young.iter().all(|lie| lie.contains("young")), "{young:?}");
+    let young = witness.violations();
+    assert!(young.iter().all(|violation| violation.contains("young")), "{young:?}");
 
     kubectl
         .run(&["label", "namespace", "young", "pulls-"], "")
@@ -90,22 +90,22 @@ async fn ready_that_is_not_so_is_seen_and_ready_that_is_so_is_not() {
 }
 
 /// Says again and again that all is well, until the witness has had enough of it.
-async fn eventually_says(kubectl: &Kubectl, witness: &Witness, lie: &str) {
-    eventually(lie, SOON, async || {
-        say_ready(kubectl, &format!("{lie}? {}", rand::random::<u32>())).await;
-        told(witness, lie)
+async fn eventually_says(kubectl: &Kubectl, witness: &Witness, violation: &str) {
+    eventually(violation, SOON, async || {
+        say_ready(kubectl, &format!("{violation}? {}", rand::random::<u32>())).await;
+        told(witness, violation)
     })
     .await;
 }
 
-async fn tells(witness: &Witness, lie: &str) {
-    eventually(lie, SOON, async || told(witness, lie)).await;
+async fn tells(witness: &Witness, violation: &str) {
+    eventually(violation, SOON, async || told(witness, violation)).await;
 }
 
-fn told(witness: &Witness, lie: &str) -> Result<(), String> {
-    let lies = witness.lies();
-    let there = lies.iter().any(|told| told.contains(lie));
-    there.then_some(()).ok_or_else(|| format!("{lies:?}"))
+fn told(witness: &Witness, violation: &str) -> Result<(), String> {
+    let violations = witness.violations();
+    let there = violations.iter().any(|told| told.contains(violation));
+    there.then_some(()).ok_or_else(|| format!("{violations:?}"))
 }
 
 async fn write_source(kubectl: &Kubectl, password: &str) {

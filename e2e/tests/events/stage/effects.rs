@@ -198,7 +198,7 @@ impl Stage {
 
     /// No status of the stage's objects said more than was so, at any time.
     pub(crate) fn tells_no_lie(&self) -> Result<(), String> {
-        self.scene().lies().pop().map_or(Ok(()), Err)
+        self.scene().violations().pop().map_or(Ok(()), Err)
     }
 
     /// The status of an object, as it is now.

@@ -36,7 +36,7 @@ pub(super) enum Thing {
 
 /// A status that said `Ready=True` while something had not been so for too long, as far as was seen.
 #[derive(Debug, Clone)]
-pub(super) struct Claim {
+pub(super) struct Violation {
     pub(super) object: String,
     pub(super) secret: String,
     pub(super) namespace: String,
@@ -46,7 +46,7 @@ pub(super) struct Claim {
     since: Timestamp,
 }
 
-impl fmt::Display for Claim {
+impl fmt::Display for Violation {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             object,
@@ -68,7 +68,7 @@ impl fmt::Display for Claim {
     }
 }
 
-impl Claim {
+impl Violation {
     /// Whether the copy was made after the status.
     pub(super) fn is_before(&self, copy: &Secret) -> bool {
         let created = copy.metadata.creation_timestamp.as_ref();
@@ -91,7 +91,7 @@ struct Seen {
 }
 
 /// See the module.
-pub(super) struct Sight {
+pub(super) struct Observations {
     patience: Duration,
     sources: BTreeSet<String>,
     objects: BTreeMap<String, Seen>,
@@ -110,7 +110,7 @@ pub(super) fn refers(account: &ServiceAccount, secret: &str) -> bool {
         .any(|entry| entry.name == secret)
 }
 
-impl Sight {
+impl Observations {
     pub(super) fn new(patience: Duration, sources: Vec<String>, memory: Memory) -> Self {
         Self {
             patience,
@@ -164,8 +164,8 @@ impl Sight {
         !stays && seen.is_some_and(|seen| Held::of(secret).has_any(&seen.ever))
     }
 
-    /// Takes it in; what a list leaves out is not noticed, which can only make a claim fall.
-    pub(super) fn take(&mut self, news: News) -> Vec<Claim> {
+    /// Takes it in; what a list leaves out is not noticed, which can only hide a violation.
+    pub(super) fn take(&mut self, news: News) -> Vec<Violation> {
         match news {
             News::Object(Event::Apply(object) | Event::InitApply(object)) => return self.object(&object),
             News::Object(Event::Delete(object)) => {
@@ -213,7 +213,7 @@ impl Sight {
         Vec::new()
     }
 
-    fn object(&mut self, object: &DynamicObject) -> Vec<Claim> {
+    fn object(&mut self, object: &DynamicObject) -> Vec<Violation> {
         let (name, declared) = (object.name_any(), Declared::by(object));
         let going = object.metadata.deletion_timestamp.is_some();
         let known = self
@@ -236,7 +236,7 @@ impl Sight {
         if !same {
             self.look_at_all(&name);
         }
-        self.claims(&name, object)
+        self.violations(&name, object)
     }
 
     /// A Secret came, changed or went: a copy, or a source.
@@ -299,7 +299,7 @@ impl Sight {
         };
         let held = self.secrets.get(&(namespace.to_owned(), seen.declared.secret.clone()));
         if !self.is_selected(object, found) {
-            // Whether it is one is looked at where a status claims otherwise.
+            // Whether it is one is looked at where a status says otherwise.
             let leftover = held.is_some_and(|held| held.is_written_by_operator() && held.has_any(&seen.ever));
             return leftover.then_some(Thing::Leftover).into_iter().collect();
         }
@@ -313,7 +313,7 @@ impl Sight {
     }
 
     /// What the status must not have said.
-    fn claims(&self, name: &str, object: &DynamicObject) -> Vec<Claim> {
+    fn violations(&self, name: &str, object: &DynamicObject) -> Vec<Violation> {
         let Some(seen) = self.objects.get(name).filter(|seen| !seen.going && says_ready(object)) else {
             return Vec::new();
         };
@@ -322,7 +322,7 @@ impl Sight {
         };
         let too_long =
             |since: Timestamp| Duration::try_from(written.duration_since(since)).is_ok_and(|age| age > self.patience);
-        let claim = |((namespace, thing), &since): (&Spot, &Timestamp)| Claim {
+        let violation = |((namespace, thing), &since): (&Spot, &Timestamp)| Violation {
             object: name.to_owned(),
             secret: seen.declared.secret.clone(),
             namespace: namespace.clone(),
@@ -333,7 +333,7 @@ impl Sight {
         seen.wrong
             .iter()
             .filter(|&(_, &since)| too_long(since))
-            .map(claim)
+            .map(violation)
             .collect()
     }
 }
