@@ -1,9 +1,9 @@
 //! A credential that is looked for wherever it must not be.
 //!
-//! Each scene has a canary of its own: some random letters and digits that are in the user name and the password of every
-//! login it makes ([`Canary::login`]). At the end of the scene they are looked for ([`secrecy`](crate::secrecy)) in all that the
-//! operator said and wrote: in the forms that text takes on its way into logs and objects, and everywhere but in the
-//! Secrets that are there to hold it.
+//! Each scenario has a canary of its own: some random letters and digits that are in the user name and the password of
+//! every login it makes ([`Canary::login`]). At the end of the scenario they are looked for ([`secrecy`](crate::secrecy))
+//! in all that the operator said and wrote: in the forms that text takes on its way into logs and objects, and everywhere
+//! but in the Secrets that are there to hold it.
 
 mod forms;
 

@@ -5,7 +5,7 @@
 //! Each line uses only lines below it; `.ci/checks walls` reads this.
 //!
 //! ```text
-//! scene           one scenario's stage: its cluster, its namespaces, its names
+//! scenario        one scenario: its cluster, its namespaces, its names
 //! faults          a proxy that injects them
 //! wire            a relay that counts bytes
 //! registry        the CNCF registry behind a password
@@ -14,7 +14,7 @@
 //! pool            clusters that tests borrow, wiped between two
 //! cluster         etcd, kube-apiserver and kube-controller-manager on free loopback ports
 //! secrecy         the search for credentials wherever they must not be
-//! witness         what a status said during a scene, held against the store at that moment
+//! witness         what a status said during a scenario, held against the store at that moment
 //! oracle          what must be true of the store, written without the operator's code
 //! canary          a credential that can be found in whatever form
 //! login           a user name and a password
@@ -53,7 +53,7 @@ pub mod pool;
 pub mod ports;
 pub mod process;
 pub mod registry;
-pub mod scene;
+pub mod scenario;
 pub mod secrecy;
 pub mod store;
 pub mod wait;

@@ -1,4 +1,4 @@
-//! Somebody who stands by during every scene, and knows when a status said `Ready=True` and it was not so.
+//! Somebody who stands by during every scenario, and knows when a status said `Ready=True` and it was not so.
 //!
 //! The oracles look at the end; a status that was false for a second in between would pass. The witness watches objects,
 //! namespaces, copies and accounts, keeps since when it has seen something to be missing, and holds each status with
@@ -91,7 +91,7 @@ impl Witness {
         self.memory.forget_gone();
     }
 
-    /// Every violation so far, in a sentence each. A scene that ends well has none.
+    /// Every violation so far, in a sentence each. A scenario that ends well has none.
     pub fn violations(&self) -> Vec<String> {
         self.violations.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

@@ -10,7 +10,7 @@ use e2e::cluster::{self, Cluster, Part};
 use e2e::faults::plan::{Fault, Trigger};
 use e2e::faults::proxy::Proxy;
 use e2e::operator::{Operator, Options};
-use e2e::scene::{SOON, Scene};
+use e2e::scenario::{SOON, Scenario};
 use e2e::wait::{blocking, eventually, quiet};
 use e2e::{OPERATOR_ACCOUNT, SYSTEM_NAMESPACE};
 use serde_json::{Value, json};
@@ -27,17 +27,17 @@ const LONG: Duration = Duration::from_secs(200);
 /// On one cluster and at the same time, since each of them takes its time.
 #[tokio::test]
 async fn neither_a_watch_that_falls_silent_nor_one_that_is_forbidden_is_held_against_the_operator() {
-    let scene = Scene::own("silent").await;
-    scene.stop_operator();
-    let proxy = proxy(scene.cluster()).await;
-    let kubeconfig = proxy.kubeconfig(&account(scene.cluster(), OPERATOR_ACCOUNT).await);
+    let scenario = Scenario::own("silent").await;
+    scenario.stop_operator();
+    let proxy = proxy(scenario.cluster()).await;
+    let kubeconfig = proxy.kubeconfig(&account(scenario.cluster(), OPERATOR_ACCOUNT).await);
     let options = Options::default();
-    let operator = Operator::start_as(scene.cluster(), &options, &kubeconfig.unwrap())
+    let operator = Operator::start_as(scenario.cluster(), &options, &kubeconfig.unwrap())
         .await
         .unwrap();
-    let login = scene.login("first");
-    scene.set_up(&["a"], &login).await;
-    let blind = blind(&scene).await;
+    let login = scenario.login("first");
+    scenario.set_up(&["a"], &login).await;
+    let blind = blind(&scenario).await;
 
     let silence = async {
         let trigger = Trigger {
@@ -46,11 +46,11 @@ async fn neither_a_watch_that_falls_silent_nor_one_that_is_forbidden_is_held_aga
         };
         proxy.arm(Some((trigger, Fault::Silence)));
         let began = Instant::now();
-        scene.namespaces(&["b"]).await;
-        let expected = scene.expected(&["a", "b"], &login);
+        scenario.namespaces(&["b"]).await;
+        let expected = scenario.expected(&["a", "b"], &login);
         eventually("the namespace is served after all", GOES_ON_WITHIN, async || {
             operator.lives().await?;
-            e2e::oracle::check(scene.client(), &expected).await
+            e2e::oracle::check(scenario.client(), &expected).await
         })
         .await;
         let after = began.elapsed();
@@ -62,13 +62,13 @@ async fn neither_a_watch_that_falls_silent_nor_one_that_is_forbidden_is_held_aga
     tokio::join!(silence, forbidden);
     blind.stop().unwrap();
     operator.stop().unwrap();
-    scene.start_operator().await;
+    scenario.start_operator().await;
 }
 
 /// An operator that may not see accounts, and has said so.
-async fn blind(scene: &Scene) -> Operator {
+async fn blind(scenario: &Scenario) -> Operator {
     let role = ["get", "clusterrole", "pullsecrets", "-o", "json"];
-    let mut role: Value = serde_json::from_str(&scene.kubectl(&role).await).unwrap();
+    let mut role: Value = serde_json::from_str(&scenario.kubectl(&role).await).unwrap();
     let mut rules = role["rules"].take();
     let accounts = json!(["serviceaccounts"]);
     rules
@@ -89,15 +89,15 @@ async fn blind(scene: &Scene) -> Operator {
         binding("ClusterRoleBinding", "ClusterRole", "blind"),
         binding("RoleBinding", "Role", "pullsecrets"),
     ] {
-        scene.apply(&object).await;
+        scenario.apply(&object).await;
     }
     let options = Options {
         pod: "pullsecrets-blind".to_owned(),
         ..Options::default()
     };
-    let kubeconfig = account(scene.cluster(), "blind").await;
+    let kubeconfig = account(scenario.cluster(), "blind").await;
     let binary = blocking(e2e::binaries::operator).await.unwrap();
-    let blind = Operator::launch(scene.cluster(), &options, &binary, &kubeconfig).unwrap();
+    let blind = Operator::launch(scenario.cluster(), &options, &binary, &kubeconfig).unwrap();
     eventually("it says that it may not", SOON, async || {
         let refused = |line: &&str| line.contains("serviceaccounts") && line.contains("forbids");
         let log = blind.log();

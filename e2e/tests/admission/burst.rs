@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use e2e::oracle::Login;
-use e2e::scene::{LABEL, Scene};
+use e2e::scenario::{LABEL, Scenario};
 use e2e::wait::eventually;
 use futures::{StreamExt, stream};
 use k8s_openapi::api::core::v1::{Pod, ServiceAccount};
@@ -22,45 +22,45 @@ const AT_ONCE: usize = 8;
 /// --create-namespace` does.
 #[tokio::test]
 async fn no_pod_is_admitted_without_the_reference_however_fast_it_comes_after_its_account() {
-    let scene = Scene::own("burst").await;
-    scene.source(&Login::new("robot", "first")).await;
-    let mut object = scene.object();
+    let scenario = Scenario::own("burst").await;
+    scenario.source(&Login::new("robot", "first")).await;
+    let mut object = scenario.object();
     object["spec"]["serviceAccounts"] = json!({"names": ["builder"]});
-    scene.apply(&object).await;
-    scene.reaches("Ready", "True").await;
+    scenario.apply(&object).await;
+    scenario.reaches("Ready", "True").await;
 
-    let without = admitted_without_the_reference(&scene, "without").await;
+    let without = admitted_without_the_reference(&scenario, "without").await;
     println!("Pods admitted without the reference: {without} of {NAMESPACES} with the operator alone");
 
-    in_force(&scene).await;
-    scene.stop_operator();
-    let with = admitted_without_the_reference(&scene, "with").await;
+    in_force(&scenario).await;
+    scenario.stop_operator();
+    let with = admitted_without_the_reference(&scenario, "with").await;
     println!("Pods admitted without the reference: {with} of {NAMESPACES} with the policy alone");
     assert_eq!(with, 0);
 
-    let mark = scene.mark().await;
-    scene.start_operator().await;
-    scene.counts(2 * NAMESPACES).await;
-    scene.reaches("Ready", "True").await;
-    let writes = scene.writes_since(mark).await;
+    let mark = scenario.mark().await;
+    scenario.start_operator().await;
+    scenario.counts(2 * NAMESPACES).await;
+    scenario.reaches("Ready", "True").await;
+    let writes = scenario.writes_since(mark).await;
     let to_accounts = writes
         .iter()
         .filter(|write| write.resource == "serviceaccounts")
         .count();
     assert_eq!(to_accounts, 0, "the operator knows what the policy added as its own");
-    scene.kubectl(&["delete", "cps", "burst"]).await;
-    scene.gone("and takes it away").await;
+    scenario.kubectl(&["delete", "cps", "burst"]).await;
+    scenario.gone("and takes it away").await;
 }
 
 /// A dry run shows it, and leaves nothing behind.
-async fn in_force(scene: &Scene) {
+async fn in_force(scenario: &Scenario) {
     let apply = ["apply", "-k", "config/admission/accounts"];
-    scene.kubectl(&apply).await;
+    scenario.kubectl(&apply).await;
     let labels = [(LABEL, "burst")];
-    bare::namespace(scene.client(), "burst-probe", &labels).await;
+    bare::namespace(scenario.client(), "burst-probe", &labels).await;
     let account = json!({"metadata": {"namespace": "burst-probe", "name": "builder"}});
     eventually("the policy is in force", SOON, async || {
-        let made = bare::would_be(scene.client(), &account).await?;
+        let made = bare::would_be(scenario.client(), &account).await?;
         let entries = bare::names(made.image_pull_secrets);
         entries
             .contains(&"burst".to_owned())
@@ -68,21 +68,22 @@ async fn in_force(scene: &Scene) {
             .ok_or_else(|| format!("{entries:?}"))
     })
     .await;
-    scene.kubectl(&["delete", "namespace", "burst-probe"]).await;
+    scenario.kubectl(&["delete", "namespace", "burst-probe"]).await;
 }
 
-async fn admitted_without_the_reference(scene: &Scene, prefix: &str) -> usize {
-    let installed = stream::iter(0..NAMESPACES).map(|at| has_the_reference(scene, format!("burst-{prefix}-{at:03}")));
+async fn admitted_without_the_reference(scenario: &Scenario, prefix: &str) -> usize {
+    let installed =
+        stream::iter(0..NAMESPACES).map(|at| has_the_reference(scenario, format!("burst-{prefix}-{at:03}")));
     let without = installed
         .buffer_unordered(AT_ONCE)
         .filter(|has| std::future::ready(!has));
     without.count().await
 }
 
-async fn has_the_reference(scene: &Scene, namespace: String) -> bool {
-    let (client, params) = (scene.client(), PostParams::default());
+async fn has_the_reference(scenario: &Scenario, namespace: String) -> bool {
+    let (client, params) = (scenario.client(), PostParams::default());
     let labels = BTreeMap::from([(LABEL.to_owned(), "burst".to_owned())]);
-    scene.make_namespaces(vec![namespace.clone()], &labels).await;
+    scenario.make_namespaces(vec![namespace.clone()], &labels).await;
     let account: ServiceAccount = serde_json::from_value(json!({"metadata": {"name": "builder"}})).unwrap();
     let accounts = Api::namespaced(client.clone(), &namespace);
     accounts.create(&params, &account).await.unwrap();

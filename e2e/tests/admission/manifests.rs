@@ -3,7 +3,7 @@
 use std::path::{Component, Path, PathBuf};
 
 use e2e::folder::Folder;
-use e2e::scene::Scene;
+use e2e::scenario::Scenario;
 use e2e::wait::eventually;
 use serde_json::{Value, json};
 
@@ -59,18 +59,18 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 
 #[tokio::test]
 async fn the_samples_come_true_and_no_expression_of_a_policy_is_of_a_doubtful_type() {
-    let scene = Scene::own("samples").await;
-    scene.kubectl(&["apply", "-k", "config/admission/authors"]).await;
-    scene
+    let scenario = Scenario::own("samples").await;
+    scenario.kubectl(&["apply", "-k", "config/admission/authors"]).await;
+    scenario
         .make_namespaces(
             vec!["shop".to_owned(), "ci-1".to_owned()],
             &std::collections::BTreeMap::new(),
         )
         .await;
-    let samples = make_their_sources(&scene).await;
-    scene.kubectl(&["apply", "-k", "config/samples"]).await;
+    let samples = make_their_sources(&scenario).await;
+    scenario.kubectl(&["apply", "-k", "config/samples"]).await;
     let wait = ["wait", "cps", "--all", "--for=condition=Ready", "--timeout=30s"];
-    let ready = scene.kubectl(&wait).await;
+    let ready = scenario.kubectl(&wait).await;
     assert_eq!(
         ready.lines().count(),
         samples,
@@ -81,7 +81,7 @@ async fn the_samples_come_true_and_no_expression_of_a_policy_is_of_a_doubtful_ty
         "every policy is looked through, and nothing is found",
         SOON,
         async || {
-            let listed = scene
+            let listed = scenario
                 .kubectl(&["get", "validatingadmissionpolicies", "-o", "json"])
                 .await;
             let policies: Value = serde_json::from_str(&listed).unwrap();
@@ -98,7 +98,7 @@ async fn the_samples_come_true_and_no_expression_of_a_policy_is_of_a_doubtful_ty
 
 /// Runs the commands that each sample says in its head, as somebody who is logged in to a registry, and tells how many
 /// samples there are.
-async fn make_their_sources(scene: &Scene) -> usize {
+async fn make_their_sources(scenario: &Scenario) -> usize {
     let home = Folder::new("pullsecrets-home").unwrap();
     std::fs::create_dir(home.join(".docker")).unwrap();
     let login = r#"{"auths":{"registry.example.com":{"auth":"dXNlcjpwYXNzd29yZA=="}}}"#;
@@ -113,7 +113,7 @@ async fn make_their_sources(scene: &Scene) -> usize {
         let commands: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("#   ")).collect();
         assert!(!commands.is_empty(), "{}: how is its source made?", file.display());
         let script = format!("export HOME={}\n{}", home.path().display(), commands.join("\n"));
-        let output = scene
+        let output = scenario
             .cluster()
             .kubectl()
             .script(&script, home.path(), SOON)

@@ -3,7 +3,7 @@
 use e2e::cluster::{Cluster, named_overlay};
 use e2e::operator::Options;
 use e2e::oracle::Login;
-use e2e::scene::{SOON, Scene};
+use e2e::scenario::{SOON, Scenario};
 use e2e::wait::eventually;
 use serde_json::{Value, json};
 
@@ -89,65 +89,67 @@ fn names_taken_out(rendered: &mut Value) -> Vec<String> {
 #[tokio::test]
 async fn an_object_whose_name_is_not_listed_says_so_and_its_name_can_be_listed_and_taken_off_the_list_again() {
     let (other, both) = (["other".to_owned()], ["other".to_owned(), "unlisted".to_owned()]);
-    let scene = Scene::own_named("unlisted", &other, Options::default()).await;
+    let scenario = Scenario::own_named("unlisted", &other, Options::default()).await;
     let login = Login::new("robot", "first");
-    scene.namespaces(&["a", "b"]).await;
-    scene.wait_for_accounts(&scene.in_scene(&["a", "b"])).await;
-    scene.source(&login).await;
-    let mark = scene.mark().await;
-    scene.apply(&scene.object()).await;
-    says_that_the_name_is_not_listed(&scene).await;
-    let others = scene.foreign(&["a", "b"]).await;
+    scenario.namespaces(&["a", "b"]).await;
+    scenario.wait_for_accounts(&scenario.in_scenario(&["a", "b"])).await;
+    scenario.source(&login).await;
+    let mark = scenario.mark().await;
+    scenario.apply(&scenario.object()).await;
+    says_that_the_name_is_not_listed(&scenario).await;
+    let others = scenario.foreign(&["a", "b"]).await;
 
     // Nothing waits for what may not be written.
-    scene.kubectl(&["delete", "cps", "unlisted", "--timeout=20s"]).await;
-    others.check_unchanged(scene.client()).await.unwrap();
-    let writes = scene.writes_since(mark).await;
+    scenario.kubectl(&["delete", "cps", "unlisted", "--timeout=20s"]).await;
+    others.check_unchanged(scenario.client()).await.unwrap();
+    let writes = scenario.writes_since(mark).await;
     let into_namespaces: Vec<_> = writes.iter().filter(|write| !write.namespace.is_empty()).collect();
     assert!(into_namespaces.is_empty(), "{into_namespaces:?}");
 
     // An object of another name may have a listed one for its copies.
-    let mut renamed = scene.object();
+    let mut renamed = scenario.object();
     renamed["metadata"]["name"] = json!("renamed");
     renamed["spec"]["secret"] = json!({"name": "other"});
-    scene.apply(&renamed).await;
+    scenario.apply(&renamed).await;
     let wait = ["wait", "cps", "renamed", "--for=condition=Ready", "--timeout=30s"];
-    scene.kubectl(&wait).await;
-    scene.kubectl(&["delete", "cps", "renamed"]).await;
+    scenario.kubectl(&wait).await;
+    scenario.kubectl(&["delete", "cps", "renamed"]).await;
 
-    scene.apply(&scene.object()).await;
-    says_that_the_name_is_not_listed(&scene).await;
-    scene.install_named(&both, Options::default()).await;
-    scene
-        .holds("it is listed now", &scene.expected(&["a", "b"], &login))
+    scenario.apply(&scenario.object()).await;
+    says_that_the_name_is_not_listed(&scenario).await;
+    scenario.install_named(&both, Options::default()).await;
+    scenario
+        .holds("it is listed now", &scenario.expected(&["a", "b"], &login))
         .await;
-    scene.says("Ready", "True", "Synced").await;
+    scenario.says("Ready", "True", "Synced").await;
 
     // What was made stays in use: that it may not be read any more takes nothing away.
-    let (uids, others) = (scene.uids().await, scene.foreign(&["a", "b"]).await);
-    scene.install_named(&other, Options::default()).await;
-    says_that_the_name_is_not_listed(&scene).await;
-    scene.kubectl(&["label", "namespace", "unlisted-b", "scene-"]).await;
+    let (uids, others) = (scenario.uids().await, scenario.foreign(&["a", "b"]).await);
+    scenario.install_named(&other, Options::default()).await;
+    says_that_the_name_is_not_listed(&scenario).await;
+    scenario
+        .kubectl(&["label", "namespace", "unlisted-b", "scenario-"])
+        .await;
     eventually("one namespace is left", SOON, async || {
-        let seen = scene.current().await["status"]["namespaces"].clone();
+        let seen = scenario.current().await["status"]["namespaces"].clone();
         let right = seen["selected"] == 1 && seen["failed"] == 1;
         right.then_some(()).ok_or_else(|| seen.to_string())
     })
     .await;
-    scene
-        .holds("copies and references stay", &scene.expected(&["a", "b"], &login))
+    scenario
+        .holds("copies and references stay", &scenario.expected(&["a", "b"], &login))
         .await;
-    assert_eq!(scene.uids().await, uids);
-    others.check_unchanged(scene.client()).await.unwrap();
-    let uid = scene.current().await["metadata"]["uid"].as_str().unwrap().to_owned();
-    scene.kubectl(&["delete", "cps", "unlisted", "--timeout=20s"]).await;
-    references_are_out_and_copies_left_to_garbage_collection(&scene, &uid).await;
+    assert_eq!(scenario.uids().await, uids);
+    others.check_unchanged(scenario.client()).await.unwrap();
+    let uid = scenario.current().await["metadata"]["uid"].as_str().unwrap().to_owned();
+    scenario.kubectl(&["delete", "cps", "unlisted", "--timeout=20s"]).await;
+    references_are_out_and_copies_left_to_garbage_collection(&scenario, &uid).await;
 }
 
 /// Which may take its time: it learns of new kinds every half a minute, and tries ever more rarely what it does not know.
-async fn references_are_out_and_copies_left_to_garbage_collection(scene: &Scene, owner: &str) {
+async fn references_are_out_and_copies_left_to_garbage_collection(scenario: &Scenario, owner: &str) {
     let items = async |kind: &str| -> Vec<Value> {
-        let listed = scene.kubectl(&["get", kind, "-A", "-o", "json"]).await;
+        let listed = scenario.kubectl(&["get", kind, "-A", "-o", "json"]).await;
         let listed: Value = serde_json::from_str(&listed).unwrap();
         let items = listed["items"].as_array().unwrap().iter();
         let here = items.filter(|item| item["metadata"]["namespace"].as_str().unwrap().starts_with("unlisted-"));
@@ -164,12 +166,12 @@ async fn references_are_out_and_copies_left_to_garbage_collection(scene: &Scene,
     }
 }
 
-async fn says_that_the_name_is_not_listed(scene: &Scene) {
+async fn says_that_the_name_is_not_listed(scenario: &Scenario) {
     for (condition, status) in [("Ready", "False"), ("Stalled", "True")] {
-        let message = scene.says(condition, status, "NamespacesFailed").await;
+        let message = scenario.says(condition, status, "NamespacesFailed").await;
         assert!(message.contains("config/named/names.yaml"), "{message}");
     }
-    let failures = scene.current().await["status"]["failures"].clone();
+    let failures = scenario.current().await["status"]["failures"].clone();
     for (failure, part) in failures.as_array().unwrap().iter().zip(["a", "b"]) {
         assert_eq!(failure["namespace"], format!("unlisted-{part}"));
         assert_eq!(failure["reason"], "NameNotPermitted");

@@ -5,7 +5,7 @@
 
 use e2e::SYSTEM_NAMESPACE;
 use e2e::oracle::Login;
-use e2e::scene::{SERVER, SOON, Scene};
+use e2e::scenario::{SERVER, SOON, Scenario};
 use e2e::wait::eventually;
 use futures::future::join_all;
 use k8s_openapi::api::core::v1::Secret;
@@ -97,21 +97,21 @@ fn pull_secret(labels: &Value) -> Value {
 
 #[tokio::test]
 async fn a_login_reaches_only_whom_its_reader_chose() {
-    let scene = Scene::own("reach").await;
-    people(&scene).await;
+    let scenario = Scenario::own("reach").await;
+    people(&scenario).await;
     for policy in [false, true] {
         if policy {
-            scene
+            scenario
                 .cluster()
                 .kubectl()
                 .apply(&bare::manifest("authors"))
                 .await
                 .unwrap();
-            in_force(&scene).await;
+            in_force(&scenario).await;
         }
         let column = if policy { "with" } else { "without" };
         let attempts = ways().map(async |way| {
-            let part = scene.part(&format!("{column}-{}", way.name)).await;
+            let part = scenario.part(&format!("{column}-{}", way.name)).await;
             let login = attempt(&part, &way, policy).await;
             (part, way, login)
         });
@@ -120,15 +120,15 @@ async fn a_login_reaches_only_whom_its_reader_chose() {
             check(part, way, login, policy).await;
         }
         // What is remembered says it too.
-        scene.kill_operator();
-        scene.start_operator().await;
+        scenario.kill_operator();
+        scenario.start_operator().await;
         for (part, way, login) in &tried {
             check(part, way, login, policy).await;
         }
     }
 }
 
-async fn people(scene: &Scene) {
+async fn people(scenario: &Scenario) {
     let allowed = |group: &str, resource: &str, verbs: &[&str], names: &[&str]| json!({"apiGroups": [group], "resources": [resource], "verbs": verbs, "resourceNames": names});
     let group = "rbac.authorization.k8s.io";
     for (kind, namespace, rule) in [
@@ -141,20 +141,24 @@ async fn people(scene: &Scene) {
     ] {
         let metadata = json!({"name": "alice", "namespace": namespace});
         let role = json!({"apiVersion": format!("{group}/v1"), "kind": kind, "metadata": metadata, "rules": [rule]});
-        scene.apply(&role).await;
+        scenario.apply(&role).await;
         let binding = json!({"apiVersion": format!("{group}/v1"), "kind": format!("{kind}Binding"), "metadata": metadata,
             "roleRef": {"apiGroup": group, "kind": kind, "name": "alice"},
             "subjects": [{"apiGroup": group, "kind": "User", "name": "alice"}]});
-        scene.apply(&binding).await;
+        scenario.apply(&binding).await;
     }
 }
 
-async fn in_force(scene: &Scene) {
-    let mut probe = scene.object();
+async fn in_force(scenario: &Scenario) {
+    let mut probe = scenario.object();
     probe["metadata"]["name"] = json!("probe");
     eventually("the policy is in force", SOON, async || {
         let arguments = ["create", "--as=alice", "--dry-run=server", "-f", "-"];
-        let output = scene.cluster().kubectl().output(&arguments, &probe.to_string()).await;
+        let output = scenario
+            .cluster()
+            .kubectl()
+            .output(&arguments, &probe.to_string())
+            .await;
         let told = String::from_utf8(output.unwrap().stderr).unwrap();
         told.contains("may not get").then_some(()).ok_or(told)
     })
@@ -163,12 +167,12 @@ async fn in_force(scene: &Scene) {
 
 /// Alice changes the object so that it selects her namespace, and names what she tries. Returns the login that the object
 /// had.
-async fn attempt(part: &Scene, way: &Way, policy: bool) -> Login {
+async fn attempt(part: &Scenario, way: &Way, policy: bool) -> Login {
     let (name, login) = (part.name(), part.login(part.name()));
     part.namespaces(&["a"]).await;
     part.unselected_namespaces(&["alice"]).await;
     part.source(&login).await;
-    let namespace = &part.in_scene(&["alice"])[0];
+    let namespace = &part.in_scenario(&["alice"])[0];
     if let Some(squatter) = way.squatter {
         let mut squatter = squatter(name);
         squatter["apiVersion"] = json!("v1");
@@ -195,7 +199,7 @@ async fn attempt(part: &Scene, way: &Way, policy: bool) -> Login {
     login
 }
 
-async fn check(part: &Scene, way: &Way, login: &Login, policy: bool) {
+async fn check(part: &Scenario, way: &Way, login: &Login, policy: bool) {
     eventually("the object is carried out", SOON, async || {
         let object = part.current().await;
         let (status, name) = (&object["status"], part.name());
@@ -213,8 +217,8 @@ async fn check(part: &Scene, way: &Way, login: &Login, policy: bool) {
 }
 
 /// Whether any Secret of the namespace holds the login.
-async fn holds(part: &Scene, namespace: &str, login: &Login) -> bool {
-    let api: Api<Secret> = Api::namespaced(part.client().clone(), &part.in_scene(&[namespace])[0]);
+async fn holds(part: &Scenario, namespace: &str, login: &Login) -> bool {
+    let api: Api<Secret> = Api::namespaced(part.client().clone(), &part.in_scenario(&[namespace])[0]);
     let secrets = api.list(&ListParams::default()).await.unwrap().items;
     let values = secrets.iter().flat_map(|secret| secret.data.iter().flatten());
     // As it is, and as it stands in JSON.

@@ -4,26 +4,26 @@ use e2e::audit::{Mark, Record};
 use e2e::cluster::{Cluster, Options};
 use e2e::operator::{self, Operator};
 use e2e::oracle::Login;
-use e2e::scene::{SOON, Scene};
+use e2e::scenario::{SOON, Scenario};
 use e2e::wait::eventually;
 use e2e::{OPERATOR_USER, SYSTEM_NAMESPACE};
 use serde_json::{Value, json};
 
 #[tokio::test]
 async fn no_request_of_the_operator_is_refused_for_want_of_a_right_and_no_right_goes_unused() {
-    check(&Scene::own("rights").await, None).await;
+    check(&Scenario::own("rights").await, None).await;
 }
 
 #[tokio::test]
 async fn with_fewer_rights_no_request_of_the_operator_is_refused_either_and_no_right_goes_unused() {
     let names = ["rights", "adopted", "own"].map(str::to_owned);
-    let scene = Scene::own_named("rights", &names, operator::Options::default()).await;
-    check(&scene, Some(&names)).await;
+    let scenario = Scenario::own_named("rights", &names, operator::Options::default()).await;
+    check(&scenario, Some(&names)).await;
 }
 
-async fn check(scene: &Scene, named: Option<&[String]>) {
-    everything_happens(scene).await;
-    let mut records = requests(scene.cluster()).await;
+async fn check(scenario: &Scenario, named: Option<&[String]>) {
+    everything_happens(scenario).await;
+    let mut records = requests(scenario.cluster()).await;
     records.extend(requests_in_pages(named).await);
 
     let refused: Vec<String> = records
@@ -36,7 +36,7 @@ async fn check(scene: &Scene, named: Option<&[String]>) {
     let mut unused = Vec::new();
     for role in ["clusterrole", "role"] {
         let get = ["get", role, "pullsecrets", "-n", SYSTEM_NAMESPACE, "-o", "json"];
-        let role: Value = serde_json::from_str(&scene.kubectl(&get).await).unwrap();
+        let role: Value = serde_json::from_str(&scenario.kubectl(&get).await).unwrap();
         unused.extend(
             rights(&role)
                 .into_iter()
@@ -126,39 +126,39 @@ async fn requests_in_pages(named: Option<&[String]>) -> Vec<Record> {
 }
 
 /// Whether the operator has asked for this by now.
-async fn asked(scene: &Scene, verb: &str, resource: &str, name: &str) -> bool {
-    let records = requests(scene.cluster()).await;
+async fn asked(scenario: &Scenario, verb: &str, resource: &str, name: &str) -> bool {
+    let records = requests(scenario.cluster()).await;
     records
         .iter()
         .any(|record| record.verb == verb && record.resource == resource && record.name == name)
 }
 
-async fn everything_happens(scene: &Scene) {
+async fn everything_happens(scenario: &Scenario) {
     let (first, second) = (Login::new("robot", "first"), Login::new("robot", "second"));
-    scene.set_up(&["a", "b", "c"], &first).await;
-    scene.says("Ready", "True", "Synced").await;
-    scene.source(&second).await;
-    scene
+    scenario.set_up(&["a", "b", "c"], &first).await;
+    scenario.says("Ready", "True", "Synced").await;
+    scenario.source(&second).await;
+    scenario
         .holds(
             "the new password is everywhere",
-            &scene.expected(&["a", "b", "c"], &second),
+            &scenario.expected(&["a", "b", "c"], &second),
         )
         .await;
-    scene.kubectl(&["label", "namespace", "rights-c", "scene-"]).await;
-    scene
-        .holds("one namespace is deselected", &scene.expected(&["a", "b"], &second))
+    scenario.kubectl(&["label", "namespace", "rights-c", "scenario-"]).await;
+    scenario
+        .holds("one namespace is deselected", &scenario.expected(&["a", "b"], &second))
         .await;
-    a_squatter_comes_and_goes(scene).await;
-    a_foreign_secret_is_adopted_and_left_again(scene).await;
-    somebody_takes_the_reference_away(scene).await;
-    somebody_changes_the_object_all_the_time(scene).await;
-    a_copy_in_the_operators_own_namespace_is_left_to_it(scene).await;
-    scene.kubectl(&["delete", "cps", "--all"]).await;
-    scene.gone("nothing is left").await;
+    a_squatter_comes_and_goes(scenario).await;
+    a_foreign_secret_is_adopted_and_left_again(scenario).await;
+    somebody_takes_the_reference_away(scenario).await;
+    somebody_changes_the_object_all_the_time(scenario).await;
+    a_copy_in_the_operators_own_namespace_is_left_to_it(scenario).await;
+    scenario.kubectl(&["delete", "cps", "--all"]).await;
+    scenario.gone("nothing is left").await;
 }
 
 /// The second `Synced` is a repeated Event.
-async fn a_squatter_comes_and_goes(scene: &Scene) {
+async fn a_squatter_comes_and_goes(scenario: &Scenario) {
     let squat = [
         "create",
         "secret",
@@ -168,37 +168,41 @@ async fn a_squatter_comes_and_goes(scene: &Scene) {
         "rights-c",
         "--from-literal=theirs=kept",
     ];
-    scene.kubectl(&squat).await;
-    scene.kubectl(&["label", "namespace", "rights-c", "scene=rights"]).await;
-    scene.says("Ready", "False", "NamespacesFailed").await;
-    scene.kubectl(&["delete", "secret", "rights", "-n", "rights-c"]).await;
-    scene.says("Ready", "True", "Synced").await;
+    scenario.kubectl(&squat).await;
+    scenario
+        .kubectl(&["label", "namespace", "rights-c", "scenario=rights"])
+        .await;
+    scenario.says("Ready", "False", "NamespacesFailed").await;
+    scenario
+        .kubectl(&["delete", "secret", "rights", "-n", "rights-c"])
+        .await;
+    scenario.says("Ready", "True", "Synced").await;
 }
 
-async fn a_foreign_secret_is_adopted_and_left_again(scene: &Scene) {
+async fn a_foreign_secret_is_adopted_and_left_again(scenario: &Scenario) {
     let place = ["adopted", "-n", "rights-a", "--docker-server=old.example.com"];
     let login = ["--docker-username=u", "--docker-password=p"];
-    scene
+    scenario
         .kubectl(&[&["create", "secret", "docker-registry"][..], &place[..], &login[..]].concat())
         .await;
-    let mut object = scene.object();
+    let mut object = scenario.object();
     object["metadata"]["name"] = json!("adopted");
     object["spec"]["secret"] = json!({"conflictPolicy": "Adopt"});
     object["spec"]["deletionPolicy"] = json!("Retain");
-    scene.apply(&object).await;
-    scene
+    scenario.apply(&object).await;
+    scenario
         .kubectl(&["wait", "cps", "adopted", "--for=condition=Ready", "--timeout=30s"])
         .await;
-    scene.kubectl(&["delete", "cps", "adopted"]).await;
+    scenario.kubectl(&["delete", "cps", "adopted"]).await;
     let mark = "jsonpath={.metadata.annotations.pullsecrets\\.dev/retained}";
-    let retained = scene
+    let retained = scenario
         .kubectl(&["get", "secret", "adopted", "-n", "rights-a", "-o", mark])
         .await;
     assert_eq!(retained, "adopted");
 }
 
 /// Until the operator looks who it is.
-async fn somebody_takes_the_reference_away(scene: &Scene) {
+async fn somebody_takes_the_reference_away(scenario: &Scenario) {
     let remove = [
         "patch",
         "serviceaccount",
@@ -210,8 +214,8 @@ async fn somebody_takes_the_reference_away(scene: &Scene) {
         r#"{"imagePullSecrets":null}"#,
     ];
     eventually("the operator reads the account", SOON, async || {
-        scene.kubectl(&remove).await;
-        asked(scene, "get", "serviceaccounts", "default")
+        scenario.kubectl(&remove).await;
+        asked(scenario, "get", "serviceaccounts", "default")
             .await
             .then_some(())
             .ok_or_else(|| "not yet".to_owned())
@@ -220,8 +224,8 @@ async fn somebody_takes_the_reference_away(scene: &Scene) {
 }
 
 /// Until a write of the operator loses the race, and it reads the object.
-async fn somebody_changes_the_object_all_the_time(scene: &Scene) {
-    let api = e2e::oracle::objects(scene.client());
+async fn somebody_changes_the_object_all_the_time(scenario: &Scenario) {
+    let api = e2e::oracle::objects(scenario.client());
     eventually("the operator reads the object", SOON, async || {
         for suspend in [true, false, true, false] {
             let patch = kube::api::Patch::Merge(json!({"spec": {"suspend": suspend}}));
@@ -229,7 +233,7 @@ async fn somebody_changes_the_object_all_the_time(scene: &Scene) {
                 .await
                 .unwrap();
         }
-        asked(scene, "get", "clusterpullsecrets", "rights")
+        asked(scenario, "get", "clusterpullsecrets", "rights")
             .await
             .then_some(())
             .ok_or_else(|| "not yet".to_owned())
@@ -238,15 +242,15 @@ async fn somebody_changes_the_object_all_the_time(scene: &Scene) {
 }
 
 /// Before it leaves the copy, the operator reads it.
-async fn a_copy_in_the_operators_own_namespace_is_left_to_it(scene: &Scene) {
-    let mut object = scene.object();
+async fn a_copy_in_the_operators_own_namespace_is_left_to_it(scenario: &Scenario) {
+    let mut object = scenario.object();
     object["metadata"]["name"] = json!("own");
     object["spec"]["namespaces"] = json!({"names": [SYSTEM_NAMESPACE]});
     object["spec"]["deletionPolicy"] = json!("Retain");
-    scene.apply(&object).await;
-    scene
+    scenario.apply(&object).await;
+    scenario
         .kubectl(&["wait", "cps", "own", "--for=condition=Ready", "--timeout=30s"])
         .await;
-    scene.kubectl(&["delete", "cps", "own"]).await;
-    assert!(asked(scene, "get", "secrets", "own").await);
+    scenario.kubectl(&["delete", "cps", "own"]).await;
+    assert!(asked(scenario, "get", "secrets", "own").await);
 }

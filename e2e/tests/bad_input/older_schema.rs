@@ -2,7 +2,7 @@
 //! Nobody else suffers for it, each says what is wrong, and each can be deleted.
 
 use e2e::oracle;
-use e2e::scene::{SOON, Scene};
+use e2e::scenario::{SOON, Scenario};
 use e2e::wait::eventually;
 use e2e::workspace;
 use futures::future::join_all;
@@ -140,20 +140,20 @@ fn silent() -> Vec<Row> {
 
 #[tokio::test]
 async fn what_an_older_schema_let_through_says_what_is_wrong_and_blocks_nobody() {
-    let scene = Scene::own("older").await;
-    let (first, second) = (scene.login("first"), scene.login("second"));
-    scene.set_up(&["a"], &first).await;
-    scene.stop_operator();
+    let scenario = Scenario::own("older").await;
+    let (first, second) = (scenario.login("first"), scenario.login("second"));
+    scenario.set_up(&["a"], &first).await;
+    scenario.stop_operator();
     let all: Vec<Row> = [unreadable(), unservable(), of_use(), silent()]
         .into_iter()
         .flatten()
         .collect();
-    store_with_a_looser_schema(&scene, &all).await;
+    store_with_a_looser_schema(&scenario, &all).await;
 
-    scene.start_operator().await;
+    scenario.start_operator().await;
     eventually("each says what is wrong", SOON, async || {
         let speaking = all.iter().filter(|row| !row.condition.is_empty());
-        let said = join_all(speaking.map(|row| says(&scene, row))).await;
+        let said = join_all(speaking.map(|row| says(&scenario, row))).await;
         let wrong: Vec<String> = said.into_iter().filter_map(Result::err).collect();
         if wrong.is_empty() {
             Ok(())
@@ -162,22 +162,22 @@ async fn what_an_older_schema_let_through_says_what_is_wrong_and_blocks_nobody()
         }
     })
     .await;
-    scene.source(&second).await;
-    scene
-        .holds("the good one is served as ever", &scene.expected(&["a"], &second))
+    scenario.source(&second).await;
+    scenario
+        .holds("the good one is served as ever", &scenario.expected(&["a"], &second))
         .await;
-    scene.says("Ready", "True", "Synced").await;
+    scenario.says("Ready", "True", "Synced").await;
 
     let names = all.iter().map(|row| row.name);
     let delete: Vec<&str> = ["delete", "cps", "--timeout=30s"].into_iter().chain(names).collect();
-    scene.kubectl(&delete).await;
+    scenario.kubectl(&delete).await;
     for Row { name, .. } in &all {
-        let left = oracle::object(scene.client(), name).await.unwrap();
+        let left = oracle::object(scenario.client(), name).await.unwrap();
         assert!(left.is_none(), "{name} is left");
     }
 }
 
-async fn store_with_a_looser_schema(scene: &Scene, rows: &[Row]) {
+async fn store_with_a_looser_schema(scenario: &Scenario, rows: &[Row]) {
     let text = std::fs::read_to_string(workspace().join("config/crd/clusterpullsecrets.yaml")).unwrap();
     let strict: Value = serde_saphyr::from_str(&text).unwrap();
     let mut loose = strict.clone();
@@ -185,16 +185,16 @@ async fn store_with_a_looser_schema(scene: &Scene, rows: &[Row]) {
         json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
     // A rule over a part that is not described does not compile.
     loose["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["x-kubernetes-validations"].take();
-    scene.apply(&loose).await;
+    scenario.apply(&loose).await;
     for Row { name, spec, .. } in rows {
-        let mut good = scene.object()["spec"].clone();
+        let mut good = scenario.object()["spec"].clone();
         for (field, value) in spec.as_object().unwrap() {
             good[field] = value.clone();
         }
         let object = object(name, &good);
         // The server takes a moment to serve another schema.
         eventually("the looser schema lets it through", SOON, async || {
-            scene
+            scenario
                 .cluster()
                 .kubectl()
                 .apply(&object.to_string())
@@ -203,14 +203,14 @@ async fn store_with_a_looser_schema(scene: &Scene, rows: &[Row]) {
         })
         .await;
     }
-    scene.apply(&strict).await;
+    scenario.apply(&strict).await;
     let bad = object(
         "old-refused",
         &json!({"registries": "one", "namespaces": {"names": ["a"]}}),
     )
     .to_string();
     eventually("the schema of now is in force", SOON, async || {
-        let dry = scene
+        let dry = scenario
             .cluster()
             .kubectl()
             .run(&["apply", "--dry-run=server", "-f", "-"], &bad)
@@ -220,8 +220,8 @@ async fn store_with_a_looser_schema(scene: &Scene, rows: &[Row]) {
     .await;
 }
 
-async fn says(scene: &Scene, row: &Row) -> Result<(), String> {
-    let object = oracle::object(scene.client(), row.name).await?.ok_or("no object")?;
+async fn says(scenario: &Scenario, row: &Row) -> Result<(), String> {
+    let object = oracle::object(scenario.client(), row.name).await?.ok_or("no object")?;
     let status = &object.data["status"];
     let conditions = status["conditions"].as_array().into_iter().flatten();
     let told = conditions

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use e2e::SYSTEM_NAMESPACE;
 use e2e::operator;
 use e2e::oracle::{self, Login};
-use e2e::scene::{SERVER, SOON, Scene};
+use e2e::scenario::{SERVER, SOON, Scenario};
 use e2e::wait::eventually;
 use futures::future::join_all;
 use serde::Deserialize;
@@ -113,29 +113,29 @@ async fn every_bad_source_is_named_without_its_values_and_every_copy_stays_as_it
         log: "trace".to_owned(),
         ..operator::Options::default()
     };
-    let scene = Scene::own_with("bad-sources", talkative).await;
-    let (good, core) = (scene.login("good"), scene.canary().core().to_owned());
+    let scenario = Scenario::own_with("bad-sources", talkative).await;
+    let (good, core) = (scenario.login("good"), scenario.canary().core().to_owned());
     let rows = rows::all(&core);
     assert!(rows.len() > 60, "{} rows", rows.len());
-    scene.namespaces(&["a"]).await;
+    scenario.namespaces(&["a"]).await;
 
-    put_second(&scene).await;
-    put_copier(&scene, &good).await;
+    put_second(&scenario).await;
+    put_copier(&scenario, &good).await;
     join_all(
         rows.iter()
-            .map(|row| set_up(&scene, &row.name, row.kind, Source::good(row.kind, &good))),
+            .map(|row| set_up(&scenario, &row.name, row.kind, Source::good(row.kind, &good))),
     )
     .await;
     let names: Vec<&str> = rows.iter().map(|row| row.name.as_str()).collect();
-    all_hold(&scene, &names, &good).await;
-    let copies = copies(&scene).await;
+    all_hold(&scenario, &names, &good).await;
+    let copies = copies(&scenario).await;
 
-    join_all(rows.iter().map(|row| break_it(&scene, row))).await;
-    join_all(rows.iter().map(|row| is_told(&scene, row, &core))).await;
-    assert_eq!(self::copies(&scene).await, copies, "the copies");
+    join_all(rows.iter().map(|row| break_it(&scenario, row))).await;
+    join_all(rows.iter().map(|row| is_told(&scenario, row, &core))).await;
+    assert_eq!(self::copies(&scenario).await, copies, "the copies");
     for (what, text) in rows::never_stored(&core) {
         let refused = put(
-            &scene,
+            &scenario,
             "never-stored",
             Source {
                 data: BTreeMap::from([(CONFIG_KEY.to_owned(), text)]),
@@ -150,18 +150,20 @@ async fn every_bad_source_is_named_without_its_values_and_every_copy_stays_as_it
     }
 
     // Nothing but the state knows the good logins now. Where a source is mended it is at work again.
-    scene.stop_operator();
-    scene.start_operator().await;
-    let mended = scene.login("mended");
-    put(&scene, "gone", Source::good(Kind::Basic, &mended)).await.unwrap();
-    all_hold(&scene, &["gone"], &mended).await;
+    scenario.stop_operator();
+    scenario.start_operator().await;
+    let mended = scenario.login("mended");
+    put(&scenario, "gone", Source::good(Kind::Basic, &mended))
+        .await
+        .unwrap();
+    all_hold(&scenario, &["gone"], &mended).await;
     join_all(
         rows.iter()
             .filter(|row| row.name != "gone")
-            .map(|row| is_told(&scene, row, &core)),
+            .map(|row| is_told(&scenario, row, &core)),
     )
     .await;
-    let mut after = self::copies(&scene).await;
+    let mut after = self::copies(&scenario).await;
     let was = copies["gone"].clone();
     assert_ne!(
         after.insert("gone".to_owned(), was.clone()),
@@ -173,38 +175,40 @@ async fn every_bad_source_is_named_without_its_values_and_every_copy_stays_as_it
 
 #[tokio::test]
 async fn an_odd_source_that_kubelets_would_take_is_taken() {
-    let scene = Scene::own("odd-sources").await;
-    let odd = odd::sources(&scene.login("odd"));
+    let scenario = Scenario::own("odd-sources").await;
+    let odd = odd::sources(&scenario.login("odd"));
     assert!(odd.len() >= 15, "{} sources", odd.len());
-    scene.namespaces(&["a"]).await;
-    put_second(&scene).await;
+    scenario.namespaces(&["a"]).await;
+    put_second(&scenario).await;
     let names: Vec<&str> = odd.iter().map(|(name, ..)| *name).collect();
     join_all(
         odd.into_iter()
-            .map(|(name, kind, source)| set_up(&scene, name, kind, source)),
+            .map(|(name, kind, source)| set_up(&scenario, name, kind, source)),
     )
     .await;
     // As the key that was declared, or, taken whole, as the key that was found.
-    all_hold(&scene, &names, &scene.login("odd")).await;
+    all_hold(&scenario, &names, &scenario.login("odd")).await;
 }
 
 #[tokio::test]
 async fn a_server_declared_in_two_spellings_is_served_once_and_the_status_says_so() {
-    let scene = Scene::shared("two-spellings").await;
-    scene.namespaces(&["a"]).await;
-    let (first, second) = (scene.login("first"), scene.login("second"));
-    scene.source(&first).await;
-    let other = format!("{}-2", scene.name());
-    scene.source_named(&other, &second).await;
-    let mut object = scene.object();
+    let scenario = Scenario::shared("two-spellings").await;
+    scenario.namespaces(&["a"]).await;
+    let (first, second) = (scenario.login("first"), scenario.login("second"));
+    scenario.source(&first).await;
+    let other = format!("{}-2", scenario.name());
+    scenario.source_named(&other, &second).await;
+    let mut object = scenario.object();
     let again = json!({
         "server": format!("https://{SERVER}"), "credentials": {"basicAuth": {"secretRef": {"name": other}}},
     });
     object["spec"]["registries"].as_array_mut().unwrap().push(again);
-    scene.apply(&object).await;
-    scene.holds("the first is used", &scene.expected(&["a"], &first)).await;
-    scene.reaches("Ready", "True").await;
-    let told = scene.current().await["status"]["registries"].clone();
+    scenario.apply(&object).await;
+    scenario
+        .holds("the first is used", &scenario.expected(&["a"], &first))
+        .await;
+    scenario.reaches("Ready", "True").await;
+    let told = scenario.current().await["status"]["registries"].clone();
     assert_eq!(
         (&told[0]["reason"], &told[1]["reason"]),
         (&json!("Resolved"), &json!("Superseded")),
@@ -213,10 +217,10 @@ async fn a_server_declared_in_two_spellings_is_served_once_and_the_status_says_s
 }
 
 /// Waits until the object says what the row wants, in the condition and in the registry's own status.
-async fn is_told(scene: &Scene, row: &Row, core: &str) {
+async fn is_told(scenario: &Scenario, row: &Row, core: &str) {
     let what = format!("{} says CredentialsReady=False {}: {}", row.name, row.reason, row.says);
     let status = eventually(&what, SOON, async || {
-        let object = oracle::object(scene.client(), &row.name).await?.ok_or("no object")?;
+        let object = oracle::object(scenario.client(), &row.name).await?.ok_or("no object")?;
         let status = object.data["status"].clone();
         let told = condition(&status, "CredentialsReady");
         let current = status["observedGeneration"] == json!(object.metadata.generation);

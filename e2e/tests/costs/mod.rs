@@ -6,7 +6,7 @@ mod webhook;
 
 use std::time::Duration;
 
-use e2e::scene::{LABEL, SOON, Scene};
+use e2e::scenario::{LABEL, SOON, Scenario};
 use e2e::wait::eventually;
 use k8s_openapi::api::core::v1::{Secret, ServiceAccount};
 use kube::Api;
@@ -28,17 +28,17 @@ struct Before {
 }
 
 impl Before {
-    /// Serves the scene's object, and some newcomers.
-    async fn measure(scene: &Scene) -> Self {
-        let login = scene.login("first");
-        scene.set_up(&["old"], &login).await;
-        let (slowest, resident_kib) = newcomers(scene, "before").await;
+    /// Serves the scenario's object, and some newcomers.
+    async fn measure(scenario: &Scenario) -> Self {
+        let login = scenario.login("first");
+        scenario.set_up(&["old"], &login).await;
+        let (slowest, resident_kib) = newcomers(scenario, "before").await;
         Self { slowest, resident_kib }
     }
 
     /// Serves as many newcomers while the party goes on: none waits for it, and it is not kept in memory.
-    async fn holds_during(&self, scene: &Scene, party: &str) {
-        let (slowest, resident_kib) = newcomers(scene, "during").await;
+    async fn holds_during(&self, scenario: &Scenario, party: &str) {
+        let (slowest, resident_kib) = newcomers(scenario, "during").await;
         let allowed = 2 * self.slowest.max(NOISE);
         eprintln!(
             "{party}: {:?} before, {slowest:?} during; {} KiB before, {resident_kib} KiB during",
@@ -57,26 +57,26 @@ impl Before {
 }
 
 /// How long the slowest of some new namespaces took to be served, and the most memory meanwhile.
-async fn newcomers(scene: &Scene, when: &str) -> (Duration, u64) {
+async fn newcomers(scenario: &Scenario, when: &str) -> (Duration, u64) {
     let (mut slowest, mut resident_kib) = (Duration::ZERO, 0);
     for number in 0..NEWCOMERS {
         let part = format!("{when}-{number}");
-        let name = scene.in_scene(&[&part]).remove(0);
+        let name = scenario.in_scenario(&[&part]).remove(0);
         let begun = Instant::now();
-        scene.namespaces(&[&part]).await;
-        is_served(scene, &name).await;
+        scenario.namespaces(&[&part]).await;
+        is_served(scenario, &name).await;
         slowest = slowest.max(begun.elapsed());
-        resident_kib = resident_kib.max(scene.memory_kib().0);
+        resident_kib = resident_kib.max(scenario.memory_kib().0);
     }
     (slowest, resident_kib)
 }
 
-async fn is_served(scene: &Scene, namespace: &str) {
-    let secrets: Api<Secret> = Api::namespaced(scene.client().clone(), namespace);
-    let accounts: Api<ServiceAccount> = Api::namespaced(scene.client().clone(), namespace);
+async fn is_served(scenario: &Scenario, namespace: &str) {
+    let secrets: Api<Secret> = Api::namespaced(scenario.client().clone(), namespace);
+    let accounts: Api<ServiceAccount> = Api::namespaced(scenario.client().clone(), namespace);
     eventually("the newcomer is served", SOON, async || {
         let said = |error: kube::Error| error.to_string();
-        let copy = secrets.get_opt(scene.name()).await.map_err(said)?;
+        let copy = secrets.get_opt(scenario.name()).await.map_err(said)?;
         let account = accounts.get_opt("default").await.map_err(said)?;
         let refers = account.is_some_and(|account| account.image_pull_secrets.is_some());
         (copy.is_some() && refers)
@@ -86,7 +86,7 @@ async fn is_served(scene: &Scene, namespace: &str) {
     .await;
 }
 
-/// The label of the namespaces that the scene's object selects.
-fn selected(scene: &Scene) -> (String, String) {
-    (LABEL.to_owned(), scene.name().to_owned())
+/// The label of the namespaces that the scenario's object selects.
+fn selected(scenario: &Scenario) -> (String, String) {
+    (LABEL.to_owned(), scenario.name().to_owned())
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use e2e::operator::Options;
-use e2e::scene::{SOON, Scene};
+use e2e::scenario::{SOON, Scenario};
 use e2e::wait::eventually;
 use e2e::{SYSTEM_NAMESPACE, loopback};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
@@ -45,8 +45,8 @@ impl Drop for Goes {
     }
 }
 
-async fn make_accounts(scene: &Scene, namespace: &str, accounts: Vec<Value>) {
-    let api: Api<ServiceAccount> = Api::namespaced(scene.client().clone(), namespace);
+async fn make_accounts(scenario: &Scenario, namespace: &str, accounts: Vec<Value>) {
+    let api: Api<ServiceAccount> = Api::namespaced(scenario.client().clone(), namespace);
     let made = stream::iter(accounts).map(|account| {
         let api = api.clone();
         async move {
@@ -61,10 +61,10 @@ async fn make_accounts(scene: &Scene, namespace: &str, accounts: Vec<Value>) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_tenant_costs_the_others_nothing() {
     let _alone = MACHINE.write().await;
-    let scene = Scene::own("tenant").await;
-    let before = Before::measure(&scene).await;
-    scene.unselected_namespaces(&["theirs"]).await;
-    let theirs = scene.in_scene(&["theirs"]).remove(0);
+    let scenario = Scenario::own("tenant").await;
+    let before = Before::measure(&scenario).await;
+    scenario.unselected_namespaces(&["theirs"]).await;
+    let theirs = scenario.in_scenario(&["theirs"]).remove(0);
     let labels: BTreeMap<String, String> = (0..4_000)
         .map(|number| (format!("example.com/label-{number:05}"), "v".repeat(60)))
         .collect();
@@ -74,19 +74,19 @@ async fn a_tenant_costs_the_others_nothing() {
     let accounts = (0..60).map(|number| json!({"metadata": {"name": format!("labels-{number}"), "labels": labels}}));
     let lists =
         (0..20).map(|number| json!({"metadata": {"name": format!("list-{number}")}, "imagePullSecrets": entries}));
-    make_accounts(&scene, &theirs, accounts.chain(lists).collect()).await;
+    make_accounts(&scenario, &theirs, accounts.chain(lists).collect()).await;
 
-    just_below_the_bounds(&scene, &theirs).await;
+    just_below_the_bounds(&scenario, &theirs).await;
 
     let names: Vec<String> = (0..52_000).map(|number| format!("{number:04x}")).collect();
     let record = json!({"pullsecrets.dev/attached": names.join(",")});
     make_accounts(
-        &scene,
+        &scenario,
         &theirs,
         vec![json!({"metadata": {"name": "record", "annotations": record}})],
     )
     .await;
-    let api: Api<ServiceAccount> = Api::namespaced(scene.client().clone(), &theirs);
+    let api: Api<ServiceAccount> = Api::namespaced(scenario.client().clone(), &theirs);
     let _touches = Goes::on(Duration::from_millis(250), move |number| {
         let api = api.clone();
         async move {
@@ -95,11 +95,11 @@ async fn a_tenant_costs_the_others_nothing() {
             touched.expect("a tenant may touch its account");
         }
     });
-    before.holds_during(&scene, "tenant").await;
+    before.holds_during(&scenario, "tenant").await;
 }
 
 /// Accounts and Secrets that are no larger than what is held of one that is asked for.
-async fn just_below_the_bounds(scene: &Scene, namespace: &str) {
+async fn just_below_the_bounds(scenario: &Scenario, namespace: &str) {
     let accounts = (0..300).map(|account| {
         let names: Vec<String> = (0..255).map(|entry| format!("{account:03}-{entry:0>58}")).collect();
         let entries: Vec<Value> = names.iter().map(|name| json!({"name": name})).collect();
@@ -111,8 +111,8 @@ async fn just_below_the_bounds(scene: &Scene, namespace: &str) {
             "imagePullSecrets": entries,
         })
     });
-    make_accounts(scene, namespace, accounts.collect()).await;
-    let api: Api<Secret> = Api::namespaced(scene.client().clone(), namespace);
+    make_accounts(scenario, namespace, accounts.collect()).await;
+    let api: Api<Secret> = Api::namespaced(scenario.client().clone(), namespace);
     let secrets = (0..90).map(|secret| {
         let keys: Vec<String> = (0..20).map(|key| format!("a{key}")).collect();
         let value = |key: &String| (key.clone(), format!("{secret}-{key}-{}", "v".repeat(12_000)));
@@ -134,12 +134,12 @@ async fn just_below_the_bounds(scene: &Scene, namespace: &str) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_author_costs_the_others_nothing() {
     let _alone = MACHINE.write().await;
-    let scene = Scene::own("author").await;
-    let before = Before::measure(&scene).await;
-    let mut other = scene.object();
+    let scenario = Scenario::own("author").await;
+    let before = Before::measure(&scenario).await;
+    let mut other = scenario.object();
     other["metadata"]["name"] = "restless".into();
-    scene.apply(&other).await;
-    let kubectl = scene.cluster().kubectl().clone();
+    scenario.apply(&other).await;
+    let kubectl = scenario.cluster().kubectl().clone();
     // Each edition selects by keys that were never asked for, so that all is listed anew.
     let _edits = Goes::on(Duration::from_millis(200), move |number| {
         let (kubectl, mut other) = (kubectl.clone(), other.clone());
@@ -153,15 +153,15 @@ async fn an_author_costs_the_others_nothing() {
                 .expect("an author may change an object");
         }
     });
-    before.holds_during(&scene, "author").await;
+    before.holds_during(&scenario, "author").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_source_namespace_costs_the_others_nothing() {
     let _alone = MACHINE.write().await;
-    let scene = Scene::own("sources").await;
-    let before = Before::measure(&scene).await;
-    let api: Api<Secret> = Api::namespaced(scene.client().clone(), SYSTEM_NAMESPACE);
+    let scenario = Scenario::own("sources").await;
+    let before = Before::measure(&scenario).await;
+    let api: Api<Secret> = Api::namespaced(scenario.client().clone(), SYSTEM_NAMESPACE);
     let large = "x".repeat(1_000_000);
     for number in 0..40 {
         let secret = json!({"metadata": {"name": format!("large-{number}")}, "stringData": {"value": large}});
@@ -169,7 +169,7 @@ async fn a_source_namespace_costs_the_others_nothing() {
         api.create(&PostParams::default(), &secret).await.unwrap();
     }
     // Named as sources, they are held without what no object reads of them.
-    let mut other = scene.object();
+    let mut other = scenario.object();
     other["metadata"]["name"] = "curious".into();
     let registry = |number: usize| {
         json!({
@@ -178,16 +178,16 @@ async fn a_source_namespace_costs_the_others_nothing() {
         })
     };
     other["spec"]["registries"] = (0..16).map(registry).collect();
-    scene.apply(&other).await;
-    before.holds_during(&scene, "source namespace").await;
+    scenario.apply(&other).await;
+    before.holds_during(&scenario, "source namespace").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_prober_costs_the_others_nothing() {
     let _alone = MACHINE.write().await;
-    let scene = Scene::own("prober").await;
-    let before = Before::measure(&scene).await;
-    let (health, metrics) = scene.addresses();
+    let scenario = Scenario::own("prober").await;
+    let before = Before::measure(&scenario).await;
+    let (health, metrics) = scenario.addresses();
     let head = vec![b'x'; 400_000];
     let mut silent = Vec::new();
     for address in [&health, &metrics] {
@@ -203,7 +203,7 @@ async fn a_prober_costs_the_others_nothing() {
         let (code, _) = loopback::get(address, path, None).await.unwrap();
         assert_eq!(code, 200, "{path} answers beside those that say nothing");
     }
-    before.holds_during(&scene, "prober").await;
+    before.holds_during(&scenario, "prober").await;
     let open = silent.iter_mut().map(|stream| async {
         let read = tokio::time::timeout(Duration::from_millis(1), stream.read(&mut [0; 64])).await;
         usize::from(read.is_err())
@@ -229,37 +229,37 @@ async fn a_collector_costs_the_others_nothing() {
             });
         }
     });
-    let scene = Scene::own("collector").await;
-    let before = Before::measure(&scene).await;
-    scene.stop_operator();
+    let scenario = Scenario::own("collector").await;
+    let before = Before::measure(&scenario).await;
+    scenario.stop_operator();
     let environment = [
         ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint),
         ("OTEL_BSP_SCHEDULE_DELAY", "200".to_owned()),
     ];
     let environment = environment.map(|(name, value)| (name.to_owned(), value)).to_vec();
-    scene
+    scenario
         .start_operator_with(Options {
             environment,
             ..Options::default()
         })
         .await;
-    before.holds_during(&scene, "collector").await;
+    before.holds_during(&scenario, "collector").await;
     endless.abort();
 }
 
 /// Forty accounts of one tenant, and one of each of forty namespaces, behind the webhook.
-async fn reviewed(scene: &Scene, webhook: &Webhook, under_way: usize) {
-    scene.apply(&webhook.configuration(scene.name(), REVIEWED)).await;
-    let labels = BTreeMap::from([selected(scene), (REVIEWED.to_owned(), "yes".to_owned())]);
+async fn reviewed(scenario: &Scenario, webhook: &Webhook, under_way: usize) {
+    scenario.apply(&webhook.configuration(scenario.name(), REVIEWED)).await;
+    let labels = BTreeMap::from([selected(scenario), (REVIEWED.to_owned(), "yes".to_owned())]);
     let names: Vec<String> = (0..40)
-        .map(|number| format!("{}-reviewed-{number}", scene.name()))
+        .map(|number| format!("{}-reviewed-{number}", scenario.name()))
         .collect();
-    scene.make_namespaces(names.clone(), &labels).await;
+    scenario.make_namespaces(names.clone(), &labels).await;
     let accounts = (0..40).map(|number| json!({"metadata": {"name": format!("account-{number}")}}));
-    make_accounts(scene, &names[0], accounts.collect()).await;
+    make_accounts(scenario, &names[0], accounts.collect()).await;
     let known = "what waits for the webhook has its share";
     eventually(known, SOON, async || {
-        let (reviews, metrics) = (webhook.reviews(), scene.metrics().await);
+        let (reviews, metrics) = (webhook.reviews(), scenario.metrics().await);
         let mut lines = metrics.lines();
         let in_flight = lines.find_map(|line| line.strip_prefix("pullsecrets_writes_in_flight "));
         let in_flight: usize = in_flight.unwrap().parse().unwrap();
@@ -275,16 +275,16 @@ async fn reviewed(scene: &Scene, webhook: &Webhook, under_way: usize) {
 /// So many writes wait for the webhook when it is known.
 async fn a_webhook(name: &str, manner: Manner, under_way: usize) {
     let _alone = MACHINE.write().await;
-    let scene = Scene::own(name).await;
-    let before = Before::measure(&scene).await;
-    let mut object = scene.object();
+    let scenario = Scenario::own(name).await;
+    let before = Before::measure(&scenario).await;
+    let mut object = scenario.object();
     object["spec"]["serviceAccounts"] = json!({"names": ["*"]});
-    scene.apply(&object).await;
+    scenario.apply(&object).await;
     let webhook = Webhook::start(manner);
-    reviewed(&scene, &webhook, under_way).await;
-    before.holds_during(&scene, name).await;
-    scene
-        .kubectl(&["delete", "validatingwebhookconfiguration", scene.name()])
+    reviewed(&scenario, &webhook, under_way).await;
+    before.holds_during(&scenario, name).await;
+    scenario
+        .kubectl(&["delete", "validatingwebhookconfiguration", scenario.name()])
         .await;
 }
 

@@ -60,7 +60,7 @@ rows! {
 
     an_account_no_longer_labelled_as_excluded_gets_the_reference {
         given |it| {
-            it.scene().unselected_namespaces(&["a"]).await;
+            it.scenario().unselected_namespaces(&["a"]).await;
             it.label_account("a", "default", EXCLUDE, json!("true")).await;
             it.labels_in("a").await;
             it.declared(&[], json!({})).await;
@@ -75,7 +75,7 @@ rows! {
         given |it| { it.served(&["a"]).await; }
         when others |it| {
             it.delete(&it.accounts("a"), "default").await;
-            it.scene().wait_for_accounts(&[it.namespace("a")]).await;
+            it.scenario().wait_for_accounts(&[it.namespace("a")]).await;
         }
         then |it| {
             it.holds(&["a"]).await;
@@ -86,7 +86,7 @@ rows! {
 
     an_account_that_may_use_listed_secrets_only_is_served_and_pods_may_use_ours {
         given |it| {
-            it.scene().unselected_namespaces(&["b"]).await;
+            it.scenario().unselected_namespaces(&["b"]).await;
             let strict = json!({"metadata": {"annotations": {"kubernetes.io/enforce-mountable-secrets": "true"}}});
             it.patch_account("b", "default", strict).await;
             it.served(&["a"]).await;
@@ -125,7 +125,7 @@ rows! {
         when |it| { it.declares(json!({"serviceAccounts": {"mode": "None"}})).await; }
         then |it| {
             it.comes_true(&it.expected_on(&["a", "b"], &[])).await;
-            it.scene().says("ServiceAccountsSynced", "True", "NotRequested").await;
+            it.scenario().says("ServiceAccountsSynced", "True", "NotRequested").await;
             it.same_copies(&["a", "b"]).await;
         }
         writes (0, 2, 0)
@@ -139,7 +139,7 @@ rows! {
         when |it| { it.declares(json!({"serviceAccounts": {"mode": "Attach"}})).await; }
         then |it| {
             it.holds(&["a", "b"]).await;
-            it.scene().says("ServiceAccountsSynced", "True", "Synced").await;
+            it.scenario().says("ServiceAccountsSynced", "True", "Synced").await;
             it.account_becomes("a", "default", |seen: &Entries| seen.are(&["theirs", it.name()])).await;
         }
         writes (0, 2, 0)

@@ -13,7 +13,7 @@ use std::sync::{Mutex, PoisonError};
 use e2e::OPERATOR_USER;
 use e2e::audit::{Mark, Record};
 use e2e::operator::{self, Options};
-use e2e::scene::Scene;
+use e2e::scenario::Scenario;
 use futures::future::LocalBoxFuture;
 use futures::{FutureExt, StreamExt, stream};
 
@@ -99,18 +99,18 @@ impl Column {
     fn play(self, rows: Vec<&'static Row>) -> BTreeMap<&'static str, Outcome> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         runtime.unwrap().block_on(async {
-            let (scene, judged) = match self {
+            let (scenario, judged) = match self {
                 Self::Up | Self::Down => {
-                    let scene = Scene::own_with("events", options()).await;
-                    let judged = self.play_on(&scene, rows).await;
-                    (scene, judged)
+                    let scenario = Scenario::own_with("events", options()).await;
+                    let judged = self.play_on(&scenario, rows).await;
+                    (scenario, judged)
                 }
                 Self::Named => self.play_in_groups(rows).await,
             };
             let failed = judged.values().filter(|outcome| outcome.is_err()).count();
             eprintln!("{self:?}: {} rows, {failed} failed", judged.len());
-            // The end of the scene looks at all rows together. Where one has failed, that one says more.
-            let ended = std::panic::catch_unwind(AssertUnwindSafe(|| drop(scene)));
+            // The end of the scenario looks at all rows together. Where one has failed, that one says more.
+            let ended = std::panic::catch_unwind(AssertUnwindSafe(|| drop(scenario)));
             match ended {
                 Err(panic) if failed == 0 => std::panic::resume_unwind(panic),
                 _ => judged,
@@ -120,32 +120,32 @@ impl Column {
 }
 
 impl Column {
-    async fn play_on(self, scene: &Scene, rows: Vec<&'static Row>) -> BTreeMap<&'static str, Outcome> {
-        let ledger = Ledger::open(scene);
-        let mut plays = Play::all(self, scene, rows).await;
+    async fn play_on(self, scenario: &Scenario, rows: Vec<&'static Row>) -> BTreeMap<&'static str, Outcome> {
+        let ledger = Ledger::open(scenario);
+        let mut plays = Play::all(self, scenario, rows).await;
         match self {
             Self::Up | Self::Named => up(&mut plays).await,
-            Self::Down => down(scene, &mut plays).await,
+            Self::Down => down(scenario, &mut plays).await,
         }
-        let records = ledger.close(scene, self != Self::Up).await;
+        let records = ledger.close(scenario, self != Self::Up).await;
         plays.iter_mut().map(|play| play.judge(&records)).collect()
     }
 
-    async fn play_in_groups(self, rows: Vec<&'static Row>) -> (Scene, BTreeMap<&'static str, Outcome>) {
+    async fn play_in_groups(self, rows: Vec<&'static Row>) -> (Scenario, BTreeMap<&'static str, Outcome>) {
         let mut judged = BTreeMap::new();
         let mut groups = self.groups(rows).into_iter();
         let (names, rows) = groups.next().unwrap();
-        let scene = Scene::own_named("events", &names, options()).await;
-        judged.extend(self.play_on(&scene, rows).await);
+        let scenario = Scenario::own_named("events", &names, options()).await;
+        judged.extend(self.play_on(&scenario, rows).await);
         for (names, rows) in groups {
-            scene.install_named(&names, options()).await;
-            judged.extend(self.play_on(&scene, rows).await);
+            scenario.install_named(&names, options()).await;
+            judged.extend(self.play_on(&scenario, rows).await);
         }
-        let records = scene.cluster().audit().since(Mark::default()).unwrap();
+        let records = scenario.cluster().audit().since(Mark::default()).unwrap();
         let refused = |record: &&Record| record.user == OPERATOR_USER && !record.authorized;
         let refused: Vec<String> = records.iter().filter(refused).map(Record::summary).collect();
         assert!(refused.is_empty(), "for want of a right: {refused:#?}");
-        (scene, judged)
+        (scenario, judged)
     }
 
     /// Rows, with the names that their copies have.
@@ -194,11 +194,11 @@ async fn up(plays: &mut [Play]) {
     .await;
 }
 
-async fn down(scene: &Scene, plays: &mut [Play]) {
+async fn down(scenario: &Scenario, plays: &mut [Play]) {
     each(plays, async |play| play.given().await).await;
-    scene.kill_operator();
+    scenario.kill_operator();
     each(plays, async |play| play.when(true).await).await;
-    scene.start_operator_with(options()).await;
+    scenario.start_operator_with(options()).await;
     each(plays, async |play| play.then().await).await;
 }
 
@@ -217,10 +217,10 @@ struct Play {
 }
 
 impl Play {
-    async fn all(column: Column, scene: &Scene, rows: Vec<&'static Row>) -> Vec<Self> {
+    async fn all(column: Column, scenario: &Scenario, rows: Vec<&'static Row>) -> Vec<Self> {
         let stages = rows.into_iter().map(async |row| Self {
             row,
-            stage: Stage::new(scene.part(&stage_name(column, row)).await),
+            stage: Stage::new(scenario.part(&stage_name(column, row)).await),
             outcome: Ok(()),
         });
         stream::iter(stages).buffered(AT_ONCE).collect().await
@@ -272,7 +272,7 @@ impl Play {
             .and_then(|()| records.check(&self.stage, self.row));
         let told = outcome.map_err(|reason| {
             let name = self.stage.name();
-            let log = operator::logged(self.stage.scene().cluster()).unwrap_or_default();
+            let log = operator::logged(self.stage.scenario().cluster()).unwrap_or_default();
             let lines: Vec<&str> = log.lines().filter(|line| line.contains(name)).collect();
             let tail = lines[lines.len().saturating_sub(TAIL)..].join("\n");
             format!("{name}, {reason}\n{}\n{tail}", records.of(name))

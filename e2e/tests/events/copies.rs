@@ -4,7 +4,7 @@ use e2e::oracle::LABEL;
 use kube::ResourceExt;
 use serde_json::{Value, json};
 
-use e2e::scene::SOON;
+use e2e::scenario::SOON;
 use e2e::wait::eventually;
 
 use crate::events::row::rows;

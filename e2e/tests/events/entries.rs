@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use e2e::oracle::ATTACHED;
-use e2e::scene::SOON;
+use e2e::scenario::SOON;
 use e2e::wait::eventually;
 use serde_json::json;
 
@@ -93,7 +93,7 @@ rows! {
         when |it| {
             eventually("the fight is reported", SOON, async || {
                 it.patch_account("a", "default", json!({"imagePullSecrets": [{"name": "theirs"}]})).await;
-                match it.scene().condition("ServiceAccountsSynced").await {
+                match it.scenario().condition("ServiceAccountsSynced").await {
                     Some(seen) if seen.reason == "Contended" => Ok(()),
                     seen => Err(format!("{seen:?}")),
                 }
@@ -108,7 +108,7 @@ rows! {
 
     an_entry_that_stood_there_before_us_is_used_and_not_recorded {
         given |it| {
-            it.scene().unselected_namespaces(&["b"]).await;
+            it.scenario().unselected_namespaces(&["b"]).await;
             it.merge_entries(&it.namespace("b"), &json!([{"name": it.name()}])).await;
             it.declared(&["a"], json!({})).await;
             it.copies_are_in(&["a"]).await;
@@ -121,14 +121,14 @@ rows! {
             };
             it.account_becomes("b", "default", theirs).await;
             it.tells_accounts(2, 2).await;
-            it.scene().says("Ready", "True", "Synced").await;
+            it.scenario().says("Ready", "True", "Synced").await;
         }
         writes (1, 0, 0)
     }
 
     an_entry_that_stood_there_before_us_stays_when_the_copy_goes {
         given |it| {
-            it.scene().unselected_namespaces(&["b"]).await;
+            it.scenario().unselected_namespaces(&["b"]).await;
             it.merge_entries(&it.namespace("b"), &json!([{"name": it.name()}])).await;
             it.labels_in("b").await;
             it.declared(&["a"], json!({})).await;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use e2e::OPERATOR_USER;
 use e2e::audit::{Mark, Record};
-use e2e::scene::Scene;
+use e2e::scenario::Scenario;
 use jiff::Timestamp;
 
 use crate::events::row::{Row, Writes};
@@ -25,22 +25,22 @@ pub(crate) struct Records {
 
 impl Ledger {
     /// Before anything happens.
-    pub(crate) fn open(scene: &Scene) -> Self {
-        Self(scene.cluster().audit().mark().unwrap())
+    pub(crate) fn open(scenario: &Scenario) -> Self {
+        Self(scenario.cluster().audit().mark().unwrap())
     }
 
     /// Watches that nothing more happens, with `restart` not even after another start of the operator, whatever state
     /// the rows ended in.
-    pub(crate) async fn close(self, scene: &Scene, restart: bool) -> Records {
-        let audit = scene.cluster().audit();
+    pub(crate) async fn close(self, scenario: &Scenario, restart: bool) -> Records {
+        let audit = scenario.cluster().audit();
         let over = Timestamp::now();
         tokio::time::sleep(A_WHILE).await;
         if restart {
-            scene.stop_operator();
-            scene.start_operator_with(crate::events::column::options()).await;
+            scenario.stop_operator();
+            scenario.start_operator_with(crate::events::column::options()).await;
             tokio::time::sleep(A_WHILE).await;
         }
-        audit.settle(scene.client()).await.unwrap();
+        audit.settle(scenario.client()).await.unwrap();
         let writes = audit.writes_since(self.0, OPERATOR_USER).unwrap().objects;
         Records { writes, over }
     }

@@ -1,7 +1,7 @@
 //! Namespaces that come into the selection, and go out of it.
 
 use e2e::audit::Record;
-use e2e::scene::LABEL;
+use e2e::scenario::LABEL;
 use kube::api::DeleteParams;
 use serde_json::{Value, json};
 
@@ -13,14 +13,14 @@ const EXCLUDE: &str = "pullsecrets.dev/exclude";
 rows! {
     a_new_namespace_gets_reference_and_copy {
         given |it| { it.served(&["a"]).await; }
-        when |it| { it.scene().namespaces(&["b"]).await; }
+        when |it| { it.scenario().namespaces(&["b"]).await; }
         then |it| { it.holds(&["a", "b"]).await; }
         writes (1, 1, 0)
     }
 
     a_namespace_labelled_into_the_selection_gets_reference_and_copy {
         given |it| {
-            it.scene().unselected_namespaces(&["b"]).await;
+            it.scenario().unselected_namespaces(&["b"]).await;
             it.served(&["a"]).await;
         }
         when |it| { it.labels_in("b").await; }
@@ -57,7 +57,7 @@ rows! {
 
     a_namespace_no_longer_labelled_as_excluded_gets_both {
         given |it| {
-            it.scene().unselected_namespaces(&["b"]).await;
+            it.scenario().unselected_namespaces(&["b"]).await;
             it.label("b", EXCLUDE, json!("true")).await;
             it.labels_in("b").await;
             it.served(&["a"]).await;
@@ -73,27 +73,27 @@ rows! {
         then |it| {
             it.holds(&["a"]).await;
             reference_went_first(it, "b").await;
-            it.scene().says("Ready", "True", "Synced").await;
+            it.scenario().says("Ready", "True", "Synced").await;
         }
         writes (1, 1, 0)
     }
 
     a_namespace_named_by_the_spec_gets_both {
         given |it| {
-            it.scene().unselected_namespaces(&["ci-1", "other"]).await;
+            it.scenario().unselected_namespaces(&["ci-1", "other"]).await;
             it.served(&["a"]).await;
         }
         when |it| { it.declares(json!({"namespaces": {"names": [it.namespace("ci-*")]}})).await; }
         then |it| {
             it.holds(&["a", "ci-1"]).await;
-            it.scene().says("Ready", "True", "Synced").await;
+            it.scenario().says("Ready", "True", "Synced").await;
         }
         writes (1, 1, 0)
     }
 
     a_spec_that_selects_others_is_carried_out_in_both_directions {
         given |it| {
-            it.scene().unselected_namespaces(&["b"]).await;
+            it.scenario().unselected_namespaces(&["b"]).await;
             it.served(&["a"]).await;
         }
         when |it| { it.declares(json!({"namespaces": {"selectors": null, "names": [it.namespace("b")]}})).await; }
@@ -106,8 +106,8 @@ rows! {
         when others |it| { it.deletes_namespace("b").await; }
         then |it| {
             it.holds(&["a"]).await;
-            it.scene().counts(1).await;
-            it.scene().says("Ready", "True", "Synced").await;
+            it.scenario().counts(1).await;
+            it.scenario().says("Ready", "True", "Synced").await;
         }
         // Its contents may be seen to go before it is seen to go itself: then one attempt each is refused.
         writes (1, 1, 0)
@@ -117,7 +117,7 @@ rows! {
         given |it| { it.served(&["a", "b"]).await; }
         when others |it| {
             it.deletes_namespace("b").await;
-            it.scene().namespaces(&["b"]).await;
+            it.scenario().namespaces(&["b"]).await;
         }
         then |it| {
             it.holds(&["a", "b"]).await;
@@ -131,13 +131,13 @@ rows! {
     a_selected_namespace_deleted_in_the_moment_it_comes_fails_nothing {
         given |it| { it.served(&["a"]).await; }
         when |it| {
-            it.scene().namespaces(&["b"]).await;
+            it.scenario().namespaces(&["b"]).await;
             it.all_namespaces().delete(&it.namespace("b"), &DeleteParams::default()).await.unwrap();
         }
         then |it| {
             it.holds(&["a"]).await;
-            it.scene().counts(1).await;
-            it.scene().says("Ready", "True", "Synced").await;
+            it.scenario().counts(1).await;
+            it.scenario().says("Ready", "True", "Synced").await;
         }
         // It may be served before it goes, and then as above.
         writes (2, 2, 0)

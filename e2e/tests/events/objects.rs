@@ -5,7 +5,7 @@ use kube::ResourceExt;
 use kube::api::{Patch, PatchParams, PropagationPolicy};
 use serde_json::json;
 
-use e2e::scene::SOON;
+use e2e::scenario::SOON;
 use e2e::wait::eventually;
 
 use crate::events::row::rows;
@@ -14,15 +14,15 @@ use crate::events::stage::Stage;
 rows! {
     a_new_object_is_carried_out_in_each_selected_namespace_and_nowhere_else {
         given |it| {
-            it.scene().unselected_namespaces(&["other"]).await;
-            it.scene().namespaces(&["a", "b"]).await;
+            it.scenario().unselected_namespaces(&["other"]).await;
+            it.scenario().namespaces(&["a", "b"]).await;
             it.add_source(&it.first()).await;
         }
         when |it| { it.add_object(json!({})).await; }
         then |it| {
             it.holds(&["a", "b"]).await;
-            it.scene().says("Ready", "True", "Synced").await;
-            it.scene().counts(2).await;
+            it.scenario().says("Ready", "True", "Synced").await;
+            it.scenario().counts(2).await;
         }
         writes (2, 2, 1)
     }

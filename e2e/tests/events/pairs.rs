@@ -2,7 +2,7 @@
 
 use e2e::SYSTEM_NAMESPACE;
 use e2e::oracle::Expected;
-use e2e::scene::SOON;
+use e2e::scenario::SOON;
 use e2e::wait::eventually;
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt as _;
@@ -51,7 +51,7 @@ rows! {
         then |it| {
             it.conflict_of(&it.second_name(), "a", it.name()).await;
             it.copies_hold(&it.expected(&["a"], &it.first()), &[it.name(), &it.second_name()]).await;
-            it.scene().says("Ready", "True", "Synced").await;
+            it.scenario().says("Ready", "True", "Synced").await;
             it.same_copies(&["a"]).await;
         }
         // It becomes an owner, so that the copy outlives the older one.
@@ -196,7 +196,7 @@ async fn second_source(it: &Stage) {
 fn younger(it: &Stage, secret: &str) -> serde_json::Value {
     let credentials = json!({"basicAuth": {"secretRef": {"name": it.second_name()}}});
     json!({
-        "registries": [{"server": e2e::scene::SERVER, "credentials": credentials}],
+        "registries": [{"server": e2e::scenario::SERVER, "credentials": credentials}],
         "secret": {"name": secret},
     })
 }

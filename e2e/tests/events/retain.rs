@@ -66,7 +66,7 @@ rows! {
         then |it| {
             it.retained(&["a"], &["b"]).await;
             it.same_copies(&["a", "b"]).await;
-            it.scene().counts(1).await;
+            it.scenario().counts(1).await;
         }
         writes (1, 0, 0)
     }
@@ -107,7 +107,7 @@ rows! {
         then |it| {
             it.retained(&["a", "b"], &[]).await;
             it.same_copies(&["a", "b"]).await;
-            it.scene().counts(2).await;
+            it.scenario().counts(2).await;
         }
         // At most one release and two to take it back, each time.
         writes (15, 0, 0)
@@ -125,7 +125,7 @@ rows! {
         then |it| {
             it.retained(&["a"], &["b"]).await;
             it.same_copies(&["a", "b"]).await;
-            it.scene().counts(1).await;
+            it.scenario().counts(1).await;
         }
         writes (16, 0, 0)
     }

@@ -21,7 +21,7 @@ rows! {
         given |it| { it.served(&["a", "b"]).await; }
         when |it| { it.delete(&it.sources(), it.name()).await; }
         then |it| {
-            let told = it.scene().says("CredentialsReady", "False", "SourceNotFound").await;
+            let told = it.scenario().says("CredentialsReady", "False", "SourceNotFound").await;
             assert!(told.contains(it.name()), "{told}");
             it.holds(&["a", "b"]).await;
             it.same_copies(&["a", "b"]).await;
@@ -33,8 +33,8 @@ rows! {
         given |it| { it.served(&["a", "b"]).await; }
         when |it| { it.patch_source(json!({"data": {"password": ""}})).await; }
         then |it| {
-            let told = it.scene().says("CredentialsReady", "False", "SourceInvalid").await;
-            assert!(told.contains("password") && it.scene().canary().found_in(&told).is_none(), "{told}");
+            let told = it.scenario().says("CredentialsReady", "False", "SourceInvalid").await;
+            assert!(told.contains("password") && it.scenario().canary().found_in(&told).is_none(), "{told}");
             it.holds(&["a", "b"]).await;
             it.same_copies(&["a", "b"]).await;
         }
@@ -50,9 +50,9 @@ rows! {
                 "stringData": {".dockerconfigjson": config.to_string()},
             }))
             .await;
-            it.scene().namespaces(&["a", "b"]).await;
+            it.scenario().namespaces(&["a", "b"]).await;
             let credentials = json!({"dockerConfig": {"secretRef": {"name": it.name()}}});
-            it.add_object(json!({"registries": [{"server": e2e::scene::SERVER, "credentials": credentials}]})).await;
+            it.add_object(json!({"registries": [{"server": e2e::scenario::SERVER, "credentials": credentials}]})).await;
             it.holds(&["a", "b"]).await;
         }
         when |it| {
@@ -65,7 +65,7 @@ rows! {
             .await;
         }
         then |it| {
-            let told = it.scene().says("CredentialsReady", "False", "SourceInvalid").await;
+            let told = it.scenario().says("CredentialsReady", "False", "SourceInvalid").await;
             assert!(told.contains(it.name()), "{told}");
             it.holds(&["a", "b"]).await;
             it.same_copies(&["a", "b"]).await;
@@ -77,9 +77,9 @@ rows! {
         given |it| {
             it.served(&["a"]).await;
             it.delete(&it.sources(), it.name()).await;
-            it.scene().says("CredentialsReady", "False", "SourceNotFound").await;
+            it.scenario().says("CredentialsReady", "False", "SourceNotFound").await;
         }
-        when |it| { it.scene().namespaces(&["b"]).await; }
+        when |it| { it.scenario().namespaces(&["b"]).await; }
         then |it| { it.holds(&["a", "b"]).await; }
         writes (1, 1, 0)
     }
@@ -88,12 +88,12 @@ rows! {
         given |it| {
             it.served(&["a", "b"]).await;
             it.delete(&it.sources(), it.name()).await;
-            it.scene().says("CredentialsReady", "False", "SourceNotFound").await;
+            it.scenario().says("CredentialsReady", "False", "SourceNotFound").await;
         }
         when |it| { it.add_source(&it.second()).await; }
         then |it| {
             it.holds_with(&["a", "b"], &it.second()).await;
-            it.scene().says("Ready", "True", "Synced").await;
+            it.scenario().says("Ready", "True", "Synced").await;
             it.same_copies(&["a", "b"]).await;
         }
         writes (2, 0, 0)
@@ -101,14 +101,14 @@ rows! {
 
     a_source_that_comes_after_its_object_is_taken_when_it_comes {
         given |it| {
-            it.scene().namespaces(&["a", "b"]).await;
+            it.scenario().namespaces(&["a", "b"]).await;
             it.add_object(json!({})).await;
-            it.scene().says("CredentialsReady", "False", "SourceNotFound").await;
+            it.scenario().says("CredentialsReady", "False", "SourceNotFound").await;
         }
         when |it| { it.add_source(&it.first()).await; }
         then |it| {
             it.holds(&["a", "b"]).await;
-            it.scene().says("Ready", "True", "Synced").await;
+            it.scenario().says("Ready", "True", "Synced").await;
         }
         // The references may have waited for nothing.
         writes (2, 2, 0)
@@ -117,11 +117,11 @@ rows! {
     another_source_in_the_spec_is_taken {
         given |it| {
             it.served(&["a", "b"]).await;
-            it.scene().source_named(&it.second_name(), &it.second()).await;
+            it.scenario().source_named(&it.second_name(), &it.second()).await;
         }
         when |it| {
             let credentials = json!({"basicAuth": {"secretRef": {"name": it.second_name()}}});
-            it.declares(json!({"registries": [{"server": e2e::scene::SERVER, "credentials": credentials}]})).await;
+            it.declares(json!({"registries": [{"server": e2e::scenario::SERVER, "credentials": credentials}]})).await;
         }
         then |it| {
             it.holds_with(&["a", "b"], &it.second()).await;

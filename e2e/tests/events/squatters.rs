@@ -6,7 +6,7 @@ use kube::api::{PostParams, PropagationPolicy};
 use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
 
-use e2e::scene::SOON;
+use e2e::scenario::SOON;
 use e2e::wait::eventually;
 
 use crate::events::row::rows;
@@ -15,7 +15,7 @@ use crate::events::stage::{SOURCES, Stage};
 rows! {
     a_squatter_that_was_there_before_us_stays_and_is_not_referred_to {
         given |it| {
-            it.scene().unselected_namespaces(&["b"]).await;
+            it.scenario().unselected_namespaces(&["b"]).await;
             it.squats("b").await;
             it.served(&["a"]).await;
         }
@@ -23,7 +23,7 @@ rows! {
         then |it| {
             it.conflict_in("b", it.name()).await;
             it.holds(&["a"]).await;
-            it.scene().says("Ready", "False", "NamespacesFailed").await;
+            it.scenario().says("Ready", "False", "NamespacesFailed").await;
         }
         // One attempt finds it; the reference does not wait for that, and goes again.
         writes (1, 2, 0)
@@ -32,7 +32,7 @@ rows! {
 
     a_squatter_with_our_very_bytes_is_not_taken_over {
         given |it| {
-            it.scene().unselected_namespaces(&["b"]).await;
+            it.scenario().unselected_namespaces(&["b"]).await;
             it.served(&["a"]).await;
             let bytes = it.secret("a").await.data.unwrap()[oracle::DATA_KEY].0.clone();
             it.squats_with("b", &bytes).await;
@@ -53,7 +53,7 @@ rows! {
         when others |it| { it.delete(&it.secrets("b"), it.name()).await; }
         then |it| {
             it.holds(&["a", "b"]).await;
-            it.scene().says("Ready", "True", "Synced").await;
+            it.scenario().says("Ready", "True", "Synced").await;
         }
         writes (1, 1, 0)
     }
@@ -62,7 +62,7 @@ rows! {
         given |it| { squatted(it).await; }
         when |it| { it.labels_out("b").await; }
         then |it| {
-            it.scene().says("Ready", "True", "Synced").await;
+            it.scenario().says("Ready", "True", "Synced").await;
             it.holds(&["a"]).await;
         }
         writes (0, 0, 0)
@@ -70,7 +70,7 @@ rows! {
 
     a_squatter_is_adopted_in_place_once_the_spec_says_so {
         given |it| {
-            it.scene().unselected_namespaces(&["b"]).await;
+            it.scenario().unselected_namespaces(&["b"]).await;
             it.squats_with("b", br#"{"auths":{"old.example.com":{"auth":"YTpi"}}}"#).await;
             it.labels_in("b").await;
             it.declared(&["a"], json!({})).await;
@@ -82,7 +82,7 @@ rows! {
         then |it| {
             it.holds(&["a", "b"]).await;
             assert_eq!(it.secret("b").await.uid().unwrap(), it.noted(), "in place");
-            it.scene().says("Ready", "True", "Synced").await;
+            it.scenario().says("Ready", "True", "Synced").await;
         }
         // Another start finds it by trying.
         writes (2, 1, 0)
@@ -104,7 +104,7 @@ rows! {
         given |it| {
             sources_namespace(it).await;
             it.note(source_of_that_name(it, &it.first(), json!({})).await.resource_version().unwrap());
-            it.scene().namespaces(&["a"]).await;
+            it.scenario().namespaces(&["a"]).await;
             it.add_object(reading_its_own_name(json!({"secret": {"conflictPolicy": "Adopt"}}), it)).await;
             it.holds(&["a"]).await;
         }
@@ -121,13 +121,13 @@ rows! {
         given |it| {
             sources_namespace(it).await;
             source_of_that_name(it, &it.first(), json!({})).await;
-            it.scene().namespaces(&["a"]).await;
+            it.scenario().namespaces(&["a"]).await;
             it.add_object(reading_its_own_name(json!({"namespaces": {"names": [SOURCES]}}), it)).await;
             it.holds(&["a"]).await;
         }
         when |it| {
             it.delete(&sources(it), it.name()).await;
-            it.scene().says("CredentialsReady", "False", "SourceNotFound").await;
+            it.scenario().says("CredentialsReady", "False", "SourceNotFound").await;
             it.note(source_of_that_name(it, &it.second(), json!({})).await.resource_version().unwrap());
         }
         then |it| {
@@ -144,7 +144,7 @@ rows! {
             sources_namespace(it).await;
             let marks = json!({"pullsecrets.dev/retained": it.name()});
             it.note(source_of_that_name(it, &it.first(), marks).await.resource_version().unwrap());
-            it.scene().namespaces(&["a"]).await;
+            it.scenario().namespaces(&["a"]).await;
             it.add_object(reading_its_own_name(json!({"namespaces": {"names": [SOURCES]}}), it)).await;
             it.holds(&["a"]).await;
             source_name_is_told(it).await;
@@ -160,17 +160,17 @@ rows! {
 
 async fn sources_namespace(it: &Stage) {
     let namespace: Namespace = serde_json::from_value(json!({"metadata": {"name": SOURCES}})).unwrap();
-    let namespaces: Api<Namespace> = Api::all(it.scene().client().clone());
+    let namespaces: Api<Namespace> = Api::all(it.scenario().client().clone());
     // Several rows of a column need it, and one of them is first.
     match namespaces.create(&PostParams::default(), &namespace).await {
         Err(kube::Error::Api(status)) if status.code == 409 => {}
         created => drop(created.unwrap()),
     }
-    it.scene().wait_for_accounts(&[SOURCES.to_owned()]).await;
+    it.scenario().wait_for_accounts(&[SOURCES.to_owned()]).await;
 }
 
 fn sources(it: &Stage) -> Api<Secret> {
-    Api::namespaced(it.scene().client().clone(), SOURCES)
+    Api::namespaced(it.scenario().client().clone(), SOURCES)
 }
 
 /// The source that has the name of the copies.
@@ -180,7 +180,7 @@ async fn source(it: &Stage) -> Secret {
 
 async fn source_of_that_name(it: &Stage, login: &Login, annotations: Value) -> Secret {
     let entry = json!({"username": login.username, "password": login.password});
-    let config = json!({"auths": {e2e::scene::SERVER: entry}});
+    let config = json!({"auths": {e2e::scenario::SERVER: entry}});
     let metadata = json!({"name": it.name(), "namespace": SOURCES, "annotations": annotations});
     it.create::<Secret>(json!({
         "metadata": metadata, "type": "kubernetes.io/dockerconfigjson",
@@ -193,7 +193,7 @@ async fn source_of_that_name(it: &Stage, login: &Login, annotations: Value) -> S
 fn reading_its_own_name(mut change: Value, it: &Stage) -> Value {
     let reference = json!({"name": it.name(), "namespace": SOURCES});
     let credentials = json!({"dockerConfig": {"secretRef": reference}});
-    change["registries"] = json!([{"server": e2e::scene::SERVER, "credentials": credentials}]);
+    change["registries"] = json!([{"server": e2e::scenario::SERVER, "credentials": credentials}]);
     change
 }
 
@@ -208,7 +208,7 @@ async fn source_name_is_told(it: &Stage) {
 
 /// A namespace that is served, and one that is selected and has a squatter.
 async fn squatted(it: &Stage) {
-    it.scene().unselected_namespaces(&["b"]).await;
+    it.scenario().unselected_namespaces(&["b"]).await;
     it.squats("b").await;
     it.labels_in("b").await;
     it.declared(&["a"], json!({})).await;

@@ -1,4 +1,4 @@
-//! What a row stands on, and the verbs that it is told in: a scene, its login, and what was seen of it before the
+//! What a row stands on, and the verbs that it is told in: a scenario, its login, and what was seen of it before the
 //! event.
 
 mod acts;
@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use e2e::audit::Mark;
 use e2e::oracle::{Foreign, Login};
-use e2e::scene::Scene;
+use e2e::scenario::Scenario;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use kube::api::ListParams;
@@ -24,7 +24,7 @@ pub(crate) const SOURCES: &str = "events-sources";
 
 /// The stage of one row in one column.
 pub(crate) struct Stage {
-    scene: Scene,
+    scenario: Scenario,
     seen: RefCell<Seen>,
 }
 
@@ -42,30 +42,30 @@ struct Seen {
 }
 
 impl Stage {
-    pub(crate) fn new(scene: Scene) -> Self {
+    pub(crate) fn new(scenario: Scenario) -> Self {
         Self {
-            scene,
+            scenario,
             seen: RefCell::default(),
         }
     }
 
-    pub(crate) fn scene(&self) -> &Scene {
-        &self.scene
+    pub(crate) fn scenario(&self) -> &Scenario {
+        &self.scenario
     }
 
     /// The login that sources hold at first.
     pub(crate) fn first(&self) -> Login {
-        self.scene.login("first")
+        self.scenario.login("first")
     }
 
     /// The login after a change.
     pub(crate) fn second(&self) -> Login {
-        self.scene.login("second")
+        self.scenario.login("second")
     }
 
     /// Of the stage, its object, its source and its copies; what is called so with `-` and more is the stage's too.
     pub(crate) fn name(&self) -> &str {
-        self.scene.name()
+        self.scenario.name()
     }
 
     /// The name of a second object of this stage.
@@ -114,7 +114,7 @@ impl Stage {
         for namespace in self.live_namespaces().await {
             self.plant(&namespace).await;
         }
-        let secrets: Api<Secret> = Api::all(self.scene.client().clone());
+        let secrets: Api<Secret> = Api::all(self.scenario.client().clone());
         let named = ListParams::default().fields(&format!("metadata.name={}", self.name()));
         let copies = secrets.list(&named).await.unwrap().items.into_iter().filter(|secret| {
             secret.labels().contains_key(e2e::oracle::LABEL) || secret.annotations().contains_key(e2e::oracle::RETAINED)
@@ -122,7 +122,7 @@ impl Stage {
         let copies: BTreeMap<_, _> = copies
             .map(|copy| (copy.namespace().unwrap(), copy.uid().unwrap()))
             .collect();
-        let opened = self.scene.mark().await;
+        let opened = self.scenario.mark().await;
         let mut seen = self.seen.borrow_mut();
         seen.opened = Some(opened);
         seen.ours.extend(copies.values().cloned());
@@ -148,7 +148,7 @@ impl Stage {
         let namespaces = self.live_namespaces().await;
         let second = self.second_name();
         let names = [self.name(), &second];
-        let found = Foreign::in_namespaces(self.scene.client(), &namespaces, &names)
+        let found = Foreign::in_namespaces(self.scenario.client(), &namespaces, &names)
             .await
             .unwrap();
         let mut seen = self.seen.borrow_mut();
@@ -159,12 +159,12 @@ impl Stage {
     /// Nothing of theirs was written since they were looked at.
     pub(crate) async fn others_are_as_they_were(&self) {
         let others = self.seen.borrow().others.clone();
-        others.unwrap().check_unchanged(self.scene.client()).await.unwrap();
+        others.unwrap().check_unchanged(self.scenario.client()).await.unwrap();
     }
 
     /// The stage's namespaces that are not on their way out.
     async fn live_namespaces(&self) -> Vec<String> {
-        let api: Api<Namespace> = Api::all(self.scene.client().clone());
+        let api: Api<Namespace> = Api::all(self.scenario.client().clone());
         let prefix = self.namespace("");
         let all = api.list(&ListParams::default()).await.unwrap().items.into_iter();
         all.filter(|namespace| namespace.metadata.deletion_timestamp.is_none())

@@ -11,7 +11,7 @@ rows! {
         given |it| { it.served(&["a", "b"]).await; }
         when |it| { it.declares(json!({"suspend": true})).await; }
         then |it| {
-            it.scene().says("Ready", "True", "Synced").await;
+            it.scenario().says("Ready", "True", "Synced").await;
             it.holds(&["a", "b"]).await;
             it.same_copies(&["a", "b"]).await;
         }
@@ -21,7 +21,7 @@ rows! {
     namespaces_that_come_and_go_while_suspended_are_counted_and_not_written_to {
         given |it| { suspended(it).await; }
         when |it| {
-            it.scene().namespaces(&["c", "d"]).await;
+            it.scenario().namespaces(&["c", "d"]).await;
             it.labels_out("b").await;
         }
         then |it| {
@@ -57,7 +57,7 @@ rows! {
     an_object_no_longer_suspended_catches_up {
         given |it| {
             suspended(it).await;
-            it.scene().namespaces(&["c"]).await;
+            it.scenario().namespaces(&["c"]).await;
             it.labels_out("b").await;
             it.rotates(&it.second()).await;
             it.tells(2, 0).await;
@@ -65,7 +65,7 @@ rows! {
         when |it| { it.declares(json!({"suspend": false})).await; }
         then |it| {
             it.holds_with(&["a", "c"], &it.second()).await;
-            it.scene().says("Ready", "True", "Synced").await;
+            it.scenario().says("Ready", "True", "Synced").await;
             it.same_copies(&["a"]).await;
         }
         // One rotated, one taken away, one made.
@@ -81,7 +81,7 @@ rows! {
 
     an_object_made_suspended_writes_nothing_but_its_finalizer {
         given |it| {
-            it.scene().namespaces(&["a"]).await;
+            it.scenario().namespaces(&["a"]).await;
             it.add_source(&it.first()).await;
         }
         when |it| { it.add_object(json!({"suspend": true})).await; }
@@ -96,5 +96,5 @@ rows! {
 async fn suspended(it: &Stage) {
     it.served(&["a", "b"]).await;
     it.declares(json!({"suspend": true})).await;
-    it.scene().says("Ready", "True", "Synced").await;
+    it.scenario().says("Ready", "True", "Synced").await;
 }

@@ -14,8 +14,8 @@ rows! {
         when others |it| { it.begins_to_go("b").await; }
         then |it| {
             it.holds(&["a"]).await;
-            it.scene().counts(1).await;
-            it.scene().says("Ready", "True", "Synced").await;
+            it.scenario().counts(1).await;
+            it.scenario().says("Ready", "True", "Synced").await;
         }
         // Its contents may be seen to go before it is seen to go itself: then one attempt each is refused.
         writes (1, 1, 0)
@@ -23,7 +23,7 @@ rows! {
 
     a_namespace_labelled_into_the_selection_while_it_goes_gets_nothing {
         given |it| {
-            it.scene().unselected_namespaces(&["b"]).await;
+            it.scenario().unselected_namespaces(&["b"]).await;
             it.served(&["a"]).await;
             it.holds_up("b").await;
             it.begins_to_go("b").await;
@@ -31,7 +31,7 @@ rows! {
         when |it| { it.labels_in("b").await; }
         then |it| {
             it.holds(&["a"]).await;
-            it.scene().counts(1).await;
+            it.scenario().counts(1).await;
         }
         writes (0, 0, 0)
     }
@@ -45,7 +45,7 @@ rows! {
         when |it| { it.rotates(&it.second()).await; }
         then |it| {
             it.holds_with(&["a"], &it.second()).await;
-            it.scene().says("Ready", "True", "Synced").await;
+            it.scenario().says("Ready", "True", "Synced").await;
         }
         writes (1, 0, 0)
     }

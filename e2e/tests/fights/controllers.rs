@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use e2e::audit::Record;
-use e2e::scene::{SOON, Scene};
+use e2e::scenario::{SOON, Scenario};
 use e2e::wait::quiet;
 use k8s_openapi::api::core::v1::{Secret, ServiceAccount};
 use serde_json::json;
@@ -17,87 +17,89 @@ const RESTORES_IN_A_FIGHT: usize = 8;
 
 #[tokio::test]
 async fn a_controller_that_keeps_removing_our_entry_is_named_slowed_told_once_and_forgotten_when_it_stops() {
-    let scene = Scene::shared("removing").await;
-    scene.namespaces(&["a"]).await;
+    let scenario = Scenario::shared("removing").await;
+    scenario.namespaces(&["a"]).await;
     // What is made without any field is not tracked in managedFields, so it has to have one.
-    scene
+    scenario
         .apply(&json!({"apiVersion": "v1", "kind": "ServiceAccount",
-            "metadata": {"name": "builder", "namespace": format!("{}-a", scene.name()), "labels": {"team": "x"}}}))
+            "metadata": {"name": "builder", "namespace": format!("{}-a", scenario.name()), "labels": {"team": "x"}}}))
         .await;
-    scene.source(&scene.login("first")).await;
-    let mut object = scene.object();
+    scenario.source(&scenario.login("first")).await;
+    let mut object = scenario.object();
     object["spec"]["serviceAccounts"] = json!({"names": ["builder"]});
-    scene.apply(&object).await;
-    scene.says("Ready", "True", "Synced").await;
-    let mark = scene.mark().await;
+    scenario.apply(&object).await;
+    scenario.says("Ready", "True", "Synced").await;
+    let mark = scenario.mark().await;
 
-    let name = scene.name().to_owned();
-    let rival = Rival::start::<ServiceAccount>(&scene, "builder", move |account| {
+    let name = scenario.name().to_owned();
+    let rival = Rival::start::<ServiceAccount>(&scenario, "builder", move |account| {
         let entries = account["imagePullSecrets"].as_array()?;
         let ours = entries.iter().any(|entry| entry["name"] == name);
         ours.then(|| json!({"imagePullSecrets": [{"name": "theirs"}]}))
     });
-    is_told_by_name(&scene, "ServiceAccountsSynced", "Contended").await;
-    stays_told(&scene).await;
-    let writes = scene.writes_since(mark).await;
+    is_told_by_name(&scenario, "ServiceAccountsSynced", "Contended").await;
+    stays_told(&scenario).await;
+    let writes = scenario.writes_since(mark).await;
     is_slow(&writes, "serviceaccounts");
     rival.stop().await;
 
-    scene.says("Ready", "True", "Synced").await;
+    scenario.says("Ready", "True", "Synced").await;
     let path = "jsonpath={.imagePullSecrets[*].name}";
-    let namespace = format!("{}-a", scene.name());
+    let namespace = format!("{}-a", scenario.name());
     let entries = ["get", "serviceaccount", "builder", "-n", &namespace, "-o", path];
-    assert_eq!(scene.kubectl(&entries).await, format!("theirs {}", scene.name()));
-    was_told_once(&scene).await;
+    assert_eq!(scenario.kubectl(&entries).await, format!("theirs {}", scenario.name()));
+    was_told_once(&scenario).await;
 }
 
 #[tokio::test]
 async fn a_controller_that_keeps_rewriting_our_copy_is_named_slowed_told_once_and_forgotten_when_it_stops() {
-    let scene = Scene::shared("rewriting").await;
-    let login = scene.login("first");
-    scene.set_up(&["a"], &login).await;
-    scene.says("Ready", "True", "Synced").await;
-    let uids = scene.uids().await;
-    let mark = scene.mark().await;
+    let scenario = Scenario::shared("rewriting").await;
+    let login = scenario.login("first");
+    scenario.set_up(&["a"], &login).await;
+    scenario.says("Ready", "True", "Synced").await;
+    let uids = scenario.uids().await;
+    let mark = scenario.mark().await;
 
     let theirs = "eyJhdXRocyI6e319";
-    let rival = Rival::start::<Secret>(&scene, scene.name(), move |secret| {
+    let rival = Rival::start::<Secret>(&scenario, scenario.name(), move |secret| {
         let ours = secret["data"][".dockerconfigjson"] != theirs;
         ours.then(|| json!({"data": {".dockerconfigjson": theirs}}))
     });
-    is_told_by_name(&scene, "SecretsSynced", "NamespacesFailed").await;
-    stays_told(&scene).await;
-    let writes = scene.writes_since(mark).await;
+    is_told_by_name(&scenario, "SecretsSynced", "NamespacesFailed").await;
+    stays_told(&scenario).await;
+    let writes = scenario.writes_since(mark).await;
     is_slow(&writes, "secrets");
     rival.stop().await;
 
-    scene.says("Ready", "True", "Synced").await;
-    scene
-        .holds("our bytes are there", &scene.expected(&["a"], &login))
+    scenario.says("Ready", "True", "Synced").await;
+    scenario
+        .holds("our bytes are there", &scenario.expected(&["a"], &login))
         .await;
-    assert_eq!(scene.uids().await, uids, "the very same Secret");
-    was_told_once(&scene).await;
+    assert_eq!(scenario.uids().await, uids, "the very same Secret");
+    was_told_once(&scenario).await;
 }
 
-async fn is_told_by_name(scene: &Scene, kind: &str, reason: &str) {
-    let what = format!("{} names the rival", scene.name());
-    e2e::wait::eventually(&what, SOON, async || match scene.condition(kind).await {
+async fn is_told_by_name(scenario: &Scenario, kind: &str, reason: &str) {
+    let what = format!("{} names the rival", scenario.name());
+    e2e::wait::eventually(&what, SOON, async || match scenario.condition(kind).await {
         Some(seen) if seen.reason == reason && seen.message.contains(rival::NAME) => Ok(()),
         seen => Err(format!("{seen:?}")),
     })
     .await;
-    let failures = scene.current().await["status"]["failures"].clone();
+    let failures = scenario.current().await["status"]["failures"].clone();
     assert_eq!(failures[0]["reason"], "Contended", "{failures}");
 }
 
 /// Also in the moments in which what was undone is restored.
-async fn stays_told(scene: &Scene) {
-    quiet("the fight stays told while it lasts", A_FIGHT, async || {
-        match scene.condition("Ready").await {
+async fn stays_told(scenario: &Scenario) {
+    quiet(
+        "the fight stays told while it lasts",
+        A_FIGHT,
+        async || match scenario.condition("Ready").await {
             Some(seen) if seen.status == "False" => Ok(()),
             seen => Err(format!("{seen:?}")),
-        }
-    })
+        },
+    )
     .await;
 }
 
@@ -110,8 +112,8 @@ fn is_slow(writes: &[Record], resource: &str) {
     assert!(made <= RESTORES_IN_A_FIGHT, "{made} restores: {writes:#?}");
 }
 
-async fn was_told_once(scene: &Scene) {
-    let name = format!("regarding.name={}", scene.name());
+async fn was_told_once(scenario: &Scenario) {
+    let name = format!("regarding.name={}", scenario.name());
     let events = [
         "get",
         "events.events.k8s.io",
@@ -121,7 +123,7 @@ async fn was_told_once(scene: &Scene) {
         &name,
     ];
     let reasons = "jsonpath={range .items[*]}{.reason} {.type} {.series.count}{\"\\n\"}{end}";
-    let told = scene.kubectl(&[&events[..], &["-o", reasons]].concat()).await;
+    let told = scenario.kubectl(&[&events[..], &["-o", reasons]].concat()).await;
     let warnings: Vec<&str> = told.lines().filter(|line| line.contains("Warning")).collect();
     assert_eq!(warnings.len(), 1, "{told}");
     assert!(

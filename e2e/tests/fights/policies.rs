@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use e2e::OPERATOR_USER;
-use e2e::scene::{LABEL, SOON, Scene};
+use e2e::scenario::{LABEL, SOON, Scenario};
 use e2e::wait::eventually;
 use serde_json::{Value, json};
 
@@ -12,10 +12,10 @@ const A_WHILE: Duration = Duration::from_secs(8);
 
 #[tokio::test]
 async fn a_policy_that_refuses_the_reference_is_named_slows_and_the_reference_comes_when_it_goes() {
-    let scene = Scene::shared("refusing").await;
-    let login = scene.login("first");
+    let scenario = Scenario::shared("refusing").await;
+    let login = scenario.login("first");
     let theirs = policy(
-        &scene,
+        &scenario,
         "ValidatingAdmissionPolicy",
         "serviceaccounts",
         "UPDATE",
@@ -24,44 +24,47 @@ async fn a_policy_that_refuses_the_reference_is_named_slows_and_the_reference_co
             "validations": [{"expression": "false", "message": "not here"}],
         }),
     );
-    enforce(&scene, &theirs, "ValidatingAdmissionPolicy").await;
-    scene.namespaces(&["a", "b"]).await;
-    scene.wait_for_accounts(&scene.in_scene(&["a", "b"])).await;
-    scene.source(&login).await;
-    let mark = scene.mark().await;
-    scene.apply(&scene.object()).await;
+    enforce(&scenario, &theirs, "ValidatingAdmissionPolicy").await;
+    scenario.namespaces(&["a", "b"]).await;
+    scenario.wait_for_accounts(&scenario.in_scenario(&["a", "b"])).await;
+    scenario.source(&login).await;
+    let mark = scenario.mark().await;
+    scenario.apply(&scenario.object()).await;
 
-    let message = scene
+    let message = scenario
         .says("ServiceAccountsSynced", "False", "ServiceAccountsFailed")
         .await;
-    assert!(message.contains(&format!("policy \"{}\"", scene.name())), "{message}");
-    let failures = scene.current().await["status"]["failures"].clone();
+    assert!(
+        message.contains(&format!("policy \"{}\"", scenario.name())),
+        "{message}"
+    );
+    let failures = scenario.current().await["status"]["failures"].clone();
     assert_eq!(failures[0]["reason"], "AdmissionDenied", "{failures}");
-    scene.says("Ready", "False", "ServiceAccountsFailed").await;
-    scene.reaches("Stalled", "True").await;
-    scene.reaches("SecretsSynced", "True").await;
+    scenario.says("Ready", "False", "ServiceAccountsFailed").await;
+    scenario.reaches("Stalled", "True").await;
+    scenario.reaches("SecretsSynced", "True").await;
     let began = tokio::time::Instant::now();
     eventually("it was tried for a while", SOON, async || {
         (began.elapsed() >= A_WHILE).then_some(()).ok_or_else(String::new)
     })
     .await;
-    let tried = scene.writes_since(mark).await;
+    let tried = scenario.writes_since(mark).await;
     let tried = tried.iter().filter(|write| write.resource == "serviceaccounts").count();
     assert!((2..=14).contains(&tried), "{tried} attempts at two accounts");
 
-    withdraw(&scene, "ValidatingAdmissionPolicy").await;
-    scene
-        .holds("the references come", &scene.expected(&["a", "b"], &login))
+    withdraw(&scenario, "ValidatingAdmissionPolicy").await;
+    scenario
+        .holds("the references come", &scenario.expected(&["a", "b"], &login))
         .await;
-    scene.says("Ready", "True", "Synced").await;
+    scenario.says("Ready", "True", "Synced").await;
 }
 
 #[tokio::test]
 async fn a_policy_that_reverts_the_reference_is_a_fight_and_over_when_it_goes() {
-    let scene = Scene::shared("reverting").await;
-    let login = scene.login("first");
+    let scenario = Scenario::shared("reverting").await;
+    let login = scenario.login("first");
     let theirs = policy(
-        &scene,
+        &scenario,
         "MutatingAdmissionPolicy",
         "serviceaccounts",
         "UPDATE",
@@ -72,17 +75,17 @@ async fn a_policy_that_reverts_the_reference_is_a_fight_and_over_when_it_goes() 
                 "[JSONPatch{op: 'remove', path: '/imagePullSecrets'}]"}}],
         }),
     );
-    enforce(&scene, &theirs, "MutatingAdmissionPolicy").await;
-    scene.namespaces(&["a"]).await;
-    scene.wait_for_accounts(&scene.in_scene(&["a"])).await;
-    scene.source(&login).await;
-    let mark = scene.mark().await;
-    scene.apply(&scene.object()).await;
+    enforce(&scenario, &theirs, "MutatingAdmissionPolicy").await;
+    scenario.namespaces(&["a"]).await;
+    scenario.wait_for_accounts(&scenario.in_scenario(&["a"])).await;
+    scenario.source(&login).await;
+    let mark = scenario.mark().await;
+    scenario.apply(&scenario.object()).await;
 
     eventually(
         "it says where to look, since managedFields name nobody",
         SOON,
-        async || match scene.condition("ServiceAccountsSynced").await {
+        async || match scenario.condition("ServiceAccountsSynced").await {
             Some(seen) if seen.reason == "Contended" && seen.message.contains("the audit log") => Ok(()),
             seen => Err(format!("{seen:?}")),
         },
@@ -93,28 +96,28 @@ async fn a_policy_that_reverts_the_reference_is_a_fight_and_over_when_it_goes() 
         (began.elapsed() >= A_WHILE).then_some(()).ok_or_else(String::new)
     })
     .await;
-    let writes = scene.writes_since(mark).await;
+    let writes = scenario.writes_since(mark).await;
     let made = writes
         .iter()
         .filter(|write| write.resource == "serviceaccounts")
         .count();
     assert!((4..=9).contains(&made), "{made} writes of one account");
 
-    withdraw(&scene, "MutatingAdmissionPolicy").await;
-    scene
-        .holds("the reference comes", &scene.expected(&["a"], &login))
+    withdraw(&scenario, "MutatingAdmissionPolicy").await;
+    scenario
+        .holds("the reference comes", &scenario.expected(&["a"], &login))
         .await;
-    scene.says("Ready", "True", "Synced").await;
+    scenario.says("Ready", "True", "Synced").await;
 }
 
-fn policy(scene: &Scene, kind: &str, resource: &str, operation: &str, spec: &Value) -> Value {
+fn policy(scenario: &Scenario, kind: &str, resource: &str, operation: &str, spec: &Value) -> Value {
     let mut policy = json!({
         "apiVersion": "admissionregistration.k8s.io/v1", "kind": kind,
-        "metadata": {"name": scene.name()},
+        "metadata": {"name": scenario.name()},
         "spec": {
             "failurePolicy": "Fail",
             "matchConstraints": {
-                "namespaceSelector": {"matchLabels": {LABEL: scene.name()}},
+                "namespaceSelector": {"matchLabels": {LABEL: scenario.name()}},
                 "resourceRules": [{"apiGroups": [""], "apiVersions": ["v1"], "resources": [resource],
                     "operations": [operation]}],
             },
@@ -127,21 +130,21 @@ fn policy(scene: &Scene, kind: &str, resource: &str, operation: &str, spec: &Val
 }
 
 /// Applies the policy and waits until the server enforces it, on an account of a namespace of its own.
-async fn enforce(scene: &Scene, policy: &Value, kind: &str) {
+async fn enforce(scenario: &Scenario, policy: &Value, kind: &str) {
     let mut binding = json!({
         "apiVersion": "admissionregistration.k8s.io/v1", "kind": format!("{kind}Binding"),
-        "metadata": {"name": scene.name()},
-        "spec": {"policyName": scene.name()},
+        "metadata": {"name": scenario.name()},
+        "spec": {"policyName": scenario.name()},
     });
     if kind == "ValidatingAdmissionPolicy" {
         binding["spec"]["validationActions"] = json!(["Deny"]);
     }
-    scene.apply(policy).await;
-    scene.apply(&binding).await;
-    let probe = format!("{}-probe", scene.name());
-    let labels = std::collections::BTreeMap::from([(LABEL.to_owned(), scene.name().to_owned())]);
-    scene.make_namespaces(vec![probe.clone()], &labels).await;
-    scene.wait_for_accounts(std::slice::from_ref(&probe)).await;
+    scenario.apply(policy).await;
+    scenario.apply(&binding).await;
+    let probe = format!("{}-probe", scenario.name());
+    let labels = std::collections::BTreeMap::from([(LABEL.to_owned(), scenario.name().to_owned())]);
+    scenario.make_namespaces(vec![probe.clone()], &labels).await;
+    scenario.wait_for_accounts(std::slice::from_ref(&probe)).await;
     let patch = r#"{"imagePullSecrets":[{"name":"probe"}]}"#;
     let who = format!("--as={OPERATOR_USER}");
     let arguments = [
@@ -157,18 +160,18 @@ async fn enforce(scene: &Scene, policy: &Value, kind: &str) {
     ];
     let list = ["-o", "jsonpath={.imagePullSecrets[*].name}"];
     eventually("the policy is in force", SOON, async || {
-        let kubectl = scene.cluster().kubectl();
+        let kubectl = scenario.cluster().kubectl();
         match kubectl.run(&[&arguments[..], &list[..]].concat(), "").await {
             Ok(seen) if seen.contains("probe") => Err("not yet".to_owned()),
             Ok(_) | Err(_) => Ok(()),
         }
     })
     .await;
-    scene.kubectl(&["delete", "namespace", &probe, "--wait=false"]).await;
+    scenario.kubectl(&["delete", "namespace", &probe, "--wait=false"]).await;
 }
 
-async fn withdraw(scene: &Scene, kind: &str) {
+async fn withdraw(scenario: &Scenario, kind: &str) {
     for kind in [format!("{kind}Binding"), kind.to_owned()] {
-        scene.kubectl(&["delete", &kind, scene.name()]).await;
+        scenario.kubectl(&["delete", &kind, scenario.name()]).await;
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use e2e::scene::Scene;
+use e2e::scenario::Scenario;
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Resource};
 use serde::Serialize;
@@ -26,13 +26,17 @@ pub(crate) struct Rival {
 }
 
 impl Rival {
-    /// Patches `name` in the scene's namespace `a` whenever `undo` says so of what is there.
-    pub(crate) fn start<K>(scene: &Scene, name: &str, undo: impl Fn(&Value) -> Option<Value> + Send + 'static) -> Self
+    /// Patches `name` in the scenario's namespace `a` whenever `undo` says so of what is there.
+    pub(crate) fn start<K>(
+        scenario: &Scenario,
+        name: &str,
+        undo: impl Fn(&Value) -> Option<Value> + Send + 'static,
+    ) -> Self
     where
         K: Resource<Scope = kube::core::NamespaceResourceScope, DynamicType = ()>,
         K: Clone + DeserializeOwned + Serialize + Debug + Send + Sync + 'static,
     {
-        let api: Api<K> = Api::namespaced(scene.client().clone(), &format!("{}-a", scene.name()));
+        let api: Api<K> = Api::namespaced(scenario.client().clone(), &format!("{}-a", scenario.name()));
         let (name, stop) = (name.to_owned(), Arc::new(AtomicBool::new(false)));
         let stopped = Arc::clone(&stop);
         let task = tokio::spawn(async move {

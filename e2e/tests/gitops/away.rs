@@ -6,7 +6,7 @@ use std::time::Duration;
 use e2e::audit::Record as Request;
 use e2e::operator::Options;
 use e2e::oracle::Login;
-use e2e::scene::{LABEL, SOON, Scene};
+use e2e::scenario::{LABEL, SOON, Scenario};
 use e2e::wait::quiet;
 
 use crate::gitops::record::{Record, holds};
@@ -15,21 +15,21 @@ use crate::gitops::states::MANY;
 
 #[tokio::test]
 async fn a_restart_does_not_make_an_old_problem_new_nor_write_anything() {
-    let scene = Scene::own("stalled").await;
-    let record = Record::of(&scene);
-    scene.namespaces(&["a"]).await;
-    scene.apply(&scene.object()).await;
+    let scenario = Scenario::own("stalled").await;
+    let record = Record::of(&scenario);
+    scenario.namespaces(&["a"]).await;
+    scenario.apply(&scenario.object()).await;
     record
         .first("stalled", "stalled", SOON * 2, |object| holds(object, "Stalled"))
         .await;
-    scene.stop_operator();
-    let mark = scene.mark().await;
-    scene.start_operator().await;
+    scenario.stop_operator();
+    let mark = scenario.mark().await;
+    scenario.start_operator().await;
     quiet(
         "nothing is written for an object that is as stalled as before",
         Duration::from_secs(5),
         async || {
-            let writes = scene.writes_since(mark).await;
+            let writes = scenario.writes_since(mark).await;
             if writes.is_empty() {
                 Ok(())
             } else {
@@ -47,17 +47,17 @@ async fn namespaces_that_came_while_the_operator_was_down_are_not_called_served_
         flags: vec!["--concurrency=1".to_owned()],
         ..Options::default()
     };
-    let scene = Scene::own("downtime").await;
-    scene.set_up(&["first"], &Login::new("robot", "first")).await;
-    scene.reaches("Ready", "True").await;
-    scene.stop_operator();
+    let scenario = Scenario::own("downtime").await;
+    scenario.set_up(&["first"], &Login::new("robot", "first")).await;
+    scenario.reaches("Ready", "True").await;
+    scenario.stop_operator();
     let names: Vec<String> = (0..MANY).map(|number| format!("downtime-{number}")).collect();
     let labels = BTreeMap::from([(LABEL.to_owned(), "downtime".to_owned())]);
-    scene.make_namespaces(names, &labels).await;
-    let record = Record::of(&scene);
-    scene.start_operator_with(options).await;
-    scene.counts(MANY + 1).await;
-    scene.reaches("Ready", "True").await;
+    scenario.make_namespaces(names, &labels).await;
+    let record = Record::of(&scenario);
+    scenario.start_operator_with(options).await;
+    scenario.counts(MANY + 1).await;
+    scenario.reaches("Ready", "True").await;
     for version in record.versions("downtime") {
         let counts = &version["status"]["namespaces"];
         let all = counts["selected"] == counts["ready"];

@@ -2,7 +2,7 @@
 
 use e2e::SYSTEM_NAMESPACE;
 use e2e::oracle::Login;
-use e2e::scene::{LABEL, Scene};
+use e2e::scenario::{LABEL, Scenario};
 use serde_json::{Value, json};
 
 /// What tools mark their objects with.
@@ -27,34 +27,34 @@ fn marks(kind: &str) -> (Value, Value) {
 
 #[tokio::test]
 async fn a_copy_carries_no_mark_of_a_tool_that_deploys_its_object_or_its_source() {
-    let scene = Scene::shared("tracked").await;
+    let scenario = Scenario::shared("tracked").await;
     let login = Login::new("robot", "first");
-    scene.namespaces(&["a"]).await;
+    scenario.namespaces(&["a"]).await;
     let (labels, annotations) = marks("/Secret");
     let Login { username, password } = &login;
-    scene
+    scenario
         .apply(&json!({
             "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/basic-auth",
             "metadata": {
-                "name": scene.name(), "namespace": SYSTEM_NAMESPACE, "labels": labels, "annotations": annotations,
+                "name": scenario.name(), "namespace": SYSTEM_NAMESPACE, "labels": labels, "annotations": annotations,
             },
             "stringData": {"username": username, "password": password},
         }))
         .await;
-    let mut object = scene.object();
+    let mut object = scenario.object();
     let (labels, annotations) = marks("pullsecrets.dev/ClusterPullSecret");
     object["metadata"]["labels"] = labels;
     object["metadata"]["annotations"] = annotations;
-    scene.apply(&object).await;
-    scene
-        .holds("the object is carried out", &scene.expected(&["a"], &login))
+    scenario.apply(&object).await;
+    scenario
+        .holds("the object is carried out", &scenario.expected(&["a"], &login))
         .await;
 
-    let namespace = format!("{}-a", scene.name());
-    let copy = read(&scene, &["get", "secret", scene.name(), "-n", &namespace]).await;
+    let namespace = format!("{}-a", scenario.name());
+    let copy = read(&scenario, &["get", "secret", scenario.name(), "-n", &namespace]).await;
     assert_eq!(copy["metadata"]["annotations"], Value::Null);
     let ours = json!({
-        "app.kubernetes.io/managed-by": "pullsecrets", "pullsecrets.dev/cluster-pull-secret": scene.name(),
+        "app.kubernetes.io/managed-by": "pullsecrets", "pullsecrets.dev/cluster-pull-secret": scenario.name(),
     });
     assert_eq!(copy["metadata"]["labels"], ours);
     // With an owner, Argo CD never takes it for something of its own to prune, whatever labels it goes by.
@@ -63,22 +63,27 @@ async fn a_copy_carries_no_mark_of_a_tool_that_deploys_its_object_or_its_source(
 
 #[tokio::test]
 async fn on_an_account_nothing_changes_but_what_argo_cd_is_told_to_ignore() {
-    let scene = Scene::shared("pointed").await;
-    scene.unselected_namespaces(&["a"]).await;
-    let namespace = format!("{}-a", scene.name());
+    let scenario = Scenario::shared("pointed").await;
+    scenario.unselected_namespaces(&["a"]).await;
+    let namespace = format!("{}-a", scenario.name());
     let get = ["get", "serviceaccount", "default", "-n", &namespace];
-    let before = read(&scene, &get).await;
-    scene
-        .kubectl(&["label", "namespace", &namespace, &format!("{LABEL}={}", scene.name())])
+    let before = read(&scenario, &get).await;
+    scenario
+        .kubectl(&[
+            "label",
+            "namespace",
+            &namespace,
+            &format!("{LABEL}={}", scenario.name()),
+        ])
         .await;
     let login = Login::new("robot", "first");
-    scene.source(&login).await;
-    scene.apply(&scene.object()).await;
-    scene
-        .holds("the object is carried out", &scene.expected(&["a"], &login))
+    scenario.source(&login).await;
+    scenario.apply(&scenario.object()).await;
+    scenario
+        .holds("the object is carried out", &scenario.expected(&["a"], &login))
         .await;
 
-    let after = read(&scene, &get).await;
+    let after = read(&scenario, &get).await;
     assert_ne!(compared(&before, &[]), compared(&after, &[]));
     let ignored = ignored();
     assert_eq!(ignored.len(), 2, "{ignored:?}");
@@ -109,7 +114,7 @@ fn compared(account: &Value, ignored: &[String]) -> Value {
     account
 }
 
-async fn read(scene: &Scene, get: &[&str]) -> Value {
+async fn read(scenario: &Scenario, get: &[&str]) -> Value {
     let arguments: Vec<&str> = get.iter().copied().chain(["-o", "json"]).collect();
-    serde_json::from_str(&scene.kubectl(&arguments).await).unwrap()
+    serde_json::from_str(&scenario.kubectl(&arguments).await).unwrap()
 }

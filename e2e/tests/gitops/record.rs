@@ -1,9 +1,9 @@
-//! Every version of every object that was ever in the store while a scene was on.
+//! Every version of every object that was ever in the store while a scenario was on.
 
 use std::sync::{Arc, Mutex};
 
 use e2e::oracle;
-use e2e::scene::Scene;
+use e2e::scenario::Scenario;
 use e2e::wait::eventually;
 use futures::StreamExt;
 use kube::runtime::watcher::{self, Event, watcher};
@@ -19,10 +19,10 @@ pub(crate) struct Record {
 
 impl Record {
     /// Begins with the versions that are there now.
-    pub(crate) fn of(scene: &Scene) -> Self {
+    pub(crate) fn of(scenario: &Scenario) -> Self {
         let versions = Arc::new(Mutex::new(Vec::new()));
         let seen = Arc::clone(&versions);
-        let objects = oracle::objects(scene.client());
+        let objects = oracle::objects(scenario.client());
         let task = tokio::spawn(async move {
             let mut events = watcher(objects, watcher::Config::default()).boxed();
             while let Some(event) = events.next().await {

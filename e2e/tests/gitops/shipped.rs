@@ -1,12 +1,12 @@
 //! What is shipped for Argo CD can be put on it.
 
-use e2e::scene::Scene;
+use e2e::scenario::Scenario;
 use serde_json::Value;
 
 #[tokio::test]
 async fn the_component_adds_its_keys_to_argocd_cm_and_leaves_the_others() {
-    let scene = Scene::shared("shipped").await;
-    let folder = scene.cluster().folder().join("argo-cd");
+    let scenario = Scenario::shared("shipped").await;
+    let folder = scenario.cluster().folder().join("argo-cd");
     std::fs::create_dir_all(folder.join("component")).unwrap();
     for file in ["kustomization.yaml", "health.yaml", "service-accounts.yaml"] {
         let shipped = e2e::workspace().join("config/argocd").join(file);
@@ -18,8 +18,8 @@ async fn the_component_adds_its_keys_to_argocd_cm_and_leaves_the_others() {
     let kustomization = "resources: [argocd-cm.yaml]\ncomponents: [component]\n";
     std::fs::write(folder.join("kustomization.yaml"), kustomization).unwrap();
 
-    let built = scene.kubectl(&["kustomize", folder.to_str().unwrap()]).await;
-    let kubectl = scene.cluster().kubectl();
+    let built = scenario.kubectl(&["kustomize", folder.to_str().unwrap()]).await;
+    let kubectl = scenario.cluster().kubectl();
     let create = [
         "create",
         "--dry-run=client",

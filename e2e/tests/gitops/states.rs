@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use e2e::SYSTEM_NAMESPACE;
 use e2e::operator::Options;
 use e2e::oracle::Login;
-use e2e::scene::{SOON, Scene};
+use e2e::scenario::{SOON, Scenario};
 use serde_json::{Value, json};
 
 use crate::gitops::judges::{Verdict, judge};
@@ -49,18 +49,18 @@ async fn every_state_is_seen_by_every_tool_as_the_table_says_and_no_status_ever_
         flags: vec!["--concurrency=1".to_owned()],
         ..Options::default()
     };
-    let scene = Scene::own_with("states", options).await;
-    let record = Record::of(&scene);
-    let mut seen: Seen = working(&scene, &record).await;
-    seen.extend(without_an_operator(&scene, &record).await);
+    let scenario = Scenario::own_with("states", options).await;
+    let record = Record::of(&scenario);
+    let mut seen: Seen = working(&scenario, &record).await;
+    seen.extend(without_an_operator(&scenario, &record).await);
     let (failed, source, suspended, unknown) = tokio::join!(
-        failed(scene.beside("failed").await, &record),
-        source(scene.beside("source").await, &record),
-        suspended(scene.beside("suspended").await, &record),
-        unknown_field(scene.beside("unknown").await, &record),
+        failed(scenario.beside("failed").await, &record),
+        source(scenario.beside("source").await, &record),
+        suspended(scenario.beside("suspended").await, &record),
+        unknown_field(scenario.beside("unknown").await, &record),
     );
     seen.extend(failed.into_iter().chain(source).chain(suspended).chain(unknown));
-    seen.extend(others(&scene, &record).await);
+    seen.extend(others(&scenario, &record).await);
 
     let reached: BTreeSet<&str> = seen.iter().map(|(state, _)| *state).collect();
     let missing: Vec<_> = TABLE.iter().filter(|row| !reached.contains(row.0)).collect();
@@ -83,13 +83,13 @@ fn wrongly_seen(state: &str, verdict: &Verdict, object: &Value) -> Option<String
 }
 
 /// One call at a time: most of the namespaces wait.
-async fn working(scene: &Scene, record: &Record) -> Seen {
+async fn working(scenario: &Scenario, record: &Record) -> Seen {
     let parts: Vec<String> = (0..MANY).map(|number| number.to_string()).collect();
-    scene
+    scenario
         .namespaces(&parts.iter().map(String::as_str).collect::<Vec<_>>())
         .await;
-    scene.source(&Login::new("robot", "first")).await;
-    scene.apply(&scene.object()).await;
+    scenario.source(&Login::new("robot", "first")).await;
+    scenario.apply(&scenario.object()).await;
     let progressing = |object: &Value| ready_is(object, "False", "Progressing") && holds(object, "Reconciling");
     let working = record.first("states", "at work", SOON, progressing).await;
     let synced = record
@@ -100,9 +100,9 @@ async fn working(scene: &Scene, record: &Record) -> Seen {
     vec![("working", working), ("synced", synced)]
 }
 
-async fn without_an_operator(scene: &Scene, record: &Record) -> Seen {
-    scene.stop_operator();
-    let (fresh, quiet) = (scene.beside("fresh").await, scene.beside("fresh-suspended").await);
+async fn without_an_operator(scenario: &Scenario, record: &Record) -> Seen {
+    scenario.stop_operator();
+    let (fresh, quiet) = (scenario.beside("fresh").await, scenario.beside("fresh-suspended").await);
     fresh.source(&Login::new("robot", "first")).await;
     fresh.apply(&fresh.object()).await;
     let new = record.first("fresh", "new", SOON, |_| true).await;
@@ -110,14 +110,14 @@ async fn without_an_operator(scene: &Scene, record: &Record) -> Seen {
     quiet.apply(&suspend(&quiet)).await;
     let suspended = record.first("fresh-suspended", "new", SOON, |_| true).await;
 
-    let mut object = scene.object();
+    let mut object = scenario.object();
     object["spec"]["namespaces"]["excluded"] = json!(["states-1"]);
-    scene.apply(&object).await;
+    scenario.apply(&object).await;
     let changed = record.first("states", "changed", SOON, |object| {
         object["metadata"]["generation"] == 2 && !is_observed(object)
     });
     let changed = changed.await;
-    scene.start_operator().await;
+    scenario.start_operator().await;
     record
         .first("states", "synced again", SOON, |object| {
             object["metadata"]["generation"] == 2 && ready_is(object, "True", "Synced")
@@ -134,8 +134,8 @@ async fn without_an_operator(scene: &Scene, record: &Record) -> Seen {
     ]
 }
 
-async fn failed(scene: Scene, record: &Record) -> Seen {
-    scene.namespaces(&["a", "b"]).await;
+async fn failed(scenario: Scenario, record: &Record) -> Seen {
+    scenario.namespaces(&["a", "b"]).await;
     let squatter = [
         "create",
         "secret",
@@ -145,25 +145,27 @@ async fn failed(scene: Scene, record: &Record) -> Seen {
         "failed-b",
         "--from-literal=theirs=kept",
     ];
-    scene.kubectl(&squatter).await;
-    scene.source(&Login::new("robot", "first")).await;
-    scene.apply(&scene.object()).await;
+    scenario.kubectl(&squatter).await;
+    scenario.source(&Login::new("robot", "first")).await;
+    scenario.apply(&scenario.object()).await;
     let failed = record
         .first("failed", "failed", SOON, |object| {
             ready_is(object, "False", "NamespacesFailed")
         })
         .await;
     assert!(holds(&failed, "Stalled"), "{}", failed["status"]);
-    scene.kubectl(&["delete", "secret", "failed", "-n", "failed-b"]).await;
+    scenario
+        .kubectl(&["delete", "secret", "failed", "-n", "failed-b"])
+        .await;
     let healed = record
         .first("failed", "healed", SOON, |object| ready_is(object, "True", "Synced"))
         .await;
     vec![("one namespace failed", failed), ("healed", healed)]
 }
 
-async fn source(scene: Scene, record: &Record) -> Seen {
-    scene.namespaces(&["a"]).await;
-    scene.apply(&scene.object()).await;
+async fn source(scenario: Scenario, record: &Record) -> Seen {
+    scenario.namespaces(&["a"]).await;
+    scenario.apply(&scenario.object()).await;
     let not_ready = |object: &Value| ready_is(object, "False", "CredentialsNotReady");
     let missing = record.first("source", "without its source", SOON, not_ready).await;
     assert!(
@@ -173,11 +175,11 @@ async fn source(scene: Scene, record: &Record) -> Seen {
     );
     let stalled = |object: &Value| not_ready(object) && holds(object, "Stalled");
     let lasting = record.first("source", "stalled", SOON * 2, stalled).await;
-    scene.source(&Login::new("robot", "first")).await;
+    scenario.source(&Login::new("robot", "first")).await;
     let came = record
         .first("source", "served", SOON, |object| ready_is(object, "True", "Synced"))
         .await;
-    scene
+    scenario
         .kubectl(&[
             "patch",
             "secret",
@@ -199,25 +201,25 @@ async fn source(scene: Scene, record: &Record) -> Seen {
     ]
 }
 
-fn suspend(scene: &Scene) -> Value {
-    let mut object = scene.object();
+fn suspend(scenario: &Scenario) -> Value {
+    let mut object = scenario.object();
     object["spec"]["suspend"] = json!(true);
     object
 }
 
-async fn suspended(scene: Scene, record: &Record) -> Seen {
-    scene.namespaces(&["a"]).await;
-    scene.source(&Login::new("robot", "first")).await;
-    scene.apply(&suspend(&scene)).await;
+async fn suspended(scenario: Scenario, record: &Record) -> Seen {
+    scenario.namespaces(&["a"]).await;
+    scenario.source(&Login::new("robot", "first")).await;
+    scenario.apply(&suspend(&scenario)).await;
     let before = record.first("suspended", "suspended from the start", SOON, |object| {
         ready_is(object, "False", "Progressing")
     });
     let before = before.await;
-    scene.apply(&scene.object()).await;
+    scenario.apply(&scenario.object()).await;
     record
         .first("suspended", "synced", SOON, |object| ready_is(object, "True", "Synced"))
         .await;
-    scene.apply(&suspend(&scene)).await;
+    scenario.apply(&suspend(&scenario)).await;
     let after = record.first("suspended", "suspended again", SOON, |object| {
         object["metadata"]["generation"] == 3 && ready_is(object, "True", "Synced")
     });
@@ -228,22 +230,22 @@ async fn suspended(scene: Scene, record: &Record) -> Seen {
 }
 
 /// As after a downgrade: the definition knows a field that this operator does not.
-async fn unknown_field(scene: Scene, record: &Record) -> Seen {
+async fn unknown_field(scenario: Scenario, record: &Record) -> Seen {
     let add = json!([{
         "op": "add", "value": {"type": "string"},
         "path": "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/novelty",
     }]);
     let definition = "clusterpullsecrets.pullsecrets.dev";
-    scene
+    scenario
         .kubectl(&["patch", "crd", definition, "--type=json", "-p", &add.to_string()])
         .await;
-    scene.namespaces(&["a"]).await;
-    scene.source(&Login::new("robot", "first")).await;
-    let mut object = scene.object();
+    scenario.namespaces(&["a"]).await;
+    scenario.source(&Login::new("robot", "first")).await;
+    let mut object = scenario.object();
     object["spec"]["novelty"] = json!("yes");
     // The server takes a moment to serve the wider definition; until then kubectl refuses the field.
     let applied = e2e::wait::eventually("the field is taken", SOON, async || {
-        let kubectl = scene.cluster().kubectl();
+        let kubectl = scenario.cluster().kubectl();
         kubectl
             .apply(&object.to_string())
             .await
@@ -255,7 +257,7 @@ async fn unknown_field(scene: Scene, record: &Record) -> Seen {
             ready_is(object, "False", "InvalidSpec")
         })
         .await;
-    scene.apply(&scene.object()).await;
+    scenario.apply(&scenario.object()).await;
     let again = record
         .first("unknown", "synced", SOON, |object| ready_is(object, "True", "Synced"))
         .await;
@@ -263,23 +265,23 @@ async fn unknown_field(scene: Scene, record: &Record) -> Seen {
 }
 
 /// Somebody else's finalizer holds an object up that is being deleted.
-async fn others(scene: &Scene, record: &Record) -> Seen {
-    let scene = scene.beside("going").await;
-    scene.set_up(&["a"], &Login::new("robot", "first")).await;
-    scene.reaches("Ready", "True").await;
+async fn others(scenario: &Scenario, record: &Record) -> Seen {
+    let scenario = scenario.beside("going").await;
+    scenario.set_up(&["a"], &Login::new("robot", "first")).await;
+    scenario.reaches("Ready", "True").await;
     let hold = r#"[{"op":"add","path":"/metadata/finalizers/-","value":"example.com/hold"}]"#;
-    scene
+    scenario
         .kubectl(&["patch", "cps", "going", "--type=json", "-p", hold])
         .await;
-    scene.kubectl(&["delete", "cps", "going", "--wait=false"]).await;
+    scenario.kubectl(&["delete", "cps", "going", "--wait=false"]).await;
     let only_theirs = |object: &Value| object["metadata"]["finalizers"] == json!(["example.com/hold"]);
     let going = record
         .first("going", "held up by another finalizer", SOON, only_theirs)
         .await;
     let release = r#"{"metadata":{"finalizers":null}}"#;
-    scene
+    scenario
         .kubectl(&["patch", "cps", "going", "--type=merge", "-p", release])
         .await;
-    scene.gone("nothing of it is left").await;
+    scenario.gone("nothing of it is left").await;
     vec![("going", going)]
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use e2e::OPERATOR_USER;
 use e2e::oracle::Login;
-use e2e::scene::{LABEL, SOON, Scene};
+use e2e::scenario::{LABEL, SOON, Scenario};
 use e2e::wait::quiet;
 use futures::{StreamExt, stream};
 use serde_json::{Value, json};
@@ -21,24 +21,24 @@ const NEARLY_A_SECOND: f64 = 0.9;
 
 #[tokio::test]
 async fn twenty_of_many_failures_are_named_by_namespace_and_all_are_counted() {
-    let scene = Scene::shared("squatters").await;
-    let record = Record::of(&scene);
+    let scenario = Scenario::shared("squatters").await;
+    let record = Record::of(&scenario);
     let parts: Vec<String> = (0..SQUATTERS).map(|number| format!("s{number:02}")).collect();
     let parts: Vec<&str> = parts.iter().map(String::as_str).chain(["free-1", "free-2"]).collect();
-    scene.namespaces(&parts).await;
+    scenario.namespaces(&parts).await;
     stream::iter(&parts[..SQUATTERS])
         .for_each_concurrent(8, async |part| {
-            let namespace = format!("{}-{part}", scene.name());
+            let namespace = format!("{}-{part}", scenario.name());
             let squatter = json!({
-                "apiVersion": "v1", "kind": "Secret", "metadata": {"name": scene.name(), "namespace": namespace},
+                "apiVersion": "v1", "kind": "Secret", "metadata": {"name": scenario.name(), "namespace": namespace},
             });
-            scene.apply(&squatter).await;
+            scenario.apply(&squatter).await;
         })
         .await;
-    scene.source(&Login::new("robot", "first")).await;
-    scene.apply(&scene.object()).await;
+    scenario.source(&Login::new("robot", "first")).await;
+    scenario.apply(&scenario.object()).await;
     let all = |object: &Value| object["status"]["namespaces"]["summary"] == "2/27" && failed(object) == SQUATTERS;
-    let told = record.first(scene.name(), "with all its failures", SOON, all).await;
+    let told = record.first(scenario.name(), "with all its failures", SOON, all).await;
     let failures = told["status"]["failures"].as_array().unwrap().clone();
     let named: Vec<&str> = failures
         .iter()
@@ -46,7 +46,7 @@ async fn twenty_of_many_failures_are_named_by_namespace_and_all_are_counted() {
         .collect();
     let first: Vec<String> = parts[..20]
         .iter()
-        .map(|part| format!("{}-{part}", scene.name()))
+        .map(|part| format!("{}-{part}", scenario.name()))
         .collect();
     assert_eq!(named, first);
     assert!(
@@ -65,30 +65,30 @@ fn failed(object: &Value) -> usize {
 
 #[tokio::test]
 async fn a_busy_object_is_written_once_a_second_and_a_settled_one_not_at_all() {
-    let scene = Scene::shared("busy").await;
-    scene.set_up(&["first"], &Login::new("robot", "first")).await;
-    let mark = scene.mark().await;
+    let scenario = Scenario::shared("busy").await;
+    scenario.set_up(&["first"], &Login::new("robot", "first")).await;
+    let mark = scenario.mark().await;
     // Namespaces come all the time, for longer than a few of those seconds.
     for number in 0..40 {
-        let labels = BTreeMap::from([(LABEL.to_owned(), scene.name().to_owned())]);
-        scene
-            .make_namespaces(vec![format!("{}-{number}", scene.name())], &labels)
+        let labels = BTreeMap::from([(LABEL.to_owned(), scenario.name().to_owned())]);
+        scenario
+            .make_namespaces(vec![format!("{}-{number}", scenario.name())], &labels)
             .await;
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    scene.counts(41).await;
-    scene.says("Ready", "True", "Synced").await;
-    let written = status_writes(&scene, mark).await;
+    scenario.counts(41).await;
+    scenario.says("Ready", "True", "Synced").await;
+    let written = status_writes(&scenario, mark).await;
     assert!(written.len() >= 3, "{written:?}");
     let pauses: Vec<f64> = written.windows(2).map(|pair| pair[1] - pair[0]).collect();
     assert!(pauses.iter().all(|&pause| pause >= NEARLY_A_SECOND), "{pauses:?}");
 
-    let mark = scene.mark().await;
+    let mark = scenario.mark().await;
     quiet(
         "no status is written while nothing changes",
         Duration::from_secs(5),
         async || {
-            let written = status_writes(&scene, mark).await;
+            let written = status_writes(&scenario, mark).await;
             if written.is_empty() {
                 Ok(())
             } else {
@@ -99,18 +99,18 @@ async fn a_busy_object_is_written_once_a_second_and_a_settled_one_not_at_all() {
     .await;
 }
 
-/// When the operator wrote the status of the scene's object, in seconds.
-async fn status_writes(scene: &Scene, mark: e2e::audit::Mark) -> Vec<f64> {
-    let audit = scene.cluster().audit();
-    audit.settle(scene.client()).await.unwrap();
+/// When the operator wrote the status of the scenario's object, in seconds.
+async fn status_writes(scenario: &Scenario, mark: e2e::audit::Mark) -> Vec<f64> {
+    let audit = scenario.cluster().audit();
+    audit.settle(scenario.client()).await.unwrap();
     let records = audit.since(mark).unwrap();
-    let of_scene = records.iter().filter(|record| {
+    let of_scenario = records.iter().filter(|record| {
         record.user == OPERATOR_USER
             && record.is_write()
             && record.subresource == "status"
-            && record.name == scene.name()
+            && record.name == scenario.name()
     });
-    let mut times: Vec<f64> = of_scene
+    let mut times: Vec<f64> = of_scenario
         .map(|record| record.timestamp.as_duration().as_secs_f64())
         .collect();
     times.sort_by(f64::total_cmp);
@@ -119,34 +119,34 @@ async fn status_writes(scene: &Scene, mark: e2e::audit::Mark) -> Vec<f64> {
 
 #[tokio::test]
 async fn kubectl_waits_for_ready_and_shows_the_columns() {
-    let scene = Scene::shared("columns").await;
-    scene.namespaces(&["a", "b"]).await;
-    scene.apply(&scene.object()).await;
-    let beside = scene.beside(scene.name()).await;
+    let scenario = Scenario::shared("columns").await;
+    scenario.namespaces(&["a", "b"]).await;
+    scenario.apply(&scenario.object()).await;
+    let beside = scenario.beside(scenario.name()).await;
     let waiting = tokio::spawn(async move {
         let object = format!("cps/{}", beside.name());
         beside
             .kubectl(&["wait", "--for=condition=Ready", &object, "--timeout=60s"])
             .await
     });
-    scene.source(&Login::new("robot", "first")).await;
+    scenario.source(&Login::new("robot", "first")).await;
     let told = waiting.await.unwrap();
     assert!(told.contains("condition met"), "{told}");
-    scene.counts(2).await;
+    scenario.counts(2).await;
 
     let shown = |text: String| -> Vec<Vec<String>> {
         text.lines()
             .map(|line| line.split_whitespace().map(str::to_owned).collect())
             .collect()
     };
-    let usual = shown(scene.kubectl(&["get", "cps", scene.name()]).await);
+    let usual = shown(scenario.kubectl(&["get", "cps", scenario.name()]).await);
     assert_eq!(usual[0], ["NAME", "READY", "REASON", "NAMESPACES", "ACCOUNTS", "AGE"]);
-    assert_eq!(usual[1][..5], [scene.name(), "True", "Synced", "2/2", "2/2"]);
-    let wide = shown(scene.kubectl(&["get", "cps", scene.name(), "-o", "wide"]).await);
+    assert_eq!(usual[1][..5], [scenario.name(), "True", "Synced", "2/2", "2/2"]);
+    let wide = shown(scenario.kubectl(&["get", "cps", scenario.name(), "-o", "wide"]).await);
     assert_eq!(
         wide[0],
         ["NAME", "READY", "REASON", "NAMESPACES", "ACCOUNTS", "REGISTRIES", "AGE"]
     );
-    assert_eq!(wide[1][..6], [scene.name(), "True", "Synced", "2/2", "2/2", "1/1"]);
-    assert!(ready_is(&scene.current().await, "True", "Synced"));
+    assert_eq!(wide[1][..6], [scenario.name(), "True", "Synced", "2/2", "2/2", "1/1"]);
+    assert!(ready_is(&scenario.current().await, "True", "Synced"));
 }

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 
 use e2e::cluster::{Cluster, Options};
-use e2e::scene::SOON;
+use e2e::scenario::SOON;
 use e2e::wait::{blocking, eventually};
 use e2e::{SYSTEM_NAMESPACE, binaries};
 use serde_json::{Value, json};

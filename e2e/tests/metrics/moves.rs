@@ -9,7 +9,7 @@ use e2e::faults::plan::{Answer, Fault, Trigger};
 use e2e::faults::proxy::Proxy;
 use e2e::loopback;
 use e2e::operator::{Operator, Options};
-use e2e::scene::{SOON, Scene};
+use e2e::scenario::{SOON, Scenario};
 use e2e::wait::eventually;
 
 use crate::metrics::scrape::{Scrape, table};
@@ -20,26 +20,26 @@ const MANY: u32 = 80;
 /// Shown only while it is so.
 const WAITS: &str = "pullsecrets_deletion_waits";
 
-/// A scene whose `/metrics` is looked at again and again.
+/// A scenario whose `/metrics` is looked at again and again.
 struct Watched {
-    scene: Scene,
+    scenario: Scenario,
     first: Scrape,
     moved: BTreeSet<String>,
 }
 
 impl Watched {
     async fn start(name: &str, options: Options) -> Self {
-        let scene = Scene::own_with(name, options).await;
-        let first = Scrape::of(&scene.metrics().await);
+        let scenario = Scenario::own_with(name, options).await;
+        let first = Scrape::of(&scenario.metrics().await);
         Self {
-            scene,
+            scenario,
             first,
             moved: BTreeSet::new(),
         }
     }
 
     async fn scrape(&mut self) -> Scrape {
-        let now = Scrape::of(&self.scene.metrics().await);
+        let now = Scrape::of(&self.scenario.metrics().await);
         self.moved.extend(now.moved_since(&self.first));
         now
     }
@@ -47,9 +47,9 @@ impl Watched {
     /// Waits until a series has a value that is right.
     async fn says(&mut self, series: &str, right: impl Fn(f64) -> bool) -> f64 {
         let what = format!("{series} is right");
-        let (scene, first, moved) = (&self.scene, &self.first, &mut self.moved);
+        let (scenario, first, moved) = (&self.scenario, &self.first, &mut self.moved);
         eventually(&what, SOON, async || {
-            let now = Scrape::of(&scene.metrics().await);
+            let now = Scrape::of(&scenario.metrics().await);
             moved.extend(now.moved_since(first));
             let value = now.value(series);
             right(value).then_some(value).ok_or_else(|| value.to_string())
@@ -104,7 +104,7 @@ async fn every_metric_is_what_the_table_says_and_moves() {
 }
 
 async fn the_object_comes_true(all: &mut Watched) {
-    all.scene.set_up(&["a"], &all.scene.login("first")).await;
+    all.scenario.set_up(&["a"], &all.scenario.login("first")).await;
     all.is(r#"pullsecrets_object_state{object="moves",state="Ready"}"#, 1.0)
         .await;
     for name in [
@@ -127,7 +127,7 @@ async fn the_object_comes_true(all: &mut Watched) {
     documented.remove(WAITS);
     assert_eq!(all.scrape().await.about, documented);
 
-    all.scene.namespaces(&["b"]).await;
+    all.scenario.namespaces(&["b"]).await;
     for what in ["secret", "service_account"] {
         let series = format!(r#"pullsecrets_serve_duration_seconds_count{{what="{what}"}}"#);
         all.is_over(&series, 0.0).await;
@@ -135,7 +135,7 @@ async fn the_object_comes_true(all: &mut Watched) {
 }
 
 async fn a_squatter_and_a_quota(all: &mut Watched) {
-    all.scene.unselected_namespaces(&["c", "d"]).await;
+    all.scenario.unselected_namespaces(&["c", "d"]).await;
     let squatter = [
         "create",
         "secret",
@@ -145,11 +145,11 @@ async fn a_squatter_and_a_quota(all: &mut Watched) {
         "moves-c",
         "--from-literal=k=v",
     ];
-    all.scene.kubectl(&squatter).await;
+    all.scenario.kubectl(&squatter).await;
     let quota = ["create", "quota", "none", "--hard=secrets=0", "-n", "moves-d"];
-    all.scene.kubectl(&quota).await;
-    let label = ["label", "namespace", "moves-c", "moves-d", "scene=moves"];
-    all.scene.kubectl(&label).await;
+    all.scenario.kubectl(&quota).await;
+    let label = ["label", "namespace", "moves-c", "moves-d", "scenario=moves"];
+    all.scenario.kubectl(&label).await;
     all.is(r#"pullsecrets_failures{reason="SecretConflict"}"#, 1.0).await;
     all.is(r#"pullsecrets_failures{reason="QuotaExceeded"}"#, 1.0).await;
     all.is(r#"pullsecrets_namespaces_failed{object="moves"}"#, 2.0).await;
@@ -163,17 +163,21 @@ async fn a_squatter_and_a_quota(all: &mut Watched) {
         .await;
     all.is_over(r#"pullsecrets_queue_depth{lane="delayed"}"#, 0.0).await;
     eventually("the squatter is followed", SOON, async || {
-        let told = all.scene.metrics().await;
+        let told = all.scenario.metrics().await;
         told.contains(r#"watch="squatters""#).then_some(()).ok_or(told)
     })
     .await;
-    all.scene.kubectl(&["delete", "secret", "moves", "-n", "moves-c"]).await;
-    all.scene.kubectl(&["delete", "quota", "none", "-n", "moves-d"]).await;
+    all.scenario
+        .kubectl(&["delete", "secret", "moves", "-n", "moves-c"])
+        .await;
+    all.scenario
+        .kubectl(&["delete", "quota", "none", "-n", "moves-d"])
+        .await;
     all.is(r#"pullsecrets_failures{reason="SecretConflict"}"#, 0.0).await;
     all.is(r#"pullsecrets_failures{reason="QuotaExceeded"}"#, 0.0).await;
     all.is(r#"pullsecrets_object_state{object="moves",state="Ready"}"#, 1.0)
         .await;
-    let told = all.scene.metrics().await;
+    let told = all.scenario.metrics().await;
     assert!(!told.contains(r#"watch="squatters""#), "its watch is over: {told}");
 }
 
@@ -190,10 +194,10 @@ async fn another_writer(all: &mut Watched) {
         take,
     ];
     let contended = r#"pullsecrets_failures{reason="Contended"}"#;
-    let (scene, mut seen) = (&all.scene, 0.0);
+    let (scenario, mut seen) = (&all.scenario, 0.0);
     eventually("the fight is noticed", SOON, async || {
-        scene.kubectl(&patch).await;
-        seen = Scrape::of(&scene.metrics().await).value(contended);
+        scenario.kubectl(&patch).await;
+        seen = Scrape::of(&scenario.metrics().await).value(contended);
         (seen > 0.0).then_some(()).ok_or_else(|| seen.to_string())
     })
     .await;
@@ -201,34 +205,36 @@ async fn another_writer(all: &mut Watched) {
         .await;
 }
 
-async fn patched(scene: &Scene, spec: &str) {
+async fn patched(scenario: &Scenario, spec: &str) {
     let patch = format!(r#"{{"spec":{spec}}}"#);
-    scene
+    scenario
         .kubectl(&["patch", "cps", "moves", "--type=merge", "-p", &patch])
         .await;
 }
 
 async fn what_is_left_and_taken_back(all: &mut Watched) {
-    patched(&all.scene, r#"{"deletionPolicy":"Retain"}"#).await;
-    all.scene.kubectl(&["label", "namespace", "moves-b", "scene-"]).await;
+    patched(&all.scenario, r#"{"deletionPolicy":"Retain"}"#).await;
+    all.scenario
+        .kubectl(&["label", "namespace", "moves-b", "scenario-"])
+        .await;
     all.is_over(r#"pullsecrets_writes_total{kind="release",result="done"}"#, 0.0)
         .await;
-    all.scene
-        .kubectl(&["label", "namespace", "moves-b", "scene=moves"])
+    all.scenario
+        .kubectl(&["label", "namespace", "moves-b", "scenario=moves"])
         .await;
     all.is_over(r#"pullsecrets_writes_total{kind="reclaim",result="done"}"#, 0.0)
         .await;
-    patched(&all.scene, r#"{"deletionPolicy":"Delete","suspend":true}"#).await;
+    patched(&all.scenario, r#"{"deletionPolicy":"Delete","suspend":true}"#).await;
     all.is(r#"pullsecrets_object_state{object="moves",state="Suspended"}"#, 1.0)
         .await;
-    patched(&all.scene, r#"{"suspend":false}"#).await;
+    patched(&all.scenario, r#"{"suspend":false}"#).await;
 }
 
 async fn a_queue(all: &mut Watched) {
     let parts: Vec<String> = (0..MANY).map(|number| format!("n{number}")).collect();
     let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
-    all.scene.unselected_namespaces(&parts).await;
-    patched(&all.scene, r#"{"namespaces":{"names":["moves-n*"]}}"#).await;
+    all.scenario.unselected_namespaces(&parts).await;
+    patched(&all.scenario, r#"{"namespaces":{"names":["moves-n*"]}}"#).await;
     all.is_over(r#"pullsecrets_queue_depth{lane="fresh"}"#, 5.0).await;
     all.is("pullsecrets_writes_in_flight", 1.0).await;
     all.is_over(r#"pullsecrets_namespaces_ready{object="moves"}"#, f64::from(MANY))
@@ -237,7 +243,7 @@ async fn a_queue(all: &mut Watched) {
     let before = all.scrape().await.value(changed);
     let age = SystemTime::now().duration_since(UNIX_EPOCH + Duration::from_secs_f64(before));
     assert!(age.is_ok_and(|age| age < Duration::from_mins(10)), "{before}");
-    all.scene.source(&all.scene.login("second")).await;
+    all.scenario.source(&all.scenario.login("second")).await;
     all.is_over(r#"pullsecrets_queue_depth{lane="bulk"}"#, 5.0).await;
     all.is_over(changed, before).await;
     all.is(r#"pullsecrets_queue_depth{lane="bulk"}"#, 0.0).await;
@@ -248,19 +254,19 @@ async fn a_queue(all: &mut Watched) {
 async fn the_object_goes(all: &mut Watched) {
     // What can neither go nor be emptied.
     let held = r#"{"metadata":{"finalizers":["example.com/theirs"]},"immutable":true}"#;
-    patch_a_copy(&all.scene, held).await;
-    all.scene.kubectl(&["delete", "cps", "moves", "--wait=false"]).await;
+    patch_a_copy(&all.scenario, held).await;
+    all.scenario.kubectl(&["delete", "cps", "moves", "--wait=false"]).await;
     let held = format!(r#"{WAITS}{{object="moves",reason="HeldByFinalizer"}}"#);
     all.is(&held, 1.0).await;
     assert_eq!(all.scrape().await.about[WAITS], table()[WAITS]);
-    patch_a_copy(&all.scene, r#"{"metadata":{"finalizers":null}}"#).await;
+    patch_a_copy(&all.scenario, r#"{"metadata":{"finalizers":null}}"#).await;
     all.is_over(
         r#"pullsecrets_writes_total{kind="delete",result="done"}"#,
         f64::from(MANY),
     )
     .await;
     eventually("its series go with it", SOON, async || {
-        let told = all.scene.metrics().await;
+        let told = all.scenario.metrics().await;
         let left = told
             .lines()
             .find(|line| line.contains("object=\"moves\""))
@@ -270,29 +276,29 @@ async fn the_object_goes(all: &mut Watched) {
     .await;
 }
 
-async fn patch_a_copy(scene: &Scene, patch: &str) {
+async fn patch_a_copy(scenario: &Scenario, patch: &str) {
     let copy = ["patch", "secret", "moves", "-n", "moves-a", "--type=merge", "-p", patch];
-    scene.kubectl(&copy).await;
+    scenario.kubectl(&copy).await;
 }
 
 #[tokio::test]
 async fn an_answer_that_is_none_is_counted_by_what_it_was() {
-    let scene = Scene::own("answers").await;
-    scene.stop_operator();
+    let scenario = Scenario::own("answers").await;
+    scenario.stop_operator();
     let (anonymous, admin) = (
-        scene.cluster().anonymous().await.unwrap(),
-        scene.cluster().admin().await.unwrap(),
+        scenario.cluster().anonymous().await.unwrap(),
+        scenario.cluster().admin().await.unwrap(),
     );
     let proxy = Proxy::start(anonymous, admin).await.unwrap();
-    let direct = scene
+    let direct = scenario
         .cluster()
         .service_account_kubeconfig(SYSTEM_NAMESPACE, OPERATOR_ACCOUNT);
     let kubeconfig = proxy.kubeconfig(&direct.await.unwrap()).unwrap();
-    let operator = Operator::start_as(scene.cluster(), &Options::default(), &kubeconfig)
+    let operator = Operator::start_as(scenario.cluster(), &Options::default(), &kubeconfig)
         .await
         .unwrap();
-    let login = scene.login("first");
-    scene.set_up(&["a"], &login).await;
+    let login = scenario.login("first");
+    scenario.set_up(&["a"], &login).await;
     let mut parts = vec!["a"];
     for (part, answer, result) in [
         ("b", Answer::TooManyRequests, "throttled"),
@@ -304,8 +310,8 @@ async fn an_answer_that_is_none_is_counted_by_what_it_was() {
         let what = format!("patch secrets answers-{part}/answers");
         proxy.arm(Some((Trigger { what, occurrence: 1 }, Fault::Answer(answer))));
         parts.push(part);
-        scene.namespaces(&[part]).await;
-        scene.holds(result, &scene.expected(&parts, &login)).await;
+        scenario.namespaces(&[part]).await;
+        scenario.holds(result, &scenario.expected(&parts, &login)).await;
         let series = format!(r#"pullsecrets_writes_total{{kind="create",result="{result}"}}"#);
         // The text may be of a moment ago.
         eventually(&series, SOON, async || {
@@ -318,5 +324,5 @@ async fn an_answer_that_is_none_is_counted_by_what_it_was() {
         .await;
     }
     operator.stop().unwrap();
-    scene.start_operator().await;
+    scenario.start_operator().await;
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use e2e::loopback;
 use e2e::operator::{Operator, Options};
-use e2e::scene::{SOON, Scene};
+use e2e::scenario::{SOON, Scenario};
 use e2e::wait::eventually;
 
 use crate::metrics::scrape::Scrape;
@@ -22,14 +22,14 @@ async fn told(operator: &Operator) -> Scrape {
 
 #[tokio::test]
 async fn a_standby_shows_the_objects_and_does_not_lead_until_it_does() {
-    let scene = Scene::own("standby").await;
-    scene.set_up(&["a", "b"], &scene.login("first")).await;
-    scene.counts(2).await;
+    let scenario = Scenario::own("standby").await;
+    scenario.set_up(&["a", "b"], &scenario.login("first")).await;
+    scenario.counts(2).await;
     let options = Options {
         pod: "pullsecrets-1".to_owned(),
         ..Options::default()
     };
-    let standby = Operator::start(scene.cluster(), &options).await.unwrap();
+    let standby = Operator::start(scenario.cluster(), &options).await.unwrap();
     let objects = |scrape: &Scrape| {
         let of = scrape
             .series
@@ -39,7 +39,7 @@ async fn a_standby_shows_the_objects_and_does_not_lead_until_it_does() {
             .collect::<Vec<_>>()
     };
     eventually("both tell the same of the object", SOON, async || {
-        let (leader, other) = (Scrape::of(&scene.metrics().await), told(&standby).await);
+        let (leader, other) = (Scrape::of(&scenario.metrics().await), told(&standby).await);
         let (leader, other) = (objects(&leader), objects(&other));
         (leader == other && leader.len() == 10)
             .then_some(())
@@ -53,11 +53,11 @@ async fn a_standby_shows_the_objects_and_does_not_lead_until_it_does() {
             .filter(|(series, _)| series.starts_with("pullsecrets_writes_total"));
         all.map(|(_, value)| value).sum()
     };
-    let (leader, other) = (Scrape::of(&scene.metrics().await), told(&standby).await);
+    let (leader, other) = (Scrape::of(&scenario.metrics().await), told(&standby).await);
     assert!(leader.value("pullsecrets_leader") > 0.0 && writes(&leader) > 0.0);
     assert!(other.value("pullsecrets_leader") < 1.0 && writes(&other) < 1.0);
 
-    scene.kill_operator();
+    scenario.kill_operator();
     eventually("the standby says that it leads", TAKES_OVER_WITHIN, async || {
         let leads = told(&standby).await.value("pullsecrets_leader");
         (leads > 0.0).then_some(()).ok_or_else(|| leads.to_string())

@@ -1,41 +1,41 @@
 //! Events: what a person sees under `kubectl describe`.
 
-use e2e::scene::{LABEL, SOON, Scene};
+use e2e::scenario::{LABEL, SOON, Scenario};
 use e2e::wait::eventually;
 
 #[tokio::test]
 async fn each_change_of_state_is_one_event_that_describe_shows_however_many_namespaces_it_is_about() {
-    let scene = Scene::shared("told").await;
-    let login = scene.login("first");
-    scene.namespaces(&["a", "b", "c", "d"]).await;
-    scene.source(&login).await;
-    scene.apply(&scene.object()).await;
-    scene.says("Ready", "True", "Synced").await;
-    events_are(&scene, &["Normal Synced"]).await;
+    let scenario = Scenario::shared("told").await;
+    let login = scenario.login("first");
+    scenario.namespaces(&["a", "b", "c", "d"]).await;
+    scenario.source(&login).await;
+    scenario.apply(&scenario.object()).await;
+    scenario.says("Ready", "True", "Synced").await;
+    events_are(&scenario, &["Normal Synced"]).await;
 
-    scene.unselected_namespaces(&["e", "f", "g"]).await;
-    let squatted = scene.in_scene(&["e", "f", "g"]);
-    let label = format!("{LABEL}={}", scene.name());
+    scenario.unselected_namespaces(&["e", "f", "g"]).await;
+    let squatted = scenario.in_scenario(&["e", "f", "g"]);
+    let label = format!("{LABEL}={}", scenario.name());
     for namespace in &squatted {
         let theirs = [
             "create",
             "secret",
             "generic",
-            scene.name(),
+            scenario.name(),
             "-n",
             namespace,
             "--from-literal=theirs=kept",
         ];
-        scene.kubectl(&theirs).await;
-        scene.kubectl(&["label", "namespace", namespace, &label]).await;
+        scenario.kubectl(&theirs).await;
+        scenario.kubectl(&["label", "namespace", namespace, &label]).await;
     }
     eventually("all three are counted", SOON, async || {
-        let failed = scene.current().await["status"]["namespaces"]["failed"].clone();
+        let failed = scenario.current().await["status"]["namespaces"]["failed"].clone();
         if failed == 3 { Ok(()) } else { Err(failed.to_string()) }
     })
     .await;
-    events_are(&scene, &["Normal Synced", "Warning NamespacesFailed"]).await;
-    let described = scene.kubectl(&["describe", "cps", scene.name()]).await;
+    events_are(&scenario, &["Normal Synced", "Warning NamespacesFailed"]).await;
+    let described = scenario.kubectl(&["describe", "cps", scenario.name()]).await;
     let events = described.split("Events:").nth(1).unwrap_or_default();
     assert!(
         events.contains("NamespacesFailed") && events.contains("pullsecrets.dev"),
@@ -44,15 +44,15 @@ async fn each_change_of_state_is_one_event_that_describe_shows_however_many_name
 
     let all: Vec<&str> = squatted.iter().map(String::as_str).collect();
     let delete = ["delete", "namespace", "--wait=false"];
-    scene.kubectl(&[&delete[..], &all].concat()).await;
-    scene.says("Ready", "True", "Synced").await;
+    scenario.kubectl(&[&delete[..], &all].concat()).await;
+    scenario.says("Ready", "True", "Synced").await;
     let again = ["Normal Synced", "Normal Synced", "Warning NamespacesFailed"];
-    events_are(&scene, &again).await;
+    events_are(&scenario, &again).await;
 }
 
 /// Types and reasons, sorted; one that is repeated counts as often as it was told.
-async fn events_are(scene: &Scene, expected: &[&str]) {
-    let about = format!("regarding.name={}", scene.name());
+async fn events_are(scenario: &Scenario, expected: &[&str]) {
+    let about = format!("regarding.name={}", scenario.name());
     let columns = r#"jsonpath={range .items[*]}{.type} {.reason} {.series.count}{"\n"}{end}"#;
     let get = [
         "get",
@@ -66,7 +66,7 @@ async fn events_are(scene: &Scene, expected: &[&str]) {
     ];
     eventually("the events are those of the changes", SOON, async || {
         let mut seen: Vec<String> = Vec::new();
-        for line in scene.kubectl(&get).await.lines() {
+        for line in scenario.kubectl(&get).await.lines() {
             let (what, count) = line.rsplit_once(' ').unwrap_or((line, ""));
             let times = count.parse().unwrap_or(1);
             seen.extend(std::iter::repeat_n(what.trim().to_owned(), times));
@@ -83,9 +83,9 @@ async fn events_are(scene: &Scene, expected: &[&str]) {
 
 #[tokio::test]
 async fn events_that_cannot_be_published_hold_nothing_up() {
-    let scene = Scene::own("untold").await;
-    let login = scene.login("first");
-    let rules = scene
+    let scenario = Scenario::own("untold").await;
+    let login = scenario.login("first");
+    let rules = scenario
         .kubectl(&["get", "clusterrole", "pullsecrets", "-o", "json"])
         .await;
     let mut role: serde_json::Value = serde_json::from_str(&rules).unwrap();
@@ -93,12 +93,12 @@ async fn events_that_cannot_be_published_hold_nothing_up() {
     role["rules"] = kept.filter(|rule| rule["resources"][0] != "events").cloned().collect();
     let metadata = role["metadata"].as_object_mut().unwrap();
     metadata.retain(|key, _| key == "name" || key == "labels");
-    scene.kubectl(&["delete", "clusterrole", "pullsecrets"]).await;
-    scene.apply(&role).await;
+    scenario.kubectl(&["delete", "clusterrole", "pullsecrets"]).await;
+    scenario.apply(&role).await;
 
-    scene.set_up(&["a"], &login).await;
-    scene.says("Ready", "True", "Synced").await;
-    events_are(&scene, &[]).await;
-    scene.kubectl(&["delete", "cps", "untold"]).await;
-    scene.gone("nothing is left").await;
+    scenario.set_up(&["a"], &login).await;
+    scenario.says("Ready", "True", "Synced").await;
+    events_are(&scenario, &[]).await;
+    scenario.kubectl(&["delete", "cps", "untold"]).await;
+    scenario.gone("nothing is left").await;
 }

@@ -5,56 +5,56 @@ use std::collections::BTreeMap;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use e2e::SYSTEM_NAMESPACE;
-use e2e::scene::{SERVER, Scene};
+use e2e::scenario::{SERVER, Scenario};
 use serde_json::json;
 
 #[tokio::test]
 async fn the_logins_of_all_registries_are_merged_and_a_declared_server_beats_a_config_taken_whole() {
-    let scene = Scene::shared("merged").await;
-    scene.namespaces(&["a"]).await;
-    let declared = scene.login("declared");
-    scene.source(&declared).await;
-    let (loser, one, hub) = (scene.login("loser"), scene.login("one"), scene.login("hub"));
+    let scenario = Scenario::shared("merged").await;
+    scenario.namespaces(&["a"]).await;
+    let declared = scenario.login("declared");
+    scenario.source(&declared).await;
+    let (loser, one, hub) = (scenario.login("loser"), scenario.login("one"), scenario.login("hub"));
     let auth = STANDARD.encode(format!("{}:{}", hub.username, hub.password));
     let config = json!({"auths": {
         SERVER: {"username": loser.username, "password": loser.password},
         "one.example.com": {"username": one.username, "password": one.password, "email": "no@example.com"},
         "https://index.docker.io/v1/": {"auth": auth},
     }});
-    scene
+    scenario
         .apply(&json!({
             "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/dockerconfigjson",
             "metadata": {"name": "merged-config", "namespace": SYSTEM_NAMESPACE},
             "stringData": {".dockerconfigjson": config.to_string()},
         }))
         .await;
-    let mut object = scene.object();
+    let mut object = scenario.object();
     let whole = json!({"credentials": {"dockerConfig": {"secretRef": {"name": "merged-config"}}}});
     object["spec"]["registries"].as_array_mut().unwrap().insert(0, whole);
-    scene.apply(&object).await;
+    scenario.apply(&object).await;
 
-    let mut expected = scene.expected(&["a"], &declared);
+    let mut expected = scenario.expected(&["a"], &declared);
     expected.logins = BTreeMap::from([
         (SERVER.to_owned(), declared),
         ("one.example.com".to_owned(), one),
         ("https://index.docker.io/v1/".to_owned(), hub),
     ]);
-    scene.holds("the copy holds all three", &expected).await;
+    scenario.holds("the copy holds all three", &expected).await;
 }
 
 #[tokio::test]
 async fn docker_hub_in_any_spelling_is_the_entry_that_kubelets_look_for() {
-    let scene = Scene::shared("hub").await;
-    scene.namespaces(&["a"]).await;
-    let login = scene.login("first");
-    scene.source(&login).await;
+    let scenario = Scenario::shared("hub").await;
+    scenario.namespaces(&["a"]).await;
+    let login = scenario.login("first");
+    scenario.source(&login).await;
     for spelling in ["docker.io", "https://index.docker.io/v1/", "registry-1.docker.io"] {
-        let mut object = scene.object();
+        let mut object = scenario.object();
         object["spec"]["registries"][0]["server"] = json!(spelling);
-        scene.apply(&object).await;
-        let mut expected = scene.expected(&["a"], &login);
+        scenario.apply(&object).await;
+        let mut expected = scenario.expected(&["a"], &login);
         expected.logins = BTreeMap::from([("https://index.docker.io/v1/".to_owned(), login.clone())]);
-        scene.holds(spelling, &expected).await;
-        scene.reaches("Ready", "True").await;
+        scenario.holds(spelling, &expected).await;
+        scenario.reaches("Ready", "True").await;
     }
 }

@@ -6,41 +6,41 @@ use std::path::Path;
 use e2e::audit::Mark;
 use e2e::cluster::Options;
 use e2e::folder::Folder;
-use e2e::scene::{SOON, Scene};
+use e2e::scenario::{SOON, Scenario};
 use e2e::wait::eventually;
 use e2e::{OPERATOR_ACCOUNT, OPERATOR_USER, SYSTEM_NAMESPACE};
 use serde_json::{Value, json};
 
 use crate::readme::blocks::block;
 
-/// A scene with the operator at work, on a cluster whose API server reads this block of README through `flag`.
-async fn configured(name: &str, folder: &Folder, flag: &str, text: &str) -> Scene {
+/// A scenario with the operator at work, on a cluster whose API server reads this block of README through `flag`.
+async fn configured(name: &str, folder: &Folder, flag: &str, text: &str) -> Scenario {
     let file = folder.join("configuration.yaml");
     std::fs::write(&file, text).unwrap();
     let options = Options {
         apiserver_flags: vec![format!("--{flag}={}", file.display())],
         ..Options::default()
     };
-    let scene = Scene::without_operator(name, options).await;
-    scene.start_operator().await;
-    scene
+    let scenario = Scenario::without_operator(name, options).await;
+    scenario.start_operator().await;
+    scenario
 }
 
 #[tokio::test]
 async fn with_the_audit_policy_of_the_readme_no_login_is_logged_and_every_change_is() {
     let folder = Folder::new("pullsecrets-audit").unwrap();
-    let scene = configured("audited", &folder, "audit-policy-file", &block("audit-policy")).await;
-    let (first, second) = (scene.login("first"), scene.login("second"));
-    scene.set_up(&["a", "b"], &first).await;
-    scene.source(&second).await;
-    scene
-        .holds("another password", &scene.expected(&["a", "b"], &second))
+    let scenario = configured("audited", &folder, "audit-policy-file", &block("audit-policy")).await;
+    let (first, second) = (scenario.login("first"), scenario.login("second"));
+    scenario.set_up(&["a", "b"], &first).await;
+    scenario.source(&second).await;
+    scenario
+        .holds("another password", &scenario.expected(&["a", "b"], &second))
         .await;
-    scene.kubectl(&["get", "secrets", "-A", "-o", "yaml"]).await;
-    scene.mark().await;
+    scenario.kubectl(&["get", "secrets", "-A", "-o", "yaml"]).await;
+    scenario.mark().await;
 
-    let log = std::fs::read_to_string(scene.cluster().audit().file()).unwrap();
-    assert_eq!(scene.canary().found_in(&log), None);
+    let log = std::fs::read_to_string(scenario.cluster().audit().file()).unwrap();
+    assert_eq!(scenario.canary().found_in(&log), None);
     let bodies = |resource: &str| {
         let records = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
         let of = records.filter(move |record| record["objectRef"]["resource"] == resource);
@@ -52,7 +52,7 @@ async fn with_the_audit_policy_of_the_readme_no_login_is_logged_and_every_change
     assert!(bodies("serviceaccounts").1 > 0 && bodies("clusterpullsecrets").1 > 0);
 
     // What to look for in the log: such a request is not the operator's, whatever its name. Nothing stands in its way here.
-    let records = scene.cluster().audit().since(Mark::default()).unwrap();
+    let records = scenario.cluster().audit().since(Mark::default()).unwrap();
     let reads = records
         .iter()
         .filter(|record| record.user == OPERATOR_USER && record.resource == "secrets");
@@ -71,8 +71,8 @@ async fn with_encryption_at_rest_no_login_is_in_the_store() {
     let folder = Folder::new("pullsecrets-encrypted").unwrap();
     let key = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
     let text = block("encryption").replace("BASE64_OF_32_RANDOM_BYTES", key);
-    let scene = configured("encrypted", &folder, "encryption-provider-config", &text).await;
-    scene.set_up(&["a"], &scene.login("first")).await;
+    let scenario = configured("encrypted", &folder, "encryption-provider-config", &text).await;
+    scenario.set_up(&["a"], &scenario.login("first")).await;
     let readable = [
         "create",
         "configmap",
@@ -81,13 +81,13 @@ async fn with_encryption_at_rest_no_login_is_in_the_store() {
         "encrypted-a",
         "--from-literal=a=not-encrypted-at-all",
     ];
-    scene.kubectl(&readable).await;
-    let stored = contents(&scene.cluster().folder().join("etcd"));
+    scenario.kubectl(&readable).await;
+    let stored = contents(&scenario.cluster().folder().join("etcd"));
     assert!(
         stored.contains("not-encrypted-at-all"),
         "else the search finds nothing, whatever is there"
     );
-    assert_eq!(scene.canary().found_in(&stored), None);
+    assert_eq!(scenario.canary().found_in(&stored), None);
 }
 
 fn contents(folder: &Path) -> String {
@@ -114,8 +114,8 @@ fn no_manifest_adds_rights_to_the_roles_that_people_have() {
 /// As the kubelet of a node.
 const AS_NODE: [&str; 2] = ["--as=system:node:one", "--as-group=system:nodes"];
 
-async fn as_node(scene: &Scene, arguments: &[&str]) -> Result<(), String> {
-    let output = scene
+async fn as_node(scenario: &Scenario, arguments: &[&str]) -> Result<(), String> {
+    let output = scenario
         .cluster()
         .kubectl()
         .output(&[arguments, &AS_NODE[..]].concat(), "")
@@ -127,19 +127,19 @@ async fn as_node(scene: &Scene, arguments: &[&str]) -> Result<(), String> {
 
 #[tokio::test]
 async fn a_node_reads_the_copies_of_its_own_pods_and_whose_node_the_operator_is_on_has_its_token() {
-    let scene = Scene::own("node").await;
-    scene.set_up(&["a", "b"], &scene.login("first")).await;
-    scene
+    let scenario = Scenario::own("node").await;
+    scenario.set_up(&["a", "b"], &scenario.login("first")).await;
+    scenario
         .apply(&json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "one"}}))
         .await;
-    scene
+    scenario
         .apply(&json!({
             "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "app", "namespace": "node-a"},
             "spec": {"nodeName": "one", "containers": [{"name": "app", "image": "registry.example.com/app"}]},
         }))
         .await;
     eventually("the node may read what its Pod refers to", SOON, async || {
-        as_node(&scene, &["get", "secret", "node", "-n", "node-a"]).await
+        as_node(&scenario, &["get", "secret", "node", "-n", "node-a"]).await
     })
     .await;
     let forbidden: [&[&str]; 4] = [
@@ -149,11 +149,11 @@ async fn a_node_reads_the_copies_of_its_own_pods_and_whose_node_the_operator_is_
         &["create", "token", OPERATOR_ACCOUNT, "-n", SYSTEM_NAMESPACE],
     ];
     for arguments in forbidden {
-        let told = as_node(&scene, arguments).await.unwrap_err();
+        let told = as_node(&scenario, arguments).await.unwrap_err();
         assert!(told.contains("orbidden"), "{arguments:?}: {told}");
     }
 
-    let deployment = scene
+    let deployment = scenario
         .kubectl(&["get", "deployment", "pullsecrets", "-n", SYSTEM_NAMESPACE, "-o", "json"])
         .await;
     let deployment: Value = serde_json::from_str(&deployment).unwrap();
@@ -162,7 +162,7 @@ async fn a_node_reads_the_copies_of_its_own_pods_and_whose_node_the_operator_is_
     pod["kind"] = json!("Pod");
     pod["metadata"] = json!({"name": "operator", "namespace": SYSTEM_NAMESPACE});
     pod["spec"]["nodeName"] = json!("one");
-    scene.apply(&pod).await;
+    scenario.apply(&pod).await;
     let uid = [
         "get",
         "pod",
@@ -172,7 +172,7 @@ async fn a_node_reads_the_copies_of_its_own_pods_and_whose_node_the_operator_is_
         "-o",
         "jsonpath={.metadata.uid}",
     ];
-    let uid = format!("--bound-object-uid={}", scene.kubectl(&uid).await);
+    let uid = format!("--bound-object-uid={}", scenario.kubectl(&uid).await);
     let bound = ["--bound-object-kind=Pod", "--bound-object-name=operator", &uid];
     let token = [
         &["create", "token", OPERATOR_ACCOUNT, "-n", SYSTEM_NAMESPACE][..],
@@ -180,21 +180,21 @@ async fn a_node_reads_the_copies_of_its_own_pods_and_whose_node_the_operator_is_
     ]
     .concat();
     eventually("the node has the token of the operator's Pod", SOON, async || {
-        as_node(&scene, &token).await
+        as_node(&scenario, &token).await
     })
     .await;
 }
 
 #[tokio::test]
 async fn what_a_tenant_writes_into_its_copy_reaches_no_other_namespace() {
-    let scene = Scene::own("tenant").await;
-    let login = scene.login("first");
-    scene.set_up(&["a"], &login).await;
+    let scenario = Scenario::own("tenant").await;
+    let login = scenario.login("first");
+    scenario.set_up(&["a"], &login).await;
     // Without its source, the operator has only what it remembers.
-    scene
+    scenario
         .kubectl(&["delete", "secret", "tenant", "-n", SYSTEM_NAMESPACE])
         .await;
-    scene.says("CredentialsReady", "False", "SourceNotFound").await;
+    scenario.says("CredentialsReady", "False", "SourceNotFound").await;
     let planted =
         r#"{"stringData":{".dockerconfigjson":"{\"auths\":{\"registry.example.com\":{\"auth\":\"YTpi\"}}}"}}"#;
     let plant = [
@@ -207,13 +207,13 @@ async fn what_a_tenant_writes_into_its_copy_reaches_no_other_namespace() {
         "-p",
         planted,
     ];
-    scene.kubectl(&plant).await;
-    scene.holds("it is mended", &scene.expected(&["a"], &login)).await;
-    scene.stop_operator();
-    scene.kubectl(&plant).await;
-    scene.start_operator().await;
-    scene.namespaces(&["b"]).await;
-    scene
-        .holds("nor while nobody looks", &scene.expected(&["a", "b"], &login))
+    scenario.kubectl(&plant).await;
+    scenario.holds("it is mended", &scenario.expected(&["a"], &login)).await;
+    scenario.stop_operator();
+    scenario.kubectl(&plant).await;
+    scenario.start_operator().await;
+    scenario.namespaces(&["b"]).await;
+    scenario
+        .holds("nor while nobody looks", &scenario.expected(&["a", "b"], &login))
         .await;
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use e2e::oracle::{self, ATTACHED, Foreign, LABEL, RETAINED};
-use e2e::scene::{SOON, Scene};
+use e2e::scenario::{SOON, Scenario};
 use e2e::wait::{eventually, quiet};
 use e2e::{SYSTEM_NAMESPACE, workspace};
 use futures::future::join;
@@ -21,46 +21,48 @@ const DEFINITION: &str = "crd/clusterpullsecrets.pullsecrets.dev";
 /// A company at work: two namespaces served, a second object that leaves its copies (`deletionPolicy: Retain`), and beside
 /// them what belongs to others, down to what looks like ours and is not.
 struct Company {
-    scene: Scene,
+    scenario: Scenario,
     theirs: Foreign,
 }
 
 impl Company {
     async fn new(name: &str) -> Self {
-        let scene = Scene::own(name).await;
-        scene.unselected_namespaces(&["a", "b"]).await;
-        for namespace in scene.in_scene(&["a", "b"]) {
-            beside_ours(&scene, &namespace).await;
+        let scenario = Scenario::own(name).await;
+        scenario.unselected_namespaces(&["a", "b"]).await;
+        for namespace in scenario.in_scenario(&["a", "b"]) {
+            beside_ours(&scenario, &namespace).await;
         }
-        let names = scene.in_scene(&["a", "b"]);
-        let ours = [scene.name(), "kept"];
-        let theirs = Foreign::in_namespaces(scene.client(), &names, &ours).await.unwrap();
-        let login = scene.login("first");
-        scene.source(&login).await;
-        let mut kept = scene.object();
+        let names = scenario.in_scenario(&["a", "b"]);
+        let ours = [scenario.name(), "kept"];
+        let theirs = Foreign::in_namespaces(scenario.client(), &names, &ours).await.unwrap();
+        let login = scenario.login("first");
+        scenario.source(&login).await;
+        let mut kept = scenario.object();
         kept["metadata"]["name"] = json!("kept");
         kept["spec"]["deletionPolicy"] = json!("Retain");
-        for object in [scene.object(), kept] {
-            scene.apply(&object).await;
+        for object in [scenario.object(), kept] {
+            scenario.apply(&object).await;
         }
         for namespace in &names {
-            let label = format!("scene={name}");
-            scene.kubectl(&["label", "namespace", namespace, &label]).await;
+            let label = format!("scenario={name}");
+            scenario.kubectl(&["label", "namespace", namespace, &label]).await;
         }
-        scene.holds("it is served", &scene.expected(&["a", "b"], &login)).await;
+        scenario
+            .holds("it is served", &scenario.expected(&["a", "b"], &login))
+            .await;
         let wait = ["wait", "cps", "--all", "--for=condition=Ready", "--timeout=30s"];
-        scene.kubectl(&wait).await;
-        Self { scene, theirs }
+        scenario.kubectl(&wait).await;
+        Self { scenario, theirs }
     }
 
     /// Runs a block of README.
     async fn follow(&self, block: &str) {
-        run(&self.scene.cluster().kubectl(), &workspace(), block).await;
+        run(&self.scenario.cluster().kubectl(), &workspace(), block).await;
     }
 
     /// As README says of one of them.
     async fn until_it_prints_nothing(&self, block: &str) {
-        let kubectl = self.scene.cluster().kubectl();
+        let kubectl = self.scenario.cluster().kubectl();
         eventually("it prints nothing", SOON * 2, async || {
             match attempt(&kubectl, &workspace(), block).await {
                 Ok(printed) if printed.is_empty() => Ok(()),
@@ -71,15 +73,15 @@ impl Company {
     }
 
     async fn nothing_is_left(&self) {
-        let client = self.scene.client();
+        let client = self.scenario.client();
         eventually("nothing of ours is left", SOON, async || nothing_is_left(client).await).await;
         self.nothing_of_others_changed().await;
     }
 
     async fn nothing_of_others_changed(&self) {
-        let client = self.scene.client();
+        let client = self.scenario.client();
         self.theirs.check_unchanged(client).await.unwrap();
-        for namespace in self.scene.in_scene(&["a", "b"]) {
+        for namespace in self.scenario.in_scenario(&["a", "b"]) {
             let builder = self.account(&namespace, "builder").await;
             assert_eq!(
                 entries(&builder),
@@ -90,12 +92,12 @@ impl Company {
     }
 
     async fn account(&self, namespace: &str, name: &str) -> ServiceAccount {
-        let accounts: Api<ServiceAccount> = Api::namespaced(self.scene.client().clone(), namespace);
+        let accounts: Api<ServiceAccount> = Api::namespaced(self.scenario.client().clone(), namespace);
         accounts.get(name).await.unwrap()
     }
 
     async fn copies(&self) -> Vec<String> {
-        let secrets: Api<Secret> = Api::all(self.scene.client().clone());
+        let secrets: Api<Secret> = Api::all(self.scenario.client().clone());
         let ours =
             kube::api::ListParams::default().labels(&format!("{LABEL},app.kubernetes.io/managed-by=pullsecrets"));
         let copies = secrets.list(&ours).await.unwrap().into_iter();
@@ -106,7 +108,7 @@ impl Company {
 }
 
 /// A Secret, entries before ours, and an account that refers to a Secret with the name of ours on its own.
-async fn beside_ours(scene: &Scene, namespace: &str) {
+async fn beside_ours(scenario: &Scenario, namespace: &str) {
     let secret = [
         "create",
         "secret",
@@ -116,21 +118,21 @@ async fn beside_ours(scene: &Scene, namespace: &str) {
         namespace,
         "--from-literal=a=b",
     ];
-    scene.kubectl(&secret).await;
+    scenario.kubectl(&secret).await;
     let account = |name: &str, entries: &[&str]| {
         let entries: Vec<Value> = entries.iter().map(|name| json!({"name": name})).collect();
         json!({"apiVersion": "v1", "kind": "ServiceAccount", "imagePullSecrets": entries,
             "metadata": {"name": name, "namespace": namespace, "annotations": {"example.com/theirs": "kept"}}})
     };
     for account in [account("default", &["first", "second"]), account("builder", &["kept"])] {
-        scene.apply(&account).await;
+        scenario.apply(&account).await;
     }
 }
 
 /// Another writer, who adds entries to an account for as long as `stop` lives: the first of them now at the end of the
 /// list, now at its beginning, where each moves all that are there; then at the end.
 async fn add_entries(company: &Company, namespace: &str, mut stop: oneshot::Receiver<()>) -> Vec<String> {
-    let accounts: Api<ServiceAccount> = Api::namespaced(company.scene.client().clone(), namespace);
+    let accounts: Api<ServiceAccount> = Api::namespaced(company.scenario.client().clone(), namespace);
     let mut added = Vec::new();
     while stop.try_recv() == Err(TryRecvError::Empty) {
         let name = format!("late-{}", added.len());
@@ -157,11 +159,11 @@ fn entries(account: &ServiceAccount) -> Vec<String> {
 #[tokio::test]
 async fn in_order_the_operator_cleans_up_and_what_retain_left_is_swept_up_by_its_mark() {
     let company = Company::new("ordered").await;
-    let scene = &company.scene;
+    let scenario = &company.scenario;
     company.follow("uninstall").await;
     assert_eq!(company.copies().await, Vec::<String>::new());
-    for namespace in scene.in_scene(&["a", "b"]) {
-        let secrets: Api<Secret> = Api::namespaced(scene.client().clone(), &namespace);
+    for namespace in scenario.in_scenario(&["a", "b"]) {
+        let secrets: Api<Secret> = Api::namespaced(scenario.client().clone(), &namespace);
         let retained = secrets.get("kept").await.unwrap();
         assert_eq!(retained.annotations().get(RETAINED).map(String::as_str), Some("kept"));
         let account = company.account(&namespace, "default").await;
@@ -178,7 +180,7 @@ async fn in_order_the_operator_cleans_up_and_what_retain_left_is_swept_up_by_its
 #[tokio::test]
 async fn with_the_operator_gone_a_few_commands_take_everything_and_no_entry_of_a_busy_writer() {
     let company = Company::new("gone").await;
-    company.scene.stop_operator();
+    company.scenario.stop_operator();
     company.follow("by-hand-objects").await;
     // A copy of an object that says Delete has an owner; garbage collection looks for new kinds twice a minute.
     eventually(
@@ -214,7 +216,7 @@ async fn with_the_operator_gone_a_few_commands_take_everything_and_no_entry_of_a
         "-p",
         undo,
     ];
-    company.scene.kubectl(&arguments).await;
+    company.scenario.kubectl(&arguments).await;
     company.follow("by-hand-rest").await;
     company.nothing_is_left().await;
 }
@@ -222,17 +224,19 @@ async fn with_the_operator_gone_a_few_commands_take_everything_and_no_entry_of_a
 #[tokio::test]
 async fn everything_at_once_waits_for_the_finalizers_and_the_same_commands_get_out_of_it() {
     let company = Company::new("atonce").await;
-    let scene = &company.scene;
-    scene.stop_operator();
-    scene.kubectl(&["delete", "-k", "config/default", "--wait=false"]).await;
+    let scenario = &company.scenario;
+    scenario.stop_operator();
+    scenario
+        .kubectl(&["delete", "-k", "config/default", "--wait=false"])
+        .await;
     eventually("the namespace is gone, the definition is not", SOON, async || {
         let left = ["get", "namespace", SYSTEM_NAMESPACE, "--ignore-not-found", "-o", "name"];
-        let left = scene.kubectl(&left).await;
+        let left = scenario.kubectl(&left).await;
         left.is_empty().then_some(()).ok_or(left)
     })
     .await;
     let deleting = ["get", DEFINITION, "-o", "jsonpath={.metadata.deletionTimestamp}"];
-    assert_ne!(scene.kubectl(&deleting).await, "");
+    assert_ne!(scenario.kubectl(&deleting).await, "");
     for block in [
         "by-hand-objects",
         "by-hand-copies",
@@ -247,57 +251,57 @@ async fn everything_at_once_waits_for_the_finalizers_and_the_same_commands_get_o
 #[tokio::test]
 async fn the_definition_first_is_as_the_objects_first_and_it_can_come_back() {
     let company = Company::new("definition").await;
-    let scene = &company.scene;
-    scene.kubectl(&["delete", DEFINITION, "--timeout=60s"]).await;
+    let scenario = &company.scenario;
+    scenario.kubectl(&["delete", DEFINITION, "--timeout=60s"]).await;
     assert_eq!(company.copies().await, Vec::<String>::new());
-    for namespace in scene.in_scene(&["a", "b"]) {
+    for namespace in scenario.in_scenario(&["a", "b"]) {
         let account = company.account(&namespace, "default").await;
         assert_eq!(entries(&account), ["first", "second", "kept"], "what Retain left");
     }
     company.nothing_of_others_changed().await;
 
     // Deleted by mistake, for instance: everything is applied again, and the operator is the one that runs.
-    scene.kubectl(&["apply", "-k", "config/crd"]).await;
-    let object = scene.object();
+    scenario.kubectl(&["apply", "-k", "config/crd"]).await;
+    let object = scenario.object();
     eventually("objects are taken again", SOON, async || {
-        let applied = scene.cluster().kubectl().apply(&object.to_string()).await;
+        let applied = scenario.cluster().kubectl().apply(&object.to_string()).await;
         applied.map(drop).map_err(|error| format!("{error:#}"))
     })
     .await;
-    let login = scene.login("first");
+    let login = scenario.login("first");
     eventually("it is served again", SOON * 2, async || {
-        oracle::check(scene.client(), &scene.expected(&["a", "b"], &login)).await
+        oracle::check(scenario.client(), &scenario.expected(&["a", "b"], &login)).await
     })
     .await;
-    scene.says("Ready", "True", "Synced").await;
+    scenario.says("Ready", "True", "Synced").await;
 }
 
 #[tokio::test]
 async fn the_operators_namespace_first_takes_no_copy_and_installed_again_it_needs_its_sources() {
     let company = Company::new("namespace").await;
-    let scene = &company.scene;
-    let (login, uids) = (scene.login("first"), scene.uids().await);
+    let scenario = &company.scenario;
+    let (login, uids) = (scenario.login("first"), scenario.uids().await);
     // The operator sees its sources go, one by one, for as long as it has a token.
-    scene
+    scenario
         .kubectl(&["delete", "namespace", SYSTEM_NAMESPACE, "--timeout=60s"])
         .await;
-    scene.kill_operator();
-    let served = scene.expected(&["a", "b"], &login);
-    oracle::check(scene.client(), &served).await.unwrap();
+    scenario.kill_operator();
+    let served = scenario.expected(&["a", "b"], &login);
+    oracle::check(scenario.client(), &served).await.unwrap();
 
-    scene.cluster().install().await.unwrap();
-    scene.start_operator().await;
-    scene.says("CredentialsReady", "False", "SourceNotFound").await;
+    scenario.cluster().install().await.unwrap();
+    scenario.start_operator().await;
+    scenario.says("CredentialsReady", "False", "SourceNotFound").await;
     quiet("the copies stay", Duration::from_secs(2), async || {
-        oracle::check(scene.client(), &served).await
+        oracle::check(scenario.client(), &served).await
     })
     .await;
-    let mark = scene.mark().await;
-    scene.source(&login).await;
-    scene.says("Ready", "True", "Synced").await;
-    let written = scene.writes_since(mark).await;
-    let elsewhere: Vec<_> = written.iter().filter(|write| write.name != scene.name()).collect();
+    let mark = scenario.mark().await;
+    scenario.source(&login).await;
+    scenario.says("Ready", "True", "Synced").await;
+    let written = scenario.writes_since(mark).await;
+    let elsewhere: Vec<_> = written.iter().filter(|write| write.name != scenario.name()).collect();
     assert!(elsewhere.is_empty(), "nothing was to be written: {elsewhere:#?}");
-    assert_eq!(scene.uids().await, uids);
+    assert_eq!(scenario.uids().await, uids);
     company.nothing_of_others_changed().await;
 }

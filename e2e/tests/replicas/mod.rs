@@ -6,7 +6,7 @@ mod installations;
 use std::time::Duration;
 
 use e2e::operator::{self, Operator};
-use e2e::scene::{SOON, Scene};
+use e2e::scenario::{SOON, Scenario};
 use e2e::wait::{eventually, quiet};
 use e2e::{OPERATOR_USER, SYSTEM_NAMESPACE};
 use tokio::time::Instant;
@@ -17,24 +17,24 @@ const SLOW_MACHINE: Duration = Duration::from_secs(5);
 /// A leader that ends by itself gives the Lease back.
 const HANDED_OVER: Duration = Duration::from_secs(2);
 
-async fn standby(scene: &Scene) -> Operator {
+async fn standby(scenario: &Scenario) -> Operator {
     let options = operator::Options {
         pod: "pullsecrets-1".to_owned(),
         ..operator::Options::default()
     };
-    Operator::start(scene.cluster(), &options).await.unwrap()
+    Operator::start(scenario.cluster(), &options).await.unwrap()
 }
 
-async fn holder(scene: &Scene) -> String {
+async fn holder(scenario: &Scenario) -> String {
     let path = "jsonpath={.spec.holderIdentity}";
-    scene
+    scenario
         .kubectl(&["get", "lease", "pullsecrets", "-n", SYSTEM_NAMESPACE, "-o", path])
         .await
 }
 
-async fn is_led_by(scene: &Scene, identity: &str, within: Duration) {
+async fn is_led_by(scenario: &Scenario, identity: &str, within: Duration) {
     eventually(&format!("{identity} leads"), within, async || {
-        match holder(scene).await {
+        match holder(scenario).await {
             seen if seen == identity => Ok(()),
             seen => Err(seen),
         }
@@ -44,27 +44,27 @@ async fn is_led_by(scene: &Scene, identity: &str, within: Duration) {
 
 #[tokio::test]
 async fn a_standby_writes_nothing_and_takes_over_within_the_length_of_the_lease_after_a_kill() {
-    let scene = Scene::own("killed").await;
-    let login = scene.login("first");
-    scene.set_up(&["a", "b"], &login).await;
-    scene.says("Ready", "True", "Synced").await;
-    is_led_by(&scene, "pullsecrets-0", SOON).await;
-    let mark = scene.mark().await;
-    let standby = standby(&scene).await;
+    let scenario = Scenario::own("killed").await;
+    let login = scenario.login("first");
+    scenario.set_up(&["a", "b"], &login).await;
+    scenario.says("Ready", "True", "Synced").await;
+    is_led_by(&scenario, "pullsecrets-0", SOON).await;
+    let mark = scenario.mark().await;
+    let standby = standby(&scenario).await;
 
-    scene.kill_operator();
+    scenario.kill_operator();
     let began = Instant::now();
-    scene.namespaces(&["c"]).await;
-    let served = scene.expected(&["a", "b", "c"], &login);
+    scenario.namespaces(&["c"]).await;
+    let served = scenario.expected(&["a", "b", "c"], &login);
     let within = LEASE + SLOW_MACHINE;
     eventually("the standby serves it", within, async || {
-        e2e::oracle::check(scene.client(), &served).await
+        e2e::oracle::check(scenario.client(), &served).await
     })
     .await;
     println!("served {:.1} s after the kill", began.elapsed().as_secs_f64());
-    assert_eq!(holder(&scene).await, "pullsecrets-1");
-    scene.counts(3).await;
-    let writes = scene.writes_since(mark).await;
+    assert_eq!(holder(&scenario).await, "pullsecrets-1");
+    scenario.counts(3).await;
+    let writes = scenario.writes_since(mark).await;
     let elsewhere = writes
         .iter()
         .filter(|write| !write.namespace.is_empty() && write.namespace != "killed-c");
@@ -74,36 +74,40 @@ async fn a_standby_writes_nothing_and_takes_over_within_the_length_of_the_lease_
 
 #[tokio::test]
 async fn a_leader_that_is_asked_to_end_hands_over_at_once() {
-    let scene = Scene::own("rolled").await;
-    let login = scene.login("first");
-    scene.set_up(&["a"], &login).await;
-    is_led_by(&scene, "pullsecrets-0", SOON).await;
-    let standby = standby(&scene).await;
-    scene.stop_operator();
-    is_led_by(&scene, "pullsecrets-1", HANDED_OVER + Duration::from_secs(1)).await;
-    scene.namespaces(&["b"]).await;
-    scene
-        .holds("the other one serves", &scene.expected(&["a", "b"], &login))
+    let scenario = Scenario::own("rolled").await;
+    let login = scenario.login("first");
+    scenario.set_up(&["a"], &login).await;
+    is_led_by(&scenario, "pullsecrets-0", SOON).await;
+    let standby = standby(&scenario).await;
+    scenario.stop_operator();
+    is_led_by(&scenario, "pullsecrets-1", HANDED_OVER + Duration::from_secs(1)).await;
+    scenario.namespaces(&["b"]).await;
+    scenario
+        .holds("the other one serves", &scenario.expected(&["a", "b"], &login))
         .await;
     standby.stop().unwrap();
-    assert_eq!(holder(&scene).await, "", "given back");
+    assert_eq!(holder(&scenario).await, "", "given back");
 }
 
 #[tokio::test]
 async fn a_leader_that_slept_through_its_lease_does_no_harm_when_it_wakes_and_ends() {
-    let scene = Scene::own("zombie").await;
-    let (first, second, third) = (scene.login("first"), scene.login("second"), scene.login("third"));
+    let scenario = Scenario::own("zombie").await;
+    let (first, second, third) = (
+        scenario.login("first"),
+        scenario.login("second"),
+        scenario.login("third"),
+    );
     let parts: Vec<String> = (0..120).map(|number| format!("n{number}")).collect();
     let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
-    scene.set_up(&parts, &first).await;
-    is_led_by(&scene, "pullsecrets-0", SOON).await;
-    let standby = standby(&scene).await;
+    scenario.set_up(&parts, &first).await;
+    is_led_by(&scenario, "pullsecrets-0", SOON).await;
+    let standby = standby(&scenario).await;
 
     // In the middle of a rotation, so that there are writes under way.
-    let mark = scene.mark().await;
-    scene.source(&second).await;
+    let mark = scenario.mark().await;
+    scenario.source(&second).await;
     eventually("the rotation has begun", SOON, async || {
-        let audit = scene.cluster().audit();
+        let audit = scenario.cluster().audit();
         let writes = audit
             .writes_since(mark, OPERATOR_USER)
             .map_err(|error| error.to_string())?;
@@ -111,52 +115,54 @@ async fn a_leader_that_slept_through_its_lease_does_no_harm_when_it_wakes_and_en
         (copies > 3).then_some(()).ok_or_else(|| format!("{copies} copies"))
     })
     .await;
-    scene.pause_operator();
-    is_led_by(&scene, "pullsecrets-1", LEASE + SLOW_MACHINE).await;
-    scene.source(&third).await;
-    let expected = scene.expected(&parts, &third);
-    scene.holds("the standby rotates on", &expected).await;
-    scene.says("Ready", "True", "Synced").await;
+    scenario.pause_operator();
+    is_led_by(&scenario, "pullsecrets-1", LEASE + SLOW_MACHINE).await;
+    scenario.source(&third).await;
+    let expected = scenario.expected(&parts, &third);
+    scenario.holds("the standby rotates on", &expected).await;
+    scenario.says("Ready", "True", "Synced").await;
 
-    let mark = scene.mark().await;
-    scene.resume_operator();
-    eventually("the one that slept ends", SOON, async || match scene.operator_ended() {
-        Some(false) => Ok(()),
-        seen => Err(format!("{seen:?}")),
+    let mark = scenario.mark().await;
+    scenario.resume_operator();
+    eventually("the one that slept ends", SOON, async || {
+        match scenario.operator_ended() {
+            Some(false) => Ok(()),
+            seen => Err(format!("{seen:?}")),
+        }
     })
     .await;
     quiet("its late writes change nothing", Duration::from_secs(3), async || {
-        e2e::oracle::check(scene.client(), &expected).await
+        e2e::oracle::check(scenario.client(), &expected).await
     })
     .await;
-    let late = scene.writes_since(mark).await;
+    let late = scenario.writes_since(mark).await;
     let taken: Vec<_> = late
         .iter()
         .filter(|write| write.code < 300 && !write.namespace.is_empty())
         .collect();
     println!("{} late writes, {} of them taken", late.len(), taken.len());
     assert_eq!(taken.len(), 0, "{taken:#?}");
-    assert_eq!(holder(&scene).await, "pullsecrets-1");
+    assert_eq!(holder(&scenario).await, "pullsecrets-1");
     standby.stop().unwrap();
 }
 
 #[tokio::test]
 async fn a_lease_that_is_deleted_is_made_again_and_one_that_is_taken_by_hand_ends_who_led() {
-    let scene = Scene::own("edited-lease").await;
-    let login = scene.login("first");
-    scene.set_up(&["a"], &login).await;
-    is_led_by(&scene, "pullsecrets-0", SOON).await;
-    scene
+    let scenario = Scenario::own("edited-lease").await;
+    let login = scenario.login("first");
+    scenario.set_up(&["a"], &login).await;
+    is_led_by(&scenario, "pullsecrets-0", SOON).await;
+    scenario
         .kubectl(&["delete", "lease", "pullsecrets", "-n", SYSTEM_NAMESPACE])
         .await;
     eventually("it is made again", SOON, async || {
-        let seen = scene
+        let seen = scenario
             .kubectl(&["get", "lease", "-n", SYSTEM_NAMESPACE, "-o", "name"])
             .await;
         (!seen.is_empty()).then_some(()).ok_or(seen)
     })
     .await;
-    is_led_by(&scene, "pullsecrets-0", SOON).await;
+    is_led_by(&scenario, "pullsecrets-0", SOON).await;
 
     let usurp = r#"{"spec":{"holderIdentity":"nobody","leaseDurationSeconds":100000}}"#;
     let patch = [
@@ -169,11 +175,11 @@ async fn a_lease_that_is_deleted_is_made_again_and_one_that_is_taken_by_hand_end
         "-p",
         usurp,
     ];
-    scene.kubectl(&patch).await;
+    scenario.kubectl(&patch).await;
     eventually(
         "who led ends, since it cannot know better",
         SOON,
-        async || match scene.operator_ended() {
+        async || match scenario.operator_ended() {
             Some(false) => Ok(()),
             seen => Err(format!("{seen:?}")),
         },
@@ -187,9 +193,9 @@ async fn without_election_there_is_no_lease() {
         flags: vec!["--leader-elect=false".to_owned()],
         ..operator::Options::default()
     };
-    let scene = Scene::own_with("alone", options).await;
-    scene.set_up(&["a"], &scene.login("first")).await;
-    let leases = scene
+    let scenario = Scenario::own_with("alone", options).await;
+    scenario.set_up(&["a"], &scenario.login("first")).await;
+    let leases = scenario
         .kubectl(&["get", "lease", "-n", SYSTEM_NAMESPACE, "-o", "name"])
         .await;
     assert_eq!(leases, "");

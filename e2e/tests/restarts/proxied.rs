@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use e2e::cluster::Cluster;
 use e2e::operator::{Operator, Options};
-use e2e::scene::Scene;
+use e2e::scenario::Scenario;
 use e2e::{OPERATOR_ACCOUNT, SYSTEM_NAMESPACE};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
@@ -15,9 +15,9 @@ const SERVER: &str = "kubernetes.default.svc:6443";
 
 #[tokio::test]
 async fn the_operator_honours_the_proxy_variables() {
-    let scene = Scene::own("proxied").await;
-    scene.stop_operator();
-    let cluster = scene.cluster();
+    let scenario = Scenario::own("proxied").await;
+    scenario.stop_operator();
+    let cluster = scenario.cluster();
     let kubeconfig = cluster
         .service_account_kubeconfig(SYSTEM_NAMESPACE, OPERATOR_ACCOUNT)
         .await

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use e2e::OPERATOR_USER;
 use e2e::audit::Mark;
-use e2e::scene::{SOON, Scene};
+use e2e::scenario::{SOON, Scenario};
 use e2e::wait::{eventually, quiet};
 
 /// Longer than the second between two writes of a status, and than what a start needs.
@@ -12,42 +12,42 @@ const A_WHILE: Duration = Duration::from_secs(5);
 
 #[tokio::test]
 async fn nothing_is_written_while_nothing_changes_nor_after_a_restart() {
-    let scene = Scene::own("silence").await;
-    let login = scene.login("first");
-    scene.set_up(&["a", "b", "c"], &login).await;
-    scene.says("Ready", "True", "Synced").await;
-    scene.counts(3).await;
-    is_announced(&scene, "Synced").await;
+    let scenario = Scenario::own("silence").await;
+    let login = scenario.login("first");
+    scenario.set_up(&["a", "b", "c"], &login).await;
+    scenario.says("Ready", "True", "Synced").await;
+    scenario.counts(3).await;
+    is_announced(&scenario, "Synced").await;
 
-    let mark = scene.mark().await;
-    writes_nothing_since(&scene, mark, "nothing changes").await;
+    let mark = scenario.mark().await;
+    writes_nothing_since(&scenario, mark, "nothing changes").await;
 
-    scene.stop_operator();
-    let mark = scene.mark().await;
-    scene.start_operator().await;
-    writes_nothing_since(&scene, mark, "it starts and all is in place").await;
+    scenario.stop_operator();
+    let mark = scenario.mark().await;
+    scenario.start_operator().await;
+    writes_nothing_since(&scenario, mark, "it starts and all is in place").await;
 
-    scene.kill_operator();
-    let mark = scene.mark().await;
-    scene.start_operator().await;
-    writes_nothing_since(&scene, mark, "it starts after a crash and all is in place").await;
+    scenario.kill_operator();
+    let mark = scenario.mark().await;
+    scenario.start_operator().await;
+    writes_nothing_since(&scenario, mark, "it starts after a crash and all is in place").await;
 
     // It is silent because it has nothing to do, not because it does nothing.
-    scene.namespaces(&["d"]).await;
-    scene
+    scenario.namespaces(&["d"]).await;
+    scenario
         .holds(
             "a new namespace is served",
-            &scene.expected(&["a", "b", "c", "d"], &login),
+            &scenario.expected(&["a", "b", "c", "d"], &login),
         )
         .await;
 }
 
 /// An Event is published beside the step that it is about, and may come after it.
-async fn is_announced(scene: &Scene, reason: &str) {
-    let of = format!("involvedObject.name={},reason={reason}", scene.name());
+async fn is_announced(scenario: &Scenario, reason: &str) {
+    let of = format!("involvedObject.name={},reason={reason}", scenario.name());
     let get = ["get", "events", "-A", "-o", "name", "--field-selector", &of];
     eventually("the change is announced", SOON, async || {
-        let events = scene.kubectl(&get).await;
+        let events = scenario.kubectl(&get).await;
         (!events.is_empty()).then_some(()).ok_or_else(|| format!("no {reason}"))
     })
     .await;
@@ -57,9 +57,9 @@ async fn is_announced(scene: &Scene, reason: &str) {
 /// nothing else is tried.
 #[tokio::test]
 async fn nothing_is_written_after_a_restart_beside_a_squatter() {
-    let scene = Scene::own("beside").await;
-    let login = scene.login("first");
-    scene.namespaces(&["a", "b"]).await;
+    let scenario = Scenario::own("beside").await;
+    let login = scenario.login("first");
+    scenario.namespaces(&["a", "b"]).await;
     let squat = [
         "create",
         "secret",
@@ -69,30 +69,30 @@ async fn nothing_is_written_after_a_restart_beside_a_squatter() {
         "beside-b",
         "--from-literal=theirs=kept",
     ];
-    scene.kubectl(&squat).await;
-    scene.source(&login).await;
-    scene.apply(&scene.object()).await;
-    scene.says("Ready", "False", "NamespacesFailed").await;
-    scene
-        .holds("the free one is served", &scene.expected(&["a"], &login))
+    scenario.kubectl(&squat).await;
+    scenario.source(&login).await;
+    scenario.apply(&scenario.object()).await;
+    scenario.says("Ready", "False", "NamespacesFailed").await;
+    scenario
+        .holds("the free one is served", &scenario.expected(&["a"], &login))
         .await;
     // What is not told yet would be told after the restart, and rightly.
     eventually("everything is told", SOON, async || {
-        let status = scene.current().await["status"].clone();
+        let status = scenario.current().await["status"].clone();
         let (namespaces, accounts) = (&status["namespaces"], &status["serviceAccounts"]);
         let told = namespaces["ready"] == 1 && namespaces["failed"] == 1 && accounts["ready"] == 1;
         told.then_some(()).ok_or_else(|| status.to_string())
     })
     .await;
 
-    scene.stop_operator();
-    let mark = scene.mark().await;
-    scene.start_operator().await;
+    scenario.stop_operator();
+    let mark = scenario.mark().await;
+    scenario.start_operator().await;
     quiet(
         "nothing changes when it starts beside a squatter",
         A_WHILE,
         async || {
-            let audit = scene.cluster().audit();
+            let audit = scenario.cluster().audit();
             let writes = audit
                 .writes_since(mark, OPERATOR_USER)
                 .map_err(|error| error.to_string())?;
@@ -102,12 +102,12 @@ async fn nothing_is_written_after_a_restart_beside_a_squatter() {
         },
     )
     .await;
-    scene.says("Ready", "False", "NamespacesFailed").await;
+    scenario.says("Ready", "False", "NamespacesFailed").await;
 }
 
 /// Leases aside; Events are writes too.
-async fn writes_nothing_since(scene: &Scene, mark: Mark, when: &str) {
-    let audit = scene.cluster().audit();
+async fn writes_nothing_since(scenario: &Scenario, mark: Mark, when: &str) {
+    let audit = scenario.cluster().audit();
     quiet(
         &format!("the operator writes nothing when {when}"),
         A_WHILE,

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use e2e::scene::{LABEL, Scene};
+use e2e::scenario::{LABEL, Scenario};
 use futures::{StreamExt, stream};
 use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::Api;
@@ -22,28 +22,28 @@ const TRIES: usize = 100;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_entry_of_anybody_is_lost_while_another_writer_adds_its_own() {
     let _alone = MACHINE.write().await;
-    let scene = Scene::own("company").await;
-    let login = scene.login("first");
+    let scenario = Scenario::own("company").await;
+    let login = scenario.login("first");
     let parts: Vec<String> = (0..ACCOUNTS).map(|number| format!("{number:03}")).collect();
     let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
-    let names = scene.in_scene(&parts);
+    let names = scenario.in_scenario(&parts);
     let labels = BTreeMap::from([(LABEL.to_owned(), "company".to_owned())]);
-    scene.make_namespaces(names.clone(), &labels).await;
-    scene.wait_for_accounts(&names).await;
-    scene.source(&login).await;
+    scenario.make_namespaces(names.clone(), &labels).await;
+    scenario.wait_for_accounts(&names).await;
+    scenario.source(&login).await;
 
     let theirs = async {
-        let all = stream::iter(&names).for_each_concurrent(16, |namespace| add_all(&scene, namespace));
+        let all = stream::iter(&names).for_each_concurrent(16, |namespace| add_all(&scenario, namespace));
         all.await;
     };
-    let object = scene.object();
-    tokio::join!(theirs, scene.apply(&object));
+    let object = scenario.object();
+    tokio::join!(theirs, scenario.apply(&object));
 
-    scene
-        .holds("all namespaces are served", &scene.expected(&parts, &login))
+    scenario
+        .holds("all namespaces are served", &scenario.expected(&parts, &login))
         .await;
     for namespace in &names {
-        let accounts: Api<ServiceAccount> = Api::namespaced(scene.client().clone(), namespace);
+        let accounts: Api<ServiceAccount> = Api::namespaced(scenario.client().clone(), namespace);
         let account = accounts.get("default").await.unwrap();
         let entries: Vec<String> = account
             .image_pull_secrets
@@ -65,8 +65,8 @@ async fn no_entry_of_anybody_is_lost_while_another_writer_adds_its_own() {
     }
 }
 
-async fn add_all(scene: &Scene, namespace: &str) {
-    let accounts: Api<ServiceAccount> = Api::namespaced(scene.client().clone(), namespace);
+async fn add_all(scenario: &Scenario, namespace: &str) {
+    let accounts: Api<ServiceAccount> = Api::namespaced(scenario.client().clone(), namespace);
     for entry in THEIRS {
         let mut added = false;
         for _ in 0..TRIES {

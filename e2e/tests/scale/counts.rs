@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use e2e::audit::{Mark, Record};
 use e2e::oracle::Expected;
-use e2e::scene::{LABEL, Scene};
+use e2e::scenario::{LABEL, Scenario};
 use e2e::wait::quiet;
 use e2e::{OPERATOR_USER, SYSTEM_NAMESPACE};
 use serde_json::json;
@@ -77,26 +77,26 @@ fn read(record: &Record) -> String {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_step_takes_exactly_the_calls_that_it_cannot_do_without() {
     let _alone = MACHINE.write().await;
-    let scene = Scene::own("exact").await;
-    let (first, second) = (scene.login("first"), scene.login("second"));
+    let scenario = Scenario::own("exact").await;
+    let (first, second) = (scenario.login("first"), scenario.login("second"));
     let parts: Vec<String> = (0..NAMESPACES).map(|number| format!("{number:03}")).collect();
     let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
-    let names = scene.in_scene(&parts);
-    scene.namespaces(&parts).await;
-    make_accounts(&scene, &names, &ACCOUNTS[1..]).await;
-    scene.wait_for_accounts(&names).await;
-    scene.source(&first).await;
-    let mut object = scene.object();
+    let names = scenario.in_scenario(&parts);
+    scenario.namespaces(&parts).await;
+    make_accounts(&scenario, &names, &ACCOUNTS[1..]).await;
+    scenario.wait_for_accounts(&names).await;
+    scenario.source(&first).await;
+    let mut object = scenario.object();
     object["spec"]["serviceAccounts"] = json!({"names": ACCOUNTS});
-    let mut expected = scene.expected(&parts, &first);
+    let mut expected = scenario.expected(&parts, &first);
     let both: BTreeSet<String> = ACCOUNTS.map(String::from).into();
     expected
         .holders
         .values_mut()
         .for_each(|accounts| accounts.clone_from(&both));
 
-    let mark = scene.mark().await;
-    scene.apply(&object).await;
+    let mark = scenario.mark().await;
+    scenario.apply(&object).await;
     let converged = Calls {
         copies: NAMESPACES,
         accounts: NAMESPACES * ACCOUNTS.len(),
@@ -106,21 +106,21 @@ async fn each_step_takes_exactly_the_calls_that_it_cannot_do_without() {
         reads: lists(&["namespaces", SOURCES]),
         ..Calls::default()
     };
-    takes(&scene, mark, "all namespaces are served", &expected, converged).await;
+    takes(&scenario, mark, "all namespaces are served", &expected, converged).await;
 
-    let mark = scene.mark().await;
-    scene.source(&second).await;
-    expected.logins = scene.expected(&[], &second).logins;
+    let mark = scenario.mark().await;
+    scenario.source(&second).await;
+    expected.logins = scenario.expected(&[], &second).logins;
     let rotated = Calls {
         copies: NAMESPACES,
         states: 1,
         ..Calls::default()
     };
-    takes(&scene, mark, "each copy has the new login", &expected, rotated).await;
+    takes(&scenario, mark, "each copy has the new login", &expected, rotated).await;
 
-    scene.stop_operator();
-    let mark = scene.mark().await;
-    scene.start_operator().await;
+    scenario.stop_operator();
+    let mark = scenario.mark().await;
+    scenario.start_operator().await;
     // One for each kind, one for the sources, and one that asks whether the server streams lists.
     let kinds = [
         "clusterpullsecrets",
@@ -134,10 +134,17 @@ async fn each_step_takes_exactly_the_calls_that_it_cannot_do_without() {
         reads: lists(&kinds),
         ..Calls::default()
     };
-    takes(&scene, mark, "it starts with everything in place", &expected, restarted).await;
+    takes(
+        &scenario,
+        mark,
+        "it starts with everything in place",
+        &expected,
+        restarted,
+    )
+    .await;
 
-    let mark = scene.mark().await;
-    scene.namespaces(&["new"]).await;
+    let mark = scenario.mark().await;
+    scenario.namespaces(&["new"]).await;
     expected
         .holders
         .insert("exact-new".to_owned(), ["default".to_owned()].into());
@@ -146,19 +153,19 @@ async fn each_step_takes_exactly_the_calls_that_it_cannot_do_without() {
         accounts: 1,
         ..Calls::default()
     };
-    takes(&scene, mark, "a new namespace is served", &expected, came).await;
+    takes(&scenario, mark, "a new namespace is served", &expected, came).await;
 
-    let mark = scene.mark().await;
+    let mark = scenario.mark().await;
     let edit = "label secret exact -n exact-007 app.kubernetes.io/managed-by=another --overwrite";
-    scene.kubectl(&edit.split(' ').collect::<Vec<_>>()).await;
+    scenario.kubectl(&edit.split(' ').collect::<Vec<_>>()).await;
     let mended = Calls {
         copies: 1,
         ..Calls::default()
     };
-    takes(&scene, mark, "an edited copy is restored", &expected, mended).await;
+    takes(&scenario, mark, "an edited copy is restored", &expected, mended).await;
 
-    let mark = scene.mark().await;
-    scene
+    let mark = scenario.mark().await;
+    scenario
         .kubectl(&["label", "namespace", "exact-003", &format!("{LABEL}-")])
         .await;
     expected.holders.remove("exact-003");
@@ -168,7 +175,7 @@ async fn each_step_takes_exactly_the_calls_that_it_cannot_do_without() {
         ..Calls::default()
     };
     takes(
-        &scene,
+        &scenario,
         mark,
         "a namespace that is labelled out is cleaned up",
         &expected,
@@ -178,10 +185,10 @@ async fn each_step_takes_exactly_the_calls_that_it_cannot_do_without() {
 }
 
 /// The store is as expected, the status says so, and that took these calls.
-async fn takes(scene: &Scene, mark: Mark, what: &str, expected: &Expected, exactly: Calls) {
-    scene.holds(what, expected).await;
-    scene.counts(expected.holders.len()).await;
-    let audit = scene.cluster().audit();
+async fn takes(scenario: &Scenario, mark: Mark, what: &str, expected: &Expected, exactly: Calls) {
+    scenario.holds(what, expected).await;
+    scenario.counts(expected.holders.len()).await;
+    let audit = scenario.cluster().audit();
     let calls = || {
         let mut calls = Calls::default();
         let records = audit.since(mark).unwrap();
@@ -190,7 +197,7 @@ async fn takes(scene: &Scene, mark: Mark, what: &str, expected: &Expected, exact
         calls.reads.sort();
         calls
     };
-    audit.settle(scene.client()).await.unwrap();
+    audit.settle(scenario.client()).await.unwrap();
     assert_eq!(calls(), exactly, "{what}");
     quiet(&format!("{what} and nothing more is asked"), A_WHILE, async || {
         let now = calls();

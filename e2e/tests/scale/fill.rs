@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use e2e::OPERATOR_USER;
 use e2e::audit::{Mark, Record};
 use e2e::oracle::{self, Expected};
-use e2e::scene::{LABEL, Scene};
+use e2e::scenario::{LABEL, Scenario};
 use e2e::wait::eventually;
 use futures::{StreamExt, TryStreamExt, stream};
 use k8s_openapi::api::core::v1::ServiceAccount;
@@ -36,45 +36,45 @@ const PATIENCE: Duration = Duration::from_mins(2);
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_namespaces_take_one_write_for_each_copy_and_each_reference() {
     let _alone = MACHINE.write().await;
-    let scene = Scene::own("many").await;
-    let (empty, _) = scene.memory_kib();
-    let (first, second) = (scene.login("first"), scene.login("second"));
+    let scenario = Scenario::own("many").await;
+    let (empty, _) = scenario.memory_kib();
+    let (first, second) = (scenario.login("first"), scenario.login("second"));
     let names: Vec<String> = (0..NAMESPACES).map(|number| format!("many-{number:04}")).collect();
     let labels = BTreeMap::from([(LABEL.to_owned(), "many".to_owned())]);
-    scene.make_namespaces(names.clone(), &labels).await;
-    make_accounts(&scene, &names, &ACCOUNTS[1..]).await;
-    scene.wait_for_accounts(&names).await;
-    let mut object = scene.object();
+    scenario.make_namespaces(names.clone(), &labels).await;
+    make_accounts(&scenario, &names, &ACCOUNTS[1..]).await;
+    scenario.wait_for_accounts(&names).await;
+    let mut object = scenario.object();
     object["spec"]["serviceAccounts"] = json!({"names": ACCOUNTS});
-    let mut expected = scene.expected(&[], &first);
+    let mut expected = scenario.expected(&[], &first);
     let accounts = ACCOUNTS.map(String::from);
     expected.holders = names
         .iter()
         .map(|name| (name.clone(), accounts.clone().into()))
         .collect();
 
-    scene.source(&first).await;
-    let mark = scene.mark().await;
+    scenario.source(&first).await;
+    let mark = scenario.mark().await;
     let start = Instant::now();
-    scene.apply(&object).await;
-    come_true(&scene, "all namespaces are served", &expected).await;
+    scenario.apply(&object).await;
+    come_true(&scenario, "all namespaces are served", &expected).await;
     println!(
         "filled {NAMESPACES} namespaces of {} accounts in {:?}",
         ACCOUNTS.len(),
         start.elapsed()
     );
     let secrets = NAMESPACES;
-    check_calls(&scene, mark, secrets, NAMESPACES * ACCOUNTS.len()).await;
-    scene.counts(NAMESPACES).await;
+    check_calls(&scenario, mark, secrets, NAMESPACES * ACCOUNTS.len()).await;
+    scenario.counts(NAMESPACES).await;
 
-    expected.logins = scene.expected(&[], &second).logins;
-    let mark = scene.mark().await;
+    expected.logins = scenario.expected(&[], &second).logins;
+    let mark = scenario.mark().await;
     let start = Instant::now();
-    scene.source(&second).await;
-    come_true(&scene, "all copies have the new login", &expected).await;
+    scenario.source(&second).await;
+    come_true(&scenario, "all copies have the new login", &expected).await;
     println!("rotated {NAMESPACES} namespaces in {:?}", start.elapsed());
-    check_calls(&scene, mark, secrets, 0).await;
-    let (now, peak) = scene.memory_kib();
+    check_calls(&scenario, mark, secrets, 0).await;
+    let (now, peak) = scenario.memory_kib();
     println!("resident {empty} KiB in an empty cluster, {now} KiB now, at most {peak} KiB");
     assert!(
         now * 10 <= empty * GROWS_TO && peak * 10 <= now * PEAK,
@@ -83,12 +83,12 @@ async fn a_thousand_namespaces_take_one_write_for_each_copy_and_each_reference()
 }
 
 /// An account of each of these names in each namespace.
-pub(crate) async fn make_accounts(scene: &Scene, namespaces: &[String], names: &[&str]) {
+pub(crate) async fn make_accounts(scenario: &Scenario, namespaces: &[String], names: &[&str]) {
     let all = namespaces
         .iter()
         .flat_map(|namespace| names.iter().map(move |name| (namespace, *name)));
     let made = stream::iter(all).map(|(namespace, name)| {
-        let accounts: Api<ServiceAccount> = Api::namespaced(scene.client().clone(), namespace);
+        let accounts: Api<ServiceAccount> = Api::namespaced(scenario.client().clone(), namespace);
         let metadata = ObjectMeta {
             name: Some(name.to_owned()),
             ..ObjectMeta::default()
@@ -105,14 +105,17 @@ pub(crate) async fn make_accounts(scene: &Scene, namespaces: &[String], names: &
     assert_eq!(made.len(), namespaces.len() * names.len());
 }
 
-async fn come_true(scene: &Scene, what: &str, expected: &Expected) {
-    eventually(what, PATIENCE, async || oracle::check(scene.client(), expected).await).await;
+async fn come_true(scenario: &Scenario, what: &str, expected: &Expected) {
+    eventually(what, PATIENCE, async || {
+        oracle::check(scenario.client(), expected).await
+    })
+    .await;
 }
 
 /// Exactly so many successful writes to copies and accounts, hardly any others, and no read of a single one of them.
-async fn check_calls(scene: &Scene, mark: Mark, secrets: usize, accounts: usize) {
-    let audit = scene.cluster().audit();
-    audit.settle(scene.client()).await.unwrap();
+async fn check_calls(scenario: &Scenario, mark: Mark, secrets: usize, accounts: usize) {
+    let audit = scenario.cluster().audit();
+    audit.settle(scenario.client()).await.unwrap();
     let records = audit.since(mark).unwrap();
     let ours: Vec<&Record> = records.iter().filter(|record| record.user == OPERATOR_USER).collect();
     let (inside, outside): (Vec<&Record>, Vec<&Record>) = ours

@@ -5,7 +5,7 @@ use std::time::Duration;
 use e2e::OPERATOR_USER;
 use e2e::audit::Record;
 use e2e::oracle::{Expected, Login};
-use e2e::scene::Scene;
+use e2e::scenario::Scenario;
 use e2e::wait::eventually;
 use serde_json::{Value, json};
 
@@ -28,51 +28,51 @@ const PATIENCE: Duration = Duration::from_mins(2);
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_namespace_that_comes_while_many_are_filled_does_not_wait_for_them() {
     let _alone = MACHINE.write().await;
-    let scene = Scene::own("late").await;
-    let login = scene.login("first");
+    let scenario = Scenario::own("late").await;
+    let login = scenario.login("first");
     let parts: Vec<String> = (0..MANY).map(|number| format!("{number:03}")).collect();
     let mut parts: Vec<&str> = parts.iter().map(String::as_str).collect();
-    scene.namespaces(&parts).await;
-    scene.wait_for_accounts(&scene.in_scene(&parts)).await;
+    scenario.namespaces(&parts).await;
+    scenario.wait_for_accounts(&scenario.in_scenario(&parts)).await;
     parts.push("new");
-    let expected = scene.expected(&parts, &login);
-    is_served_meanwhile(&scene, &scene.object(), &login, &expected, BEFORE_IT).await;
+    let expected = scenario.expected(&parts, &login);
+    is_served_meanwhile(&scenario, &scenario.object(), &login, &expected, BEFORE_IT).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_namespace_that_comes_while_another_one_has_many_accounts_does_not_wait_for_them() {
     let _alone = MACHINE.write().await;
-    let scene = Scene::own("late").await;
-    let login = scene.login("first");
-    scene.namespaces(&["tenant"]).await;
-    scene.wait_for_accounts(&scene.in_scene(&["tenant"])).await;
-    let tenant = scene.in_scene(&["tenant"]);
+    let scenario = Scenario::own("late").await;
+    let login = scenario.login("first");
+    scenario.namespaces(&["tenant"]).await;
+    scenario.wait_for_accounts(&scenario.in_scenario(&["tenant"])).await;
+    let tenant = scenario.in_scenario(&["tenant"]);
     let names: Vec<String> = (0..MANY).map(|number| format!("account-{number:03}")).collect();
     let accounts: Vec<&str> = names.iter().map(String::as_str).collect();
-    make_accounts(&scene, &tenant, &accounts).await;
-    let mut object = scene.object();
+    make_accounts(&scenario, &tenant, &accounts).await;
+    let mut object = scenario.object();
     object["spec"]["serviceAccounts"] = json!({"names": ["*"]});
-    let mut expected = scene.expected(&["tenant", "new"], &login);
+    let mut expected = scenario.expected(&["tenant", "new"], &login);
     expected.holders.get_mut(&tenant[0]).unwrap().extend(names);
-    is_served_meanwhile(&scene, &object, &login, &expected, BEFORE_IT / 2).await;
+    is_served_meanwhile(&scenario, &object, &login, &expected, BEFORE_IT / 2).await;
 }
 
 /// The namespace `new` comes while the object is carried out. At most so many writes are made before it is served, and at
 /// least as many after.
-async fn is_served_meanwhile(scene: &Scene, object: &Value, login: &Login, expected: &Expected, most: usize) {
-    scene.source(login).await;
-    let mark = scene.mark().await;
-    let audit = scene.cluster().audit();
-    scene.apply(object).await;
+async fn is_served_meanwhile(scenario: &Scenario, object: &Value, login: &Login, expected: &Expected, most: usize) {
+    scenario.source(login).await;
+    let mark = scenario.mark().await;
+    let audit = scenario.cluster().audit();
+    scenario.apply(object).await;
     eventually("the filling has begun", PATIENCE, async || {
         let done = audit.since(mark).unwrap().into_iter().filter(is_filled).count();
         (done >= DONE).then_some(()).ok_or_else(|| format!("{done} writes"))
     })
     .await;
-    scene.namespaces(&["new"]).await;
-    scene.holds("all are served", expected).await;
+    scenario.namespaces(&["new"]).await;
+    scenario.holds("all are served", expected).await;
 
-    audit.settle(scene.client()).await.unwrap();
+    audit.settle(scenario.client()).await.unwrap();
     let records = audit.since(mark).unwrap();
     let is_new = |record: &&Record| record.verb == "create" && record.resource == "namespaces";
     let came = records.iter().find(is_new).unwrap().answered;

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use e2e::operator::{Operator, Options};
-use e2e::scene::Scene;
+use e2e::scenario::Scenario;
 use e2e::wire::{Bytes, Wire};
 use e2e::{OPERATOR_ACCOUNT, SYSTEM_NAMESPACE};
 
@@ -12,7 +12,7 @@ use crate::MACHINE;
 
 const NAMESPACES: u64 = 200;
 
-/// Bytes for each namespace of one account, to the server and from it. A copy with the login of a scene is about 300 bytes
+/// Bytes for each namespace of one account, to the server and from it. A copy with the login of a scenario is about 300 bytes
 /// of data; both writes are answered with metadata, and both come back as events with everything that the object has. The
 /// first object also makes the operator list the namespaces again, since it kept nothing of those that no object selects.
 const FILL: [u64; 2] = [3200, 4400];
@@ -21,33 +21,37 @@ const ROTATE: [u64; 2] = [2000, 2700];
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_namespace_costs_so_many_bytes_and_no_more() {
     let _alone = MACHINE.write().await;
-    let scene = Scene::own("wire").await;
-    scene.stop_operator();
-    let cluster = scene.cluster();
+    let scenario = Scenario::own("wire").await;
+    scenario.stop_operator();
+    let cluster = scenario.cluster();
     let account = cluster.service_account_kubeconfig(SYSTEM_NAMESPACE, OPERATOR_ACCOUNT);
     let wire = Wire::start(&account.await.unwrap(), Duration::ZERO).await.unwrap();
     let options = Options::default();
     let operator = Operator::start_as(cluster, &options, wire.kubeconfig()).await.unwrap();
 
-    let (first, second) = (scene.login("first"), scene.login("second"));
+    let (first, second) = (scenario.login("first"), scenario.login("second"));
     let parts: Vec<String> = (0..NAMESPACES).map(|number| format!("{number:03}")).collect();
     let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
-    scene.namespaces(&parts).await;
-    scene.wait_for_accounts(&scene.in_scene(&parts)).await;
-    scene.source(&first).await;
+    scenario.namespaces(&parts).await;
+    scenario.wait_for_accounts(&scenario.in_scenario(&parts)).await;
+    scenario.source(&first).await;
 
     let before = wire.bytes();
-    scene.apply(&scene.object()).await;
-    scene.holds("all are served", &scene.expected(&parts, &first)).await;
-    scene.counts(parts.len()).await;
+    scenario.apply(&scenario.object()).await;
+    scenario
+        .holds("all are served", &scenario.expected(&parts, &first))
+        .await;
+    scenario.counts(parts.len()).await;
     let filled = wire.bytes();
     let fill = each(before, filled);
     println!("filled: {fill:?} bytes for each namespace, sent and received");
     assert!(fill[0] <= FILL[0] && fill[1] <= FILL[1], "{fill:?}, at most {FILL:?}");
 
-    scene.source(&second).await;
-    scene.holds("all are rotated", &scene.expected(&parts, &second)).await;
-    scene.counts(parts.len()).await;
+    scenario.source(&second).await;
+    scenario
+        .holds("all are rotated", &scenario.expected(&parts, &second))
+        .await;
+    scenario.counts(parts.len()).await;
     let rotated = wire.bytes();
     let rotate = each(filled, rotated);
     println!("rotated: {rotate:?} bytes for each namespace, sent and received");

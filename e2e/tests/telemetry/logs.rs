@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use e2e::folder::Folder;
 use e2e::process::{Process, Program};
-use e2e::scene::{SOON, Scene};
+use e2e::scenario::{SOON, Scenario};
 use e2e::wait::eventually;
 use e2e::{binaries, operator};
 use serde_json::Value;
@@ -57,27 +57,29 @@ fn names(object: &Value) -> impl Iterator<Item = &str> {
 #[tokio::test]
 async fn every_line_is_json_and_has_the_fields_that_are_documented_and_no_other() {
     let (fields, spans) = documented();
-    let scene = Scene::own("logs").await;
-    let login = scene.login("first");
-    scene.set_up(&["a"], &login).await;
+    let scenario = Scenario::own("logs").await;
+    let login = scenario.login("first");
+    scenario.set_up(&["a"], &login).await;
     // Whatever it has to say: a conflict, a lost race, a refusal, a source of no use, an object that goes.
-    scene.unselected_namespaces(&["b"]).await;
-    scene
+    scenario.unselected_namespaces(&["b"]).await;
+    scenario
         .kubectl(&["create", "secret", "generic", "logs", "-n", "logs-b"])
         .await;
-    scene
+    scenario
         .kubectl(&["create", "quota", "none", "-n", "logs-b", "--hard=secrets=1"])
         .await;
-    scene.kubectl(&["label", "namespace", "logs-b", "scene=logs"]).await;
-    scene.says("Ready", "False", "NamespacesFailed").await;
-    scene
+    scenario
+        .kubectl(&["label", "namespace", "logs-b", "scenario=logs"])
+        .await;
+    scenario.says("Ready", "False", "NamespacesFailed").await;
+    scenario
         .kubectl(&["delete", "secret", "logs", "-n", "pullsecrets-system"])
         .await;
-    scene.says("CredentialsReady", "False", "SourceNotFound").await;
-    scene.kubectl(&["delete", "cps", "logs"]).await;
-    scene.stop_operator();
+    scenario.says("CredentialsReady", "False", "SourceNotFound").await;
+    scenario.kubectl(&["delete", "cps", "logs"]).await;
+    scenario.stop_operator();
 
-    let log = operator::logged(scene.cluster()).unwrap();
+    let log = operator::logged(scenario.cluster()).unwrap();
     let mut seen = BTreeSet::new();
     for text in log.lines() {
         let line = line(text);

@@ -3,7 +3,7 @@
 
 use e2e::SYSTEM_NAMESPACE;
 use e2e::operator::{self, Options};
-use e2e::scene::{SOON, Scene};
+use e2e::scenario::{SOON, Scenario};
 use e2e::wait::eventually;
 use http::StatusCode;
 
@@ -42,9 +42,9 @@ async fn arrives(collector: &Collector, name: &str, attributes: &[(&str, &str)])
 #[tokio::test(flavor = "multi_thread")]
 async fn each_step_each_write_and_each_source_is_a_span_and_no_credential_is_in_any() {
     let collector = Collector::start(Manner::Takes).await;
-    let scene = Scene::own_with("traces", tracing_to(&collector.endpoint())).await;
-    let (first, second) = (scene.login("first"), scene.login("second"));
-    scene.set_up(&["a"], &first).await;
+    let scenario = Scenario::own_with("traces", tracing_to(&collector.endpoint())).await;
+    let (first, second) = (scenario.login("first"), scenario.login("second"));
+    scenario.set_up(&["a"], &first).await;
 
     let write = arrives(&collector, "write", &[("namespace", "traces-a"), ("secret", "traces")]).await;
     assert_eq!(write.service, "pullsecrets");
@@ -67,21 +67,21 @@ async fn each_step_each_write_and_each_source_is_a_span_and_no_credential_is_in_
     }
 
     // Whatever makes it speak of a credential: a new one, one that is edited, one that is of no use.
-    scene.source(&second).await;
-    scene.holds("rotated", &scene.expected(&["a"], &second)).await;
+    scenario.source(&second).await;
+    scenario.holds("rotated", &scenario.expected(&["a"], &second)).await;
     let edit = r#"{"data":{".dockerconfigjson":"eyJhdXRocyI6e319"}}"#; // {"auths":{}}
-    scene
+    scenario
         .kubectl(&["patch", "secret", "traces", "-n", "traces-a", "-p", edit])
         .await;
-    scene.holds("restored", &scene.expected(&["a"], &second)).await;
+    scenario.holds("restored", &scenario.expected(&["a"], &second)).await;
     let broken = format!(
         r#"{{"stringData":{{"username":"{}:","password":"p"}}}}"#,
-        scene.canary().core()
+        scenario.canary().core()
     );
-    scene
+    scenario
         .kubectl(&["patch", "secret", "traces", "-n", SYSTEM_NAMESPACE, "-p", &broken])
         .await;
-    scene.says("CredentialsReady", "False", "SourceInvalid").await;
+    scenario.says("CredentialsReady", "False", "SourceInvalid").await;
     arrives(
         &collector,
         "source",
@@ -90,13 +90,13 @@ async fn each_step_each_write_and_each_source_is_a_span_and_no_credential_is_in_
     .await;
 
     // What is left is sent before the process ends.
-    scene.kubectl(&["delete", "cps", "traces"]).await;
-    scene.stop_operator();
+    scenario.kubectl(&["delete", "cps", "traces"]).await;
+    scenario.stop_operator();
     arrives(&collector, "reconcile", &[("object", "traces"), ("step", "disarm")]).await;
     for request in collector.received() {
         assert!(request.head.starts_with("POST /v1/traces "), "{}", request.head);
         let whole = format!("{} {}", request.head, String::from_utf8_lossy(&request.body));
-        assert_eq!(scene.canary().found_in(&whole), None, "a credential is in a trace");
+        assert_eq!(scenario.canary().found_in(&whole), None, "a credential is in a trace");
     }
 }
 
@@ -105,36 +105,38 @@ async fn whether_somebody_takes_them_or_not_the_operator_goes_on_and_ends_in_tim
     let refusing = Collector::start(Manner::Refuses(StatusCode::SERVICE_UNAVAILABLE)).await;
     let hanging = Collector::start(Manner::NeverAnswers).await;
     let nobody = format!("http://127.0.0.1:{}", e2e::ports::free().unwrap());
-    let scene = Scene::own("untraced").await;
-    let login = scene.login("first");
-    scene.set_up(&["a"], &login).await;
+    let scenario = Scenario::own("untraced").await;
+    let login = scenario.login("first");
+    scenario.set_up(&["a"], &login).await;
     let mut parts = vec!["a"];
     for (part, endpoint, told) in [
         ("nobody", nobody, "Connect"),
         ("refusing", refusing.endpoint(), "the collector answered 503"),
         ("hanging", hanging.endpoint(), "did not answer in time"),
     ] {
-        scene.stop_operator();
-        let before = warnings(&scene).len();
-        scene.start_operator_with(tracing_to(&endpoint)).await;
+        scenario.stop_operator();
+        let before = warnings(&scenario).len();
+        scenario.start_operator_with(tracing_to(&endpoint)).await;
         parts.push(part);
-        scene.namespaces(&[part]).await;
-        let expected = scene.expected(&parts, &login);
-        scene.holds(&format!("{part}: a namespace is served"), &expected).await;
+        scenario.namespaces(&[part]).await;
+        let expected = scenario.expected(&parts, &login);
+        scenario
+            .holds(&format!("{part}: a namespace is served"), &expected)
+            .await;
         eventually(&format!("{part}: the log says so"), SOON, async || {
-            let warnings = warnings(&scene).split_off(before);
+            let warnings = warnings(&scenario).split_off(before);
             let right = warnings.len() == 1 && warnings[0].contains(told);
             right.then_some(()).ok_or_else(|| format!("{warnings:?}"))
         })
         .await;
     }
     // Each time within ten seconds, and with success; the last one while a request hangs.
-    scene.stop_operator();
-    assert_eq!(warnings(&scene).len(), 3, "told once by each");
+    scenario.stop_operator();
+    assert_eq!(warnings(&scenario).len(), 3, "told once by each");
 }
 
-fn warnings(scene: &Scene) -> Vec<String> {
-    let log = operator::logged(scene.cluster()).unwrap();
+fn warnings(scenario: &Scenario) -> Vec<String> {
+    let log = operator::logged(scenario.cluster()).unwrap();
     let lines = log.lines().filter(|line| line.contains("traces do not arrive"));
     lines.map(str::to_owned).collect()
 }

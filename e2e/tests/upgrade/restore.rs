@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use e2e::SYSTEM_NAMESPACE;
 use e2e::oracle::{self, Login};
-use e2e::scene::{SOON, Scene};
+use e2e::scenario::{SOON, Scenario};
 use e2e::wait::eventually;
 use serde_json::{Value, json};
 
@@ -19,7 +19,7 @@ enum Owners {
     LeftOut,
 }
 
-/// What was saved of a scene, as the API server gave it.
+/// What was saved of a scenario, as the API server gave it.
 struct Backup {
     secrets: Vec<Value>,
     accounts: Vec<Value>,
@@ -27,33 +27,33 @@ struct Backup {
 }
 
 impl Backup {
-    async fn take(scene: &Scene) -> Self {
+    async fn take(scenario: &Scenario) -> Self {
         let (mut secrets, mut accounts) = (Vec::new(), Vec::new());
-        for namespace in scene.in_scene(&["a", "b"]) {
-            secrets.extend(list(scene, &["secrets", "-n", &namespace]).await);
-            accounts.extend(list(scene, &["serviceaccounts", "-n", &namespace]).await);
+        for namespace in scenario.in_scenario(&["a", "b"]) {
+            secrets.extend(list(scenario, &["secrets", "-n", &namespace]).await);
+            accounts.extend(list(scenario, &["serviceaccounts", "-n", &namespace]).await);
         }
-        let source = list(scene, &["secrets", "-n", SYSTEM_NAMESPACE]).await;
+        let source = list(scenario, &["secrets", "-n", SYSTEM_NAMESPACE]).await;
         secrets.extend(source);
         Self {
             secrets,
             accounts,
-            object: scene.current().await,
+            object: scenario.current().await,
         }
     }
 
     /// In Velero's order: Secrets, accounts, and then what it knows nothing about. An account that is there already gets
     /// what it lacks.
-    async fn restore(&self, scene: &Scene, owners: Owners) {
-        scene.namespaces(&["a", "b"]).await;
-        scene.wait_for_accounts(&scene.in_scene(&["a", "b"])).await;
+    async fn restore(&self, scenario: &Scenario, owners: Owners) {
+        scenario.namespaces(&["a", "b"]).await;
+        scenario.wait_for_accounts(&scenario.in_scenario(&["a", "b"])).await;
         for secret in &self.secrets {
-            create(scene, &reset(secret, owners)).await;
+            create(scenario, &reset(secret, owners)).await;
             if owners == Owners::LeftOut {
                 let metadata = &secret["metadata"];
                 let fields = json!({"metadata": {"managedFields": metadata["managedFields"]}}).to_string();
                 let (name, namespace) = (text(&metadata["name"]), text(&metadata["namespace"]));
-                scene
+                scenario
                     .kubectl(&["patch", "secret", name, "-n", namespace, "--type=merge", "-p", &fields])
                     .await;
             }
@@ -68,7 +68,7 @@ impl Backup {
                 let annotations = json!({"annotations": account["metadata"]["annotations"]});
                 let patch = json!({"metadata": annotations, "imagePullSecrets": account["imagePullSecrets"]});
                 let patch = patch.to_string();
-                scene
+                scenario
                     .kubectl(&[
                         "patch",
                         "serviceaccount",
@@ -81,10 +81,10 @@ impl Backup {
                     ])
                     .await;
             } else {
-                create(scene, &account).await;
+                create(scenario, &account).await;
             }
         }
-        create(scene, &reset(&self.object, owners)).await;
+        create(scenario, &reset(&self.object, owners)).await;
     }
 
     /// What others had in the namespaces, less what only this cluster can know.
@@ -137,8 +137,8 @@ fn reset(item: &Value, owners: Owners) -> Value {
     item
 }
 
-async fn create(scene: &Scene, item: &Value) {
-    let created = scene
+async fn create(scenario: &Scenario, item: &Value) {
+    let created = scenario
         .cluster()
         .kubectl()
         .run(&["create", "-f", "-"], &item.to_string())
@@ -146,19 +146,19 @@ async fn create(scene: &Scene, item: &Value) {
     created.unwrap();
 }
 
-async fn list(scene: &Scene, what: &[&str]) -> Vec<Value> {
-    let listed = scene.kubectl(&[&["get", "-o", "json"], what].concat()).await;
+async fn list(scenario: &Scenario, what: &[&str]) -> Vec<Value> {
+    let listed = scenario.kubectl(&[&["get", "-o", "json"], what].concat()).await;
     let listed: Value = serde_json::from_str(&listed).unwrap();
     listed["items"].as_array().unwrap().clone()
 }
 
 /// Two namespaces served, and in them what belongs to others.
-async fn company(name: &str) -> (Scene, Login) {
-    let scene = Scene::own(name).await;
-    let (first, second) = (scene.login("first"), scene.login("second"));
-    scene.unselected_namespaces(&["a", "b"]).await;
-    for namespace in scene.in_scene(&["a", "b"]) {
-        scene
+async fn company(name: &str) -> (Scenario, Login) {
+    let scenario = Scenario::own(name).await;
+    let (first, second) = (scenario.login("first"), scenario.login("second"));
+    scenario.unselected_namespaces(&["a", "b"]).await;
+    for namespace in scenario.in_scenario(&["a", "b"]) {
+        scenario
             .kubectl(&[
                 "create",
                 "secret",
@@ -169,10 +169,10 @@ async fn company(name: &str) -> (Scene, Login) {
                 "--from-literal=a=b",
             ])
             .await;
-        scene
+        scenario
             .kubectl(&["create", "serviceaccount", "builder", "-n", &namespace])
             .await;
-        scene
+        scenario
             .kubectl(&[
                 "annotate",
                 "serviceaccount",
@@ -183,66 +183,70 @@ async fn company(name: &str) -> (Scene, Login) {
             ])
             .await;
         let patch = r#"{"imagePullSecrets":[{"name":"theirs"}]}"#;
-        scene
+        scenario
             .kubectl(&["patch", "serviceaccount", "default", "-n", &namespace, "-p", patch])
             .await;
     }
-    scene.source(&first).await;
-    scene.apply(&scene.object()).await;
-    for namespace in scene.in_scene(&["a", "b"]) {
-        scene
-            .kubectl(&["label", "namespace", &namespace, &format!("scene={name}")])
+    scenario.source(&first).await;
+    scenario.apply(&scenario.object()).await;
+    for namespace in scenario.in_scenario(&["a", "b"]) {
+        scenario
+            .kubectl(&["label", "namespace", &namespace, &format!("scenario={name}")])
             .await;
     }
-    scene.holds("it is served", &scene.expected(&["a", "b"], &first)).await;
-    scene.source(&second).await;
-    scene
-        .holds("it has another password", &scene.expected(&["a", "b"], &second))
+    scenario
+        .holds("it is served", &scenario.expected(&["a", "b"], &first))
         .await;
-    scene.says("Ready", "True", "Synced").await;
-    (scene, second)
+    scenario.source(&second).await;
+    scenario
+        .holds("it has another password", &scenario.expected(&["a", "b"], &second))
+        .await;
+    scenario.says("Ready", "True", "Synced").await;
+    (scenario, second)
 }
 
 /// All that the backup holds goes; with the operator down, its finalizer is taken off by hand.
-async fn wipe(scene: &Scene) {
-    scene.kubectl(&["delete", "cps", scene.name(), "--wait=false"]).await;
+async fn wipe(scenario: &Scenario) {
+    scenario
+        .kubectl(&["delete", "cps", scenario.name(), "--wait=false"])
+        .await;
     let arguments = [
         "patch",
         "cps",
-        scene.name(),
+        scenario.name(),
         "--type=merge",
         "-p",
         r#"{"metadata":{"finalizers":null}}"#,
     ];
     // Gone already, where the operator was quicker.
-    let _ = scene.cluster().kubectl().output(&arguments, "").await.unwrap();
-    delete_namespaces(scene).await;
-    scene
+    let _ = scenario.cluster().kubectl().output(&arguments, "").await.unwrap();
+    delete_namespaces(scenario).await;
+    scenario
         .kubectl(&["delete", "secrets", "-n", SYSTEM_NAMESPACE, "--all"])
         .await;
 }
 
-async fn delete_namespaces(scene: &Scene) {
-    let names = scene.in_scene(&["a", "b"]);
+async fn delete_namespaces(scenario: &Scenario) {
+    let names = scenario.in_scenario(&["a", "b"]);
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    scene
+    scenario
         .kubectl(&[&["delete", "namespace", "--timeout=60s"], names.as_slice()].concat())
         .await;
 }
 
-async fn everything_is_right_again(scene: &Scene, before: &Backup, login: &Login) {
-    scene
-        .holds("it is served again", &scene.expected(&["a", "b"], login))
+async fn everything_is_right_again(scenario: &Scenario, before: &Backup, login: &Login) {
+    scenario
+        .holds("it is served again", &scenario.expected(&["a", "b"], login))
         .await;
-    scene.says("Ready", "True", "Synced").await;
-    let after = Backup::take(scene).await;
-    assert_eq!(after.foreign(scene.name()), before.foreign(scene.name()));
+    scenario.says("Ready", "True", "Synced").await;
+    let after = Backup::take(scenario).await;
+    assert_eq!(after.foreign(scenario.name()), before.foreign(scenario.name()));
     // Restored without an owner, what was remembered of the object of then is nobody's. As README says:
-    scene
+    scenario
         .kubectl(&["delete", "secrets", "-n", SYSTEM_NAMESPACE, STATE])
         .await;
     eventually("what is remembered is of the object of now", SOON, async || {
-        let states = list(scene, &["secrets", "-n", SYSTEM_NAMESPACE, STATE]).await;
+        let states = list(scenario, &["secrets", "-n", SYSTEM_NAMESPACE, STATE]).await;
         let names: Vec<String> = states
             .iter()
             .map(|state| text(&state["metadata"]["name"]).to_owned())
@@ -253,18 +257,20 @@ async fn everything_is_right_again(scene: &Scene, before: &Backup, login: &Login
             .ok_or_else(|| format!("{names:?}"))
     })
     .await;
-    scene.kubectl(&["delete", "cps", scene.name(), "--timeout=30s"]).await;
-    scene.gone("it can be deleted").await;
-    let left = list(scene, &["secrets", "-n", SYSTEM_NAMESPACE, STATE]).await;
+    scenario
+        .kubectl(&["delete", "cps", scenario.name(), "--timeout=30s"])
+        .await;
+    scenario.gone("it can be deleted").await;
+    let left = list(scenario, &["secrets", "-n", SYSTEM_NAMESPACE, STATE]).await;
     assert_eq!(left.len(), 0, "something is still remembered");
 }
 
 /// Of what has the name of the copies, by namespace: a running operator takes our label off a copy that nobody asks for.
-async fn uids(scene: &Scene) -> BTreeMap<String, String> {
+async fn uids(scenario: &Scenario) -> BTreeMap<String, String> {
     let mut uids = BTreeMap::new();
-    for namespace in scene.in_scene(&["a", "b"]) {
-        for secret in list(scene, &["secrets", "-n", &namespace]).await {
-            if secret["metadata"]["name"] == scene.name() {
+    for namespace in scenario.in_scenario(&["a", "b"]) {
+        for secret in list(scenario, &["secrets", "-n", &namespace]).await {
+            if secret["metadata"]["name"] == scenario.name() {
                 uids.insert(namespace.clone(), text(&secret["metadata"]["uid"]).to_owned());
             }
         }
@@ -274,61 +280,61 @@ async fn uids(scene: &Scene) -> BTreeMap<String, String> {
 
 #[tokio::test]
 async fn restored_without_owners_every_copy_stays_and_is_taken_back_in_place() {
-    let (scene, login) = company("velero").await;
-    let backup = Backup::take(&scene).await;
-    scene.stop_operator();
-    wipe(&scene).await;
-    backup.restore(&scene, Owners::LeftOut).await;
-    let uids = scene.uids().await;
+    let (scenario, login) = company("velero").await;
+    let backup = Backup::take(&scenario).await;
+    scenario.stop_operator();
+    wipe(&scenario).await;
+    backup.restore(&scenario, Owners::LeftOut).await;
+    let uids = scenario.uids().await;
     assert_eq!(uids.len(), 2);
-    scene.start_operator().await;
-    scene
-        .holds("it is served again", &scene.expected(&["a", "b"], &login))
+    scenario.start_operator().await;
+    scenario
+        .holds("it is served again", &scenario.expected(&["a", "b"], &login))
         .await;
-    assert_eq!(scene.uids().await, uids, "no copy was made anew");
-    everything_is_right_again(&scene, &backup, &login).await;
+    assert_eq!(scenario.uids().await, uids, "no copy was made anew");
+    everything_is_right_again(&scenario, &backup, &login).await;
 }
 
 #[tokio::test]
 async fn restored_without_owners_beside_a_running_operator_nothing_is_lost() {
-    let (scene, login) = company("beside").await;
-    let backup = Backup::take(&scene).await;
-    wipe(&scene).await;
-    scene.gone("everything is deleted").await;
-    backup.restore(&scene, Owners::LeftOut).await;
-    let uids = uids(&scene).await;
+    let (scenario, login) = company("beside").await;
+    let backup = Backup::take(&scenario).await;
+    wipe(&scenario).await;
+    scenario.gone("everything is deleted").await;
+    backup.restore(&scenario, Owners::LeftOut).await;
+    let uids = uids(&scenario).await;
     assert_eq!(uids.len(), 2);
-    scene
-        .holds("it is served again", &scene.expected(&["a", "b"], &login))
+    scenario
+        .holds("it is served again", &scenario.expected(&["a", "b"], &login))
         .await;
-    assert_eq!(scene.uids().await, uids, "no copy was made anew");
-    everything_is_right_again(&scene, &backup, &login).await;
+    assert_eq!(scenario.uids().await, uids, "no copy was made anew");
+    everything_is_right_again(&scenario, &backup, &login).await;
 }
 
 #[tokio::test]
 async fn restored_with_owners_that_are_no_more_copies_are_collected_and_made_again() {
-    let (scene, login) = company("stale").await;
-    let backup = Backup::take(&scene).await;
-    scene.stop_operator();
-    wipe(&scene).await;
-    backup.restore(&scene, Owners::Stale).await;
+    let (scenario, login) = company("stale").await;
+    let backup = Backup::take(&scenario).await;
+    scenario.stop_operator();
+    wipe(&scenario).await;
+    backup.restore(&scenario, Owners::Stale).await;
     eventually(
         "garbage collection takes each copy whose owner is no more",
         SOON * 2,
         async || {
-            let left = oracle::uids(scene.client(), scene.name()).await?;
+            let left = oracle::uids(scenario.client(), scenario.name()).await?;
             left.is_empty().then_some(()).ok_or_else(|| format!("{left:?}"))
         },
     )
     .await;
-    scene.start_operator().await;
-    everything_is_right_again(&scene, &backup, &login).await;
+    scenario.start_operator().await;
+    everything_is_right_again(&scenario, &backup, &login).await;
 
     // And so it is where the operator is up, whoever is first.
-    scene
+    scenario
         .kubectl(&["delete", "secrets", "-n", SYSTEM_NAMESPACE, "--all"])
         .await;
-    delete_namespaces(&scene).await;
-    backup.restore(&scene, Owners::Stale).await;
-    everything_is_right_again(&scene, &backup, &login).await;
+    delete_namespaces(&scenario).await;
+    backup.restore(&scenario, Owners::Stale).await;
+    everything_is_right_again(&scenario, &backup, &login).await;
 }

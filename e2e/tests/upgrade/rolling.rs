@@ -14,7 +14,7 @@ use e2e::cluster::Options;
 use e2e::folder::Folder;
 use e2e::node::Node;
 use e2e::oracle;
-use e2e::scene::{SOON, Scene};
+use e2e::scenario::{SOON, Scenario};
 use e2e::wait::{blocking, eventually};
 use e2e::{SYSTEM_NAMESPACE, binaries, workspace};
 use k8s_openapi::api::core::v1::{Pod, ServiceAccount};
@@ -79,8 +79,8 @@ fn run(command: &mut Command) -> anyhow::Result<()> {
 
 impl Version {
     /// As README says: the definition, then everything, under the name of this version's image.
-    async fn install(&self, scene: &Scene) {
-        let kubectl = scene.cluster().kubectl();
+    async fn install(&self, scenario: &Scenario) {
+        let kubectl = scenario.cluster().kubectl();
         for part in ["config/crd", "config/default"] {
             let text = kubectl
                 .run(&["kustomize", self.tree.join(part).to_str().unwrap()], "")
@@ -92,14 +92,14 @@ impl Version {
             });
             kubectl.apply(&lines.collect::<String>()).await.unwrap();
         }
-        rolled_out(scene).await;
+        rolled_out(scenario).await;
     }
 }
 
-async fn rolled_out(scene: &Scene) {
+async fn rolled_out(scenario: &Scenario) {
     let name = "deployment/pullsecrets";
     let wait = ["rollout", "status", name, "-n", SYSTEM_NAMESPACE, "--timeout=90s"];
-    scene.kubectl(&wait).await;
+    scenario.kubectl(&wait).await;
 }
 
 /// Looks again and again until `done`; the first time that `look` finds something amiss is a gap.
@@ -121,14 +121,14 @@ async fn without_a_gap(look: impl AsyncFn() -> Result<(), String>, change: impl 
 }
 
 /// The copies are the same objects as before, and the accounts refer to them; whichever password they hold.
-async fn served(scene: &Scene, uids: &BTreeMap<String, String>) -> Result<(), String> {
-    let now = oracle::uids(scene.client(), scene.name()).await?;
-    let accounts: Api<ServiceAccount> = Api::all(scene.client().clone());
+async fn served(scenario: &Scenario, uids: &BTreeMap<String, String>) -> Result<(), String> {
+    let now = oracle::uids(scenario.client(), scenario.name()).await?;
+    let accounts: Api<ServiceAccount> = Api::all(scenario.client().clone());
     let default = ListParams::default().fields("metadata.name=default");
     let accounts = accounts.list(&default).await.map_err(|error| error.to_string())?;
     let refers = |account: &ServiceAccount| {
         let mut entries = account.image_pull_secrets.iter().flatten();
-        entries.any(|entry| entry.name == scene.name())
+        entries.any(|entry| entry.name == scenario.name())
     };
     let referring: BTreeSet<String> = accounts
         .iter()
@@ -146,8 +146,8 @@ async fn served(scene: &Scene, uids: &BTreeMap<String, String>) -> Result<(), St
     Ok(())
 }
 
-async fn pods(scene: &Scene) -> Result<BTreeSet<String>, String> {
-    let pods: Api<Pod> = Api::namespaced(scene.client().clone(), SYSTEM_NAMESPACE);
+async fn pods(scenario: &Scenario) -> Result<BTreeSet<String>, String> {
+    let pods: Api<Pod> = Api::namespaced(scenario.client().clone(), SYSTEM_NAMESPACE);
     let all = pods
         .list(&ListParams::default())
         .await
@@ -157,9 +157,9 @@ async fn pods(scene: &Scene) -> Result<BTreeSet<String>, String> {
 }
 
 /// Comes back as soon as so many of these Pods have been asked to end.
-async fn ending(scene: &Scene, before: &BTreeSet<String>, count: usize) {
+async fn ending(scenario: &Scenario, before: &BTreeSet<String>, count: usize) {
     eventually("another Pod is asked to end", SOON * 3, async || {
-        let ended = before.difference(&pods(scene).await?).count();
+        let ended = before.difference(&pods(scenario).await?).count();
         (ended >= count)
             .then_some(())
             .ok_or_else(|| format!("{ended} of {count}"))
@@ -167,9 +167,9 @@ async fn ending(scene: &Scene, before: &BTreeSet<String>, count: usize) {
     .await;
 }
 
-async fn leader(scene: &Scene) -> String {
+async fn leader(scenario: &Scenario) -> String {
     let holder = "jsonpath={.spec.holderIdentity}";
-    scene
+    scenario
         .kubectl(&["get", "lease", "pullsecrets", "-n", SYSTEM_NAMESPACE, "-o", holder])
         .await
 }
@@ -180,55 +180,57 @@ async fn an_update_and_a_rollback_write_nothing_that_is_in_place_leave_no_gap_an
         workloads: true,
         ..Options::default()
     };
-    let scene = Scene::without_operator("rolling", options).await;
+    let scenario = Scenario::without_operator("rolling", options).await;
     let folder = Folder::new("pullsecrets-previous").unwrap();
     let place = folder.path().to_owned();
     let old = blocking(move || previous(&place)).await.unwrap();
     let image = "jsonpath={.spec.template.spec.containers[0].image}";
     let installed = ["get", "deployment", "pullsecrets", "-n", SYSTEM_NAMESPACE, "-o", image];
-    let installed = scene.kubectl(&installed).await;
+    let installed = scenario.kubectl(&installed).await;
     let images = [(OLD, &old), (NEW, &this()), (installed.as_str(), &old)];
     let images = images.map(|(image, version)| (image.to_owned(), version.binary.clone()));
-    let node = Node::start(scene.cluster(), BTreeMap::from(images)).await.unwrap();
-    old.install(&scene).await;
-    let (first, second) = (scene.login("first"), scene.login("second"));
+    let node = Node::start(scenario.cluster(), BTreeMap::from(images)).await.unwrap();
+    old.install(&scenario).await;
+    let (first, second) = (scenario.login("first"), scenario.login("second"));
     let parts: Vec<String> = (0..40).map(|number| format!("n{number}")).collect();
     let mut parts: Vec<&str> = parts.iter().map(String::as_str).collect();
-    scene.set_up(&parts, &first).await;
-    scene.says("Ready", "True", "Synced").await;
-    let (uids, old_leader) = (scene.uids().await, leader(&scene).await);
+    scenario.set_up(&parts, &first).await;
+    scenario.says("Ready", "True", "Synced").await;
+    let (uids, old_leader) = (scenario.uids().await, leader(&scenario).await);
 
     // Nothing happens but the update.
-    let mark = scene.mark().await;
-    let look = async || served(&scene, &uids).await;
-    without_a_gap(look, this().install(&scene)).await;
-    assert_ne!(leader(&scene).await, old_leader);
-    scene
-        .holds("and what is served is right", &scene.expected(&parts, &first))
+    let mark = scenario.mark().await;
+    let look = async || served(&scenario, &uids).await;
+    without_a_gap(look, this().install(&scenario)).await;
+    assert_ne!(leader(&scenario).await, old_leader);
+    scenario
+        .holds("and what is served is right", &scenario.expected(&parts, &first))
         .await;
-    let written = scene.writes_since(mark).await;
+    let written = scenario.writes_since(mark).await;
     assert!(written.is_empty(), "{written:#?}");
 
     // The way back, with a new password as the first Pod ends, and a new namespace as the second does.
-    let mark = scene.mark().await;
-    let look = async || served(&scene, &uids).await;
-    let before = pods(&scene).await.unwrap();
+    let mark = scenario.mark().await;
+    let look = async || served(&scenario, &uids).await;
+    let before = pods(&scenario).await.unwrap();
     let back = async {
         let name = "deployment/pullsecrets";
-        scene.kubectl(&["rollout", "undo", name, "-n", SYSTEM_NAMESPACE]).await;
-        ending(&scene, &before, 1).await;
-        scene.source(&second).await;
-        ending(&scene, &before, 2).await;
-        scene.namespaces(&["late"]).await;
-        rolled_out(&scene).await;
+        scenario
+            .kubectl(&["rollout", "undo", name, "-n", SYSTEM_NAMESPACE])
+            .await;
+        ending(&scenario, &before, 1).await;
+        scenario.source(&second).await;
+        ending(&scenario, &before, 2).await;
+        scenario.namespaces(&["late"]).await;
+        rolled_out(&scenario).await;
     };
     without_a_gap(look, back).await;
     parts.push("late");
-    scene
-        .holds("nothing was missed", &scene.expected(&parts, &second))
+    scenario
+        .holds("nothing was missed", &scenario.expected(&parts, &second))
         .await;
-    scene.counts(parts.len()).await;
-    each_is_written_once(&scene.writes_since(mark).await, &uids);
+    scenario.counts(parts.len()).await;
+    each_is_written_once(&scenario.writes_since(mark).await, &uids);
     assert_eq!(node.troubles(), Vec::<String>::new());
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use e2e::audit::{Mark, Record};
 use e2e::oracle::{self, Login};
-use e2e::scene::{SOON, Scene};
+use e2e::scenario::{SOON, Scenario};
 use e2e::wait::{eventually, quiet};
 use e2e::{OPERATOR_USER, workspace};
 use futures::future::join_all;
@@ -34,11 +34,11 @@ fn newer() -> Value {
 }
 
 /// Applies a definition, and comes back when it is the one that the server goes by.
-async fn apply(scene: &Scene, definition: &Value) {
-    scene.apply(definition).await;
+async fn apply(scenario: &Scenario, definition: &Value) {
+    scenario.apply(definition).await;
     let fields = &definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"];
     let newer = fields.get("verification").is_some();
-    let mut probe = scene.object();
+    let mut probe = scenario.object();
     probe["metadata"]["name"] = json!("probe");
     probe["spec"]["verification"] = json!({"policy": "Warn"});
     eventually("the definition is in force", SOON, async || {
@@ -51,7 +51,7 @@ async fn apply(scene: &Scene, definition: &Value) {
             "-f",
             "-",
         ];
-        let stored = scene.cluster().kubectl().run(&arguments, &probe.to_string()).await;
+        let stored = scenario.cluster().kubectl().run(&arguments, &probe.to_string()).await;
         let stored: Value = serde_json::from_str(&stored.map_err(|error| format!("{error:#}"))?).unwrap();
         let kept = !stored["spec"]["verification"].is_null();
         (kept == newer).then_some(()).ok_or_else(|| stored["spec"].to_string())
@@ -102,14 +102,14 @@ fn rows() -> Vec<Row> {
 }
 
 impl Row {
-    /// A scene of its own on the cluster, with the same source.
-    async fn scene(&self, whole: &Scene) -> Scene {
+    /// A scenario of its own on the cluster, with the same source.
+    async fn scenario(&self, whole: &Scenario) -> Scenario {
         let part = whole.part(self.name).await;
         part.unselected_namespaces(&["left", "new"]).await;
         part.namespaces(&["a"]).await;
-        let left = part.in_scene(&["left"]).remove(0);
+        let left = part.in_scenario(&["left"]).remove(0);
         whole
-            .kubectl(&["label", "namespace", &left, &format!("scene={}", self.name)])
+            .kubectl(&["label", "namespace", &left, &format!("scenario={}", self.name)])
             .await;
         let mut object = part.object();
         object["spec"]["registries"][0]["credentials"]["basicAuth"]["secretRef"]["name"] = json!(whole.name());
@@ -117,13 +117,13 @@ impl Row {
         part
     }
 
-    async fn patch(&self, part: &Scene) {
+    async fn patch(&self, part: &Scenario) {
         let patch = json!({"spec": self.patch}).to_string();
         part.kubectl(&["patch", "cps", self.name, "--type=merge", "-p", &patch])
             .await;
     }
 
-    async fn is_frozen(&self, part: &Scene) {
+    async fn is_frozen(&self, part: &Scenario) {
         let message = part.says("Ready", "False", "InvalidSpec").await;
         assert!(message.contains(self.words), "{}: {message}", self.name);
         part.reaches("Stalled", "True").await;
@@ -131,7 +131,7 @@ impl Row {
 }
 
 /// Each of these namespaces has what is expected. All rows have one login, so no more can be said of a row.
-async fn holds(part: &Scene, namespaces: &[&str], login: &Login) -> Result<(), String> {
+async fn holds(part: &Scenario, namespaces: &[&str], login: &Login) -> Result<(), String> {
     let expected = part.expected(namespaces, login);
     for namespace in expected.holders.keys() {
         oracle::check_in(part.client(), &expected, namespace).await?;
@@ -140,17 +140,20 @@ async fn holds(part: &Scene, namespaces: &[&str], login: &Login) -> Result<(), S
 }
 
 /// Everything that would be a write if the object were understood.
-async fn a_lot_happens(part: &Scene) {
-    let (left, new) = (part.in_scene(&["left"]).remove(0), part.in_scene(&["new"]).remove(0));
-    part.kubectl(&["label", "namespace", &left, "scene-"]).await;
-    part.kubectl(&["label", "namespace", &new, &format!("scene={}", part.name())])
+async fn a_lot_happens(part: &Scenario) {
+    let (left, new) = (
+        part.in_scenario(&["left"]).remove(0),
+        part.in_scenario(&["new"]).remove(0),
+    );
+    part.kubectl(&["label", "namespace", &left, "scenario-"]).await;
+    part.kubectl(&["label", "namespace", &new, &format!("scenario={}", part.name())])
         .await;
 }
 
 /// Writes of the operator into namespaces, or of what it remembers: all but those to its objects, Events and its Lease.
-async fn writes(scene: &Scene, mark: Mark) -> Vec<Record> {
-    scene.mark().await;
-    let writes = scene.cluster().audit().writes_since(mark, OPERATOR_USER).unwrap();
+async fn writes(scenario: &Scenario, mark: Mark) -> Vec<Record> {
+    scenario.mark().await;
+    let writes = scenario.cluster().audit().writes_since(mark, OPERATOR_USER).unwrap();
     let mut objects = writes.objects;
     objects.retain(|write| write.resource != "clusterpullsecrets");
     objects
@@ -158,29 +161,29 @@ async fn writes(scene: &Scene, mark: Mark) -> Vec<Record> {
 
 #[tokio::test]
 async fn what_a_newer_schema_stored_is_frozen_says_so_can_be_deleted_and_thaws() {
-    let scene = Scene::own("newer").await;
-    let (first, second) = (scene.login("first"), scene.login("second"));
-    scene.source(&first).await;
+    let scenario = Scenario::own("newer").await;
+    let (first, second) = (scenario.login("first"), scenario.login("second"));
+    scenario.source(&first).await;
     let rows = rows();
-    let parts = join_all(rows.iter().map(|row| row.scene(&scene))).await;
+    let parts = join_all(rows.iter().map(|row| row.scenario(&scenario))).await;
     for part in &parts {
         part.holds("it is served", &part.expected(&["a", "left"], &first)).await;
         part.says("Ready", "True", "Synced").await;
     }
-    apply(&scene, &newer()).await;
+    apply(&scenario, &newer()).await;
     for (row, part) in rows.iter().zip(&parts) {
         row.patch(part).await;
         row.is_frozen(part).await;
     }
 
     // The newer definition stays: nothing is added, nothing is removed, not after a restart either.
-    let mark = scene.mark().await;
-    scene.source(&second).await;
+    let mark = scenario.mark().await;
+    scenario.source(&second).await;
     for part in &parts {
         a_lot_happens(part).await;
     }
-    scene.stop_operator();
-    scene.start_operator().await;
+    scenario.stop_operator();
+    scenario.start_operator().await;
     for (row, part) in rows.iter().zip(&parts) {
         row.is_frozen(part).await;
     }
@@ -191,15 +194,17 @@ async fn what_a_newer_schema_stored_is_frozen_says_so_can_be_deleted_and_thaws()
         Ok(())
     })
     .await;
-    let written = writes(&scene, mark).await;
+    let written = writes(&scenario, mark).await;
     assert!(written.is_empty(), "{written:#?}");
-    scene.kubectl(&["delete", "cps", rows[0].name, "--timeout=30s"]).await;
+    scenario
+        .kubectl(&["delete", "cps", rows[0].name, "--timeout=30s"])
+        .await;
     parts[0].gone("its finalizer does its work").await;
 
     // This version's again: what it has no field for is dropped by the server, and the rest is carried out, once the
     // operator is shown the object.
-    apply(&scene, &ours()).await;
-    scene
+    apply(&scenario, &ours()).await;
+    scenario
         .kubectl(&["annotate", "cps", "--all", "pullsecrets.dev/reconcile-requested-at=now"])
         .await;
     for (row, part) in rows.iter().zip(&parts).skip(1) {
@@ -214,7 +219,7 @@ async fn what_a_newer_schema_stored_is_frozen_says_so_can_be_deleted_and_thaws()
             holds(part, &["a", "left"], &first).await.unwrap();
         }
     }
-    scene.kubectl(&["delete", "cps", "--all", "--timeout=30s"]).await;
+    scenario.kubectl(&["delete", "cps", "--all", "--timeout=30s"]).await;
     for part in &parts {
         part.gone("nothing is left").await;
     }
@@ -222,50 +227,56 @@ async fn what_a_newer_schema_stored_is_frozen_says_so_can_be_deleted_and_thaws()
 
 #[tokio::test]
 async fn the_definition_applied_again_while_everything_is_at_work_costs_no_write_and_no_gap() {
-    let scene = Scene::own("reapplied").await;
-    let (first, second) = (scene.login("first"), scene.login("second"));
-    scene.set_up(&["a", "b"], &first).await;
-    scene.says("Ready", "True", "Synced").await;
-    let (mark, uids) = (scene.mark().await, scene.uids().await);
-    let served = scene.expected(&["a", "b"], &first);
+    let scenario = Scenario::own("reapplied").await;
+    let (first, second) = (scenario.login("first"), scenario.login("second"));
+    scenario.set_up(&["a", "b"], &first).await;
+    scenario.says("Ready", "True", "Synced").await;
+    let (mark, uids) = (scenario.mark().await, scenario.uids().await);
+    let served = scenario.expected(&["a", "b"], &first);
     for definition in [ours(), newer(), ours(), newer(), ours()] {
-        apply(&scene, &definition).await;
+        apply(&scenario, &definition).await;
         quiet("it stays served", Duration::from_millis(500), async || {
-            oracle::check(scene.client(), &served).await
+            oracle::check(scenario.client(), &served).await
         })
         .await;
     }
-    let written = scene.writes_since(mark).await;
+    let written = scenario.writes_since(mark).await;
     assert!(written.is_empty(), "{written:#?}");
 
     // The server ended the watch of each definition that it replaced.
-    scene.namespaces(&["c"]).await;
-    scene
-        .holds("a new namespace is served", &scene.expected(&["a", "b", "c"], &first))
+    scenario.namespaces(&["c"]).await;
+    scenario
+        .holds(
+            "a new namespace is served",
+            &scenario.expected(&["a", "b", "c"], &first),
+        )
         .await;
-    let mut object = scene.object();
+    let mut object = scenario.object();
     object["spec"]["namespaces"]["excluded"] = json!(["reapplied-b"]);
-    scene.apply(&object).await;
-    scene.source(&second).await;
-    scene
-        .holds("a changed object is carried out", &scene.expected(&["a", "c"], &second))
+    scenario.apply(&object).await;
+    scenario.source(&second).await;
+    scenario
+        .holds(
+            "a changed object is carried out",
+            &scenario.expected(&["a", "c"], &second),
+        )
         .await;
-    assert_eq!(scene.uids().await["reapplied-a"], uids["reapplied-a"]);
+    assert_eq!(scenario.uids().await["reapplied-a"], uids["reapplied-a"]);
 }
 
 #[tokio::test]
 async fn a_definition_without_the_version_that_objects_are_stored_in_is_refused() {
-    let scene = Scene::own("stored").await;
-    let login = scene.login("first");
-    scene.set_up(&["a"], &login).await;
+    let scenario = Scenario::own("stored").await;
+    let login = scenario.login("first");
+    scenario.set_up(&["a"], &login).await;
     let mut definition = ours();
     let versions = definition["spec"]["versions"].as_array_mut().unwrap();
     let mut next = versions[0].clone();
     next["name"] = json!("v1beta1");
     versions[0]["storage"] = json!(false);
     versions.push(next);
-    scene.apply(&definition).await;
-    let kubectl = scene.cluster().kubectl();
+    scenario.apply(&definition).await;
+    let kubectl = scenario.cluster().kubectl();
     eventually("objects are served in both versions", SOON, async || {
         let listed = kubectl
             .run(&["get", "clusterpullsecrets.v1beta1.pullsecrets.dev", "-o", "name"], "")
@@ -275,7 +286,9 @@ async fn a_definition_without_the_version_that_objects_are_stored_in_is_refused(
     .await;
     let refused = kubectl.apply(&ours().to_string()).await.unwrap_err().to_string();
     assert!(refused.contains("status.storedVersions"), "{refused}");
-    scene.namespaces(&["b"]).await;
-    scene.holds("it goes on", &scene.expected(&["a", "b"], &login)).await;
-    scene.counts(2).await;
+    scenario.namespaces(&["b"]).await;
+    scenario
+        .holds("it goes on", &scenario.expected(&["a", "b"], &login))
+        .await;
+    scenario.counts(2).await;
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use e2e::SYSTEM_NAMESPACE;
 use e2e::oracle::{self, Expected, Login};
-use e2e::scene::{SERVER, SOON, Scene};
+use e2e::scenario::{SERVER, SOON, Scenario};
 use e2e::wait::eventually;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
@@ -15,26 +15,28 @@ use serde_json::{Value, json};
 use super::{Bad, CONFIG_KEY, COPIER, Kind, Row, SECOND, Source};
 
 /// The source of the registry that every object has besides.
-pub(super) async fn put_second(scene: &Scene) {
-    let login = scene.login(SECOND);
-    put(scene, SECOND, Source::good(Kind::Basic, &login)).await.unwrap();
+pub(super) async fn put_second(scenario: &Scenario) {
+    let login = scenario.login(SECOND);
+    put(scenario, SECOND, Source::good(Kind::Basic, &login)).await.unwrap();
 }
 
 /// The one copy that stands among the sources.
-pub(super) async fn put_copier(scene: &Scene, login: &Login) {
-    put(scene, "copied", Source::good(Kind::Config, login)).await.unwrap();
-    let mut object = object(scene, COPIER, Kind::Config, &json!({"name": "copied"}));
+pub(super) async fn put_copier(scenario: &Scenario, login: &Login) {
+    put(scenario, "copied", Source::good(Kind::Config, login))
+        .await
+        .unwrap();
+    let mut object = object(scenario, COPIER, Kind::Config, &json!({"name": "copied"}));
     object["spec"]["namespaces"] = json!({"names": [SYSTEM_NAMESPACE]});
-    scene.apply(&object).await;
-    let copies: Api<Secret> = Api::namespaced(scene.client().clone(), SYSTEM_NAMESPACE);
+    scenario.apply(&object).await;
+    let copies: Api<Secret> = Api::namespaced(scenario.client().clone(), SYSTEM_NAMESPACE);
     eventually("a copy stands among the sources", SOON, async || {
         copies.get(COPIER).await.map_err(|error| error.to_string())
     })
     .await;
 }
 
-fn object(scene: &Scene, name: &str, kind: Kind, reference: &Value) -> Value {
-    let mut object = scene.object();
+fn object(scenario: &Scenario, name: &str, kind: Kind, reference: &Value) -> Value {
+    let mut object = scenario.object();
     object["metadata"]["name"] = json!(name);
     object["spec"]["registries"] = kind.registries(reference);
     object["spec"]["serviceAccounts"] = json!({"mode": "None"});
@@ -42,18 +44,18 @@ fn object(scene: &Scene, name: &str, kind: Kind, reference: &Value) -> Value {
 }
 
 /// A source and an object that refers to it.
-pub(super) async fn set_up(scene: &Scene, name: &str, kind: Kind, source: Source) {
-    put(scene, name, source).await.unwrap();
-    let object = serde_json::from_value(object(scene, name, kind, &json!({"name": name}))).unwrap();
-    oracle::objects(scene.client())
+pub(super) async fn set_up(scenario: &Scenario, name: &str, kind: Kind, source: Source) {
+    put(scenario, name, source).await.unwrap();
+    let object = serde_json::from_value(object(scenario, name, kind, &json!({"name": name}))).unwrap();
+    oracle::objects(scenario.client())
         .create(&PostParams::default(), &object)
         .await
         .unwrap();
 }
 
 /// A source; one of that name goes before, since the type of a Secret cannot be changed.
-pub(super) async fn put(scene: &Scene, name: &str, Source { type_, data }: Source) -> kube::Result<Secret> {
-    let api: Api<Secret> = Api::namespaced(scene.client().clone(), SYSTEM_NAMESPACE);
+pub(super) async fn put(scenario: &Scenario, name: &str, Source { type_, data }: Source) -> kube::Result<Secret> {
+    let api: Api<Secret> = Api::namespaced(scenario.client().clone(), SYSTEM_NAMESPACE);
     let _ = api.delete(name, &DeleteParams::default()).await;
     let data = data.into_iter().map(|(key, value)| (key, ByteString(value)));
     let secret = Secret {
@@ -68,9 +70,9 @@ pub(super) async fn put(scene: &Scene, name: &str, Source { type_, data }: Sourc
     api.create(&PostParams::default(), &secret).await
 }
 
-pub(super) async fn break_it(scene: &Scene, row: &Row) {
-    let sources: Api<Secret> = Api::namespaced(scene.client().clone(), SYSTEM_NAMESPACE);
-    let objects = oracle::objects(scene.client());
+pub(super) async fn break_it(scenario: &Scenario, row: &Row) {
+    let sources: Api<Secret> = Api::namespaced(scenario.client().clone(), SYSTEM_NAMESPACE);
+    let objects = oracle::objects(scenario.client());
     let refer = async |reference: &Value| {
         let patch = json!({"spec": {"registries": row.kind.registries(reference)}});
         objects
@@ -79,7 +81,7 @@ pub(super) async fn break_it(scene: &Scene, row: &Row) {
             .unwrap();
     };
     match &row.bad {
-        Bad::Secret(source) => drop(put(scene, &row.name, source.clone()).await.unwrap()),
+        Bad::Secret(source) => drop(put(scenario, &row.name, source.clone()).await.unwrap()),
         Bad::Gone => drop(sources.delete(&row.name, &DeleteParams::default()).await.unwrap()),
         Bad::Refers(reference) => refer(reference).await,
         Bad::RefersToState => {
@@ -90,24 +92,25 @@ pub(super) async fn break_it(scene: &Scene, row: &Row) {
 }
 
 /// Waits until the copy of each of these objects holds the login, and nothing else.
-pub(super) async fn all_hold(scene: &Scene, names: &[&str], login: &Login) {
+pub(super) async fn all_hold(scenario: &Scenario, names: &[&str], login: &Login) {
     for name in names {
         let expected = Expected {
             object: (*name).to_owned(),
             secret: (*name).to_owned(),
             logins: BTreeMap::from([
                 (SERVER.to_owned(), login.clone()),
-                (SECOND.to_owned(), scene.login(SECOND)),
+                (SECOND.to_owned(), scenario.login(SECOND)),
             ]),
-            holders: BTreeMap::from([(scene.in_scene(&["a"])[0].clone(), BTreeSet::new())]),
+            holders: BTreeMap::from([(scenario.in_scenario(&["a"])[0].clone(), BTreeSet::new())]),
         };
-        scene.holds(name, &expected).await;
+        scenario.holds(name, &expected).await;
     }
 }
 
-/// Every copy in the scene's namespace: uid and resourceVersion, so that a write that changed nothing shows too, and bytes.
-pub(super) async fn copies(scene: &Scene) -> BTreeMap<String, (String, String, Vec<u8>)> {
-    let api: Api<Secret> = Api::namespaced(scene.client().clone(), &scene.in_scene(&["a"])[0]);
+/// Every copy in the scenario's namespace: uid and resourceVersion, so that a write that changed nothing shows too, and
+/// bytes.
+pub(super) async fn copies(scenario: &Scenario) -> BTreeMap<String, (String, String, Vec<u8>)> {
+    let api: Api<Secret> = Api::namespaced(scenario.client().clone(), &scenario.in_scenario(&["a"])[0]);
     let list = api.list(&ListParams::default()).await.unwrap();
     let copy = |copy: Secret| {
         let bytes = copy

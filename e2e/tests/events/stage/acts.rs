@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use e2e::SYSTEM_NAMESPACE;
 use e2e::oracle::Login;
-use e2e::scene::{LABEL, SERVER, SOON};
+use e2e::scenario::{LABEL, SERVER, SOON};
 use e2e::wait::eventually;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret, ServiceAccount};
 use kube::ResourceExt;
@@ -27,13 +27,15 @@ impl Stage {
         let owner = self.name().to_owned();
         let owners: &[&str] = if retains { &[] } else { &[&owner] };
         self.copies_hold(&self.expected(parts, &self.first()), owners).await;
-        self.scene().says("Ready", "True", "Synced").await;
+        self.scenario().says("Ready", "True", "Synced").await;
     }
 
     /// Namespaces, a source and an object, come of it what may.
     pub(crate) async fn declared(&self, parts: &[&str], change: Value) {
-        self.scene().namespaces(parts).await;
-        self.scene().wait_for_accounts(&self.scene().in_scene(parts)).await;
+        self.scenario().namespaces(parts).await;
+        self.scenario()
+            .wait_for_accounts(&self.scenario().in_scenario(parts))
+            .await;
         self.add_source(&self.first()).await;
         self.add_object(change).await;
     }
@@ -58,7 +60,7 @@ impl Stage {
 
     /// An object like the stage's, of another name.
     pub(crate) async fn add_object_named(&self, name: &str, change: Value) {
-        let mut object = self.scene().object();
+        let mut object = self.scenario().object();
         object["metadata"]["name"] = json!(name);
         merge(&mut object["spec"], change);
         let object = serde_json::from_value(object).unwrap();

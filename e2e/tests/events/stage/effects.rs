@@ -6,7 +6,7 @@ use std::time::Duration;
 use e2e::OPERATOR_USER;
 use e2e::audit::Record;
 use e2e::oracle::{self, Expected, Login};
-use e2e::scene::SOON;
+use e2e::scenario::SOON;
 use e2e::wait::eventually;
 use k8s_openapi::api::core::v1::{ConfigMap, ServiceAccount};
 use kube::Api;
@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(90);
 
 impl Stage {
     pub(crate) fn expected(&self, parts: &[&str], login: &Login) -> Expected {
-        self.scene().expected(parts, login)
+        self.scenario().expected(parts, login)
     }
 
     /// What is expected in these namespaces, with other accounts than `default`.
@@ -41,12 +41,12 @@ impl Stage {
     }
 
     pub(crate) async fn comes_true(&self, expected: &Expected) {
-        self.scene().holds("the effect comes", expected).await;
+        self.scenario().holds("the effect comes", expected).await;
     }
 
     /// As [`comes_true`](Self::comes_true), where others than its object own the copies.
     pub(crate) async fn copies_hold(&self, expected: &Expected, owners: &[&str]) {
-        let client = self.scene().client();
+        let client = self.scenario().client();
         eventually("the effect comes", SOON, async || {
             oracle::check_copies(client, expected, owners).await?;
             oracle::check_references(client, expected).await
@@ -56,7 +56,7 @@ impl Stage {
 
     /// Copies are right, whatever accounts refer to.
     pub(crate) async fn copies_are_in(&self, parts: &[&str]) {
-        let (client, expected) = (self.scene().client(), self.expected(parts, &self.first()));
+        let (client, expected) = (self.scenario().client(), self.expected(parts, &self.first()));
         eventually("copies are right", SOON, async || {
             oracle::check_copies(client, &expected, &[self.name()]).await
         })
@@ -66,7 +66,7 @@ impl Stage {
     /// An object that says Retain is carried out in the `live` namespaces; in the `kept` ones copies and references
     /// stay of use.
     pub(crate) async fn retained(&self, live: &[&str], kept: &[&str]) {
-        let client = self.scene().client();
+        let client = self.scenario().client();
         let both: Vec<&str> = live.iter().chain(kept).copied().collect();
         let [live, kept, both] = [live, kept, &both].map(|parts| self.expected(parts, &self.first()));
         eventually("copies and references stay", PATIENCE, async || {
@@ -83,7 +83,7 @@ impl Stage {
 
     /// No object, and no Secret that says it is one's copy. An object that selects nothing any more is as good.
     async fn no_object_nor_copy(&self) -> Result<(), String> {
-        let client = self.scene().client();
+        let client = self.scenario().client();
         let object = oracle::object(client, self.name()).await?;
         if object.is_some_and(|object| object.metadata.deletion_timestamp.is_some()) {
             return Err("the object is still there".to_owned());
@@ -99,7 +99,7 @@ impl Stage {
     /// Nothing of the object is left.
     pub(crate) async fn gone(&self) {
         eventually("nothing of the object is left", PATIENCE, async || {
-            self.scene().check_gone().await
+            self.scenario().check_gone().await
         })
         .await;
     }
@@ -107,7 +107,7 @@ impl Stage {
     /// The object itself is no more.
     pub(crate) async fn object_is_gone(&self) {
         eventually("the object goes", PATIENCE, async || {
-            let object = oracle::object(self.scene().client(), self.name()).await?;
+            let object = oracle::object(self.scenario().client(), self.name()).await?;
             object.map_or(Ok(()), |_| Err("it is still there".to_owned()))
         })
         .await;
@@ -115,7 +115,7 @@ impl Stage {
 
     /// Garbage collection has taken what the object owned.
     pub(crate) async fn garbage_is_collected(&self, part: &str) {
-        let api: Api<ConfigMap> = Api::namespaced(self.scene().client().clone(), &self.namespace(part));
+        let api: Api<ConfigMap> = Api::namespaced(self.scenario().client().clone(), &self.namespace(part));
         eventually("garbage is collected", PATIENCE, async || {
             let left = api.get_opt("garbage").await.map_err(|error| error.to_string())?;
             left.map_or(Ok(()), |_| Err("it is still there".to_owned()))
@@ -144,8 +144,8 @@ impl Stage {
 
     /// What the operator wrote into a namespace since the event.
     pub(crate) async fn writes_into(&self, part: &str) -> Vec<Record> {
-        let (audit, namespace, began) = (self.scene().cluster().audit(), self.namespace(part), self.began());
-        audit.settle(self.scene().client()).await.unwrap();
+        let (audit, namespace, began) = (self.scenario().cluster().audit(), self.namespace(part), self.began());
+        audit.settle(self.scenario().client()).await.unwrap();
         let all = audit.writes_since(self.opened(), OPERATOR_USER).unwrap().objects;
         all.into_iter()
             .filter(|write| write.namespace == namespace && Some(write.timestamp) >= began)
@@ -198,12 +198,12 @@ impl Stage {
 
     /// No status of the stage's objects said more than was so, at any time.
     pub(crate) fn tells_no_lie(&self) -> Result<(), String> {
-        self.scene().violations().pop().map_or(Ok(()), Err)
+        self.scenario().violations().pop().map_or(Ok(()), Err)
     }
 
     /// The status of an object, as it is now.
     pub(crate) async fn status(&self, object: &str) -> Value {
-        let object = oracle::object(self.scene().client(), object).await.unwrap().unwrap();
+        let object = oracle::object(self.scenario().client(), object).await.unwrap().unwrap();
         object.data["status"].clone()
     }
 

@@ -9,31 +9,31 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use e2e::scene::SOON;
+use e2e::scenario::SOON;
 use e2e::wait::eventually;
 
 use super::Stage;
 
 impl Stage {
     pub(crate) fn secrets(&self, part: &str) -> Api<Secret> {
-        Api::namespaced(self.scene.client().clone(), &self.namespace(part))
+        Api::namespaced(self.scenario.client().clone(), &self.namespace(part))
     }
 
     pub(crate) fn accounts(&self, part: &str) -> Api<ServiceAccount> {
-        Api::namespaced(self.scene.client().clone(), &self.namespace(part))
+        Api::namespaced(self.scenario.client().clone(), &self.namespace(part))
     }
 
     pub(crate) fn all_namespaces(&self) -> Api<Namespace> {
-        Api::all(self.scene.client().clone())
+        Api::all(self.scenario.client().clone())
     }
 
     pub(crate) fn objects(&self) -> Api<DynamicObject> {
-        oracle::objects(self.scene.client())
+        oracle::objects(self.scenario.client())
     }
 
     /// The source, in the operator's namespace.
     pub(crate) fn sources(&self) -> Api<Secret> {
-        Api::namespaced(self.scene.client().clone(), e2e::SYSTEM_NAMESPACE)
+        Api::namespaced(self.scenario.client().clone(), e2e::SYSTEM_NAMESPACE)
     }
 
     /// The Secret of the stage's name, there or not ours.
@@ -56,7 +56,7 @@ impl Stage {
             + DeserializeOwned,
     {
         let namespace = object["metadata"]["namespace"].as_str().unwrap().to_owned();
-        let api: Api<K> = Api::namespaced(self.scene.client().clone(), &namespace);
+        let api: Api<K> = Api::namespaced(self.scenario.client().clone(), &namespace);
         let object: K = serde_json::from_value(object).unwrap();
         api.create(&PostParams::default(), &object).await.unwrap()
     }
@@ -79,7 +79,7 @@ impl Stage {
 
     /// Puts entries, and an annotation, before what the account `default` has.
     pub(crate) async fn merge_entries(&self, namespace: &str, entries: &Value) {
-        let api: Api<ServiceAccount> = Api::namespaced(self.scene.client().clone(), namespace);
+        let api: Api<ServiceAccount> = Api::namespaced(self.scenario.client().clone(), namespace);
         eventually("the account is there and changed", SOON, async || {
             let account = api.get("default").await.map_err(|error| error.to_string())?;
             let mut all = entries.as_array().unwrap().clone();

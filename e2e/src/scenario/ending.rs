@@ -1,14 +1,14 @@
-//! What becomes of a scene that is over.
+//! What becomes of a scenario that is over.
 
-use super::Scene;
+use super::Scenario;
 use crate::operator::Operator;
 use crate::secrecy::{self, Holders, Places, Written};
 
-impl Scene {
-    /// Where nothing of the scene's logins may be.
+impl Scenario {
+    /// Where nothing of the scenario's logins may be.
     fn places(&self) -> Places {
         let mut operator = self.running.operator();
-        // One that ended in the course of the scene says nothing any more.
+        // One that ended in the course of the scenario says nothing any more.
         let lives = |operator: &mut Operator| matches!(operator.process().ended(), Ok(None));
         let operator = operator
             .as_mut()
@@ -24,7 +24,7 @@ impl Scene {
         }
     }
 
-    /// On a thread with a runtime of its own, since the end of a scene cannot wait for the one that it is on.
+    /// On a thread with a runtime of its own, since the end of a scenario cannot wait for the one that it is on.
     fn search_for_the_canary(&self) -> anyhow::Result<()> {
         let (places, cluster, canary) = (self.places(), self.cluster(), &self.canary);
         let search = move || {
@@ -34,7 +34,7 @@ impl Scene {
         std::thread::scope(|scope| scope.spawn(search).join()).expect("the search ends")
     }
 
-    /// Where the status of this scene's object said more than was so; others that share the cluster answer for their own.
+    /// Where the status of this scenario's object said more than was so; others that share the cluster answer for their own.
     pub fn violations(&self) -> Vec<String> {
         let violations = self.running.witness.violations().into_iter();
         violations
@@ -47,18 +47,18 @@ impl Scene {
     clippy::panic,
     reason = "a credential that leaks, or a false status, fails the test, whatever else it found"
 )]
-impl Drop for Scene {
+impl Drop for Scenario {
     fn drop(&mut self) {
         if std::thread::panicking() {
             let operator = self.running.operator();
             let tail = operator.as_ref().map_or_else(String::new, Operator::tail);
-            eprintln!("scene {}\n{tail}", self.name);
+            eprintln!("scenario {}\n{tail}", self.name);
         } else if self.part {
-            // The scene that it is a part of looks at everything.
+            // The scenario that it is a part of looks at everything.
         } else if let Err(leak) = self.search_for_the_canary() {
-            panic!("scene {}: {leak:#}", self.name);
+            panic!("scenario {}: {leak:#}", self.name);
         } else if let Some(violation) = self.violations().first() {
-            panic!("scene {}: {violation}", self.name);
+            panic!("scenario {}: {violation}", self.name);
         }
     }
 }

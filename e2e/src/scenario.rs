@@ -1,14 +1,15 @@
-//! A stage for one scenario: a cluster with the operator on it, and names that no other scenario uses.
+//! One scenario: a cluster with the operator on it, and names that no other scenario uses.
 //!
-//! The operator serves a whole cluster, so scenarios share one of each ([`Scene::shared`]) and keep apart by name: a scene's
-//! namespaces start with its name and carry it as a label, its object and its source have it as their name. Scenarios that
-//! stop the operator, or count everything that it does, borrow a cluster ([`Scene::own`]), which is wiped between two.
+//! The operator serves a whole cluster, so scenarios share one of each ([`Scenario::shared`]) and keep apart by name: the
+//! namespaces of a scenario start with its name and carry it as a label, its object and its source have it as their name.
+//! Scenarios that stop the operator, or count everything that it does, borrow a cluster ([`Scenario::own`]), which is
+//! wiped between two.
 //!
-//! The logins of a scene ([`Scene::login`]) hold its canary. When a scene ends well, everything but the Secrets that are
-//! there for it is searched for the canary ([`crate::secrecy`]); a scene that finds it fails.
+//! The logins of a scenario ([`Scenario::login`]) hold its canary. When a scenario ends well, everything but the Secrets
+//! that are there for it is searched for the canary ([`crate::secrecy`]); a scenario that finds it fails.
 //!
-//! Scenes are for tests: whatever the stage itself cannot do (start a process, run kubectl) is a panic that says so, and a
-//! panic of the scenario prints the end of the operator's log.
+//! Scenarios are for tests: whatever they themselves cannot do (start a process, run kubectl) is a panic that says so, and
+//! any panic prints the end of the operator's log.
 #![expect(clippy::missing_panics_doc, reason = "said once above, for all of them")]
 
 mod ending;
@@ -33,22 +34,22 @@ use crate::{binaries, loopback};
 
 pub use seeing::Condition;
 
-/// The registry that a scene's object declares; nobody calls it.
+/// The registry that a scenario's object declares; nobody calls it.
 pub const SERVER: &str = "registry.example.com";
 
 /// How long a promise may take to come true. What takes milliseconds on an idle machine gets this much on a busy one.
 pub const SOON: Duration = Duration::from_secs(30);
 
-/// The label of a scene's namespaces.
-pub const LABEL: &str = "scene";
+/// The label of a scenario's namespaces.
+pub const LABEL: &str = "scenario";
 
-/// The stage of one scenario.
-pub struct Scene {
+/// See the module.
+pub struct Scenario {
     name: String,
     running: Arc<Running>,
     client: Client,
     canary: Canary,
-    /// Of another scene, which answers for its end.
+    /// Of another scenario, which answers for its end.
     part: bool,
 }
 
@@ -116,16 +117,16 @@ impl Running {
         self.operator.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes the operator out, if this scene may do so.
+    /// Takes the operator out, if this scenario may do so.
     fn take_operator(&self) -> Operator {
-        assert!(!self.shared, "a scene that shares its operator leaves it alone");
+        assert!(!self.shared, "a scenario that shares its operator leaves it alone");
         self.operator().take().expect("the operator runs")
     }
 }
 
-impl Scene {
+impl Scenario {
     /// A part of the cluster and of the operator that all scenarios of this test binary share. Its name is `name`, a DNS
-    /// label, and a few letters of its own, so that no two scenes meet.
+    /// label, and a few letters of its own, so that no two scenarios meet.
     pub async fn shared(name: &str) -> Self {
         // Tests have an async runtime each; what is kept here are processes, which belong to none.
         // A failure is kept too: the next scenario would only fail in the same way, a minute later.
@@ -160,7 +161,7 @@ impl Scene {
         Self::on(name, running.expect("a cluster starts")).await
     }
 
-    /// Changes the installation to `config/named` with these names, and starts the operator anew. Not in a shared scene.
+    /// Changes the installation to `config/named` with these names, and starts the operator anew. Not in a shared scenario.
     pub async fn install_named(&self, names: &[String], options: operator::Options) {
         self.stop_operator();
         let installed = self.cluster().install_named(names, &options.source_namespaces()).await;
@@ -168,12 +169,12 @@ impl Scene {
         self.start_operator_with(options).await;
     }
 
-    /// Another scene on the same cluster, with the same operator.
+    /// Another scenario on the same cluster, with the same operator.
     pub async fn beside(&self, name: &str) -> Self {
         Self::on(name, self.running.clone()).await
     }
 
-    /// As [`beside`](Self::beside), for many at once: they have the logins of this scene, which searches for their canary
+    /// As [`beside`](Self::beside), for many at once: they have the logins of this scenario, which searches for their canary
     /// when all of them are over. Whether a status was false, each is asked ([`violations`](Self::violations)).
     pub async fn part(&self, name: &str) -> Self {
         let mut part = self.beside(name).await;
@@ -193,17 +194,17 @@ impl Scene {
         }
     }
 
-    /// The name of the scene, of its object and of its source.
+    /// The name of the scenario, of its object and of its source.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// A login of this scene, with its canary in it. The same for the same `what`, another for another.
+    /// A login of this scenario, with its canary in it. The same for the same `what`, another for another.
     pub fn login(&self, what: &str) -> Login {
         self.canary.login(what)
     }
 
-    /// What the end of the scene looks for, to be put into values that are no login.
+    /// What the end of the scenario looks for, to be put into values that are no login.
     pub fn canary(&self) -> &Canary {
         &self.canary
     }
@@ -218,7 +219,7 @@ impl Scene {
         &self.running.cluster
     }
 
-    /// Asks the operator to end, and waits. Not in a shared scene.
+    /// Asks the operator to end, and waits. Not in a shared scenario.
     pub fn stop_operator(&self) {
         self.running
             .take_operator()
@@ -226,7 +227,7 @@ impl Scene {
             .expect("the operator ends by itself");
     }
 
-    /// Ends the operator as a crash would. Not in a shared scene.
+    /// Ends the operator as a crash would. Not in a shared scenario.
     pub fn kill_operator(&self) {
         self.running
             .take_operator()
@@ -246,7 +247,7 @@ impl Scene {
         *self.running.operator() = Some(operator.expect("the operator starts"));
     }
 
-    /// Stops the operator's process where it stands, until it is [resumed](Self::resume_operator). Not in a shared scene.
+    /// Stops the operator's process where it stands, until it is [resumed](Self::resume_operator). Not in a shared scenario.
     pub fn pause_operator(&self) {
         self.with_process(Process::pause);
     }
@@ -265,7 +266,10 @@ impl Scene {
     }
 
     fn with_process(&self, act: impl FnOnce(&mut Process) -> anyhow::Result<()>) {
-        assert!(!self.running.shared, "a scene that shares its operator leaves it alone");
+        assert!(
+            !self.running.shared,
+            "a scenario that shares its operator leaves it alone"
+        );
         let mut operator = self.running.operator();
         act(operator.as_mut().expect("the operator runs").process()).expect("it takes the signal");
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::{SERVER, SOON, Scene};
+use super::{SERVER, SOON, Scenario};
 use crate::OPERATOR_USER;
 use crate::audit::{Mark, Record};
 use crate::oracle::{self, Allowed, Expected, Foreign, Login, Made, Needles};
@@ -21,8 +21,8 @@ pub struct Condition {
     pub message: String,
 }
 
-impl Scene {
-    /// What the scene's object must bring about in these namespaces, on their `default` accounts.
+impl Scenario {
+    /// What the scenario's object must bring about in these namespaces, on their `default` accounts.
     pub fn expected(&self, parts: &[&str], login: &Login) -> Expected {
         let accounts = BTreeSet::from(["default".to_owned()]);
         Expected {
@@ -30,7 +30,7 @@ impl Scene {
             secret: self.name.clone(),
             logins: BTreeMap::from([(SERVER.to_owned(), login.clone())]),
             holders: self
-                .in_scene(parts)
+                .in_scenario(parts)
                 .into_iter()
                 .map(|namespace| (namespace, accounts.clone()))
                 .collect(),
@@ -54,12 +54,12 @@ impl Scene {
         .await;
     }
 
-    /// Waits until nothing of the scene's object is left.
+    /// Waits until nothing of the scenario's object is left.
     pub async fn gone(&self, what: &str) {
         eventually(what, SOON, async || self.check_gone().await).await;
     }
 
-    /// Whether nothing of the scene's object is left, and none of its logins in any Secret.
+    /// Whether nothing of the scenario's object is left, and none of its logins in any Secret.
     ///
     /// # Errors
     ///
@@ -79,7 +79,7 @@ impl Scene {
 
     /// What is not the operator's in these namespaces, now.
     pub async fn foreign(&self, parts: &[&str]) -> Foreign {
-        let namespaces = self.in_scene(parts);
+        let namespaces = self.in_scenario(parts);
         let foreign = Foreign::in_namespaces(&self.client, &namespaces, &[&self.name]).await;
         foreign.expect("the store can be read")
     }
@@ -154,7 +154,7 @@ impl Scene {
         audit.mark().expect("the audit log is there")
     }
 
-    /// What the operator wrote since `mark` into this scene's namespaces, or to its object.
+    /// What the operator wrote since `mark` into this scenario's namespaces, or to its object.
     pub async fn writes_since(&self, mark: Mark) -> Vec<Record> {
         let audit = self.cluster().audit();
         audit.settle(&self.client).await.expect("the audit log catches up");

@@ -8,29 +8,29 @@ use kube::Api;
 use kube::api::{ListParams, ObjectMeta, PostParams};
 use serde_json::{Value, json};
 
-use super::{LABEL, SERVER, SOON, Scene};
+use super::{LABEL, SERVER, SOON, Scenario};
 use crate::SYSTEM_NAMESPACE;
 use crate::oracle::Login;
 use crate::wait::eventually;
 
-/// Requests in flight while a scene makes many things; the API server is on the same machine.
+/// Requests in flight while a scenario makes many things; the API server is on the same machine.
 const AT_ONCE: usize = 32;
 
-impl Scene {
-    /// The names of this scene's namespaces, from their last parts.
-    pub fn in_scene(&self, parts: &[&str]) -> Vec<String> {
+impl Scenario {
+    /// The names of this scenario's namespaces, from their last parts.
+    pub fn in_scenario(&self, parts: &[&str]) -> Vec<String> {
         parts.iter().map(|part| format!("{}-{part}", self.name)).collect()
     }
 
-    /// Makes namespaces that the scene's object selects.
+    /// Makes namespaces that the scenario's object selects.
     pub async fn namespaces(&self, parts: &[&str]) {
         let labels = BTreeMap::from([(LABEL.to_owned(), self.name.clone())]);
-        self.make_namespaces(self.in_scene(parts), &labels).await;
+        self.make_namespaces(self.in_scenario(parts), &labels).await;
     }
 
     /// Makes namespaces that it does not select, and waits for their `default` accounts.
     pub async fn unselected_namespaces(&self, parts: &[&str]) {
-        let names = self.in_scene(parts);
+        let names = self.in_scenario(parts);
         self.make_namespaces(names.clone(), &BTreeMap::new()).await;
         self.wait_for_accounts(&names).await;
     }
@@ -78,7 +78,7 @@ impl Scene {
         .await;
     }
 
-    /// Makes or changes the object's source: a basic-auth Secret named as the scene in the operator's namespace.
+    /// Makes or changes the object's source: a basic-auth Secret named as the scenario in the operator's namespace.
     pub async fn source(&self, login: &Login) {
         self.source_named(&self.name, login).await;
     }
@@ -94,8 +94,8 @@ impl Scene {
         .await;
     }
 
-    /// The scene's object: one registry, whose login is in [`source`](Self::source), for the `default` account of all namespaces
-    /// with the scene's label. To be changed as needed and given to [`apply`](Self::apply).
+    /// The scenario's object: one registry, whose login is in [`source`](Self::source), for the `default` account of all
+    /// namespaces with the scenario's label. To be changed as needed and given to [`apply`](Self::apply).
     pub fn object(&self) -> Value {
         json!({
             "apiVersion": "pullsecrets.dev/v1alpha1",
@@ -111,7 +111,7 @@ impl Scene {
         })
     }
 
-    /// The selector that chooses this scene's namespaces, for objects of another shape.
+    /// The selector that chooses this scenario's namespaces, for objects of another shape.
     pub fn selector(&self) -> Value {
         json!({"matchLabels": {LABEL: self.name}})
     }
