@@ -7,17 +7,17 @@ use e2e::operator::{self, Operator};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
+use crate::env::Env;
 use crate::requests::Request;
-use crate::stage::Stage;
 
 /// The operator as it is run in production: it logs what matters, and that is little.
-pub(crate) async fn operator(stage: &Stage) -> anyhow::Result<Operator> {
+pub(crate) async fn operator(env: &Env) -> anyhow::Result<Operator> {
     let options = operator::Options {
         log: "info".to_owned(),
-        flags: stage.flags.clone(),
+        flags: env.flags.clone(),
         ..operator::Options::default()
     };
-    Operator::start_as(&stage.cluster, &options, stage.kubeconfig()).await
+    Operator::start_as(&env.cluster, &options, env.kubeconfig()).await
 }
 
 /// The limit loop (see [`crate::limit`]), with its watches open.
@@ -28,15 +28,15 @@ pub(crate) struct Limit {
 }
 
 impl Limit {
-    pub(crate) async fn start(stage: &Stage, connections: usize, floor: Option<&str>) -> anyhow::Result<Self> {
+    pub(crate) async fn start(env: &Env, connections: usize, floor: Option<&str>) -> anyhow::Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
-        command.arg("limit").arg("--kubeconfig").arg(stage.kubeconfig());
+        command.arg("limit").arg("--kubeconfig").arg(env.kubeconfig());
         command.args(["--connections", &connections.to_string()]);
         if let Some(prefix) = floor {
             command.args(["--floor", prefix]);
         }
-        if !stage.permitted.is_empty() {
-            command.args(["--names", &stage.permitted.join(",")]);
+        if !env.permitted.is_empty() {
+            command.args(["--names", &env.permitted.join(",")]);
         }
         // It ends when its input does, which is at the latest when we end.
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
@@ -57,8 +57,8 @@ impl Limit {
     }
 
     /// Gives it the requests; nothing is sent yet.
-    pub(crate) async fn load(&mut self, stage: &Stage, requests: &[Request]) -> anyhow::Result<()> {
-        let path = stage.cluster.folder().join("requests.json");
+    pub(crate) async fn load(&mut self, env: &Env, requests: &[Request]) -> anyhow::Result<()> {
+        let path = env.cluster.folder().join("requests.json");
         std::fs::write(&path, serde_json::to_vec(requests)?)?;
         self.say(&path.display().to_string()).await?;
         self.expect("loaded").await

@@ -3,7 +3,7 @@
 use anyhow::Context;
 use serde::Serialize;
 
-use crate::Arguments;
+use crate::arguments::Arguments;
 
 /// The header of the table.
 #[derive(Clone, Debug, Serialize)]

@@ -7,8 +7,8 @@ use e2e::OPERATOR_USER;
 use e2e::audit::{Audit, Mark, Record};
 use e2e::wait::until;
 
+use crate::env::{Env, OBJECT};
 use crate::figures::cpu_seconds;
-use crate::stage::{OBJECT, Stage};
 
 /// What is to be done in every namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,9 +70,9 @@ pub(crate) struct Log {
 
 impl Log {
     /// From now on.
-    pub(crate) async fn start(stage: &Stage) -> anyhow::Result<Self> {
-        let audit = stage.audit();
-        audit.settle(&stage.client).await?;
+    pub(crate) async fn start(env: &Env) -> anyhow::Result<Self> {
+        let audit = env.audit();
+        audit.settle(&env.client).await?;
         Ok(Self {
             mark: audit.mark()?,
             audit,
@@ -136,7 +136,7 @@ pub(crate) fn is_done(record: &Record) -> bool {
     record.user == OPERATOR_USER && record.is_write() && (200..300).contains(&record.code)
 }
 
-/// One into a namespace of the stage.
+/// One into a namespace of the benchmark.
 pub(crate) fn is_ours(record: &Record) -> bool {
     is_done(record) && record.namespace.starts_with("bench-")
 }
@@ -160,29 +160,29 @@ pub(crate) struct Phase {
 
 impl Phase {
     /// `kicked`: the clock starts with what the administrator does; else with the first write.
-    pub(crate) async fn begin(stage: &Stage, work: Work, pid: u32, kicked: bool) -> anyhow::Result<Self> {
-        let log = Log::start(stage).await?;
+    pub(crate) async fn begin(env: &Env, work: Work, pid: u32, kicked: bool) -> anyhow::Result<Self> {
+        let log = Log::start(env).await?;
         Ok(Self {
             work,
             log,
             pid,
             kicked,
             cpu: cpu_seconds(pid)?,
-            server_cpu: server_cpu(stage)?,
-            bytes: stage.bytes(),
+            server_cpu: server_cpu(env)?,
+            bytes: env.bytes(),
         })
     }
 
     /// Waits until the writes that it takes were made. The contender's other calls are counted until it is silent.
-    pub(crate) async fn end(mut self, stage: &Stage, accounts: usize) -> anyhow::Result<Outcome> {
-        let expected = self.work.writes(stage.size, accounts);
+    pub(crate) async fn end(mut self, env: &Env, accounts: usize) -> anyhow::Result<Outcome> {
+        let expected = self.work.writes(env.size, accounts);
         let what = format!("{:?} is done", self.work);
-        self.log.wait(&what, expected, stage.patience(), is_ours).await?;
+        self.log.wait(&what, expected, env.patience(), is_ours).await?;
         // The same for all: a server that waits uses time as well, and the operator's status comes a second later.
         tokio::time::sleep(ECHOED).await;
-        let server_cpu = server_cpu(stage)? - self.server_cpu;
+        let server_cpu = server_cpu(env)? - self.server_cpu;
         self.log.quiet(SETTLED).await?;
-        let [sent, received] = stage.bytes();
+        let [sent, received] = env.bytes();
         let bytes = [sent - self.bytes[0], received - self.bytes[1]];
         let cpu = cpu_seconds(self.pid)? - self.cpu;
         let made = self.log.records.iter().filter(|record| is_ours(record));
@@ -219,6 +219,6 @@ impl Phase {
     }
 }
 
-fn server_cpu(stage: &Stage) -> anyhow::Result<f64> {
-    stage.servers.iter().map(|&pid| cpu_seconds(pid)).sum()
+fn server_cpu(env: &Env) -> anyhow::Result<f64> {
+    env.servers.iter().map(|&pid| cpu_seconds(pid)).sum()
 }

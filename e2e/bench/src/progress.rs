@@ -5,8 +5,6 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::Arguments;
-
 /// A bar where there is a terminal, a line for each step elsewhere.
 pub(crate) struct Progress {
     bar: Option<ProgressBar>,
@@ -14,12 +12,8 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    pub(crate) fn start(arguments: &Arguments) -> Self {
-        let steps = |&size: &usize| {
-            let rows = crate::rounds::steps(arguments, size) + crate::standing::steps(arguments, size);
-            1 + rows + crate::far::STEPS + crate::named::steps(arguments, size)
-        };
-        let total: u64 = arguments.namespaces.iter().map(steps).sum();
+    /// Of so many steps.
+    pub(crate) fn start(total: u64) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let template = "[{bar:30}] {pos}/{len} {elapsed} {wide_msg}";
             let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());

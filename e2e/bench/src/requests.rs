@@ -11,8 +11,8 @@ use kube::{Api, ResourceExt};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::env::{Env, OBJECT, SERVER};
 use crate::phase::Work;
-use crate::stage::{OBJECT, SERVER, Stage};
 
 /// One of them.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -47,30 +47,28 @@ pub(crate) enum Order {
 
 /// What the work takes, given the store as it is now.
 pub(crate) async fn of(
-    stage: &Stage,
+    env: &Env,
     work: Work,
     accounts: &[&str],
     login: &Login,
     order: Order,
 ) -> anyhow::Result<Vec<Request>> {
-    let object = oracle::object(&stage.client, OBJECT)
-        .await
-        .map_err(anyhow::Error::msg)?;
+    let object = oracle::object(&env.client, OBJECT).await.map_err(anyhow::Error::msg)?;
     let owner = object.and_then(|object| object.metadata.uid).unwrap_or_default();
     let mut requests: Vec<Request> = match work {
         Work::Fill => {
-            let names = stage.names();
+            let names = env.names();
             let copies = names.iter().map(|namespace| copy(namespace, None, &owner, login));
-            copies.chain(references(stage, accounts, true).await?).collect()
+            copies.chain(references(env, accounts, true).await?).collect()
         }
         Work::Rotate => {
-            let copies = copies(stage).await?;
+            let copies = copies(env).await?;
             let update = |held: &Secret| copy(&held.namespace().unwrap_or_default(), Some(held), &owner, login);
             copies.iter().map(update).collect()
         }
         Work::Delete => {
-            let copies = copies(stage).await?;
-            let references = references(stage, accounts, false).await?;
+            let copies = copies(env).await?;
+            let references = references(env, accounts, false).await?;
             references.into_iter().chain(copies.iter().map(removal)).collect()
         }
     };
@@ -80,8 +78,8 @@ pub(crate) async fn of(
     Ok(requests)
 }
 
-async fn copies(stage: &Stage) -> anyhow::Result<Vec<Secret>> {
-    let all: Api<Secret> = Api::all(stage.client.clone());
+async fn copies(env: &Env) -> anyhow::Result<Vec<Secret>> {
+    let all: Api<Secret> = Api::all(env.client.clone());
     let ours = ListParams::default().labels(&format!("{LABEL}={OBJECT}"));
     Ok(all.list(&ours).await?.items)
 }
@@ -126,10 +124,10 @@ fn removal(held: &Secret) -> Request {
     }
 }
 
-/// One for each of these accounts in the namespaces of the stage.
-async fn references(stage: &Stage, accounts: &[&str], attach: bool) -> anyhow::Result<Vec<Request>> {
-    let all: Api<ServiceAccount> = Api::all(stage.client.clone());
-    let names: std::collections::BTreeSet<String> = stage.names().into_iter().collect();
+/// One for each of these accounts in the namespaces of the benchmark.
+async fn references(env: &Env, accounts: &[&str], attach: bool) -> anyhow::Result<Vec<Request>> {
+    let all: Api<ServiceAccount> = Api::all(env.client.clone());
+    let names: std::collections::BTreeSet<String> = env.names().into_iter().collect();
     let selected = |account: &ServiceAccount| {
         accounts.contains(&account.name_any().as_str())
             && account.namespace().is_some_and(|namespace| names.contains(&namespace))

@@ -2,13 +2,13 @@
 
 use e2e::oracle::Login;
 
-use crate::Arguments;
+use crate::arguments::Arguments;
 use crate::contender::{self, Limit};
+use crate::env::{ACCOUNTS, Env, OBJECT, expected};
 use crate::figures::{Samples, count};
 use crate::phase::{Outcome, Phase, Work};
 use crate::progress::Progress;
 use crate::requests::{self, Order};
-use crate::stage::{ACCOUNTS, OBJECT, Stage, expected};
 use crate::table::{Row, Table};
 
 /// Connections that the limit loop tries; the best of them stands for it.
@@ -44,14 +44,14 @@ impl Results {
     }
 }
 
-pub(crate) async fn play(
-    stage: &mut Stage,
+pub(crate) async fn run(
+    env: &mut Env,
     arguments: &Arguments,
     progress: &Progress,
     table: &mut Table,
 ) -> anyhow::Result<()> {
-    let best = best_connections(stage, progress, table).await?;
-    for &selected in selections(stage.size) {
+    let best = best_connections(env, progress, table).await?;
+    for &selected in selections(env.size) {
         let accounts = &ACCOUNTS[..selected];
         let [mut ours, mut limit, mut by_namespace] = [(); 3].map(|()| Results::default());
         for round in 0..arguments.rounds {
@@ -62,29 +62,29 @@ pub(crate) async fn play(
                 let who = if is_ours { "operator" } else { "limit loop" };
                 progress.step(&format!("{of_all}: {who}"));
                 if is_ours {
-                    ours.add(operator(stage, accounts).await?);
+                    ours.add(operator(env, accounts).await?);
                 } else {
-                    limit.add(limit_loop(stage, accounts, best, Order::ByKind).await?);
+                    limit.add(limit_loop(env, accounts, best, Order::ByKind).await?);
                 }
             }
             progress.step(&format!("{of_all}: limit loop, namespace by namespace"));
-            by_namespace.add(limit_loop(stage, accounts, best, Order::ByNamespace).await?);
+            by_namespace.add(limit_loop(env, accounts, best, Order::ByNamespace).await?);
         }
-        report(stage.size, selected, &ours, &limit, table);
-        report_order(stage.size, selected, &by_namespace, &limit, table);
+        report(env.size, selected, &ours, &limit, table);
+        report_order(env.size, selected, &by_namespace, &limit, table);
     }
     Ok(())
 }
 
 /// Also a warm-up for the server.
-async fn best_connections(stage: &mut Stage, progress: &Progress, table: &mut Table) -> anyhow::Result<[usize; 3]> {
+async fn best_connections(env: &mut Env, progress: &Progress, table: &mut Table) -> anyhow::Result<[usize; 3]> {
     let mut best = [(f64::INFINITY, 0); 3];
     for connections in CONNECTIONS {
         progress.step(&format!("limit loop with {connections} connections"));
-        let outcomes = limit_loop(stage, &ACCOUNTS, [connections; 3], Order::ByKind).await?;
+        let outcomes = limit_loop(env, &ACCOUNTS, [connections; 3], Order::ByKind).await?;
         for ((best, work), outcome) in best.iter_mut().zip(Work::ALL).zip(outcomes) {
             let what = format!("limit loop with {connections} connections: {work:?}").to_lowercase();
-            table.push(Row::limit(stage.size, what, "s", outcome.seconds));
+            table.push(Row::limit(env.size, what, "s", outcome.seconds));
             if outcome.seconds < best.0 {
                 *best = (outcome.seconds, connections);
             }
@@ -93,22 +93,22 @@ async fn best_connections(stage: &mut Stage, progress: &Progress, table: &mut Ta
     Ok(best.map(|(_, connections)| connections))
 }
 
-pub(crate) async fn operator(stage: &mut Stage, accounts: &[&str]) -> anyhow::Result<[Outcome; 3]> {
-    let (first, second) = (stage.next_login(), stage.next_login());
-    stage.write_source(&first).await?;
-    let mut operator = contender::operator(stage).await?;
+pub(crate) async fn operator(env: &mut Env, accounts: &[&str]) -> anyhow::Result<[Outcome; 3]> {
+    let (first, second) = (env.next_login(), env.next_login());
+    env.write_source(&first).await?;
+    let mut operator = contender::operator(env).await?;
     let pid = operator.process().pid();
     let mut outcomes = [Outcome::default(); 3];
     for (work, outcome) in Work::ALL.into_iter().zip(&mut outcomes) {
-        let phase = Phase::begin(stage, work, pid, true).await?;
+        let phase = Phase::begin(env, work, pid, true).await?;
         match work {
-            Work::Fill => stage.create_object(accounts).await?,
-            Work::Rotate => stage.write_source(&second).await?,
-            Work::Delete => stage.delete_object(OBJECT).await?,
+            Work::Fill => env.create_object(accounts).await?,
+            Work::Rotate => env.write_source(&second).await?,
+            Work::Delete => env.delete_object(OBJECT).await?,
         }
-        *outcome = phase.end(stage, accounts.len()).await?;
+        *outcome = phase.end(env, accounts.len()).await?;
         let login = if work == Work::Fill { &first } else { &second };
-        judge(stage, work, accounts, login).await?;
+        judge(env, work, accounts, login).await?;
     }
     operator.stop()?;
     Ok(outcomes)
@@ -116,42 +116,42 @@ pub(crate) async fn operator(stage: &mut Stage, accounts: &[&str]) -> anyhow::Re
 
 /// `connections` by work. Its object is there for its copies to be owned by, with nobody to act on it.
 pub(crate) async fn limit_loop(
-    stage: &mut Stage,
+    env: &mut Env,
     accounts: &[&str],
     connections: [usize; 3],
     order: Order,
 ) -> anyhow::Result<[Outcome; 3]> {
-    let (first, second) = (stage.next_login(), stage.next_login());
-    stage.create_object(accounts).await?;
+    let (first, second) = (env.next_login(), env.next_login());
+    env.create_object(accounts).await?;
     let mut outcomes = [Outcome::default(); 3];
     let mut running: Option<(usize, Limit)> = None;
     for ((work, outcome), connections) in Work::ALL.into_iter().zip(&mut outcomes).zip(connections) {
         let login = if work == Work::Fill { &first } else { &second };
-        let requests = requests::of(stage, work, accounts, login, order).await?;
+        let requests = requests::of(env, work, accounts, login, order).await?;
         // As the operator, it keeps its connections from one work to the next.
         let mut limit = match running.take() {
             Some((held, limit)) if held == connections => limit,
-            _ => Limit::start(stage, connections, None).await?,
+            _ => Limit::start(env, connections, None).await?,
         };
-        limit.load(stage, &requests).await?;
-        let phase = Phase::begin(stage, work, limit.pid()?, false).await?;
+        limit.load(env, &requests).await?;
+        let phase = Phase::begin(env, work, limit.pid()?, false).await?;
         limit.go().await?;
         limit.done().await?;
-        *outcome = phase.end(stage, accounts.len()).await?;
+        *outcome = phase.end(env, accounts.len()).await?;
         if work == Work::Delete {
-            stage.delete_object(OBJECT).await?;
+            env.delete_object(OBJECT).await?;
         }
-        judge(stage, work, accounts, login).await?;
+        judge(env, work, accounts, login).await?;
         running = Some((connections, limit));
     }
     Ok(outcomes)
 }
 
 /// By the store.
-async fn judge(stage: &Stage, work: Work, accounts: &[&str], login: &Login) -> anyhow::Result<()> {
+async fn judge(env: &Env, work: Work, accounts: &[&str], login: &Login) -> anyhow::Result<()> {
     match work {
-        Work::Fill | Work::Rotate => stage.check(&expected(OBJECT, &stage.names(), accounts, login)).await,
-        Work::Delete => stage.check_gone(OBJECT).await,
+        Work::Fill | Work::Rotate => env.check(&expected(OBJECT, &env.names(), accounts, login)).await,
+        Work::Delete => env.check_gone(OBJECT).await,
     }
 }
 

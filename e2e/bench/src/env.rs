@@ -34,11 +34,11 @@ const LABEL: &str = "bench";
 /// Makes a docker config of about 1.4 kB, as that of a cloud registry is.
 const PASSWORD_LENGTH: usize = 550;
 
-/// Requests in flight while the stage is set.
+/// Requests in flight while it is set up.
 const AT_ONCE: usize = 32;
 
 /// See the module.
-pub(crate) struct Stage {
+pub(crate) struct Env {
     pub(crate) cluster: Cluster,
     /// The administrator.
     pub(crate) client: Client,
@@ -59,7 +59,7 @@ pub(crate) struct Stage {
     given: Vec<Login>,
 }
 
-impl Stage {
+impl Env {
     pub(crate) async fn start(size: usize, seed: u64, progress: &Progress) -> anyhow::Result<Self> {
         progress.step(&format!(
             "a cluster with {size} namespaces of {} accounts",
@@ -71,7 +71,7 @@ impl Stage {
             .service_account_kubeconfig(SYSTEM_NAMESPACE, OPERATOR_ACCOUNT)
             .await?;
         let servers = [cluster.part(Part::ApiServer)?.pid(), cluster.part(Part::Etcd)?.pid()];
-        let stage = Self {
+        let env = Self {
             client: cluster.admin().await?,
             cluster,
             direct: kubeconfig,
@@ -84,9 +84,9 @@ impl Stage {
             logins: 0,
             given: Vec::new(),
         };
-        stage.make_namespaces(stage.names(), true).await?;
-        stage.make_accounts(&stage.names(), &ACCOUNTS[1..]).await?;
-        Ok(stage)
+        env.make_namespaces(env.names(), true).await?;
+        env.make_accounts(&env.names(), &ACCOUNTS[1..]).await?;
+        Ok(env)
     }
 
     /// With the operator's rights: both contenders use it.
@@ -264,6 +264,12 @@ impl Stage {
         let (needles, allowed) = (Needles::of(&self.given), Allowed::default());
         let gone = async || oracle::check_gone(&self.client, name, name, &needles, &allowed).await;
         until("nothing of the object is left", self.patience(), gone).await
+    }
+
+    /// Deletes the object that everything before was about, and waits until it is gone.
+    pub(crate) async fn clear(&self) -> anyhow::Result<()> {
+        self.delete_object(OBJECT).await?;
+        self.check_gone(OBJECT).await
     }
 
     pub(crate) fn end(self) -> anyhow::Result<()> {

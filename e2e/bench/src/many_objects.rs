@@ -10,12 +10,13 @@ use kube::Api;
 use kube::api::DeleteParams;
 use serde_json::json;
 
+use crate::arguments::Arguments;
+use crate::env::{Env, OBJECT, expected};
 use crate::figures::{Memory, Samples, count, cpu_seconds};
+use crate::new_namespaces;
 use crate::phase::{Log, SETTLED, is_done, is_ours};
 use crate::progress::Progress;
-use crate::stage::{OBJECT, Stage, expected};
 use crate::table::{Row, Table};
-use crate::{Arguments, newcomers, standing};
 
 /// Namespaces of each object, and how far the next one is moved on: each namespace belongs to two, or to more where there
 /// are more objects than a fifth of the namespaces.
@@ -43,31 +44,31 @@ pub(crate) fn steps(arguments: &Arguments, size: usize) -> u64 {
 }
 
 /// `pid` is the operator's.
-pub(crate) async fn play(
-    stage: &mut Stage,
+pub(crate) async fn run(
+    env: &mut Env,
     pid: u32,
     arguments: &Arguments,
     progress: &Progress,
     table: &mut Table,
 ) -> anyhow::Result<()> {
-    standing::clear(stage).await?;
-    let login = stage.next_login();
-    stage.write_source(&login).await?;
-    for number in numbers(arguments, stage.size) {
+    env.clear().await?;
+    let login = env.next_login();
+    env.write_source(&login).await?;
+    for number in numbers(arguments, env.size) {
         progress.step(&format!("{number} objects"));
-        objects(stage, pid, number, &login, table).await?;
+        objects(env, pid, number, &login, table).await?;
     }
     if arguments.tenant > 0 {
         progress.step(&format!("a namespace with {} accounts", arguments.tenant));
-        tenant(stage, arguments.tenant, &login, table).await?;
+        tenant(env, arguments.tenant, &login, table).await?;
     }
     Ok(())
 }
 
 /// All at once; an account that several want takes one write at best, not one for each. Then one event for one of them,
 /// which must not cost more where there are more of them.
-async fn objects(stage: &Stage, pid: u32, number: usize, login: &Login, table: &mut Table) -> anyhow::Result<()> {
-    let all = stage.names();
+async fn objects(env: &Env, pid: u32, number: usize, login: &Login, table: &mut Table) -> anyhow::Result<()> {
+    let all = env.names();
     let of = |index: usize| -> Vec<String> {
         let members = (0..EACH).map(|member| all[(index * STEP + member) % all.len()].clone());
         members.collect::<BTreeSet<_>>().into_iter().collect()
@@ -79,39 +80,23 @@ async fn objects(stage: &Stage, pid: u32, number: usize, login: &Login, table: &
     let touched: BTreeSet<&String> = objects.iter().flat_map(|(_, namespaces)| namespaces).collect();
     let judged = || objects.iter().step_by(number.div_ceil(JUDGED));
 
-    let mut log = Log::start(stage).await?;
+    let mut log = Log::start(env).await?;
     let made = stream::iter(&objects).map(async |(name, namespaces)| {
         let namespaces = json!({"names": namespaces});
-        stage.create_object_of(name, &namespaces, &["default"]).await
+        env.create_object_of(name, &namespaces, &["default"]).await
     });
     made.buffer_unordered(32).try_collect::<()>().await?;
-    let is_copy = |record: &Record| is_ours(record) && record.resource == "secrets";
-    log.wait("each object has its copies", copies, stage.patience(), is_copy)
+    log.wait("each object has its copies", copies, env.patience(), is_copy)
         .await?;
     log.quiet(SETTLED).await?;
     for (name, namespaces) in judged() {
-        stage.check(&expected(name, namespaces, &["default"], login)).await?;
+        env.check(&expected(name, namespaces, &["default"], login)).await?;
     }
-    let accounts = log
-        .records
-        .iter()
-        .filter(|record| is_ours(record) && record.resource == "serviceaccounts");
-    let all_copies = log.records.iter().filter(|record| is_copy(record)).count();
-    let row = |what: &str, unit, value| Row::single(stage.size, what, unit, value).objects(number);
-    table.push(
-        row("all at once: writes to copies", "", count(all_copies))
-            .beside(count(copies))
-            .target("1 time"),
-    );
-    table.push(row("all at once: writes to accounts", "", count(accounts.count())).beside(count(touched.len())));
-    let is_status =
-        |record: &&Record| is_done(record) && record.resource == "clusterpullsecrets" && record.subresource == "status";
-    let statuses = log.records.iter().filter(is_status);
-    table.push(row("all at once: writes to statuses", "", count(statuses.count())).beside(count(number)));
-    table.push(row("all at once: time", "s", seconds(&log, is_ours)));
+    let row = |what: &str, unit, value| Row::single(env.size, what, unit, value).objects(number);
+    report_writes(&log, copies, touched.len(), number, row, table);
     table.push(row("resident memory", "MiB", Memory::of(pid)?.resident));
 
-    let (restored, cpu) = one_event(stage, pid, &objects).await?;
+    let (restored, cpu) = one_event(env, pid, &objects).await?;
     table.push(row(
         "one copy deleted: restored after, p50",
         "ms",
@@ -120,19 +105,46 @@ async fn objects(stage: &Stage, pid: u32, number: usize, login: &Login, table: &
     table.push(row("one copy deleted: CPU until it is restored", "ms", cpu));
 
     for (name, _) in &objects {
-        stage.delete_object(name).await?;
+        env.delete_object(name).await?;
     }
-    let mut gone = Log::start(stage).await?;
+    let mut gone = Log::start(env).await?;
     gone.quiet(SETTLED).await?;
     for (name, _) in judged() {
-        stage.check_gone(name).await?;
+        env.check_gone(name).await?;
     }
     Ok(())
 }
 
+fn is_copy(record: &Record) -> bool {
+    is_ours(record) && record.resource == "secrets"
+}
+
+/// What all objects at once took, beside what they must.
+fn report_writes(
+    log: &Log,
+    copies: usize,
+    accounts: usize,
+    objects: usize,
+    row: impl Fn(&str, &'static str, f64) -> Row,
+    table: &mut Table,
+) {
+    let made = |of: &dyn Fn(&Record) -> bool| count(log.records.iter().filter(|record| of(record)).count());
+    let is_account = |record: &Record| is_ours(record) && record.resource == "serviceaccounts";
+    let is_status =
+        |record: &Record| is_done(record) && record.resource == "clusterpullsecrets" && record.subresource == "status";
+    table.push(
+        row("all at once: writes to copies", "", made(&is_copy))
+            .beside(count(copies))
+            .target("1 time"),
+    );
+    table.push(row("all at once: writes to accounts", "", made(&is_account)).beside(count(accounts)));
+    table.push(row("all at once: writes to statuses", "", made(&is_status)).beside(count(objects)));
+    table.push(row("all at once: time", "s", seconds(log, is_ours)));
+}
+
 /// Somebody deletes a copy of one object after another: how long until each is there again, and what one takes.
-async fn one_event(stage: &Stage, pid: u32, objects: &[(String, Vec<String>)]) -> anyhow::Result<(Samples, f64)> {
-    let mut log = Log::start(stage).await?;
+async fn one_event(env: &Env, pid: u32, objects: &[(String, Vec<String>)]) -> anyhow::Result<(Samples, f64)> {
+    let mut log = Log::start(env).await?;
     let before = cpu_seconds(pid)?;
     let copies: Vec<(&str, &str)> = (0..DELETED)
         .map(|index| {
@@ -145,15 +157,14 @@ async fn one_event(stage: &Stage, pid: u32, objects: &[(String, Vec<String>)]) -
         .collect::<BTreeSet<_>>()
         .into_iter()
         .collect();
-    newcomers::at_a_rate(copies.len(), async |index| {
+    new_namespaces::at_a_rate(copies.len(), async |index| {
         let (namespace, name) = copies[index];
-        let api: Api<Secret> = Api::namespaced(stage.client.clone(), namespace);
+        let api: Api<Secret> = Api::namespaced(env.client.clone(), namespace);
         api.delete(name, &DeleteParams::default()).await?;
         Ok(())
     })
     .await?;
-    let restores = |record: &Record| is_ours(record) && record.resource == "secrets";
-    log.wait("copies are restored", copies.len(), stage.patience(), restores)
+    log.wait("copies are restored", copies.len(), env.patience(), is_copy)
         .await?;
     log.quiet(SETTLED).await?;
     let cpu = (cpu_seconds(pid)? - before) / count(copies.len()) * 1000.0;
@@ -162,43 +173,43 @@ async fn one_event(stage: &Stage, pid: u32, objects: &[(String, Vec<String>)]) -
         let deleted = record.resource == "secrets" && record.verb == "delete" && !is_ours(record);
         deleted.then(|| key(record)).flatten()
     };
-    let ends = |record: &Record| restores(record).then(|| key(record)).flatten();
-    Ok((newcomers::times(&log, copies.len(), begins, ends)?, cpu))
+    let ends = |record: &Record| is_copy(record).then(|| key(record)).flatten();
+    Ok((new_namespaces::times(&log, copies.len(), begins, ends)?, cpu))
 }
 
 /// Others do not wait for the one with many accounts.
-async fn tenant(stage: &Stage, number: usize, login: &Login, table: &mut Table) -> anyhow::Result<()> {
-    stage.make_namespaces(vec![TENANT.to_owned()], false).await?;
+async fn tenant(env: &Env, number: usize, login: &Login, table: &mut Table) -> anyhow::Result<()> {
+    env.make_namespaces(vec![TENANT.to_owned()], false).await?;
     let names: Vec<String> = (0..number).map(|number| format!("account-{number:05}")).collect();
     let accounts: Vec<&str> = names.iter().map(String::as_str).collect();
-    stage.make_accounts(&[TENANT.to_owned()], &accounts).await?;
+    env.make_accounts(&[TENANT.to_owned()], &accounts).await?;
 
-    let mut log = Log::start(stage).await?;
+    let mut log = Log::start(env).await?;
     let namespaces = json!({"names": [TENANT, "bench-late-*"]});
-    stage.create_object_of(OBJECT, &namespaces, &["*"]).await?;
-    let late = newcomers::namespaces(stage, "bench-late-", LATE).await?;
+    env.create_object_of(OBJECT, &namespaces, &["*"]).await?;
+    let late = new_namespaces::namespaces(env, "bench-late-", LATE).await?;
     let is_tenants = |record: &Record| is_ours(record) && record.namespace == TENANT;
     // Its `default` account and the copy too.
-    log.wait("the tenant is served", number + 2, stage.patience(), is_tenants)
+    log.wait("the tenant is served", number + 2, env.patience(), is_tenants)
         .await?;
     let mut right = expected(OBJECT, &[TENANT.to_owned()], &accounts, login);
     let late_names = (0..LATE).map(|number| format!("bench-late-{number:05}"));
     for name in late_names.chain([TENANT.to_owned()]) {
         right.holders.entry(name).or_default().insert("default".to_owned());
     }
-    stage.check(&right).await?;
+    env.check(&right).await?;
     let what = format!("{number} accounts in one namespace");
     table.push(Row::single(
-        stage.size,
+        env.size,
         format!("{what}: time"),
         "s",
         seconds(&log, is_tenants),
     ));
     for percent in [50, 99] {
         let what = format!("{what}: a new namespace of others meanwhile, p{percent} of {LATE}");
-        table.push(Row::single(stage.size, what, "ms", late.percentile(percent)));
+        table.push(Row::single(env.size, what, "ms", late.percentile(percent)));
     }
-    standing::clear(stage).await
+    env.clear().await
 }
 
 /// From the administrator's first object to the last of these writes.

@@ -12,10 +12,10 @@ use futures::{StreamExt, TryStreamExt, stream};
 use tokio::time::Instant;
 
 use crate::contender::Limit;
+use crate::env::{ACCOUNTS, Env};
 use crate::figures::Samples;
 use crate::phase::{Log, SETTLED, is_ours};
 use crate::progress::Progress;
-use crate::stage::{ACCOUNTS, Stage};
 use crate::table::{Row, Table};
 
 /// Between two of them.
@@ -30,16 +30,11 @@ const FLOOR: &str = "bench-floor-";
 pub(crate) const STEPS: u64 = 5;
 
 /// The object selects all accounts of every labelled namespace.
-pub(crate) async fn play(
-    stage: &mut Stage,
-    samples: usize,
-    progress: &Progress,
-    table: &mut Table,
-) -> anyhow::Result<()> {
+pub(crate) async fn run(env: &mut Env, samples: usize, progress: &Progress, table: &mut Table) -> anyhow::Result<()> {
     progress.step(&format!("{samples} new namespaces"));
-    let idle = namespaces(stage, "bench-idle-", samples).await?;
+    let idle = namespaces(env, "bench-idle-", samples).await?;
     push(
-        stage,
+        env,
         "a new namespace",
         &idle,
         Some("10 ms"),
@@ -48,17 +43,17 @@ pub(crate) async fn play(
     );
 
     progress.step("new accounts");
-    let accounts = accounts(stage, "bench-idle-", samples.min(FEWER)).await?;
-    push(stage, "a new account", &accounts, None, None, table);
+    let accounts = accounts(env, "bench-idle-", samples.min(FEWER)).await?;
+    push(env, "a new account", &accounts, None, None, table);
 
     progress.step("namespaces that are labelled out");
-    let gone = deselected(stage, "bench-idle-", samples.min(FEWER)).await?;
-    push(stage, "a namespace labelled out", &gone, None, Some("1000 ms"), table);
+    let gone = deselected(env, "bench-idle-", samples.min(FEWER)).await?;
+    push(env, "a namespace labelled out", &gone, None, Some("1000 ms"), table);
 
     progress.step("new namespaces while all copies are rotated");
-    let busy = during_rotations(stage, samples.min(FEWER)).await?;
+    let busy = during_rotations(env, samples.min(FEWER)).await?;
     push(
-        stage,
+        env,
         "a new namespace during rotations",
         &busy,
         None,
@@ -69,40 +64,40 @@ pub(crate) async fn play(
 }
 
 /// What would be left of the time without any operator: the controller manager's account, and one write to it.
-pub(crate) async fn floor(stage: &Stage, samples: usize, progress: &Progress, table: &mut Table) -> anyhow::Result<()> {
+pub(crate) async fn floor(env: &Env, samples: usize, progress: &Progress, table: &mut Table) -> anyhow::Result<()> {
     progress.step("the floor of a new namespace, without the operator");
-    let limit = Limit::start(stage, 1, Some(FLOOR)).await?;
-    let times = made(stage, FLOOR, samples, 1, false).await?;
+    let limit = Limit::start(env, 1, Some(FLOOR)).await?;
+    let times = made(env, FLOOR, samples, 1, false).await?;
     drop(limit);
     for percent in [50, 99] {
         let what = format!("a new namespace without an operator: p{percent} of {samples}");
-        table.push(Row::limit(stage.size, what, "ms", times.percentile(percent)).of(&times));
+        table.push(Row::limit(env.size, what, "ms", times.percentile(percent)).of(&times));
     }
     Ok(())
 }
 
-fn push(stage: &Stage, what: &str, times: &Samples, middle: Option<&str>, late: Option<&str>, table: &mut Table) {
+fn push(env: &Env, what: &str, times: &Samples, middle: Option<&str>, late: Option<&str>, table: &mut Table) {
     let number = times.0.len();
     for (percent, target) in [(50, middle), (99, late)] {
         let what = format!("{what}: p{percent} of {number}");
-        let row = Row::single(stage.size, what, "ms", times.percentile(percent)).of(times);
+        let row = Row::single(env.size, what, "ms", times.percentile(percent)).of(times);
         table.push(target.map_or_else(|| row.clone(), |target| row.clone().target(target)));
     }
 }
 
 /// New namespaces that the object selects: copy and reference.
-pub(crate) async fn namespaces(stage: &Stage, prefix: &str, number: usize) -> anyhow::Result<Samples> {
-    made(stage, prefix, number, 2, true).await
+pub(crate) async fn namespaces(env: &Env, prefix: &str, number: usize) -> anyhow::Result<Samples> {
+    made(env, prefix, number, 2, true).await
 }
 
-async fn made(stage: &Stage, prefix: &str, number: usize, writes: usize, selected: bool) -> anyhow::Result<Samples> {
-    let mut log = Log::start(stage).await?;
+async fn made(env: &Env, prefix: &str, number: usize, writes: usize, selected: bool) -> anyhow::Result<Samples> {
+    let mut log = Log::start(env).await?;
     let names: Vec<String> = (0..number).map(|number| format!("{prefix}{number:05}")).collect();
-    at_a_rate(number, |index| stage.make_namespace(&names[index], selected)).await?;
+    at_a_rate(number, |index| env.make_namespace(&names[index], selected)).await?;
     let awaited = |record: &Record| is_ours(record) && record.namespace.starts_with(prefix);
     let mut found = BTreeSet::new();
     let first = |record: &Record| awaited(record) && found.insert((record.namespace.clone(), record.resource.clone()));
-    log.wait("new namespaces are served", number * writes, stage.patience(), first)
+    log.wait("new namespaces are served", number * writes, env.patience(), first)
         .await?;
     let begins = |record: &Record| {
         let new = record.resource == "namespaces" && record.verb == "create" && record.name.starts_with(prefix);
@@ -112,12 +107,12 @@ async fn made(stage: &Stage, prefix: &str, number: usize, writes: usize, selecte
     times(&log, number, begins, ends)
 }
 
-async fn accounts(stage: &Stage, prefix: &str, number: usize) -> anyhow::Result<Samples> {
-    let mut log = Log::start(stage).await?;
+async fn accounts(env: &Env, prefix: &str, number: usize) -> anyhow::Result<Samples> {
+    let mut log = Log::start(env).await?;
     let names: Vec<String> = (0..number).map(|number| format!("{prefix}{number:05}")).collect();
-    at_a_rate(number, |index| stage.make_account(&names[index], ACCOUNTS[1])).await?;
+    at_a_rate(number, |index| env.make_account(&names[index], ACCOUNTS[1])).await?;
     let awaited = |record: &Record| is_ours(record) && record.name == ACCOUNTS[1];
-    log.wait("new accounts are served", number, stage.patience(), awaited)
+    log.wait("new accounts are served", number, env.patience(), awaited)
         .await?;
     let begins = |record: &Record| {
         let new = record.resource == "serviceaccounts" && record.verb == "create" && record.name == ACCOUNTS[1];
@@ -127,12 +122,12 @@ async fn accounts(stage: &Stage, prefix: &str, number: usize) -> anyhow::Result<
     times(&log, number, begins, ends)
 }
 
-async fn deselected(stage: &Stage, prefix: &str, number: usize) -> anyhow::Result<Samples> {
-    let mut log = Log::start(stage).await?;
+async fn deselected(env: &Env, prefix: &str, number: usize) -> anyhow::Result<Samples> {
+    let mut log = Log::start(env).await?;
     let names: Vec<String> = (0..number).map(|number| format!("{prefix}{number:05}")).collect();
-    at_a_rate(number, |index| stage.deselect(&names[index])).await?;
+    at_a_rate(number, |index| env.deselect(&names[index])).await?;
     let awaited = |record: &Record| is_ours(record) && record.verb == "delete";
-    log.wait("copies are gone", number, stage.patience(), awaited).await?;
+    log.wait("copies are gone", number, env.patience(), awaited).await?;
     let begins = |record: &Record| {
         let out = record.resource == "namespaces" && record.verb == "patch" && record.name.starts_with(prefix);
         out.then(|| record.name.clone())
@@ -142,23 +137,23 @@ async fn deselected(stage: &Stage, prefix: &str, number: usize) -> anyhow::Resul
 }
 
 /// One rotation after the other for as long as namespaces come.
-async fn during_rotations(stage: &mut Stage, number: usize) -> anyhow::Result<Samples> {
-    let logins: Vec<_> = (0..1000).map(|_| stage.next_login()).collect();
-    let stage = &*stage;
+async fn during_rotations(env: &mut Env, number: usize) -> anyhow::Result<Samples> {
+    let logins: Vec<_> = (0..1000).map(|_| env.next_login()).collect();
+    let env = &*env;
     let rotations = async {
         for login in &logins {
-            let mut log = Log::start(stage).await?;
-            stage.write_source(login).await?;
-            log.wait("all copies are new", stage.size, stage.patience(), is_ours)
+            let mut log = Log::start(env).await?;
+            env.write_source(login).await?;
+            log.wait("all copies are new", env.size, env.patience(), is_ours)
                 .await?;
         }
         std::future::pending::<anyhow::Result<()>>().await
     };
     let busy = tokio::select! {
-        busy = namespaces(stage, "bench-busy-", number) => busy?,
+        busy = namespaces(env, "bench-busy-", number) => busy?,
         failed = rotations => return failed.map(|()| Samples::default()),
     };
-    Log::start(stage).await?.quiet(SETTLED).await?;
+    Log::start(env).await?.quiet(SETTLED).await?;
     Ok(busy)
 }
 

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
+use crate::env::{ACCOUNTS, Env};
 use crate::figures::count;
 use crate::phase::{Outcome, Work};
 use crate::progress::Progress;
 use crate::requests::Order;
 use crate::rounds;
-use crate::stage::{ACCOUNTS, Stage};
 use crate::table::{Row, Table};
 
 /// How much longer each answer takes.
@@ -18,27 +18,27 @@ const CONNECTIONS: usize = 32;
 
 pub(crate) const STEPS: u64 = 4;
 
-pub(crate) async fn play(stage: &mut Stage, progress: &Progress, table: &mut Table) -> anyhow::Result<()> {
+pub(crate) async fn run(env: &mut Env, progress: &Progress, table: &mut Table) -> anyhow::Result<()> {
     let accounts = &ACCOUNTS[..1];
-    stage.go_through_a_wire(Duration::ZERO).await?;
+    env.go_through_a_wire(Duration::ZERO).await?;
     progress.step("bytes on the wire: operator");
-    let ours = rounds::operator(stage, accounts).await?;
+    let ours = rounds::operator(env, accounts).await?;
     progress.step("bytes on the wire: limit loop");
-    let limit = rounds::limit_loop(stage, accounts, [CONNECTIONS; 3], Order::ByKind).await?;
+    let limit = rounds::limit_loop(env, accounts, [CONNECTIONS; 3], Order::ByKind).await?;
     for ((work, ours), limit) in Work::ALL.into_iter().zip(ours).zip(limit) {
-        bytes(stage.size, work, &ours, &limit, table);
+        bytes(env.size, work, &ours, &limit, table);
     }
-    stage.go_through_a_wire(FAR).await?;
+    env.go_through_a_wire(FAR).await?;
     progress.step("a server that takes 100 ms longer: operator");
-    let ours = rounds::operator(stage, accounts).await?;
+    let ours = rounds::operator(env, accounts).await?;
     progress.step("a server that takes 100 ms longer: limit loop");
-    let limit = rounds::limit_loop(stage, accounts, [CONNECTIONS; 3], Order::ByKind).await?;
+    let limit = rounds::limit_loop(env, accounts, [CONNECTIONS; 3], Order::ByKind).await?;
     for ((work, ours), limit) in Work::ALL.into_iter().zip(ours).zip(limit) {
         let what = format!("{work:?}, a server that takes 100 ms longer: time").to_lowercase();
-        let row = Row::single(stage.size, what, "s", ours.seconds);
+        let row = Row::single(env.size, what, "s", ours.seconds);
         table.push(row.beside(limit.seconds).target("1.25 times"));
     }
-    stage.wire = None;
+    env.wire = None;
     Ok(())
 }
 
