@@ -51,7 +51,7 @@ pub(super) const EXCLUDE: &str = "pullsecrets.dev/exclude";
 pub(crate) const THEIRS: &str = "example.com/theirs";
 
 /// See the module.
-pub struct Stage {
+pub struct Env {
     cluster: Arc<Cluster>,
     client: Client,
     /// Before each of two replicas; most runs have one.
@@ -68,7 +68,7 @@ struct Replica {
     kubeconfig: PathBuf,
 }
 
-impl Stage {
+impl Env {
     /// Starts a control plane with the product on it and a proxy before it; no operator yet.
     ///
     /// # Errors
@@ -78,7 +78,7 @@ impl Stage {
         Self::with(blocking(binaries::operator).await?).await
     }
 
-    /// As [`Stage::start`], with an operator that was built already.
+    /// As [`Env::start`], with an operator that was built already.
     ///
     /// # Errors
     ///
@@ -116,7 +116,7 @@ impl Stage {
         }
         let replicas = replicas.try_into().map_err(|_| anyhow!("two replicas"))?;
         let witness = Witness::start(cluster.kubeconfig_path(), witness::PATIENCE, Vec::new())?;
-        let stage = Self {
+        let env = Self {
             client: cluster.admin().await?,
             cluster: Arc::new(cluster),
             replicas,
@@ -126,8 +126,8 @@ impl Stage {
             canary: Canary::new(),
             witness,
         };
-        stage.make_namespaces().await?;
-        Ok(stage)
+        env.make_namespaces().await?;
+        Ok(env)
     }
 
     /// Takes the policies on the operator out of force: they refuse some wrong writes before an oracle sees what comes of them.
@@ -152,7 +152,7 @@ impl Stage {
         self.canary.login(what)
     }
 
-    /// Looks for the logins in all that was said and written since the stage was set.
+    /// Looks for the logins in all that was said and written since the start.
     ///
     /// # Errors
     ///
@@ -181,7 +181,7 @@ impl Stage {
         }
     }
 
-    /// What tells the logins of this stage, whatever they are for.
+    /// What tells the logins of this environment, whatever they are for.
     pub fn needles(&self) -> Needles {
         Needles::of([&self.login("any")])
     }

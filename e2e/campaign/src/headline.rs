@@ -8,14 +8,14 @@ use campaign::verdict::Oracle;
 use e2e::faults::plan::{Fault, Plan};
 use serde_json::Value;
 
-use super::say as print;
+use crate::output::say;
 
 /// Says what the record holds. An error where something in it is wrong.
-pub(crate) fn say(path: &Path) -> anyhow::Result<()> {
+pub(crate) fn report(path: &Path) -> anyhow::Result<()> {
     let text = std::fs::read_to_string(path).context("the record of the campaign")?;
     let lines: Vec<Value> = text.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
     let fired: Vec<&Value> = lines.iter().filter(|line| line["fired"] == true).collect();
-    print(&format!(
+    say(&format!(
         "{} plans, {} in which the fault struck; the other {} are no evidence",
         lines.len(),
         fired.len(),
@@ -30,7 +30,7 @@ pub(crate) fn say(path: &Path) -> anyhow::Result<()> {
         .iter()
         .map(|(count, oracle)| format!("{count} {oracle}"))
         .collect();
-    print(&counts.join(", "))?;
+    say(&counts.join(", "))?;
     let mut classes: BTreeMap<&str, (Fault, Vec<f64>)> = BTreeMap::new();
     for line in fired.iter().filter(|line| line["wrong"].is_null()) {
         let plan: Plan = serde_json::from_value(line["plan"].clone())?;
@@ -44,7 +44,7 @@ pub(crate) fn say(path: &Path) -> anyhow::Result<()> {
         seconds.sort_by(f64::total_cmp);
         let at = |share: usize| seconds[(seconds.len() - 1) * share / 100];
         let (half, most, all) = (at(50), at(99), at(100));
-        print(&format!(
+        say(&format!(
             "{class:<12} {:>5} runs, right again after p50 {half:.1} s, p99 {most:.1} s, max {all:.1} s; bound {} s",
             seconds.len(),
             longest.bound().as_secs()

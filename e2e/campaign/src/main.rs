@@ -3,8 +3,18 @@
 //! One line of JSON for each run goes to `target/campaign.jsonl`. What is in there already is not run again, so that a
 //! campaign goes on where it stopped; `--anew` begins from nothing. A plan as `--plan` repeats one run. Most of a run is
 //! waiting, so several go on at a time, each with a control plane of its own (0.5 GiB).
+//!
+//! # Rooms
+//!
+//! Each line uses only lines below it; `.ci/checks walls` reads this.
+//!
+//! ```text
+//! headline    what a reader wants to know first
+//! output      a line for a person
+//! ```
 
 mod headline;
+mod output;
 
 use std::cell::RefCell;
 use std::collections::HashSet;
@@ -13,16 +23,18 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
+use anyhow::bail;
+use campaign::env::Env;
 use campaign::plans::{carry_out, learn, share};
 use campaign::run::Outcome;
-use campaign::stage::Stage;
 use campaign::workload;
 use clap::Parser;
 use e2e::faults::plan::{Fault, Plan};
 use futures::future::try_join_all;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
+
+use output::say;
 
 #[derive(Parser)]
 struct Arguments {
@@ -62,24 +74,24 @@ async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     let path = PathBuf::from("target/campaign.jsonl");
     if arguments.headline {
-        return headline::say(&path);
+        return headline::report(&path);
     }
     if let Some(plan) = &arguments.plan {
-        let stage = Stage::start().await?;
-        let outcome = carry_out(&stage, plan).await?;
+        let env = Env::start().await?;
+        let outcome = carry_out(&env, plan).await?;
         say(&format!("{}", json!(outcome)))?;
         return match outcome.wrong {
             None => Ok(()),
-            Some(_) => bail!("not as it must be\n{}", stage.log()),
+            Some(_) => bail!("not as it must be\n{}", env.log()),
         };
     }
     if arguments.anew {
         // It may not be there.
         let _ = std::fs::remove_file(&path);
     }
-    let stages = try_join_all((0..arguments.jobs.max(1)).map(|_| Stage::start())).await?;
+    let envs = try_join_all((0..arguments.jobs.max(1)).map(|_| Env::start())).await?;
     let done = done(&path);
-    let all = choose(&stages, &arguments).await?;
+    let all = choose(&envs, &arguments).await?;
     say(&format!("{} plans", all.len()))?;
     let left: Vec<&Plan> = all.iter().filter(|plan| !done.contains(&plan.to_string())).collect();
     let bar = ProgressBar::new(u64::try_from(all.len())?).with_style(ProgressStyle::with_template(
@@ -91,17 +103,17 @@ async fn main() -> anyhow::Result<()> {
     let end = arguments
         .seconds
         .map(|seconds| Instant::now() + Duration::from_secs(seconds));
-    share(&stages, left, async |stage, plan| {
+    share(&envs, left, async |env, plan| {
         if end.is_some_and(|end| Instant::now() > end) {
             return Ok(());
         }
-        let outcome = carry_out(stage, plan).await?;
+        let outcome = carry_out(env, plan).await?;
         writeln!(file.borrow_mut(), "{}", line(plan, &outcome))?;
         if let Some(wrong) = &outcome.wrong {
             let failure = failures.replace_with(|failures| *failures + 1) + 1;
             bar.suspend(|| say(&format!("{plan}\n  {wrong}")))?;
             let log = format!("target/campaign-failure-{failure}.log");
-            std::fs::write(log, format!("{plan}\n{wrong}\n{}", stage.log()))?;
+            std::fs::write(log, format!("{plan}\n{wrong}\n{}", env.log()))?;
         }
         bar.inc(1);
         bar.set_message(format!("{} wrong", failures.borrow()));
@@ -109,20 +121,20 @@ async fn main() -> anyhow::Result<()> {
     })
     .await?;
     bar.finish();
-    for stage in stages {
-        if let Err(leak) = stage.check_secrecy().await {
+    for env in envs {
+        if let Err(leak) = env.check_secrecy().await {
             bail!("a credential is where it must not be: {leak}");
         }
     }
-    headline::say(&path)
+    headline::report(&path)
 }
 
-async fn choose(stages: &[Stage], arguments: &Arguments) -> anyhow::Result<Vec<Plan>> {
+async fn choose(envs: &[Env], arguments: &Arguments) -> anyhow::Result<Vec<Plan>> {
     let named = |name: &&str| arguments.workloads.iter().any(|chosen| chosen == name);
     let chosen = workload::ALL
         .into_iter()
         .filter(|name| arguments.workloads.is_empty() || named(name));
-    let mut all = learn(stages, chosen.collect()).await?;
+    let mut all = learn(envs, chosen.collect()).await?;
     let wanted = |fault: Fault| {
         let class = arguments.class.is_empty() || arguments.class.iter().any(|class| class == fault.class());
         class && !(arguments.short && fault.is_long())
@@ -147,8 +159,4 @@ fn done(path: &Path) -> HashSet<String> {
         Some(plan.to_string())
     };
     text.lines().filter_map(plan).collect()
-}
-
-fn say(text: &str) -> anyhow::Result<()> {
-    writeln!(std::io::stdout(), "{text}").context("standard output")
 }

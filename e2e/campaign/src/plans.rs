@@ -7,8 +7,8 @@ use anyhow::bail;
 use futures::future::try_join_all;
 use rand::seq::SliceRandom;
 
+use crate::env::Env;
 use crate::run::{Outcome, run};
-use crate::stage::Stage;
 use e2e::faults::plan::{ACT, Fault, Plan, RULES, Trigger};
 
 /// Occurrences of one kind of event beyond these tell nothing new.
@@ -88,17 +88,17 @@ pub fn mixed(plans: Vec<Plan>, random: &mut impl rand::Rng) -> Vec<Plan> {
 }
 
 /// The plans of these workloads, each of which is carried out once with nothing going wrong. In the order of their names,
-/// whichever stage is done first.
+/// whichever environment is done first.
 ///
 /// # Errors
 ///
 /// When one does not end right.
-pub async fn learn(stages: &[Stage], workloads: Vec<&str>) -> anyhow::Result<Vec<Plan>> {
+pub async fn learn(envs: &[Env], workloads: Vec<&str>) -> anyhow::Result<Vec<Plan>> {
     let learned = RefCell::new(BTreeMap::new());
-    share(stages, workloads, async |stage, workload| {
-        let clean = run(stage, workload, None).await?;
+    share(envs, workloads, async |env, workload| {
+        let clean = run(env, workload, None).await?;
         if let Some(wrong) = clean.wrong {
-            bail!("{workload}, and nothing went wrong: {wrong}\n{}", stage.log());
+            bail!("{workload}, and nothing went wrong: {wrong}\n{}", env.log());
         }
         learned.borrow_mut().insert(workload, plans(workload, &clean));
         Ok(())
@@ -111,26 +111,26 @@ pub async fn learn(stages: &[Stage], workloads: Vec<&str>) -> anyhow::Result<Vec
 ///
 /// # Errors
 ///
-/// When the stage itself fails; what is wrong at the end is in the outcome.
-pub async fn carry_out(stage: &Stage, plan: &Plan) -> anyhow::Result<Outcome> {
-    run(stage, &plan.workload, Some((plan.trigger.clone(), plan.fault))).await
+/// When the environment itself fails; what is wrong at the end is in the outcome.
+pub async fn carry_out(env: &Env, plan: &Plan) -> anyhow::Result<Outcome> {
+    run(env, &plan.workload, Some((plan.trigger.clone(), plan.fault))).await
 }
 
-/// Each stage takes the next piece of work as soon as it has done the last.
+/// Each environment takes the next piece of work as soon as it has done the last.
 ///
 /// # Errors
 ///
-/// The first that `each` returned; what the other stages had under way is dropped.
+/// The first that `each` returned; what the other environments had under way is dropped.
 pub async fn share<Work>(
-    stages: &[Stage],
+    envs: &[Env],
     work: Vec<Work>,
-    each: impl AsyncFn(&Stage, Work) -> anyhow::Result<()>,
+    each: impl AsyncFn(&Env, Work) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let work = RefCell::new(work.into_iter());
     let next = || work.borrow_mut().next();
-    try_join_all(stages.iter().map(async |stage| {
+    try_join_all(envs.iter().map(async |env| {
         while let Some(piece) = next() {
-            each(stage, piece).await?;
+            each(env, piece).await?;
         }
         anyhow::Ok(())
     }))

@@ -8,11 +8,12 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio::time::Instant;
 
+use crate::end::{End, logins};
+use crate::env::{Env, OBJECT, OTHER, name};
 use crate::history::{History, Rules};
-use crate::stage::{OBJECT, OTHER, Stage, name};
 use crate::supervisor::{Ends, Supervisor};
 use crate::verdict::{self, Oracle, Wrong};
-use crate::workload::{self, End};
+use crate::workload;
 use e2e::faults::plan::{Fault, Plan, Trigger};
 use e2e::faults::proxy::{LATE, Record};
 use e2e::oracle::{self, Expected, Foreign};
@@ -57,7 +58,7 @@ pub struct Outcome {
 
 /// What goes on in a run.
 struct Running<'a> {
-    stage: &'a Stage,
+    env: &'a Env,
     workload: &'a str,
     fault: Option<Fault>,
     /// What it strikes.
@@ -70,8 +71,8 @@ struct Running<'a> {
 ///
 /// # Errors
 ///
-/// When the stage itself fails. What the operator does wrong is in the outcome.
-pub async fn run(stage: &Stage, workload: &str, strike: Option<(Trigger, Fault)>) -> anyhow::Result<Outcome> {
+/// When the environment itself fails. What the operator does wrong is in the outcome.
+pub async fn run(env: &Env, workload: &str, strike: Option<(Trigger, Fault)>) -> anyhow::Result<Outcome> {
     let plan = strike.as_ref().map_or_else(
         || workload.to_owned(),
         |(trigger, fault)| {
@@ -83,44 +84,36 @@ pub async fn run(stage: &Stage, workload: &str, strike: Option<(Trigger, Fault)>
             plan.to_string()
         },
     );
-    stage.clean().await?;
+    env.clean().await?;
     let fault = strike.as_ref().map(|(_, fault)| *fault);
-    let violations_before = stage.violations().len();
-    stage.proxy().raises(fault == Some(Fault::Restore));
+    let violations_before = env.violations().len();
+    env.proxy().raises(fault == Some(Fault::Restore));
     let mut running = Running {
-        stage,
+        env,
         workload,
         fault,
         what: strike.as_ref().map(|(trigger, _)| trigger.what.clone()),
-        history: History::begin(stage.client()).await?,
-        replicas: vec![stage.supervise(fault == Some(Fault::Lose))],
+        history: History::begin(env.client()).await?,
+        replicas: vec![env.supervise(fault == Some(Fault::Lose))],
     };
     let mut recovery = Duration::ZERO;
-    let mut written = stage.writes();
+    let mut written = env.writes();
     let mut judged = running.begin().await?;
     let begun = (running.history.version().await?, Instant::now());
     if judged.is_ok() {
-        let foreign = stage
+        let foreign = env
             .foreign(&[NAMES[0], NAMES[1], LATE])
             .await
             .map_err(|error| anyhow!(error))?;
-        stage.proxy().begun_at(begun.0);
-        stage.proxy().arm(strike);
-        written = stage.writes();
+        env.proxy().begun_at(begun.0);
+        env.proxy().arm(strike);
+        written = env.writes();
         judged = running.judge(begun, foreign, &mut recovery).await;
     }
-    let record = stage.proxy().record();
-    let writes = stage.writes() - written;
-    let mut ends = Ends::default();
-    for replica in running.replicas {
-        let seen = replica.ends();
-        ends.asked += seen.asked;
-        ends.not_alive += seen.not_alive;
-        ends.by_itself.extend(seen.by_itself);
-        replica.stop().await;
-    }
-    let ended = process(&ends, fault);
-    let violation = stage.violations().into_iter().nth(violations_before);
+    let record = env.proxy().record();
+    let writes = env.writes() - written;
+    let ended = process(&running.stop().await, fault);
+    let violation = env.violations().into_iter().nth(violations_before);
     let truth = violation.map_or(Ok(()), |violation| Err(Wrong::new(Oracle::FalseReady, violation)));
     let wrong = judged
         .and(ended)
@@ -138,23 +131,36 @@ pub async fn run(stage: &Stage, workload: &str, strike: Option<(Trigger, Fault)>
 }
 
 impl Running<'_> {
+    /// Stops all replicas. How their processes ended.
+    async fn stop(self) -> Ends {
+        let mut ends = Ends::default();
+        for replica in self.replicas {
+            let seen = replica.ends();
+            ends.asked += seen.asked;
+            ends.not_alive += seen.not_alive;
+            ends.by_itself.extend(seen.by_itself);
+            replica.stop().await;
+        }
+        ends
+    }
+
     /// The beginning, in peace. What is wrong with it is the operator's fault already.
     async fn begin(&mut self) -> anyhow::Result<Result<(), Wrong>> {
-        if let Some(begun) = workload::begin(self.workload, self.stage).await? {
+        if let Some(begun) = workload::begin(self.workload, self.env).await? {
             let settled = until("the beginning comes true", PEACE_WITHIN, async || {
-                settled(self.stage, &begun).await
+                settled(self.env, &begun).await
             });
             if let Err(late) = settled.await {
                 // What was wrong on the way says more than how it ended.
                 if let Err(wrong) = self.history_is_right(&begun, (u64::MAX, Instant::now())) {
                     return Ok(Err(wrong));
                 }
-                return Ok(Err(verdict::of_end(self.stage, &begun, &format!("{late:#}")).await));
+                return Ok(Err(verdict::of_end(self.env, &begun, &format!("{late:#}")).await));
             }
         }
         if self.fault.is_some_and(Fault::is_failover) {
             self.replicas[0].is_ready().await?;
-            let standby = self.stage.stand_by();
+            let standby = self.env.stand_by();
             standby.is_ready().await?;
             self.replicas.push(standby);
         }
@@ -167,8 +173,8 @@ impl Running<'_> {
     }
 
     async fn judge(&self, begun: (u64, Instant), foreign: Foreign, recovery: &mut Duration) -> Result<(), Wrong> {
-        self.stage.proxy().act();
-        let end = match workload::act(self.workload, self.stage, self.is_blind()).await {
+        self.env.proxy().act();
+        let end = match workload::run_workload(self.workload, self.env, self.is_blind()).await {
             Ok(end) => end,
             Err(error) => {
                 return Err(match error.downcast::<Wrong>() {
@@ -185,8 +191,8 @@ impl Running<'_> {
         came?;
         self.is_silent().await?;
         // Still so, after the last write.
-        if let Err(seen) = settled(self.stage, &end).await {
-            return Err(verdict::of_end(self.stage, &end, &seen).await);
+        if let Err(seen) = settled(self.env, &end).await {
+            return Err(verdict::of_end(self.env, &end, &seen).await);
         }
         self.history_is_right(&end, begun)?;
         let foreign = match self.workload {
@@ -196,13 +202,13 @@ impl Running<'_> {
             "account-again" => foreign.except(&format!("serviceaccount {}/builder", name("b"))),
             _ => foreign,
         };
-        let unchanged = foreign.check_unchanged(self.stage.client()).await;
+        let unchanged = foreign.check_unchanged(self.env.client()).await;
         unchanged.map_err(|what| Wrong::new(Oracle::Foreign, what))
     }
 
     /// What an empty list hides is seen with the next one: until then nothing is promised but that no harm is done.
     async fn lists_again(&self) -> Result<(), Wrong> {
-        let proxy = self.stage.proxy();
+        let proxy = self.env.proxy();
         let struck = until("the list is asked for", PEACE_WITHIN, async || {
             if proxy.record().fired {
                 Ok(())
@@ -226,18 +232,18 @@ impl Running<'_> {
         let mut unserved = untold.clone();
         loop {
             if let Some(namespace) = &untold
-                && fails(self.stage, end, namespace).await
+                && fails(self.env, end, namespace).await
             {
                 untold = None;
             }
             if let Some(namespace) = &unserved
-                && serves_others(self.stage, end, namespace).await
+                && serves_others(self.env, end, namespace).await
             {
                 unserved = None;
             }
-            let seen = settled(self.stage, end).await;
+            let seen = settled(self.env, end).await;
             let now = Instant::now();
-            let record = self.stage.proxy().record();
+            let record = self.env.proxy().record();
             let from = record.lasts_until.map_or(acted, |until| until.max(acted));
             if record.fired && now > from {
                 if let Some(namespace) = untold {
@@ -259,7 +265,7 @@ impl Running<'_> {
                     return Err(Wrong::new(Oracle::Slow, what));
                 }
                 Err(seen) if *recovery > bound + PATIENCE => {
-                    return Err(verdict::of_end(self.stage, end, &seen).await);
+                    return Err(verdict::of_end(self.env, end, &seen).await);
                 }
                 Err(_) => {}
             }
@@ -291,7 +297,7 @@ impl Running<'_> {
         }
         self.history.judge(&Rules {
             names: &NAMES,
-            logins: &workload::logins(self.stage),
+            logins: &logins(self.env),
             copies: end.served.iter().flat_map(secrets).collect(),
             references,
             begun,
@@ -306,14 +312,14 @@ impl Running<'_> {
 
     /// Nothing is written for a while.
     async fn is_silent(&self) -> Result<(), Wrong> {
-        let (mut writes, mut since) = (self.stage.writes(), Instant::now());
+        let (mut writes, mut since) = (self.env.writes(), Instant::now());
         let end = Instant::now() + 10 * QUIET;
         while since.elapsed() < QUIET {
             if Instant::now() > end {
                 return Err(Wrong::new(Oracle::Loop, "it does not come to rest"));
             }
             tokio::time::sleep(QUIET / 20).await;
-            let now = self.stage.writes();
+            let now = self.env.writes();
             if now != writes {
                 (writes, since) = (now, Instant::now());
             }
@@ -358,9 +364,9 @@ fn economy(record: &Record, writes: u64, begun: Instant) -> Result<(), Wrong> {
 }
 
 /// Whether a status says that this namespace fails.
-async fn fails(stage: &Stage, end: &End, namespace: &str) -> bool {
+async fn fails(env: &Env, end: &End, namespace: &str) -> bool {
     for expected in &end.served {
-        let Ok(Some(object)) = oracle::object(stage.client(), &expected.object).await else {
+        let Ok(Some(object)) = oracle::object(env.client(), &expected.object).await else {
             continue;
         };
         let mut failures = object.data["status"]["failures"].as_array().into_iter().flatten();
@@ -372,10 +378,10 @@ async fn fails(stage: &Stage, end: &End, namespace: &str) -> bool {
 }
 
 /// Whether all is right everywhere but there.
-async fn serves_others(stage: &Stage, end: &End, namespace: &str) -> bool {
+async fn serves_others(env: &Env, end: &End, namespace: &str) -> bool {
     for expected in &end.served {
         for other in expected.holders.keys().filter(|other| *other != namespace) {
-            if oracle::check_in(stage.client(), expected, other).await.is_err() {
+            if oracle::check_in(env.client(), expected, other).await.is_err() {
                 return false;
             }
         }
@@ -384,10 +390,10 @@ async fn serves_others(stage: &Stage, end: &End, namespace: &str) -> bool {
 }
 
 /// The store is right, and the status tells it.
-async fn settled(stage: &Stage, end: &End) -> Result<(), String> {
-    end.check(stage).await?;
+async fn settled(env: &Env, end: &End) -> Result<(), String> {
+    end.check(env).await?;
     for expected in &end.served {
-        let object = oracle::object(stage.client(), &expected.object).await?;
+        let object = oracle::object(env.client(), &expected.object).await?;
         let object = serde_json::to_value(object).map_err(|error| error.to_string())?;
         tells(&object, end, expected)?;
     }

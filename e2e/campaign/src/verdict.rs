@@ -8,8 +8,8 @@ use kube::api::ListParams;
 use kube::{Api, ResourceExt};
 use serde::{Deserialize, Serialize};
 
-use crate::stage::Stage;
-use crate::workload::End;
+use crate::end::End;
+use crate::env::Env;
 use e2e::SYSTEM_NAMESPACE;
 use e2e::oracle::{self, Expected, Place};
 
@@ -116,22 +116,22 @@ impl fmt::Display for Wrong {
 impl std::error::Error for Wrong {}
 
 /// Gives an end that did not come a name.
-pub(crate) async fn of_end(stage: &Stage, end: &End, seen: &str) -> Wrong {
-    let oracle = name(stage, end).await.unwrap_or(Oracle::Untold);
+pub(crate) async fn of_end(env: &Env, end: &End, seen: &str) -> Wrong {
+    let oracle = name(env, end).await.unwrap_or(Oracle::Untold);
     Wrong::new(oracle, seen)
 }
 
-async fn name(stage: &Stage, end: &End) -> Result<Oracle, String> {
+async fn name(env: &Env, end: &End) -> Result<Oracle, String> {
     // By their bytes: a login without a label is there all the same.
-    let holders = oracle::places(stage.client(), &stage.needles()).await?;
+    let holders = oracle::places(env.client(), &env.needles()).await?;
     let holders: BTreeSet<&Place> = holders.iter().filter(|place| place.0 != SYSTEM_NAMESPACE).collect();
     for object in &end.gone {
-        if oracle::object(stage.client(), object).await?.is_some() {
+        if oracle::object(env.client(), object).await?.is_some() {
             return Ok(Oracle::Stuck);
         }
     }
     for expected in &end.served {
-        let found: BTreeSet<String> = oracle::uids(stage.client(), &expected.object)
+        let found: BTreeSet<String> = oracle::uids(env.client(), &expected.object)
             .await?
             .into_keys()
             .collect();
@@ -142,7 +142,7 @@ async fn name(stage: &Stage, end: &End) -> Result<Oracle, String> {
         if wanted.difference(&found).next().is_some() {
             return Ok(Oracle::Lost);
         }
-        if let Some(oracle) = of_references(stage, expected).await? {
+        if let Some(oracle) = of_references(env, expected).await? {
             return Ok(oracle);
         }
     }
@@ -153,15 +153,15 @@ async fn name(stage: &Stage, end: &End) -> Result<Oracle, String> {
     if holders.into_iter().any(|place| !wanted(place)) {
         return Ok(Oracle::Orphaned);
     }
-    match end.check(stage).await {
+    match end.check(env).await {
         Ok(()) => Ok(Oracle::Untold),
         Err(_) if end.served.is_empty() => Ok(Oracle::Dangling),
         Err(_) => Ok(Oracle::Stale),
     }
 }
 
-async fn of_references(stage: &Stage, expected: &Expected) -> Result<Option<Oracle>, String> {
-    let accounts: Api<ServiceAccount> = Api::all(stage.client().clone());
+async fn of_references(env: &Env, expected: &Expected) -> Result<Option<Oracle>, String> {
+    let accounts: Api<ServiceAccount> = Api::all(env.client().clone());
     let accounts = accounts.list(&ListParams::default()).await;
     for account in accounts.map_err(|error| error.to_string())? {
         let holders = expected.holders.get(&account.namespace().unwrap_or_default());

@@ -8,10 +8,11 @@ use kube::Api;
 use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::json;
 
-use crate::stage::{EXCLUDE, OBJECT, OTHER, Stage, name, new_part};
+use crate::end::{End, logins};
+use crate::env::{EXCLUDE, Env, OBJECT, OTHER, name, new_part};
 use crate::verdict::{self, Oracle, Wrong};
 use e2e::SYSTEM_NAMESPACE;
-use e2e::oracle::{self, Expected, LABEL, Login, Needles};
+use e2e::oracle::{self, LABEL, Login, Needles};
 use e2e::wait::until;
 
 /// The names of all of them.
@@ -56,101 +57,51 @@ const STEP_WITHIN: Duration = Duration::from_secs(120);
 /// Time for all that an operator does which was shown an empty list.
 const BLIND_FOR: Duration = Duration::from_secs(3);
 
-/// What must be true in the end.
-#[derive(Debug, Clone)]
-pub struct End {
-    /// Of each object that is there.
-    pub served: Vec<Expected>,
-    /// Objects that are gone, with all that was theirs.
-    pub gone: Vec<String>,
-    /// `Ready` of each object that is there: its reason.
-    pub reason: &'static str,
-    /// The selected namespaces that have no copy, and that the status says so of.
-    pub failed: Vec<String>,
-}
-
-impl End {
-    fn served(expected: Expected) -> Self {
-        Self {
-            served: vec![expected],
-            gone: Vec::new(),
-            reason: "Synced",
-            failed: Vec::new(),
-        }
-    }
-
-    /// Whether the store is like this.
-    ///
-    /// # Errors
-    ///
-    /// The first difference.
-    pub async fn check(&self, stage: &Stage) -> Result<(), String> {
-        let (allowed, needles) = (stage.allowed(), stage.needles());
-        let all = logins(stage);
-        for expected in &self.served {
-            oracle::check_allowing(stage.client(), expected, &allowed).await?;
-            let former = all
-                .iter()
-                .filter(|login| !expected.logins.values().any(|current| current == *login));
-            oracle::check_state(stage.client(), &expected.object, &Needles::whole(former)).await?;
-        }
-        for object in &self.gone {
-            oracle::check_gone(stage.client(), object, object, &needles, &allowed).await?;
-        }
-        Ok(())
-    }
-}
-
-/// The logins, in the order in which they are declared.
-pub fn logins(stage: &Stage) -> [Login; 3] {
-    ["first", "second", "third"].map(|what| stage.login(what))
-}
-
 /// The beginning, in peace. What stands at its end.
 ///
 /// # Errors
 ///
 /// What the API server says.
-pub async fn begin(workload: &str, stage: &Stage) -> anyhow::Result<Option<End>> {
-    let [first, second, _] = logins(stage);
+pub async fn begin(workload: &str, env: &Env) -> anyhow::Result<Option<End>> {
+    let [first, second, _] = logins(env);
     if workload == "sources-late" {
         return Ok(None);
     }
-    stage.source(OBJECT, &first).await?;
-    let served = stage.expected(OBJECT, &["a", "b", "c"], &first);
+    env.source(OBJECT, &first).await?;
+    let served = env.expected(OBJECT, &["a", "b", "c"], &first);
     match workload {
         "create" | "come-and-go" | "half-broken" => Ok(None),
         "hostile-sizes" => {
-            largest(stage).await?;
+            largest(env).await?;
             Ok(None)
         }
         "registry-removed" => {
-            stage.source(OTHER, &second).await?;
-            stage.apply(&stage.object_of_two()).await?;
-            Ok(Some(End::served(stage.both(&first, &second))))
+            env.source(OTHER, &second).await?;
+            env.apply(&env.object_of_two()).await?;
+            Ok(Some(End::served(env.both(&first, &second))))
         }
         "two-objects" => {
             // Another login: what belongs to one is nothing for the other.
-            stage.source(OTHER, &second).await?;
-            stage.apply(&stage.object(OBJECT)).await?;
-            stage.apply(&stage.object(OTHER)).await?;
-            let other = stage.expected(OTHER, &["a", "b", "c"], &second);
+            env.source(OTHER, &second).await?;
+            env.apply(&env.object(OBJECT)).await?;
+            env.apply(&env.object(OTHER)).await?;
+            let other = env.expected(OTHER, &["a", "b", "c"], &second);
             Ok(Some(End {
                 served: vec![served, other],
-                ..End::served(stage.expected(OTHER, &[], &second))
+                ..End::served(env.expected(OTHER, &[], &second))
             }))
         }
         "squatter" => {
-            stage.apply(&squatter()).await?;
-            stage.apply(&stage.object(OBJECT)).await?;
+            env.apply(&squatter()).await?;
+            env.apply(&env.object(OBJECT)).await?;
             Ok(Some(End {
                 reason: "NamespacesFailed",
                 failed: vec![name("c")],
-                ..End::served(stage.expected(OBJECT, &["a", "b"], &first))
+                ..End::served(env.expected(OBJECT, &["a", "b"], &first))
             }))
         }
         _ => {
-            stage.apply(&stage.object(OBJECT)).await?;
+            env.apply(&env.object(OBJECT)).await?;
             Ok(Some(End::served(served)))
         }
     }
@@ -162,112 +113,124 @@ fn squatter() -> serde_json::Value {
         "type": "kubernetes.io/dockerconfigjson", "stringData": {oracle::DATA_KEY: r#"{"auths":{}}"#}})
 }
 
-/// The act. What must be true in the end. Who is `blind` is shown an empty list by the fault, and is not waited for long.
+/// What users do. What must be true in the end. Who is `blind` is shown an empty list by the fault, and is not waited for long.
 ///
 /// # Errors
 ///
 /// What the API server says; when a step does not come true within a minute.
-pub async fn act(workload: &str, stage: &Stage, blind: bool) -> anyhow::Result<End> {
-    let client = stage.client();
-    let [first, second, _] = logins(stage);
+pub async fn run_workload(workload: &str, env: &Env, blind: bool) -> anyhow::Result<End> {
+    let client = env.client();
+    let [first, second, _] = logins(env);
     let all = ["a", "b", "c"];
-    let end = |parts: &[&str], login: &Login| End::served(stage.expected(OBJECT, parts, login));
+    let end = |parts: &[&str], login: &Login| end(env, parts, login);
     match workload {
         // From two registries to one, in the latter case.
         "create" | "registry-removed" | "hostile-sizes" => {
             if workload == "hostile-sizes" {
-                touch(stage).await?;
+                touch(env).await?;
             }
-            stage.apply(&stage.object(OBJECT)).await?;
+            env.apply(&env.object(OBJECT)).await?;
             Ok(end(&all, &first))
         }
         "rotate" => {
-            stage.source(OBJECT, &second).await?;
+            env.source(OBJECT, &second).await?;
             Ok(end(&all, &second))
         }
-        "rotate-again" => rotate_again(stage).await,
-        "restart" | "restart-paged" => restart(stage, workload == "restart-paged").await,
-        "select-others" => {
-            let mut object = stage.object(OBJECT);
-            object["spec"]["namespaces"] = json!({"names": [name("c"), name("d"), name("e")]});
-            stage.apply(&object).await?;
-            Ok(end(&["c", "d", "e"], &first))
-        }
-        "new-namespace" => {
-            let new = new_part();
-            let metadata = json!({"name": name(&new), "labels": {"pull": "yes"}});
-            stage
-                .apply(&json!({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}))
-                .await?;
-            Ok(end(&["a", "b", "c", &new], &first))
-        }
+        "rotate-again" => rotate_again(env).await,
+        "restart" | "restart-paged" => restart(env, workload == "restart-paged").await,
+        "select-others" => select_others(env).await,
+        "new-namespace" => new_namespace(env).await,
         "label-out" => {
-            stage.label("b", false).await?;
+            env.label("b", false).await?;
             Ok(end(&["a", "c"], &first))
         }
-        "account-again" => {
-            let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), &name("b"));
-            accounts.delete("builder", &DeleteParams::default()).await?;
-            let metadata = json!({"name": "builder", "namespace": name("b")});
-            stage
-                .apply(&json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}))
-                .await?;
-            Ok(end(&all, &first))
-        }
+        "account-again" => account_again(env).await,
         "delete" => {
             oracle::objects(client).delete(OBJECT, &DeleteParams::default()).await?;
-            Ok(gone(end(&[], &first), OBJECT))
+            Ok(End::deleted(OBJECT))
         }
-        "come-and-go" => come_and_go(stage, blind).await,
-        "retain" => retain(stage).await,
+        "come-and-go" => come_and_go(env, blind).await,
+        "retain" => retain(env).await,
         "two-objects" => {
             oracle::objects(client).delete(OTHER, &DeleteParams::default()).await?;
             let mut ended = end(&all, &first);
             ended.gone.push(OTHER.to_owned());
             Ok(ended)
         }
-        "drift" => drift(stage).await,
+        "drift" => drift(env).await,
         "squatter" => {
             let secrets: Api<Secret> = Api::namespaced(client.clone(), &name("c"));
             secrets.delete(OBJECT, &DeleteParams::default()).await?;
             Ok(end(&all, &first))
         }
-        "source-lost" => {
-            let secrets: Api<Secret> = Api::namespaced(client.clone(), SYSTEM_NAMESPACE);
-            secrets.delete(OBJECT, &DeleteParams::default()).await?;
-            stage.label("d", true).await?;
-            let kept = end(&["a", "b", "c", "d"], &first);
-            comes_true(stage, &kept).await?;
-            stage.source(OBJECT, &second).await?;
-            Ok(end(&["a", "b", "c", "d"], &second))
-        }
-        "exclude" => exclude(stage).await,
-        "suspend" => suspend(stage).await,
-        "half-broken" => half_broken(stage).await,
-        "sources-late" => sources_late(stage).await,
-        "held-out" => held_out(stage).await,
-        "held-current" => held_current(stage).await,
-        "narrow" => narrow(stage).await,
+        "source-lost" => source_lost(env).await,
+        "exclude" => exclude(env).await,
+        "suspend" => suspend(env).await,
+        "half-broken" => half_broken(env).await,
+        "sources-late" => sources_late(env).await,
+        "held-out" => held_out(env).await,
+        "held-current" => held_current(env).await,
+        "narrow" => narrow(env).await,
         unknown => bail!("no workload is called {unknown}: there are {ALL:?}"),
     }
 }
 
-fn gone(mut end: End, object: &str) -> End {
-    end.served.clear();
-    end.gone.push(object.to_owned());
-    end
+fn end(env: &Env, parts: &[&str], login: &Login) -> End {
+    End::served(env.expected(OBJECT, parts, login))
+}
+
+/// Other namespaces, by their names.
+async fn select_others(env: &Env) -> anyhow::Result<End> {
+    let [first, ..] = logins(env);
+    let mut object = env.object(OBJECT);
+    object["spec"]["namespaces"] = json!({"names": [name("c"), name("d"), name("e")]});
+    env.apply(&object).await?;
+    Ok(end(env, &["c", "d", "e"], &first))
+}
+
+/// A namespace with the label comes.
+async fn new_namespace(env: &Env) -> anyhow::Result<End> {
+    let [first, ..] = logins(env);
+    let new = new_part();
+    let metadata = json!({"name": name(&new), "labels": {"pull": "yes"}});
+    env.apply(&json!({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}))
+        .await?;
+    Ok(end(env, &["a", "b", "c", &new], &first))
+}
+
+/// An account is deleted and made again.
+async fn account_again(env: &Env) -> anyhow::Result<End> {
+    let [first, ..] = logins(env);
+    let accounts: Api<ServiceAccount> = Api::namespaced(env.client().clone(), &name("b"));
+    accounts.delete("builder", &DeleteParams::default()).await?;
+    let metadata = json!({"name": "builder", "namespace": name("b")});
+    env.apply(&json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}))
+        .await?;
+    Ok(end(env, &["a", "b", "c"], &first))
+}
+
+/// The source goes, a namespace comes, and the source comes back with another login.
+async fn source_lost(env: &Env) -> anyhow::Result<End> {
+    let [first, second, _] = logins(env);
+    let secrets: Api<Secret> = Api::namespaced(env.client().clone(), SYSTEM_NAMESPACE);
+    secrets.delete(OBJECT, &DeleteParams::default()).await?;
+    env.label("d", true).await?;
+    let kept = end(env, &["a", "b", "c", "d"], &first);
+    comes_true(env, &kept).await?;
+    env.source(OBJECT, &second).await?;
+    Ok(end(env, &["a", "b", "c", "d"], &second))
 }
 
 /// A namespace by its label, another by its name, and an account by its label.
-async fn exclude(stage: &Stage) -> anyhow::Result<End> {
-    let [first, ..] = logins(stage);
+async fn exclude(env: &Env) -> anyhow::Result<End> {
+    let [first, ..] = logins(env);
     let excluded = (EXCLUDE, Some("true"));
-    stage.mark("Namespace", "", &name("b"), excluded).await?;
-    stage.mark("ServiceAccount", &name("a"), "builder", excluded).await?;
-    let mut object = stage.object(OBJECT);
+    env.mark("Namespace", "", &name("b"), excluded).await?;
+    env.mark("ServiceAccount", &name("a"), "builder", excluded).await?;
+    let mut object = env.object(OBJECT);
     object["spec"]["namespaces"]["excluded"] = json!(["*-c"]);
-    stage.apply(&object).await?;
-    let mut expected = stage.expected(OBJECT, &["a"], &first);
+    env.apply(&object).await?;
+    let mut expected = env.expected(OBJECT, &["a"], &first);
     expected.holders.values_mut().for_each(|names| {
         names.remove("builder");
     });
@@ -275,13 +238,13 @@ async fn exclude(stage: &Stage) -> anyhow::Result<End> {
 }
 
 /// No account is asked for any more.
-async fn narrow(stage: &Stage) -> anyhow::Result<End> {
-    let [first, ..] = logins(stage);
-    let mut object = stage.object(OBJECT);
+async fn narrow(env: &Env) -> anyhow::Result<End> {
+    let [first, ..] = logins(env);
+    let mut object = env.object(OBJECT);
     object["spec"]["serviceAccounts"] = json!({"mode": "None"});
     object["spec"]["secret"] = json!({"labels": {"pull-secret.example.com/team": "x"}});
-    stage.apply(&object).await?;
-    let mut expected = stage.expected(OBJECT, &["a", "b", "c"], &first);
+    env.apply(&object).await?;
+    let mut expected = env.expected(OBJECT, &["a", "b", "c"], &first);
     expected
         .holders
         .values_mut()
@@ -290,41 +253,40 @@ async fn narrow(stage: &Stage) -> anyhow::Result<End> {
 }
 
 /// The second password is on its way when the third one comes.
-async fn rotate_again(stage: &Stage) -> anyhow::Result<End> {
-    let [_, second, third] = logins(stage);
-    let end = |login: &Login| End::served(stage.expected(OBJECT, &["a", "b", "c"], login));
-    stage.source(OBJECT, &second).await?;
+async fn rotate_again(env: &Env) -> anyhow::Result<End> {
+    let [_, second, third] = logins(env);
+    let end = |login: &Login| End::served(env.expected(OBJECT, &["a", "b", "c"], login));
+    env.source(OBJECT, &second).await?;
     until("the second one is under way", STEP_WITHIN, async || {
-        let written = end(&second).check(stage).await;
-        if stage.proxy().record().fired { Ok(()) } else { written }
+        let written = end(&second).check(env).await;
+        if env.proxy().record().fired { Ok(()) } else { written }
     })
     .await?;
-    stage.source(OBJECT, &third).await?;
+    env.source(OBJECT, &third).await?;
     Ok(end(&third))
 }
 
 /// All that can happen while nobody watches; with the lists as a stream, or in pages.
-async fn restart(stage: &Stage, paged: bool) -> anyhow::Result<End> {
-    let [_, second, _] = logins(stage);
-    stage.proxy().pages(paged);
-    stage.proxy().kill();
-    stage.source(OBJECT, &second).await?;
-    stage.label("b", false).await?;
-    stage.label("d", true).await?;
-    strip(stage, "c").await?;
-    Ok(End::served(stage.expected(OBJECT, &["a", "c", "d"], &second)))
+async fn restart(env: &Env, paged: bool) -> anyhow::Result<End> {
+    let [_, second, _] = logins(env);
+    env.proxy().pages(paged);
+    env.proxy().kill();
+    env.source(OBJECT, &second).await?;
+    env.label("b", false).await?;
+    env.label("d", true).await?;
+    strip(env, "c").await?;
+    Ok(End::served(env.expected(OBJECT, &["a", "c", "d"], &second)))
 }
 
 /// Deleted while it is carried out, so that writes are under way.
-async fn come_and_go(stage: &Stage, blind: bool) -> anyhow::Result<End> {
-    let client = stage.client();
-    let [first, ..] = logins(stage);
-    stage.apply(&stage.object(OBJECT)).await?;
+async fn come_and_go(env: &Env, blind: bool) -> anyhow::Result<End> {
+    let client = env.client();
+    env.apply(&env.object(OBJECT)).await?;
     let applied = Instant::now();
     until("a copy is there", STEP_WITHIN, async || {
         let copies = oracle::uids(client, OBJECT).await?;
         // A process that saw no namespace, or no source, makes none before its next list.
-        let waits = !blind || !stage.proxy().record().fired || applied.elapsed() < BLIND_FOR;
+        let waits = !blind || !env.proxy().record().fired || applied.elapsed() < BLIND_FOR;
         if copies.is_empty() && waits {
             Err("none is".to_owned())
         } else {
@@ -333,46 +295,46 @@ async fn come_and_go(stage: &Stage, blind: bool) -> anyhow::Result<End> {
     })
     .await?;
     oracle::objects(client).delete(OBJECT, &DeleteParams::default()).await?;
-    Ok(gone(End::served(stage.expected(OBJECT, &[], &first)), OBJECT))
+    Ok(End::deleted(OBJECT))
 }
 
 /// What was left behind is taken back.
-async fn retain(stage: &Stage) -> anyhow::Result<End> {
-    let [first, ..] = logins(stage);
-    let mut object = stage.object(OBJECT);
+async fn retain(env: &Env) -> anyhow::Result<End> {
+    let [first, ..] = logins(env);
+    let mut object = env.object(OBJECT);
     object["spec"]["deletionPolicy"] = json!("Retain");
-    stage.apply(&object).await?;
-    let objects = oracle::objects(stage.client());
+    env.apply(&object).await?;
+    let objects = oracle::objects(env.client());
     objects.delete(OBJECT, &DeleteParams::default()).await?;
     until("the object goes", STEP_WITHIN, async || {
-        let left = oracle::object(stage.client(), OBJECT).await?;
+        let left = oracle::object(env.client(), OBJECT).await?;
         left.map_or(Ok(()), |_| Err("it is there".to_owned()))
     })
     .await
     .map_err(|late| Wrong::new(Oracle::Stuck, format!("{late:#}")))?;
-    stage.apply(&stage.object(OBJECT)).await?;
-    Ok(End::served(stage.expected(OBJECT, &["a", "b", "c"], &first)))
+    env.apply(&env.object(OBJECT)).await?;
+    Ok(End::served(env.expected(OBJECT, &["a", "b", "c"], &first)))
 }
 
 /// Everything that others do to what is ours.
-async fn drift(stage: &Stage) -> anyhow::Result<End> {
-    let [first, ..] = logins(stage);
-    let (client, params) = (stage.client(), PatchParams::default());
+async fn drift(env: &Env) -> anyhow::Result<End> {
+    let [first, ..] = logins(env);
+    let (client, params) = (env.client(), PatchParams::default());
     let secrets = |part: &str| -> Api<Secret> { Api::namespaced(client.clone(), &name(part)) };
     let accounts = |part: &str| -> Api<ServiceAccount> { Api::namespaced(client.clone(), &name(part)) };
     let edit = json!({"data": {".dockerconfigjson": "eyJhdXRocyI6e319"}});
     secrets("a").patch(OBJECT, &params, &Patch::Merge(edit)).await?;
     secrets("b").delete(OBJECT, &DeleteParams::default()).await?;
-    strip(stage, "c").await?;
+    strip(env, "c").await?;
     let replace = json!({"imagePullSecrets": [{"name": "theirs"}]});
     accounts("a").patch("default", &params, &Patch::Merge(replace)).await?;
     let clear = json!({"imagePullSecrets": null});
     accounts("b").patch("builder", &params, &Patch::Merge(clear)).await?;
-    Ok(End::served(stage.expected(OBJECT, &["a", "b", "c"], &first)))
+    Ok(End::served(env.expected(OBJECT, &["a", "b", "c"], &first)))
 }
 
 /// The most that a tenant may put on an account: in a namespace that nobody selects, and in one that is selected.
-async fn largest(stage: &Stage) -> anyhow::Result<()> {
+async fn largest(env: &Env) -> anyhow::Result<()> {
     let names: Vec<String> = (0..NAMES_OF_TENANT).map(|number| format!("{number:05}")).collect();
     let labels: serde_json::Map<_, _> = (0..200)
         .map(|number| (format!("l{number}"), json!("x".repeat(63))))
@@ -381,7 +343,7 @@ async fn largest(stage: &Stage) -> anyhow::Result<()> {
         .map(|number| json!({"name": format!("entry-{number}")}))
         .collect();
     for part in ["d", "b"] {
-        let accounts: Api<ServiceAccount> = Api::namespaced(stage.client().clone(), &name(part));
+        let accounts: Api<ServiceAccount> = Api::namespaced(env.client().clone(), &name(part));
         let attached = json!({(oracle::ATTACHED): names.join(",")});
         let metadata = json!({"annotations": attached, "labels": labels});
         let patch = json!({"metadata": metadata, "imagePullSecrets": entries});
@@ -393,8 +355,8 @@ async fn largest(stage: &Stage) -> anyhow::Result<()> {
 }
 
 /// A tenant writes to it again and again.
-async fn touch(stage: &Stage) -> anyhow::Result<()> {
-    let accounts: Api<ServiceAccount> = Api::namespaced(stage.client().clone(), &name("d"));
+async fn touch(env: &Env) -> anyhow::Result<()> {
+    let accounts: Api<ServiceAccount> = Api::namespaced(env.client().clone(), &name("d"));
     for touch in 0..TOUCHES {
         let patch = json!({"metadata": {"labels": {"touch": touch.to_string()}}});
         accounts
@@ -405,49 +367,49 @@ async fn touch(stage: &Stage) -> anyhow::Result<()> {
 }
 
 /// Another party's finalizer keeps a copy that is to go: its login goes at once, and the status says what stays.
-async fn held_out(stage: &Stage) -> anyhow::Result<End> {
-    let [first, ..] = logins(stage);
-    hold(stage, "b", true).await?;
-    stage.label("b", false).await?;
+async fn held_out(env: &Env) -> anyhow::Result<End> {
+    let [first, ..] = logins(env);
+    hold(env, "b", true).await?;
+    env.label("b", false).await?;
     let copy = (name("b"), OBJECT.to_owned());
     until("the login goes", STEP_WITHIN, async || {
-        let places = oracle::places(stage.client(), &stage.needles()).await?;
+        let places = oracle::places(env.client(), &env.needles()).await?;
         if places.contains(&copy) {
             return Err("it is there".to_owned());
         }
-        told(stage, OBJECT, "NamespacesFailed").await?;
-        names(stage, &copy.0).await
+        told(env, OBJECT, "NamespacesFailed").await?;
+        names(env, &copy.0).await
     })
     .await?;
-    hold(stage, "b", false).await?;
-    Ok(End::served(stage.expected(OBJECT, &["a", "c"], &first)))
+    hold(env, "b", false).await?;
+    Ok(End::served(env.expected(OBJECT, &["a", "c"], &first)))
 }
 
 /// Another party's finalizer keeps a copy that somebody deleted: it is kept current, and made again when it goes.
-async fn held_current(stage: &Stage) -> anyhow::Result<End> {
-    let [_, second, _] = logins(stage);
-    hold(stage, "b", true).await?;
-    let secrets: Api<Secret> = Api::namespaced(stage.client().clone(), &name("b"));
+async fn held_current(env: &Env) -> anyhow::Result<End> {
+    let [_, second, _] = logins(env);
+    hold(env, "b", true).await?;
+    let secrets: Api<Secret> = Api::namespaced(env.client().clone(), &name("b"));
     secrets.delete(OBJECT, &DeleteParams::default()).await?;
-    stage.source(OBJECT, &second).await?;
+    env.source(OBJECT, &second).await?;
     let copy = (name("b"), OBJECT.to_owned());
     until("the copy holds the new login", STEP_WITHIN, async || {
-        let places = oracle::places(stage.client(), &Needles::whole([&second])).await?;
+        let places = oracle::places(env.client(), &Needles::whole([&second])).await?;
         if !places.contains(&copy) {
             return Err("it does not".to_owned());
         }
-        names(stage, &copy.0).await
+        names(env, &copy.0).await
     })
     .await?;
-    hold(stage, "b", false).await?;
-    Ok(End::served(stage.expected(OBJECT, &["a", "b", "c"], &second)))
+    hold(env, "b", false).await?;
+    Ok(End::served(env.expected(OBJECT, &["a", "b", "c"], &second)))
 }
 
 /// Puts another party's finalizer on a copy, or takes it off.
-async fn hold(stage: &Stage, part: &str, held: bool) -> anyhow::Result<()> {
+async fn hold(env: &Env, part: &str, held: bool) -> anyhow::Result<()> {
     let finalizers = held.then(|| json!(["example.com/holds"]));
     let patch = json!({"metadata": {"finalizers": finalizers}});
-    let secrets: Api<Secret> = Api::namespaced(stage.client().clone(), &name(part));
+    let secrets: Api<Secret> = Api::namespaced(env.client().clone(), &name(part));
     secrets
         .patch(OBJECT, &PatchParams::default(), &Patch::Merge(patch))
         .await?;
@@ -455,8 +417,8 @@ async fn hold(stage: &Stage, part: &str, held: bool) -> anyhow::Result<()> {
 }
 
 /// Whether the failures in the status name this namespace.
-async fn names(stage: &Stage, namespace: &str) -> Result<(), String> {
-    let object = oracle::object(stage.client(), OBJECT).await?.ok_or("it is gone")?;
+async fn names(env: &Env, namespace: &str) -> Result<(), String> {
+    let object = oracle::object(env.client(), OBJECT).await?.ok_or("it is gone")?;
     let failures = &object.data["status"]["failures"];
     let mut all = failures.as_array().into_iter().flatten();
     let named = all.any(|failure| failure["namespace"] == namespace);
@@ -466,69 +428,69 @@ async fn names(stage: &Stage, namespace: &str) -> Result<(), String> {
 }
 
 /// Nothing happens while it is suspended, and then all of it.
-async fn suspend(stage: &Stage) -> anyhow::Result<End> {
-    let [first, second, _] = logins(stage);
-    let mut object = stage.object(OBJECT);
+async fn suspend(env: &Env) -> anyhow::Result<End> {
+    let [first, second, _] = logins(env);
+    let mut object = env.object(OBJECT);
     object["spec"]["suspend"] = json!(true);
-    stage.apply(&object).await?;
+    env.apply(&object).await?;
     until("the suspension is seen", STEP_WITHIN, async || {
-        let object = oracle::object(stage.client(), OBJECT).await?.ok_or("it is gone")?;
+        let object = oracle::object(env.client(), OBJECT).await?.ok_or("it is gone")?;
         let seen = object.data["status"]["observedGeneration"].as_i64() == object.metadata.generation;
         seen.then_some(()).ok_or_else(|| "not yet".to_owned())
     })
     .await?;
-    stage.label("b", false).await?;
-    stage.label("d", true).await?;
+    env.label("b", false).await?;
+    env.label("d", true).await?;
     tokio::time::sleep(SUSPENDED_FOR).await;
     // Only now: what is not remembered yet would hold up the rest.
-    stage.source(OBJECT, &second).await?;
+    env.source(OBJECT, &second).await?;
     tokio::time::sleep(SUSPENDED_FOR).await;
-    let before = End::served(stage.expected(OBJECT, &["a", "b", "c"], &first));
+    let before = End::served(env.expected(OBJECT, &["a", "b", "c"], &first));
     // A process that was shown the object as it had been knows of no suspension.
-    if let Err(seen) = before.check(stage).await
-        && !stage.proxy().record().stale
+    if let Err(seen) = before.check(env).await
+        && !env.proxy().record().stale
     {
         return Err(Wrong::new(Oracle::Gap, format!("under suspend: {seen}")).into());
     }
     object["spec"]["suspend"] = json!(false);
-    stage.apply(&object).await?;
-    Ok(End::served(stage.expected(OBJECT, &["a", "c", "d"], &second)))
+    env.apply(&object).await?;
+    Ok(End::served(env.expected(OBJECT, &["a", "c", "d"], &second)))
 }
 
 /// One of two registries has no source at first: the other one is served and rotated all the same.
-async fn half_broken(stage: &Stage) -> anyhow::Result<End> {
-    let [first, second, third] = logins(stage);
+async fn half_broken(env: &Env) -> anyhow::Result<End> {
+    let [first, second, third] = logins(env);
     let half = |login: &Login| End {
         reason: "CredentialsNotReady",
-        ..End::served(stage.expected(OBJECT, &["a", "b", "c"], login))
+        ..End::served(env.expected(OBJECT, &["a", "b", "c"], login))
     };
-    stage.apply(&stage.object_of_two()).await?;
-    comes_true(stage, &half(&first)).await?;
-    stage.source(OBJECT, &second).await?;
-    comes_true(stage, &half(&second)).await?;
-    stage.source(OTHER, &third).await?;
-    Ok(End::served(stage.both(&second, &third)))
+    env.apply(&env.object_of_two()).await?;
+    comes_true(env, &half(&first)).await?;
+    env.source(OBJECT, &second).await?;
+    comes_true(env, &half(&second)).await?;
+    env.source(OTHER, &third).await?;
+    Ok(End::served(env.both(&second, &third)))
 }
 
 /// An ordinary first apply: the sources come one after the other, and each is served as it comes.
-async fn sources_late(stage: &Stage) -> anyhow::Result<End> {
-    let [first, second, _] = logins(stage);
-    stage.apply(&stage.object_of_two()).await?;
+async fn sources_late(env: &Env) -> anyhow::Result<End> {
+    let [first, second, _] = logins(env);
+    env.apply(&env.object_of_two()).await?;
     until("the missing sources are told", STEP_WITHIN, async || {
-        told(stage, OBJECT, "CredentialsNotReady").await
+        told(env, OBJECT, "CredentialsNotReady").await
     })
     .await?;
-    stage.source(OTHER, &first).await?;
-    let mut half = stage.both(&second, &first);
+    env.source(OTHER, &first).await?;
+    let mut half = env.both(&second, &first);
     half.logins.retain(|_, login| *login == first);
-    comes_true(stage, &End::served(half)).await?;
-    stage.source(OBJECT, &second).await?;
-    Ok(End::served(stage.both(&second, &first)))
+    comes_true(env, &End::served(half)).await?;
+    env.source(OBJECT, &second).await?;
+    Ok(End::served(env.both(&second, &first)))
 }
 
 /// Whether the status gives this reason for `Ready`, of the object as it is now.
-async fn told(stage: &Stage, object: &str, reason: &str) -> Result<(), String> {
-    let object = oracle::object(stage.client(), object).await?.ok_or("it is gone")?;
+async fn told(env: &Env, object: &str, reason: &str) -> Result<(), String> {
+    let object = oracle::object(env.client(), object).await?.ok_or("it is gone")?;
     let status = &object.data["status"];
     let mut conditions = status["conditions"].as_array().into_iter().flatten();
     let told = conditions.any(|condition| condition["type"] == "Ready" && condition["reason"] == reason)
@@ -541,8 +503,8 @@ async fn told(stage: &Stage, object: &str, reason: &str) -> Result<(), String> {
 }
 
 /// Takes the label off a copy: the operator's watch and its lists show it no more.
-async fn strip(stage: &Stage, part: &str) -> anyhow::Result<()> {
-    let secrets: Api<Secret> = Api::namespaced(stage.client().clone(), &name(part));
+async fn strip(env: &Env, part: &str) -> anyhow::Result<()> {
+    let secrets: Api<Secret> = Api::namespaced(env.client().clone(), &name(part));
     let strip = json!({"metadata": {"labels": {LABEL: null}}});
     secrets
         .patch(OBJECT, &PatchParams::default(), &Patch::Merge(strip))
@@ -550,10 +512,10 @@ async fn strip(stage: &Stage, part: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn comes_true(stage: &Stage, end: &End) -> anyhow::Result<()> {
-    let came = until("the step comes true", STEP_WITHIN, async || end.check(stage).await).await;
+async fn comes_true(env: &Env, end: &End) -> anyhow::Result<()> {
+    let came = until("the step comes true", STEP_WITHIN, async || end.check(env).await).await;
     match came {
         Ok(()) => Ok(()),
-        Err(late) => Err(verdict::of_end(stage, end, &format!("{late:#}")).await.into()),
+        Err(late) => Err(verdict::of_end(env, end, &format!("{late:#}")).await.into()),
     }
 }

@@ -6,15 +6,15 @@ mod patches;
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
+use campaign::env::Env;
 use campaign::plans::{carry_out, learn, mixed, share};
-use campaign::stage::Stage;
 use campaign::workload;
 use e2e::faults::plan::Plan;
 use futures::future::try_join_all;
 use rand::SeedableRng;
 
 /// So many control planes at a time: most of a run is waiting.
-const STAGES: usize = 4;
+const ENVS: usize = 4;
 
 /// So long each of them tries; a machine that is slow tries fewer.
 const LENGTH: Duration = Duration::from_secs(60);
@@ -27,21 +27,21 @@ async fn whatever_goes_wrong_at_whatever_moment_the_end_is_right_and_nothing_of_
     let seed: u64 = std::env::var("PULLSECRETS_E2E_SEED").map_or_else(|_| rand::random(), |seed| seed.parse().unwrap());
     println!("PULLSECRETS_E2E_SEED={seed}");
     let mut random = rand::rngs::StdRng::seed_from_u64(seed);
-    let stages = try_join_all((0..STAGES).map(|_| Stage::start())).await.unwrap();
+    let envs = try_join_all((0..ENVS).map(|_| Env::start())).await.unwrap();
     let kept: Vec<Plan> = KEPT
         .lines()
         .filter(|line| line.starts_with('{'))
         .map(|line| line.parse().unwrap())
         .collect();
-    let (count, struck) = (kept.len(), tried(&stages, kept, None).await.struck);
+    let (count, struck) = (kept.len(), tried(&envs, kept, None).await.struck);
     println!("the fault struck in {struck} of {count} plans that failed once");
 
-    let mut all = learn(&stages, workload::ALL.to_vec()).await.unwrap();
+    let mut all = learn(&envs, workload::ALL.to_vec()).await.unwrap();
     let count = all.len();
     all.retain(|plan| !plan.fault.is_long());
-    let Tried { runs, struck } = tried(&stages, mixed(all, &mut random), Some(Instant::now() + LENGTH)).await;
-    for stage in &stages {
-        stage.check_secrecy().await.unwrap();
+    let Tried { runs, struck } = tried(&envs, mixed(all, &mut random), Some(Instant::now() + LENGTH)).await;
+    for env in &envs {
+        env.check_secrecy().await.unwrap();
     }
     println!("{runs} of {count} plans tried, the fault struck in {struck}");
     assert!(
@@ -58,14 +58,14 @@ struct Tried {
 }
 
 /// What each plan led to must be right. None is begun after `end`.
-async fn tried(stages: &[Stage], plans: Vec<Plan>, end: Option<Instant>) -> Tried {
+async fn tried(envs: &[Env], plans: Vec<Plan>, end: Option<Instant>) -> Tried {
     let tried = Cell::new(Tried::default());
-    let each = async |stage: &Stage, plan: Plan| {
+    let each = async |env: &Env, plan: Plan| {
         if end.is_some_and(|end| Instant::now() > end) {
             return Ok(());
         }
-        let outcome = carry_out(stage, &plan).await?;
-        assert_eq!(outcome.wrong, None, "{plan}\n{}", stage.log());
+        let outcome = carry_out(env, &plan).await?;
+        assert_eq!(outcome.wrong, None, "{plan}\n{}", env.log());
         let Tried { runs, struck } = tried.get();
         tried.set(Tried {
             runs: runs + 1,
@@ -73,6 +73,6 @@ async fn tried(stages: &[Stage], plans: Vec<Plan>, end: Option<Instant>) -> Trie
         });
         Ok(())
     };
-    share(stages, plans, each).await.unwrap();
+    share(envs, plans, each).await.unwrap();
     tried.get()
 }

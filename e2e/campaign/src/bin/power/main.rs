@@ -10,8 +10,8 @@ use std::io::Write as _;
 
 use anyhow::{Context, bail};
 use campaign::bugs::{self, Bug, Try};
+use campaign::env::Env;
 use campaign::run::{Outcome, run};
-use campaign::stage::Stage;
 use campaign::verdict::Wrong;
 use clap::Parser;
 use e2e::binaries;
@@ -43,17 +43,17 @@ async fn main() -> anyhow::Result<()> {
         return Ok(());
     }
     let sound = blocking(binaries::operator).await?;
-    let mut stage = Stage::with(sound).await?;
-    stage.lift_policies().await?;
+    let mut env = Env::with(sound).await?;
+    env.lift_policies().await?;
     let mut tried: Vec<&Try> = Vec::new();
     for attempt in bugs.iter().flat_map(|bug| &bug.tries) {
         if tried.contains(&attempt) {
             continue;
         }
         tried.push(attempt);
-        let outcome = carry_out(&stage, attempt).await?;
+        let outcome = carry_out(&env, attempt).await?;
         if let Some(wrong) = outcome.wrong {
-            bail!("a false alarm: {}: {wrong}\n{}", outcome.plan, stage.log());
+            bail!("a false alarm: {}: {wrong}\n{}", outcome.plan, env.log());
         }
         if attempt.strike.is_some() && !outcome.fired {
             bail!("the fault does not strike: {}", outcome.plan);
@@ -67,8 +67,8 @@ async fn main() -> anyhow::Result<()> {
     let mut file = std::fs::File::create("target/power.jsonl")?;
     let mut missed = Vec::new();
     for bug in &bugs {
-        stage.replace(build::binary(bug));
-        let caught = catch(&stage, bug).await?;
+        env.replace(build::binary(bug));
+        let caught = catch(&env, bug).await?;
         let wrong = caught.as_ref().map(|(wrong, _)| wrong);
         let plan = caught.as_ref().map(|(_, plan)| plan);
         writeln!(
@@ -92,9 +92,9 @@ async fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn catch(stage: &Stage, bug: &Bug) -> anyhow::Result<Option<(Wrong, String)>> {
+async fn catch(env: &Env, bug: &Bug) -> anyhow::Result<Option<(Wrong, String)>> {
     for attempt in &bug.tries {
-        let outcome = carry_out(stage, attempt).await?;
+        let outcome = carry_out(env, attempt).await?;
         if let Some(wrong) = outcome.wrong {
             return Ok(Some((wrong, outcome.plan)));
         }
@@ -102,8 +102,8 @@ async fn catch(stage: &Stage, bug: &Bug) -> anyhow::Result<Option<(Wrong, String
     Ok(None)
 }
 
-async fn carry_out(stage: &Stage, attempt: &Try) -> anyhow::Result<Outcome> {
-    run(stage, &attempt.workload, attempt.strike.clone()).await
+async fn carry_out(env: &Env, attempt: &Try) -> anyhow::Result<Outcome> {
+    run(env, &attempt.workload, attempt.strike.clone()).await
 }
 
 fn say(text: &str) -> anyhow::Result<()> {
