@@ -1,4 +1,4 @@
-//! What the story is played on.
+//! The cluster, the operator and the registry of the demo.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -29,14 +29,14 @@ pub(crate) const USER: &str = "robot";
 const SOON: Duration = Duration::from_secs(30);
 
 /// A cluster with the operator on it, and a registry.
-pub(crate) struct Stage {
+pub(crate) struct Env {
     pub(crate) operator: Operator,
     pub(crate) registry: Registry,
     pub(crate) cluster: Cluster,
     pub(crate) client: Client,
 }
 
-impl Stage {
+impl Env {
     pub(crate) async fn start() -> anyhow::Result<Self> {
         let (cluster, registry) = tokio::try_join!(Cluster::start(cluster::Options::default()), Registry::start())?;
         cluster.install().await?;

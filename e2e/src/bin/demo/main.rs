@@ -9,11 +9,11 @@
 //!
 //! ```text
 //! story       what is shown, step by step
-//! stage       the cluster, the registry and the operator
+//! env         the cluster, the registry and the operator
 //! terminal    how it is shown
 //! ```
 
-mod stage;
+mod env;
 mod story;
 mod terminal;
 
@@ -21,7 +21,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use stage::Stage;
+use env::Env;
 use terminal::{Terminal, note, say};
 
 /// Plays one `ClusterPullSecret` from its creation to its end on a control plane of its own.
@@ -48,32 +48,32 @@ async fn main() -> ExitCode {
 
 async fn run(terminal: &Terminal, keep: bool) -> anyhow::Result<()> {
     note("starting etcd, kube-apiserver, kube-controller-manager, a registry and the operator");
-    let mut stage = Stage::start().await?;
-    let told = story::play(&mut stage, terminal).await;
+    let mut env = Env::start().await?;
+    let told = story::play(&mut env, terminal).await;
     if told.is_err() {
-        note(&stage.operator.tail());
+        note(&env.operator.tail());
     }
     if keep {
-        stay(&stage).await?;
+        stay(&env).await?;
     }
     told?;
     note("all as promised");
-    stage.end()
+    env.end()
 }
 
 /// Says how to get in, and waits for Ctrl-C.
-async fn stay(stage: &Stage) -> anyhow::Result<()> {
-    let kubectl = stage.cluster.kubectl();
+async fn stay(env: &Env) -> anyhow::Result<()> {
+    let kubectl = env.cluster.kubectl();
     let folder = kubectl.binary().parent().map(|path| path.display().to_string());
     say("\nEverything is still running. In another terminal:\n");
     say(&format!(
         "export KUBECONFIG={}",
-        stage.cluster.kubeconfig_path().display()
+        env.cluster.kubeconfig_path().display()
     ));
     say(&format!("export PATH={}:$PATH", folder.unwrap_or_default()));
     say(&format!(
         "kubectl get namespaces    # the registry is {}",
-        stage.registry.address()
+        env.registry.address()
     ));
     say("\nCtrl-C ends it.");
     tokio::signal::ctrl_c().await?;

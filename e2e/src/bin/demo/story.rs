@@ -7,7 +7,7 @@ use e2e::oracle;
 use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::Api;
 
-use crate::stage::{OBJECT, Stage, USER};
+use crate::env::{Env, OBJECT, USER};
 use crate::terminal::Terminal;
 
 const NAMESPACES: [&str; 3] = ["payments", "search", "checkout"];
@@ -23,96 +23,89 @@ const PASSWORDS: [&str; 2] = ["first-password", "second-password"];
 /// # Errors
 ///
 /// The first thing that is not as promised.
-pub(crate) async fn play(stage: &mut Stage, terminal: &Terminal) -> anyhow::Result<()> {
-    three_namespaces(stage, terminal)
+pub(crate) async fn play(env: &mut Env, terminal: &Terminal) -> anyhow::Result<()> {
+    three_namespaces(env, terminal)
         .await
         .context("three namespaces and a registry")?;
-    one_object(stage, terminal).await.context("one object")?;
-    a_new_namespace(stage, terminal).await.context("a new namespace")?;
-    rotation(stage, terminal).await.context("a new password")?;
-    the_end(stage, terminal).await.context("the end")
+    one_object(env, terminal).await.context("one object")?;
+    a_new_namespace(env, terminal).await.context("a new namespace")?;
+    rotation(env, terminal).await.context("a new password")?;
+    the_end(env, terminal).await.context("the end")
 }
 
-async fn three_namespaces(stage: &mut Stage, terminal: &Terminal) -> anyhow::Result<()> {
+async fn three_namespaces(env: &mut Env, terminal: &Terminal) -> anyhow::Result<()> {
     terminal.step("1. Three namespaces, and a registry that asks for a password");
     for namespace in NAMESPACES {
-        stage
-            .kubectl(terminal, &format!("create namespace {namespace}"))
-            .await?;
-        stage
-            .kubectl(terminal, &format!("label namespace {namespace} pulls=company"))
+        env.kubectl(terminal, &format!("create namespace {namespace}")).await?;
+        env.kubectl(terminal, &format!("label namespace {namespace} pulls=company"))
             .await?;
     }
     // Somebody else's pull secret, to see later that it is let be.
     let patch = r#"'{"imagePullSecrets":[{"name":"theirs"}]}'"#;
     let command = format!("patch serviceaccount default -n {} -p {patch}", NAMESPACES[0]);
-    stage.kubectl(terminal, &command).await?;
+    env.kubectl(terminal, &command).await?;
 
-    stage.registry.set_password(USER, PASSWORDS[0])?;
-    let code = stage.registry.status_with(None).await?;
+    env.registry.set_password(USER, PASSWORDS[0])?;
+    let code = env.registry.status_with(None).await?;
     ensure!(code == 401, "the registry answers {code} to nobody");
     terminal.holds(&format!(
         "the registry {} answers 401 without a login",
-        stage.registry.address()
+        env.registry.address()
     ));
     Ok(())
 }
 
-async fn one_object(stage: &Stage, terminal: &Terminal) -> anyhow::Result<()> {
+async fn one_object(env: &Env, terminal: &Terminal) -> anyhow::Result<()> {
     terminal.step("2. The login once, and one object that says who may use it");
-    stage.write_source(terminal, PASSWORDS[0]).await?;
-    stage.apply(terminal, &manifest(stage.registry.address())).await?;
-    let expected = stage.expected(&NAMESPACES, PASSWORDS[0]);
-    stage
-        .holds("each namespace has its copy and its reference", &expected)
+    env.write_source(terminal, PASSWORDS[0]).await?;
+    env.apply(terminal, &manifest(env.registry.address())).await?;
+    let expected = env.expected(&NAMESPACES, PASSWORDS[0]);
+    env.holds("each namespace has its copy and its reference", &expected)
         .await?;
-    stage.ready(NAMESPACES.len()).await?;
-    stage.kubectl(terminal, "get cps").await?;
-    stage.check_answers(terminal, &NAMESPACES, 200).await?;
-    check_theirs(stage, terminal).await
+    env.ready(NAMESPACES.len()).await?;
+    env.kubectl(terminal, "get cps").await?;
+    env.check_answers(terminal, &NAMESPACES, 200).await?;
+    check_theirs(env, terminal).await
 }
 
-async fn a_new_namespace(stage: &Stage, terminal: &Terminal) -> anyhow::Result<()> {
+async fn a_new_namespace(env: &Env, terminal: &Terminal) -> anyhow::Result<()> {
     terminal.step("3. A new namespace, and nobody does anything");
-    let mark = stage.cluster.audit().mark()?;
+    let mark = env.cluster.audit().mark()?;
     let manifest =
         format!("apiVersion: v1\nkind: Namespace\nmetadata:\n  name: {LATER}\n  labels: {{pulls: company}}\n");
-    stage.apply(terminal, &manifest).await?;
-    stage
-        .holds("it is served", &stage.expected(&all(), PASSWORDS[0]))
-        .await?;
-    stage.cluster.audit().settle(&stage.client).await?;
-    let (total, ours) = milliseconds(stage, mark)?;
+    env.apply(terminal, &manifest).await?;
+    env.holds("it is served", &env.expected(&all(), PASSWORDS[0])).await?;
+    env.cluster.audit().settle(&env.client).await?;
+    let (total, ours) = milliseconds(env, mark)?;
     terminal.holds(&format!(
         "copy and reference were there after {total:.1} ms, {ours:.1} ms after Kubernetes had made its ServiceAccount"
     ));
-    stage.check_answers(terminal, &[LATER], 200).await
+    env.check_answers(terminal, &[LATER], 200).await
 }
 
-async fn rotation(stage: &mut Stage, terminal: &Terminal) -> anyhow::Result<()> {
+async fn rotation(env: &mut Env, terminal: &Terminal) -> anyhow::Result<()> {
     terminal.step("4. A new password: the registry has it first, then the one Secret");
-    let before = oracle::uids(&stage.client, OBJECT).await.map_err(anyhow::Error::msg)?;
-    stage.registry.set_password(USER, PASSWORDS[1])?;
-    stage.check_answers(terminal, &all(), 401).await?;
-    stage.write_source(terminal, PASSWORDS[1]).await?;
-    stage
-        .holds("each copy has the new login", &stage.expected(&all(), PASSWORDS[1]))
+    let before = oracle::uids(&env.client, OBJECT).await.map_err(anyhow::Error::msg)?;
+    env.registry.set_password(USER, PASSWORDS[1])?;
+    env.check_answers(terminal, &all(), 401).await?;
+    env.write_source(terminal, PASSWORDS[1]).await?;
+    env.holds("each copy has the new login", &env.expected(&all(), PASSWORDS[1]))
         .await?;
-    stage.check_answers(terminal, &all(), 200).await?;
-    let after = oracle::uids(&stage.client, OBJECT).await.map_err(anyhow::Error::msg)?;
+    env.check_answers(terminal, &all(), 200).await?;
+    let after = oracle::uids(&env.client, OBJECT).await.map_err(anyhow::Error::msg)?;
     ensure!(before == after, "a copy was made anew instead of being updated");
     terminal.holds("every copy is the same object as before, updated in place");
-    check_theirs(stage, terminal).await
+    check_theirs(env, terminal).await
 }
 
-async fn the_end(stage: &Stage, terminal: &Terminal) -> anyhow::Result<()> {
+async fn the_end(env: &Env, terminal: &Terminal) -> anyhow::Result<()> {
     terminal.step("5. The object goes");
-    stage.kubectl(terminal, &format!("delete cps {OBJECT}")).await?;
-    stage.gone(&PASSWORDS).await?;
+    env.kubectl(terminal, &format!("delete cps {OBJECT}")).await?;
+    env.gone(&PASSWORDS).await?;
     let label = format!("get secrets -A -l {}={OBJECT}", oracle::LABEL);
-    stage.kubectl(terminal, &label).await?;
+    env.kubectl(terminal, &label).await?;
     terminal.holds("no copy and no reference is left");
-    check_theirs(stage, terminal).await
+    check_theirs(env, terminal).await
 }
 
 fn all() -> [&'static str; 4] {
@@ -136,12 +129,12 @@ spec:
     selectors:
       - matchLabels: {{pulls: company}}
 ",
-        crate::stage::SOURCE
+        crate::env::SOURCE
     )
 }
 
-async fn check_theirs(stage: &Stage, terminal: &Terminal) -> anyhow::Result<()> {
-    let accounts: Api<ServiceAccount> = Api::namespaced(stage.client.clone(), NAMESPACES[0]);
+async fn check_theirs(env: &Env, terminal: &Terminal) -> anyhow::Result<()> {
+    let accounts: Api<ServiceAccount> = Api::namespaced(env.client.clone(), NAMESPACES[0]);
     let account = accounts.get("default").await?;
     let entries: Vec<String> = account
         .image_pull_secrets
@@ -160,8 +153,8 @@ async fn check_theirs(stage: &Stage, terminal: &Terminal) -> anyhow::Result<()> 
 
 /// From the API server's log: the time from the arrival of the new namespace until the operator's last write to it was
 /// answered, and the part of it since its `default` account was there; in milliseconds.
-fn milliseconds(stage: &Stage, mark: Mark) -> anyhow::Result<(f64, f64)> {
-    let records = stage.cluster.audit().since(mark)?;
+fn milliseconds(env: &Env, mark: Mark) -> anyhow::Result<(f64, f64)> {
+    let records = env.cluster.audit().since(mark)?;
     let created = |record: &&Record| record.resource == "namespaces" && record.is_write() && record.name == LATER;
     let account =
         |record: &&Record| record.resource == "serviceaccounts" && record.verb == "create" && record.namespace == LATER;
