@@ -32,9 +32,9 @@ use std::time::Duration;
 use plan::identity::{Uid, Version};
 use plan::labels::Labels;
 use plan::observed::{Account, Entry, Namespace, Secret, SecretTraits};
+use plan::ownership::{Ownership, ownership};
 use plan::payload::Digest;
 use plan::scope::{Cluster, Scope, Selecting};
-use plan::secret::{Ownership, ownership};
 
 use crate::board::Board;
 use crate::wanted::{LabelKeys, prune};

@@ -1,4 +1,4 @@
-//! Everything that may be written into a namespace. Each write carries the version that it was planned from.
+//! Every write that the operator may make in a namespace. Each carries the version that it was planned from.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,47 +7,47 @@ use crate::identity::Version;
 use crate::observed::{Entry, Owner};
 use crate::payload::Payload;
 
-/// A write of one Secret.
+/// A write of one Secret. `version` is always the version as seen.
 #[derive(Clone, Debug, PartialEq)]
 pub enum SecretAction {
-    /// Make it where nothing of that name exists; whatever exists is not touched.
+    /// Creates the copy. A Secret of that name that exists stays untouched.
     Create(Content),
-    /// Bring our copy, as seen, to the content: same uid, one write.
+    /// Updates our copy to the content, in one write that keeps its uid.
     Update {
         /// As seen.
         version: Version,
-        /// As it shall be.
+        /// As it should be.
         content: Content,
     },
-    /// Mark a retained copy as ours again; its content is compared afterwards.
+    /// Marks a retained copy as ours again. Its content is compared afterwards.
     Reclaim {
         /// As seen.
         version: Version,
         /// The object that takes it back.
         object: Arc<str>,
     },
-    /// Give the copy to another object as it is: the label and the ownerReferences change, the data does not.
+    /// Gives the copy to another object: label and ownerReferences change, the data does not.
     Assign {
         /// As seen.
         version: Version,
         /// The object that gets it.
         object: Arc<str>,
-        /// All of them.
+        /// All ownerReferences to our kind.
         owners: Vec<Owner>,
     },
-    /// Leave the copy to its namespace: our label and ownerReferences go, a mark says whose it was.
+    /// Leaves the copy to its namespace: removes our label and ownerReferences, and marks whose it was.
     Release {
         /// As seen.
         version: Version,
         /// The object that it was a copy of.
         object: Arc<str>,
     },
-    /// Take our copy away.
+    /// Deletes our copy.
     Delete {
         /// As seen.
         version: Version,
     },
-    /// Take the login out of a copy that is being deleted and that a finalizer of others holds.
+    /// Removes the login from a copy that is being deleted and that a finalizer holds.
     Empty {
         /// As seen.
         version: Version,
@@ -55,7 +55,7 @@ pub enum SecretAction {
 }
 
 impl SecretAction {
-    /// Whether it is that write once more, whatever version it starts from.
+    /// Returns whether both are the same write, from any version.
     pub fn repeats(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Create(this), Self::Create(that))
@@ -78,35 +78,35 @@ impl SecretAction {
     }
 }
 
-/// What we declare of a copy. Whatever else it carries is let be.
+/// The fields of a copy that we declare. All other fields stay as they are.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Content {
-    /// Ours and those of `spec.secret.labels`.
+    /// Our labels and those of `spec.secret.labels`.
     pub labels: BTreeMap<String, String>,
     /// Those of `spec.secret.annotations`, and the record of what was declared.
     pub annotations: BTreeMap<String, String>,
-    /// One for each live object that wants the copy.
+    /// One for each object that wants the copy.
     pub owners: Vec<Owner>,
     /// The data.
     pub payload: Arc<Payload>,
 }
 
-/// The one write that brings a `ServiceAccount` to what all objects together want of it.
+/// The one write that gives a `ServiceAccount` what all objects together want of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccountAction {
     /// As seen.
     pub version: Version,
-    /// The whole list `imagePullSecrets`: what was seen, with our entries added or taken out.
+    /// The whole list `imagePullSecrets`: what was seen, with our entries added or removed.
     pub entries: Vec<Entry>,
-    /// The whole record of what we added; empty takes the annotation away.
+    /// The whole record of what we added. An empty one removes the annotation.
     pub attached: Vec<Arc<str>>,
-    /// Every entry that has the name of an object is recorded, and there is one: then the field manager of the list is
-    /// proof of the record, should others take it away.
+    /// The list has recorded entries, and no other entry has the name of an object. Should another writer remove the
+    /// record, then the field manager of the list proves it.
     pub proves: bool,
 }
 
 impl AccountAction {
-    /// Whether it is that write once more, whatever version it starts from.
+    /// Returns whether both are the same write, from any version.
     pub fn repeats(&self, other: &Self) -> bool {
         self.entries == other.entries && self.attached == other.attached
     }

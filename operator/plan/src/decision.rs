@@ -1,4 +1,4 @@
-//! What is to be said of a Secret or an account on behalf of an object.
+//! What the plan decides about one Secret or one account, and the state that objects report of it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,40 +7,40 @@ use crd::FailureReason;
 
 use crate::object::Object;
 
-/// How things stand with one copy, or one reference, of one object.
+/// The state of one copy, or of one reference, of one object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum State {
-    /// As declared.
+    /// It is as declared.
     Ready,
-    /// Not yet; nothing stands against it.
+    /// It is not as declared yet, and no known problem prevents it.
     Pending,
-    /// Something stands against it.
+    /// It is not as declared, and this is why.
     Failed(Failure),
 }
 
 impl State {
-    /// Of what is not as declared, given what stands against it.
-    pub(crate) fn outstanding(against: Option<&Failure>) -> Self {
-        against.map_or(Self::Pending, |failure| Self::Failed(failure.clone()))
+    /// The state of what is not as declared, with what prevents the write.
+    pub(crate) fn outstanding(obstruction: Option<&Failure>) -> Self {
+        obstruction.map_or(Self::Pending, |failure| Self::Failed(failure.clone()))
     }
 
-    /// Of what is as declared, while `contended` says that another writer keeps undoing it.
+    /// The state of what is as declared. `contention` says that another writer keeps undoing it.
     pub(crate) fn in_place(contention: Option<&Failure>) -> Self {
         contention.map_or(Self::Ready, |failure| Self::Failed(failure.clone()))
     }
 }
 
-/// What stands against a copy or a reference.
+/// Why a copy or a reference is not as declared.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
     /// One of the reasons that the API promises.
     pub reason: FailureReason,
-    /// For a person: names the object at fault, never a value of a Secret.
+    /// The text for a person. It names the object at fault, and never holds a value of a Secret.
     pub message: Arc<str>,
 }
 
 impl Failure {
-    /// A failure with its message.
+    /// Makes a failure with its message.
     pub fn new(reason: FailureReason, message: impl Into<Arc<str>>) -> Self {
         Self {
             reason,
@@ -49,25 +49,25 @@ impl Failure {
     }
 }
 
-/// What the plan says of one Secret or one account.
+/// What the plan decides about one Secret or one account.
 #[derive(Clone, Debug)]
 pub struct Decision<'a, A> {
-    /// The write to make now, if any.
+    /// The write to make now.
     pub action: Option<A>,
-    /// The account is not held whole, and is to be read before a write of it can be planned.
+    /// The cache holds the account in part only: the caller must read it before a write can be planned.
     pub read_first: bool,
-    /// Nothing now, but ask again after this time even if nothing is seen to happen.
+    /// The caller must decide again after this time, even without an event.
     pub requeue_after: Option<Duration>,
-    /// It is to be taken away, now or when the references are gone.
+    /// It must go, now or as soon as the references are gone.
     pub removal_pending: bool,
-    /// For each object that wants it, how it stands.
+    /// The state for each object that wants it.
     pub states: Vec<(&'a Arc<Object>, State)>,
-    /// For each object that does not want it here, while something of that object is still here: how the removal stands.
-    /// Never [`State::Ready`].
+    /// The state of the removal, for each object that does not want it here and still has something here. It is never
+    /// [`State::Ready`].
     pub removals: Vec<(&'a Arc<Object>, State)>,
-    /// Objects being deleted that still wait for a write here.
+    /// The objects being deleted that still wait for a write here.
     pub pending_cleanup: Vec<&'a Arc<Object>>,
-    /// Names of Secrets that must be read before this can be decided: see [`crate::service_account::Context::unread`].
+    /// The names of Secrets that the caller must read before this can be decided.
     pub to_read: Vec<Arc<str>>,
 }
 

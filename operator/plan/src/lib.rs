@@ -2,7 +2,7 @@
 //! said.
 //!
 //! Reading order: [`object`] (what is declared, parsed once), [`observed`] (what is seen), [`scope`] (all objects and
-//! one namespace), [`secret`] and [`service_account`] (the two decisions), [`action`] and [`decision`] (what comes out). Beside
+//! one namespace), [`secret`] and [`service_account`] (the two decisions), [`action`] and [`verdict`] (what comes out). Beside
 //! them stands what a copy holds: [`server`], [`docker_config`], [`registries`], and [`keyring`], the kubelet's side
 //! of the same matter; and [`election`], which of several replicas may write.
 //!
@@ -16,6 +16,7 @@ pub mod backoff;
 pub mod contention;
 pub mod credential;
 pub mod decision;
+mod detach;
 pub mod docker_config;
 pub mod election;
 pub mod glob;
@@ -27,6 +28,7 @@ pub mod labels;
 pub mod last_good;
 pub mod object;
 pub mod observed;
+pub mod ownership;
 pub mod payload;
 pub mod registries;
 pub mod scope;

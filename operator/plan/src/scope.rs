@@ -1,29 +1,26 @@
-//! All objects together, and what they ask of one namespace.
+//! All objects of the cluster, and those that select one namespace.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::action::{AccountAction, SecretAction};
-use crate::decision::Decision;
 use crate::labels::Labels;
 use crate::object::{Lifecycle, Object};
-use crate::observed::{Account, Namespace, hash};
-use crate::{secret, service_account};
+use crate::observed::{Namespace, hash};
 
 /// All objects, and the namespaces that no selector reaches.
 ///
-/// Sorted lists rather than maps: one is copied as fast as it is read, and there is a copy for each change.
+/// It holds sorted lists, because each change clones it, and a list is cloned faster than a map.
 #[derive(Clone, Debug, Default)]
 pub struct Cluster {
     /// Oldest first (creationTimestamp, then name).
     objects: Vec<Arc<Object>>,
     by_name: Vec<Arc<Object>>,
-    /// By the name of their copies; of one name, oldest first.
+    /// Sorted by the name of their copies, then by age, oldest first.
     by_secret: Vec<Arc<Object>>,
-    /// The hashes of the names of their copies.
-    copies: Vec<u64>,
-    /// By namespace and name; of one Secret, oldest object first.
+    /// The hashes of the names of their copies, sorted.
+    secret_name_hashes: Vec<u64>,
+    /// Sorted by namespace and name of the Secret, then by age of the object, oldest first.
     sources: Vec<NamedSource>,
     protected: BTreeSet<String>,
     managed: Option<BTreeSet<Arc<str>>>,
@@ -44,8 +41,9 @@ impl NamedSource {
 }
 
 impl Cluster {
-    /// With no object yet. `protected` are the operator's own namespace and those of sources; the system namespaces
-    /// are protected always.
+    /// Makes a cluster without objects.
+    ///
+    /// `protected` are the operator's own namespace and those of sources. System namespaces are always protected.
     pub fn new(protected: impl IntoIterator<Item = String>) -> Self {
         let system = crd::names::SYSTEM_NAMESPACES.iter().map(|&name| name.to_owned());
         Self {
@@ -54,8 +52,7 @@ impl Cluster {
         }
     }
 
-    /// The same in an installation that has rights on Secrets of these names alone. Then all Secrets of these names are
-    /// seen, whosever they are, and no others.
+    /// Limits the installation to Secrets of these names. It has rights on no others, and sees all Secrets of these names.
     #[must_use]
     pub fn managing(self, names: BTreeSet<Arc<str>>) -> Self {
         Self {
@@ -64,23 +61,23 @@ impl Cluster {
         }
     }
 
-    /// The names of [`Cluster::managing`].
+    /// Returns the names of [`Cluster::managing`].
     pub fn managed(&self) -> Option<&BTreeSet<Arc<str>>> {
         self.managed.as_ref()
     }
 
-    /// Puts an object in the place of the one of the same name, or adds it.
+    /// Adds an object, or replaces the one of the same name.
     pub fn insert(&mut self, object: &Arc<Object>) {
         self.remove(&object.name);
         let age = |other: &Arc<Object>| age(other).cmp(&age(object));
         let name = |other: &Arc<Object>| other.name.cmp(&object.name);
         let secret = |other: &Arc<Object>| other.spec.secret_name.cmp(&object.spec.secret_name).then(age(other));
-        put(&mut self.objects, object, age);
-        put(&mut self.by_name, object, name);
-        put(&mut self.by_secret, object, secret);
+        insert_sorted(&mut self.objects, object, age);
+        insert_sorted(&mut self.by_name, object, name);
+        insert_sorted(&mut self.by_secret, object, secret);
         let hash = hash(&object.spec.secret_name);
-        self.copies
-            .insert(self.copies.partition_point(|&other| other < hash), hash);
+        self.secret_name_hashes
+            .insert(self.secret_name_hashes.partition_point(|&other| other < hash), hash);
         self.sources
             .extend(object.spec.sources.iter().map(|(namespace, name)| NamedSource {
                 namespace: namespace.as_str().into(),
@@ -90,25 +87,25 @@ impl Cluster {
         self.sources.sort_by(|a, b| a.order().cmp(&b.order()));
     }
 
-    /// Forgets the object of that name.
+    /// Removes the object of that name.
     pub fn remove(&mut self, name: &str) -> Option<Arc<Object>> {
         let object = self.object(name).cloned()?;
         for list in [&mut self.objects, &mut self.by_name, &mut self.by_secret] {
             list.retain(|other| !Arc::ptr_eq(other, &object));
         }
-        if let Ok(at) = self.copies.binary_search(&hash(&object.spec.secret_name)) {
-            self.copies.remove(at);
+        if let Ok(at) = self.secret_name_hashes.binary_search(&hash(&object.spec.secret_name)) {
+            self.secret_name_hashes.remove(at);
         }
         self.sources.retain(|source| !Arc::ptr_eq(&source.object, &object));
         Some(object)
     }
 
-    /// Oldest first (creationTimestamp, then name).
+    /// Returns all objects, oldest first (creationTimestamp, then name).
     pub fn objects(&self) -> &[Arc<Object>] {
         &self.objects
     }
 
-    /// The object of that name.
+    /// Returns the object of that name.
     pub fn object(&self, name: &str) -> Option<&Arc<Object>> {
         let at = self
             .by_name
@@ -117,41 +114,42 @@ impl Cluster {
         self.by_name.get(at)
     }
 
-    /// Whether the object selects the namespace `name` with these labels.
+    /// Returns whether the object selects the namespace `name` with these labels.
     pub fn selects(&self, object: &Object, name: &str, labels: &Labels) -> bool {
         let selection = object.spec.selection.as_ref().filter(|_| object.stays());
         selection.is_some_and(|selection| selection.selects_namespace(name, labels, self.protected.contains(name)))
     }
 
-    /// The objects that select the namespace `name` with these labels.
+    /// Returns the objects that select the namespace `name` with these labels.
     pub fn selecting(&self, name: &str, labels: &Labels) -> Selecting {
-        Selecting(self.ask(name, labels).cloned().collect())
+        Selecting(self.matching(name, labels).cloned().collect())
     }
 
-    fn ask<'a>(&'a self, name: &str, labels: &Labels) -> impl Iterator<Item = &'a Arc<Object>> {
+    fn matching<'a>(&'a self, name: &str, labels: &Labels) -> impl Iterator<Item = &'a Arc<Object>> {
         self.objects
             .iter()
             .filter(move |object| self.selects(object, name, labels))
     }
 
-    /// What is asked of the namespace `name`, as seen. Asks every object.
+    /// Returns the scope of the namespace `name`, as seen. It evaluates the selector of every object.
     pub fn scope<'a>(&'a self, name: &'a str, seen: &'a Namespace) -> Scope<'a> {
-        Scope::new(self, name, seen, self.ask(name, &seen.labels))
+        Scope::new(self, name, seen, self.matching(name, &seen.labels))
     }
 
-    /// The same, for whoever knows already which objects select it, so that one event does not ask all of them.
-    /// `selecting` is to be what [`Cluster::selecting`] says.
+    /// Returns the scope of the namespace `name` without evaluating selectors.
+    ///
+    /// `selecting` must equal the result of [`Cluster::selecting`].
     pub fn scope_of<'a>(&'a self, name: &'a str, seen: &'a Namespace, selecting: &'a Selecting) -> Scope<'a> {
         debug_assert!(
-            self.ask(name, &seen.labels)
+            self.matching(name, &seen.labels)
                 .map(Arc::as_ptr)
                 .eq(selecting.0.iter().map(Arc::as_ptr)),
-            "what selects {name:?} has changed meanwhile"
+            "the objects that select {name:?} have changed"
         );
         Scope::new(self, name, seen, selecting.0.iter())
     }
 
-    /// The objects, in any lifecycle, whose copies have this name, oldest first.
+    /// Returns the objects, in any lifecycle, whose copies have this name, oldest first.
     pub(crate) fn named<'a>(&'a self, secret: &str) -> impl Iterator<Item = &'a Arc<Object>> + use<'a> {
         let name = |object: &Arc<Object>| object.spec.secret_name.as_ref().cmp(secret);
         let begin = self.by_secret.partition_point(|object| name(object).is_lt());
@@ -160,32 +158,32 @@ impl Cluster {
         rest.iter().take(end)
     }
 
-    /// The hashes of the names of their copies, sorted.
-    pub(crate) fn copies(&self) -> &[u64] {
-        &self.copies
+    /// Returns the hashes of the names of all copies, sorted.
+    pub(crate) fn secret_name_hashes(&self) -> &[u64] {
+        &self.secret_name_hashes
     }
 
-    /// Whether an object, in any lifecycle, has copies of this name.
+    /// Returns whether an object, in any lifecycle, has copies of this name.
     pub fn has_copies(&self, secret: &str) -> bool {
         self.named(secret).next().is_some()
     }
 
-    /// Whether the installation has rights on Secrets of this name. Where it has none, none is seen.
+    /// Returns whether the installation has rights on Secrets of this name. Without them it sees none.
     pub(crate) fn is_permitted(&self, secret: &str) -> bool {
         self.managed.as_ref().is_none_or(|names| names.contains(secret))
     }
 
-    /// Nothing may be removed under this name: an object that holds it must not be acted for now.
+    /// Returns whether a frozen object has this name. Then the operator removes no copy or reference of this name.
     pub(crate) fn is_frozen(&self, secret: &str) -> bool {
         self.named(secret).any(|object| object.lifecycle == Lifecycle::Frozen)
     }
 
-    /// Nothing may be written under this name: its object cannot be read.
+    /// Returns whether an object of this name cannot be read. Then the operator writes no Secret of this name.
     pub(crate) fn is_unreadable(&self, secret: &str) -> bool {
         self.named(secret).any(|object| object.is_unreadable())
     }
 
-    /// The oldest object that calls this Secret a source, whatever else may be wrong with that object.
+    /// Returns the oldest object that calls this Secret a source, even if its spec has other errors.
     pub(crate) fn source_of(&self, namespace: &str, secret: &str) -> Option<&Arc<Object>> {
         let order = |source: &NamedSource| (source.namespace.as_ref(), source.name.as_ref()).cmp(&(namespace, secret));
         let begin = self.sources.partition_point(|source| order(source).is_lt());
@@ -203,8 +201,8 @@ fn age(object: &Object) -> (i64, &str) {
     (object.created, &object.name)
 }
 
-/// Into a list that is sorted in this order.
-fn put(list: &mut Vec<Arc<Object>>, object: &Arc<Object>, order: impl Fn(&Arc<Object>) -> Ordering) {
+/// Inserts the object into a list that is sorted in this order.
+fn insert_sorted(list: &mut Vec<Arc<Object>>, object: &Arc<Object>, order: impl Fn(&Arc<Object>) -> Ordering) {
     let at = list.partition_point(|other| order(other).is_lt());
     list.insert(at, Arc::clone(object));
 }
@@ -214,17 +212,17 @@ fn put(list: &mut Vec<Arc<Object>>, object: &Arc<Object>, order: impl Fn(&Arc<Ob
 pub struct Selecting(Box<[Arc<Object>]>);
 
 impl Selecting {
-    /// `object` has changed, and selects the namespace now or does not; or it is gone, and does not.
+    /// Adds or replaces `object` if it `selects` the namespace now, and removes it otherwise.
     pub fn update(&mut self, object: &Arc<Object>, selects: bool) {
         let mut objects = std::mem::take(&mut self.0).into_vec();
         objects.retain(|other| other.name != object.name);
         if selects {
-            put(&mut objects, object, |other| age(other).cmp(&age(object)));
+            insert_sorted(&mut objects, object, |other| age(other).cmp(&age(object)));
         }
         self.0 = objects.into();
     }
 
-    /// Whether the object of that name is one of them.
+    /// Returns whether the object of that name is one of them.
     pub fn contains(&self, name: &str) -> bool {
         self.0.iter().any(|object| object.name.as_ref() == name)
     }
@@ -235,14 +233,14 @@ impl Selecting {
 pub struct Scope<'a> {
     pub(crate) cluster: &'a Cluster,
     pub(crate) name: &'a str,
-    /// What was seen of it.
+    /// The facts about it.
     pub seen: &'a Namespace,
-    /// By the name of the copy, the objects that want it, oldest first. Held ones too: what they hold is theirs.
+    /// The objects that want a copy, oldest first, by its name. Frozen objects count, because they keep what they have.
     claims: BTreeMap<&'a str, Vec<&'a Arc<Object>>>,
 }
 
 impl<'a> Scope<'a> {
-    /// `selecting`: oldest first.
+    /// `selecting` must be sorted, oldest first.
     fn new(
         cluster: &'a Cluster,
         name: &'a str,
@@ -261,7 +259,7 @@ impl<'a> Scope<'a> {
         }
     }
 
-    /// Every name of a Secret that is asked for or there.
+    /// Returns the names of all Secrets that exist or that an object wants.
     pub fn secret_names(&self) -> BTreeSet<&'a Arc<str>> {
         let claimed = self.claims.values().filter_map(|claim| claim.first());
         claimed
@@ -270,33 +268,23 @@ impl<'a> Scope<'a> {
             .collect()
     }
 
-    /// Whether an object wants a Secret of that name here.
+    /// Returns whether this object wants a Secret of that name here.
+    pub(crate) fn is_claimed_by(&self, secret: &str, object: &Object) -> bool {
+        let claimants = self.claimants(secret);
+        claimants.iter().any(|claimant| claimant.name == object.name)
+    }
+
+    /// Returns whether an object wants a Secret of that name here.
     pub fn is_claimed(&self, secret: &str) -> bool {
         self.claims.contains_key(secret)
     }
 
-    /// Decides of the Secret of that name. What it guarantees stands at the decision itself, in `secret`.
-    pub fn secret(&self, name: &'a str, context: secret::Context<'_>) -> Decision<'a, SecretAction> {
-        secret::decide(self, name, context)
-    }
-
-    /// Decides of an account. What it guarantees stands at the decision itself, in `service_account`.
-    pub fn account(
-        &self,
-        name: &str,
-        seen: &Account,
-        context: service_account::Context<'_>,
-    ) -> Decision<'a, AccountAction> {
-        service_account::decide(self, name, seen, context)
-    }
-
-    /// The objects that want a copy of that name here, oldest first. The first decides what it holds.
+    /// Returns the objects that want a copy of that name here, oldest first. The first decides what it holds.
     pub(crate) fn claimants(&self, secret: &str) -> &[&'a Arc<Object>] {
         self.claims.get(secret).map_or(&[], Vec::as_slice)
     }
 
-    /// For each name that is asked for, the object that decides its copy: the oldest of those that want it. Oldest
-    /// first.
+    /// Returns the object that decides each wanted copy, which is the oldest one that wants it. Oldest first.
     pub(crate) fn deciders(&self) -> Vec<&'a Arc<Object>> {
         let mut deciders: Vec<_> = self
             .claims

@@ -21,10 +21,12 @@ use std::time::Duration;
 
 use crd::names::LABEL_OBJECT;
 use plan::identity::Version;
+use plan::labels::Labels;
 use plan::object::{Lifecycle, Object};
 use plan::observed::{Account, Entry, Namespace, Secret};
-use plan::secret::{Context, Ownership, REFERENCES_FIRST, ownership};
-use plan::{labels::Labels, service_account};
+use plan::ownership::{Ownership, ownership};
+use plan::secret::{Context, REFERENCES_FIRST};
+use plan::{secret, service_account};
 use serde_json::json;
 
 use common::server::{Action, Key, Refusal, Server};
@@ -602,11 +604,9 @@ fn is_owed(view: &World, object: &str) -> bool {
         let secrets = scope
             .secret_names()
             .into_iter()
-            .flat_map(|name| scope.secret(name, Context::default()).pending_cleanup);
+            .flat_map(|name| secret::decide(&scope, name, Context::default()).pending_cleanup);
         let accounts = facts.accounts.iter().flat_map(|(name, seen)| {
-            scope
-                .account(name, seen, service_account::Context::default())
-                .pending_cleanup
+            service_account::decide(&scope, name, seen, service_account::Context::default()).pending_cleanup
         });
         secrets.chain(accounts).any(|owed| owed.name.as_ref() == object)
     })

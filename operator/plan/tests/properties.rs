@@ -12,7 +12,8 @@ use crd::names::{LABEL_MANAGED_BY, LABEL_OBJECT};
 use plan::action::{AccountAction, SecretAction};
 use plan::object::{Lifecycle, Object};
 use plan::observed::{Account, Entry, Owner, Secret};
-use plan::secret::{Context, Ownership, REFERENCES_FIRST, ownership};
+use plan::ownership::{Ownership, ownership};
+use plan::secret::{Context, REFERENCES_FIRST};
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use serde_json::json;
@@ -260,7 +261,7 @@ proptest! {
         for (namespace, facts) in &world.namespaces {
             let scope = cluster.scope(namespace, facts);
             for name in scope.secret_names() {
-                let decision = scope.secret(name, Context::default());
+                let decision = plan::secret::decide(&scope, name, Context::default());
                 prop_assert!(decision.pending_cleanup.is_empty() && !decision.removal_pending, "{}/{}", namespace, name);
             }
         }

@@ -11,7 +11,7 @@ use plan::keyring;
 use plan::object::{Lifecycle, Object};
 use plan::observed::{Account, Entry};
 use plan::server::Server;
-use plan::service_account::Context;
+use plan::service_account::{Context, decide};
 use serde_json::{Value, json};
 
 use common::{OPERATOR_NAMESPACE, World};
@@ -48,7 +48,7 @@ fn decided(table: &Value, case: &Value, object: Object, before: &Account) -> (Ve
     let cluster = world.cluster();
     let scope = cluster.scope(namespace, &world.namespaces[namespace]);
     let name = case["account"]["name"].as_str().unwrap_or("default");
-    match scope.account(name, before, Context::default()).action {
+    match decide(&scope, name, before, Context::default()).action {
         Some(action) => (action.entries, action.attached),
         None => (before.entries.to_vec(), before.attached.to_vec()),
     }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use litemap::LiteMap;
 use plan::identity::Version;
 use plan::observed::{Account, Entry, Namespace, Secret};
+use plan::ownership::{Ownership, ownership};
 use plan::scope::Cluster;
-use plan::secret::{Ownership, ownership};
 
 use super::survey::Touch;
 use super::{Kind, World};

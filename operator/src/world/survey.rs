@@ -239,7 +239,8 @@ impl World {
             .leaving
             .get(key)
             .map_or(Duration::ZERO, |&since| now.saturating_sub(since));
-        scope.secret(
+        secret::decide(
+            scope,
             name,
             secret::Context {
                 last_error: self.failure(key),
@@ -259,7 +260,8 @@ impl World {
     ) -> Decision<'a, AccountAction> {
         let unread = |name: &&Arc<str>| self.may_be_retained(scope, &key.namespace, name);
         let unread: Vec<Arc<str>> = seen.attached.iter().filter(unread).cloned().collect();
-        scope.account(
+        service_account::decide(
+            scope,
             name,
             seen,
             service_account::Context {

@@ -241,13 +241,13 @@ pub(crate) fn planned(world: &World, removal_pending_for: Duration) -> Vec<(Key,
                 removal_pending_for,
                 ..plan::secret::Context::default()
             };
-            if let Some(action) = scope.secret(name, context).action {
+            if let Some(action) = plan::secret::decide(&scope, name, context).action {
                 planned.push((Key::Secret(namespace.clone(), name.to_string()), Action::Secret(action)));
             }
         }
         for (name, seen) in &facts.accounts {
             let context = plan::service_account::Context::default();
-            if let Some(action) = scope.account(name, seen, context).action {
+            if let Some(action) = plan::service_account::decide(&scope, name, seen, context).action {
                 planned.push((
                     Key::Account(namespace.clone(), name.to_string()),
                     Action::Account(action),

@@ -203,7 +203,7 @@ fn a_lost_record_that_was_seen_is_restored() {
             lost_records: &lost,
             ..plan::service_account::Context::default()
         };
-        let action = scope.account("default", seen, context).action;
+        let action = plan::service_account::decide(&scope, "default", seen, context).action;
         action.map(|action| (format!("{:?}", action.entries), action.attached))
     };
     let unrecorded = || account(&["x", "company"], &[]);
@@ -218,7 +218,8 @@ fn a_list_proves_a_record_only_if_all_is_recorded() {
         let cluster = world.cluster();
         let scope = cluster.scope("n", &world.namespaces["n"]);
         let seen = &world.namespaces["n"].accounts.values().next().expect("an account");
-        let decision = scope.account("default", seen, plan::service_account::Context::default());
+        let decision =
+            plan::service_account::decide(&scope, "default", seen, plan::service_account::Context::default());
         decision.action.expect("a write").proves
     };
     let other = || object("other", &json!({}));

@@ -398,7 +398,7 @@ fn what_stands_against_the_last_attempt_is_told_until_the_copy_is_in_place() {
             contention: contended,
             ..plan::secret::Context::default()
         };
-        let decision = scope.secret("company", context);
+        let decision = plan::secret::decide(&scope, "company", context);
         assert_eq!(decision.states.len(), 1);
         decision.states[0].1.clone()
     };

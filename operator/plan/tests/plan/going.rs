@@ -192,7 +192,7 @@ fn a_refused_removal_is_told_of_the_object_that_left() {
         last_error: Some(&refusal),
         ..plan::secret::Context::default()
     };
-    let decision = scope.secret("company", context);
+    let decision = plan::secret::decide(&scope, "company", context);
     assert!(matches!(decision.action, Some(SecretAction::Delete { .. })));
     let told: Vec<_> = decision
         .removals
@@ -268,7 +268,7 @@ fn a_reference_goes_only_where_it_is_known_that_no_copy_is_there() {
                 ..plan::service_account::Context::default()
             };
             let seen = facts.accounts.get("default").unwrap();
-            let decision = scope.account("default", seen, context);
+            let decision = plan::service_account::decide(&scope, "default", seen, context);
             assert_eq!(decision.action.is_some(), acts);
             assert_eq!(decision.to_read, unread);
             assert_eq!(

@@ -63,7 +63,7 @@ fn decided_in(cluster: &Cluster, namespace: &str, facts: &Namespace, removal_pen
         lines.extend(line(&format!("secret {namespace}/{name}"), action, &decision));
     }
     for (name, seen) in &facts.accounts {
-        let decision = scope.account(name, seen, service_account::Context::default());
+        let decision = service_account::decide(&scope, name, seen, service_account::Context::default());
         let action = decision.action.as_ref().map(|action| account_text(seen, action));
         lines.extend(line(&format!("account {namespace}/{name}"), action, &decision));
     }
@@ -71,7 +71,8 @@ fn decided_in(cluster: &Cluster, namespace: &str, facts: &Namespace, removal_pen
 }
 
 fn decide_secret<'a>(scope: &Scope<'a>, name: &'a str, removal_pending_for: Duration) -> Decision<'a, SecretAction> {
-    scope.secret(
+    secret::decide(
+        scope,
         name,
         secret::Context {
             removal_pending_for,

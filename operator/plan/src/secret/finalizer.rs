@@ -1,0 +1,21 @@
+//! Copies that are being deleted and that a finalizer holds.
+
+use crd::FailureReason;
+
+use crate::decision::Failure;
+use crate::observed::Secret;
+
+/// Names the finalizer that holds up the deletion of this copy, and says what becomes of its login.
+pub(super) fn held_up(name: &str, seen: &Secret) -> Failure {
+    let holder = seen.traits.finalizer.as_deref().unwrap_or("unknown");
+    let fixed = if seen.digest.is_none() {
+        "; no login is left in it"
+    } else if !seen.traits.is_repairable() {
+        "; its login stays until then, because it cannot be changed"
+    } else {
+        ""
+    };
+    let message =
+        format!("secret {name:?} is being deleted and finalizer {holder:?} holds it: take that finalizer off{fixed}");
+    Failure::new(FailureReason::HeldByFinalizer, message)
+}

@@ -1,0 +1,91 @@
+//! A Secret that objects want here.
+
+use std::sync::Arc;
+
+use crd::FailureReason;
+
+use super::context::Context;
+use super::drift::{Drift, create, repair};
+use super::finalizer::held_up;
+use super::handover::hand_over;
+use crate::action::SecretAction;
+use crate::decision::{Decision, Failure, State};
+use crate::object::{Lifecycle, Object};
+use crate::observed::Secret;
+use crate::ownership::{departing_owners, labelled, obstacle};
+use crate::scope::Scope;
+
+/// Decides about a Secret that objects want here. `decider` is the oldest of them.
+pub(super) fn wanted<'a>(
+    scope: &Scope<'a>,
+    name: &'a str,
+    seen: Option<&Secret>,
+    decider: &'a Arc<Object>,
+    context: Context<'_>,
+) -> Decision<'a, SecretAction> {
+    let mut decision = Decision::default();
+    if scope.seen.terminating {
+        return decision;
+    }
+    let drift = match seen {
+        None => create(scope, name, decider),
+        Some(seen) => obstacle(scope, name, seen, decider).map_or_else(|| repair(scope, name, seen, decider), Err),
+    };
+    let held = seen.filter(|seen| seen.traits.deleting).map(|seen| held_up(name, seen));
+    let state = match &drift {
+        Err(conflict) => State::Failed(conflict.clone()),
+        Ok(Drift::None) if held.is_none() => State::in_place(context.contention),
+        Ok(_) => State::outstanding(context.obstruction().or(held.as_ref())),
+    };
+    decision.states = states(scope, name, decider, &state);
+    match (drift, seen) {
+        (Ok(Drift::Repairable(action)), seen) if decider.lifecycle == Lifecycle::Active => {
+            decision.pending_cleanup = seen.map(|seen| departing_owners(scope, seen)).unwrap_or_default();
+            decision.action = Some(action);
+        }
+        (_, Some(seen)) => hand_over(scope, name, seen, context, &mut decision),
+        (_, None) => {}
+    }
+    let removal = left_behind(scope, name, decider, context, decision.action.is_some());
+    decision.removals.extend(removal);
+    decision
+}
+
+/// Returns the object whose copy this is if it no longer wants it here, and how the removal stands.
+fn left_behind<'a>(
+    scope: &Scope<'a>,
+    name: &str,
+    decider: &Object,
+    context: Context<'_>,
+    is_replaced: bool,
+) -> Option<(&'a Arc<Object>, State)> {
+    let former = labelled(scope, name)
+        .filter(|object| object.lifecycle == Lifecycle::Active && !scope.is_claimed_by(name, object))?;
+    let message = format!(
+        "secret {name:?} still holds what this object put there, because ClusterPullSecret {:?} asks for it here and \
+         cannot replace it: see what that one says, or take the namespace out of its selection",
+        decider.name
+    );
+    let held = Failure::new(FailureReason::SecretConflict, message);
+    let held = (!is_replaced).then_some(&held);
+    Some((former, State::outstanding(context.obstruction().or(held))))
+}
+
+/// The decider has the state of the copy. All younger objects that want the name are in conflict with it.
+fn states<'a>(
+    scope: &Scope<'a>,
+    name: &'a str,
+    decider: &'a Arc<Object>,
+    state: &State,
+) -> Vec<(&'a Arc<Object>, State)> {
+    let superseded = |object: &&'a Arc<Object>| {
+        let message = format!(
+            "secret {name:?} is decided by the older ClusterPullSecret {:?}",
+            decider.name
+        );
+        let failure = Failure::new(FailureReason::SecretConflict, message);
+        (*object, State::Failed(failure))
+    };
+    let younger = scope.claimants(name).iter().skip(1).map(superseded);
+    std::iter::once((decider, state.clone())).chain(younger).collect()
+}
