@@ -5,7 +5,7 @@ use e2e::faults::plan::{Fault, Trigger};
 use e2e::faults::proxy::Proxy;
 use e2e::operator::{Operator, Options};
 use e2e::oracle::Login;
-use e2e::scene::{SOON, Scene};
+use e2e::scenario::{SOON, Scenario};
 use e2e::wait::eventually;
 use e2e::{OPERATOR_ACCOUNT, OPERATOR_USER, SYSTEM_NAMESPACE};
 use serde_json::{Value, json};
@@ -20,24 +20,24 @@ async fn a_source_namespace_that_becomes_unreadable_is_reported() {
         flags: vec![format!("--source-namespaces={VAULT}")],
         ..Options::default()
     };
-    let scene = Scene::own_named(name, &[name.to_owned()], options).await;
-    scene.stop_operator();
-    let (proxy, operator) = proxied(scene.cluster()).await;
-    let (first, second) = (scene.login("first"), scene.login("second"));
-    scene.namespaces(&["a"]).await;
-    scene.apply(&source(name, &first)).await;
-    let mut object = scene.object();
+    let scenario = Scenario::own_named(name, &[name.to_owned()], options).await;
+    scenario.stop_operator();
+    let (proxy, operator) = proxied(scenario.cluster()).await;
+    let (first, second) = (scenario.login("first"), scenario.login("second"));
+    scenario.namespaces(&["a"]).await;
+    scenario.apply(&source(name, &first)).await;
+    let mut object = scenario.object();
     let reference = &mut object["spec"]["registries"][0]["credentials"]["basicAuth"]["secretRef"];
     reference["namespace"] = json!(VAULT);
-    scene.apply(&object).await;
-    scene.says("Ready", "True", "Synced").await;
+    scenario.apply(&object).await;
+    scenario.says("Ready", "True", "Synced").await;
 
     let binding = ["get", "rolebinding", "-n", VAULT, "-o", "json"];
-    let bindings: Value = serde_json::from_str(&scene.kubectl(&binding).await).unwrap();
-    scene.kubectl(&["delete", "rolebinding", "--all", "-n", VAULT]).await;
+    let bindings: Value = serde_json::from_str(&scenario.kubectl(&binding).await).unwrap();
+    scenario.kubectl(&["delete", "rolebinding", "--all", "-n", VAULT]).await;
     eventually("the server knows that the right is gone", SOON, async || {
         let ask = ["auth", "can-i", "list", "secrets", "-n", VAULT, "--as", OPERATOR_USER];
-        let allowed = scene.cluster().kubectl().run(&ask, "").await.is_ok();
+        let allowed = scenario.cluster().kubectl().run(&ask, "").await.is_ok();
         (!allowed).then_some(()).ok_or_else(|| "it may list them".to_owned())
     })
     .await;
@@ -49,25 +49,28 @@ async fn a_source_namespace_that_becomes_unreadable_is_reported() {
         },
         Fault::Cut,
     )));
-    scene.apply(&source(name, &second)).await;
-    let message = scene
+    scenario.apply(&source(name, &second)).await;
+    let message = scenario
         .says("CredentialsReady", "False", "SourceNamespaceNotAllowed")
         .await;
     assert!(message.contains(VAULT), "{message}");
-    scene.says("Ready", "False", "CredentialsNotReady").await;
-    scene
-        .holds("the copy keeps the last good login", &scene.expected(&["a"], &first))
+    scenario.says("Ready", "False", "CredentialsNotReady").await;
+    scenario
+        .holds("the copy keeps the last good login", &scenario.expected(&["a"], &first))
         .await;
 
     for binding in bindings["items"].as_array().unwrap() {
         let mut binding = binding.clone();
         binding["metadata"] = json!({"name": binding["metadata"]["name"], "namespace": VAULT});
-        scene.apply(&binding).await;
+        scenario.apply(&binding).await;
     }
-    scene
-        .holds("the new login comes with the right", &scene.expected(&["a"], &second))
+    scenario
+        .holds(
+            "the new login comes with the right",
+            &scenario.expected(&["a"], &second),
+        )
         .await;
-    scene.says("Ready", "True", "Synced").await;
+    scenario.says("Ready", "True", "Synced").await;
     operator.stop().unwrap();
 }
 
