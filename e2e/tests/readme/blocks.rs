@@ -1,7 +1,7 @@
 //! The fenced blocks of the READMEs that a reader is meant to use, and the tests that run them.
 //!
-//! Before each block of commands or manifests stands a comment that readers do not see: `<!-- run: NAME -->`, and a test
-//! takes the block by that name, or `<!-- not run: REASON -->`.
+//! Each block of commands or manifests follows a comment that readers do not see. With `<!-- run: NAME -->` a test takes
+//! the block by that name; with `<!-- not run: REASON -->` no test does.
 
 use std::path::Path;
 use std::time::Duration;
@@ -17,10 +17,10 @@ const PAGES: [&str; 5] = [
     "e2e/README.md",
 ];
 
-/// Of these languages is what a reader runs or applies.
+/// The languages of blocks that a reader runs or applies.
 const USED: [&str; 3] = ["sh", "console", "yaml"];
 
-/// More than any command of a README takes; those that wait say for how long.
+/// Longer than any command of a README takes. Commands that wait have a timeout of their own.
 const PATIENCE: Duration = Duration::from_mins(3);
 
 /// One block.
@@ -94,7 +94,7 @@ pub(crate) fn block(name: &str) -> String {
     block.text
 }
 
-/// Runs the commands of a block in `folder`: what they print, or on standard error, if one of them fails.
+/// Runs the commands of a block in `folder`. Returns their output, or standard error if one of them fails.
 pub(crate) async fn attempt(kubectl: &Kubectl, folder: &Path, name: &str) -> Result<String, String> {
     let script = block(name);
     let output = kubectl.script(&script, folder, PATIENCE).await.unwrap();
@@ -106,13 +106,13 @@ pub(crate) async fn attempt(kubectl: &Kubectl, folder: &Path, name: &str) -> Res
     }
 }
 
-/// As [`attempt`], of commands that must succeed.
+/// As [`attempt`], for commands that must succeed.
 pub(crate) async fn run(kubectl: &Kubectl, folder: &Path, name: &str) {
     attempt(kubectl, folder, name).await.unwrap();
 }
 
-/// Runs the commands of a `console` block, each a line after `$ `, and compares what they print with the lines below it,
-/// word by word. An age is any age.
+/// Runs the commands of a `console` block, each a line after `$ `. Compares their output with the lines below, word by
+/// word. Any age equals any other.
 pub(crate) async fn replay(kubectl: &Kubectl, folder: &Path, name: &str) -> Result<(), String> {
     for exchange in block(name).split("$ ").skip(1) {
         let (command, expected) = exchange.split_once('\n').unwrap();

@@ -1,11 +1,11 @@
-//! Nothing of ours is left: not in any object of any kind.
+//! No object of any kind names the product any more.
 
 use e2e::store;
 use kube::Client;
 use serde_json::Value;
 
-/// Looks at every object of the API for the word. Who wrote a field once (`managedFields`) may be told for ever, and what
-/// happened (Events) for an hour.
+/// Searches every object of the API for the name of the product. `managedFields` may name a former writer forever, and
+/// Events may name it for an hour.
 pub(crate) async fn nothing_is_left(client: &Client) -> Result<(), String> {
     let lists = store::everything(client).await.map_err(|error| format!("{error:#}"))?;
     for list in lists.iter().filter(|list| !list.path.ends_with("/events")) {

@@ -1,11 +1,11 @@
-//! All that the READMEs name exists: tests, files, test targets.
+//! Tests, files, test targets and flags that the READMEs name exist.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::readme::blocks::pages;
 
-/// What stands between backticks, outside of fenced blocks.
+/// All code spans, outside of fenced blocks.
 fn quoted(page: &str) -> Vec<String> {
     let mut prose = String::new();
     for (at, part) in page.split("```").enumerate() {
@@ -40,7 +40,7 @@ fn collect(folder: &Path, found: &mut BTreeSet<String>) {
     }
 }
 
-/// The functions that follow an attribute `test` of whatever kind, and the rows of the table of events.
+/// The functions with an attribute `test` of any kind, and the rows of the table of events.
 fn tests_in(source: &str, found: &mut BTreeSet<String>) {
     let mut is_test = false;
     for line in source.lines().map(str::trim_start) {
@@ -58,7 +58,7 @@ fn tests_in(source: &str, found: &mut BTreeSet<String>) {
     }
 }
 
-/// A name of several words: a test, since README names nothing else in this way.
+/// A name of several words is that of a test: the READMEs name only tests in this way.
 fn is_sentence(name: &str) -> bool {
     let letters = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
     name.matches('_').count() > 2 && name.bytes().all(letters)
@@ -123,7 +123,7 @@ fn targets(command: &str) -> Vec<PathBuf> {
     after("--test").into_iter().map(of).collect()
 }
 
-/// The rows of the tables whose last column is of tests: each names one, or a folder of them.
+/// Each row of a table whose last column is about tests names a test, or a folder of tests.
 #[test]
 fn every_row_of_a_table_of_claims_names_the_test_that_shows_it() {
     let mut claims = 0;

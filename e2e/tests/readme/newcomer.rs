@@ -1,7 +1,7 @@
 //! A user with a cluster and README: installs, serves a namespace, looks at a conflict, and uninstalls.
 //!
-//! The Deployment is carried out as it is: its Pods are made by the controllers and admitted by the API server (Pod
-//! Security `restricted` too), and run by the harness with the arguments, environment, account and probes that they say.
+//! The Deployment runs as it is. The controllers create its Pods, and the API server admits them under Pod Security
+//! `restricted`. The harness runs them with their own arguments, environment, account and probes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -73,14 +73,14 @@ async fn a_newcomer_who_follows_the_readme_word_for_word_reaches_ready_and_can_t
     run(&kubectl, folder.path(), "without-an-image").await;
 }
 
-/// What `config` is relative to, and a place for the reader's own file.
+/// A working folder with a link to `config`, and room for the reader's own file.
 fn folder() -> Folder {
     let folder = Folder::new("pullsecrets-newcomer").unwrap();
     std::os::unix::fs::symlink(e2e::workspace().join("config"), folder.join("config")).unwrap();
     folder
 }
 
-/// As the kustomization names it.
+/// The image that the kustomization names.
 async fn image(cluster: &Cluster, folder: &Path) -> String {
     let script = "kubectl kustomize config/default | sed -n 's/^ *image: //p'";
     let output = cluster.kubectl().script(script, folder, SOON).await.unwrap();
@@ -93,7 +93,7 @@ async fn image(cluster: &Cluster, folder: &Path) -> String {
     images.into_iter().next().unwrap()
 }
 
-/// An entry of somebody else's in each account, beside which ours come and go.
+/// An entry of another writer in each older account. The operator's entries come and go beside it.
 async fn theirs(cluster: &Cluster) {
     let client = cluster.admin().await.unwrap();
     let patch = r#"{"imagePullSecrets":[{"name":"theirs"}]}"#;
@@ -125,7 +125,7 @@ fn expected(namespaces: &[&str]) -> Expected {
     }
 }
 
-/// Two of them, and the standard that admits them is enforced: one that may gain privileges is refused.
+/// Two Pods run. The API server enforces the standard that admits them, and refuses a Pod that may gain privileges.
 async fn the_pods_run_as_they_are_admitted(client: &Client) {
     let pods: Api<Pod> = Api::namespaced(client.clone(), SYSTEM_NAMESPACE);
     let running = pods.list(&ListParams::default()).await.unwrap().items;
@@ -152,7 +152,7 @@ async fn the_pods_run_as_they_are_admitted(client: &Client) {
     assert!(refused.contains("violates PodSecurity \"restricted"), "{refused}");
 }
 
-/// Somebody's own Secret stands in one of four namespaces.
+/// A foreign Secret has the copy's name in one of four namespaces.
 async fn a_conflict_reads_as_the_readme_shows_it(cluster: &Cluster, folder: &Path) {
     let kubectl = cluster.kubectl();
     kubectl

@@ -1,5 +1,4 @@
-//! What the section Security claims and no other test shows: what is seen by who reads the audit log, the store, or is a
-//! node; and how far a tenant gets.
+//! Claims of the section Security without another test: readers of the audit log and of the store, nodes, and tenants.
 
 use std::path::Path;
 
@@ -103,7 +102,7 @@ fn contents(folder: &Path) -> String {
     all
 }
 
-/// A role with such a label becomes part of another one.
+/// Kubernetes adds a role with such a label to another role.
 #[test]
 fn no_manifest_adds_rights_to_the_roles_that_people_have() {
     let roles = contents(&e2e::workspace().join("config"));
@@ -111,7 +110,7 @@ fn no_manifest_adds_rights_to_the_roles_that_people_have() {
     assert!(!roles.contains("rbac.authorization.k8s.io/aggregate-to"));
 }
 
-/// As the kubelet of a node.
+/// The flags that make kubectl act as the kubelet of a node.
 const AS_NODE: [&str; 2] = ["--as=system:node:one", "--as-group=system:nodes"];
 
 async fn as_node(scenario: &Scenario, arguments: &[&str]) -> Result<(), String> {

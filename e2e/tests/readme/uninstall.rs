@@ -1,4 +1,4 @@
-//! Ways to take the product away, in order and out of order: nothing of ours is left, and nothing of others has changed.
+//! Uninstalling, in order and out of order: no object of the product stays, and no object of others changes.
 
 use std::time::Duration;
 
@@ -18,8 +18,8 @@ use crate::readme::left::nothing_is_left;
 
 const DEFINITION: &str = "crd/clusterpullsecrets.pullsecrets.dev";
 
-/// A company at work: two namespaces served, a second object that leaves its copies (`deletionPolicy: Retain`), and beside
-/// them what belongs to others, down to what looks like ours and is not.
+/// A company at work: two served namespaces, and a second object with `deletionPolicy: Retain`. Beside them are objects of
+/// others, some of which look like the operator's.
 struct Company {
     scenario: Scenario,
     theirs: Foreign,
@@ -60,7 +60,7 @@ impl Company {
         run(&self.scenario.cluster().kubectl(), &workspace(), block).await;
     }
 
-    /// As README says of one of them.
+    /// Repeats a block until it prints no line, as the README says.
     async fn until_it_prints_nothing(&self, block: &str) {
         let kubectl = self.scenario.cluster().kubectl();
         eventually("it prints nothing", SOON * 2, async || {
@@ -107,7 +107,7 @@ impl Company {
     }
 }
 
-/// A Secret, entries before ours, and an account that refers to a Secret with the name of ours on its own.
+/// A Secret and entries of others, and an account that refers to a Secret with the copy's name on its own.
 async fn beside_ours(scenario: &Scenario, namespace: &str) {
     let secret = [
         "create",
@@ -129,8 +129,8 @@ async fn beside_ours(scenario: &Scenario, namespace: &str) {
     }
 }
 
-/// Another writer, who adds entries to an account for as long as `stop` lives: the first of them now at the end of the
-/// list, now at its beginning, where each moves all that are there; then at the end.
+/// Another writer adds entries to an account until `stop` resolves. The first ones go to the end and to the beginning in
+/// turn, where each moves all others. The rest go to the end.
 async fn add_entries(company: &Company, namespace: &str, mut stop: oneshot::Receiver<()>) -> Vec<String> {
     let accounts: Api<ServiceAccount> = Api::namespaced(company.scenario.client().clone(), namespace);
     let mut added = Vec::new();
