@@ -1,45 +1,40 @@
-//! The pullsecrets operator: watches, two loops, writes.
+//! The pullsecrets operator: watches, two controllers, writes.
 //!
 //! ```text
-//!  watches ─▶ world (compact map) ─▶ plan (pure) ─▶ queue: fresh | bulk ─▶ apply (writes)
-//!                  ▲    ▲                                                      │
-//!                  │    └──────────────── each reply ──────────────────────────┤
-//!  ClusterPullSecret ─▶ objects ─▶ credentials ─▶ payloads            board ◀──┘
-//!         ▲                                                             │
-//!         └────────────── status, Events ◀── report (pure) ◀────────────┘
+//!  watches ─▶ reconciler (what was seen) ─▶ plan (pure) ─▶ queue: fresh | bulk ─▶ writes
+//!                 ▲    ▲                                                           │
+//!                 │    └──────────────── each reply ───────────────────────────────┤
+//!  ClusterPullSecret ─▶ objects ─▶ sources ─▶ payloads                   tally ◀───┘
+//!         ▲                                                                │
+//!         └──────────────── status, Events ◀───────────────────────────────┘
 //! ```
 //!
-//! Reading order: [`kinds`] and [`watch`] (what comes in), [`world`] and [`board`] (what is held), [`queue`],
-//! [`namespaces`] (the namespace loop), [`objects`] (the object loop) with [`credentials`] and [`report`],
-//! [`apply`] (every write), [`leader`] (which replica may write), [`runtime`] (what is started), [`progress`], [`health`]
-//! and [`metrics`] (whether it works).
+//! # Rooms
 //!
-//! Decisions are in the crate `plan`, writes in [`apply`]; nothing else does either, the Lease of [`leader`] aside.
+//! Each names only what stands below it; `.ci/checks walls` reads this picture.
+//!
+//! ```text
+//! runtime  what is started, and how it ends
+//! objects  the controller of ClusterPullSecrets: finalizer, credentials, status, Events
+//! namespaces  the controller of namespaces: what was seen, what follows from it, the writes
+//! observability  metrics, health, logs, traces
+//! api  everything that holds a client: watches, writes, the Lease
+//! queue · tally  which key is next · what is to be said of each object
+//! args · leadership · outcome · shrink · wanted · work  shared words
+//! ```
+//!
+//! Decisions are in the crate `plan`, writes in [`api`]; no other room does either.
 
-pub mod apply;
+pub mod api;
 pub mod args;
-pub mod board;
-mod capacity;
-pub mod credentials;
-pub mod events;
-pub mod health;
-pub mod kinds;
-pub mod leader;
 pub mod leadership;
-pub mod listen;
-pub mod metrics;
 pub mod namespaces;
 pub mod objects;
-mod otlp;
+pub mod observability;
 pub mod outcome;
-pub mod panics;
-pub mod progress;
-mod proxy;
 pub mod queue;
-pub mod report;
 pub mod runtime;
-pub mod telemetry;
+mod shrink;
+pub mod tally;
 pub mod wanted;
-pub mod watch;
 pub mod work;
-pub mod world;

@@ -17,7 +17,7 @@ pub enum Outcome<T> {
 }
 
 impl<T> Outcome<T> {
-    /// One of [`crate::metrics::RESULTS`].
+    /// One of [`crate::observability::metrics::RESULTS`].
     pub fn word(&self) -> &'static str {
         match self {
             Self::Done(_) => "done",
@@ -59,7 +59,7 @@ impl ApiError {
         Self::Unavailable("it took more than a second, and others waited".to_owned())
     }
 
-    /// One of [`crate::metrics::RESULTS`].
+    /// One of [`crate::observability::metrics::RESULTS`].
     pub(crate) fn word(&self) -> &'static str {
         match self {
             Self::Conflict => "conflict",

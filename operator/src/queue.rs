@@ -32,7 +32,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::capacity;
+use crate::shrink;
 use crate::work::{Key, Lane};
 
 /// What shares the slots: each gets at most a quarter of them.
@@ -366,7 +366,7 @@ impl<K: Grouped> Queue<K> {
             }
         }
         self.let_in(&key.group());
-        if capacity::give_back(&mut self.keys, KEPT) {
+        if shrink::shrink_if_sparse(&mut self.keys, KEPT) {
             self.fresh.keys.shrink_to(KEPT);
             self.bulk.keys.shrink_to(KEPT);
             self.held_up.shrink_to(KEPT);

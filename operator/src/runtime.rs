@@ -1,6 +1,8 @@
 //! Everything that is started, and how it ends.
 
+use std::collections::BTreeSet;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -13,27 +15,28 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use crate::apply::Writer;
+use crate::api::events::EventRecorder;
+use crate::api::lease::{self, Election};
+use crate::api::proxy::{Connect, Variables};
+use crate::api::watch::{Lists, SILENCE, Watches};
+use crate::api::watch_health::Progress;
+use crate::api::write::Writer;
 use crate::args::{Args, MetricsAddress};
-use crate::credentials::sources::Sources;
-use crate::events::Announcer;
-use crate::health::{self, Pulse};
-use crate::leader::{self, Election};
 use crate::leadership::Leadership;
-use crate::metrics::{self, Metrics};
-use crate::progress::Progress;
-use crate::proxy::{Connect, Variables};
-use crate::telemetry::Telemetry;
+use crate::namespaces::controller as namespaces;
+use crate::objects::controller as objects;
+use crate::objects::sources::Sources;
+use crate::observability::health::{self, Pulse};
+use crate::observability::metrics::{self, Metrics};
+use crate::observability::telemetry::Telemetry;
 use crate::wanted::LabelKeys;
-use crate::watch::{Lists, SILENCE, Watches};
-use crate::{namespaces, objects};
 
 /// Writes under way get this long to end after SIGTERM.
 const GRACE: Duration = Duration::from_secs(6);
 /// A process that lost the lease ends before another one may take it.
 const GRACE_OF_A_LOSER: Duration = Duration::from_secs(1);
 
-/// In place of the error of a task that panicked, which quotes the panic: see [`crate::panics`].
+/// In place of the error of a task that panicked, which quotes the panic: see [`crate::observability::panics`].
 fn panicked(_: JoinError) -> anyhow::Error {
     anyhow::anyhow!("a loop panicked")
 }
@@ -57,78 +60,123 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
 async fn operate(args: &Args) -> anyhow::Result<()> {
     let managed = args.managed_names()?;
     let connect = connect(args).await?;
-    let (watch, write) = (watch_client(&connect)?, write_client(&connect)?);
     let token = CancellationToken::new();
-    let (namespace_pulse, object_pulse) = (Pulse::new(), Pulse::new());
-    let pulses = vec![namespace_pulse.clone(), object_pulse.clone()];
-    let progress = Progress::new();
-    health::serve(args.health_bind_address, pulses, progress.clone(), token.clone())
-        .await
-        .with_context(|| format!("--health-bind-address {}", args.health_bind_address))?;
-
     let leadership = if args.leader_elect {
         Leadership::new()
     } else {
         Leadership::alone()
     };
+    let progress = Progress::new();
     let metrics = Metrics::new(leadership.clone(), progress.clone());
+    let pulses = (Pulse::new(), Pulse::new());
+    serve(args, &pulses, &progress, &metrics, &token).await?;
+
+    let own = args.own_namespace();
+    let watch = watch_client(&connect)?;
+    let lists = Lists::probe(&watch).await;
+    info!(namespace = %own, ?lists, version = env!("CARGO_PKG_VERSION"), "starting");
+    let watches = Watches::new(watch, lists, args.relist_interval(), progress.clone());
+    let still_wanted = CancellationToken::new();
+    let lease = progress.hear(lease_client(&connect)?);
+    let election = elect(args, lease, &own, &leadership, still_wanted.clone());
+    let shared = Shared {
+        managed,
+        watches,
+        write: write_client(&connect)?,
+        leadership,
+        metrics,
+        token: token.clone(),
+    };
+    let loops = start(args, own, shared, pulses);
+    until_the_end(loops, election, &token, &still_wanted).await
+}
+
+/// Serves health and metrics until the token is cancelled.
+async fn serve(
+    args: &Args,
+    pulses: &(Pulse, Pulse),
+    progress: &Progress,
+    metrics: &Metrics,
+    token: &CancellationToken,
+) -> anyhow::Result<()> {
+    let pulses = vec![pulses.0.clone(), pulses.1.clone()];
+    health::serve(args.health_bind_address, pulses, progress.clone(), token.clone())
+        .await
+        .with_context(|| format!("--health-bind-address {}", args.health_bind_address))?;
     if let MetricsAddress::At(address) = args.metrics_bind_address {
         metrics::serve(address, metrics.clone(), token.clone())
             .await
             .with_context(|| format!("--metrics-bind-address {address}"))?;
     }
+    Ok(())
+}
 
-    let (own, others) = (args.own_namespace(), args.other_source_namespaces());
-    let lists = Lists::probe(&watch).await;
-    info!(namespace = %own, ?lists, version = env!("CARGO_PKG_VERSION"), "starting");
-    let epoch = Instant::now();
-    let watches = Watches::new(watch, lists, args.relist_interval(), progress.clone());
-    let still_wanted = CancellationToken::new();
-    let lease = progress.hear(lease_client(&connect)?);
-    let election = elect(args, lease, &own, &leadership, still_wanted.clone());
-    let counted = metrics.clone();
-    let writer = Writer::new(write.clone(), own.clone(), move |kind, result| {
-        counted.wrote(kind, result)
-    });
-    let keys = LabelKeys::new();
+/// What both controllers work with.
+struct Shared {
+    managed: Option<BTreeSet<Arc<str>>>,
+    watches: Watches,
+    write: Client,
+    leadership: Leadership,
+    metrics: Metrics,
+    token: CancellationToken,
+}
+
+/// Starts both controllers. What comes back ends when one of them does.
+fn start(
+    args: &Args,
+    own: String,
+    shared: Shared,
+    (namespace_pulse, object_pulse): (Pulse, Pulse),
+) -> impl Future<Output = Result<((), ()), JoinError>> + use<> {
+    let Shared {
+        managed,
+        watches,
+        write,
+        leadership,
+        metrics,
+        token,
+    } = shared;
+    let others = args.other_source_namespaces();
+    let writer = Writer::new(write.clone(), own.clone(), metrics.counter());
+    let (keys, epoch) = (LabelKeys::new(), Instant::now());
     let (command_sender, commands) = mpsc::unbounded_channel();
     let (summary_sender, summaries) = mpsc::unbounded_channel();
-    let namespace_loop = tokio::spawn(namespaces::run(
-        namespaces::Settings {
-            watches: watches.clone(),
-            writer: writer.clone(),
-            concurrency: args.concurrency.into(),
-            leadership: leadership.clone(),
-            protected: others.iter().cloned().chain([own.clone()]).collect(),
-            managed,
-            keys: keys.clone(),
-            epoch,
-            pulse: namespace_pulse,
-            metrics: metrics.clone(),
-        },
-        commands,
-        summary_sender,
-        token.clone(),
-    ));
-    let object_loop = tokio::spawn(objects::run(
-        objects::Settings {
-            watches,
-            writer,
-            announcer: Announcer::new(write, metrics.clone()),
-            leadership,
-            sources: Sources::new(&own, &others),
-            namespace: own,
-            keys,
-            epoch,
-            pulse: object_pulse,
-            metrics,
-        },
-        command_sender,
-        summaries,
-        token.clone(),
-    ));
+    let settings = namespaces::Settings {
+        watches: watches.clone(),
+        writer: writer.clone(),
+        concurrency: args.concurrency.into(),
+        leadership: leadership.clone(),
+        protected: others.iter().cloned().chain([own.clone()]).collect(),
+        managed,
+        keys: keys.clone(),
+        epoch,
+        pulse: namespace_pulse,
+        metrics: metrics.clone(),
+    };
+    let namespace_loop = tokio::spawn(namespaces::run(settings, commands, summary_sender, token.clone()));
+    let settings = objects::Settings {
+        watches,
+        writer,
+        events: EventRecorder::new(write, metrics.counter()),
+        leadership,
+        sources: Sources::new(&own, &others),
+        namespace: own,
+        keys,
+        epoch,
+        pulse: object_pulse,
+        metrics,
+    };
+    let object_loop = tokio::spawn(objects::run(settings, command_sender, summaries, token));
+    async { tokio::try_join!(namespace_loop, object_loop) }
+}
 
-    let loops = async { tokio::try_join!(namespace_loop, object_loop) };
+/// Waits for a signal, then ends in order; or for what must not happen: a loop that ends, or a lease that is lost.
+async fn until_the_end(
+    loops: impl Future<Output = Result<((), ()), JoinError>>,
+    election: impl Future<Output = ()>,
+    token: &CancellationToken,
+    still_wanted: &CancellationToken,
+) -> anyhow::Result<()> {
     tokio::pin!(loops);
     tokio::pin!(election);
     let mut terminate = signal(SignalKind::terminate())?;
@@ -155,7 +203,7 @@ async fn operate(args: &Args) -> anyhow::Result<()> {
         warn!("writes did not end in time");
     }
     still_wanted.cancel();
-    let _ = tokio::time::timeout(leader::DEADLINE, election).await;
+    let _ = tokio::time::timeout(lease::DEADLINE, election).await;
     Ok(())
 }
 
@@ -215,7 +263,7 @@ fn write_client(connect: &Connect) -> anyhow::Result<Client> {
     let config = &mut connect.config;
     config.default_retry = false;
     config.connect_timeout = Some(Duration::from_secs(10));
-    config.read_timeout = Some(crate::apply::DEADLINE);
+    config.read_timeout = Some(crate::api::call::DEADLINE);
     config.reset_reader_on_write = true;
     connect.client()
 }
@@ -225,8 +273,8 @@ fn lease_client(connect: &Connect) -> anyhow::Result<Client> {
     let mut connect = connect.clone();
     let config = &mut connect.config;
     config.default_retry = false;
-    config.connect_timeout = Some(leader::DEADLINE);
-    config.read_timeout = Some(leader::DEADLINE);
+    config.connect_timeout = Some(lease::DEADLINE);
+    config.read_timeout = Some(lease::DEADLINE);
     config.reset_reader_on_write = true;
     connect.client()
 }

@@ -38,7 +38,7 @@ fn a_panic_is_logged_with_its_place_and_without_the_values_at_hand() {
         .flatten_event(true)
         .with_writer(move || writer.clone())
         .init();
-    operator::panics::log();
+    operator::observability::panics::log();
     let quoting: [fn(); 4] = [
         // The standard library quotes the whole text here.
         || drop(CANARY[..CANARY.len() - 1].to_owned()),

@@ -1,7 +1,7 @@
 //! The server is away, or a watch is silent: whom a kubelet would restart. These tests wait for minutes, and begin first.
 //!
 //! A watch that hangs for good cannot be brought about from outside, since every way to hang is cut short by a timeout of
-//! the watch: that one is a test of `operator/src/progress`.
+//! the watch: that one is a test of `operator/src/api/watch_health`.
 
 use std::path::PathBuf;
 use std::time::Duration;

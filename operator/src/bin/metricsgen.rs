@@ -3,5 +3,5 @@
 use std::io::{Write as _, stdout};
 
 fn main() -> std::io::Result<()> {
-    stdout().write_all(operator::metrics::table().as_bytes())
+    stdout().write_all(operator::observability::metrics::table().as_bytes())
 }

@@ -81,13 +81,32 @@ fn is_a_server(name: &EntryName, bytes: &[u8]) {
     }
 }
 
-/// Every string before a colon; some that only look like one within another, too.
+/// Every string before a colon; some that only look like one within another, too. What is no UTF-8, and what is half of a
+/// pair of surrogates, is read as kubelets do: as the character that stands for it.
 fn keys(bytes: &[u8]) -> impl Iterator<Item = String> {
-    let quotes = bytes.iter().enumerate().filter(|&(_, &byte)| byte == b'"');
-    quotes.filter_map(|(at, _)| {
-        let mut strings = Deserializer::from_slice(&bytes[at..]).into_iter::<String>();
+    let text = String::from_utf8_lossy(bytes).into_owned();
+    let alike = without_surrogates(&text);
+    strings_before_colons(text).chain(strings_before_colons(alike))
+}
+
+fn strings_before_colons(text: String) -> impl Iterator<Item = String> {
+    let quotes: Vec<usize> = text.match_indices('"').map(|(at, _)| at).collect();
+    quotes.into_iter().filter_map(move |at| {
+        let mut strings = Deserializer::from_str(&text[at..]).into_iter::<String>();
         let key = strings.next()?.ok()?;
-        let after = bytes[at + strings.byte_offset()..].trim_ascii_start();
-        after.starts_with(b":").then_some(key)
+        let after = text[at + strings.byte_offset()..].trim_start();
+        after.starts_with(':').then_some(key)
     })
+}
+
+fn without_surrogates(text: &str) -> String {
+    let mut parts = text.split("\\u");
+    let mut alike = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let code = part.get(..4).and_then(|code| u16::from_str_radix(code, 16).ok());
+        let half = code.is_some_and(|code| (0xD800..=0xDFFF).contains(&code));
+        alike.push_str(if half { "\\ufffd" } else { "\\u" });
+        alike.push_str(if half { &part[4..] } else { part });
+    }
+    alike
 }

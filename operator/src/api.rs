@@ -1,0 +1,12 @@
+//! Everything that holds a client of the API server: watches, writes, the Lease.
+
+pub mod call;
+pub mod events;
+pub mod lease;
+pub mod partial;
+pub mod proxy;
+pub mod refusal;
+pub mod replies;
+pub mod watch;
+pub mod watch_health;
+pub mod write;

@@ -1,0 +1,233 @@
+//! One call: its deadline, and what an answer means for the next attempt.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crd::FailureReason;
+use kube::core::Status;
+use plan::decision::Failure;
+
+use super::refusal;
+use super::replies::{CUT, NO_STATUS};
+use crate::outcome::ApiError;
+
+/// The longest that one call may take. Long enough for a server that is slow, short enough that a connection which
+/// swallows bytes does not hold up a key for minutes.
+pub const DEADLINE: Duration = Duration::from_secs(30);
+
+/// How long to wait after a 429 that does not say it.
+const UNSAID_PAUSE: Duration = Duration::from_secs(1);
+/// The server sheds load from second to second. All writers wait for no longer, whatever it says.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// A webhook may ask for an hour. What was refused is tried again within a minute.
+const LONGEST_WAIT: Duration = Duration::from_secs(45);
+
+/// What kube gives as the reason where the body of a refusal is no JSON: for clients over which no [`bounded`] is.
+///
+/// [`bounded`]: super::replies::bounded
+const UNREAD: &str = "Failed to parse error data";
+
+impl From<&kube::Error> for ApiError {
+    fn from(error: &kube::Error) -> Self {
+        match error {
+            kube::Error::Api(status) => Self::from(status.as_ref()),
+            // Neither names a value: the first has a position, the others the connection.
+            kube::Error::SerdeError(error) => Self::Unavailable(format!(
+                "a reply that does not decode (line {}, column {})",
+                error.line(),
+                error.column()
+            )),
+            kube::Error::HyperError(_) | kube::Error::Service(_) | kube::Error::ReadEvents(_) => {
+                Self::Unavailable("the connection failed".to_owned())
+            }
+            _ => Self::Unavailable("the request could not be made".to_owned()),
+        }
+    }
+}
+
+impl From<&Status> for ApiError {
+    fn from(status: &Status) -> Self {
+        let details = status.details.as_ref();
+        let caused_by =
+            |reason: &str| details.is_some_and(|details| details.causes.iter().any(|cause| cause.reason == reason));
+        let seconds = details.map_or(0, |details| details.retry_after_seconds);
+        // Before the code: that of a webhook may be any, and so may what it gives as the cause.
+        let named = refusal::named(status);
+        let of_the_server = named.is_none() && matches!(status.reason.as_str(), NO_STATUS | UNREAD);
+        match (status.code, named) {
+            (429, None) if of_the_server => {
+                let said = Duration::from_secs(seconds.into());
+                return Self::Throttled(said.clamp(UNSAID_PAUSE, LONGEST_PAUSE));
+            }
+            (429, named) => return postponed(named, seconds),
+            (_, Some(failure)) => return Self::Refused(failure),
+            // The server's own are short, and read.
+            (_, None) if status.reason == CUT => return Self::Refused(refusal::of(status)),
+            (_, None) => {}
+        }
+        match status.code {
+            404 => Self::NotFound,
+            409 => Self::Conflict,
+            403 if caused_by("NamespaceTerminating") => Self::NamespaceTerminating,
+            400 | 401 | 403 | 405 | 413 | 422 => Self::Refused(refusal::of(status)),
+            code => Self::Unavailable(format!("the server answered {code}")),
+        }
+    }
+}
+
+fn postponed(named: Option<Failure>, seconds: u32) -> ApiError {
+    let by = named.as_ref().map(|failure| Arc::clone(&failure.message));
+    ApiError::Postponed {
+        failure: named.unwrap_or_else(|| Failure::new(FailureReason::ServerError, "the server answered 429")),
+        wait: Duration::from_secs(seconds.into()).min(LONGEST_WAIT),
+        by,
+    }
+}
+
+/// Runs one call within the deadline of all writes.
+pub(super) async fn call<T>(request: impl Future<Output = kube::Result<T>>) -> Result<T, ApiError> {
+    call_within(DEADLINE, request).await
+}
+
+/// Runs one call within a deadline.
+pub(crate) async fn call_within<T>(
+    deadline: Duration,
+    request: impl Future<Output = kube::Result<T>>,
+) -> Result<T, ApiError> {
+    match tokio::time::timeout(deadline, request).await {
+        Ok(Ok(reply)) => Ok(reply),
+        Ok(Err(error)) => Err(ApiError::from(&error)),
+        Err(_) => Err(ApiError::Unavailable(format!(
+            "no reply within {} s",
+            deadline.as_secs()
+        ))),
+    }
+}
+
+/// A read after a conflict: an object that is not there is an answer.
+pub(crate) fn found<T>(read: Result<T, ApiError>) -> Result<Option<T>, ApiError> {
+    match read {
+        Ok(object) => Ok(Some(object)),
+        Err(ApiError::NotFound) => Ok(None),
+        Err(setback) => Err(setback),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::core::response::{StatusCause, StatusDetails};
+
+    use super::*;
+
+    fn setback(code: u16, message: &str, cause: Option<&str>, retry_after_seconds: u32) -> ApiError {
+        let causes = cause.map(|reason| StatusCause {
+            reason: reason.to_owned(),
+            message: String::new(),
+            field: String::new(),
+        });
+        let details = StatusDetails {
+            causes: causes.into_iter().collect(),
+            retry_after_seconds,
+            name: String::new(),
+            group: String::new(),
+            kind: String::new(),
+            uid: String::new(),
+        };
+        ApiError::from(&Status::failure(message, "Reason").with_code(code).with_details(details))
+    }
+
+    fn refused(reason: FailureReason, message: &str) -> ApiError {
+        ApiError::Refused(Failure::new(reason, message))
+    }
+
+    fn postponed(seconds: u64, reason: FailureReason, message: &str, by: Option<&str>) -> ApiError {
+        ApiError::Postponed {
+            failure: Failure::new(reason, message),
+            wait: Duration::from_secs(seconds),
+            by: by.map(Arc::from),
+        }
+    }
+
+    #[test]
+    fn each_answer_of_the_server_means_one_thing() {
+        use FailureReason::{AdmissionDenied, Forbidden, QuotaExceeded, ServerError};
+        let quota = r#"secrets "x" is forbidden: exceeded quota: small, requested: secrets=1"#;
+        let policy = "serviceaccounts \"d\" is forbidden: ValidatingAdmissionPolicy 'no.dice' with binding 'b' denied request: no";
+        let webhook = r#"admission webhook "hook.example.com" denied the request: CANARY"#;
+        for (seen, expected) in [
+            (setback(404, "", None, 0), ApiError::NotFound),
+            (setback(409, "", None, 0), ApiError::Conflict),
+            (
+                setback(429, "", None, 7),
+                postponed(7, ServerError, "the server answered 429", None),
+            ),
+            (
+                setback(429, webhook, None, 3600),
+                postponed(
+                    45,
+                    AdmissionDenied,
+                    r#"refused by admission webhook "hook.example.com" (429)"#,
+                    Some(r#"refused by admission webhook "hook.example.com" (429)"#),
+                ),
+            ),
+            (
+                setback(409, webhook, None, 0),
+                refused(
+                    AdmissionDenied,
+                    r#"refused by admission webhook "hook.example.com" (409)"#,
+                ),
+            ),
+            (
+                setback(403, webhook, Some("NamespaceTerminating"), 0),
+                refused(
+                    AdmissionDenied,
+                    r#"refused by admission webhook "hook.example.com" (403)"#,
+                ),
+            ),
+            (
+                setback(403, "", Some("NamespaceTerminating"), 0),
+                ApiError::NamespaceTerminating,
+            ),
+            (
+                setback(403, "no", None, 0),
+                refused(Forbidden, "the server forbids it (403)"),
+            ),
+            (
+                setback(403, quota, None, 0),
+                refused(QuotaExceeded, r#"quota "small" is used up"#),
+            ),
+            (
+                setback(422, policy, None, 0),
+                refused(AdmissionDenied, r#"refused by policy "no.dice", binding "b" (422)"#),
+            ),
+            (
+                setback(400, webhook, None, 0),
+                refused(
+                    AdmissionDenied,
+                    r#"refused by admission webhook "hook.example.com" (400)"#,
+                ),
+            ),
+            (
+                setback(422, "CANARY", None, 0),
+                refused(AdmissionDenied, "refused by the server (422 Reason)"),
+            ),
+            (
+                setback(503, "CANARY", None, 0),
+                ApiError::Unavailable("the server answered 503".to_owned()),
+            ),
+        ] {
+            assert_eq!(seen, expected);
+        }
+    }
+
+    #[test]
+    fn a_message_that_quotes_a_value_is_not_passed_on() {
+        let leak = setback(
+            403,
+            "exceeded quota: CANARY-s3cret!, ValidatingAdmissionPolicy 'CAN ARY'",
+            None,
+            0,
+        );
+        assert!(!format!("{leak:?}").contains("CAN"), "{leak:?}");
+    }
+}

@@ -1,0 +1,146 @@
+//! Publishes Events.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::ObjectReference;
+use kube::Client;
+use kube::runtime::events::{Event, EventType, Recorder, Reporter};
+use tokio::sync::{mpsc, oneshot};
+use tracing::debug;
+
+use crate::api::call::{DEADLINE, call_within};
+use crate::api::replies;
+use crate::outcome::ApiError;
+
+/// The API server's bound on the text of an Event, in bytes.
+pub const NOTE: usize = 1024;
+
+/// Publishes Events beside the steps that they are about: none waits for one. One that cannot be published is logged and
+/// forgotten, and so is one that comes while `WAITING` others wait.
+#[derive(Clone)]
+pub struct EventRecorder {
+    orders: mpsc::Sender<Order>,
+    ended: Ended,
+}
+
+/// So many Events wait for their turn.
+const WAITING: usize = 64;
+
+enum Order {
+    Publish(Box<(ObjectReference, Event)>),
+    /// To be told when all before it were published.
+    Flush(oneshot::Sender<()>),
+}
+
+type Ended = Arc<dyn Fn(&'static str, &'static str) + Send + Sync>;
+
+/// Something worth an Event.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ObjectEvent {
+    /// Whether a person should look.
+    pub warning: bool,
+    /// In one word.
+    pub reason: String,
+    /// In a sentence; cut to [`NOTE`].
+    pub note: String,
+}
+
+impl EventRecorder {
+    /// Publishes as `pullsecrets`. Called on the runtime that publishes. `ended` is called for each Event, as by a
+    /// [`crate::api::write::Writer`].
+    pub fn new(client: Client, ended: impl Fn(&'static str, &'static str) + Send + Sync + 'static) -> Self {
+        let ended: Ended = Arc::new(ended);
+        let reporter = Reporter {
+            controller: crd::names::GROUP.to_owned(),
+            instance: std::env::var("HOSTNAME").ok(),
+        };
+        let recorder = Recorder::new(replies::bounded(client), reporter);
+        let (orders, ordered) = mpsc::channel(WAITING);
+        tokio::spawn(publish(recorder, Arc::clone(&ended), ordered));
+        Self { orders, ended }
+    }
+
+    /// Publishes an Event about this, now or soon.
+    pub fn record(&self, about: ObjectReference, event: ObjectEvent) {
+        let mut note = event.note;
+        note.truncate(note.floor_char_boundary(NOTE));
+        let event = Event {
+            type_: if event.warning {
+                EventType::Warning
+            } else {
+                EventType::Normal
+            },
+            reason: event.reason,
+            note: Some(note),
+            action: "Reconcile".to_owned(),
+            secondary: None,
+        };
+        let order = Order::Publish(Box::new((about, event)));
+        if self.orders.try_send(order).is_err() {
+            (self.ended)("event", "unavailable");
+            debug!("too many events wait, one is dropped");
+        }
+    }
+
+    /// Waits until those that were announced are published; no longer than this.
+    pub async fn flush(&self, within: Duration) {
+        let (done, told) = oneshot::channel();
+        let flushed = async {
+            if self.orders.send(Order::Flush(done)).await.is_ok() {
+                let _ = told.await;
+            }
+        };
+        // The process ends: those that are left are lost.
+        let _ = tokio::time::timeout(within, flushed).await;
+    }
+}
+
+async fn publish(recorder: Recorder, ended: Ended, mut ordered: mpsc::Receiver<Order>) {
+    while let Some(order) = ordered.recv().await {
+        match order {
+            Order::Flush(done) => drop(done.send(())),
+            Order::Publish(order) => {
+                let (about, event) = *order;
+                let published = call_within(DEADLINE, recorder.publish(&event, &about)).await;
+                let result = published.as_ref().err().map_or("done", ApiError::word);
+                ended("event", result);
+                if let Err(setback) = published {
+                    debug!(?setback, "an event could not be published");
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use http::{Request, Response};
+    use kube::client::Body;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_server_that_takes_no_events_delays_nobody() {
+        let silent =
+            tower::service_fn(|_: Request<Body>| std::future::pending::<Result<Response<Body>, kube::Error>>());
+        let dropped = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&dropped);
+        let recorder = EventRecorder::new(Client::new(silent, "default"), move |kind, result| {
+            assert_eq!((kind, result), ("event", "unavailable"));
+            counted.fetch_add(1, Ordering::Relaxed);
+        });
+        for _ in 0..10 * WAITING {
+            let event = ObjectEvent {
+                warning: true,
+                reason: "SourceNotFound".to_owned(),
+                note: "ä".repeat(NOTE),
+            };
+            recorder.record(ObjectReference::default(), event);
+        }
+        recorder.flush(Duration::from_millis(10)).await;
+        assert_eq!(dropped.load(Ordering::Relaxed), 9 * WAITING);
+    }
+}

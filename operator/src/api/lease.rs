@@ -1,0 +1,230 @@
+//! Which of several replicas writes: one that holds the Lease `pullsecrets` of the operator's namespace.
+//!
+//! What to do is decided by [`plan::election`]; here it is done. Each write of the Lease carries its resourceVersion. Who
+//! cannot renew stops: the process ends, and the next one begins from what the cluster holds. The standby keeps its
+//! caches warm meanwhile.
+//!
+//! # Not here
+//!
+//! The fence. A process that was stopped for a while, and wakes up, may still send what it was about to send; every
+//! update carries the version that it was planned from, so that it changes nothing which another one has changed since.
+
+use std::time::Duration;
+
+use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
+use kube::api::{ObjectMeta, PostParams};
+use kube::{Api, Client};
+use plan::election::{Candidate, Record, Step, Timing};
+use plan::identity::ResourceVersion;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use crate::api::call::{call_within, found};
+use crate::leadership::Leadership;
+use crate::outcome::ApiError;
+
+/// The name of the Lease.
+pub const LEASE: &str = "pullsecrets";
+
+/// The longest that one call may take: two of them fit into the time in which a leader has to renew.
+pub const DEADLINE: Duration = Duration::from_secs(4);
+
+/// One replica that wants to lead.
+pub struct Election {
+    api: Api<Lease>,
+    identity: String,
+    candidate: Candidate,
+    leadership: Leadership,
+    /// The Lease as it was read or written last: what is not ours in it is kept.
+    seen: Option<Lease>,
+    /// The newest resourceVersion that the Lease ever had.
+    newest: Option<ResourceVersion>,
+    /// How often in a row it had an older one.
+    older: u8,
+}
+
+/// So often the Lease must show an older version than before until that is believed. Each is an answer that the server
+/// gives from its store, never from a cache.
+const OLDER_UNTIL_BELIEVED: u8 = 2;
+
+impl Election {
+    /// `client` is for the Lease alone. `identity` tells this process from every other that may live at the same time.
+    pub fn new(client: Client, namespace: &str, identity: String, leadership: Leadership) -> Self {
+        Self {
+            api: Api::namespaced(client, namespace),
+            candidate: Candidate::new(identity.as_str(), Timing::default()),
+            identity,
+            leadership,
+            seen: None,
+            newest: None,
+            older: 0,
+        }
+    }
+
+    /// Leads, or waits to lead, until the token is cancelled. Comes back earlier when it led and may lead no more.
+    pub async fn run(&mut self, token: &CancellationToken) {
+        loop {
+            if self.older >= OLDER_UNTIL_BELIEVED {
+                error!(
+                    identity = self.identity,
+                    "the lease is older than it was: the store of the API server was restored from a backup. This process \
+                     ends, because what it knows is no longer true"
+                );
+                self.leadership.end();
+                return;
+            }
+            let now = self.leadership.elapsed();
+            match self.candidate.next(now) {
+                Step::Wait(until) => {
+                    let at = self.leadership.instant(until) + self.jitter();
+                    tokio::select! {
+                        () = token.cancelled() => return,
+                        () = tokio::time::sleep_until(at) => {}
+                    }
+                }
+                Step::Read => self.read().await,
+                Step::Resign => {
+                    warn!(
+                        identity = self.identity,
+                        "the lease could not be renewed in time, or another one has it"
+                    );
+                    self.leadership.end();
+                    return;
+                }
+                Step::Create => self.write(None).await,
+                Step::Take | Step::Renew => self.write(self.seen.clone()).await,
+            }
+        }
+    }
+
+    /// Gives the Lease back, so that another one need not wait until it is free. To be called when no write is under
+    /// way any more.
+    pub async fn release(&mut self) {
+        if !self.leadership.is_held() {
+            return;
+        }
+        self.leadership.end();
+        let Some(mut lease) = self.seen.take() else {
+            return;
+        };
+        let spec = lease.spec.get_or_insert_default();
+        spec.holder_identity = None;
+        spec.lease_duration_seconds = Some(1);
+        spec.renew_time = Some(now());
+        match call_within(DEADLINE, self.api.replace(LEASE, &PostParams::default(), &lease)).await {
+            Ok(_) => info!("gave the lease back"),
+            Err(setback) => warn!(?setback, "the lease was not given back"),
+        }
+    }
+
+    /// Takes note of the version of the Lease. A server gives later writes higher ones.
+    fn note(&mut self, lease: &Lease) {
+        let shown = ResourceVersion::from(lease.metadata.resource_version.as_deref().unwrap_or_default());
+        if self.newest.as_ref().is_some_and(|newest| shown.is_older_than(newest)) {
+            self.older += 1;
+        } else {
+            self.older = 0;
+            self.newest = Some(shown);
+        }
+    }
+
+    /// Those who wait do not all look at the same moment.
+    fn jitter(&self) -> Duration {
+        let most = if self.leadership.is_held() { 0.0 } else { 0.4 };
+        Duration::from_secs(1).mul_f64(rand::Rng::random_range(&mut rand::rng(), 0.0..=most))
+    }
+
+    async fn read(&mut self) {
+        let read = found(call_within(DEADLINE, self.api.get(LEASE)).await);
+        let now = self.leadership.elapsed();
+        match read {
+            Ok(lease) => {
+                if let Some(lease) = &lease {
+                    self.note(lease);
+                }
+                self.candidate.saw(lease.as_ref().map(record), now);
+                self.seen = lease;
+            }
+            Err(setback) => {
+                warn!(?setback, "the lease cannot be read");
+                self.candidate.failed(now);
+            }
+        }
+    }
+
+    /// Writes our name and the time into what was seen, or into a new one.
+    async fn write(&mut self, seen: Option<Lease>) {
+        let sent = self.leadership.elapsed();
+        let params = PostParams::default();
+        let written = match seen {
+            None => {
+                let lease = self.in_our_name(Lease {
+                    metadata: ObjectMeta {
+                        name: Some(LEASE.to_owned()),
+                        ..ObjectMeta::default()
+                    },
+                    spec: None,
+                });
+                call_within(DEADLINE, self.api.create(&params, &lease)).await
+            }
+            Some(lease) => {
+                let lease = self.in_our_name(lease);
+                call_within(DEADLINE, self.api.replace(LEASE, &params, &lease)).await
+            }
+        };
+        match written {
+            Ok(lease) => {
+                if !self.leadership.is_held() {
+                    info!(identity = self.identity, "leading");
+                }
+                self.note(&lease);
+                self.candidate.wrote(record(&lease), sent);
+                self.seen = Some(lease);
+                if let Some(until) = self.candidate.leads_until() {
+                    self.leadership.extend(until);
+                }
+            }
+            Err(ApiError::Conflict | ApiError::NotFound) => self.candidate.raced(self.leadership.elapsed()),
+            Err(setback) => {
+                warn!(?setback, "the lease cannot be written");
+                self.candidate.failed(self.leadership.elapsed());
+            }
+        }
+    }
+
+    fn in_our_name(&self, mut lease: Lease) -> Lease {
+        let spec = lease.spec.get_or_insert_default();
+        if spec.holder_identity.as_deref() != Some(&self.identity) {
+            let transitions = spec
+                .lease_transitions
+                .map_or(0, |transitions| transitions.saturating_add(1));
+            spec.holder_identity = Some(self.identity.clone());
+            spec.lease_transitions = Some(transitions);
+            spec.acquire_time = Some(now());
+        }
+        let seconds = i32::try_from(Timing::default().lasts.as_secs()).unwrap_or(i32::MAX);
+        spec.lease_duration_seconds = Some(seconds);
+        spec.renew_time = Some(now());
+        lease
+    }
+}
+
+fn record(lease: &Lease) -> Record {
+    let empty = LeaseSpec::default();
+    let spec = lease.spec.as_ref().unwrap_or(&empty);
+    let holder = spec.holder_identity.as_deref().filter(|holder| !holder.is_empty());
+    let renewed = spec.renew_time.as_ref().map(|time| time.0.to_string());
+    let seconds = spec
+        .lease_duration_seconds
+        .and_then(|seconds| u64::try_from(seconds).ok());
+    Record {
+        holder: holder.map(Into::into),
+        lasts: Duration::from_secs(seconds.unwrap_or_default()),
+        renewed: renewed.unwrap_or_default().into(),
+    }
+}
+
+fn now() -> MicroTime {
+    MicroTime(jiff::Timestamp::now())
+}

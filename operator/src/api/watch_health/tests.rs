@@ -1,0 +1,240 @@
+//! Whole watches on a server that stands in for the API server, with the clock stopped.
+
+use futures::stream;
+use http_body_util::StreamBody;
+use hyper::body::Frame;
+use kube::Api;
+use kube::runtime::watcher::Event;
+use serde_json::json;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use tower::ServiceExt as _;
+
+use super::*;
+use crate::api::partial::SeenNamespace;
+use crate::api::watch::{Lists, Watches, Which};
+use crate::observability::health::{self, Pulse};
+
+type Pieces = stream::BoxStream<'static, Result<Frame<Bytes>, std::io::Error>>;
+
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// How a server treats a watch.
+#[derive(Clone, Copy, PartialEq)]
+enum Server {
+    /// A bookmark every minute, and an end after as long as was asked for.
+    Quiet,
+    /// The list is answered, and no request after it.
+    HangsAfterTheList,
+    /// 403, always.
+    Forbids,
+    /// No connection.
+    Away,
+    /// No answer.
+    Silent,
+}
+
+impl Server {
+    fn client(self) -> Client {
+        let serve = move |request: Request<Body>| async move {
+            let is_watch = request.uri().query().is_some_and(|query| query.contains("watch=true"));
+            match self {
+                Self::Away => Err(std::io::Error::from(std::io::ErrorKind::ConnectionRefused)),
+                Self::Forbids => Ok(answer(403, said(&forbidden()))),
+                Self::Quiet | Self::HangsAfterTheList if !is_watch => Ok(answer(200, said(&list()))),
+                Self::Quiet => Ok(answer(200, bookmarks())),
+                Self::Silent | Self::HangsAfterTheList => std::future::pending().await,
+            }
+        };
+        Client::new(service_fn(serve), "default")
+    }
+}
+
+fn answer(code: u16, pieces: Pieces) -> Response<StreamBody<Pieces>> {
+    let mut response = Response::new(StreamBody::new(pieces));
+    *response.status_mut() = http::StatusCode::from_u16(code).unwrap();
+    response
+}
+
+fn forbidden() -> serde_json::Value {
+    json!({"kind": "Status", "status": "Failure", "code": 403})
+}
+
+fn said(value: &serde_json::Value) -> Pieces {
+    let line = Bytes::from(format!("{value}\n"));
+    Box::pin(stream::iter([Ok(Frame::data(line))]))
+}
+
+fn list() -> serde_json::Value {
+    let one = json!({"metadata": {"name": "a", "uid": "u", "resourceVersion": "1"}});
+    json!({"kind": "NamespaceList", "apiVersion": "v1", "metadata": {"resourceVersion": "7"}, "items": [one]})
+}
+
+fn bookmarks() -> Pieces {
+    let mark = json!({"type": "BOOKMARK", "object": {
+        "kind": "Namespace", "apiVersion": "v1", "metadata": {"resourceVersion": "8", "creationTimestamp": null}}});
+    let line = Bytes::from(format!("{mark}\n"));
+    Box::pin(stream::unfold(0, move |sent| {
+        let line = line.clone();
+        async move {
+            if sent == 4 {
+                tokio::time::sleep(Duration::from_secs(50)).await;
+                return None;
+            }
+            tokio::time::sleep(MINUTE).await;
+            Some((Ok(Frame::data(line)), sent + 1))
+        }
+    }))
+}
+
+/// A watch of namespaces on `server`, beside a Lease that is read from `lease` every two seconds.
+fn watched(server: Server, lease: Server) -> (Progress, mpsc::Receiver<Event<SeenNamespace>>, CancellationToken) {
+    relisted(server, lease, None)
+}
+
+/// The same, listed anew after so long.
+fn relisted(
+    server: Server,
+    lease: Server,
+    relist: Option<Duration>,
+) -> (Progress, mpsc::Receiver<Event<SeenNamespace>>, CancellationToken) {
+    let progress = Progress::new();
+    let (sender, events) = mpsc::channel(16);
+    let token = CancellationToken::new();
+    let watches = Watches::new(server.client(), Lists::Paged, relist, progress.clone());
+    let all = Which::default();
+    watches.spawn("namespaces", Api::all, all, sender, token.clone(), |event| event);
+    let lease = progress.hear(lease.client());
+    tokio::spawn(async move {
+        loop {
+            let read = lease.send(Request::get("/lease").body(Body::empty()).unwrap());
+            let _ = tokio::time::timeout(Duration::from_secs(4), read).await;
+            tokio::time::sleep(Duration::from_secs(2)).await;
+        }
+    });
+    (progress, events, token)
+}
+
+/// When a watch was found stuck within an hour, asked every second.
+async fn stuck_after(progress: &Progress) -> Option<Duration> {
+    let began = Instant::now();
+    while began.elapsed() < HOUR {
+        if progress.stuck().is_some() {
+            return Some(began.elapsed());
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    None
+}
+
+#[tokio::test(start_paused = true)]
+async fn everything_is_listed_anew_an_hour_after_the_last_list_give_or_take_a_tenth() {
+    let (progress, mut events, _token) = relisted(Server::Quiet, Server::Quiet, Some(HOUR));
+    let mut listed: Option<Instant> = None;
+    for _ in 0..10 {
+        let begins = events.recv().await;
+        assert!(matches!(begins, Some(Event::Init)), "{begins:?}");
+        if let Some(listed) = listed {
+            let minutes = listed.elapsed().as_secs() / 60;
+            assert!((54..66).contains(&minutes), "after {minutes} minutes");
+        }
+        let one = events.recv().await;
+        assert!(matches!(one, Some(Event::InitApply(_))), "{one:?}");
+        let ends = events.recv().await;
+        assert!(matches!(ends, Some(Event::InitDone)), "{ends:?}");
+        listed = Some(Instant::now());
+        assert_eq!(progress.stuck(), None);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_that_is_still_under_way_is_not_begun_anew() {
+    let (_progress, mut events, _token) = relisted(Server::Silent, Server::Quiet, Some(MINUTE));
+    let first = events.recv().await;
+    assert!(matches!(first, Some(Event::Init)), "{first:?}");
+    tokio::time::sleep(HOUR).await;
+    let more = events.try_recv();
+    assert!(more.is_err(), "{more:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_of_a_quiet_cluster_moves_and_is_never_older_than_its_bookmarks() {
+    let (progress, mut events, _token) = watched(Server::Quiet, Server::Quiet);
+    for _ in 0..3 {
+        events.recv().await.unwrap();
+    }
+    for _ in 0..3600 {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_eq!(progress.stuck(), None);
+        let age = progress.ages()["namespaces"];
+        assert!(age <= MINUTE + Duration::from_secs(1), "{age:?}");
+    }
+    assert!(
+        events.try_recv().is_err(),
+        "nothing happened, and no list was read again"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_that_hangs_is_stuck_and_not_before_its_time() {
+    let (progress, _events, _token) = watched(Server::HangsAfterTheList, Server::Quiet);
+    let after = stuck_after(&progress).await.expect("it is found");
+    assert!(after > STUCK && after < STUCK + Duration::from_secs(5), "{after:?}");
+    assert_eq!(progress.stuck(), Some("namespaces"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn livez_says_so_when_a_watch_hangs_although_every_loop_turns() {
+    let (progress, _events, _token) = watched(Server::HangsAfterTheList, Server::Quiet);
+    let pulse = Pulse::new();
+    let health = health::router(vec![pulse.clone()], progress);
+    let began = Instant::now();
+    loop {
+        pulse.beat();
+        let asked = Request::get("/livez").body(axum::body::Body::empty()).unwrap();
+        let code = health.clone().oneshot(asked).await.unwrap().status().as_u16();
+        let after = began.elapsed();
+        assert!(code == 200 || after > STUCK, "{code} after {after:?}");
+        if code == 503 {
+            return;
+        }
+        assert!(after < STUCK + Pulse::INTERVAL * 2, "{code} after {after:?}");
+        tokio::time::sleep(Pulse::INTERVAL).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_is_away_or_silent_makes_no_watch_stuck() {
+    for server in [Server::Away, Server::Silent] {
+        let (progress, _events, _token) = watched(server, server);
+        assert_eq!(stuck_after(&progress).await, None);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_that_is_forbidden_is_not_stuck_and_grows_old() {
+    let (progress, mut events, _token) = watched(Server::Forbids, Server::Quiet);
+    // Each attempt begins with an event, and a loop takes it.
+    tokio::spawn(async move { while events.recv().await.is_some() {} });
+    assert_eq!(stuck_after(&progress).await, None);
+    assert!(progress.ages()["namespaces"] >= HOUR);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_whose_task_panicked_is_missed_and_one_that_was_ended_is_not() {
+    let (progress, _events, token) = watched(Server::Quiet, Server::Quiet);
+    let (sender, _receiver) = mpsc::channel::<()>(16);
+    let watches = Watches::new(Server::Quiet.client(), Lists::Paged, None, progress.clone());
+    let broken = |_: Event<SeenNamespace>| panic!("meant");
+    let task = watches.spawn("broken", Api::all, Which::default(), sender, token.clone(), broken);
+    assert!(task.await.unwrap_err().is_panic());
+    assert!(stuck_after(&progress).await.is_some());
+    assert_eq!(progress.stuck(), Some("broken"));
+
+    let (progress, _events, token) = watched(Server::Quiet, Server::Quiet);
+    token.cancel();
+    assert_eq!(stuck_after(&progress).await, None);
+    assert!(progress.ages().is_empty());
+}

@@ -1,0 +1,270 @@
+//! Writes of our own objects: the finalizer, the status, and the Secret that remembers the last good credentials.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crd::names::{FIELD_MANAGER, FIELD_MANAGER_STATUS, FINALIZER, GROUP, LABEL_MANAGED_BY, MANAGED_BY, STATE_TYPE};
+use crd::{ClusterPullSecretStatus, Condition};
+use k8s_openapi::ByteString;
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, Preconditions};
+use kube::{Api, ResourceExt as _};
+use serde_json::json;
+
+use super::{Writer, merging, outcome};
+use crate::api::call::{call, found};
+use crate::api::partial::{SeenObject, SourceSecret};
+use crate::outcome::{ApiError, Outcome};
+use plan::last_good;
+
+/// A write to an object of ours.
+pub enum Step {
+    /// Record this installation in the status, before anything else is written for the object.
+    Claim {
+        /// It, as `namespace/name`.
+        installation: Arc<str>,
+        /// The conditions from now on, where another installation wrote those that are there.
+        conditions: Option<Vec<Condition>>,
+    },
+    /// Put our finalizer on: nothing is written for an object that has none, since nothing would take it away.
+    Arm,
+    /// Take our finalizer off: nothing is left to do.
+    Disarm,
+    /// Say how things stand.
+    Report {
+        /// The whole status.
+        status: Box<ClusterPullSecretStatus>,
+        /// The fields that the object's status has and this one does not.
+        gone: Vec<String>,
+    },
+    /// Read it: a deletion waits, and the answer shows that the server is there.
+    Look,
+}
+
+impl Step {
+    /// One word for a log or a span.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Claim { .. } => "claim",
+            Self::Arm => "arm",
+            Self::Disarm => "disarm",
+            Self::Report { .. } => "report",
+            Self::Look => "look",
+        }
+    }
+}
+
+impl Writer {
+    /// Arms, disarms, or reports. `seen` is the object that the step was planned from.
+    pub async fn object(&self, seen: &SeenObject, step: &Step) -> Outcome<SeenObject> {
+        let api: Api<SeenObject> = Api::all(self.client.clone());
+        let name = seen.name_any();
+        let mut metadata = json!({"uid": seen.uid(), "resourceVersion": seen.resource_version()});
+        let written = match step {
+            Step::Arm | Step::Disarm => {
+                let others = seen.finalizers().iter().filter(|held| held.as_str() != FINALIZER);
+                let ours = matches!(step, Step::Arm).then(|| FINALIZER.to_owned());
+                metadata["finalizers"] = others.cloned().chain(ours).collect();
+                call(api.patch(&name, &merging(), &Patch::Merge(json!({"metadata": metadata})))).await
+            }
+            // A merge patch: an apply would leave in what another manager owns.
+            Step::Report { status, gone } => {
+                let mut body = json!({ "metadata": metadata, "status": status });
+                for field in gone {
+                    body["status"][field] = serde_json::Value::Null;
+                }
+                call(api.patch_status(&name, &reporting(), &Patch::Merge(body))).await
+            }
+            Step::Claim {
+                installation,
+                conditions,
+            } => {
+                let mut body = json!({ "metadata": metadata, "status": { "installation": **installation } });
+                if let Some(conditions) = conditions {
+                    body["status"]["conditions"] = json!(conditions);
+                }
+                call(api.patch_status(&name, &reporting(), &Patch::Merge(body))).await
+            }
+            Step::Look => {
+                let seen = match found(call(api.get(&name)).await) {
+                    // Something between us and the server may have made that up: it must be said twice.
+                    Ok(None) => found(call(api.get(&name)).await),
+                    seen => seen,
+                };
+                return match seen {
+                    Ok(seen) => Outcome::Changed(seen),
+                    Err(setback) => Outcome::Failed(setback),
+                };
+            }
+        };
+        let outcome = outcome(written, || call(api.get(&name))).await;
+        let kind = match step {
+            Step::Arm | Step::Disarm => "finalizer",
+            Step::Claim { .. } | Step::Report { .. } | Step::Look => "status",
+        };
+        self.counted(kind, outcome)
+    }
+
+    /// Reads all objects, not from a watch.
+    pub async fn read_objects(&self) -> Result<Vec<SeenObject>, ApiError> {
+        let api: Api<SeenObject> = Api::all(self.client.clone());
+        Ok(call(api.list(&ListParams::default())).await?.items)
+    }
+
+    /// Writes the state Secret of an object, over what was read of it.
+    pub async fn remember(&self, object: &SeenObject, content: &last_good::Content) -> Outcome<SourceSecret> {
+        let uid = object.uid().unwrap_or_default();
+        let name = last_good::secret_name(&uid);
+        let api: Api<SourceSecret> = Api::namespaced(self.client.clone(), &self.namespace);
+        let body = json!({
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {
+                "name": name,
+                "resourceVersion": content.precondition(),
+                "labels": {LABEL_MANAGED_BY: MANAGED_BY},
+                "ownerReferences": [{
+                    "apiVersion": format!("{GROUP}/v1alpha1"),
+                    "kind": "ClusterPullSecret",
+                    "name": object.name_any(),
+                    "uid": uid,
+                }],
+            },
+            "type": STATE_TYPE,
+            "data": BTreeMap::from([(last_good::KEY, ByteString(content.to_json()))]),
+        });
+        let params = PatchParams::apply(FIELD_MANAGER).force();
+        let written = call(api.patch(&name, &params, &Patch::Apply(body))).await;
+        let outcome = outcome(written, || call(api.get(&name))).await;
+        self.counted("state", outcome)
+    }
+
+    /// Deletes the state Secret of an object that goes, if it is still at this resourceVersion.
+    pub async fn forget(&self, object: &SeenObject, version: &str) -> Outcome<SourceSecret> {
+        let api: Api<SourceSecret> = Api::namespaced(self.client.clone(), &self.namespace);
+        let name = last_good::secret_name(&object.uid().unwrap_or_default());
+        let outcome = match found(call(api.get(&name)).await) {
+            Ok(None) => Outcome::Done(None),
+            Ok(Some(seen)) if seen.resource_version().as_deref() != Some(version) => Outcome::Changed(Some(seen)),
+            Ok(Some(seen)) => match delete_state(&api, &seen).await {
+                Err(ApiError::NotFound) | Ok(()) => Outcome::Done(None),
+                // What it is now is asked before the next attempt.
+                Err(setback) => Outcome::Failed(setback),
+            },
+            Err(setback) => Outcome::Failed(setback),
+        };
+        self.counted("state", outcome)
+    }
+}
+
+/// Deletes it as it was seen, and no later one of its name. Where a finalizer of others holds it, it goes later, and its
+/// logins now.
+async fn delete_state(api: &Api<SourceSecret>, seen: &SourceSecret) -> Result<(), ApiError> {
+    let preconditions = Preconditions {
+        uid: seen.uid(),
+        resource_version: seen.resource_version(),
+    };
+    let name = seen.name_any();
+    let deleted = call(api.delete(&name, &DeleteParams::default().preconditions(preconditions))).await?;
+    if let Some(held) = deleted.left()
+        && !held.finalizers().is_empty()
+    {
+        let metadata = json!({"uid": held.uid(), "resourceVersion": held.resource_version()});
+        let empty = json!({"metadata": metadata, "data": {last_good::KEY: ByteString(b"{}".to_vec())}});
+        call(api.patch(&name, &merging(), &Patch::Merge(empty))).await?;
+    }
+    Ok(())
+}
+
+/// The parameters of a merge patch of a status.
+fn reporting() -> PatchParams {
+    PatchParams {
+        field_manager: Some(FIELD_MANAGER_STATUS.to_owned()),
+        ..PatchParams::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use http::{Request, Response};
+    use kube::Client;
+    use kube::client::Body;
+    use tower::service_fn;
+
+    use super::*;
+
+    /// A writer to a server that first answers so often that there is no such object.
+    fn writer(missing: u32) -> Writer {
+        let asked = Arc::new(AtomicU32::new(0));
+        let answer = move |_: Request<Body>| {
+            let is_there = asked.fetch_add(1, Ordering::Relaxed) >= missing;
+            let (code, body) = if is_there {
+                (200, json!({"metadata": {"name": "company", "uid": "u"}}))
+            } else {
+                (
+                    404,
+                    json!({"kind": "Status", "status": "Failure", "reason": "NotFound", "code": 404}),
+                )
+            };
+            let response = Response::builder()
+                .status(code)
+                .body(Body::from(body.to_string().into_bytes()));
+            async { Ok::<_, kube::Error>(response.unwrap()) }
+        };
+        Writer::new(
+            Client::new(service_fn(answer), "default"),
+            "pullsecrets-system",
+            |_, _| {},
+        )
+    }
+
+    /// A state Secret is deleted as it was planned from, and a later one of its name is not.
+    #[tokio::test]
+    async fn a_state_secret_is_deleted_at_its_version() {
+        let sent = Arc::new(Mutex::new(Vec::new()));
+        let log = Arc::clone(&sent);
+        let answer = move |request: Request<Body>| {
+            let log = Arc::clone(&log);
+            async move {
+                let method = request.method().to_string();
+                let body = request.into_body().collect_bytes().await?;
+                let body: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
+                log.lock().unwrap().push((method, body));
+                let state = json!({"kind": "Secret", "apiVersion": "v1", "type": STATE_TYPE,
+                    "metadata": {"name": "pullsecrets-state-u", "uid": "s", "resourceVersion": "7", "finalizers": ["theirs"]}});
+                let response = Response::builder().body(Body::from(state.to_string().into_bytes()));
+                Ok::<_, kube::Error>(response.unwrap())
+            }
+        };
+        let client = Client::new(service_fn(answer), "default");
+        let writer = Writer::new(client, "pullsecrets-system", |_, _| {});
+        let seen: SeenObject = serde_json::from_value(json!({"metadata": {"name": "company", "uid": "u"}})).unwrap();
+
+        let outcome = writer.forget(&seen, "6").await;
+        assert!(matches!(outcome, Outcome::Changed(Some(_))), "{outcome:?}");
+        assert_eq!(sent.lock().unwrap().len(), 1, "it was read alone");
+
+        let outcome = writer.forget(&seen, "7").await;
+        assert!(matches!(outcome, Outcome::Done(None)), "{outcome:?}");
+        let sent = std::mem::take(&mut *sent.lock().unwrap());
+        let (method, body) = &sent[2];
+        assert_eq!(method, "DELETE");
+        assert_eq!(body["preconditions"], json!({"uid": "s", "resourceVersion": "7"}));
+        let (method, body) = &sent[3];
+        assert_eq!(method, "PATCH");
+        assert_eq!(body["metadata"], json!({"uid": "s", "resourceVersion": "7"}));
+    }
+
+    #[tokio::test]
+    async fn an_object_is_gone_when_the_server_says_it_twice() {
+        let seen: SeenObject = serde_json::from_value(json!({"metadata": {"name": "company", "uid": "u"}})).unwrap();
+        for (missing, gone) in [(0, false), (1, false), (2, true)] {
+            match writer(missing).object(&seen, &Step::Look).await {
+                Outcome::Changed(object) => assert_eq!(object.is_none(), gone, "{missing} times"),
+                Outcome::Done(_) | Outcome::Failed(_) => panic!("{missing} times"),
+            }
+        }
+    }
+}

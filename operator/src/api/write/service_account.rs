@@ -1,0 +1,93 @@
+//! Writes of `ServiceAccount`s.
+
+use crd::names::{ANNOTATION_ATTACHED, FIELD_MANAGER_UNPROVEN};
+use kube::Api;
+use kube::api::Patch;
+use plan::action::AccountAction;
+use plan::observed::{Account, Entry};
+use serde_json::{Value, json};
+
+use super::{Writer, merging, outcome};
+use crate::api::call::{call, found};
+use crate::api::partial::{SeenAccount, last_writer};
+use crate::outcome::{ApiError, Outcome};
+
+impl Writer {
+    /// Brings the account `name` of `namespace` to the list and the record of the action, in one write.
+    ///
+    /// A JSON merge patch with the resourceVersion: any race is a 409. A JSON patch would not do: one that adds an
+    /// absent parent wipes what is not seen, and its 422 cannot be told from a refusal.
+    pub async fn account(&self, namespace: &str, name: &str, action: &AccountAction) -> Outcome<Account> {
+        let api: Api<SeenAccount> = Api::namespaced(self.client.clone(), namespace);
+        let patch = Patch::Merge(body(action));
+        let mut params = merging();
+        if !action.proves {
+            params.field_manager = Some(FIELD_MANAGER_UNPROVEN.to_owned());
+        }
+        let written = call(api.patch(name, &params, &patch)).await.map(SeenAccount::facts);
+        let outcome = outcome(written, || async { call(api.get(name)).await.map(SeenAccount::facts) }).await;
+        self.counted("account", outcome)
+    }
+
+    /// The field manager that last wrote the list, if another than ours.
+    pub async fn last_writer_of_account(&self, namespace: &str, name: &str) -> Result<Option<String>, ApiError> {
+        let api: Api<k8s_openapi::api::core::v1::ServiceAccount> = Api::namespaced(self.client.clone(), namespace);
+        let account = call(api.get(name)).await?;
+        let owns = |fields: &Value| fields.get("f:imagePullSecrets").is_some();
+        Ok(last_writer(&account.metadata, owns))
+    }
+
+    /// Reads one account.
+    pub async fn read_account(&self, namespace: &str, name: &str) -> Result<Option<Account>, ApiError> {
+        let api: Api<SeenAccount> = Api::namespaced(self.client.clone(), namespace);
+        Ok(found(call(api.get(name)).await)?.map(SeenAccount::facts))
+    }
+}
+
+fn body(action: &AccountAction) -> Value {
+    let attached = (!action.attached.is_empty()).then(|| action.attached.join(","));
+    let entries: Vec<Value> = action.entries.iter().map(element).collect();
+    json!({
+        "metadata": {
+            "uid": action.version.uid.to_string(),
+            "resourceVersion": action.version.resource_version.to_string(),
+            "annotations": {ANNOTATION_ATTACHED: attached},
+        },
+        "imagePullSecrets": entries,
+    })
+}
+
+/// An element as it was read.
+fn element(entry: &Entry) -> Value {
+    let raw = entry.raw_json().and_then(|json| serde_json::from_str(json).ok());
+    raw.unwrap_or_else(|| json!({"name": entry.name()}))
+}
+
+#[cfg(test)]
+mod tests {
+    use plan::identity::Version;
+
+    use super::*;
+
+    #[test]
+    fn the_patch_carries_the_version_the_whole_list_and_the_record() {
+        let mut action = AccountAction {
+            version: Version::new("u", "7"),
+            entries: vec![Entry::raw("", "{}"), Entry::named("a")],
+            attached: vec!["a".into(), "b".into()],
+            proves: true,
+        };
+        assert_eq!(
+            body(&action),
+            json!({
+                "metadata": {"uid": "u", "resourceVersion": "7", "annotations": {"pullsecrets.dev/attached": "a,b"}},
+                "imagePullSecrets": [{}, {"name": "a"}],
+            })
+        );
+        action.attached.clear();
+        assert_eq!(
+            body(&action)["metadata"]["annotations"],
+            json!({"pullsecrets.dev/attached": null})
+        );
+    }
+}

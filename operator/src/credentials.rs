@@ -1,3 +1,0 @@
-//! Where credentials come from, and what is remembered of them.
-
-pub mod sources;

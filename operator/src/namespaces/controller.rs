@@ -1,0 +1,905 @@
+//! The namespace loop: events come in, the world says which keys need a write, the queue says in which order, and up
+//! to `concurrency` writes are under way at a time.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crd::names::LABEL_OBJECT;
+use futures::FutureExt as _;
+use kube::runtime::watcher::Event;
+use kube::{Api, ResourceExt as _};
+use plan::object::Object;
+use plan::observed::{Account, Secret};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::{Instrument as _, debug, error, info, info_span, warn};
+
+use crate::api::partial::{SeenAccount, SeenCopy, SeenNamespace};
+use crate::api::watch::{Watches, Which, each};
+use crate::api::write::Writer;
+use crate::leadership::Leadership;
+use crate::namespaces::reconciler::{Kind, Seen, World};
+use crate::observability::health::Pulse;
+use crate::observability::metrics::Metrics;
+use crate::outcome::{ApiError, Outcome};
+use crate::queue::{Depth, Queue};
+use crate::tally::Summary;
+use crate::wanted::LabelKeys;
+use crate::work::{Action, Key, Lane, Target, Work};
+
+/// What the object loop tells this one.
+#[derive(Debug)]
+pub enum Command {
+    /// The object is, or is now, like this.
+    Declare(Declaration),
+    /// The object is gone.
+    Forget {
+        /// Its name.
+        name: Arc<str>,
+        /// No other installation acted for it.
+        ours: bool,
+    },
+    /// Every object was told once.
+    Complete,
+    /// The server answered a call of the object loop.
+    Answered,
+}
+
+/// An object, or another edition of it.
+#[derive(Debug)]
+pub struct Declaration {
+    /// The object.
+    pub object: Arc<Object>,
+    /// Comes back in the summary.
+    pub revision: u64,
+    /// What is not ready makes it unready at once.
+    pub urgent: bool,
+}
+
+/// An event of one of this loop's watches.
+#[derive(Debug)]
+enum Input {
+    /// With the edition of the label keys that the list began at.
+    Namespace(Event<SeenNamespace>, u64),
+    Account(Event<SeenAccount>, u64),
+    Secret(Kind, Event<SeenCopy>),
+    /// Something happened to a Secret that is followed by its name.
+    Followed(Key),
+}
+
+/// What came of a write.
+#[derive(Debug)]
+enum Reply {
+    Secret(Outcome<Secret>),
+    Account(Outcome<Account>),
+}
+
+/// A write has ended, or a read.
+struct Ended {
+    key: Key,
+    /// None where it panicked.
+    reply: Option<Reply>,
+    /// Who had undone what this write restored, where that was asked.
+    rival: Option<Rival>,
+}
+
+/// The field manager that wrote last, as far as managedFields tell.
+struct Rival(Option<String>);
+
+/// Secrets of others under a name of ours that are watched one by one. Each is a connection; beyond this they are
+/// looked at now and then.
+const FOLLOWED: usize = 20;
+/// How often.
+const LOOK: Duration = Duration::from_secs(30);
+/// Summaries of a busy object are sent no oftener.
+const SUMMARY: Duration = Duration::from_millis(100);
+/// Writes that change what is there, beside those of something new. What is new waits for all that the server has begun;
+/// eight keep two cores of it as busy as 32 do.
+const BESIDE_FRESH: usize = 8;
+/// So many namespaces are called up before events are looked after again: what waits in them may all have to wait on.
+const TURNS: usize = 256;
+/// How many events are taken in before the writes are looked after again.
+const BATCH: usize = 256;
+
+/// What the loop works with.
+pub struct Settings {
+    /// Opens the watches.
+    pub watches: Watches,
+    /// For the writes.
+    pub writer: Writer,
+    /// Writes under way at a time.
+    pub concurrency: usize,
+    /// Nothing is written without it.
+    pub leadership: Leadership,
+    /// As in [`World::new`].
+    pub protected: Vec<String>,
+    /// As in [`World::managing`], if the installation is such a one.
+    pub managed: Option<BTreeSet<Arc<str>>>,
+    /// The label keys that are held; the object loop tells them too.
+    pub keys: LabelKeys,
+    /// Times in a summary are since this.
+    pub epoch: Instant,
+    /// Tells that the loop is alive, and when it has seen everything.
+    pub pulse: Pulse,
+    /// What is counted here: the queue, failures, and how long namespaces wait.
+    pub metrics: Metrics,
+}
+
+/// Runs until the token is cancelled; then ends the writes that are under way.
+pub async fn run(
+    settings: Settings,
+    commands: mpsc::UnboundedReceiver<Command>,
+    summaries: mpsc::UnboundedSender<(Arc<str>, Summary)>,
+    token: CancellationToken,
+) {
+    let (sender, inputs) = mpsc::channel(BATCH);
+    let watches = token.child_token();
+    let mut world = World::new(settings.protected.iter().cloned()).keeping(settings.keys.clone());
+    if let Some(names) = &settings.managed {
+        world = world.managing(names.clone());
+    }
+    start_watches(&settings, world.kinds_of_secrets(), &sender, &watches);
+    let mut looper = Loop {
+        world,
+        queue: Queue::with_slots(settings.concurrency, BESIDE_FRESH),
+        writes: JoinSet::new(),
+        under_way: HashMap::new(),
+        more: false,
+        followed: HashMap::new(),
+        epoch: settings.epoch,
+        summarised: Instant::now(),
+        complete: false,
+        listed: (0, 0),
+        deferred: Vec::new(),
+        lined_up: VecDeque::new(),
+        inputs: sender,
+        watches,
+        summaries,
+        settings,
+    };
+    looper.run(inputs, commands, &token).await;
+    while looper.writes.join_next().await.is_some() {}
+}
+
+fn start_watches(
+    settings: &Settings,
+    kinds_of_secrets: Vec<Kind>,
+    sender: &mpsc::Sender<Input>,
+    token: &CancellationToken,
+) {
+    let watches = &settings.watches;
+    let events = || sender.clone();
+    let keys = settings.keys.namespaces.clone();
+    let which = Which::wanted(&keys);
+    let wrap = move |event| {
+        Input::Namespace(
+            each(event, |seen: &mut SeenNamespace| seen.prune(&keys)),
+            keys.listing(),
+        )
+    };
+    watches.spawn("namespaces", Api::all, which, events(), token.clone(), wrap);
+    let keys = settings.keys.accounts.clone();
+    let which = Which::wanted(&keys);
+    let copies = settings.keys.copies.clone();
+    let wrap = move |event| {
+        let event = each(event, |seen: &mut SeenAccount| seen.prune(&keys, &copies));
+        Input::Account(event, keys.listing())
+    };
+    watches.spawn("serviceaccounts", Api::all, which, events(), token.clone(), wrap);
+    for kind in kinds_of_secrets {
+        let which = match &kind {
+            Kind::Named(name) => Which::named(name),
+            Kind::Copy | Kind::Namespace | Kind::Account => Which::labelled(LABEL_OBJECT),
+        };
+        let names = settings.keys.copies.clone();
+        let which = which.after(&names);
+        let wrap = move |event| Input::Secret(kind.clone(), each(event, |seen: &mut SeenCopy| seen.prune(&names)));
+        watches.spawn("copies", Api::all, which, events(), token.clone(), wrap);
+    }
+}
+
+struct Loop {
+    world: World,
+    queue: Queue<Key>,
+    writes: JoinSet<Ended>,
+    /// Each of the writes, to tell it that it is given up.
+    under_way: HashMap<Key, oneshot::Sender<()>>,
+    /// The last turn ended before all of the long row was called up that may be.
+    more: bool,
+    /// By the key of a Secret that is not ours under a name of ours.
+    followed: HashMap<Key, JoinHandle<()>>,
+    /// Times in the world are since this.
+    epoch: Instant,
+    summarised: Instant,
+    /// Every object was told once.
+    complete: bool,
+    /// The editions of the label keys that the lists of namespaces and accounts show.
+    listed: (u64, u64),
+    /// Objects that select by labels which are still to be listed, in the order in which they came: without them they would
+    /// select less, and what they had would be taken away.
+    deferred: Vec<Declaration>,
+    /// Commands that came and were not obeyed yet.
+    lined_up: VecDeque<Command>,
+    inputs: mpsc::Sender<Input>,
+    watches: CancellationToken,
+    summaries: mpsc::UnboundedSender<(Arc<str>, Summary)>,
+    settings: Settings,
+}
+
+impl Loop {
+    async fn run(
+        &mut self,
+        mut inputs: mpsc::Receiver<Input>,
+        mut commands: mpsc::UnboundedReceiver<Command>,
+        token: &CancellationToken,
+    ) {
+        let mut batch = Vec::with_capacity(BATCH);
+        while !token.is_cancelled() {
+            self.settings.pulse.beat();
+            self.dispatch();
+            let wake = if self.lined_up.is_empty() {
+                self.wake_at()
+            } else {
+                Instant::now()
+            };
+            tokio::select! {
+                biased;
+                () = token.cancelled() => return,
+                Some(ended) = self.writes.join_next() => self.ended(ended),
+                command = commands.recv() => match command {
+                    Some(command) => {
+                        self.line_up(command);
+                        while let Ok(command) = commands.try_recv() {
+                            self.line_up(command);
+                        }
+                    }
+                    None => return,
+                },
+                _ = inputs.recv_many(&mut batch, BATCH) => {
+                    for input in batch.drain(..) {
+                        self.take(input);
+                    }
+                }
+                () = tokio::time::sleep_until(wake) => self.world.sweep(self.now()),
+            }
+            if self.obey_next() {
+                // A declaration may take a quarter of a second, and hundreds may be lined up: in between, all others of this
+                // thread have their turn, and what came in that time.
+                tokio::task::yield_now().await;
+                self.catch_up(&mut inputs);
+            }
+            if let Some(key) = self.world.went_back() {
+                error!(
+                    %key,
+                    "the API server twice showed an older version than was seen before: its store was restored from a \
+                     backup. This process ends, because what it knows is no longer true"
+                );
+                return;
+            }
+            self.start_when_complete();
+            self.summarise();
+            self.measure();
+        }
+    }
+
+    fn measure(&mut self) {
+        let metrics = &self.settings.metrics;
+        for (what, after) in self.world.board.take_served() {
+            metrics.served(what, after);
+        }
+        metrics.queue(self.depth(), self.writes.len());
+    }
+
+    /// How many keys wait, be it for the turn of their namespace.
+    fn depth(&self) -> Depth {
+        let Depth { fresh, bulk, delayed } = self.queue.depth();
+        Depth {
+            fresh: fresh + self.world.waiting_in_row(Lane::Fresh),
+            bulk: bulk + self.world.waiting_in_row(Lane::Bulk),
+            delayed,
+        }
+    }
+
+    fn now(&self) -> Duration {
+        self.epoch.elapsed()
+    }
+
+    /// When there is something to do although nothing comes in.
+    fn wake_at(&self) -> Instant {
+        let now = Instant::now();
+        let idle = now + Pulse::INTERVAL;
+        let queue = if self.more { Some(now) } else { self.queue.next_at(now) };
+        let queue = queue.filter(|_| self.settings.leadership.is_held());
+        // Before the start nothing is told.
+        let told = self.world.is_started() && self.world.board.has_changed();
+        let summary = told.then(|| self.summarised + SUMMARY);
+        queue.into_iter().chain(summary).fold(idle, Instant::min)
+    }
+
+    /// Behind the other commands. Of an object the last edition counts: it takes the place of one that waits.
+    fn line_up(&mut self, command: Command) {
+        let Command::Declare(new) = command else {
+            return self.lined_up.push_back(command);
+        };
+        let about = |command: &&mut Command| match command {
+            Command::Declare(waiting) => waiting.object.name == new.object.name,
+            Command::Forget { name, .. } => *name == new.object.name,
+            Command::Complete | Command::Answered => false,
+        };
+        let replaces = self.world.is_started();
+        match self.lined_up.iter_mut().rev().find(about) {
+            Some(Command::Declare(waiting)) if replaces => {
+                let urgent = waiting.urgent || new.urgent;
+                *waiting = Declaration { urgent, ..new };
+            }
+            _ => self.lined_up.push_back(Command::Declare(new)),
+        }
+    }
+
+    /// Obeys what is lined up, up to and with one command that changes what is asked of namespaces. Whether there was one.
+    fn obey_next(&mut self) -> bool {
+        while let Some(command) = self.lined_up.pop_front() {
+            let takes_long = matches!(command, Command::Declare(_) | Command::Forget { .. });
+            self.obey(command);
+            if takes_long && self.world.is_started() {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Takes in what came: a part of the events, and all writes that have ended.
+    fn catch_up(&mut self, inputs: &mut mpsc::Receiver<Input>) {
+        while let Some(ended) = self.writes.try_join_next() {
+            self.ended(ended);
+        }
+        for _ in 0..BATCH {
+            let Ok(input) = inputs.try_recv() else {
+                return;
+            };
+            self.take(input);
+        }
+    }
+
+    fn obey(&mut self, command: Command) {
+        let now = self.now();
+        match command {
+            Command::Declare(declaration) => self.declare(declaration),
+            Command::Forget { name, ours } => {
+                self.deferred.retain(|deferred| deferred.object.name != name);
+                self.world.forget_object(&name, ours, now);
+                self.settings.keys.forget(&name);
+            }
+            Command::Complete => self.complete = true,
+            Command::Answered => self.world.answered_elsewhere(now),
+        }
+    }
+
+    /// Declares the object, now or when all labels are listed that it selects by.
+    fn declare(&mut self, mut new: Declaration) {
+        let needs = self.settings.keys.want(&new.object);
+        let waits = |deferred: &Declaration| deferred.object.name == new.object.name;
+        let urgent = self.deferred.iter().any(|deferred| waits(deferred) && deferred.urgent);
+        self.deferred.retain(|deferred| !waits(deferred));
+        new.urgent |= urgent;
+        if needs.0 <= self.listed.0 && needs.1 <= self.listed.1 {
+            self.world.declare(&new.object, new.revision, new.urgent, self.now());
+            self.settings.keys.settle(&new.object);
+            return;
+        }
+        self.deferred.push(new);
+    }
+
+    /// A list is complete that began at these editions.
+    fn shows(&mut self, listed: (u64, u64)) {
+        self.listed = (self.listed.0.max(listed.0), self.listed.1.max(listed.1));
+        let deferred = std::mem::take(&mut self.deferred);
+        if self.world.is_started() {
+            // Before those that came since.
+            for declaration in deferred.into_iter().rev() {
+                self.lined_up.push_front(Command::Declare(declaration));
+            }
+        } else {
+            for declaration in deferred {
+                self.declare(declaration);
+            }
+        }
+    }
+
+    fn take(&mut self, input: Input) {
+        let now = self.now();
+        let shows = match &input {
+            Input::Namespace(Event::InitDone, edition) => Some((*edition, 0)),
+            Input::Account(Event::InitDone, edition) => Some((0, *edition)),
+            _ => None,
+        };
+        let work = match input {
+            Input::Namespace(event, _) => self.namespace(event, now),
+            Input::Account(event, _) => self.account(event, now),
+            Input::Secret(kind, event) => self.secret(kind, event, now),
+            Input::Followed(key) => {
+                self.queue.push(key, Lane::Fresh);
+                Vec::new()
+            }
+        };
+        self.enqueue(work);
+        if let Some(listed) = shows {
+            self.shows(listed);
+        }
+    }
+
+    fn namespace(&mut self, event: Event<SeenNamespace>, now: Duration) -> Vec<Work> {
+        let world = &mut self.world;
+        match event {
+            Event::Init => world.begin_list(Kind::Namespace),
+            Event::InitDone => return world.end_list(Kind::Namespace, now),
+            Event::Apply(seen) | Event::InitApply(seen) => {
+                return world.see_namespace(&seen.name_any(), seen.labels(), seen.is_terminating(), now);
+            }
+            Event::Delete(seen) => return world.forget_namespace(&seen.name_any(), now),
+        }
+        Vec::new()
+    }
+
+    fn account(&mut self, event: Event<SeenAccount>, now: Duration) -> Vec<Work> {
+        match self.sighting(Kind::Account, event, SeenAccount::facts, now) {
+            Ok((namespace, name, seen)) => self.world.see_account(&namespace, &name, seen, now),
+            Err(work) => work,
+        }
+    }
+
+    fn secret(&mut self, kind: Kind, event: Event<SeenCopy>, now: Duration) -> Vec<Work> {
+        match self.sighting(kind, event, SeenCopy::facts, now) {
+            Ok((namespace, name, seen)) => self.world.see_secret(&namespace, &name, seen, now),
+            Err(work) => work,
+        }
+    }
+
+    /// What an event shows, by namespace and name; or, where it only begins or ends a list, the work that this makes.
+    fn sighting<K: kube::Resource<DynamicType = ()>, T>(
+        &mut self,
+        kind: Kind,
+        event: Event<K>,
+        facts: impl FnOnce(K) -> T,
+        now: Duration,
+    ) -> Result<(String, String, Seen<T>), Vec<Work>> {
+        let (seen, gone) = match event {
+            Event::Init => {
+                self.world.begin_list(kind);
+                return Err(Vec::new());
+            }
+            Event::InitDone => return Err(self.world.end_list(kind, now)),
+            Event::Apply(seen) | Event::InitApply(seen) => (seen, false),
+            Event::Delete(seen) => (seen, true),
+        };
+        let (namespace, name) = (seen.namespace().unwrap_or_default(), seen.name_any());
+        let seen = if gone {
+            Seen::Gone(crate::api::partial::version(seen.meta()))
+        } else {
+            Seen::There(facts(seen))
+        };
+        Ok((namespace, name, seen))
+    }
+
+    /// Nothing is planned before everything was seen: what is not there yet may only not have been listed yet. A
+    /// standby has seen everything, and is told that the objects are complete when it leads.
+    fn start_when_complete(&mut self) {
+        if self.world.is_listed() {
+            self.settings.pulse.ready();
+        }
+        let declared = self.complete && self.deferred.is_empty();
+        if declared && self.world.is_listed() && !self.world.is_started() {
+            self.world.start(self.now());
+            let depth = self.depth();
+            info!(
+                writes = depth.fresh + depth.bulk,
+                "everything was listed, the namespace loop starts"
+            );
+        }
+    }
+
+    fn enqueue(&mut self, work: Vec<Work>) {
+        for Work { key, lane, at } in work {
+            match at {
+                Some(at) => self
+                    .queue
+                    .push_at(key, lane, self.epoch + jittered(at, self.epoch.elapsed())),
+                None => self.queue.push(key, lane),
+            }
+        }
+    }
+
+    fn dispatch(&mut self) {
+        self.more = false;
+        if !self.world.is_started() || !self.settings.leadership.is_held() {
+            return;
+        }
+        if let Some(until) = self.settings.writer.paused_until() {
+            self.queue.pause(until);
+        }
+        for key in self.queue.give_up(Instant::now()) {
+            if let Some(write) = self.under_way.remove(&key) {
+                debug!(namespace = %key.namespace, "a slow write is given up, others wait");
+                // It may have ended by itself just now.
+                let _ = write.send(());
+            }
+        }
+        let mut turns = TURNS;
+        while self.settings.leadership.is_held() {
+            let called = self.call_up(&mut turns);
+            let Some(key) = self.queue.pop(Instant::now()) else {
+                self.more = called && turns == 0;
+                if called && turns > 0 {
+                    continue;
+                }
+                return;
+            };
+            self.carry_out(key);
+        }
+    }
+
+    /// Makes the write that a key needs now, if it needs one.
+    fn carry_out(&mut self, key: Key) {
+        let now = self.now();
+        let work = match self.world.action(&key, now) {
+            Some(_) if self.world.is_on_hold(&key, now) => self.world.put_off(&key, now),
+            Some(action) => {
+                let action = Arc::new(action);
+                self.world.began(&key, &action);
+                return self.write(key, action);
+            }
+            None if self.is_to_be_read(&key) => return self.look(key),
+            None => self.world.revisit(&key, now),
+        };
+        self.queue.done(&key, Instant::now());
+        self.enqueue(work.into_iter().filter(|work| work.at.is_some()).collect());
+    }
+
+    /// Whether the plan waits for a read of the key.
+    fn is_to_be_read(&self, key: &Key) -> bool {
+        let world = &self.world;
+        world.is_squatted(key) || world.is_uncertain(key) || world.is_unread(key) || world.is_doubtful(key)
+    }
+
+    /// Takes namespaces out of the long row, as long as fewer keys wait in the queue than may be written at a time: what
+    /// comes later and is more urgent has few before it. Whether it took any.
+    ///
+    /// While something is slow, what an object asks for everywhere stands behind what is new somewhere.
+    fn call_up(&mut self, turns: &mut usize) -> bool {
+        let (now, enough, slow) = (
+            self.now(),
+            self.settings.concurrency,
+            self.queue.is_slow(Instant::now()),
+        );
+        let mut called = false;
+        for lane in [Lane::Fresh, Lane::Bulk] {
+            let waiting = |queue: &Queue<Key>| {
+                let Depth { fresh, bulk, .. } = queue.waiting();
+                if lane == Lane::Fresh && !slow {
+                    fresh
+                } else {
+                    fresh + bulk
+                }
+            };
+            while *turns > 0
+                && waiting(&self.queue) < enough
+                && let Some(mut work) = self.world.next_in_row(lane, now)
+            {
+                *turns -= 1;
+                called = true;
+                for work in work.iter_mut().filter(|work| slow && work.lane == Lane::Fresh) {
+                    work.lane = Lane::Bulk;
+                }
+                self.enqueue(work);
+            }
+        }
+        called
+    }
+
+    fn write(&mut self, key: Key, action: Arc<Action>) {
+        let writer = self.settings.writer.clone();
+        let span = match &key.target {
+            Target::Secret(name) => info_span!("write", namespace = %key.namespace, secret = %name),
+            Target::Account(name) => info_span!("write", namespace = %key.namespace, service_account = %name),
+        };
+        let wants_rival = self.world.wants_rival(&key);
+        let given_up = self.begins(&key);
+        let write = async move {
+            let namespace = Arc::clone(&key.namespace);
+            let mut rival = None;
+            let call = async {
+                if wants_rival {
+                    let found = match &key.target {
+                        Target::Secret(name) => writer.last_writer_of_secret(&namespace, name).await,
+                        Target::Account(name) => writer.last_writer_of_account(&namespace, name).await,
+                    };
+                    rival = found.ok().map(Rival);
+                }
+                match (&key.target, &*action) {
+                    (Target::Secret(name), Action::Secret(action)) => {
+                        Reply::Secret(writer.secret(&namespace, name, action).await)
+                    }
+                    (Target::Account(name), Action::Account(action)) => {
+                        Reply::Account(writer.account(&namespace, name, action).await)
+                    }
+                    (Target::Secret(_), Action::Account(_)) => Reply::Secret(Outcome::Changed(None)),
+                    (Target::Account(_), Action::Secret(_)) => Reply::Account(Outcome::Changed(None)),
+                }
+            };
+            // A panic is an error of this key, never the end of the process.
+            let reply = tokio::select! {
+                reply = AssertUnwindSafe(call).catch_unwind() => reply.ok(),
+                Ok(()) = given_up => Some(unanswered(&key)),
+            };
+            Ended { key, reply, rival }
+        };
+        self.writes.spawn(write.instrument(span));
+    }
+
+    /// A write, or a read, begins. What comes to it when it is to be given up.
+    fn begins(&mut self, key: &Key) -> oneshot::Receiver<()> {
+        let (sender, receiver) = oneshot::channel();
+        self.under_way.insert(key.clone(), sender);
+        receiver
+    }
+
+    /// A Secret that is not ours holds a name of ours, or nobody knows what came of a write: reads it.
+    fn look(&mut self, key: Key) {
+        let writer = self.settings.writer.clone();
+        let given_up = self.begins(&key);
+        self.writes.spawn(async move {
+            let call = async {
+                match &key.target {
+                    Target::Secret(name) => Reply::Secret(seen(writer.read(&key.namespace, name).await)),
+                    Target::Account(name) => Reply::Account(seen(writer.read_account(&key.namespace, name).await)),
+                }
+            };
+            let reply = tokio::select! {
+                reply = AssertUnwindSafe(call).catch_unwind() => reply.ok(),
+                Ok(()) = given_up => Some(unanswered(&key)),
+            };
+            Ended {
+                key,
+                reply,
+                rival: None,
+            }
+        });
+    }
+
+    fn ended(&mut self, ended: Result<Ended, tokio::task::JoinError>) {
+        let Ok(Ended { key, reply, rival }) = ended else {
+            return;
+        };
+        let now = self.now();
+        self.under_way.remove(&key);
+        if let Some(Rival(rival)) = rival {
+            warn!(namespace = %key.namespace, manager = ?rival, "another writer keeps undoing what is declared");
+            self.world.name_rival(&key, rival.as_deref(), now);
+        }
+        let throttled = match &reply {
+            Some(
+                Reply::Secret(Outcome::Failed(ApiError::Throttled(pause)))
+                | Reply::Account(Outcome::Failed(ApiError::Throttled(pause))),
+            ) => Some(*pause),
+            _ => None,
+        };
+        if let Some(pause) = throttled {
+            warn!(seconds = pause.as_secs(), "the server asks for less, all writes pause");
+            self.settings.writer.pause(pause);
+        }
+        let work = match reply {
+            Some(Reply::Secret(outcome)) => self.world.wrote_secret(&key, outcome, now),
+            Some(Reply::Account(outcome)) => self.world.wrote_account(&key, outcome, now),
+            None => {
+                warn!(namespace = %key.namespace, "a write panicked");
+                self.world
+                    .failed(&key, ApiError::Unavailable("a write panicked".to_owned()), now)
+            }
+        };
+        self.queue.done(&key, Instant::now());
+        self.enqueue(work);
+        self.world.sweep(now);
+        self.follow(key);
+    }
+
+    /// Watches a Secret of others by its name for as long as it holds a name of ours.
+    fn follow(&mut self, key: Key) {
+        let world = &self.world;
+        self.followed.retain(|followed, task| {
+            let stays = world.is_squatted(followed);
+            if !stays {
+                task.abort();
+            }
+            stays
+        });
+        if !world.is_squatted(&key) {
+            return;
+        }
+        let Target::Secret(name) = &key.target else {
+            return;
+        };
+        if self.followed.contains_key(&key) {
+            return;
+        }
+        if self.followed.len() >= FOLLOWED {
+            self.queue.push_at(key, Lane::Fresh, Instant::now() + LOOK);
+            return;
+        }
+        debug!(namespace = %key.namespace, secret = %name, "following a secret that is not ours");
+        let api = |client| Api::<SeenCopy>::namespaced(client, &key.namespace);
+        let which = Which::named(name);
+        let followed = key.clone();
+        let wrap = move |_| Input::Followed(followed.clone());
+        let (events, token) = (self.inputs.clone(), self.watches.clone());
+        let task = self
+            .settings
+            .watches
+            .spawn("squatters", api, which, events, token, wrap);
+        self.followed.insert(key, task);
+    }
+
+    fn summarise(&mut self) {
+        let busy = !self.queue.is_empty() && self.summarised.elapsed() < SUMMARY;
+        if !self.world.is_started() || !self.world.board.has_changed() || busy {
+            return;
+        }
+        self.summarised = Instant::now();
+        for object in self.world.board.take_changed() {
+            if let Some(summary) = self.world.summary(&object) {
+                // The object loop ends only with the process.
+                let _ = self.summaries.send((object, summary));
+            }
+        }
+        let board = &self.world.board;
+        self.settings.metrics.failures(|reason| board.failed(reason));
+    }
+}
+
+/// Of a write that was given up: it may have been made.
+fn unanswered(key: &Key) -> Reply {
+    let setback = ApiError::given_up();
+    match key.target {
+        Target::Secret(_) => Reply::Secret(Outcome::Failed(setback)),
+        Target::Account(_) => Reply::Account(Outcome::Failed(setback)),
+    }
+}
+
+/// What a read found.
+fn seen<T>(read: Result<Option<T>, ApiError>) -> Outcome<T> {
+    match read {
+        Ok(now) => Outcome::Changed(now),
+        Err(setback) => Outcome::Failed(setback),
+    }
+}
+
+/// Spreads retries by a fifth either way, so that those which failed together do not come back together.
+fn jittered(at: Duration, now: Duration) -> Duration {
+    now + at
+        .saturating_sub(now)
+        .mul_f64(rand::Rng::random_range(&mut rand::rng(), 0.8..1.2))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use http::{Request, Response};
+    use kube::Client;
+    use kube::client::Body;
+    use plan::object::{Lifecycle, Spec};
+    use serde_json::json;
+    use tower::service_fn;
+
+    use super::*;
+    use crate::api::watch::Lists;
+    use crate::api::watch_health::Progress;
+
+    /// A server in which there is nothing.
+    fn empty() -> Client {
+        let answer = |request: Request<Body>| async move {
+            if request.uri().query().unwrap_or_default().contains("watch=") {
+                return std::future::pending().await;
+            }
+            let list = json!({"kind": "List", "apiVersion": "v1", "metadata": {"resourceVersion": "9"}, "items": []});
+            let response = Response::builder().body(Body::from(list.to_string().into_bytes()));
+            Ok::<_, kube::Error>(response.unwrap())
+        };
+        Client::new(service_fn(answer), "default")
+    }
+
+    fn declaration(name: &str, revision: u64) -> Command {
+        let spec = serde_json::from_value(json!({"registries": [], "namespaces": {"names": ["*"]}})).unwrap();
+        let object = Object {
+            name: name.into(),
+            uid: name.into(),
+            created: 1,
+            lifecycle: Lifecycle::Active,
+            spec: Spec::parse(name, &spec, "pullsecrets-system").unwrap(),
+            payload: None,
+            tied: None,
+        };
+        Command::Declare(Declaration {
+            object: Arc::new(object),
+            revision,
+            urgent: false,
+        })
+    }
+
+    /// A running loop that has seen everything, and was told of one object.
+    async fn started() -> (
+        mpsc::UnboundedSender<Command>,
+        mpsc::UnboundedReceiver<(Arc<str>, Summary)>,
+    ) {
+        let metrics = Metrics::new(Leadership::alone(), Progress::new());
+        let keys = LabelKeys::new();
+        keys.complete();
+        let settings = Settings {
+            watches: Watches::new(empty(), Lists::Paged, None, Progress::new()),
+            writer: Writer::new(empty(), "pullsecrets-system", |_, _| {}),
+            concurrency: 8,
+            leadership: Leadership::alone(),
+            protected: Vec::new(),
+            managed: None,
+            keys,
+            epoch: Instant::now(),
+            pulse: Pulse::new(),
+            metrics,
+        };
+        let (commands, received) = mpsc::unbounded_channel();
+        let (summaries, mut told) = mpsc::unbounded_channel();
+        tokio::spawn(run(settings, received, summaries, CancellationToken::new()));
+        commands.send(declaration("first", 1)).unwrap();
+        commands.send(Command::Complete).unwrap();
+        assert_eq!(told.recv().await.unwrap().0.as_ref(), "first");
+        (commands, told)
+    }
+
+    async fn until_told(told: &mut mpsc::UnboundedReceiver<(Arc<str>, Summary)>, of: (&str, u64)) {
+        while told
+            .recv()
+            .await
+            .is_some_and(|(name, summary)| (&*name, summary.revision) != of)
+        {}
+    }
+
+    #[tokio::test]
+    async fn other_tasks_run_between_two_declarations() {
+        let (commands, mut told) = started().await;
+        let turns = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&turns);
+        tokio::spawn(async move {
+            loop {
+                counted.fetch_add(1, Ordering::Relaxed);
+                tokio::task::yield_now().await;
+            }
+        });
+        for number in 0..50 {
+            commands
+                .send(declaration(&format!("object-{number}"), 2 + number))
+                .unwrap();
+        }
+        turns.store(0, Ordering::Relaxed);
+        until_told(&mut told, ("object-49", 51)).await;
+        assert!(turns.load(Ordering::Relaxed) >= 50, "{turns:?} turns");
+    }
+
+    #[tokio::test]
+    async fn of_an_object_the_last_edition_is_declared() {
+        let (commands, mut told) = started().await;
+        for revision in 2..50 {
+            commands.send(declaration("first", revision)).unwrap();
+        }
+        commands.send(declaration("other", 50)).unwrap();
+        let mut revisions = Vec::new();
+        while let Some((name, summary)) = told.recv().await
+            && name.as_ref() != "other"
+        {
+            revisions.push(summary.revision);
+        }
+        assert_eq!(revisions, [49], "what was replaced is not declared");
+    }
+}

@@ -1,0 +1,634 @@
+//! The compact map: what was seen of the cluster, and what the plan makes of it.
+//!
+//! Every change goes the same way: the keys that it may touch are surveyed before and after, the difference goes to
+//! the [`Board`], and the keys that now need a write come out as [`Work`]: at once where the cluster changed, and where an
+//! object did, when the turn of their namespace comes ([`World::next_in_row`]).
+//!
+//! # Invariants
+//!
+//! - Nothing is planned before every kind was listed once ([`World::start`]), and a re-list replaces what is held of
+//!   its kind only when it is complete.
+//! - An event older than what is held of an object is passed over, so the echo of our own write costs nothing.
+//!
+//! # Not here
+//!
+//! No client and no clock. Times are since the process started.
+
+mod contention;
+mod evaluate;
+mod holds;
+mod in_flight;
+mod intern;
+mod object_change;
+mod observed;
+mod reply;
+mod rollout;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::Arc;
+use std::time::Duration;
+
+use plan::identity::{Uid, Version};
+use plan::labels::Labels;
+use plan::observed::{Account, Entry, Namespace, Secret, SecretTraits};
+use plan::ownership::{Ownership, ownership};
+use plan::payload::Digest;
+use plan::scope::{Cluster, Scope, Selecting};
+
+use crate::tally::Board;
+use crate::wanted::{LabelKeys, prune};
+use crate::work::{Key, Target, Work};
+use contention::Fight;
+use evaluate::{Cause, Touch};
+use holds::Holds;
+use in_flight::UnderWay;
+use intern::Pool;
+use observed::Observed;
+use reply::Trouble;
+use rollout::Row;
+
+/// The API server holds a create in a namespace that its admission has not heard of yet back for 50 ms (the plugin
+/// `NamespaceLifecycle` of k8s.io/apiserver: `missingNamespaceWait`). It hears of one when we do, give or take a millisecond;
+/// the namespace's first account, which its controller makes, takes longer than this.
+const HEARD_OF: Duration = Duration::from_millis(3);
+
+/// An account is written once in so long: objects that come together, or go together, share a write. The first one does
+/// not wait.
+const SHARED: Duration = Duration::from_millis(250);
+
+/// What is watched into the world. Each has a watch of its own, and its lists say nothing about any other.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// Namespaces.
+    Namespace,
+    /// `ServiceAccount`s.
+    Account,
+    /// Secrets with our label.
+    Copy,
+    /// All Secrets of this name: where names are managed, there is one of these for each, and no [`Kind::Copy`].
+    Named(Arc<str>),
+}
+
+/// An event of a watch, in facts.
+#[derive(Clone, Debug)]
+pub enum Seen<T> {
+    /// It is there, like this.
+    There(T),
+    /// It is gone, or no longer what its watch selects: it was at this version when it went.
+    Gone(Version),
+}
+
+/// A namespace.
+#[derive(Debug, Default)]
+struct Place {
+    /// The namespace itself was seen; else only something in it.
+    known: bool,
+    facts: Namespace,
+    /// What [`Cluster::selecting`] says of it, once everything was listed.
+    selecting: Selecting,
+}
+
+/// An object that is gone.
+#[derive(Debug)]
+struct Departed {
+    since: Duration,
+    /// Until when it is as it was: another installation acted for it, and what that one removed is still to be seen.
+    held_until: Duration,
+    /// Nothing was left to do for it once: it is [`plan::object::Lifecycle::Deleted`].
+    done: bool,
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub struct World {
+    cluster: Cluster,
+    places: BTreeMap<Arc<str>, Place>,
+    /// Names of Secrets and accounts, and words of labels.
+    names: Pool<str>,
+    /// None: all labels are held.
+    keys: Option<LabelKeys>,
+    traits: Pool<SecretTraits>,
+    digests: Pool<Digest>,
+    entries: Pool<[Entry]>,
+    attached: Pool<[Arc<str>]>,
+    troubles: HashMap<Key, Trouble>,
+    leaving: HashMap<Key, Duration>,
+    /// Names whose record others took from an account while the entries stayed.
+    lost: HashMap<Key, Vec<Arc<str>>>,
+    /// Copies that went out of sight while an object asks for them: deleted, or without our label.
+    out_of_sight: HashMap<Key, Uid>,
+    /// When accounts were written last, of the last seconds.
+    patched: HashMap<Key, Duration>,
+    /// When what is over was forgotten last.
+    forgot_at: Duration,
+    fights: HashMap<Key, Fight>,
+    holds: Holds,
+    /// Writes that were handed out and have not ended, with the names of the Secrets that they bring, or refer to.
+    under_way: HashMap<Key, UnderWay>,
+    /// Secrets that were missing at the start: a first list does not show one that is not ours.
+    unsettled: HashSet<Key>,
+    /// Secrets that are known to be missing, since when: no retained copy is there, which no watch would show.
+    absent: HashMap<Key, Duration>,
+    /// Secrets and accounts of which the server showed an older version than is held here, and which one is held.
+    doubts: HashMap<Key, Version>,
+    /// What showed twice that the server holds an older state than was seen before.
+    went_back: Option<Key>,
+    /// When the server last answered the object loop.
+    answered_at: Option<Duration>,
+    /// Objects that are gone. Writes for the deletion of one are owed where its finalizer was taken off by hand, or come
+    /// to light where a process that died had sent one.
+    departed: HashMap<Arc<str>, Departed>,
+    row: Row,
+    /// Of each kind that is listed anew, what the list held so far: the hash of each key under a number of this process. The
+    /// keys themselves are as many as there are accounts.
+    relists: HashMap<Kind, HashSet<u64>>,
+    hashes: RandomState,
+    listed: HashSet<Kind>,
+    started: bool,
+    /// What is to be said of the objects.
+    pub board: Board,
+}
+
+impl World {
+    /// Nothing seen yet. `protected` as in [`Cluster::new`].
+    pub fn new(protected: impl IntoIterator<Item = String>) -> Self {
+        Self {
+            cluster: Cluster::new(protected),
+            ..Self::default()
+        }
+    }
+
+    /// As in [`Cluster::managing`].
+    #[must_use]
+    pub fn managing(mut self, names: BTreeSet<Arc<str>>) -> Self {
+        self.cluster = self.cluster.managing(names);
+        self
+    }
+
+    /// The same, holding of labels those alone that an object selects by.
+    #[must_use]
+    pub fn keeping(mut self, keys: LabelKeys) -> Self {
+        self.keys = Some(keys);
+        self
+    }
+
+    /// The kinds of which the Secrets come.
+    pub fn kinds_of_secrets(&self) -> Vec<Kind> {
+        let named = |names: &BTreeSet<Arc<str>>| names.iter().cloned().map(Kind::Named).collect();
+        self.cluster.managed().map_or_else(|| vec![Kind::Copy], named)
+    }
+
+    /// The one which shows the Secrets of this name.
+    fn kind_of_secret(&self, name: &str) -> Kind {
+        let managed = self.cluster.managed().and_then(|names| names.get(name));
+        managed.map_or(Kind::Copy, |name| Kind::Named(Arc::clone(name)))
+    }
+
+    fn kind_of(&self, key: &Key) -> Kind {
+        match &key.target {
+            Target::Secret(name) => self.kind_of_secret(name),
+            Target::Account(_) => Kind::Account,
+        }
+    }
+
+    /// The key that showed, twice, that the server holds an older state than was seen before: it was restored from a
+    /// backup. What is held here is then no longer true.
+    pub fn went_back(&self) -> Option<&Key> {
+        self.went_back.as_ref()
+    }
+
+    /// Whether the server showed an older version of it than is held here.
+    pub fn is_doubtful(&self, key: &Key) -> bool {
+        self.doubts.contains_key(key)
+    }
+
+    /// The server showed `shown` of what is held as `held`. A race shows something older once, never twice. In a store that
+    /// was restored, what was made again since the backup has another uid.
+    fn compare(&mut self, key: &Key, shown: &Version, held: &Version, asked: bool) {
+        let older = shown.resource_version.is_older_than(&held.resource_version);
+        if !older {
+            self.doubts.remove(key);
+        } else if asked && self.doubts.get(key) == Some(held) {
+            self.went_back = Some(key.clone());
+        } else {
+            self.doubts.insert(key.clone(), held.clone());
+        }
+    }
+
+    /// The server answered the object loop.
+    pub fn answered_elsewhere(&mut self, now: Duration) {
+        // While a deletion waits, it does so every ten seconds.
+        if self.answered_at.is_none_or(|at| now > at + reply::HEARD_WITHIN) {
+            self.board.begin_again(now);
+        }
+        self.answered_at = Some(now);
+    }
+
+    /// Whether it must be read if a retained copy has this name, before references to it go: no watch shows one.
+    ///
+    /// Or of an account, whether it is not held whole, and something is to be written.
+    pub fn is_unread(&self, key: &Key) -> bool {
+        if let Target::Account(name) = &key.target {
+            return self.is_to_be_read_first(key, name);
+        }
+        let (Target::Secret(name), Some(scope)) = (&key.target, self.scope(&self.cluster, &key.namespace)) else {
+            return false;
+        };
+        self.may_be_retained(&scope, &key.namespace, name) && self.is_recorded(key)
+    }
+
+    /// Whether an account records a reference to this Secret.
+    fn is_recorded(&self, key: &Key) -> bool {
+        let (Target::Secret(name), Some(place)) = (&key.target, self.places.get(&key.namespace)) else {
+            return false;
+        };
+        let recorded = |account: &Account| account.may_record(name);
+        place.facts.accounts.values().any(recorded)
+    }
+
+    fn may_be_retained(&self, scope: &Scope<'_>, namespace: &Arc<str>, name: &Arc<str>) -> bool {
+        self.cluster.managed().is_none()
+            && !scope.seen.secrets.contains_key(name.as_ref())
+            && !scope.is_claimed(name)
+            && !self.absent.contains_key(&Key::secret(namespace, name))
+    }
+
+    /// Whether every kind was listed once.
+    pub fn is_listed(&self) -> bool {
+        let mut kinds = self.kinds_of_secrets();
+        kinds.extend([Kind::Namespace, Kind::Account]);
+        kinds.iter().all(|kind| self.listed.contains(kind))
+    }
+
+    /// Everything was listed once, objects too: from here on it is planned.
+    pub fn start(&mut self, now: Duration) {
+        self.started = true;
+        for (name, place) in &mut self.places {
+            place.selecting = self.cluster.selecting(name, &place.facts.labels);
+        }
+        let names: Vec<Arc<str>> = self.places.keys().cloned().collect();
+        for namespace in names {
+            if self.cluster.managed().is_none() {
+                self.unsettled.extend(self.missing(&namespace, now));
+            }
+            let after = self.survey(&self.cluster, &namespace, &Touch::Whole, now);
+            // Nobody knows since when a namespace waits that came while nothing ran: none of them counts as new.
+            self.settle_declared(&namespace, BTreeMap::new(), after, true, now);
+        }
+    }
+
+    /// Whether [`World::start`] was called.
+    pub fn is_started(&self) -> bool {
+        self.started
+    }
+
+    /// A list of this kind begins: what it does not hold at its end is gone.
+    pub fn begin_list(&mut self, kind: Kind) {
+        // The first list has nothing to replace.
+        if self.listed.contains(&kind) {
+            self.relists.insert(kind, HashSet::new());
+        }
+    }
+
+    /// The list of this kind is complete.
+    pub fn end_list(&mut self, kind: Kind, now: Duration) -> Vec<Work> {
+        // What a list shows older than it is held is read once more.
+        let doubtful = self.doubts.keys().filter(|key| self.kind_of(key) == kind);
+        let mut work: Vec<Work> = doubtful.cloned().map(Work::now).collect();
+        if let Some(listed) = self.relists.remove(&kind) {
+            let is_gone = |key: &Key| !listed.contains(&self.hashes.hash_one(key));
+            let gone: Vec<Key> = self.held(&kind).filter(is_gone).collect();
+            for key in gone {
+                work.extend(self.drop_held(&kind, &key, now));
+            }
+        }
+        self.listed.insert(kind);
+        work
+    }
+
+    fn held(&self, kind: &Kind) -> impl Iterator<Item = Key> {
+        let held = move |(namespace, place): (&Arc<str>, &Place)| match kind {
+            Kind::Namespace => place.known.then(|| namespace_key(namespace)).into_iter().collect(),
+            Kind::Account => place
+                .facts
+                .accounts
+                .keys()
+                .map(|name| Key::account(namespace, name))
+                .collect(),
+            Kind::Copy => place
+                .facts
+                .secrets
+                .keys()
+                .map(|name| Key::secret(namespace, name))
+                .collect::<Vec<_>>(),
+            Kind::Named(name) => {
+                let held = place.facts.secrets.contains_key(name.as_ref());
+                held.then(|| Key::secret(namespace, name)).into_iter().collect()
+            }
+        };
+        self.places.iter().flat_map(held)
+    }
+
+    fn drop_held(&mut self, kind: &Kind, key: &Key, now: Duration) -> Vec<Work> {
+        if *kind == Kind::Namespace {
+            return self.forget_namespace(&key.namespace, now);
+        }
+        if let Target::Secret(name) = &key.target
+            && let Some(held) = self
+                .places
+                .get(&key.namespace)
+                .and_then(|place| place.facts.secrets.get(name.as_ref()))
+            && held.is_ours()
+        {
+            let uid = held.version.uid.clone();
+            self.lose_sight(&key.namespace, name, uid);
+        }
+        let drop_it = |world: &mut Self| {
+            world.lost.remove(key);
+            let Some(place) = world.places.get_mut(&key.namespace) else {
+                return;
+            };
+            match &key.target {
+                Target::Account(name) => drop(place.facts.accounts.remove(name.as_ref())),
+                Target::Secret(name) => drop(place.facts.secrets.remove(name.as_ref())),
+            }
+        };
+        let facts = self.places.get(&key.namespace).map(|place| &place.facts);
+        match &key.target {
+            Target::Account(name) => {
+                let records = self.records(facts.and_then(|facts| facts.accounts.get(name.as_ref())), None);
+                self.change(
+                    &key.namespace,
+                    &Touch::Account(name, &records),
+                    Cause::Watched,
+                    now,
+                    drop_it,
+                )
+            }
+            Target::Secret(name) => {
+                let held = facts.and_then(|facts| facts.secrets.get(name.as_ref()));
+                let touch = self.touched_by(key, name, held, None, &[]);
+                self.change(&key.namespace, &touch, Cause::Watched, now, drop_it)
+            }
+        }
+    }
+
+    /// What a change of this key may touch, from `held` to `new`.
+    fn touched_by<'a, T: Observed>(
+        &self,
+        key: &Key,
+        name: &'a Arc<str>,
+        held: Option<&T>,
+        new: Option<&T>,
+        records: &'a [Arc<str>],
+    ) -> Touch<'a> {
+        if self.unsettled.contains(key) || T::bears_on_others(held, new) {
+            Touch::Offered(name)
+        } else if held.is_some() != new.is_some() && self.is_recorded(key) {
+            // Whether a Secret is there decides whether a recorded reference to it may go.
+            Touch::Referred(name)
+        } else {
+            T::touch(name, records)
+        }
+    }
+
+    /// What an account records before or after a change, where copies wait for references to go.
+    fn records<T: Observed>(&self, held: Option<&T>, new: Option<&T>) -> Vec<Arc<str>> {
+        let both = held.into_iter().chain(new).filter(|_| !self.leaving.is_empty());
+        both.flat_map(T::records).cloned().collect()
+    }
+
+    fn mark_listed(&mut self, kind: &Kind, key: &Key) {
+        if let Some(listed) = self.relists.get_mut(kind) {
+            listed.insert(self.hashes.hash_one(key));
+        }
+    }
+
+    /// A namespace was seen.
+    pub fn see_namespace(&mut self, name: &str, mut labels: Labels, terminating: bool, now: Duration) -> Vec<Work> {
+        let namespace = self.intern(name);
+        self.mark_listed(&Kind::Namespace, &namespace_key(&namespace));
+        if let Some(keys) = &self.keys {
+            prune(&mut labels, &keys.namespaces);
+        }
+        let place = self.places.get(&namespace);
+        if place
+            .is_some_and(|place| place.known && place.facts.labels == labels && place.facts.terminating == terminating)
+        {
+            return Vec::new();
+        }
+        let is_new = self.started && !place.is_some_and(|place| place.known);
+        // Its name is one of them.
+        labels.share(|word| {
+            if word == name {
+                Arc::clone(&namespace)
+            } else {
+                self.names.share(word)
+            }
+        });
+        let mut work = self.change(&namespace, &Touch::Whole, Cause::Watched, now, |world| {
+            let place = world.places.entry(Arc::clone(&namespace)).or_default();
+            place.known = true;
+            if world.started {
+                place.selecting = world.cluster.selecting(&namespace, &labels);
+            }
+            place.facts.labels = labels;
+            place.facts.terminating = terminating;
+        });
+        for Work { key, at, .. } in &mut work {
+            if is_new && matches!(key.target, Target::Secret(_)) {
+                *at = (*at).max(Some(now + HEARD_OF));
+            }
+        }
+        work
+    }
+
+    /// A namespace is gone, with all that was in it.
+    pub fn forget_namespace(&mut self, name: &str, now: Duration) -> Vec<Work> {
+        let namespace = self.intern(name);
+        self.change(&namespace, &Touch::Whole, Cause::Watched, now, |world| {
+            world.places.remove(&namespace);
+            world.unsettled.retain(|key| key.namespace != namespace);
+            world.lost.retain(|key, _| key.namespace != namespace);
+            world.out_of_sight.retain(|key, _| key.namespace != namespace);
+        })
+    }
+
+    /// An account was seen, or was seen to be gone.
+    pub fn see_account(&mut self, namespace: &str, name: &str, seen: Seen<Account>, now: Duration) -> Vec<Work> {
+        self.see(namespace, name, seen, now)
+    }
+
+    /// A Secret was seen, or was seen to be gone, or to have lost our label.
+    pub fn see_secret(&mut self, namespace: &str, name: &str, seen: Seen<Secret>, now: Duration) -> Vec<Work> {
+        self.see(namespace, name, seen, now)
+    }
+
+    fn see<T: Observed>(&mut self, namespace: &str, name: &str, seen: Seen<T>, now: Duration) -> Vec<Work> {
+        let (namespace, name) = (self.intern(namespace), self.names.share(name));
+        self.mark_listed(&T::kind(self, &name), &T::key(&namespace, &name));
+        self.take(&namespace, &name, seen, Cause::Watched, now, |_| {})
+    }
+
+    /// Takes news in; what is older than what is held is none. `besides` is changed together with it.
+    fn take<T: Observed>(
+        &mut self,
+        namespace: &Arc<str>,
+        name: &Arc<str>,
+        seen: Seen<T>,
+        cause: Cause<'_>,
+        now: Duration,
+        besides: impl FnOnce(&mut Self),
+    ) -> Vec<Work> {
+        let seen = self.proven(namespace, name, seen);
+        let held = self
+            .places
+            .get(namespace)
+            .and_then(|place| T::all(&place.facts).get(name));
+        let news = match (&seen, held) {
+            // Equal versions are news too: the reply to our write does not show what admission made of the data.
+            (Seen::There(new), Some(held)) => {
+                !new.version()
+                    .resource_version
+                    .is_older_than(&held.version().resource_version)
+                    && new != held
+            }
+            (Seen::There(_), None) => true,
+            // A copy that lost its label and was restored since is there, whatever the late news of the loss says.
+            (Seen::Gone(gone), held) => held.is_some_and(|held| {
+                let held = held.version();
+                held.uid == gone.uid && !gone.resource_version.is_older_than(&held.resource_version)
+            }),
+        };
+        let key = T::key(namespace, name);
+        let asked = cause != Cause::Watched;
+        if let (Seen::There(new), Some(held)) = (&seen, held)
+            && (asked || self.relists.contains_key(&T::kind(self, name)))
+        {
+            let held = held.version().clone();
+            self.compare(&key, new.version(), &held, asked);
+        }
+        let held = self
+            .places
+            .get(namespace)
+            .and_then(|place| T::all(&place.facts).get(name));
+        if !news && cause == Cause::Watched {
+            return Vec::new();
+        }
+        let leaves_nothing =
+            matches!(seen, Seen::Gone(_)) && held.is_some_and(|held| held.leaves_nothing(&self.cluster));
+        let new = match &seen {
+            Seen::There(new) => Some(new),
+            Seen::Gone(_) => None,
+        };
+        let unsettled = !self.unsettled.is_empty() && self.unsettled.contains(&key);
+        let records = self.records(held, new);
+        let touch = self.touched_by(&key, name, held, new, &records);
+        self.change(namespace, &touch, cause, now, |world| {
+            besides(world);
+            if unsettled {
+                world.unsettled.remove(&key);
+            }
+            if leaves_nothing && news {
+                world.absent.insert(key, now);
+            } else if matches!(seen, Seen::There(_)) {
+                world.absent.remove(&key);
+            }
+            match seen {
+                _ if !news => {}
+                Seen::There(new) => {
+                    world.note_lost(namespace, name, &new);
+                    let new = new.shared(world);
+                    let place = world.places.entry(Arc::clone(namespace)).or_default();
+                    observed::hold(T::all_mut(&mut place.facts), name, new);
+                }
+                Seen::Gone(_) => {
+                    world.lost.remove(&T::key(namespace, name));
+                    if let Some(place) = world.places.get_mut(namespace) {
+                        T::all_mut(&mut place.facts).remove(name);
+                    }
+                }
+            }
+        })
+    }
+
+    /// What was ours stays ours. A copy that lost its label is known by its uid; and it is noted which copy goes out of sight.
+    fn proven<T: Observed>(&mut self, namespace: &Arc<str>, name: &Arc<str>, seen: Seen<T>) -> Seen<T> {
+        let key = T::key(namespace, name);
+        let place = self.places.get(namespace);
+        let ours = place.and_then(|place| T::all(&place.facts).get(name));
+        let ours = ours.filter(|held| held.is_ours()).map(|held| &held.version().uid);
+        match seen {
+            Seen::There(new) => {
+                let uid = &new.version().uid;
+                let labelled = ours == Some(uid) || self.out_of_sight.get(&key) == Some(uid);
+                self.out_of_sight.remove(&key);
+                Seen::There(new.proven(labelled))
+            }
+            Seen::Gone(gone) => {
+                if ours == Some(&gone.uid) {
+                    self.lose_sight(namespace, name, gone.uid.clone());
+                }
+                Seen::Gone(gone)
+            }
+        }
+    }
+
+    fn lose_sight(&mut self, namespace: &Arc<str>, name: &Arc<str>, uid: Uid) {
+        let scope = self.scope(&self.cluster, namespace).filter(|_| self.started);
+        if scope.is_some_and(|scope| scope.is_claimed(name)) {
+            self.out_of_sight.insert(Key::secret(namespace, name), uid);
+        }
+    }
+
+    fn note_lost<T: Observed>(&mut self, namespace: &Arc<str>, name: &Arc<str>, new: &T) {
+        let key = T::key(namespace, name);
+        let place = self.places.get(namespace);
+        let held = place.and_then(|place| T::all(&place.facts).get(name));
+        let known = self.lost.get(&key).map_or(&[][..], Vec::as_slice);
+        let lost = T::lost(held, new, known);
+        if lost.is_empty() {
+            self.lost.remove(&key);
+        } else {
+            self.lost.insert(key, lost);
+        }
+    }
+
+    /// Whether a Secret is there under a name that an object asks for, and is not our copy, so that no watch tells when
+    /// it goes: that of copies does not, those of managed names do. One that nobody asks for, such as a retained copy, is
+    /// nothing to wait for.
+    pub fn is_squatted(&self, key: &Key) -> bool {
+        let (Target::Secret(name), Some(place)) = (&key.target, self.places.get(&key.namespace)) else {
+            return false;
+        };
+        if self.cluster.managed().is_some() {
+            return false;
+        }
+        let theirs = |secret: &Secret| !matches!(ownership(&secret.traits), Ownership::Copy(_));
+        place.facts.secrets.get(name.as_ref()).is_some_and(theirs)
+            && self
+                .scope(&self.cluster, &key.namespace)
+                .is_some_and(|scope| scope.is_claimed(name))
+    }
+
+    /// What is asked of a namespace that was seen.
+    fn scope<'a>(&'a self, cluster: &'a Cluster, namespace: &'a Arc<str>) -> Option<Scope<'a>> {
+        let place = self.places.get(namespace).filter(|place| place.known)?;
+        Some(cluster.scope_of(namespace, &place.facts, &place.selecting))
+    }
+
+    fn intern(&self, namespace: &str) -> Arc<str> {
+        self.places
+            .get_key_value(namespace)
+            .map_or_else(|| namespace.into(), |(name, _)| Arc::clone(name))
+    }
+}
+
+/// A key that stands for the namespace itself in a list.
+fn namespace_key(namespace: &Arc<str>) -> Key {
+    Key::account(namespace, &Arc::default())
+}
+
+#[cfg(test)]
+mod tests;

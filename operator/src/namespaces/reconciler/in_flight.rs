@@ -1,0 +1,108 @@
+//! Writes that are under way: an object that is being deleted waits for those which bring something of it.
+//!
+//! A write planned before the deletion was seen may land after everything that was there is gone. Were the finalizer
+//! off by then, the reference that it adds would be nobody's.
+
+use std::sync::Arc;
+
+use plan::action::SecretAction;
+use plan::object::{Lifecycle, Object};
+
+use super::World;
+use crate::tally::Summary;
+use crate::work::{Action, Key, Target};
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct UnderWay {
+    action: Arc<Action>,
+    /// It ended without an answer: it may have been made.
+    uncertain: bool,
+}
+
+impl World {
+    /// The write is handed out.
+    pub fn began(&mut self, key: &Key, action: &Arc<Action>) {
+        let write = UnderWay {
+            action: Arc::clone(action),
+            uncertain: false,
+        };
+        self.under_way.insert(key.clone(), write);
+    }
+
+    /// The server has said how things are with the key. What the write was, if one was under way.
+    pub(super) fn answered(&mut self, key: &Key) -> Option<Arc<Action>> {
+        let ended = self.under_way.remove(key)?;
+        let objects = self.cluster.objects().iter();
+        for object in objects.filter(|object| ended.keeps(key, object)) {
+            self.board.touch(&object.name);
+        }
+        Some(ended.action)
+    }
+
+    /// Nobody knows whether the write was made.
+    pub(super) fn unanswered(&mut self, key: &Key) {
+        match self.under_way.get_mut(key) {
+            Some(write) if write.brings_something() => write.uncertain = true,
+            Some(_) | None => drop(self.under_way.remove(key)),
+        }
+    }
+
+    /// Whether nobody knows what came of the last write of the key: it is to be read, if nothing is to be written.
+    pub fn is_uncertain(&self, key: &Key) -> bool {
+        self.under_way.get(key).is_some_and(|write| write.uncertain)
+    }
+
+    /// What is to be said of the object. To one that is being deleted, a write under way is owed as much as one that is
+    /// still to be made.
+    pub fn summary(&self, object: &str) -> Option<Summary> {
+        let mut summary = self.board.summary(object)?;
+        let object = self.cluster.object(object);
+        let keeps = |(key, write): &(&Key, &UnderWay)| object.is_some_and(|object| write.keeps(key, object));
+        for (key, write) in self.under_way.iter().filter(keeps) {
+            let tried = self.troubles.get(key).and_then(|trouble| trouble.tried_since);
+            let tried = tried.filter(|_| write.uncertain);
+            let others = if summary.owed == 0 { tried } else { summary.stuck_since };
+            summary.stuck_since = others.zip(tried).map(|(one, other)| one.max(other));
+            summary.stuck.extend(tried.map(|_| key.to_string()));
+            summary.owed += 1;
+        }
+        Some(summary)
+    }
+
+    /// Whether nothing is owed any more to a deletion.
+    pub(super) fn is_done_with(&self, object: &str) -> bool {
+        self.summary(object).is_none_or(|summary| summary.owed == 0)
+    }
+}
+
+impl UnderWay {
+    /// Whether the object must not go before the end of this write is known.
+    fn keeps(&self, key: &Key, object: &Object) -> bool {
+        object.lifecycle == Lifecycle::Deleting && self.brings(key, &object.spec.secret_name)
+    }
+
+    /// Whether it makes the Secret of this name, or refers to it.
+    fn brings(&self, key: &Key, secret: &str) -> bool {
+        match (&*self.action, &key.target) {
+            (Action::Account(action), _) => action.attached.iter().any(|name| name.as_ref() == secret),
+            (Action::Secret(_), Target::Secret(name)) => self.brings_something() && name.as_ref() == secret,
+            (Action::Secret(_), Target::Account(_)) => false,
+        }
+    }
+
+    fn brings_something(&self) -> bool {
+        match &*self.action {
+            Action::Account(_)
+            | Action::Secret(
+                SecretAction::Create(_)
+                | SecretAction::Update { .. }
+                | SecretAction::Reclaim { .. }
+                | SecretAction::Assign { .. },
+            ) => true,
+            Action::Secret(SecretAction::Release { .. } | SecretAction::Delete { .. } | SecretAction::Empty { .. }) => {
+                false
+            }
+        }
+    }
+}

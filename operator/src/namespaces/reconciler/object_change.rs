@@ -1,0 +1,183 @@
+//! Objects come, change and go: what that means for the namespaces.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use plan::object::{Lifecycle, Object};
+use plan::observed::Namespace;
+
+use super::evaluate::{Cause, Surveyed, Touch, beside_others};
+use super::{Departed, Place, World};
+use crate::work::{Key, Lane, Work};
+
+/// What a process that died had sent may reach an account so long after its object has gone: the server gives a request up
+/// after a minute, unless it is told otherwise. (A copy that comes late has an owner that is gone, and is collected.)
+pub(super) const ON_THE_WAY: Duration = Duration::from_secs(120);
+
+/// What another installation removed before its object went is seen by then. Each kind has a watch of its own.
+const LAG: Duration = Duration::from_secs(5);
+
+impl World {
+    /// An object, in any lifecycle. `revision` comes back in its [`crate::tally::Summary`].
+    pub fn declare(&mut self, object: &Arc<Object>, revision: u64, urgent: bool, now: Duration) {
+        self.departed.remove(&object.name);
+        self.board.revise(&object.name, revision);
+        self.redeclare(&object.name, Some(object), urgent, now);
+    }
+
+    /// The object is gone. What is owed to its deletion is done all the same, unless it was not `ours`: another installation
+    /// acted for it, and removed everything before.
+    pub fn forget_object(&mut self, name: &str, ours: bool, now: Duration) {
+        if ours {
+            self.set_lifecycle(name, Lifecycle::Deleting, now);
+        }
+        if let Some(object) = self.cluster.object(name) {
+            let name = Arc::clone(&object.name);
+            self.departed.insert(
+                name,
+                Departed {
+                    since: now,
+                    held_until: if ours { now } else { now + LAG },
+                    done: false,
+                },
+            );
+        }
+        self.sweep(now);
+    }
+
+    /// Drops what is over: departed objects to which nothing is owed any more, not even by a write on its way, and fights.
+    pub fn sweep(&mut self, now: Duration) {
+        self.forget_the_past(now);
+        let is_over = |departed: &Departed| now >= departed.since + ON_THE_WAY;
+        let done: Vec<(Arc<str>, bool)> = self
+            .departed
+            .iter()
+            .filter(|&(name, departed)| {
+                let due = is_over(departed) || !departed.done && now >= departed.held_until;
+                due && self.is_done_with(name)
+            })
+            .map(|(name, departed)| (Arc::clone(name), is_over(departed)))
+            .collect();
+        for (name, is_over) in done {
+            if !is_over {
+                self.set_lifecycle(&name, Lifecycle::Deleted, now);
+                self.departed.entry(name).and_modify(|departed| departed.done = true);
+                continue;
+            }
+            self.departed.remove(&name);
+            self.redeclare(&name, None, false, now);
+            self.board.forget(&name);
+        }
+    }
+
+    /// The object as it was known, in another lifecycle.
+    fn set_lifecycle(&mut self, name: &str, lifecycle: Lifecycle, now: Duration) {
+        let old = self.cluster.object(name);
+        let Some(old) = old.filter(|object| object.lifecycle != lifecycle) else {
+            return;
+        };
+        let new = Arc::new(Object {
+            lifecycle,
+            ..(**old).clone()
+        });
+        self.redeclare(name, Some(&new), false, now);
+    }
+
+    /// The object of that name is now like this, or is no more.
+    fn redeclare(&mut self, name: &str, new: Option<&Arc<Object>>, urgent: bool, now: Duration) {
+        let before_cluster = self.cluster.clone();
+        let old = self.cluster.remove(name);
+        if let Some(new) = new {
+            self.cluster.insert(new);
+        }
+        let old = old.as_ref();
+        let Some(object) = new.or(old).filter(|_| self.started) else {
+            return;
+        };
+        let editions: Vec<&Arc<Object>> = old.into_iter().chain(new).collect();
+        let sources = namespaces_of_changed_sources(old, new);
+        let concerned = |(name, place): (&Arc<str>, &Place)| {
+            let selects = new.is_some_and(|new| self.cluster.selects(new, name, &place.facts.labels));
+            let concerned = selects
+                || sources.contains(name.as_ref())
+                || place.selecting.contains(&object.name)
+                || editions
+                    .iter()
+                    .any(|object| object.is_unreadable() || has_left(object, &place.facts));
+            concerned.then(|| (Arc::clone(name), selects))
+        };
+        let namespaces: Vec<(Arc<str>, bool)> = self.places.iter().filter_map(concerned).collect();
+        for (namespace, selects) in namespaces {
+            let before = self.survey(&before_cluster, &namespace, &Touch::Whole, now);
+            if let Some(place) = self.places.get_mut(&namespace) {
+                place.selecting.update(object, selects);
+            }
+            let after = self.survey(&self.cluster, &namespace, &Touch::Whole, now);
+            self.settle_declared(&namespace, before, after, urgent, now);
+        }
+    }
+
+    /// Books the difference at once; what is to be written is found when the turn of the namespace comes.
+    pub(super) fn settle_declared(
+        &mut self,
+        namespace: &Arc<str>,
+        before: BTreeMap<Key, Surveyed>,
+        after: BTreeMap<Key, Surveyed>,
+        urgent: bool,
+        now: Duration,
+    ) {
+        let work = self.settle(before, after, Cause::Declared { urgent }, now);
+        if !work.is_empty() {
+            let fresh = work.iter().any(|work| work.lane == Lane::Fresh);
+            let lane = if fresh { Lane::Fresh } else { Lane::Bulk };
+            self.row.push(namespace, lane, work.len(), now);
+        }
+    }
+
+    /// What is to be written in the next namespace of this lane in which an object's change is still to be made; none when
+    /// there is no such namespace.
+    pub fn next_in_row(&mut self, lane: Lane, now: Duration) -> Option<Vec<Work>> {
+        let (namespace, waiting_since) = self.row.pop(lane)?;
+        let survey = |world: &Self| world.survey(&world.cluster, &namespace, &Touch::Whole, now);
+        let mut surveyed = survey(self);
+        // The references get their time from now on: until here nobody took them out.
+        let mut put_off = false;
+        for key in surveyed.keys() {
+            if let Some(since) = self.leaving.get_mut(key).filter(|since| **since >= waiting_since) {
+                *since = now;
+                put_off = true;
+            }
+        }
+        if put_off {
+            surveyed = survey(self);
+        }
+        let cause = Cause::Declared { urgent: false };
+        let work = surveyed
+            .iter()
+            .flat_map(|(key, surveyed)| self.work(key, surveyed, cause, now));
+        Some(beside_others(work.collect()))
+    }
+
+    /// How many keys wait in a lane for the turn of their namespace.
+    pub fn waiting_in_row(&self, lane: Lane) -> usize {
+        self.row.keys(lane)
+    }
+}
+
+/// Where a Secret is called a source that was not before, or no longer is: there its name decides.
+fn namespaces_of_changed_sources<'a>(old: Option<&'a Arc<Object>>, new: Option<&'a Arc<Object>>) -> BTreeSet<&'a str> {
+    let named = |object: &'a Arc<Object>| (object.lifecycle != Lifecycle::Deleted).then_some(&object.spec.sources);
+    let (old, new) = (old.and_then(named), new.and_then(named));
+    if old == new {
+        return BTreeSet::new();
+    }
+    let all = old.into_iter().chain(new).flatten();
+    all.map(|(namespace, _)| namespace.as_str()).collect()
+}
+
+/// Whether anything of the object may be in the namespace.
+fn has_left(object: &Object, facts: &Namespace) -> bool {
+    let secret = object.spec.secret_name.as_ref();
+    facts.secrets.contains_key(secret) || facts.accounts.values().any(|account| account.may_record(secret))
+}

@@ -1,0 +1,206 @@
+//! What Secrets and accounts have in common: both are seen, held, and written, each by its name in a namespace.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use litemap::LiteMap;
+use plan::identity::Version;
+use plan::observed::{Account, Entry, Namespace, Secret};
+use plan::ownership::{Ownership, ownership};
+use plan::scope::Cluster;
+
+use super::evaluate::Touch;
+use super::{Kind, World};
+use crate::wanted::prune;
+use crate::work::Key;
+
+/// A Secret or an account.
+pub(super) trait Observed: PartialEq + Sized {
+    /// Of the watch that shows what has this name.
+    fn kind(world: &World, name: &str) -> Kind;
+    fn version(&self) -> &Version;
+    fn key(namespace: &Arc<str>, name: &Arc<str>) -> Key;
+    /// `records` as in [`Touch::Account`].
+    fn touch<'a>(name: &'a Arc<str>, records: &'a [Arc<str>]) -> Touch<'a>;
+    /// The names that it records.
+    fn records(&self) -> &[Arc<str>];
+    fn all(facts: &Namespace) -> &LiteMap<Arc<str>, Self>;
+    fn all_mut(facts: &mut Namespace) -> &mut LiteMap<Arc<str>, Self>;
+
+    /// Whether it carries our label, or is known to have carried it.
+    fn is_ours(&self) -> bool;
+
+    /// Whether this change bears on accounts that do not refer to it yet.
+    fn bears_on_others(held: Option<&Self>, new: Option<&Self>) -> bool;
+
+    /// What others took away the mark of, although it is ours as far as `held` and `known` show: the names of the entries
+    /// of an account.
+    fn lost(held: Option<&Self>, new: &Self, known: &[Arc<str>]) -> Vec<Arc<str>>;
+
+    /// Whether this one is ours without its label, given that one with this uid was seen with it.
+    fn proven(self, labelled: bool) -> Self;
+
+    /// Whether no Secret that a watch would not show can have its name when it goes.
+    fn leaves_nothing(&self, cluster: &Cluster) -> bool;
+
+    /// The same, holding in common with others what is alike.
+    fn shared(self, world: &mut World) -> Self;
+}
+
+impl Observed for Account {
+    fn kind(_: &World, _: &str) -> Kind {
+        Kind::Account
+    }
+
+    fn version(&self) -> &Version {
+        &self.version
+    }
+
+    fn key(namespace: &Arc<str>, name: &Arc<str>) -> Key {
+        Key::account(namespace, name)
+    }
+
+    fn touch<'a>(name: &'a Arc<str>, records: &'a [Arc<str>]) -> Touch<'a> {
+        Touch::Account(name, records)
+    }
+
+    fn records(&self) -> &[Arc<str>] {
+        &self.attached
+    }
+
+    fn all(facts: &Namespace) -> &LiteMap<Arc<str>, Self> {
+        &facts.accounts
+    }
+
+    fn all_mut(facts: &mut Namespace) -> &mut LiteMap<Arc<str>, Self> {
+        &mut facts.accounts
+    }
+
+    fn is_ours(&self) -> bool {
+        false
+    }
+
+    fn leaves_nothing(&self, _: &Cluster) -> bool {
+        false
+    }
+
+    /// The last reference that goes lets a copy go; the survey of an account sees to that.
+    fn bears_on_others(_: Option<&Self>, _: Option<&Self>) -> bool {
+        false
+    }
+
+    fn lost(held: Option<&Self>, new: &Self, known: &[Arc<str>]) -> Vec<Arc<str>> {
+        let same = held.filter(|held| held.version.uid == new.version.uid);
+        let Some(held) = same.filter(|_| !new.too_large) else {
+            return Vec::new();
+        };
+        let recorded: BTreeSet<&str> = new.attached.iter().map(AsRef::as_ref).collect();
+        let listed: BTreeSet<&str> = new.entries.iter().map(Entry::name).collect();
+        let is_lost = |name: &&Arc<str>| listed.contains(name.as_ref()) && !recorded.contains(name.as_ref());
+        let mut lost: Vec<Arc<str>> = held.attached.iter().chain(known).filter(is_lost).cloned().collect();
+        lost.sort_unstable();
+        lost.dedup();
+        lost
+    }
+
+    fn proven(self, _: bool) -> Self {
+        self
+    }
+
+    fn shared(mut self, world: &mut World) -> Self {
+        self.attached = world.attached.share(self.attached);
+        self.entries = world.entries.share(self.entries);
+        if let Some(keys) = &world.keys {
+            prune(&mut self.labels, &keys.accounts);
+        }
+        self.labels.share(|word| world.names.share(word));
+        self
+    }
+}
+
+impl Observed for Secret {
+    fn kind(world: &World, name: &str) -> Kind {
+        world.kind_of_secret(name)
+    }
+
+    fn version(&self) -> &Version {
+        &self.version
+    }
+
+    fn key(namespace: &Arc<str>, name: &Arc<str>) -> Key {
+        Key::secret(namespace, name)
+    }
+
+    fn touch<'a>(name: &'a Arc<str>, _: &'a [Arc<str>]) -> Touch<'a> {
+        Touch::Secret(name)
+    }
+
+    fn records(&self) -> &[Arc<str>] {
+        &[]
+    }
+
+    fn all(facts: &Namespace) -> &LiteMap<Arc<str>, Self> {
+        &facts.secrets
+    }
+
+    fn all_mut(facts: &mut Namespace) -> &mut LiteMap<Arc<str>, Self> {
+        &mut facts.secrets
+    }
+
+    fn is_ours(&self) -> bool {
+        matches!(ownership(&self.traits), Ownership::Copy(_) | Ownership::Stripped)
+    }
+
+    /// A copy of an object that says Delete is never left to its namespace.
+    fn leaves_nothing(&self, cluster: &Cluster) -> bool {
+        let Ownership::Copy(label) = ownership(&self.traits) else {
+            return false;
+        };
+        let object = cluster.object(label);
+        object.is_some_and(|object| object.spec.deletion_policy == crd::DeletionPolicy::Delete)
+    }
+
+    /// One that is not our copy bears on the references, by what it is and not by what it holds.
+    fn bears_on_others(held: Option<&Self>, new: Option<&Self>) -> bool {
+        if held.map(|held| &held.traits) == new.map(|new| &new.traits) {
+            return false;
+        }
+        held.into_iter()
+            .chain(new)
+            .any(|secret| !matches!(ownership(&secret.traits), Ownership::Copy(_)))
+    }
+
+    fn lost(_: Option<&Self>, _: &Self, _: &[Arc<str>]) -> Vec<Arc<str>> {
+        Vec::new()
+    }
+
+    fn proven(mut self, labelled: bool) -> Self {
+        if labelled && ownership(&self.traits) == Ownership::Foreign {
+            let mut traits = (*self.traits).clone();
+            traits.applied_by_us = true;
+            self.traits = Arc::new(traits);
+        }
+        self
+    }
+
+    fn shared(mut self, world: &mut World) -> Self {
+        self.traits = world.traits.share(self.traits);
+        self.digest = self.digest.map(|digest| world.digests.share(digest));
+        self
+    }
+}
+
+/// Up to here a map has room for what it holds and no more, and then for an eighth more: there are as many maps as there
+/// are namespaces.
+const FEW: usize = 8;
+
+/// Holds a value under its name.
+pub(super) fn hold<T>(map: &mut LiteMap<Arc<str>, T>, name: &Arc<str>, value: T) {
+    let mut held = std::mem::take(map).into_tuple_vec();
+    if held.len() == held.capacity() {
+        let more = if held.len() < FEW { 1 } else { held.len() / FEW };
+        held.reserve_exact(more);
+    }
+    *map = LiteMap::from_sorted_store_unchecked(held);
+    map.insert(Arc::clone(name), value);
+}

@@ -1,0 +1,126 @@
+//! The long row: namespaces in which an object's change is still to be made. Each comes to its turn once, whatever else
+//! changes meanwhile, and what is to be written in it is found then. So an object of ten thousand namespaces costs
+//! a few words for each of them, and those that come together share their writes.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::shrink;
+use crate::work::Lane;
+
+/// Room for so many namespaces is not given back.
+const KEPT: usize = 256;
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct Row {
+    waiting: HashMap<Arc<str>, Waiting>,
+    fresh: Half,
+    bulk: Half,
+}
+
+#[derive(Debug, Default)]
+struct Half {
+    namespaces: VecDeque<Arc<str>>,
+    /// How many wait in them.
+    keys: usize,
+}
+
+/// A namespace that waits for its turn.
+#[derive(Clone, Copy, Debug)]
+struct Waiting {
+    /// Of the most urgent of its keys.
+    lane: Lane,
+    /// How many, when it was asked last.
+    keys: usize,
+    since: Duration,
+}
+
+impl Row {
+    /// The namespace waits, if it does not already; in the fresh lane from now on, if this is more urgent.
+    pub(super) fn push(&mut self, namespace: &Arc<str>, lane: Lane, keys: usize, now: Duration) {
+        let held = self.waiting.get(namespace).copied();
+        let stays = held.filter(|held| held.lane == lane || held.lane == Lane::Fresh);
+        let waiting = Waiting {
+            lane: stays.map_or(lane, |held| held.lane),
+            keys,
+            since: held.map_or(now, |held| held.since),
+        };
+        if let Some(held) = held {
+            self.half(held.lane).keys -= held.keys;
+        }
+        self.half(waiting.lane).keys += keys;
+        if stays.is_none() {
+            self.half(lane).namespaces.push_back(Arc::clone(namespace));
+        }
+        self.waiting.insert(Arc::clone(namespace), waiting);
+    }
+
+    /// The next of this lane, which waits no more, and since when it did.
+    pub(super) fn pop(&mut self, lane: Lane) -> Option<(Arc<str>, Duration)> {
+        loop {
+            let namespace = self.half(lane).namespaces.pop_front()?;
+            // One that was moved to the other lane left its place behind.
+            if self.waiting.get(&namespace).is_none_or(|waiting| waiting.lane != lane) {
+                continue;
+            }
+            let waiting = self.waiting.remove(&namespace)?;
+            self.half(lane).keys -= waiting.keys;
+            if shrink::shrink_if_sparse(&mut self.waiting, KEPT) {
+                self.fresh.namespaces.shrink_to(KEPT);
+                self.bulk.namespaces.shrink_to(KEPT);
+            }
+            return Some((namespace, waiting.since));
+        }
+    }
+
+    /// How many keys wait in a lane.
+    pub(super) fn keys(&self, lane: Lane) -> usize {
+        match lane {
+            Lane::Fresh => self.fresh.keys,
+            Lane::Bulk | Lane::Retry => self.bulk.keys,
+        }
+    }
+
+    fn half(&mut self, lane: Lane) -> &mut Half {
+        match lane {
+            Lane::Fresh => &mut self.fresh,
+            Lane::Bulk | Lane::Retry => &mut self.bulk,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::work::Lane;
+
+    fn drain(row: &mut Row, lane: Lane) -> Vec<String> {
+        std::iter::from_fn(|| row.pop(lane))
+            .map(|(namespace, _)| namespace.to_string())
+            .collect()
+    }
+
+    #[test]
+    fn each_namespace_comes_to_its_turn_once_and_the_more_urgent_first() {
+        let mut row = Row::default();
+        let push = |row: &mut Row, namespace: &str, lane| row.push(&namespace.into(), lane, 2, Duration::ZERO);
+        for namespace in ["a", "b", "c", "a"] {
+            push(&mut row, namespace, Lane::Bulk);
+        }
+        push(&mut row, "d", Lane::Fresh);
+        push(&mut row, "b", Lane::Fresh);
+        push(&mut row, "d", Lane::Bulk);
+        assert_eq!((row.keys(Lane::Fresh), row.keys(Lane::Bulk)), (4, 4));
+        assert_eq!(drain(&mut row, Lane::Fresh), ["d", "b"]);
+        assert_eq!(drain(&mut row, Lane::Bulk), ["a", "c"]);
+        assert_eq!((row.keys(Lane::Fresh), row.keys(Lane::Bulk)), (0, 0));
+        push(&mut row, "b", Lane::Bulk);
+        assert_eq!(
+            drain(&mut row, Lane::Bulk),
+            ["b"],
+            "its turn is over, it may wait again"
+        );
+    }
+}

@@ -1,0 +1,99 @@
+//! `/livez` and `/readyz`.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::StatusCode;
+use axum::routing::get;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::api::watch_health::Progress;
+use crate::observability::listen;
+
+/// The sign of life of a loop: it beats with every turn, and turns at least every [`Pulse::INTERVAL`].
+#[derive(Clone, Debug)]
+pub struct Pulse {
+    epoch: Instant,
+    /// Milliseconds since the epoch.
+    last: Arc<AtomicU64>,
+    ready: Arc<AtomicBool>,
+}
+
+impl Pulse {
+    /// A loop turns at least this often.
+    pub const INTERVAL: Duration = Duration::from_secs(5);
+    /// A loop that did not turn for so long hangs.
+    const DEAD: Duration = Duration::from_secs(60);
+
+    /// Beating now, not ready.
+    pub fn new() -> Self {
+        Self {
+            epoch: Instant::now(),
+            last: Arc::default(),
+            ready: Arc::default(),
+        }
+    }
+
+    /// The loop turns.
+    pub fn beat(&self) {
+        let millis = u64::try_from(self.epoch.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.last.store(millis, Ordering::Relaxed);
+    }
+
+    /// The loop has seen all that it needs to act.
+    pub fn ready(&self) {
+        self.ready.store(true, Ordering::Relaxed);
+    }
+
+    fn is_alive(&self) -> bool {
+        let last = Duration::from_millis(self.last.load(Ordering::Relaxed));
+        self.epoch.elapsed().saturating_sub(last) < Self::DEAD
+    }
+
+    fn is_ready(&self) -> bool {
+        self.ready.load(Ordering::Relaxed)
+    }
+}
+
+impl Default for Pulse {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Binds at once, so that an address in use is an error at start, and serves until the token is cancelled.
+///
+/// Alive: every loop turns, and every watch moves if the server answers. An outage of the API server stops no loop and
+/// is held against no watch, so it restarts nobody. Ready: every kind was listed once.
+pub async fn serve(
+    address: SocketAddr,
+    pulses: Vec<Pulse>,
+    progress: Progress,
+    token: CancellationToken,
+) -> std::io::Result<()> {
+    listen::serve(address, router(pulses, progress), token).await
+}
+
+pub(crate) fn router(pulses: Vec<Pulse>, progress: Progress) -> Router {
+    let answer = |good: bool| {
+        if good {
+            (StatusCode::OK, "ok")
+        } else {
+            (StatusCode::SERVICE_UNAVAILABLE, "not ok")
+        }
+    };
+    let ready = pulses.clone();
+    Router::new()
+        .route(
+            "/livez",
+            get(move || async move { answer(pulses.iter().all(Pulse::is_alive) && progress.stuck().is_none()) }),
+        )
+        .route(
+            "/readyz",
+            get(move || async move { answer(ready.iter().all(Pulse::is_ready)) }),
+        )
+}

@@ -1,0 +1,364 @@
+//! What is told on `/metrics`, in the text of `OpenMetrics`. `config/monitoring/metrics.md` lists it, made from here.
+//!
+//! # Guarantees
+//!
+//! - No label holds a namespace, an account or anything of a Secret. The one that is not a word of this file is the name of
+//!   an object, and its series go when the object goes.
+//! - Nothing is allocated for an event or a write: counters exist from the start, and what is derived is so when asked.
+//! - A standby tells the truth of itself: it sees the objects and their status, writes nothing, and does not lead.
+
+mod catalogue;
+mod object;
+mod process;
+mod serve;
+
+use std::collections::BTreeMap;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use crd::FailureReason;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+use tokio::time::Instant;
+
+use crate::api::watch_health::Progress;
+use crate::leadership::Leadership;
+use crate::queue::Depth;
+use crate::work::Served;
+use catalogue::Catalogue;
+pub use catalogue::table;
+use object::Objects;
+pub use object::{Facts, State};
+pub use serve::serve;
+
+type One = [(&'static str, &'static str); 1];
+type Two = [(&'static str, &'static str); 2];
+type Seconds = Gauge<f64, AtomicU64>;
+
+/// What a write does, in a word of its own for each way in `apply`.
+pub const WRITES: [&str; 12] = [
+    "create",
+    "update",
+    "reclaim",
+    "assign",
+    "release",
+    "delete",
+    "empty",
+    "account",
+    "finalizer",
+    "status",
+    "state",
+    "event",
+];
+
+/// What comes of a write.
+pub const RESULTS: [&str; 6] = ["done", "conflict", "gone", "throttled", "refused", "unavailable"];
+
+const REASONS: [FailureReason; 10] = [
+    FailureReason::SecretConflict,
+    FailureReason::Forbidden,
+    FailureReason::QuotaExceeded,
+    FailureReason::AdmissionDenied,
+    FailureReason::NameNotPermitted,
+    FailureReason::SourceName,
+    FailureReason::Contended,
+    FailureReason::TooLarge,
+    FailureReason::HeldByFinalizer,
+    FailureReason::ServerError,
+];
+
+/// From a write or two on an idle server to a namespace that waits for somebody else.
+const SERVED: [f64; 12] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0];
+/// From one namespace to tens of thousands.
+const CARRIED_OUT: [f64; 10] = [0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0];
+
+/// The text is made once in so long, however many ask.
+const MADE_ONCE_IN: Duration = Duration::from_millis(100);
+
+/// See the module. All that have a clone count together.
+#[derive(Clone, Debug)]
+pub struct Metrics(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    registry: Registry,
+    writes: Family<Two, Counter>,
+    failures: Family<One, Gauge>,
+    secrets_served: Histogram,
+    accounts_served: Histogram,
+    carried_out: Histogram,
+    fresh: Gauge,
+    bulk: Gauge,
+    delayed: Gauge,
+    in_flight: Gauge,
+    leads: Gauge,
+    watch_age: Family<One, Seconds>,
+    process: process::Gauges,
+    objects: Objects,
+    /// By name, as the object loop holds them.
+    facts: Mutex<BTreeMap<Arc<str>, Facts>>,
+    /// The text that was told last, and when it was made. Held until another one is whole, so that two who ask at once do not
+    /// disturb each other.
+    told: Mutex<Option<(Instant, Bytes)>>,
+    leadership: Leadership,
+    progress: Progress,
+}
+
+impl Metrics {
+    /// Everything at zero. Whether it leads, and how old its watches are, is asked of these two.
+    pub fn new(leadership: Leadership, progress: Progress) -> Self {
+        Self(Arc::new(Inner::new(&mut Catalogue::default(), leadership, progress)))
+    }
+
+    /// [`Metrics::wrote`], for who writes.
+    pub fn counter(&self) -> impl Fn(&'static str, &'static str) + Send + Sync + 'static {
+        let metrics = self.clone();
+        move |kind, result| metrics.wrote(kind, result)
+    }
+
+    /// A write has ended. See [`WRITES`] and [`RESULTS`].
+    pub fn wrote(&self, kind: &'static str, result: &'static str) {
+        self.0.writes.get_or_create(&two(kind, result)).inc();
+    }
+
+    /// A copy, or a reference, is there that was missing for so long.
+    pub fn served(&self, what: Served, after: Duration) {
+        let histogram = match what {
+            Served::Secret => &self.0.secrets_served,
+            Served::Account => &self.0.accounts_served,
+        };
+        histogram.observe(after.as_secs_f64());
+    }
+
+    /// What was asked for is carried out everywhere, so long after it was asked.
+    pub fn carried_out(&self, after: Duration) {
+        self.0.carried_out.observe(after.as_secs_f64());
+    }
+
+    /// How much stands in the queue of the namespace loop, and how many of its writes are under way.
+    pub fn queue(&self, depth: Depth, in_flight: usize) {
+        self.0.fresh.set(count(depth.fresh));
+        self.0.bulk.set(count(depth.bulk));
+        self.0.delayed.set(count(depth.delayed));
+        self.0.in_flight.set(count(in_flight));
+    }
+
+    /// How many copies and references failed, by reason.
+    pub fn failures(&self, of: impl Fn(FailureReason) -> usize) {
+        for reason in REASONS {
+            let series = [("reason", reason.as_str())];
+            self.0.failures.get_or_create(&series).set(count(of(reason)));
+        }
+    }
+
+    /// An object stands like this now.
+    pub fn object(&self, name: &Arc<str>, facts: Facts) {
+        lock(&self.0.facts).insert(Arc::clone(name), facts);
+    }
+
+    /// An object is gone.
+    pub fn forget_object(&self, name: &str) {
+        lock(&self.0.facts).remove(name);
+    }
+
+    /// All of it as it was a moment ago, as text: requests without a pause do not make it each time.
+    pub fn tell(&self) -> Bytes {
+        let mut told = lock(&self.0.told);
+        let now = Instant::now();
+        if let Some((at, text)) = &*told
+            && now < *at + MADE_ONCE_IN
+        {
+            return text.clone();
+        }
+        let text = Bytes::from(self.render());
+        *told = Some((now, text.clone()));
+        text
+    }
+
+    /// All of it now, as text. For one at a time.
+    pub(crate) fn render(&self) -> String {
+        let Inner {
+            registry,
+            leads,
+            watch_age,
+            process,
+            objects,
+            facts,
+            leadership,
+            progress,
+            ..
+        } = &*self.0;
+        objects.show(&lock(facts));
+        leads.set(leadership.is_held().into());
+        watch_age.clear();
+        for (name, age) in progress.ages() {
+            watch_age.get_or_create(&[("watch", name)]).set(age.as_secs_f64());
+        }
+        process.read();
+        let mut text = String::new();
+        match prometheus_client::encoding::text::encode(&mut text, registry) {
+            Ok(()) => text,
+            // A String takes everything.
+            Err(_) => String::new(),
+        }
+    }
+}
+
+impl Inner {
+    fn new(all: &mut Catalogue, leadership: Leadership, progress: Progress) -> Self {
+        let version = Family::<One, Gauge>::default();
+        version.get_or_create(&[("version", env!("CARGO_PKG_VERSION"))]).set(1);
+        let help = "The version of the operator; always 1";
+        all.add("pullsecrets_build_info", None, &["version"], help, version);
+        let help = "1 if this replica holds the Lease and writes, else 0; always 1 without leader election";
+        let leads = all.add("pullsecrets_leader", None, &[], help, Gauge::default());
+        let objects = Objects::new(all);
+
+        let help =
+            "Copies and references that this replica could not bring about, by reason of the failure; 0 on a standby";
+        let failures = Family::<One, Gauge>::default();
+        for reason in REASONS {
+            failures.get_or_create(&[("reason", reason.as_str())]).set(0);
+        }
+        let failures = all.add("pullsecrets_failures", None, &["reason"], help, failures);
+
+        let help = "Writes to the API server that have ended, the Lease aside, by what they do (create, update, reclaim, \
+            assign, release, delete, empty: a copy; account: references of a ServiceAccount; finalizer, status: an object; state: \
+            what is remembered of it; event) and what came of it (done; conflict: a race was lost or the name is taken; \
+            gone: the namespace or object is no more; throttled: 429; refused; unavailable: no answer, or an error of the \
+            server)";
+        let writes = Family::<Two, Counter>::default();
+        for kind in WRITES {
+            for result in RESULTS {
+                writes.get_or_create(&two(kind, result)).inc_by(0);
+            }
+        }
+        let writes = all.add("pullsecrets_writes", None, &["kind", "result"], help, writes);
+
+        let help = "From seeing that a selected namespace lacks its copy, or a selected account its reference, until it is \
+            there; changes of objects and the start of the operator aside";
+        let served = Family::<One, Histogram>::new_with_constructor(|| Histogram::new(SERVED));
+        let of = |what| served.get_or_create_owned(&[("what", what)]);
+        let (secrets_served, accounts_served) = (of("secret"), of("service_account"));
+        let name = "pullsecrets_serve_duration";
+        all.add(name, Some(Unit::Seconds), &["what"], help, served);
+
+        let help = "From seeing that an object, or a source of it, changed until it is carried out everywhere";
+        let name = "pullsecrets_reconcile_duration";
+        let carried_out = Histogram::new(CARRIED_OUT);
+        let carried_out = all.add(name, Some(Unit::Seconds), &[], help, carried_out);
+
+        let help = "Copies and accounts that wait for a write, by lane: fresh (something is missing, or must go), bulk \
+            (something is to be changed), delayed (to be tried again later)";
+        let queue = Family::<One, Gauge>::default();
+        let lane = |lane| queue.get_or_create_owned(&[("lane", lane)]);
+        let (fresh, bulk, delayed) = (lane("fresh"), lane("bulk"), lane("delayed"));
+        all.add("pullsecrets_queue_depth", None, &["lane"], help, queue);
+        let help = "Writes into namespaces, and reads before or after them, that are under way; at most --concurrency";
+        let in_flight = all.add("pullsecrets_writes_in_flight", None, &[], help, Gauge::default());
+
+        let help = "For how long the API server told a watch nothing, not even a bookmark; of several watches of a kind the \
+            longest. About a minute at most while all is well";
+        let (name, watch_age) = ("pullsecrets_watch_age", Family::default());
+        let watch_age = all.add(name, Some(Unit::Seconds), &["watch"], help, watch_age);
+        let process = process::Gauges::new(all);
+        Self {
+            registry: all.take(),
+            writes,
+            failures,
+            secrets_served,
+            accounts_served,
+            carried_out,
+            fresh,
+            bulk,
+            delayed,
+            in_flight,
+            leads,
+            watch_age,
+            process,
+            objects,
+            facts: Mutex::default(),
+            told: Mutex::default(),
+            leadership,
+            progress,
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn count(number: usize) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn two(kind: &'static str, result: &'static str) -> Two {
+    [("kind", kind), ("result", result)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_in_config_is_current() {
+        let stored = include_str!("../../../config/monitoring/metrics.md");
+        assert!(
+            stored == table(),
+            "the table is stale, run: cargo metricsgen > config/monitoring/metrics.md"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_text_is_made_once_for_all_who_ask() {
+        let metrics = Metrics::new(Leadership::alone(), Progress::new());
+        let first = metrics.tell();
+        metrics.wrote("create", "done");
+        assert_eq!(metrics.tell().as_ptr(), first.as_ptr(), "the same text, not a copy");
+        tokio::time::advance(MADE_ONCE_IN).await;
+        let told = String::from_utf8(metrics.tell().to_vec()).unwrap();
+        let written = r#"pullsecrets_writes_total{kind="create",result="done"} 1"#;
+        assert!(told.contains(written), "{told}");
+    }
+
+    #[test]
+    fn the_series_of_an_object_go_with_it_and_a_name_is_escaped() {
+        let metrics = Metrics::new(Leadership::alone(), Progress::new());
+        let before = metrics.render();
+        assert!(before.contains("\npullsecrets_leader 1\n"), "{before}");
+        metrics.object(&"a\"b".into(), Facts::default());
+        let told = metrics.render();
+        assert!(
+            told.contains(r#"pullsecrets_object_state{object="a\"b",state="Progressing"} 1"#),
+            "{told}"
+        );
+        metrics.forget_object("a\"b");
+        let series = |text: &str| text.lines().filter(|line| !line.starts_with("process_")).count();
+        assert_eq!(series(&metrics.render()), series(&before));
+    }
+
+    #[test]
+    fn every_write_has_a_series_for_every_result_before_the_first() {
+        let metrics = Metrics::new(Leadership::new(), Progress::new());
+        metrics.wrote("create", "done");
+        let told = metrics.render();
+        assert!(
+            told.contains(r#"pullsecrets_writes_total{kind="create",result="done"} 1"#),
+            "{told}"
+        );
+        assert!(
+            told.contains(r#"pullsecrets_writes_total{kind="event",result="throttled"} 0"#),
+            "{told}"
+        );
+        let series = told
+            .lines()
+            .filter(|line| line.starts_with("pullsecrets_writes_total{"));
+        assert_eq!(series.count(), WRITES.len() * RESULTS.len());
+    }
+}
