@@ -76,7 +76,7 @@ async fn a_broken_source_is_named_and_the_copies_stay() {
 }
 
 #[tokio::test]
-async fn a_source_that_comes_after_its_object_is_taken_when_it_comes() {
+async fn late_source_is_taken_when_it_comes() {
     let scenario = Scenario::shared("source-late").await;
     scenario.namespaces(&["a"]).await;
     scenario.apply(&scenario.object()).await;

@@ -9,7 +9,8 @@ use crate::events::stage::Entries;
 const EXCLUDE: &str = "pullsecrets.dev/exclude";
 
 rows! {
-    a_new_account_of_a_selected_name_gets_the_reference {
+    /// A new account of a selected name gets the reference.
+    new_selected_account_gets_the_reference {
         given |it| { it.served_as(&["a"], json!({"serviceAccounts": {"names": ["default", "build-*"]}})).await; }
         when |it| {
             it.add_account("a", "build-1", json!({})).await;
@@ -19,7 +20,8 @@ rows! {
         writes (0, 1, 0)
     }
 
-    an_account_labelled_into_the_selection_gets_the_reference {
+    /// An account labelled into the selection gets the reference.
+    selected_account_gets_the_reference {
         given |it| {
             let builders = json!({"serviceAccounts": {"selectors": [{"matchLabels": {"role": "build"}}]}});
             it.declared(&["a"], builders).await;
@@ -32,7 +34,8 @@ rows! {
         writes (0, 1, 0)
     }
 
-    an_account_labelled_out_of_the_selection_loses_the_reference {
+    /// An account labelled out of the selection loses the reference.
+    deselected_account_loses_the_reference {
         given |it| {
             let builders = json!({"serviceAccounts": {"selectors": [{"matchLabels": {"role": "build"}}]}});
             it.declared(&["a"], builders).await;
@@ -48,7 +51,8 @@ rows! {
         writes (0, 1, 0)
     }
 
-    an_account_labelled_as_excluded_loses_the_reference_and_the_copy_stays {
+    /// An account labelled as excluded loses the reference, and the copy stays.
+    excluded_account_loses_only_the_reference {
         given |it| { it.served(&["a"]).await; }
         when others |it| { it.label_account("a", "default", EXCLUDE, json!("true")).await; }
         then |it| {
@@ -58,7 +62,8 @@ rows! {
         writes (0, 1, 0)
     }
 
-    an_account_no_longer_labelled_as_excluded_gets_the_reference {
+    /// An account that is no longer labelled as excluded gets the reference.
+    account_no_longer_excluded_gets_the_reference {
         given |it| {
             it.scenario().unselected_namespaces(&["a"]).await;
             it.label_account("a", "default", EXCLUDE, json!("true")).await;
@@ -71,7 +76,8 @@ rows! {
         writes (0, 1, 0)
     }
 
-    an_account_deleted_and_made_again_gets_the_reference_again {
+    /// An account that is deleted and made again gets the reference again.
+    account_made_again_gets_the_reference {
         given |it| { it.served(&["a"]).await; }
         when others |it| {
             it.delete(&it.accounts("a"), "default").await;
@@ -84,7 +90,8 @@ rows! {
         writes (0, 1, 0)
     }
 
-    an_account_that_may_use_listed_secrets_only_is_served_and_pods_may_use_ours {
+    /// An account that may use listed Secrets only is served, and its Pods may use the copy.
+    account_with_enforced_secrets_is_served {
         given |it| {
             it.scenario().unselected_namespaces(&["b"]).await;
             let strict = json!({"metadata": {"annotations": {"kubernetes.io/enforce-mountable-secrets": "true"}}});
@@ -120,7 +127,8 @@ rows! {
         writes (0, 1, 0)
     }
 
-    mode_none_takes_the_references_away_and_leaves_the_copies {
+    /// Mode None takes the references away and leaves the copies.
+    mode_none_removes_references_keeps_copies {
         given |it| { it.served(&["a", "b"]).await; }
         when |it| { it.declares(json!({"serviceAccounts": {"mode": "None"}})).await; }
         then |it| {

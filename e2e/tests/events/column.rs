@@ -316,8 +316,9 @@ fn filters(arguments: impl Iterator<Item = String>) -> Vec<String> {
     filters
 }
 
+/// Options of the test binary are no names of rows.
 #[test]
-fn options_of_the_test_binary_are_no_names_of_rows() {
+fn test_options_are_not_row_names() {
     let arguments = [
         "--skip",
         "a",

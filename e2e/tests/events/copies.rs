@@ -24,7 +24,8 @@ rows! {
         writes (1, 0, 0)
     }
 
-    a_copy_stripped_of_our_label_is_restored_in_place {
+    /// A copy stripped of the operator's label is restored in place.
+    copy_without_our_label_is_restored {
         given |it| { it.served(&["a", "b"]).await; }
         when |it| { it.patch_secret("a", json!({"metadata": {"labels": {LABEL: null}}})).await; }
         then |it| {
@@ -35,7 +36,8 @@ rows! {
         writes (2, 0, 0)
     }
 
-    a_copy_stripped_of_all_its_labels_is_restored_in_place {
+    /// A copy stripped of all its labels is restored in place.
+    copy_without_labels_is_restored_in_place {
         given |it| { it.served(&["a"]).await; }
         when |it| { it.patch_secret("a", json!({"metadata": {"labels": null}})).await; }
         then |it| {
@@ -46,7 +48,8 @@ rows! {
         writes (2, 0, 0)
     }
 
-    a_copy_labelled_as_that_of_another_object_is_restored_in_place {
+    /// A copy labelled as that of another object is restored in place.
+    copy_labelled_for_another_object_is_restored {
         given |it| { it.served(&["a", "b"]).await; }
         when |it| { it.patch_secret("a", json!({"metadata": {"labels": {LABEL: "nobody"}}})).await; }
         then |it| {
@@ -56,7 +59,8 @@ rows! {
         writes (1, 0, 0)
     }
 
-    a_copy_labelled_as_that_of_another_tool_is_restored_in_place {
+    /// A copy labelled as that of another tool is restored in place.
+    copy_labelled_for_a_tool_is_restored {
         given |it| { it.served(&["a"]).await; }
         when |it| {
             it.patch_secret("a", json!({"metadata": {"labels": {"app.kubernetes.io/managed-by": "Helm"}}})).await;
@@ -68,7 +72,8 @@ rows! {
         writes (1, 0, 0)
     }
 
-    a_copy_stripped_of_its_owner_gets_it_back {
+    /// A copy stripped of its owner gets it back.
+    copy_without_owner_gets_it_back {
         given |it| { it.served(&["a", "b"]).await; }
         when |it| { it.patch_secret("a", json!({"metadata": {"ownerReferences": null}})).await; }
         then |it| {
@@ -89,7 +94,8 @@ rows! {
         writes (1, 0, 0)
     }
 
-    a_copy_made_immutable_is_deleted_and_created_at_once {
+    /// A copy that is made immutable is deleted and created at once.
+    immutable_copy_is_replaced_at_once {
         given |it| { it.served(&["a", "b"]).await; }
         when |it| { it.patch_secret("a", json!({"immutable": true})).await; }
         then |it| {
@@ -100,7 +106,8 @@ rows! {
         writes (2, 0, 0)
     }
 
-    a_copy_made_anew_with_our_label_and_another_type_is_deleted_and_created_at_once {
+    /// A copy that is made again with the operator's label and another type is deleted and created at once.
+    copy_of_another_type_is_replaced {
         given |it| { it.served(&["a", "b"]).await; }
         when |it| {
             let labels = json!({LABEL: it.name(), "app.kubernetes.io/managed-by": "pullsecrets"});
@@ -115,7 +122,8 @@ rows! {
         writes (8, 0, 0)
     }
 
-    what_others_add_to_a_copy_is_let_be {
+    /// What others add to a copy stays.
+    foreign_additions_to_a_copy_stay {
         given |it| { it.served(&["a"]).await; }
         when |it| { it.patch_secret("a", additions()).await; }
         then |it| {
@@ -125,7 +133,8 @@ rows! {
         writes (0, 0, 0)
     }
 
-    marks_that_come_into_the_spec_come_onto_the_copies {
+    /// Labels and annotations that come into the spec come onto the copies.
+    marks_of_the_spec_reach_the_copies {
         given |it| { it.served(&["a", "b"]).await; }
         when |it| { it.declares(json!({"secret": {"labels": {LABEL_OF_SPEC: "x"}, "annotations": {NOTE_OF_SPEC: "y"}}})).await; }
         then |it| {
@@ -136,7 +145,8 @@ rows! {
         writes (2, 0, 0)
     }
 
-    marks_that_leave_the_spec_leave_the_copies_and_those_of_others_stay {
+    /// Labels and annotations that leave the spec leave the copies, and those of others stay.
+    marks_leave_copies_with_the_spec {
         given |it| {
             it.served_as(&["a"], json!({"secret": {"labels": {LABEL_OF_SPEC: "x"}, "annotations": {NOTE_OF_SPEC: "y"}}})).await;
             it.patch_secret("a", additions()).await;
@@ -150,7 +160,8 @@ rows! {
         writes (1, 0, 0)
     }
 
-    a_mark_of_the_spec_that_is_taken_off_a_copy_is_put_back {
+    /// A label or annotation of the spec that is taken off a copy is put back.
+    removed_mark_of_spec_is_restored {
         given |it| { it.served_as(&["a"], json!({"secret": {"labels": {LABEL_OF_SPEC: "x"}}})).await; }
         when |it| { it.patch_secret("a", json!({"metadata": {"labels": {LABEL_OF_SPEC: null}}})).await; }
         then |it| {

@@ -24,7 +24,8 @@ rows! {
         writes (0, 1, 0)
     }
 
-    a_list_that_another_tool_replaces_keeps_its_entries_and_gets_ours_again {
+    /// A list that another tool replaces keeps its entries and gets the operator's again.
+    replaced_list_gets_our_entry_again {
         given |it| { it.served(&["a"]).await; }
         when others |it| {
             let entries = json!([{"name": "another"}, {"name": "theirs"}, {"name": "third"}]);
@@ -38,7 +39,8 @@ rows! {
         writes (0, 1, 0)
     }
 
-    an_entry_removed_with_its_record_is_put_back_with_it {
+    /// An entry that is removed with its record is put back with it.
+    entry_and_record_are_restored_together {
         given |it| { it.served(&["a"]).await; }
         when |it| {
             let bare = json!({"imagePullSecrets": [{"name": "theirs"}], "metadata": {"annotations": {ATTACHED: null}}});
@@ -48,7 +50,8 @@ rows! {
         writes (0, 1, 0)
     }
 
-    a_record_that_another_writer_takes_away_is_restored {
+    /// A record that another writer takes away is restored.
+    record_removed_by_others_is_restored {
         given |it| { it.served(&["a"]).await; }
         when |it| { it.patch_account("a", "default", json!({"metadata": {"annotations": {ATTACHED: null}}})).await; }
         then |it| {
@@ -60,7 +63,8 @@ rows! {
         only up "another writer owns the list since, and without it no proof is left"
     }
 
-    an_entry_whose_record_is_taken_away_goes_with_the_namespace {
+    /// An entry whose record is taken away goes with the namespace.
+    unrecorded_entry_goes_with_the_namespace {
         given |it| { it.served(&["a", "b"]).await; }
         when |it| {
             it.patch_account("b", "default", json!({"metadata": {"annotations": {ATTACHED: null}}})).await;
@@ -74,7 +78,8 @@ rows! {
         only up "another writer owns the list since, and without it no proof is left"
     }
 
-    a_record_that_claims_entries_of_others_does_not_take_them_away {
+    /// A record that claims entries of others does not take them away.
+    forged_record_removes_no_foreign_entry {
         given |it| { it.served(&["a", "b"]).await; }
         when |it| {
             let claim = format!("theirs,{}", it.name());
@@ -88,7 +93,8 @@ rows! {
         writes (1, 1, 0)
     }
 
-    an_entry_that_is_removed_again_and_again_is_reported_and_put_back_more_slowly {
+    /// An entry that is removed again and again is reported and put back more slowly.
+    contended_entry_is_reported_and_backs_off {
         given |it| { it.served(&["a"]).await; }
         when |it| {
             eventually("the fight is reported", SOON, async || {
@@ -106,7 +112,8 @@ rows! {
         only up "however often it is removed while nobody puts it back, that is one removal"
     }
 
-    an_entry_that_stood_there_before_us_is_used_and_not_recorded {
+    /// An entry that was there before the operator is used and not recorded.
+    earlier_entry_is_used_and_not_recorded {
         given |it| {
             it.scenario().unselected_namespaces(&["b"]).await;
             it.merge_entries(&it.namespace("b"), &json!([{"name": it.name()}])).await;
@@ -126,7 +133,8 @@ rows! {
         writes (1, 0, 0)
     }
 
-    an_entry_that_stood_there_before_us_stays_when_the_copy_goes {
+    /// An entry that was there before the operator stays when the copy goes.
+    earlier_entry_stays_when_copy_goes {
         given |it| {
             it.scenario().unselected_namespaces(&["b"]).await;
             it.merge_entries(&it.namespace("b"), &json!([{"name": it.name()}])).await;
@@ -143,7 +151,8 @@ rows! {
         writes (1, 0, 0)
     }
 
-    whoever_keeps_putting_our_entry_back_after_deselection_does_not_keep_the_copy {
+    /// A tool that keeps putting the operator's entry back after deselection does not keep the copy.
+    restored_entry_does_not_keep_the_copy {
         given |it| { it.served(&["a", "b"]).await; }
         when |it| {
             it.note(serde_json::to_string(&it.account("b", "default").await).unwrap());

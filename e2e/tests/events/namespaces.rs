@@ -18,7 +18,8 @@ rows! {
         writes (1, 1, 0)
     }
 
-    a_namespace_labelled_into_the_selection_gets_reference_and_copy {
+    /// A namespace labelled into the selection gets reference and copy.
+    selected_namespace_gets_reference_and_copy {
         given |it| {
             it.scenario().unselected_namespaces(&["b"]).await;
             it.served(&["a"]).await;
@@ -28,7 +29,8 @@ rows! {
         writes (1, 1, 0)
     }
 
-    a_namespace_labelled_out_of_the_selection_loses_reference_then_copy {
+    /// A namespace labelled out of the selection loses the reference, then the copy.
+    deselected_namespace_loses_reference_then_copy {
         given |it| { it.served(&["a", "b"]).await; }
         when |it| { it.labels_out("b").await; }
         then |it| {
@@ -45,7 +47,8 @@ rows! {
         writes (1, 1, 0)
     }
 
-    a_namespace_labelled_as_excluded_loses_reference_then_copy {
+    /// A namespace labelled as excluded loses the reference, then the copy.
+    namespace_labelled_excluded_loses_both {
         given |it| { it.served(&["a", "b"]).await; }
         when |it| { it.label("b", EXCLUDE, json!("true")).await; }
         then |it| {
@@ -55,7 +58,8 @@ rows! {
         writes (1, 1, 0)
     }
 
-    a_namespace_no_longer_labelled_as_excluded_gets_both {
+    /// A namespace that is no longer labelled as excluded gets reference and copy.
+    namespace_no_longer_excluded_gets_both {
         given |it| {
             it.scenario().unselected_namespaces(&["b"]).await;
             it.label("b", EXCLUDE, json!("true")).await;
@@ -67,7 +71,8 @@ rows! {
         writes (1, 1, 0)
     }
 
-    a_namespace_excluded_by_the_spec_loses_reference_then_copy {
+    /// A namespace that the spec excludes loses the reference, then the copy.
+    excluded_namespace_loses_reference_then_copy {
         given |it| { it.served(&["a", "b"]).await; }
         when |it| { it.declares(json!({"namespaces": {"excluded": ["*-b"]}})).await; }
         then |it| {
@@ -91,7 +96,8 @@ rows! {
         writes (1, 1, 0)
     }
 
-    a_spec_that_selects_others_is_carried_out_in_both_directions {
+    /// A spec that selects other namespaces is carried out in both directions.
+    changed_selection_adds_and_removes {
         given |it| {
             it.scenario().unselected_namespaces(&["b"]).await;
             it.served(&["a"]).await;
@@ -101,7 +107,8 @@ rows! {
         writes (2, 2, 0)
     }
 
-    a_namespace_that_is_deleted_is_counted_no_more_and_nothing_fails {
+    /// A namespace that is deleted is counted no more, and no write fails.
+    deleted_namespace_is_no_longer_counted {
         given |it| { it.served(&["a", "b"]).await; }
         when others |it| { it.deletes_namespace("b").await; }
         then |it| {
@@ -113,7 +120,8 @@ rows! {
         writes (1, 1, 0)
     }
 
-    a_namespace_deleted_and_made_again_gets_both_anew {
+    /// A namespace that is deleted and made again gets reference and copy again.
+    namespace_made_again_gets_both {
         given |it| { it.served(&["a", "b"]).await; }
         when others |it| {
             it.deletes_namespace("b").await;
@@ -128,7 +136,8 @@ rows! {
         writes (2, 2, 0)
     }
 
-    a_selected_namespace_deleted_in_the_moment_it_comes_fails_nothing {
+    /// A selected namespace that is deleted in the moment it comes fails no object.
+    namespace_deleted_as_it_comes_fails_nothing {
         given |it| { it.served(&["a"]).await; }
         when |it| {
             it.scenario().namespaces(&["b"]).await;

@@ -12,7 +12,8 @@ use crate::events::row::rows;
 use crate::events::stage::Stage;
 
 rows! {
-    a_new_object_is_carried_out_in_each_selected_namespace_and_nowhere_else {
+    /// A new object is carried out in each selected namespace and nowhere else.
+    new_object_serves_exactly_the_selected_namespaces {
         given |it| {
             it.scenario().unselected_namespaces(&["other"]).await;
             it.scenario().namespaces(&["a", "b"]).await;
@@ -42,7 +43,8 @@ rows! {
         writes (4, 2, 1)
     }
 
-    an_object_deleted_with_orphans_asked_for_leaves_nothing {
+    /// An object that is deleted with orphans asked for leaves no copy and no reference.
+    object_deleted_with_orphans_leaves_nothing {
         given |it| { it.served(&["a", "b"]).await; }
         when |it| { it.deletes_object(PropagationPolicy::Orphan).await; }
         then |it| { it.gone().await; }
@@ -50,7 +52,8 @@ rows! {
         writes (4, 2, 2)
     }
 
-    a_finalizer_taken_off_a_live_object_comes_back {
+    /// A finalizer that is taken off a live object comes back.
+    finalizer_taken_off_comes_back {
         given |it| { it.served(&["a"]).await; }
         when |it| {
             let bare = Patch::Merge(json!({"metadata": {"finalizers": null}}));
@@ -82,7 +85,8 @@ rows! {
         writes (4, 4, 1)
     }
 
-    an_object_renamed_with_its_secret_gets_copies_and_references_under_the_new_name {
+    /// An object that is renamed with its Secret gets copies and references under the new name.
+    object_renamed_with_its_secret_moves_both {
         given |it| { it.served(&["a", "b"]).await; }
         when |it| {
             it.add_object_named(&it.second_name(), json!({})).await;

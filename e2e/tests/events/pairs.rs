@@ -13,7 +13,8 @@ use crate::events::row::rows;
 use crate::events::stage::Stage;
 
 rows! {
-    a_second_object_for_the_same_accounts_is_carried_out_beside_the_first {
+    /// A second object for the same accounts is carried out beside the first.
+    second_object_shares_accounts_with_first {
         given |it| {
             it.served(&["a", "b"]).await;
             second_source(it).await;
@@ -42,7 +43,8 @@ rows! {
         writes (2, 2, 1)
     }
 
-    a_younger_object_for_the_same_secrets_name_is_told_of_the_older_and_waits {
+    /// A younger object for the same Secret's name reports the older one and waits.
+    younger_object_waits_for_the_older {
         given |it| {
             it.served(&["a"]).await;
             second_source(it).await;
@@ -58,7 +60,8 @@ rows! {
         writes (1, 0, 1)
     }
 
-    the_younger_object_takes_the_copies_over_when_the_older_goes {
+    /// The younger object takes the copies over when the older one goes.
+    younger_object_takes_over_from_the_older {
         given |it| { both(it).await; }
         when |it| { it.deletes_object(PropagationPolicy::Background).await; }
         then |it| {
@@ -69,7 +72,8 @@ rows! {
         writes (2, 0, 1)
     }
 
-    the_younger_object_takes_a_copy_over_where_the_older_is_deselected {
+    /// The younger object takes a copy over where the older one is deselected.
+    younger_object_takes_over_where_deselected {
         given |it| { both(it).await; }
         when |it| { it.declares(json!({"namespaces": {"excluded": [it.namespace("b")]}})).await; }
         then |it| {
@@ -79,7 +83,8 @@ rows! {
         writes (1, 0, 0)
     }
 
-    an_object_renamed_that_keeps_its_secrets_name_keeps_its_copies {
+    /// An object that is renamed and keeps its Secret's name keeps its copies.
+    renamed_object_keeps_copies_of_same_name {
         given |it| {
             it.served(&["a", "b"]).await;
             second_source(it).await;
@@ -99,7 +104,8 @@ rows! {
         writes (4, 0, 2)
     }
 
-    a_copy_passes_as_it_is_to_an_object_whose_source_is_missing {
+    /// A copy passes as it is to an object whose source is missing.
+    copy_passes_to_object_without_source {
         given |it| { it.before_it_passes_on().await; }
         when |it| {
             it.add_object_named(&it.second_name(), younger(it, it.name())).await;
@@ -109,7 +115,8 @@ rows! {
         writes (4, 0, 2)
     }
 
-    a_copy_passes_as_it_is_to_an_object_that_is_suspended {
+    /// A copy passes as it is to an object that is suspended.
+    copy_passes_to_suspended_object {
         given |it| { it.before_it_passes_on().await; }
         when |it| {
             let mut suspended = younger(it, it.name());
@@ -121,7 +128,8 @@ rows! {
         writes (4, 0, 1)
     }
 
-    an_object_goes_although_a_suspended_one_of_its_secrets_name_selects_other_namespaces {
+    /// An object goes although a suspended one of its Secret's name selects other namespaces.
+    object_goes_beside_a_suspended_namesake {
         given |it| {
             it.served(&["a", "b"]).await;
             let mut elsewhere = younger(it, it.name());
@@ -134,7 +142,8 @@ rows! {
         writes (2, 2, 1)
     }
 
-    the_older_object_keeps_the_copies_when_the_younger_goes {
+    /// The older object keeps the copies when the younger one goes.
+    older_object_keeps_copies_after_younger {
         given |it| { both(it).await; }
         when |it| {
             it.objects().delete(&it.second_name(), &DeleteParams::default()).await.unwrap();

@@ -8,7 +8,8 @@ use crate::events::row::rows;
 use crate::events::stage::Stage;
 
 rows! {
-    a_policy_changed_to_retain_takes_the_owners_off_the_copies {
+    /// A policy changed to Retain takes the owners off the copies.
+    change_to_retain_removes_the_owners {
         given |it| { it.served(&["a", "b"]).await; }
         when |it| { it.declares(json!({"deletionPolicy": "Retain"})).await; }
         then |it| {
@@ -18,7 +19,8 @@ rows! {
         writes (2, 0, 0)
     }
 
-    a_policy_changed_to_delete_puts_the_owners_back {
+    /// A policy changed to Delete puts the owners back.
+    change_to_delete_restores_the_owners {
         given |it| { retaining(it, &["a", "b"]).await; }
         when |it| { it.declares(json!({"deletionPolicy": "Delete"})).await; }
         then |it| {
@@ -28,28 +30,32 @@ rows! {
         writes (2, 0, 0)
     }
 
-    an_object_that_retains_deleted_in_the_background_leaves_copies_and_references {
+    /// An object that retains, deleted in the background, leaves copies and references.
+    retain_deleted_in_background_leaves_both {
         given |it| { retaining(it, &["a", "b"]).await; }
         when |it| { it.deletes_object(PropagationPolicy::Background).await; }
         then |it| { left(it).await; }
         writes (2, 0, 1)
     }
 
-    an_object_that_retains_deleted_in_the_foreground_leaves_copies_and_references {
+    /// An object that retains, deleted in the foreground, leaves copies and references.
+    retain_deleted_in_foreground_leaves_both {
         given |it| { retaining(it, &["a", "b"]).await; }
         when |it| { it.deletes_object(PropagationPolicy::Foreground).await; }
         then |it| { left(it).await; }
         writes (2, 0, 1)
     }
 
-    an_object_that_retains_deleted_with_orphans_asked_for_leaves_copies_and_references {
+    /// An object that retains, deleted with orphans asked for, leaves copies and references.
+    retain_deleted_with_orphans_leaves_both {
         given |it| { retaining(it, &["a", "b"]).await; }
         when |it| { it.deletes_object(PropagationPolicy::Orphan).await; }
         then |it| { left(it).await; }
         writes (2, 0, 2)
     }
 
-    retain_set_and_the_object_deleted_at_once_leaves_copies_and_references {
+    /// Retain set and the object deleted at once leaves copies and references.
+    retain_set_just_before_deletion_leaves_both {
         given |it| { it.served(&["a", "b"]).await; }
         when |it| {
             it.declares(json!({"deletionPolicy": "Retain"})).await;
@@ -71,7 +77,8 @@ rows! {
         writes (1, 0, 0)
     }
 
-    a_namespace_excluded_by_the_spec_keeps_copy_and_reference {
+    /// Under Retain, a namespace that the spec excludes keeps copy and reference.
+    retain_keeps_both_in_excluded_namespace {
         given |it| { retaining(it, &["a", "b"]).await; }
         when |it| { it.declares(json!({"namespaces": {"excluded": ["*-b"]}})).await; }
         then |it| {
@@ -96,7 +103,8 @@ rows! {
         writes (2, 0, 0)
     }
 
-    a_namespace_whose_label_flaps_keeps_copy_and_reference {
+    /// A namespace whose label flaps keeps copy and reference.
+    flapping_label_keeps_copy_and_reference {
         given |it| { retaining(it, &["a", "b"]).await; }
         when |it| {
             for _ in 0..5 {
@@ -113,7 +121,8 @@ rows! {
         writes (15, 0, 0)
     }
 
-    a_namespace_whose_label_flaps_and_stays_away_keeps_copy_and_reference {
+    /// A namespace whose label flaps and stays away keeps copy and reference.
+    flapping_label_that_stays_away_keeps_both {
         given |it| { retaining(it, &["a", "b"]).await; }
         when |it| {
             for _ in 0..5 {
@@ -130,7 +139,8 @@ rows! {
         writes (16, 0, 0)
     }
 
-    an_object_with_that_secrets_name_takes_both_back {
+    /// An object with that Secret's name takes both back.
+    object_of_that_name_reclaims_both {
         given |it| {
             retaining(it, &["a", "b"]).await;
             it.deletes_object(PropagationPolicy::Background).await;
@@ -146,7 +156,8 @@ rows! {
         writes (6, 0, 1)
     }
 
-    what_was_taken_back_goes_with_the_object_that_took_it {
+    /// What was taken back goes with the object that took it.
+    reclaimed_copies_go_with_their_object {
         given |it| {
             retaining(it, &["a", "b"]).await;
             it.deletes_object(PropagationPolicy::Background).await;

@@ -51,7 +51,8 @@ pub(crate) struct Writes {
 /// Writes down rows, each of which becomes a test for each column, and a list `ROWS` of them.
 ///
 /// ```text
-/// sentence_of_the_row {
+/// /// The sentence.
+/// name_of_the_row {
 ///     given |it| { .. }
 ///     when |it| { .. }        // or `when others |it|`, where the event changes what belongs to others
 ///     then |it| { .. }
@@ -61,7 +62,7 @@ pub(crate) struct Writes {
 /// }
 /// ```
 macro_rules! rows {
-    ($($name:ident {
+    ($($(#[$doc:meta])* $name:ident {
         given |$g:ident| $given:block
         when $($others:ident)? |$w:ident| $when:block
         then |$t:ident| $then:block
@@ -71,7 +72,7 @@ macro_rules! rows {
     })+) => {
         pub(crate) static ROWS: &[&crate::events::row::Row] = &[$(&$name::ROW),+];
 
-        $(mod $name {
+        $($(#[$doc])* mod $name {
             #[allow(unused_imports, reason = "not every row needs everything")]
             use super::*;
 

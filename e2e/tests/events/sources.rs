@@ -7,7 +7,8 @@ use serde_json::json;
 use crate::events::row::rows;
 
 rows! {
-    a_new_password_is_one_update_of_each_copy_and_no_write_to_an_account {
+    /// A new password is one update of each copy and no write to an account.
+    new_password_updates_each_copy_once {
         given |it| { it.served(&["a", "b", "c"]).await; }
         when |it| { it.rotates(&it.second()).await; }
         then |it| {
@@ -41,7 +42,8 @@ rows! {
         writes (0, 0, 0)
     }
 
-    a_source_made_anew_with_another_type_leaves_the_copies {
+    /// A source that is made again with another type leaves the copies.
+    source_of_another_type_leaves_the_copies {
         given |it| {
             let config = it.docker_config();
             it.create::<Secret>(json!({
@@ -73,7 +75,8 @@ rows! {
         writes (0, 0, 0)
     }
 
-    a_namespace_that_comes_while_the_source_is_broken_gets_the_last_good_login {
+    /// A namespace that comes while the source is broken gets the last good login.
+    new_namespace_gets_the_last_good_login {
         given |it| {
             it.served(&["a"]).await;
             it.delete(&it.sources(), it.name()).await;
@@ -99,7 +102,8 @@ rows! {
         writes (2, 0, 0)
     }
 
-    a_source_that_comes_after_its_object_is_taken_when_it_comes {
+    /// A source that comes after its object is taken when it comes.
+    late_source_is_taken_when_it_comes {
         given |it| {
             it.scenario().namespaces(&["a", "b"]).await;
             it.add_object(json!({})).await;

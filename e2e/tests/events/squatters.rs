@@ -13,7 +13,8 @@ use crate::events::row::rows;
 use crate::events::stage::{SOURCES, Stage};
 
 rows! {
-    a_squatter_that_was_there_before_us_stays_and_is_not_referred_to {
+    /// A squatter that was there before the object stays, and no account refers to it.
+    earlier_squatter_stays_without_reference {
         given |it| {
             it.scenario().unselected_namespaces(&["b"]).await;
             it.squats("b").await;
@@ -30,7 +31,8 @@ rows! {
         restart (1, 0)
     }
 
-    a_squatter_with_our_very_bytes_is_not_taken_over {
+    /// A squatter with the very bytes of a copy is not taken over.
+    squatter_with_equal_bytes_is_not_adopted {
         given |it| {
             it.scenario().unselected_namespaces(&["b"]).await;
             it.served(&["a"]).await;
@@ -46,7 +48,8 @@ rows! {
         restart (1, 0)
     }
 
-    a_squatter_that_goes_makes_room_for_reference_and_copy {
+    /// A squatter that goes makes room for reference and copy.
+    departed_squatter_makes_room_for_both {
         given |it| {
             squatted(it).await;
         }
@@ -58,7 +61,8 @@ rows! {
         writes (1, 1, 0)
     }
 
-    a_squatter_whose_namespace_is_deselected_is_reported_no_more {
+    /// A squatter whose namespace is deselected is reported no more.
+    squatter_in_deselected_namespace_is_not_reported {
         given |it| { squatted(it).await; }
         when |it| { it.labels_out("b").await; }
         then |it| {
@@ -68,7 +72,8 @@ rows! {
         writes (0, 0, 0)
     }
 
-    a_squatter_is_adopted_in_place_once_the_spec_says_so {
+    /// A squatter is adopted in place once the spec says so.
+    squatter_is_adopted_when_spec_allows {
         given |it| {
             it.scenario().unselected_namespaces(&["b"]).await;
             it.squats_with("b", br#"{"auths":{"old.example.com":{"auth":"YTpi"}}}"#).await;
@@ -100,7 +105,8 @@ rows! {
         restart (1, 0)
     }
 
-    a_source_that_has_the_name_of_the_copies_is_never_adopted {
+    /// A source that has the name of the copies is never adopted.
+    source_named_like_copies_is_never_adopted {
         given |it| {
             sources_namespace(it).await;
             it.note(source_of_that_name(it, &it.first(), json!({})).await.resource_version().unwrap());

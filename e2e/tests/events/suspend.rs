@@ -7,7 +7,8 @@ use crate::events::row::rows;
 use crate::events::stage::Stage;
 
 rows! {
-    an_object_that_is_suspended_stays_as_it_is {
+    /// An object that is suspended stays as it is.
+    suspension_leaves_everything_as_it_is {
         given |it| { it.served(&["a", "b"]).await; }
         when |it| { it.declares(json!({"suspend": true})).await; }
         then |it| {
@@ -18,7 +19,8 @@ rows! {
         writes (0, 0, 0)
     }
 
-    namespaces_that_come_and_go_while_suspended_are_counted_and_not_written_to {
+    /// Namespaces that come and go while the object is suspended are counted and not written to.
+    suspended_object_counts_namespaces_and_writes_nothing {
         given |it| { suspended(it).await; }
         when |it| {
             it.scenario().namespaces(&["c", "d"]).await;
@@ -31,7 +33,8 @@ rows! {
         writes (0, 0, 0)
     }
 
-    a_source_that_changes_while_suspended_is_counted_and_not_copied {
+    /// A source that changes while the object is suspended is counted and not copied.
+    suspended_object_counts_source_changes {
         given |it| { suspended(it).await; }
         when |it| { it.rotates(&it.second()).await; }
         then |it| {
@@ -41,7 +44,8 @@ rows! {
         writes (0, 0, 0)
     }
 
-    what_others_do_while_suspended_is_counted_and_not_undone {
+    /// What others do while the object is suspended is counted and not undone.
+    suspended_object_undoes_no_foreign_change {
         given |it| { suspended(it).await; }
         when |it| {
             it.delete(&it.secrets("b"), it.name()).await;
@@ -79,7 +83,8 @@ rows! {
         writes (2, 2, 1)
     }
 
-    an_object_made_suspended_writes_nothing_but_its_finalizer {
+    /// An object that is created suspended gets its finalizer and no other write.
+    object_created_suspended_writes_only_its_finalizer {
         given |it| {
             it.scenario().namespaces(&["a"]).await;
             it.add_source(&it.first()).await;

@@ -6,7 +6,8 @@ use serde_json::json;
 use crate::events::row::rows;
 
 rows! {
-    a_namespace_that_takes_long_to_go_gets_nothing_and_fails_nothing {
+    /// A namespace that takes long to go gets no write and fails no object.
+    slowly_terminating_namespace_is_left_alone {
         given |it| {
             it.served(&["a", "b"]).await;
             it.holds_up("b").await;
@@ -21,7 +22,8 @@ rows! {
         writes (1, 1, 0)
     }
 
-    a_namespace_labelled_into_the_selection_while_it_goes_gets_nothing {
+    /// A namespace that is labelled into the selection while it goes gets no copy.
+    terminating_namespace_labelled_in_gets_nothing {
         given |it| {
             it.scenario().unselected_namespaces(&["b"]).await;
             it.served(&["a"]).await;
@@ -36,7 +38,8 @@ rows! {
         writes (0, 0, 0)
     }
 
-    a_new_password_passes_a_namespace_by_that_is_going {
+    /// A new password passes by a namespace that is terminating.
+    new_password_skips_terminating_namespace {
         given |it| {
             it.served(&["a", "b"]).await;
             it.holds_up("b").await;
@@ -50,7 +53,8 @@ rows! {
         writes (1, 0, 0)
     }
 
-    an_object_deleted_while_a_namespace_of_it_is_going_is_not_held_up {
+    /// An object that is deleted while a namespace of it is terminating is not held up.
+    object_goes_while_namespace_is_terminating {
         given |it| {
             it.served(&["a", "b"]).await;
             it.holds_up("b").await;
@@ -61,7 +65,8 @@ rows! {
         writes (1, 1, 1)
     }
 
-    an_object_deleted_while_its_copy_and_account_are_held_up_goes_all_the_same {
+    /// An object that is deleted while its copy and account are held up goes all the same.
+    object_goes_while_copy_is_held {
         given |it| {
             it.served(&["a", "b"]).await;
             let finalizers = json!({"metadata": {"finalizers": ["example.com/slow"]}});
