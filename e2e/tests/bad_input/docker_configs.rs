@@ -10,10 +10,11 @@ use serde_json::{Value, json};
 
 const SECOND: &str = "second.example.com";
 
+/// A config taken whole serves what can be used.
 /// Of a config taken whole each usable entry is served and each other one named, never by a key that is no server; one
 /// that breaks keeps its last good login, and the rest moves on.
 #[tokio::test]
-async fn a_config_taken_whole_serves_what_can_be_used() {
+async fn whole_config_serves_its_usable_entries() {
     let scenario = Scenario::shared("whole-config").await;
     scenario.namespaces(&["a"]).await;
     let (first, second) = (scenario.login("first"), scenario.login("second"));

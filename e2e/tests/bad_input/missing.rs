@@ -15,8 +15,9 @@ struct Broken {
     names: &'static [&'static str],
 }
 
+/// A broken source is named and the copies stay.
 #[tokio::test]
-async fn a_broken_source_is_named_and_the_copies_stay() {
+async fn broken_source_is_named_and_copies_stay() {
     let rows = [
         Broken {
             scenario: "source-gone",
@@ -91,8 +92,9 @@ async fn late_source_is_taken_when_it_comes() {
     scenario.says("Ready", "True", "Synced").await;
 }
 
+/// A source in a namespace that is not allowed is refused.
 #[tokio::test]
-async fn a_source_in_a_namespace_that_is_not_allowed_is_refused() {
+async fn source_outside_allowed_namespaces_is_refused() {
     let scenario = Scenario::shared("source-elsewhere").await;
     scenario.namespaces(&["a"]).await;
     let mut object = scenario.object();
@@ -105,8 +107,9 @@ async fn a_source_in_a_namespace_that_is_not_allowed_is_refused() {
     assert!(message.contains(&format!("{}-a", scenario.name())), "{message}");
 }
 
+/// One registry without a login does not hold back the other.
 #[tokio::test]
-async fn one_registry_without_a_login_does_not_hold_back_the_other() {
+async fn missing_login_does_not_block_other_registry() {
     let scenario = Scenario::shared("one-of-two").await;
     scenario.namespaces(&["a"]).await;
     let login = scenario.login("first");

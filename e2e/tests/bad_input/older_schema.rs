@@ -138,8 +138,9 @@ fn silent() -> Vec<Row> {
     ]
 }
 
+/// What an older schema let through says what is wrong and blocks no other object.
 #[tokio::test]
-async fn what_an_older_schema_let_through_says_what_is_wrong_and_blocks_nobody() {
+async fn invalid_old_object_is_reported_and_blocks_none() {
     let scenario = Scenario::own("older").await;
     let (first, second) = (scenario.login("first"), scenario.login("second"));
     scenario.set_up(&["a"], &first).await;

@@ -15,8 +15,9 @@ use serde_json::{Value, json};
 
 use crate::bad_input::cases::{self, Refused, folder, name, object};
 
+/// What can never work is refused at apply, and the store stays as it is.
 #[tokio::test]
-async fn what_can_never_work_is_refused_at_apply_and_the_store_stays_as_it_is() {
+async fn impossible_specs_are_refused_at_apply() {
     let cluster = Lent::installed().await.unwrap();
     let (kubectl, client, audit) = (cluster.kubectl(), cluster.admin().await.unwrap(), cluster.audit());
     let cases: Vec<Refused> = cases::refused()
@@ -73,8 +74,9 @@ async fn what_can_never_work_is_refused_at_apply_and_the_store_stays_as_it_is() 
     assert_eq!(versions(&client).await, before, "the store");
 }
 
+/// What can work is accepted as it is written.
 #[tokio::test]
-async fn what_can_work_is_accepted_as_it_is_written() {
+async fn possible_specs_are_accepted_as_written() {
     let cluster = Lent::installed().await.unwrap();
     let (kubectl, client) = (cluster.kubectl(), cluster.admin().await.unwrap());
     let cases = cases::accepted();

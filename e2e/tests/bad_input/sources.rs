@@ -107,8 +107,9 @@ impl Kind {
     }
 }
 
+/// Every bad source is named without its values, and every copy stays as it was.
 #[tokio::test]
-async fn every_bad_source_is_named_without_its_values_and_every_copy_stays_as_it_was() {
+async fn bad_sources_are_named_and_copies_stay() {
     let talkative = operator::Options {
         log: "trace".to_owned(),
         ..operator::Options::default()
@@ -173,8 +174,9 @@ async fn every_bad_source_is_named_without_its_values_and_every_copy_stays_as_it
     assert_eq!(after, copies, "the copies after a restart");
 }
 
+/// An odd source that kubelets would take is taken.
 #[tokio::test]
-async fn an_odd_source_that_kubelets_would_take_is_taken() {
+async fn odd_source_that_kubelets_accept_is_taken() {
     let scenario = Scenario::own("odd-sources").await;
     let odd = odd::sources(&scenario.login("odd"));
     assert!(odd.len() >= 15, "{} sources", odd.len());
@@ -190,8 +192,9 @@ async fn an_odd_source_that_kubelets_would_take_is_taken() {
     all_hold(&scenario, &names, &scenario.login("odd")).await;
 }
 
+/// A server that is declared in two spellings is served once, and the status says so.
 #[tokio::test]
-async fn a_server_declared_in_two_spellings_is_served_once_and_the_status_says_so() {
+async fn two_spellings_of_a_server_are_merged() {
     let scenario = Scenario::shared("two-spellings").await;
     scenario.namespaces(&["a"]).await;
     let (first, second) = (scenario.login("first"), scenario.login("second"));
