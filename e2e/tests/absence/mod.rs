@@ -24,9 +24,10 @@ const GOES_ON_WITHIN: Duration = Duration::from_secs(100);
 /// Longer than the three minutes after which a watch that does nothing is held against the operator.
 const LONG: Duration = Duration::from_secs(200);
 
+/// Neither a watch that falls silent nor one that is forbidden makes the operator report that it does not live.
 /// On one cluster and at the same time, since each of them takes its time.
 #[tokio::test]
-async fn neither_a_watch_that_falls_silent_nor_one_that_is_forbidden_is_held_against_the_operator() {
+async fn silent_or_forbidden_watch_keeps_the_operator_alive() {
     let scenario = Scenario::own("silent").await;
     scenario.stop_operator();
     let proxy = proxy(scenario.cluster()).await;
@@ -107,8 +108,9 @@ async fn blind(scenario: &Scenario) -> Operator {
     blind
 }
 
+/// An outage of the server is no reason to restart the operator.
 #[tokio::test]
-async fn an_outage_of_the_server_is_no_reason_to_restart_the_operator() {
+async fn server_outage_keeps_the_operator_alive() {
     let mut cluster = Cluster::start(cluster::Options::default()).await.unwrap();
     cluster.install().await.unwrap();
     // Who leads ends when it cannot renew the Lease: that is another matter.
