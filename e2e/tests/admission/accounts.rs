@@ -13,8 +13,9 @@ use crate::admission::bare::{self, SOON};
 /// The plan is held to the same table in `operator/plan/tests/selection.rs`.
 const SELECTION: &str = include_str!("../../../operator/plan/tests/selection.json");
 
+/// An account gets the reference where the table of the plan says so.
 #[tokio::test]
-async fn an_account_gets_the_reference_where_the_table_of_the_plan_says_so() {
+async fn accounts_get_references_as_the_plan_says() {
     let cluster = bare::shared().await;
     let client = cluster.admin().await.unwrap();
     let table: Value = serde_json::from_str(SELECTION).unwrap();
@@ -110,8 +111,9 @@ async fn check(client: &Client, case: &Value, object: &Value) {
     assert_eq!((seen, seen_recorded), (entries, recorded), "{}", case["says"]);
 }
 
+/// The largest object that the schema takes is within what an expression may cost.
 #[tokio::test]
-async fn the_largest_object_that_the_schema_takes_is_within_what_an_expression_may_cost() {
+async fn largest_object_is_within_the_expression_cost() {
     let cluster = bare::shared().await;
     let client = cluster.admin().await.unwrap();
     let labels: Vec<(String, &str)> = (0..32).map(|at| (format!("l{at}"), "v")).collect();
@@ -138,8 +140,9 @@ async fn the_largest_object_that_the_schema_takes_is_within_what_an_expression_m
     assert!(bare::names(made.image_pull_secrets).contains(&"largest".to_owned()));
 }
 
+/// An account that asks for a generated name is created, and the operator serves it.
 #[tokio::test]
-async fn an_account_that_asks_for_a_generated_name_is_created_and_left_to_the_operator() {
+async fn account_with_generated_name_is_left_to_operator() {
     let cluster = bare::shared().await;
     let client = cluster.admin().await.unwrap();
     bare::wait_until_seen(cluster, &client, "zz-generated").await;
@@ -148,8 +151,9 @@ async fn an_account_that_asks_for_a_generated_name_is_created_and_left_to_the_op
     assert_eq!(made.image_pull_secrets, None);
 }
 
+/// Who applied the account applies it again, which takes the reference from no one.
 #[tokio::test]
-async fn whoever_applied_the_account_applies_it_again_and_takes_nothing_away() {
+async fn account_applied_again_keeps_the_reference() {
     let cluster = bare::shared().await;
     let client = cluster.admin().await.unwrap();
     bare::wait_until_seen(cluster, &client, "zz-applied").await;
@@ -166,8 +170,9 @@ async fn whoever_applied_the_account_applies_it_again_and_takes_nothing_away() {
     }
 }
 
+/// An object on which an expression fails holds no account up.
 #[tokio::test]
-async fn an_object_on_which_an_expression_fails_holds_no_account_up() {
+async fn failing_expression_blocks_no_account() {
     let cluster = bare::shared().await;
     let client = cluster.admin().await.unwrap();
     bare::namespace(&client, "broken", &[("broken", "true")]).await;

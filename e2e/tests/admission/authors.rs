@@ -25,8 +25,9 @@ const ROWS: [Row; 11] = [
     ("elsewhere", &["elsewhere/a", "a"], Some("pullsecrets-system/a")),
 ];
 
+/// An object is accepted from those who may get every Secret that it names.
 #[tokio::test]
-async fn an_object_is_accepted_from_whoever_may_get_every_secret_that_it_names() {
+async fn author_must_read_every_named_secret() {
     let cluster = bare::shared().await;
     people(cluster).await;
     in_force(cluster).await;
@@ -52,8 +53,9 @@ async fn each_of_sixteen_registries_is_asked_for() {
     }
 }
 
+/// What is not the spec is changed by all who may change the object.
 #[tokio::test]
-async fn what_is_not_the_spec_is_changed_by_whoever_may_change_it() {
+async fn other_fields_need_no_right_to_sources() {
     let cluster = bare::shared().await;
     people(cluster).await;
     in_force(cluster).await;

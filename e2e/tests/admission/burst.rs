@@ -18,10 +18,11 @@ const NAMESPACES: usize = 200;
 /// So many installations at a time.
 const AT_ONCE: usize = 8;
 
+/// No Pod is admitted without the reference, however fast it comes after its account.
 /// A namespace with its labels, an account, a Pod, each as soon as the one before is there: what `helm install
 /// --create-namespace` does.
 #[tokio::test]
-async fn no_pod_is_admitted_without_the_reference_however_fast_it_comes_after_its_account() {
+async fn no_pod_is_admitted_without_the_reference() {
     let scenario = Scenario::own("burst").await;
     scenario.source(&Login::new("robot", "first")).await;
     let mut object = scenario.object();

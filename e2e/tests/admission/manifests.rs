@@ -9,8 +9,9 @@ use serde_json::{Value, json};
 
 use crate::admission::bare::{self, SOON};
 
+/// Every manifest is accepted, and every folder can be applied.
 #[tokio::test]
-async fn every_manifest_is_accepted_and_every_folder_can_be_applied() {
+async fn every_manifest_and_folder_can_be_applied() {
     let cluster = bare::shared().await;
     let mut folders = 0;
     for file in files(&e2e::workspace().join("config")) {
@@ -57,8 +58,9 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
+/// The samples come true, and no expression of a policy is of a doubtful type.
 #[tokio::test]
-async fn the_samples_come_true_and_no_expression_of_a_policy_is_of_a_doubtful_type() {
+async fn samples_come_true_and_policies_type_check() {
     let scenario = Scenario::own("samples").await;
     scenario.kubectl(&["apply", "-k", "config/admission/authors"]).await;
     scenario

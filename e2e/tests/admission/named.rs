@@ -9,8 +9,9 @@ use serde_json::{Value, json};
 
 use crate::admission::bare;
 
+/// The names stand in one place, and all else is as in the default installation.
 #[tokio::test]
-async fn the_names_stand_in_one_place_and_nothing_else_differs_from_the_default_installation() {
+async fn named_differs_from_default_in_names_only() {
     let cluster = bare::shared().await;
     let default = rendered(cluster, "config/default").await.unwrap();
     assert_eq!(
@@ -25,8 +26,9 @@ async fn the_names_stand_in_one_place_and_nothing_else_differs_from_the_default_
     }
 }
 
+/// Without any name no manifest is rendered, since that would be a right to every name.
 #[tokio::test]
-async fn without_any_name_nothing_is_rendered_since_that_would_be_a_right_to_every_name() {
+async fn named_without_names_renders_nothing() {
     let refused = rendered_with(bare::shared().await, &[]).await.unwrap_err();
     assert!(refused.to_string().contains("names.0"), "{refused}");
 }
@@ -86,8 +88,9 @@ fn names_taken_out(rendered: &mut Value) -> Vec<String> {
     confined
 }
 
+/// An object whose name is not listed says so; its name can be listed, and taken off the list again.
 #[tokio::test]
-async fn an_object_whose_name_is_not_listed_says_so_and_its_name_can_be_listed_and_taken_off_the_list_again() {
+async fn unlisted_name_is_reported_and_can_be_listed() {
     let (other, both) = (["other".to_owned()], ["other".to_owned(), "unlisted".to_owned()]);
     let scenario = Scenario::own_named("unlisted", &other, Options::default()).await;
     let login = Login::new("robot", "first");

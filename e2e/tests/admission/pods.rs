@@ -15,8 +15,9 @@ const IMAGES: &str = include_str!("../../../operator/plan/tests/images.json");
 /// Objects in the namespaces `pods*`, Pods there, and the references that are added to each.
 const PODS: &str = include_str!("pods.json");
 
+/// A Pod gets the reference for the images that the table of the plan says.
 #[tokio::test]
-async fn a_pod_gets_the_reference_for_the_images_that_the_table_of_the_plan_says() {
+async fn pods_get_references_as_the_plan_says() {
     let cluster = bare::shared().await;
     let client = cluster.admin().await.unwrap();
     account(&client, "images").await;
@@ -51,8 +52,9 @@ async fn a_pod_gets_the_reference_for_the_images_that_the_table_of_the_plan_says
     }
 }
 
+/// A Pod that is not to have the reference, or has it, is admitted as it is.
 #[tokio::test]
-async fn a_pod_that_is_not_to_have_the_reference_or_has_it_is_let_be() {
+async fn other_pods_are_admitted_unchanged() {
     let cluster = bare::shared().await;
     let client = cluster.admin().await.unwrap();
     account(&client, "pods").await;

@@ -9,13 +9,15 @@ use e2e::wait::eventually;
 use e2e::{OPERATOR_USER, SYSTEM_NAMESPACE};
 use serde_json::{Value, json};
 
+/// No request of the operator is refused for want of a right, and no right goes unused.
 #[tokio::test]
-async fn no_request_of_the_operator_is_refused_for_want_of_a_right_and_no_right_goes_unused() {
+async fn operator_has_exactly_the_rights_it_uses() {
     check(&Scenario::own("rights").await, None).await;
 }
 
+/// With fewer rights, no request of the operator is refused either, and no right goes unused.
 #[tokio::test]
-async fn with_fewer_rights_no_request_of_the_operator_is_refused_either_and_no_right_goes_unused() {
+async fn named_operator_has_exactly_its_rights() {
     let names = ["rights", "adopted", "own"].map(str::to_owned);
     let scenario = Scenario::own_named("rights", &names, operator::Options::default()).await;
     check(&scenario, Some(&names)).await;

@@ -21,8 +21,9 @@ const CORE: &str = "/api/v1/namespaces/victim";
 const OBJECTS: &str = "/apis/pullsecrets.dev/v1alpha1/clusterpullsecrets";
 const LABEL: &str = "pullsecrets.dev/cluster-pull-secret";
 
+/// A stolen token reads every Secret, and writes only pull Secrets with the operator's label and references.
 #[tokio::test]
-async fn a_stolen_token_reads_every_secret_and_writes_nothing_but_pull_secrets_with_our_label_and_references() {
+async fn stolen_token_writes_only_copies_and_references() {
     let cluster = bare::own().await.unwrap();
     bare::apply(&cluster, &victims()).await;
     let thief = thief(&cluster).await;
@@ -61,8 +62,9 @@ async fn what_much_there_is_may_be_rotated(cluster: &Cluster, thief: &Client) {
     assert_eq!(answer(thief, "merge", &path, &detached).await, "done");
 }
 
+/// A stolen token of the named installation reads no other Secret and gains no right.
 #[tokio::test]
-async fn a_stolen_token_of_the_named_installation_reads_no_other_secret_and_gains_no_right() {
+async fn stolen_named_token_reads_no_other_secret() {
     let cluster = bare::own_named(&["company", "base"]).await.unwrap();
     bare::apply(&cluster, &victims()).await;
     let foreign = secret("victim", "base", "Opaque", &json!({}));
@@ -108,8 +110,9 @@ async fn take_the_policy_away(cluster: &Cluster, thief: &Client, namespace: &str
     .await;
 }
 
+/// A role that is bound by mistake does not widen what the operator writes.
 #[tokio::test]
-async fn a_role_that_somebody_binds_by_mistake_does_not_widen_what_the_operator_writes() {
+async fn mistaken_role_binding_widens_no_write() {
     let cluster = bare::own().await.unwrap();
     bare::apply(&cluster, &victims()).await;
     let thief = thief(&cluster).await;
