@@ -293,8 +293,9 @@ async fn a_slow_webhook_costs_the_others_nothing() {
     a_webhook("slow-webhook", Manner::Waits(Duration::from_secs(20)), 16).await;
 }
 
+/// A webhook that puts off costs the others no time.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_webhook_that_puts_off_costs_the_others_nothing() {
+async fn deferring_webhook_does_not_delay_others() {
     let status = json!({"code": 429, "message": "x".repeat(2_000_000), "details": {"retryAfterSeconds": 3600}});
     a_webhook("busy-webhook", Manner::Denies(status), 0).await;
 }
