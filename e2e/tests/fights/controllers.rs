@@ -15,8 +15,9 @@ const A_FIGHT: Duration = Duration::from_secs(9);
 /// Three at once and one at each of those times; each may lose a race against the rival's own write.
 const RESTORES_IN_A_FIGHT: usize = 8;
 
+/// A controller that keeps removing the operator's entry is named, slowed and reported once, and forgotten when it stops.
 #[tokio::test]
-async fn a_controller_that_keeps_removing_our_entry_is_named_slowed_told_once_and_forgotten_when_it_stops() {
+async fn contended_reference_is_reported_once_and_backs_off() {
     let scenario = Scenario::shared("removing").await;
     scenario.namespaces(&["a"]).await;
     // What is made without any field is not tracked in managedFields, so it has to have one.
@@ -51,8 +52,9 @@ async fn a_controller_that_keeps_removing_our_entry_is_named_slowed_told_once_an
     was_told_once(&scenario).await;
 }
 
+/// A controller that keeps rewriting a copy is named, slowed and reported once, and forgotten when it stops.
 #[tokio::test]
-async fn a_controller_that_keeps_rewriting_our_copy_is_named_slowed_told_once_and_forgotten_when_it_stops() {
+async fn contended_copy_is_reported_once_and_backs_off() {
     let scenario = Scenario::shared("rewriting").await;
     let login = scenario.login("first");
     scenario.set_up(&["a"], &login).await;

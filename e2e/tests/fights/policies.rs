@@ -10,8 +10,9 @@ use serde_json::{Value, json};
 /// Refused writes are tried again after 1, 2, 4, ... s.
 const A_WHILE: Duration = Duration::from_secs(8);
 
+/// A policy that refuses the reference is named and slows the operator; the reference comes when the policy goes.
 #[tokio::test]
-async fn a_policy_that_refuses_the_reference_is_named_slows_and_the_reference_comes_when_it_goes() {
+async fn refusing_policy_is_named_and_backs_off() {
     let scenario = Scenario::shared("refusing").await;
     let login = scenario.login("first");
     let theirs = policy(
@@ -59,8 +60,9 @@ async fn a_policy_that_refuses_the_reference_is_named_slows_and_the_reference_co
     scenario.says("Ready", "True", "Synced").await;
 }
 
+/// A policy that reverts the reference is a contention, which is over when the policy goes.
 #[tokio::test]
-async fn a_policy_that_reverts_the_reference_is_a_fight_and_over_when_it_goes() {
+async fn reverting_policy_is_a_contention() {
     let scenario = Scenario::shared("reverting").await;
     let login = scenario.login("first");
     let theirs = policy(
