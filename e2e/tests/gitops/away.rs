@@ -13,8 +13,9 @@ use crate::gitops::record::{Record, holds};
 use crate::gitops::rules;
 use crate::gitops::states::MANY;
 
+/// A restart does not make an old problem new, and writes as little as before.
 #[tokio::test]
-async fn a_restart_does_not_make_an_old_problem_new_nor_write_anything() {
+async fn restart_does_not_renew_an_old_problem() {
     let scenario = Scenario::own("stalled").await;
     let record = Record::of(&scenario);
     scenario.namespaces(&["a"]).await;
@@ -41,8 +42,9 @@ async fn a_restart_does_not_make_an_old_problem_new_nor_write_anything() {
     rules::check(&record).await;
 }
 
+/// Namespaces that came while the operator was down are not called ready before they are.
 #[tokio::test]
-async fn namespaces_that_came_while_the_operator_was_down_are_not_called_served_before_they_are() {
+async fn restart_does_not_overstate_ready_namespaces() {
     let options = Options {
         flags: vec!["--concurrency=1".to_owned()],
         ..Options::default()

@@ -25,8 +25,9 @@ fn marks(kind: &str) -> (Value, Value) {
     (labels, annotations)
 }
 
+/// A copy carries no mark of a tool that deploys its object or its source.
 #[tokio::test]
-async fn a_copy_carries_no_mark_of_a_tool_that_deploys_its_object_or_its_source() {
+async fn copies_carry_no_mark_of_deploying_tools() {
     let scenario = Scenario::shared("tracked").await;
     let login = Login::new("robot", "first");
     scenario.namespaces(&["a"]).await;
@@ -61,8 +62,9 @@ async fn a_copy_carries_no_mark_of_a_tool_that_deploys_its_object_or_its_source(
     assert_eq!(copy["metadata"]["ownerReferences"][0]["kind"], "ClusterPullSecret");
 }
 
+/// On an account the operator changes only what Argo CD is configured to ignore.
 #[tokio::test]
-async fn on_an_account_nothing_changes_but_what_argo_cd_is_told_to_ignore() {
+async fn account_changes_are_what_argo_cd_ignores() {
     let scenario = Scenario::shared("pointed").await;
     scenario.unselected_namespaces(&["a"]).await;
     let namespace = format!("{}-a", scenario.name());

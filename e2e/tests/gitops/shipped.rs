@@ -3,8 +3,9 @@
 use e2e::scenario::Scenario;
 use serde_json::Value;
 
+/// The component adds its keys to `argocd-cm` and leaves the others.
 #[tokio::test]
-async fn the_component_adds_its_keys_to_argocd_cm_and_leaves_the_others() {
+async fn component_adds_its_keys_to_argocd_cm() {
     let scenario = Scenario::shared("shipped").await;
     let folder = scenario.cluster().folder().join("argo-cd");
     std::fs::create_dir_all(folder.join("component")).unwrap();

@@ -43,8 +43,9 @@ pub(crate) const MANY: usize = 400;
 
 type Seen = Vec<(&'static str, Value)>;
 
+/// Every tool sees every state as the table says, and no status ever breaks a rule.
 #[tokio::test]
-async fn every_state_is_seen_by_every_tool_as_the_table_says_and_no_status_ever_breaks_a_rule() {
+async fn tools_judge_every_state_as_tabled() {
     let options = Options {
         flags: vec!["--concurrency=1".to_owned()],
         ..Options::default()

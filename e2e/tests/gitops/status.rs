@@ -19,8 +19,9 @@ const SQUATTERS: usize = 25;
 /// The promise is a second; what lies between two times of arrival at the server may be a little less.
 const NEARLY_A_SECOND: f64 = 0.9;
 
+/// Twenty of many failures are named by namespace, and all are counted.
 #[tokio::test]
-async fn twenty_of_many_failures_are_named_by_namespace_and_all_are_counted() {
+async fn twenty_failures_are_named_all_are_counted() {
     let scenario = Scenario::shared("squatters").await;
     let record = Record::of(&scenario);
     let parts: Vec<String> = (0..SQUATTERS).map(|number| format!("s{number:02}")).collect();
@@ -63,8 +64,9 @@ fn failed(object: &Value) -> usize {
         .unwrap_or(0)
 }
 
+/// The status of a busy object is written once a second, that of a settled one not at all.
 #[tokio::test]
-async fn a_busy_object_is_written_once_a_second_and_a_settled_one_not_at_all() {
+async fn status_is_written_once_a_second_at_most() {
     let scenario = Scenario::shared("busy").await;
     scenario.set_up(&["first"], &Login::new("robot", "first")).await;
     let mark = scenario.mark().await;
