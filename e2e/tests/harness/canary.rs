@@ -32,8 +32,9 @@ const AS_THE_OPERATOR: &[&str] = &[
     "-",
 ];
 
+/// A credential is found wherever it leaks, and may be where it belongs.
 #[tokio::test]
-async fn a_credential_is_found_wherever_it_leaks_and_may_be_where_it_belongs() {
+async fn leaks_are_found_and_holders_are_allowed() {
     let _beside = MACHINE.read().await;
     let cluster = Cluster::start(Options::default()).await.unwrap();
     cluster.install().await.unwrap();

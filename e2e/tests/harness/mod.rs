@@ -18,8 +18,9 @@ use crate::MACHINE;
 
 const SOON: Duration = Duration::from_secs(30);
 
+/// A new namespace gets its account, and every request is in the audit log.
 #[tokio::test]
-async fn a_new_namespace_gets_its_account_and_every_request_is_in_the_audit_log() {
+async fn control_plane_makes_accounts_and_audits_requests() {
     let _beside = MACHINE.read().await;
     let mut cluster = Cluster::start(Options::default()).await.unwrap();
     let admin = cluster.admin().await.unwrap();
@@ -65,8 +66,9 @@ async fn the_installation_and_the_samples_are_accepted() {
     assert_eq!(listed, "");
 }
 
+/// The registry lets in those who have the password of now.
 #[tokio::test]
-async fn the_registry_lets_in_whoever_has_the_password_of_now() {
+async fn registry_accepts_only_the_current_password() {
     let _beside = MACHINE.read().await;
     let mut registry = Registry::start().await.unwrap();
     assert_eq!(registry.status_with(None).await.unwrap(), 401);
@@ -77,8 +79,9 @@ async fn the_registry_lets_in_whoever_has_the_password_of_now() {
     assert_eq!(registry.status_with(Some(("robot", "second"))).await.unwrap(), 200);
 }
 
+/// A docker config logs in with the entry of the registry.
 #[tokio::test]
-async fn a_docker_config_logs_in_with_the_entry_of_the_registry() {
+async fn docker_config_logs_in_to_its_registry() {
     let _beside = MACHINE.read().await;
     let mut registry = Registry::start().await.unwrap();
     registry.set_password("robot", "s3cret").unwrap();

@@ -169,8 +169,9 @@ async fn each_way_to_be_wrong_is_seen() {
     assert!(told.contains("should not be in the secrets [\"b/holder\"]"), "{told}");
 }
 
+/// A change of a foreign object is seen; a change of the operator's own part of an account is not.
 #[tokio::test]
-async fn a_touched_foreign_object_is_seen_and_our_own_part_of_an_account_is_not() {
+async fn foreign_changes_are_seen_own_are_not() {
     let _beside = MACHINE.read().await;
     let cluster = Cluster::start(Options::default()).await.unwrap();
     let client = cluster.admin().await.unwrap();

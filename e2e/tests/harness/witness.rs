@@ -18,8 +18,9 @@ use crate::MACHINE;
 const PATIENCE: Duration = Duration::from_secs(1);
 const LONGER: Duration = Duration::from_secs(3);
 
+/// `Ready` that is not so is seen, and `Ready` that is so is not.
 #[tokio::test]
-async fn ready_that_is_not_so_is_seen_and_ready_that_is_so_is_not() {
+async fn false_ready_is_seen_true_ready_is_not() {
     let _beside = MACHINE.read().await;
     let cluster = Cluster::start(Options::default()).await.unwrap();
     cluster.install().await.unwrap();
