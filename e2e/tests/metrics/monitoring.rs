@@ -55,8 +55,9 @@ fn seconds(minutes: &str) -> u64 {
     minutes.strip_suffix('m').unwrap().parse::<u64>().unwrap() * 60
 }
 
+/// Every alert fires when it must, and at no other time.
 #[tokio::test]
-async fn every_alert_fires_when_it_must_and_not_else() {
+async fn every_alert_fires_only_when_it_must() {
     let (rules, cases) = (rules(), yaml("e2e/alerts/rules_test.yaml"));
     // By alert: whether it was seen to fire, and whether it was seen not to.
     let mut seen: BTreeMap<&str, [bool; 2]> = rules.iter().map(|rule| (text(&rule["alert"]), [false; 2])).collect();
@@ -86,8 +87,9 @@ async fn every_alert_fires_when_it_must_and_not_else() {
     assert!(seen.values().all(|both| *both == [true; 2]), "{seen:?}");
 }
 
+/// Alerts and panels ask for metrics and labels that there are.
 #[tokio::test]
-async fn alerts_and_panels_ask_for_metrics_and_labels_that_there_are() {
+async fn alerts_and_panels_use_existing_metrics() {
     let dashboard: Value = yaml("config/monitoring/dashboard.json");
     let targets = list(&dashboard["panels"])
         .iter()
@@ -129,8 +131,9 @@ async fn alerts_and_panels_ask_for_metrics_and_labels_that_there_are() {
     }
 }
 
+/// All of it is accepted with the definitions of the Prometheus operator.
 #[tokio::test]
-async fn all_of_it_is_accepted_with_the_definitions_of_the_prometheus_operator() {
+async fn monitoring_is_accepted_by_prometheus_operator_definitions() {
     let cluster = Cluster::start(Options::default()).await.unwrap();
     cluster.install().await.unwrap();
     let definitions = blocking(binaries::prometheus_operator).await.unwrap();

@@ -66,8 +66,9 @@ impl Watched {
     }
 }
 
+/// Every metric is what the table says, and moves.
 #[tokio::test]
-async fn every_metric_is_what_the_table_says_and_moves() {
+async fn every_metric_is_as_documented_and_moves() {
     let options = Options {
         flags: vec!["--concurrency=1".to_owned()],
         ..Options::default()
@@ -281,8 +282,9 @@ async fn patch_a_copy(scenario: &Scenario, patch: &str) {
     scenario.kubectl(&copy).await;
 }
 
+/// An answer that is none is counted by what it was.
 #[tokio::test]
-async fn an_answer_that_is_none_is_counted_by_what_it_was() {
+async fn failed_requests_are_counted_by_cause() {
     let scenario = Scenario::own("answers").await;
     scenario.stop_operator();
     let (anonymous, admin) = (

@@ -20,8 +20,9 @@ async fn told(operator: &Operator) -> Scrape {
     Scrape::of(&text)
 }
 
+/// A standby shows the objects and does not lead until it does.
 #[tokio::test]
-async fn a_standby_shows_the_objects_and_does_not_lead_until_it_does() {
+async fn standby_shows_objects_and_does_not_lead() {
     let scenario = Scenario::own("standby").await;
     scenario.set_up(&["a", "b"], &scenario.login("first")).await;
     scenario.counts(2).await;
