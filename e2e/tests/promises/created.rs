@@ -24,16 +24,18 @@ async fn the_status_counts_what_is_served() {
     assert!(shown.contains("2/2"), "{shown}");
 }
 
+/// An object that selects nothing is ready and says so.
 #[tokio::test]
-async fn an_object_that_selects_nothing_is_ready_and_says_so() {
+async fn empty_selection_is_ready_and_says_so() {
     let scenario = Scenario::shared("nothing").await;
     scenario.source(&scenario.login("first")).await;
     scenario.apply(&scenario.object()).await;
     scenario.says("Ready", "True", "NoNamespaceSelected").await;
 }
 
+/// Mode `None` writes copies and touches no `ServiceAccount`.
 #[tokio::test]
-async fn mode_none_writes_copies_and_touches_no_service_account() {
+async fn mode_none_touches_no_service_account() {
     let scenario = Scenario::shared("copies-only").await;
     let login = scenario.login("first");
     scenario.namespaces(&["a"]).await;

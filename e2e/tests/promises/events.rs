@@ -3,8 +3,9 @@
 use e2e::scenario::{LABEL, SOON, Scenario};
 use e2e::wait::eventually;
 
+/// Each change of state is one Event that `describe` shows, for however many namespaces.
 #[tokio::test]
-async fn each_change_of_state_is_one_event_that_describe_shows_however_many_namespaces_it_is_about() {
+async fn each_change_of_state_is_one_event() {
     let scenario = Scenario::shared("told").await;
     let login = scenario.login("first");
     scenario.namespaces(&["a", "b", "c", "d"]).await;

@@ -8,8 +8,9 @@ use e2e::SYSTEM_NAMESPACE;
 use e2e::scenario::{SERVER, Scenario};
 use serde_json::json;
 
+/// The logins of all registries are merged, and a declared server beats a config taken whole.
 #[tokio::test]
-async fn the_logins_of_all_registries_are_merged_and_a_declared_server_beats_a_config_taken_whole() {
+async fn logins_are_merged_and_declared_servers_win() {
     let scenario = Scenario::shared("merged").await;
     scenario.namespaces(&["a"]).await;
     let declared = scenario.login("declared");
@@ -42,8 +43,9 @@ async fn the_logins_of_all_registries_are_merged_and_a_declared_server_beats_a_c
     scenario.holds("the copy holds all three", &expected).await;
 }
 
+/// Docker Hub in any spelling is the entry that kubelets look for.
 #[tokio::test]
-async fn docker_hub_in_any_spelling_is_the_entry_that_kubelets_look_for() {
+async fn docker_hub_spellings_become_the_kubelets_entry() {
     let scenario = Scenario::shared("hub").await;
     scenario.namespaces(&["a"]).await;
     let login = scenario.login("first");
