@@ -136,8 +136,9 @@ fn ageless(word: &str) -> &str {
     if is_age { "AGE" } else { word }
 }
 
+/// Every block that a reader uses is run by a test or says why not.
 #[test]
-fn every_block_that_a_reader_uses_is_run_by_a_test_or_says_why_not() {
+fn every_readme_block_is_run_or_excused() {
     let sources: String = ["newcomer.rs", "security.rs", "uninstall.rs"]
         .map(|file| std::fs::read_to_string(e2e::workspace().join("e2e/tests/readme").join(file)).unwrap())
         .concat();

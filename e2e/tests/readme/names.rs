@@ -74,8 +74,9 @@ fn every_test_that_the_readme_names_exists() {
     assert!(missing.is_empty(), "{missing:#?}");
 }
 
+/// Every file and every test target that README names exists.
 #[test]
-fn every_file_and_every_test_target_that_the_readme_names_exists() {
+fn every_file_that_the_readme_names_exists() {
     let workspace = e2e::workspace();
     for (page, text) in pages() {
         let folder = workspace.join(page).parent().unwrap().to_owned();
@@ -125,7 +126,7 @@ fn targets(command: &str) -> Vec<PathBuf> {
 
 /// Each row of a table whose last column is about tests names a test, or a folder of tests.
 #[test]
-fn every_row_of_a_table_of_claims_names_the_test_that_shows_it() {
+fn every_claim_names_its_test() {
     let mut claims = 0;
     let mut in_table = false;
     for line in pages().iter().flat_map(|(_, page)| page.lines()) {

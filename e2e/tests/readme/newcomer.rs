@@ -28,8 +28,9 @@ const SOON: Duration = Duration::from_secs(30);
 /// The namespaces of a company. README creates the first one, the others are older than the operator.
 const TEAMS: [&str; 4] = ["payments", "checkout", "search", "web"];
 
+/// A newcomer who follows README word for word reaches Ready and can take everything away.
 #[tokio::test]
-async fn a_newcomer_who_follows_the_readme_word_for_word_reaches_ready_and_can_take_everything_away() {
+async fn newcomer_reaches_ready_and_uninstalls() {
     let options = Options {
         workloads: true,
         ..Options::default()

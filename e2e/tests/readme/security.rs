@@ -25,8 +25,9 @@ async fn configured(name: &str, folder: &Folder, flag: &str, text: &str) -> Scen
     scenario
 }
 
+/// With the audit policy of README no login is logged, and every change is.
 #[tokio::test]
-async fn with_the_audit_policy_of_the_readme_no_login_is_logged_and_every_change_is() {
+async fn audit_policy_logs_changes_and_no_login() {
     let folder = Folder::new("pullsecrets-audit").unwrap();
     let scenario = configured("audited", &folder, "audit-policy-file", &block("audit-policy")).await;
     let (first, second) = (scenario.login("first"), scenario.login("second"));
@@ -65,8 +66,9 @@ async fn with_the_audit_policy_of_the_readme_no_login_is_logged_and_every_change
     assert_eq!(unlabelled.count(), 0);
 }
 
+/// With encryption at rest no login is in the store.
 #[tokio::test]
-async fn with_encryption_at_rest_no_login_is_in_the_store() {
+async fn encryption_at_rest_hides_every_login() {
     let folder = Folder::new("pullsecrets-encrypted").unwrap();
     let key = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
     let text = block("encryption").replace("BASE64_OF_32_RANDOM_BYTES", key);
@@ -102,9 +104,10 @@ fn contents(folder: &Path) -> String {
     all
 }
 
+/// No manifest adds rights to the roles that people have.
 /// Kubernetes adds a role with such a label to another role.
 #[test]
-fn no_manifest_adds_rights_to_the_roles_that_people_have() {
+fn no_manifest_widens_the_users_roles() {
     let roles = contents(&e2e::workspace().join("config"));
     assert!(roles.contains("kind: ClusterRole\n"));
     assert!(!roles.contains("rbac.authorization.k8s.io/aggregate-to"));
@@ -124,8 +127,9 @@ async fn as_node(scenario: &Scenario, arguments: &[&str]) -> Result<(), String> 
     if output.status.success() { Ok(()) } else { Err(told) }
 }
 
+/// A node reads the copies of its own Pods; the node that the operator is on has its token.
 #[tokio::test]
-async fn a_node_reads_the_copies_of_its_own_pods_and_whose_node_the_operator_is_on_has_its_token() {
+async fn node_reads_only_its_own_pods_copies() {
     let scenario = Scenario::own("node").await;
     scenario.set_up(&["a", "b"], &scenario.login("first")).await;
     scenario
@@ -184,8 +188,9 @@ async fn a_node_reads_the_copies_of_its_own_pods_and_whose_node_the_operator_is_
     .await;
 }
 
+/// What a tenant writes into its copy reaches no other namespace.
 #[tokio::test]
-async fn what_a_tenant_writes_into_its_copy_reaches_no_other_namespace() {
+async fn tenants_edit_reaches_no_other_namespace() {
     let scenario = Scenario::own("tenant").await;
     let login = scenario.login("first");
     scenario.set_up(&["a"], &login).await;

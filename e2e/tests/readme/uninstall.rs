@@ -156,8 +156,9 @@ fn entries(account: &ServiceAccount) -> Vec<String> {
     entries.map(|entry| entry.name.clone()).collect()
 }
 
+/// In order, the operator cleans up, and what Retain left is removed by its mark.
 #[tokio::test]
-async fn in_order_the_operator_cleans_up_and_what_retain_left_is_swept_up_by_its_mark() {
+async fn ordered_uninstall_leaves_only_retained_copies() {
     let company = Company::new("ordered").await;
     let scenario = &company.scenario;
     company.follow("uninstall").await;
@@ -177,8 +178,9 @@ async fn in_order_the_operator_cleans_up_and_what_retain_left_is_swept_up_by_its
     company.nothing_is_left().await;
 }
 
+/// With the operator gone, a few commands take everything, and no entry of a busy writer.
 #[tokio::test]
-async fn with_the_operator_gone_a_few_commands_take_everything_and_no_entry_of_a_busy_writer() {
+async fn commands_clean_up_without_the_operator() {
     let company = Company::new("gone").await;
     company.scenario.stop_operator();
     company.follow("by-hand-objects").await;
@@ -221,8 +223,9 @@ async fn with_the_operator_gone_a_few_commands_take_everything_and_no_entry_of_a
     company.nothing_is_left().await;
 }
 
+/// Deleting everything at once waits for the finalizers, and the same commands get out of it.
 #[tokio::test]
-async fn everything_at_once_waits_for_the_finalizers_and_the_same_commands_get_out_of_it() {
+async fn deleting_everything_at_once_can_be_finished() {
     let company = Company::new("atonce").await;
     let scenario = &company.scenario;
     scenario.stop_operator();
@@ -248,8 +251,9 @@ async fn everything_at_once_waits_for_the_finalizers_and_the_same_commands_get_o
     company.nothing_is_left().await;
 }
 
+/// The definition first is as the objects first, and it can come back.
 #[tokio::test]
-async fn the_definition_first_is_as_the_objects_first_and_it_can_come_back() {
+async fn definition_may_be_deleted_first() {
     let company = Company::new("definition").await;
     let scenario = &company.scenario;
     scenario.kubectl(&["delete", DEFINITION, "--timeout=60s"]).await;
@@ -276,8 +280,9 @@ async fn the_definition_first_is_as_the_objects_first_and_it_can_come_back() {
     scenario.says("Ready", "True", "Synced").await;
 }
 
+/// The operator's namespace first takes no copy; installed again, the operator needs its sources.
 #[tokio::test]
-async fn the_operators_namespace_first_takes_no_copy_and_installed_again_it_needs_its_sources() {
+async fn operators_namespace_deleted_first_takes_no_copy() {
     let company = Company::new("namespace").await;
     let scenario = &company.scenario;
     let (login, uids) = (scenario.login("first"), scenario.uids().await);
