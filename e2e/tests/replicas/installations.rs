@@ -172,8 +172,9 @@ async fn two_installations_never_write_for_one_object() {
     other.stop().unwrap();
 }
 
+/// A deletion waits for its installation or a person.
 #[tokio::test]
-async fn a_deletion_waits_for_its_installation_or_a_person() {
+async fn deletion_waits_for_installation_or_person() {
     let scenario = Scenario::own("left").await;
     scenario.set_up(&["a", "b"], &scenario.login("first")).await;
     scenario.says("Ready", "True", "Synced").await;

@@ -42,8 +42,9 @@ async fn is_led_by(scenario: &Scenario, identity: &str, within: Duration) {
     .await;
 }
 
+/// A standby writes to no object, and takes over within the length of the Lease after a kill.
 #[tokio::test]
-async fn a_standby_writes_nothing_and_takes_over_within_the_length_of_the_lease_after_a_kill() {
+async fn standby_takes_over_after_a_kill() {
     let scenario = Scenario::own("killed").await;
     let login = scenario.login("first");
     scenario.set_up(&["a", "b"], &login).await;
@@ -72,8 +73,9 @@ async fn a_standby_writes_nothing_and_takes_over_within_the_length_of_the_lease_
     standby.stop().unwrap();
 }
 
+/// A leader that is asked to end hands over at once.
 #[tokio::test]
-async fn a_leader_that_is_asked_to_end_hands_over_at_once() {
+async fn stopping_leader_hands_over_at_once() {
     let scenario = Scenario::own("rolled").await;
     let login = scenario.login("first");
     scenario.set_up(&["a"], &login).await;
@@ -89,8 +91,9 @@ async fn a_leader_that_is_asked_to_end_hands_over_at_once() {
     assert_eq!(holder(&scenario).await, "", "given back");
 }
 
+/// A leader that slept through its Lease does no harm when it wakes, and ends.
 #[tokio::test]
-async fn a_leader_that_slept_through_its_lease_does_no_harm_when_it_wakes_and_ends() {
+async fn leader_past_its_lease_does_no_harm() {
     let scenario = Scenario::own("zombie").await;
     let (first, second, third) = (
         scenario.login("first"),
@@ -146,8 +149,9 @@ async fn a_leader_that_slept_through_its_lease_does_no_harm_when_it_wakes_and_en
     standby.stop().unwrap();
 }
 
+/// A Lease that is deleted is made again, and one that is taken by hand ends the leader.
 #[tokio::test]
-async fn a_lease_that_is_deleted_is_made_again_and_one_that_is_taken_by_hand_ends_who_led() {
+async fn lost_lease_is_made_again_taken_ends_leader() {
     let scenario = Scenario::own("edited-lease").await;
     let login = scenario.login("first");
     scenario.set_up(&["a"], &login).await;
