@@ -8,8 +8,9 @@ use e2e::operator::{self, Options};
 use e2e::scenario::Scenario;
 use serde_json::json;
 
+/// No credential is in the log at any level, nor in any object but Secrets.
 #[tokio::test]
-async fn no_credential_is_in_the_log_at_any_level_nor_in_any_object_but_secrets() {
+async fn no_credential_leaks_at_any_log_level() {
     let options = Options {
         log: "trace".to_owned(),
         ..Options::default()

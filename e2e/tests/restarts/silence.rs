@@ -10,8 +10,9 @@ use e2e::wait::{eventually, quiet};
 /// Longer than the second between two writes of a status, and than what a start needs.
 const A_WHILE: Duration = Duration::from_secs(5);
 
+/// No write is made while there is no change, nor after a restart.
 #[tokio::test]
-async fn nothing_is_written_while_nothing_changes_nor_after_a_restart() {
+async fn steady_state_and_restart_write_nothing() {
     let scenario = Scenario::own("silence").await;
     let login = scenario.login("first");
     scenario.set_up(&["a", "b", "c"], &login).await;
@@ -53,10 +54,11 @@ async fn is_announced(scenario: &Scenario, reason: &str) {
     .await;
 }
 
+/// After a restart beside a squatter no write is made.
 /// A first list of copies does not show a Secret that is not ours: the create that finds it there is refused, and
 /// nothing else is tried.
 #[tokio::test]
-async fn nothing_is_written_after_a_restart_beside_a_squatter() {
+async fn restart_beside_a_squatter_writes_nothing() {
     let scenario = Scenario::own("beside").await;
     let login = scenario.login("first");
     scenario.namespaces(&["a", "b"]).await;
