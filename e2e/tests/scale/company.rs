@@ -19,8 +19,9 @@ const THEIRS: [&str; 3] = ["theirs-1", "theirs-2", "theirs-3"];
 /// Tries of the other writer for one entry; it loses a race now and then, as we do.
 const TRIES: usize = 100;
 
+/// No entry is lost while another writer adds its own.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_entry_of_anybody_is_lost_while_another_writer_adds_its_own() {
+async fn concurrent_writers_lose_no_entry() {
     let _alone = MACHINE.write().await;
     let scenario = Scenario::own("company").await;
     let login = scenario.login("first");

@@ -74,8 +74,9 @@ fn read(record: &Record) -> String {
     format!("{} {} {place}", record.verb, record.resource)
 }
 
+/// Each step takes exactly the calls that it cannot do without.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn each_step_takes_exactly_the_calls_that_it_cannot_do_without() {
+async fn each_step_takes_the_least_calls() {
     let _alone = MACHINE.write().await;
     let scenario = Scenario::own("exact").await;
     let (first, second) = (scenario.login("first"), scenario.login("second"));

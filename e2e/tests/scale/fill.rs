@@ -33,8 +33,9 @@ const PEAK: u64 = 13;
 /// An unoptimised operator on a machine that does other things too.
 const PATIENCE: Duration = Duration::from_mins(2);
 
+/// A thousand namespaces take one write for each copy and each reference.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_thousand_namespaces_take_one_write_for_each_copy_and_each_reference() {
+async fn thousand_namespaces_take_one_write_each() {
     let _alone = MACHINE.write().await;
     let scenario = Scenario::own("many").await;
     let (empty, _) = scenario.memory_kib();

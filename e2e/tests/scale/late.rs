@@ -25,8 +25,9 @@ const BEFORE_IT: usize = 200;
 
 const PATIENCE: Duration = Duration::from_mins(2);
 
+/// A namespace that comes while many are filled does not wait for them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_namespace_that_comes_while_many_are_filled_does_not_wait_for_them() {
+async fn new_namespace_does_not_wait_for_fill() {
     let _alone = MACHINE.write().await;
     let scenario = Scenario::own("late").await;
     let login = scenario.login("first");
@@ -39,8 +40,9 @@ async fn a_namespace_that_comes_while_many_are_filled_does_not_wait_for_them() {
     is_served_meanwhile(&scenario, &scenario.object(), &login, &expected, BEFORE_IT).await;
 }
 
+/// A namespace that comes while another one has many accounts does not wait for them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_namespace_that_comes_while_another_one_has_many_accounts_does_not_wait_for_them() {
+async fn new_namespace_does_not_wait_for_many_accounts() {
     let _alone = MACHINE.write().await;
     let scenario = Scenario::own("late").await;
     let login = scenario.login("first");

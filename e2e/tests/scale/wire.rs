@@ -18,8 +18,9 @@ const NAMESPACES: u64 = 200;
 const FILL: [u64; 2] = [3200, 4400];
 const ROTATE: [u64; 2] = [2000, 2700];
 
+/// A namespace costs so many bytes and no more.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_namespace_costs_so_many_bytes_and_no_more() {
+async fn bytes_for_each_namespace_are_bounded() {
     let _alone = MACHINE.write().await;
     let scenario = Scenario::own("wire").await;
     scenario.stop_operator();
