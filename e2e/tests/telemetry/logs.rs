@@ -54,8 +54,9 @@ fn names(object: &Value) -> impl Iterator<Item = &str> {
     object.as_object().into_iter().flatten().map(|(name, _)| name.as_str())
 }
 
+/// Every line is JSON and has the fields that are documented, and no other.
 #[tokio::test]
-async fn every_line_is_json_and_has_the_fields_that_are_documented_and_no_other() {
+async fn every_line_has_exactly_the_documented_fields() {
     let (fields, spans) = documented();
     let scenario = Scenario::own("logs").await;
     let login = scenario.login("first");
@@ -101,8 +102,9 @@ async fn every_line_is_json_and_has_the_fields_that_are_documented_and_no_other(
     }
 }
 
+/// What keeps the operator from starting is a line like all others.
 #[tokio::test]
-async fn what_keeps_it_from_starting_is_a_line_like_all_others() {
+async fn failed_start_is_logged_like_all_else() {
     let binary = e2e::wait::blocking(binaries::operator).await.unwrap();
     let folder = Folder::new("pullsecrets-e2e-start").unwrap();
     let nowhere = folder.join("nowhere");

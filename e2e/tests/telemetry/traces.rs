@@ -39,8 +39,9 @@ async fn arrives(collector: &Collector, name: &str, attributes: &[(&str, &str)])
     .await
 }
 
+/// Each step, each write and each source is a span, and no credential is in any.
 #[tokio::test(flavor = "multi_thread")]
-async fn each_step_each_write_and_each_source_is_a_span_and_no_credential_is_in_any() {
+async fn steps_writes_and_sources_are_spans() {
     let collector = Collector::start(Manner::Takes).await;
     let scenario = Scenario::own_with("traces", tracing_to(&collector.endpoint())).await;
     let (first, second) = (scenario.login("first"), scenario.login("second"));
@@ -100,8 +101,9 @@ async fn each_step_each_write_and_each_source_is_a_span_and_no_credential_is_in_
     }
 }
 
+/// Whether a collector takes the spans or not, the operator goes on and ends in time.
 #[tokio::test(flavor = "multi_thread")]
-async fn whether_somebody_takes_them_or_not_the_operator_goes_on_and_ends_in_time() {
+async fn missing_collector_does_not_delay_the_operator() {
     let refusing = Collector::start(Manner::Refuses(StatusCode::SERVICE_UNAVAILABLE)).await;
     let hanging = Collector::start(Manner::NeverAnswers).await;
     let nobody = format!("http://127.0.0.1:{}", e2e::ports::free().unwrap());
