@@ -278,8 +278,9 @@ async fn uids(scenario: &Scenario) -> BTreeMap<String, String> {
     uids
 }
 
+/// Restored without owners, every copy stays and is taken back in place.
 #[tokio::test]
-async fn restored_without_owners_every_copy_stays_and_is_taken_back_in_place() {
+async fn restore_without_owners_keeps_every_copy() {
     let (scenario, login) = company("velero").await;
     let backup = Backup::take(&scenario).await;
     scenario.stop_operator();
@@ -295,8 +296,9 @@ async fn restored_without_owners_every_copy_stays_and_is_taken_back_in_place() {
     everything_is_right_again(&scenario, &backup, &login).await;
 }
 
+/// Restored without owners beside a running operator, every copy stays.
 #[tokio::test]
-async fn restored_without_owners_beside_a_running_operator_nothing_is_lost() {
+async fn restore_beside_running_operator_loses_nothing() {
     let (scenario, login) = company("beside").await;
     let backup = Backup::take(&scenario).await;
     wipe(&scenario).await;
@@ -311,8 +313,9 @@ async fn restored_without_owners_beside_a_running_operator_nothing_is_lost() {
     everything_is_right_again(&scenario, &backup, &login).await;
 }
 
+/// Restored with owners that are no more, copies are collected and made again.
 #[tokio::test]
-async fn restored_with_owners_that_are_no_more_copies_are_collected_and_made_again() {
+async fn restore_with_stale_owners_makes_copies_again() {
     let (scenario, login) = company("stale").await;
     let backup = Backup::take(&scenario).await;
     scenario.stop_operator();

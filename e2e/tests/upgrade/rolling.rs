@@ -174,8 +174,9 @@ async fn leader(scenario: &Scenario) -> String {
         .await
 }
 
+/// An update and a rollback write no object that is right, leave no gap and miss no event.
 #[tokio::test]
-async fn an_update_and_a_rollback_write_nothing_that_is_in_place_leave_no_gap_and_miss_nothing() {
+async fn update_and_rollback_leave_no_gap() {
     let options = Options {
         workloads: true,
         ..Options::default()

@@ -159,8 +159,9 @@ async fn writes(scenario: &Scenario, mark: Mark) -> Vec<Record> {
     objects
 }
 
+/// What a newer schema stored is frozen, says so, can be deleted, and thaws.
 #[tokio::test]
-async fn what_a_newer_schema_stored_is_frozen_says_so_can_be_deleted_and_thaws() {
+async fn object_of_newer_schema_is_frozen() {
     let scenario = Scenario::own("newer").await;
     let (first, second) = (scenario.login("first"), scenario.login("second"));
     scenario.source(&first).await;
@@ -225,8 +226,9 @@ async fn what_a_newer_schema_stored_is_frozen_says_so_can_be_deleted_and_thaws()
     }
 }
 
+/// The definition applied again while everything is at work costs no write and no gap.
 #[tokio::test]
-async fn the_definition_applied_again_while_everything_is_at_work_costs_no_write_and_no_gap() {
+async fn definition_applied_again_costs_no_write() {
     let scenario = Scenario::own("reapplied").await;
     let (first, second) = (scenario.login("first"), scenario.login("second"));
     scenario.set_up(&["a", "b"], &first).await;
@@ -264,8 +266,9 @@ async fn the_definition_applied_again_while_everything_is_at_work_costs_no_write
     assert_eq!(scenario.uids().await["reapplied-a"], uids["reapplied-a"]);
 }
 
+/// A definition without the version that objects are stored in is refused.
 #[tokio::test]
-async fn a_definition_without_the_version_that_objects_are_stored_in_is_refused() {
+async fn definition_without_stored_version_is_refused() {
     let scenario = Scenario::own("stored").await;
     let login = scenario.login("first");
     scenario.set_up(&["a"], &login).await;
