@@ -330,8 +330,9 @@ mod tests {
         assert_eq!(parse(&line("ResponseComplete", "watch", "pods", "me")).unwrap(), None);
     }
 
+    /// A record that is half written is read once it is whole.
     #[test]
-    fn a_record_that_is_half_written_is_read_once_it_is_whole() {
+    fn half_written_record_is_read_when_whole() {
         let folder = crate::folder::Folder::new("pullsecrets-audit").unwrap();
         let audit = Audit::new(&folder.join("audit.log"), Mark::default());
         let record = line("ResponseComplete", "patch", "pods", "me");
@@ -343,8 +344,9 @@ mod tests {
         assert_eq!(audit.since(mark).unwrap().len(), 1);
     }
 
+    /// Writes of one user are separated from reads and from other users.
     #[test]
-    fn writes_of_one_user_are_told_from_reads_and_from_other_users() {
+    fn writes_are_separated_by_user_and_verb() {
         let records: Vec<Record> = [
             ("patch", "serviceaccounts", "me"),
             ("list", "serviceaccounts", "me"),

@@ -96,8 +96,9 @@ mod tests {
         assert!(told.contains(&format!("look {looks}: blue")), "{told}");
     }
 
+    /// A look that hangs is cut off at the deadline.
     #[tokio::test(start_paused = true)]
-    async fn a_look_that_hangs_is_cut_off_at_the_deadline() {
+    async fn hanging_look_ends_at_the_deadline() {
         let told = until("an answer", Duration::from_secs(1), async || {
             std::future::pending::<Result<(), String>>().await
         })

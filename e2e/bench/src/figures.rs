@@ -98,8 +98,9 @@ pub(crate) fn count(number: usize) -> f64 {
 mod tests {
     use super::*;
 
+    /// The middle of samples does not depend on their order.
     #[test]
-    fn the_middle_of_samples_does_not_depend_on_their_order() {
+    fn median_ignores_sample_order() {
         let odd: Samples = [3.0, 1.0, 2.0].into_iter().collect();
         let even: Samples = [4.0, 1.0, 2.0, 3.0].into_iter().collect();
         assert_eq!((odd.median(), even.median()), (2.0, 2.5));

@@ -275,8 +275,9 @@ fn cache() -> anyhow::Result<PathBuf> {
 mod tests {
     use super::*;
 
+    /// An older Go is distinguished from a newer one.
     #[test]
-    fn an_older_go_is_told_from_a_newer_one() {
+    fn older_go_is_distinguished_from_newer() {
         for (version, expected) in [
             ("go1.26.0", true),
             ("go1.26", true),
@@ -291,8 +292,9 @@ mod tests {
         }
     }
 
+    /// The server is built with the release that go.mod requires.
     #[test]
-    fn the_server_is_told_the_release_that_go_mod_requires() {
+    fn server_reports_release_of_go_mod() {
         let flags = kubernetes_version("require (\n\tk8s.io/kubernetes v1.36.4\n)\n").unwrap();
         assert!(flags.contains("gitVersion=v1.36.4 "), "{flags}");
         assert!(flags.contains("gitMinor=36 "), "{flags}");

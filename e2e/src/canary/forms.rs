@@ -57,8 +57,9 @@ mod tests {
 
     use crate::canary::Canary;
 
+    /// It is found in every form and at every alignment.
     #[test]
-    fn it_is_found_in_every_form_and_at_every_alignment() {
+    fn canary_is_found_in_every_form() {
         use super::Engine;
         let canary = Canary::new();
         let login = canary.login("first");

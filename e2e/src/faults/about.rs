@@ -107,8 +107,9 @@ pub(crate) fn plain(what: &str) -> String {
 mod tests {
     use super::*;
 
+    /// A request is named by what it is about.
     #[test]
-    fn a_request_is_named_by_what_it_is_about() {
+    fn request_is_named_by_its_subject() {
         let named = |method: Method, path: &str, query: &str| About::of(&method, path, query).to_string();
         let copy = named(Method::PATCH, "/api/v1/namespaces/a/secrets/company", "");
         assert_eq!(copy, "patch secrets a/company");

@@ -466,8 +466,9 @@ impl FromStr for Plan {
 mod tests {
     use super::*;
 
+    /// A plan is read back as it was written.
     #[test]
-    fn a_plan_is_read_back_as_it_was_written() {
+    fn plan_reads_back_as_written() {
         let all = Fault::OF_WRITES.into_iter().chain(Fault::OF_EVENTS);
         let all = all.chain([Fault::Restore]);
         let all = all.chain(Fault::OF_FIRST_REFUSED).chain(Fault::OF_ACCOUNTS);

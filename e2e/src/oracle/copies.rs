@@ -166,8 +166,9 @@ mod tests {
         }
     }
 
+    /// A wrong password is reported by its server and never by its value.
     #[test]
-    fn a_wrong_password_is_told_by_server_and_never_by_value() {
+    fn wrong_password_is_reported_by_server() {
         let mut other = expected();
         other
             .logins

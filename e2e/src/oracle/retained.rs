@@ -69,8 +69,9 @@ mod tests {
         }
     }
 
+    /// A copy is left to its namespace when it works and carries only the mark of what is ours.
     #[test]
-    fn a_copy_is_left_to_its_namespace_when_it_works_and_carries_nothing_of_ours_but_the_mark() {
+    fn retained_copy_works_and_carries_only_the_mark() {
         let config = json!({"auths": {}});
         let mark = [(RETAINED, "company")];
         assert_eq!(released(&copy(&["theirs"], &mark, &config), "company", &config), Ok(()));

@@ -54,8 +54,9 @@ fn a_dropped_process_is_dead() {
     assert!(!lives(&pid));
 }
 
+/// A process that does not end on SIGTERM is killed, and that is an error.
 #[test]
-fn a_process_that_does_not_listen_is_killed_and_that_is_an_error() {
+fn process_that_ignores_sigterm_is_killed() {
     let folder = Folder::new("pullsecrets-e2e-deaf").unwrap();
     let program = Program::new("sh", ["-c", "trap '' TERM; echo deaf; while :; do sleep 1000; done"]);
     let mut deaf = Process::start("deaf", &program, &folder.join("deaf.log")).unwrap();

@@ -125,8 +125,9 @@ fn whatever_is_wrong_for_a_moment_is_noticed() {
     assert_eq!(noticed(rotated.put(copy("one"))), Some(Oracle::Gap), "an old login");
 }
 
+/// A Secret of others is not written to.
 #[test]
-fn a_secret_of_somebody_else_is_not_written_to() {
+fn foreign_secret_is_never_written() {
     let mut store = Store::new();
     let mut theirs = copy("one");
     theirs["metadata"]["labels"] = json!({});

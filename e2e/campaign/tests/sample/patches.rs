@@ -3,8 +3,9 @@
 use campaign::bugs;
 use campaign::workload;
 
+/// Each seeded bug still applies to the tree and says which plans are to show it.
 #[test]
-fn each_seeded_bug_still_applies_and_says_what_is_to_show_it() {
+fn each_seeded_bug_applies_and_names_its_plans() {
     let all = bugs::all().unwrap();
     assert!(all.len() >= 31, "{}", all.len());
     for bug in all {
