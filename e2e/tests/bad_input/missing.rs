@@ -76,6 +76,7 @@ async fn broken_source_is_named_and_copies_stay() {
     .await;
 }
 
+/// A source that comes after its object is taken when it comes.
 #[tokio::test]
 async fn late_source_is_taken_when_it_comes() {
     let scenario = Scenario::shared("source-late").await;

@@ -57,8 +57,9 @@ fn broken(folder: &Path, page: &str, link: &str) -> Option<String> {
     (!anchors(&text).contains(heading)).then(|| format!("{link}: there is no such heading"))
 }
 
+/// Every link leads to a file and a heading.
 #[test]
-fn every_link_leads_to_a_file_and_a_heading() {
+fn every_link_has_its_target() {
     let workspace = e2e::workspace();
     let (mut count, mut all) = (0, Vec::new());
     for (path, page) in pages() {
@@ -73,8 +74,9 @@ fn every_link_leads_to_a_file_and_a_heading() {
     assert!(count > 20, "{count} links");
 }
 
+/// An anchor is the heading in small letters, with hyphens.
 #[test]
-fn an_anchor_is_the_heading_in_small_letters_with_hyphens() {
+fn anchors_follow_from_the_headings() {
     for (heading, expected) in [
         ("Quick start", "quick-start"),
         (
