@@ -119,6 +119,11 @@ async fn handing_over_needs_the_right_to_read_sources() {
         check(&created, obstacle, &format!("{author} creates for {to}"));
     }
 
+    moved_object_belongs_to_its_new_installation(cluster, there).await;
+}
+
+/// `there` is what a change lacks whose author may not read the sources of the installation that acts for the object.
+async fn moved_object_belongs_to_its_new_installation(cluster: &Cluster, there: Option<&str>) {
     bare::apply(cluster, &[object("authors-moved", &["a"])]).await;
     let patch = async |author: &str, patch: &str| {
         let (author, run) = (format!("--as={author}"), "--dry-run=server");

@@ -150,28 +150,35 @@ async fn bad_sources_are_named_and_copies_stay() {
         );
     }
 
-    // Nothing but the state knows the good logins now. Where a source is mended it is at work again.
+    only_a_mended_source_is_taken_after_a_restart(&scenario, &rows, &core, &copies).await;
+}
+
+/// Only the state knows the good logins now. Where a source is mended it is at work again.
+async fn only_a_mended_source_is_taken_after_a_restart(
+    scenario: &Scenario,
+    rows: &[Row],
+    core: &str,
+    copies: &BTreeMap<String, (String, String, Vec<u8>)>,
+) {
     scenario.stop_operator();
     scenario.start_operator().await;
     let mended = scenario.login("mended");
-    put(&scenario, "gone", Source::good(Kind::Basic, &mended))
-        .await
-        .unwrap();
-    all_hold(&scenario, &["gone"], &mended).await;
+    put(scenario, "gone", Source::good(Kind::Basic, &mended)).await.unwrap();
+    all_hold(scenario, &["gone"], &mended).await;
     join_all(
         rows.iter()
             .filter(|row| row.name != "gone")
-            .map(|row| is_told(&scenario, row, &core)),
+            .map(|row| is_told(scenario, row, core)),
     )
     .await;
-    let mut after = self::copies(&scenario).await;
+    let mut after = self::copies(scenario).await;
     let was = copies["gone"].clone();
     assert_ne!(
         after.insert("gone".to_owned(), was.clone()),
         Some(was),
         "the mended one"
     );
-    assert_eq!(after, copies, "the copies after a restart");
+    assert_eq!(after, *copies, "the copies after a restart");
 }
 
 /// An odd source that kubelets would take is taken.

@@ -29,6 +29,20 @@ pub(crate) async fn check(record: &Record) {
     }
 }
 
+/// The conditions, in the order in which a status has them.
+const ORDER: [&str; 6] = [
+    "Ready",
+    "CredentialsReady",
+    "SecretsSynced",
+    "ServiceAccountsSynced",
+    "Reconciling",
+    "Stalled",
+];
+
+fn conditions(status: &Value) -> impl Iterator<Item = &Value> {
+    status["conditions"].as_array().into_iter().flatten()
+}
+
 /// What is wrong with one version.
 fn by_itself(object: &Value, verdict: &Verdict) -> Option<&'static str> {
     let status = &object["status"];
@@ -39,33 +53,20 @@ fn by_itself(object: &Value, verdict: &Verdict) -> Option<&'static str> {
         holds(object, "Stalled"),
         holds(object, "Reconciling"),
     );
-    let kinds: Vec<&Value> = status["conditions"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .map(|one| &one["type"])
-        .collect();
-    let order = [
-        "Ready",
-        "CredentialsReady",
-        "SecretsSynced",
-        "ServiceAccountsSynced",
-        "Reconciling",
-        "Stalled",
-    ];
-    let in_order: Vec<&str> = order
+    let kinds: Vec<&Value> = conditions(status).map(|one| &one["type"]).collect();
+    let in_order: Vec<&str> = ORDER
         .into_iter()
         .filter(|kind| condition(object, kind).is_some())
         .collect();
-    let generations = status["conditions"].as_array().into_iter().flatten();
+    let is_later = |one: &Value| one["observedGeneration"].as_i64() > status["observedGeneration"].as_i64();
     let failures: Vec<&str> = status["failures"]
         .as_array()
         .into_iter()
         .flatten()
         .filter_map(|one| one["namespace"].as_str())
         .collect();
-    let failed = status["namespaces"]["failed"].as_i64().unwrap_or(0)
-        + status["serviceAccounts"]["failed"].as_i64().unwrap_or(0);
+    let counts = ["namespaces", "serviceAccounts"].map(|kind| &status[kind]);
+    let failed: i64 = counts.iter().filter_map(|counts| counts["failed"].as_i64()).sum();
     let wrongs = [
         (
             !is_observed(object) && (at_rest || healthy),
@@ -79,9 +80,7 @@ fn by_itself(object: &Value, verdict: &Verdict) -> Option<&'static str> {
         ),
         (kinds != in_order, "conditions out of order, or unknown ones"),
         (
-            generations
-                .into_iter()
-                .any(|one| one["observedGeneration"].as_i64() > status["observedGeneration"].as_i64()),
+            conditions(status).any(is_later),
             "a condition speaks of a later generation than the status",
         ),
         (
@@ -93,12 +92,7 @@ fn by_itself(object: &Value, verdict: &Verdict) -> Option<&'static str> {
             "failures counted and not named, or named and not counted",
         ),
         (ready && failed > 0, "Ready with failures"),
-        (
-            ["namespaces", "serviceAccounts"]
-                .iter()
-                .any(|kind| miscounted(&status[*kind])),
-            "counts do not add up",
-        ),
+        (counts.into_iter().any(miscounted), "counts do not add up"),
     ];
     wrongs.into_iter().find_map(|(is, wrong)| is.then_some(wrong))
 }

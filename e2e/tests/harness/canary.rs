@@ -10,6 +10,7 @@ use e2e::cluster::{Cluster, Options};
 use e2e::kubectl::Kubectl;
 use e2e::oracle::{Declared, Place};
 use e2e::secrecy::{Holders, Places, Written, search};
+use kube::Client;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -71,19 +72,7 @@ async fn leaks_are_found_and_holders_are_allowed() {
     run(&kubectl, &source, "").await;
     search(&canary, &client, &places).await.unwrap();
 
-    for Leak { object, arguments } in leaks(&canary) {
-        let (kind, name) = (
-            object["kind"].as_str().unwrap(),
-            object["metadata"]["name"].as_str().unwrap(),
-        );
-        run(&kubectl, arguments, &object.to_string()).await;
-        let told = search(&canary, &client, &places).await.unwrap_err().to_string();
-        assert!(told.contains(&format!("/{name}, ")), "{kind}: {told}");
-        assert!(canary.found_in(&told).is_none(), "{kind}: the canary itself is told");
-        let namespace = object["metadata"]["namespace"].as_str().unwrap_or("default");
-        run(&kubectl, &["delete", kind, name, "-n", namespace], "").await;
-        search(&canary, &client, &places).await.unwrap();
-    }
+    each_leak_is_found(&canary, &client, &kubectl, &places).await;
 
     std::fs::write(&log, format!("a line\n{:?}\n", canary.login("one").password.as_bytes())).unwrap();
     let told = search(&canary, &client, &places).await.unwrap_err().to_string();
@@ -97,6 +86,22 @@ async fn leaks_are_found_and_holders_are_allowed() {
     };
     let told = search(&canary, &client, &places).await.unwrap_err().to_string();
     assert!(told.contains("/metrics, as it is"), "{told}");
+}
+
+async fn each_leak_is_found(canary: &Canary, client: &Client, kubectl: &Kubectl, places: &Places) {
+    for Leak { object, arguments } in leaks(canary) {
+        let (kind, name) = (
+            object["kind"].as_str().unwrap(),
+            object["metadata"]["name"].as_str().unwrap(),
+        );
+        run(kubectl, arguments, &object.to_string()).await;
+        let told = search(canary, client, places).await.unwrap_err().to_string();
+        assert!(told.contains(&format!("/{name}, ")), "{kind}: {told}");
+        assert!(canary.found_in(&told).is_none(), "{kind}: the canary itself is told");
+        let namespace = object["metadata"]["namespace"].as_str().unwrap_or("default");
+        run(kubectl, &["delete", kind, name, "-n", namespace], "").await;
+        search(canary, client, places).await.unwrap();
+    }
 }
 
 /// The address of a server that gives everybody this text.

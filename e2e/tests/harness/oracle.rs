@@ -108,35 +108,48 @@ async fn each_way_to_be_wrong_is_seen() {
         oracle::check(&client, &expected).await.unwrap();
     }
 
-    run(&kubectl, "delete cps company --cascade=orphan").await;
+    what_a_deleted_object_left_is_seen(&kubectl, &client, &expected).await;
+    what_the_operator_wrote_is_its_own(&cluster, &kubectl, &client, &expected).await;
+}
+
+async fn what_a_deleted_object_left_is_seen(kubectl: &Kubectl, client: &Client, expected: &Expected) {
+    run(kubectl, "delete cps company --cascade=orphan").await;
     let needles = Needles::of(expected.logins.values());
-    let gone = async || oracle::check_gone(&client, "company", "company", &needles, &Allowed::default()).await;
+    let gone = async || oracle::check_gone(client, "company", "company", &needles, &Allowed::default()).await;
     let told = gone().await.unwrap_err();
     assert!(told.contains("should not be in [\"a\"]"), "{told}");
     run(
-        &kubectl,
+        kubectl,
         "label secret company -n a pullsecrets.dev/cluster-pull-secret-",
     )
     .await;
     let told = gone().await.unwrap_err();
     assert!(told.contains("should not be in the secrets [\"a/company\"]"), "{told}");
-    run(&kubectl, "delete secret company -n a").await;
+    run(kubectl, "delete secret company -n a").await;
     let told = gone().await.unwrap_err();
     assert!(told.contains("serviceaccount a/default"), "{told}");
     run(
-        &kubectl,
+        kubectl,
         r#"patch sa default -n a --type=merge -p {"imagePullSecrets":[{"name":"theirs"}]}"#,
     )
     .await;
-    run(&kubectl, "annotate sa default -n a pullsecrets.dev/attached-").await;
+    run(kubectl, "annotate sa default -n a pullsecrets.dev/attached-").await;
     gone().await.unwrap();
+}
 
-    // What the operator wrote is its own, also where managedFields name another manager.
+/// Also where managedFields name another manager.
+async fn what_the_operator_wrote_is_its_own(
+    cluster: &Cluster,
+    kubectl: &Kubectl,
+    client: &Client,
+    expected: &Expected,
+) {
+    let needles = Needles::of(expected.logins.values());
     let allowed = Allowed {
         made: Made::Recorded(cluster.audit()),
         ..Allowed::default()
     };
-    let gone = async || oracle::check_gone(&client, "company", "company", &needles, &allowed).await;
+    let gone = async || oracle::check_gone(client, "company", "company", &needles, &allowed).await;
     let mut holder = json!({
         "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/dockerconfigjson",
         "metadata": {"name": "holder", "namespace": "b"},
@@ -144,7 +157,7 @@ async fn each_way_to_be_wrong_is_seen() {
     });
     kubectl.apply(&holder.to_string()).await.unwrap();
     gone().await.unwrap();
-    run(&kubectl, "delete secret holder -n b").await;
+    run(kubectl, "delete secret holder -n b").await;
     holder["metadata"]["labels"] = json!({"pullsecrets.dev/cluster-pull-secret": "company"});
     let operator = cluster
         .service_account_kubeconfig(SYSTEM_NAMESPACE, OPERATOR_ACCOUNT)
@@ -160,11 +173,7 @@ async fn each_way_to_be_wrong_is_seen() {
     ];
     let arguments: Vec<&str> = std::iter::once(operator.as_str()).chain(disguised).collect();
     kubectl.run(&arguments, &holder.to_string()).await.unwrap();
-    run(
-        &kubectl,
-        "label secret holder -n b pullsecrets.dev/cluster-pull-secret-",
-    )
-    .await;
+    run(kubectl, "label secret holder -n b pullsecrets.dev/cluster-pull-secret-").await;
     let told = gone().await.unwrap_err();
     assert!(told.contains("should not be in the secrets [\"b/holder\"]"), "{told}");
 }

@@ -33,30 +33,7 @@ async fn false_ready_is_seen_true_ready_is_not() {
         })
         .await;
     };
-    for namespace in ["served", "young"] {
-        let labels = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}});
-        kubectl.apply(&labels.to_string()).await.unwrap();
-    }
-    kubectl
-        .run(&["label", "namespace", "served", "pulls=company"], "")
-        .await
-        .unwrap();
-    write_source(&kubectl, "first").await;
-    write_copy(&kubectl, "first").await;
-    let entry = r#"{"imagePullSecrets":[{"name":"company"}]}"#;
-    eventually("the account is there", SOON, async || {
-        let patch = ["patch", "serviceaccount", "default", "-n", "served", "-p", entry];
-        kubectl.run(&patch, "").await.map_err(|error| format!("{error:#}"))
-    })
-    .await;
-    let object = json!({
-        "apiVersion": "pullsecrets.dev/v1alpha1", "kind": "ClusterPullSecret", "metadata": {"name": "company"},
-        "spec": {
-            "registries": [{"server": "r.example.com", "credentials": {"basicAuth": {"secretRef": {"name": "company"}}}}],
-            "namespaces": {"selectors": [{"matchLabels": {"pulls": "company"}}]},
-        },
-    });
-    kubectl.apply(&object.to_string()).await.unwrap();
+    serve_one_of_two(&kubectl).await;
 
     silent("nothing was said").await;
     say_ready(&kubectl, "it is so").await;
@@ -88,6 +65,34 @@ async fn false_ready_is_seen_true_ready_is_not() {
         .unwrap();
     // Without any mark, it is a login all the same.
     eventually_says(&kubectl, &witness, "served had kept a login").await;
+}
+
+/// Two namespaces, of which the object selects one, whose copy and reference are there.
+async fn serve_one_of_two(kubectl: &Kubectl) {
+    for namespace in ["served", "young"] {
+        let labels = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}});
+        kubectl.apply(&labels.to_string()).await.unwrap();
+    }
+    kubectl
+        .run(&["label", "namespace", "served", "pulls=company"], "")
+        .await
+        .unwrap();
+    write_source(kubectl, "first").await;
+    write_copy(kubectl, "first").await;
+    let entry = r#"{"imagePullSecrets":[{"name":"company"}]}"#;
+    eventually("the account is there", SOON, async || {
+        let patch = ["patch", "serviceaccount", "default", "-n", "served", "-p", entry];
+        kubectl.run(&patch, "").await.map_err(|error| format!("{error:#}"))
+    })
+    .await;
+    let object = json!({
+        "apiVersion": "pullsecrets.dev/v1alpha1", "kind": "ClusterPullSecret", "metadata": {"name": "company"},
+        "spec": {
+            "registries": [{"server": "r.example.com", "credentials": {"basicAuth": {"secretRef": {"name": "company"}}}}],
+            "namespaces": {"selectors": [{"matchLabels": {"pulls": "company"}}]},
+        },
+    });
+    kubectl.apply(&object.to_string()).await.unwrap();
 }
 
 /// Says again and again that all is well, until the witness has had enough of it.
