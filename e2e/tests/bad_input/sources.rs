@@ -2,7 +2,7 @@
 
 mod odd;
 mod rows;
-mod stage;
+mod setup;
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use futures::future::join_all;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use stage::{all_hold, break_it, copies, put, put_copier, put_second, set_up};
+use setup::{all_hold, break_it, copies, put, put_copier, put_second, set_up};
 
 const BASIC: &str = "kubernetes.io/basic-auth";
 const DOCKER: &str = "kubernetes.io/dockerconfigjson";

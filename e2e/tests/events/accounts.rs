@@ -3,8 +3,8 @@
 use k8s_openapi::api::core::v1::Pod;
 use serde_json::{Value, json};
 
+use crate::events::env::Entries;
 use crate::events::row::rows;
-use crate::events::stage::Entries;
 
 const EXCLUDE: &str = "pullsecrets.dev/exclude";
 

@@ -17,9 +17,9 @@ use e2e::scenario::Scenario;
 use futures::future::LocalBoxFuture;
 use futures::{FutureExt, StreamExt, stream};
 
+use crate::events::env::{Env, SOURCES};
 use crate::events::ledger::Ledger;
 use crate::events::row::Row;
-use crate::events::stage::{SOURCES, Stage};
 
 /// Rows under way at a time: enough that those which wait hold nobody up, few enough that all see their server answer
 /// soon.
@@ -87,7 +87,7 @@ impl Column {
         crate::events::rows().into_iter().filter(wanted).collect()
     }
 
-    /// The name of its tests, and the end of the names of its stages.
+    /// The name of its tests, and the end of the names of its environments.
     fn suffix(self) -> &'static str {
         match self {
             Self::Up => "up",
@@ -169,7 +169,7 @@ impl Column {
     }
 }
 
-/// No such name is the beginning of another: stages are told apart by it.
+/// No such name is the beginning of another: environments are told apart by it.
 fn stage_name(column: Column, row: &Row) -> String {
     let at = crate::events::rows()
         .iter()
@@ -212,25 +212,25 @@ async fn each(plays: &mut [Play], step: impl AsyncFn(&mut Play)) {
 /// A row as it is played.
 struct Play {
     row: &'static Row,
-    stage: Stage,
+    env: Env,
     outcome: Outcome,
 }
 
 impl Play {
     async fn all(column: Column, scenario: &Scenario, rows: Vec<&'static Row>) -> Vec<Self> {
-        let stages = rows.into_iter().map(async |row| Self {
+        let environments = rows.into_iter().map(async |row| Self {
             row,
-            stage: Stage::new(scenario.part(&stage_name(column, row)).await),
+            env: Env::new(scenario.part(&stage_name(column, row)).await),
             outcome: Ok(()),
         });
-        stream::iter(stages).buffered(AT_ONCE).collect().await
+        stream::iter(environments).buffered(AT_ONCE).collect().await
     }
 
     async fn given(&mut self) {
-        let (stage, row) = (&self.stage, self.row);
+        let (env, row) = (&self.env, self.row);
         let given = async move {
-            (row.given)(stage).await;
-            stage.settle_in().await;
+            (row.given)(env).await;
+            env.settle_in().await;
         };
         self.outcome = guarded("given", given.boxed_local()).await;
     }
@@ -240,13 +240,13 @@ impl Play {
         if self.outcome.is_err() {
             return;
         }
-        let (stage, row) = (&self.stage, self.row);
+        let (env, row) = (&self.env, self.row);
         let afterwards = unseen || row.event == crate::events::row::Event::ByOthers;
         let when = async move {
-            stage.look_at_others().await;
-            (row.when)(stage).await;
+            env.look_at_others().await;
+            (row.when)(env).await;
             if afterwards {
-                stage.look_at_others().await;
+                env.look_at_others().await;
             }
         };
         self.outcome = guarded("when", when.boxed_local()).await;
@@ -256,10 +256,10 @@ impl Play {
         if self.outcome.is_err() {
             return;
         }
-        let (stage, row) = (&self.stage, self.row);
+        let (env, row) = (&self.env, self.row);
         let then = async move {
-            (row.then)(stage).await;
-            stage.others_are_as_they_were().await;
+            (row.then)(env).await;
+            env.others_are_as_they_were().await;
         };
         self.outcome = guarded("then", then.boxed_local()).await;
     }
@@ -268,11 +268,11 @@ impl Play {
         let outcome = self
             .outcome
             .clone()
-            .and_then(|()| self.stage.tells_no_lie())
-            .and_then(|()| records.check(&self.stage, self.row));
+            .and_then(|()| self.env.tells_no_lie())
+            .and_then(|()| records.check(&self.env, self.row));
         let told = outcome.map_err(|reason| {
-            let name = self.stage.name();
-            let log = operator::logged(self.stage.scenario().cluster()).unwrap_or_default();
+            let name = self.env.name();
+            let log = operator::logged(self.env.scenario().cluster()).unwrap_or_default();
             let lines: Vec<&str> = log.lines().filter(|line| line.contains(name)).collect();
             let tail = lines[lines.len().saturating_sub(TAIL)..].join("\n");
             format!("{name}, {reason}\n{}\n{tail}", records.of(name))

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use e2e::scenario::SOON;
 use e2e::wait::eventually;
 
+use crate::events::env::Env;
 use crate::events::row::rows;
-use crate::events::stage::Stage;
 
 /// `{"auths":{}}`
 const EMPTY: &str = "eyJhdXRocyI6e319";
@@ -181,7 +181,7 @@ fn additions() -> Value {
 }
 
 /// Label and annotation of the spec; then label, annotation and key of others. Empty where there is none.
-async fn marks(it: &Stage) -> [String; 5] {
+async fn marks(it: &Env) -> [String; 5] {
     let copy = it.secret("a").await;
     let key = copy.data.as_ref().and_then(|data| data.get("theirs"));
     let key = key.map(|bytes| String::from_utf8_lossy(&bytes.0).into_owned());
@@ -197,7 +197,7 @@ async fn marks(it: &Stage) -> [String; 5] {
     .map(Option::unwrap_or_default)
 }
 
-async fn marks_become(it: &Stage, wanted: [&str; 5]) {
+async fn marks_become(it: &Env, wanted: [&str; 5]) {
     eventually("the copy is marked as declared", SOON, async || {
         let seen = marks(it).await;
         if seen == wanted {

@@ -7,8 +7,8 @@ use e2e::scenario::SOON;
 use e2e::wait::eventually;
 use serde_json::json;
 
+use crate::events::env::Entries;
 use crate::events::row::rows;
-use crate::events::stage::Entries;
 
 /// Whoever keeps a reference in place keeps the credential no longer than this, and what a busy machine needs.
 const REFERENCES_FIRST: Duration = Duration::from_secs(10 + 10);

@@ -7,8 +7,8 @@ use e2e::audit::{Mark, Record};
 use e2e::scenario::Scenario;
 use jiff::Timestamp;
 
+use crate::events::env::Env;
 use crate::events::row::{Row, Writes};
-use crate::events::stage::Stage;
 
 /// Longer than the second between two writes of a status.
 const A_WHILE: Duration = Duration::from_secs(3);
@@ -47,8 +47,8 @@ impl Ledger {
 }
 
 impl Records {
-    /// The writes for one stage.
-    fn stage<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Record> {
+    /// The writes for one environment.
+    fn env<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Record> {
         let prefix = format!("{name}-");
         self.writes.iter().filter(move |write| {
             write.namespace.starts_with(&prefix) || write.name == name || write.name.starts_with(&prefix)
@@ -58,16 +58,13 @@ impl Records {
     /// For a person.
     pub(crate) fn of(&self, name: &str) -> String {
         let line = |write: &Record| format!("{} {}", write.timestamp, write.summary());
-        self.stage(name).map(line).collect::<Vec<_>>().join("\n")
+        self.env(name).map(line).collect::<Vec<_>>().join("\n")
     }
 
     /// Checks that the row took no more writes than it may, and that it is over.
-    pub(crate) fn check(&self, stage: &Stage, row: &Row) -> Result<(), String> {
-        let began = stage.began().ok_or("it never began")?;
-        let writes: Vec<&Record> = self
-            .stage(stage.name())
-            .filter(|write| write.timestamp >= began)
-            .collect();
+    pub(crate) fn check(&self, env: &Env, row: &Row) -> Result<(), String> {
+        let began = env.began().ok_or("it never began")?;
+        let writes: Vec<&Record> = self.env(env.name()).filter(|write| write.timestamp >= began).collect();
         let (first, later): (Vec<_>, Vec<_>) = writes.into_iter().partition(|write| write.timestamp < self.over);
         within(&first, row.writes)?;
         within(&later, row.restart).map_err(|what| format!("when everything was in place, {what}"))?;

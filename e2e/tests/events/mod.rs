@@ -24,9 +24,9 @@
 #![allow(clippy::unwrap_used, reason = "also in what the tests share")]
 
 mod column;
+mod env;
 mod ledger;
 mod row;
-mod stage;
 
 mod accounts;
 mod copies;

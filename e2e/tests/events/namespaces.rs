@@ -5,8 +5,8 @@ use e2e::scenario::LABEL;
 use kube::api::DeleteParams;
 use serde_json::{Value, json};
 
+use crate::events::env::Env;
 use crate::events::row::rows;
-use crate::events::stage::Stage;
 
 const EXCLUDE: &str = "pullsecrets.dev/exclude";
 
@@ -155,7 +155,7 @@ rows! {
 
 /// The reference was taken away before the copy was, by the server's clock. A watch may show that it went before the reply
 /// to the write comes, so the time of that reply says nothing. The campaign judges the same by versions of the store.
-async fn reference_went_first(it: &Stage, part: &str) {
+async fn reference_went_first(it: &Env, part: &str) {
     let writes = it.writes_into(part).await;
     let at = |found: &dyn Fn(&Record) -> bool| writes.iter().find(|write| found(write));
     let reference = at(&|write| write.resource == "serviceaccounts").unwrap();

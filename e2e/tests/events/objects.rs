@@ -8,8 +8,8 @@ use serde_json::json;
 use e2e::scenario::SOON;
 use e2e::wait::eventually;
 
+use crate::events::env::Env;
 use crate::events::row::rows;
-use crate::events::stage::Stage;
 
 rows! {
     /// A new object is carried out in each selected namespace and nowhere else.
@@ -102,7 +102,7 @@ rows! {
 }
 
 /// What the second object brings about in place of the first.
-fn renamed(it: &Stage, secret: &str) -> Expected {
+fn renamed(it: &Env, secret: &str) -> Expected {
     Expected {
         object: it.second_name(),
         secret: secret.to_owned(),

@@ -9,8 +9,8 @@ use kube::ResourceExt as _;
 use kube::api::{DeleteParams, PropagationPolicy};
 use serde_json::json;
 
+use crate::events::env::Env;
 use crate::events::row::rows;
-use crate::events::stage::Stage;
 
 rows! {
     /// A second object for the same accounts is carried out beside the first.
@@ -156,7 +156,7 @@ rows! {
     }
 }
 
-impl Stage {
+impl Env {
     /// Something that goes by garbage collection with the object, and what the copy in `a` holds.
     async fn before_it_passes_on(&self) {
         self.served(&["a", "b"]).await;
@@ -185,7 +185,7 @@ impl Stage {
 }
 
 /// An older object and a younger one that waits.
-async fn both(it: &Stage) {
+async fn both(it: &Env) {
     it.served(&["a", "b"]).await;
     second_source(it).await;
     it.add_object_named(&it.second_name(), younger(it, it.name())).await;
@@ -193,7 +193,7 @@ async fn both(it: &Stage) {
         .await;
 }
 
-async fn second_source(it: &Stage) {
+async fn second_source(it: &Env) {
     let login = it.second();
     it.create::<Secret>(json!({
         "metadata": {"name": it.second_name(), "namespace": SYSTEM_NAMESPACE}, "type": "kubernetes.io/basic-auth",
@@ -202,7 +202,7 @@ async fn second_source(it: &Stage) {
     .await;
 }
 
-fn younger(it: &Stage, secret: &str) -> serde_json::Value {
+fn younger(it: &Env, secret: &str) -> serde_json::Value {
     let credentials = json!({"basicAuth": {"secretRef": {"name": it.second_name()}}});
     json!({
         "registries": [{"server": e2e::scenario::SERVER, "credentials": credentials}],
@@ -210,7 +210,7 @@ fn younger(it: &Stage, secret: &str) -> serde_json::Value {
     })
 }
 
-fn of_younger(it: &Stage, secret: &str) -> Expected {
+fn of_younger(it: &Env, secret: &str) -> Expected {
     Expected {
         object: it.second_name(),
         secret: secret.to_owned(),

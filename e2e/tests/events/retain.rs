@@ -4,8 +4,8 @@ use e2e::oracle::Expected;
 use kube::api::PropagationPolicy;
 use serde_json::json;
 
+use crate::events::env::Env;
 use crate::events::row::rows;
-use crate::events::stage::Stage;
 
 rows! {
     /// A policy changed to Retain takes the owners off the copies.
@@ -171,11 +171,11 @@ rows! {
     }
 }
 
-async fn retaining(it: &Stage, parts: &[&str]) {
+async fn retaining(it: &Env, parts: &[&str]) {
     it.served_as(parts, json!({"deletionPolicy": "Retain"})).await;
 }
 
-async fn left(it: &Stage) {
+async fn left(it: &Env) {
     it.object_is_gone().await;
     it.retained(&[], &["a", "b"]).await;
     it.same_copies_if_known(&["a", "b"]).await;

@@ -2,10 +2,10 @@
 
 use futures::future::LocalBoxFuture;
 
-use crate::events::stage::Stage;
+use crate::events::env::Env;
 
 /// One of its three parts.
-pub(crate) type Part = for<'a> fn(&'a Stage) -> LocalBoxFuture<'a, ()>;
+pub(crate) type Part = for<'a> fn(&'a Env) -> LocalBoxFuture<'a, ()>;
 
 /// An event and its effect.
 pub(crate) struct Row {

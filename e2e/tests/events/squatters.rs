@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use e2e::scenario::SOON;
 use e2e::wait::eventually;
 
+use crate::events::env::{Env, SOURCES};
 use crate::events::row::rows;
-use crate::events::stage::{SOURCES, Stage};
 
 rows! {
     /// A squatter that was there before the object stays, and no account refers to it.
@@ -164,7 +164,7 @@ rows! {
     }
 }
 
-async fn sources_namespace(it: &Stage) {
+async fn sources_namespace(it: &Env) {
     let namespace: Namespace = serde_json::from_value(json!({"metadata": {"name": SOURCES}})).unwrap();
     let namespaces: Api<Namespace> = Api::all(it.scenario().client().clone());
     // Several rows of a column need it, and one of them is first.
@@ -175,16 +175,16 @@ async fn sources_namespace(it: &Stage) {
     it.scenario().wait_for_accounts(&[SOURCES.to_owned()]).await;
 }
 
-fn sources(it: &Stage) -> Api<Secret> {
+fn sources(it: &Env) -> Api<Secret> {
     Api::namespaced(it.scenario().client().clone(), SOURCES)
 }
 
 /// The source that has the name of the copies.
-async fn source(it: &Stage) -> Secret {
+async fn source(it: &Env) -> Secret {
     sources(it).get(it.name()).await.unwrap()
 }
 
-async fn source_of_that_name(it: &Stage, login: &Login, annotations: Value) -> Secret {
+async fn source_of_that_name(it: &Env, login: &Login, annotations: Value) -> Secret {
     let entry = json!({"username": login.username, "password": login.password});
     let config = json!({"auths": {e2e::scenario::SERVER: entry}});
     let metadata = json!({"name": it.name(), "namespace": SOURCES, "annotations": annotations});
@@ -196,14 +196,14 @@ async fn source_of_that_name(it: &Stage, login: &Login, annotations: Value) -> S
 }
 
 /// A change of a spec after which its source has the name of its copies.
-fn reading_its_own_name(mut change: Value, it: &Stage) -> Value {
+fn reading_its_own_name(mut change: Value, it: &Env) -> Value {
     let reference = json!({"name": it.name(), "namespace": SOURCES});
     let credentials = json!({"dockerConfig": {"secretRef": reference}});
     change["registries"] = json!([{"server": e2e::scenario::SERVER, "credentials": credentials}]);
     change
 }
 
-async fn source_name_is_told(it: &Stage) {
+async fn source_name_is_told(it: &Env) {
     eventually("the status says that the name is a source's", SOON, async || {
         let failure = it.status(it.name()).await["failures"][0].clone();
         let told = failure["reason"] == "SourceName" && failure["namespace"] == SOURCES;
@@ -213,7 +213,7 @@ async fn source_name_is_told(it: &Stage) {
 }
 
 /// A namespace that is served, and one that is selected and has a squatter.
-async fn squatted(it: &Stage) {
+async fn squatted(it: &Env) {
     it.scenario().unselected_namespaces(&["b"]).await;
     it.squats("b").await;
     it.labels_in("b").await;

@@ -3,8 +3,8 @@
 use kube::api::PropagationPolicy;
 use serde_json::json;
 
+use crate::events::env::Env;
 use crate::events::row::rows;
-use crate::events::stage::Stage;
 
 rows! {
     /// An object that is suspended stays as it is.
@@ -98,7 +98,7 @@ rows! {
     }
 }
 
-async fn suspended(it: &Stage) {
+async fn suspended(it: &Env) {
     it.served(&["a", "b"]).await;
     it.declares(json!({"suspend": true})).await;
     it.scenario().says("Ready", "True", "Synced").await;

@@ -12,13 +12,13 @@ use k8s_openapi::api::core::v1::{ConfigMap, ServiceAccount};
 use kube::Api;
 use serde_json::Value;
 
-use super::Stage;
+use super::Env;
 
 /// The garbage collector learns of new kinds every half a minute, and an object that is deleted in the foreground
 /// waits for it.
 const PATIENCE: Duration = Duration::from_secs(90);
 
-impl Stage {
+impl Env {
     pub(crate) fn expected(&self, parts: &[&str], login: &Login) -> Expected {
         self.scenario().expected(parts, login)
     }
@@ -196,7 +196,7 @@ impl Stage {
         .await;
     }
 
-    /// No status of the stage's objects said more than was so, at any time.
+    /// No status of the environment's objects said more than was so, at any time.
     pub(crate) fn tells_no_lie(&self) -> Result<(), String> {
         self.scenario().violations().pop().map_or(Ok(()), Err)
     }

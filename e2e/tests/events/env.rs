@@ -22,8 +22,8 @@ use serde_json::json;
 /// The one namespace besides the operator's own in which the operators of this table read sources.
 pub(crate) const SOURCES: &str = "events-sources";
 
-/// The stage of one row in one column.
-pub(crate) struct Stage {
+/// The environment of one row in one column.
+pub(crate) struct Env {
     scenario: Scenario,
     seen: RefCell<Seen>,
 }
@@ -41,7 +41,7 @@ struct Seen {
     noted: String,
 }
 
-impl Stage {
+impl Env {
     pub(crate) fn new(scenario: Scenario) -> Self {
         Self {
             scenario,
@@ -63,12 +63,12 @@ impl Stage {
         self.scenario.login("second")
     }
 
-    /// Of the stage, its object, its source and its copies; what is called so with `-` and more is the stage's too.
+    /// Of the environment, its object, its source and its copies; so is what is called so with `-` and more.
     pub(crate) fn name(&self) -> &str {
         self.scenario.name()
     }
 
-    /// The name of a second object of this stage.
+    /// The name of a second object of this environment.
     pub(crate) fn second_name(&self) -> String {
         format!("{}-2", self.name())
     }
@@ -162,7 +162,7 @@ impl Stage {
         others.unwrap().check_unchanged(self.scenario.client()).await.unwrap();
     }
 
-    /// The stage's namespaces that are not on their way out.
+    /// The environment's namespaces that are not on their way out.
     async fn live_namespaces(&self) -> Vec<String> {
         let api: Api<Namespace> = Api::all(self.scenario.client().clone());
         let prefix = self.namespace("");

@@ -11,10 +11,10 @@ use kube::ResourceExt;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, PropagationPolicy};
 use serde_json::{Value, json};
 
-use super::Stage;
+use super::Env;
 use super::store::merge;
 
-impl Stage {
+impl Env {
     /// Namespaces with a source and an object that is carried out in them.
     pub(crate) async fn served(&self, parts: &[&str]) {
         self.served_as(parts, json!({})).await;
@@ -58,7 +58,7 @@ impl Stage {
         self.add_object_named(self.name(), change).await;
     }
 
-    /// An object like the stage's, of another name.
+    /// An object like the environment's, of another name.
     pub(crate) async fn add_object_named(&self, name: &str, change: Value) {
         let mut object = self.scenario().object();
         object["metadata"]["name"] = json!(name);

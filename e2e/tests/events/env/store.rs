@@ -12,9 +12,9 @@ use serde_json::{Value, json};
 use e2e::scenario::SOON;
 use e2e::wait::eventually;
 
-use super::Stage;
+use super::Env;
 
-impl Stage {
+impl Env {
     pub(crate) fn secrets(&self, part: &str) -> Api<Secret> {
         Api::namespaced(self.scenario.client().clone(), &self.namespace(part))
     }
@@ -36,7 +36,7 @@ impl Stage {
         Api::namespaced(self.scenario.client().clone(), e2e::SYSTEM_NAMESPACE)
     }
 
-    /// The Secret of the stage's name, there or not ours.
+    /// The Secret of the environment's name, there or not ours.
     pub(crate) async fn secret(&self, part: &str) -> Secret {
         self.secrets(part).get(self.name()).await.unwrap()
     }
