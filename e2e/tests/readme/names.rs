@@ -186,7 +186,7 @@ fn picture(text: &str) -> Vec<&str> {
 }
 
 #[test]
-fn the_picture_of_the_operator_is_that_of_its_crate() {
+fn operators_picture_is_that_of_its_crate() {
     let read = |path: &str| std::fs::read_to_string(e2e::workspace().join(path)).unwrap();
     let (page, crate_doc) = (read("operator/README.md"), read("operator/src/lib.rs"));
     assert!(picture(&page).len() > 3, "operator/README.md has no picture");
