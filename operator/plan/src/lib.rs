@@ -1,15 +1,30 @@
-//! The pure heart of pullsecrets: from what is declared and what is seen to what is to be written, and what is to be
-//! said.
+//! Every decision of pullsecrets, as pure functions: from what is declared and what is seen to the writes and the
+//! reported state.
 //!
-//! Reading order: [`object`] (what is declared, parsed once), [`observed`] (what is seen), [`scope`] (all objects and
-//! one namespace), [`secret`] and [`service_account`] (the two decisions), [`action`] and [`verdict`] (what comes out). Beside
-//! them stands what a copy holds: [`server`], [`docker_config`], [`registries`], and [`keyring`], the kubelet's side
-//! of the same matter; and [`election`], which of several replicas may write.
+//! # Rooms
+//!
+//! Each room imports only rooms on lower floors. `.ci/checks walls` enforces it.
+//!
+//! ```text
+//! secret · service_account  decide about one Secret, and about one ServiceAccount
+//! detach  when a recorded reference leaves a ServiceAccount
+//! ownership  whose a Secret is, and which objects own it
+//! scope · decision · action  all objects, and those that select one namespace · the result of a decision, and the
+//!      state that objects report · every write that may be made
+//! object · observed · last_good  a ClusterPullSecret, parsed once · the facts of the cluster · the saved entries
+//! payload · registries  the bytes of a copy and their digest · from registries and sources to one docker config
+//! docker_config  reading and writing the content of a Secret
+//! keyring  how a kubelet finds the credentials for an image
+//! server · contention  a registry as declared · writers that undo each other
+//! credential · image · glob · identity · labels  values with rules of their own
+//! backoff · election · installation  delays · which replica may write · which installation acts for an object
+//! ```
 //!
 //! # Invariants
 //!
-//! Nothing here does I/O, reads a clock, the environment or a random number, or panics: what is needed comes in as an
-//! argument, so every decision can be repeated. No decision is asked of an incomplete view.
+//! - No function does I/O, reads a clock, the environment or a random number, or panics. All of that comes in as an
+//!   argument, so every decision can be repeated.
+//! - The caller never asks for a decision about an incomplete view.
 
 pub mod action;
 pub mod backoff;

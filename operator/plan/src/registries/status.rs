@@ -1,0 +1,46 @@
+//! The status of one registry.
+
+use crd::{Reason, RegistryState, RegistryStatus};
+
+use super::contribution::{Contribution, Known};
+use super::problem::Problem;
+
+/// Returns the status of one registry. `superseded` are its servers that another registry decides.
+pub(super) fn status(
+    contribution: &Contribution<'_>,
+    problem: Option<&Problem>,
+    superseded: &[String],
+    known: &Known<'_>,
+) -> RegistryStatus {
+    let warning = contribution.warning().map(str::to_owned);
+    let (state, reason, message) = match problem {
+        None if !superseded.is_empty() => {
+            let message = format!(
+                "declared more than once, another declaration decides: {}",
+                superseded.join(", ")
+            );
+            let message = warning.map_or(message.clone(), |warning| format!("{message}; {warning}"));
+            (RegistryState::Ready, Reason::Superseded, Some(message))
+        }
+        None => (RegistryState::Ready, Reason::Resolved, warning),
+        Some(problem) => {
+            let still = match known {
+                Known::Own(_) if contribution.now.is_some() => String::new(),
+                Known::Own(_) => "; the last good credentials stay".to_owned(),
+                Known::Tied(held) => {
+                    let origin = held.iter().find_map(|(_, held)| held.origin.as_ref());
+                    let from = origin.map_or_else(
+                        || "before the operator noted their source".to_owned(),
+                        |origin| format!("from secret {:?}", origin.to_string()),
+                    );
+                    format!("; the credentials that came {from} stay where they are, and go to no other namespace")
+                }
+                Known::Unknown => String::new(),
+            };
+            let message = format!("{}{still}", problem.message);
+            (RegistryState::NotReady, problem.reason, Some(message))
+        }
+    };
+    let status = RegistryStatus::new(contribution.resolution.server.clone(), state, reason, message);
+    status.with_servers(contribution.servers(known))
+}
