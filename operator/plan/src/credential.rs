@@ -1,5 +1,6 @@
 //! One user name and password that a kubelet sends to a registry.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::RangeInclusive;
 
@@ -19,6 +20,9 @@ pub struct Credential {
     username: String,
     password: String,
 }
+
+/// Entries of a docker config by their key.
+pub type Entries = BTreeMap<String, Credential>;
 
 /// One of the two halves of a [`Credential`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +52,7 @@ pub enum CredentialError {
 
 /// What a usable [`Credential`] holds and its author cannot have meant. Never holds any of its bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-pub enum Oddity {
+pub enum CredentialWarning {
     /// White space at an end of this half, left by copying or by a tool.
     #[error("the {0} begins or ends with white space")]
     WhiteSpace(Part),
@@ -98,14 +102,14 @@ impl Credential {
     }
 
     /// What kubelets would send as it is, and its author cannot have meant; the first of it.
-    pub fn oddity(&self) -> Option<Oddity> {
+    pub fn warning(&self) -> Option<CredentialWarning> {
         let odd = |part, text: &str| {
             // Several lines are a password's at most.
             let is_odd = |c: char| is_invisible(c) || (part == Part::Username && c.is_control());
-            let invisible = text.contains(is_odd).then_some(Oddity::Invisible(part));
+            let invisible = text.contains(is_odd).then_some(CredentialWarning::Invisible(part));
             let white_space = text.starts_with(char::is_whitespace) || text.ends_with(char::is_whitespace);
             if white_space {
-                Some(Oddity::WhiteSpace(part))
+                Some(CredentialWarning::WhiteSpace(part))
             } else {
                 invisible
             }
@@ -222,12 +226,12 @@ mod tests {
         let key = b"{\r\n  \"private_key\": \"x\",\n\n  \"n\": 1\n}\n";
         let credential = Credential::from_bytes(b"_json_key", key).expect("valid");
         assert_eq!(credential.password().as_bytes(), &key[..key.len() - 1]);
-        assert_eq!(credential.oddity(), None);
+        assert_eq!(credential.warning(), None);
     }
 
     #[test]
     fn characters_that_cannot_be_meant_are_noticed() {
-        use Oddity::{Invisible, WhiteSpace};
+        use CredentialWarning::{Invisible, WhiteSpace};
         use Part::{Password, Username};
         for (username, password, expected) in [
             ("robot", "s3cret", None),
@@ -245,7 +249,7 @@ mod tests {
             ("robot", "s3\u{1b}cret", Some(Invisible(Password))),
         ] {
             let credential = Credential::new(username, password).expect("it can be used");
-            assert_eq!(credential.oddity(), expected, "{username:?} {password:?}");
+            assert_eq!(credential.warning(), expected, "{username:?} {password:?}");
         }
     }
 

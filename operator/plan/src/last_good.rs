@@ -10,9 +10,9 @@ use crd::names::STATE_NAME_PREFIX;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::credential::Credential;
+use crate::credential::{Credential, Entries};
 use crate::docker_config::{DockerConfig, render};
-use crate::registries::{Entries, LastGood, Origin, Remembered};
+use crate::registries::{LastGood, Origin, Remembered};
 
 /// The one key of its data.
 pub const KEY: &str = "registries.json";

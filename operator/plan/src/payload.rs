@@ -11,8 +11,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use siphasher::sip128::{Hash128, Hasher128, SipHasher24};
 
+use crate::credential::Entries;
 use crate::docker_config::render;
-use crate::registries::Entries;
 
 /// Logins of one copy that are told apart: as many as a Secret can hold, where each takes the 64 bytes that a server, a name
 /// and a password need. What was filled with shorter ones was not made by us.

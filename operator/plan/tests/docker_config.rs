@@ -138,7 +138,7 @@ fn of_a_repeated_name_the_last_counts_as_in_go() {
     assert_eq!(config.entries(), &expected);
     let whole = config.whole().expect("both can be used");
     assert_eq!(
-        whole.remarks.to_string(),
+        whole.warnings.to_string(),
         r#"entry "r.io" stands there more than once; kubelets read the last"#
     );
     let config = parse(r#"{"auths":{"r.io":{"auth":"dTpx"},"r.io":{}}}"#).expect("a config");
@@ -165,7 +165,7 @@ fn one_bad_entry_does_not_spoil_the_others() {
         let whole = config.whole().expect("one can be used");
         assert_eq!(whole.entries.keys().collect::<Vec<_>>(), ["r.io"], "{bad}");
         assert_eq!(whole.left_out.keys().collect::<Vec<_>>(), ["bad.io"], "{bad}");
-        let remarks = whole.remarks.to_string();
+        let remarks = whole.warnings.to_string();
         assert!(
             remarks.starts_with(r#"entry "bad.io" is left out: "#),
             "{bad}: {remarks}"
@@ -206,7 +206,7 @@ fn stores_and_helpers_are_named_beside_the_entries() {
             "credHelpers":{"ghcr.io":"x","user:hunter2@quay.io":"x"}}"#,
     );
     let config = config.expect("a config");
-    let remarks = config.whole().expect("one entry").remarks.to_string();
+    let remarks = config.whole().expect("one entry").warnings.to_string();
     assert_eq!(
         remarks,
         "logins in `credsStore` are left out: kubelets cannot ask a credential store; logins in `credHelpers` are left out: \
@@ -257,7 +257,7 @@ fn what_kubelets_drop_of_a_key_is_neither_copied_nor_shown() {
         assert_eq!(whole.entries.keys().collect::<Vec<_>>(), [copied]);
         let listed: Vec<String> = whole.names.values().map(EntryName::listed).collect();
         assert_eq!(listed, ["entry 1: not a server name"]);
-        let shown = format!("{} {:?} {listed:?}", whole.remarks, whole.remarks);
+        let shown = format!("{} {:?} {listed:?}", whole.warnings, whole.warnings);
         assert!(
             shown.contains("entry 1 is used as kubelets read it") && !shown.contains("hunter2"),
             "{shown}"
@@ -266,7 +266,7 @@ fn what_kubelets_drop_of_a_key_is_neither_copied_nor_shown() {
     let both = whole(r#"{"u:hunter2@r.io":{"auth":"dTpw"},"r.io":{"auth":"dTpx"}}"#).expect("a config");
     assert_eq!(both.entries["r.io"], login("u", "q"));
     assert_eq!(
-        both.remarks.to_string(),
+        both.warnings.to_string(),
         "entry 1 is left out: another entry means the same to kubelets"
     );
 }
@@ -298,7 +298,7 @@ fn a_key_that_no_image_matches_is_named_with_the_spelling_that_would() {
             Ok(_) => format!("{key:?}"),
             Err(_) => (if place { "1" } else { "2" }).to_owned(),
         };
-        let told = whole.remarks.to_string();
+        let told = whole.warnings.to_string();
         assert!(
             told.starts_with(&format!("no image can match entry {name}")),
             "{key}: {told}"
@@ -322,7 +322,7 @@ fn a_key_that_misleads_is_named_with_what_is_meant() {
     ] {
         let told = whole(&format!(r#"{{"{key}":{{"auth":"dTpw"}}}}"#))
             .expect(key)
-            .remarks
+            .warnings
             .to_string();
         assert!(
             told.contains("is used as kubelets read it") && told.ends_with(&format!("; write \"{expected}\"")),
@@ -330,7 +330,7 @@ fn a_key_that_misleads_is_named_with_what_is_meant() {
         );
     }
     let right = r#"{"ghcr.io":{"auth":"dTpw"},"https://index.docker.io/v1/":{"auth":"dTpw"},"docker.io/acme/":{"auth":"dTpw"},"https://r.io/v2/":{"auth":"dTpw"}}"#;
-    assert!(whole(right).expect("a config").remarks.is_empty());
+    assert!(whole(right).expect("a config").warnings.is_empty());
 }
 
 #[test]
@@ -341,7 +341,7 @@ fn many_remarks_are_counted_rather_than_written() {
         .collect();
     let told = whole(&serde_json::Value::from(auths).to_string())
         .expect("one entry")
-        .remarks
+        .warnings
         .to_string();
     assert!(told.ends_with("; and 92 more") && told.len() < 1024, "{told}");
 }
@@ -355,7 +355,7 @@ fn a_long_or_strange_key_is_shown_by_its_place() {
         let auths = serde_json::json!({"a.io": {"auth": "dTpw"}, key.clone(): {}}).to_string();
         let whole = whole(&auths).expect("one entry");
         assert_eq!(whole.left_out[&key].shown(), "entry 2");
-        assert!(!whole.remarks.to_string().contains("r.example.com"));
+        assert!(!whole.warnings.to_string().contains("r.example.com"));
     }
 }
 
@@ -558,7 +558,7 @@ proptest! {
             Err(error) => assert_hides_the_canary(&error)?,
             Ok(whole) => {
                 let listed: Vec<String> = whole.names.values().map(EntryName::listed).collect();
-                let shown = format!("{} {:?} {listed:?} {:?}", whole.remarks, whole.remarks, whole.left_out.values());
+                let shown = format!("{} {:?} {listed:?} {:?}", whole.warnings, whole.warnings, whole.left_out.values());
                 prop_assert!(!shown.contains(CANARY), "{}", shown);
             }
         }

@@ -8,7 +8,7 @@ use plan::credential::Credential;
 use plan::docker_config::rendered_len;
 use plan::labels::Labels;
 use plan::registries::{
-    Given, LastGood, Lookup, Merged, Origin, Problem, Remembered, Resolution, Source, merge, resolve,
+    LastGood, Lookup, Merged, Origin, Problem, Remembered, Resolution, Source, SourceContent, merge, resolve,
 };
 
 /// What a registry gave: for each key a login of that user name.
@@ -21,9 +21,9 @@ fn gave(key: &str, server: Option<&str>, entries: &[(&str, &str)]) -> Resolution
         key: key.to_owned(),
         server: server.map(str::to_owned),
         origin: None,
-        result: Ok(Given {
+        result: Ok(SourceContent {
             entries: entries.collect(),
-            ..Given::default()
+            ..SourceContent::default()
         }),
     }
 }
@@ -219,9 +219,9 @@ fn long(server: &str, length: usize) -> Resolution {
     let mut resolution = gave(server, Some(server), &[]);
     resolution.origin = origin(&format!("pullsecrets-system/{server}#username,password"));
     let entries = BTreeMap::from([(server.to_owned(), login(&"p".repeat(length)))]);
-    resolution.result = Ok(Given {
+    resolution.result = Ok(SourceContent {
         entries,
-        ..Given::default()
+        ..SourceContent::default()
     });
     resolution
 }

@@ -30,7 +30,7 @@ pub fn docker_config(bytes: &[u8]) {
             assert!(own.is_empty(), "what can be used is used");
         }
         Ok(whole) => {
-            secrecy::remark_on_no_value(&whole.remarks, bytes);
+            secrecy::remark_on_no_value(&whole.warnings, bytes);
             let again = comes_back(&whole.entries).whole();
             assert!(
                 again.is_ok_and(|again| again.entries == whole.entries),

@@ -1,8 +1,8 @@
 //! What an error may hold of the input: positions, and the part of a key that may be shown. The rest is held by types:
 //! a number, or a value that is copied and lives for ever, has no room for a text that came in.
 
-use plan::credential::Oddity;
-use plan::docker_config::{DockerConfigError, EntryError, EntryName, Hint, Remark, Remarks};
+use plan::credential::CredentialWarning;
+use plan::docker_config::{DockerConfigError, EntryError, EntryName, Hint, Warning, Warnings};
 use plan::server::{Server, ServerError, meant};
 use serde_json::Deserializer;
 
@@ -31,14 +31,14 @@ pub(crate) fn tells_no_value(error: &DockerConfigError, bytes: &[u8]) {
 }
 
 /// Panics if a remark shows more of `bytes` than it may.
-pub(crate) fn remark_on_no_value(remarks: &Remarks, bytes: &[u8]) {
+pub(crate) fn remark_on_no_value(remarks: &Warnings, bytes: &[u8]) {
     for remark in remarks.iter() {
         match remark {
-            Remark::LeftOut { name, reason } => {
+            Warning::LeftOut { name, reason } => {
                 holds_nothing::<EntryError>(*reason);
                 is_a_server(name, bytes);
             }
-            Remark::Unmatched { name, why, write } | Remark::Misleading { name, why, write } => {
+            Warning::Unmatched { name, why, write } | Warning::Misleading { name, why, write } => {
                 holds_nothing::<Option<ServerError>>(*why);
                 is_a_server(name, bytes);
                 if let Some(server) = write {
@@ -46,13 +46,13 @@ pub(crate) fn remark_on_no_value(remarks: &Remarks, bytes: &[u8]) {
                     assert!(!server.as_str().contains('@'), "{server}");
                 }
             }
-            Remark::Odd { name, oddity } => {
-                holds_nothing::<Oddity>(*oddity);
+            Warning::Suspicious { name, warning } => {
+                holds_nothing::<CredentialWarning>(*warning);
                 is_a_server(name, bytes);
             }
-            Remark::Repeated { name } | Remark::Shadowed { name } => is_a_server(name, bytes),
-            Remark::Store => {}
-            Remark::Helpers { servers, more } => {
+            Warning::Repeated { name } | Warning::Shadowed { name } => is_a_server(name, bytes),
+            Warning::Store => {}
+            Warning::Helpers { servers, more } => {
                 holds_nothing(*more);
                 for server in servers {
                     is_a_server(&EntryName::of(server, 0), bytes);

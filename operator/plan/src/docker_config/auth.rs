@@ -4,10 +4,10 @@ use base64::Engine as _;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
-use super::EntryError;
+use super::entry_error::EntryError;
 use crate::credential::Credential;
 
-/// Go does not look at the bits that the last character leaves over.
+/// Go ignores the bits that the last character leaves over.
 const LAX: GeneralPurposeConfig = GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true);
 const PADDED: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
@@ -16,8 +16,10 @@ const PADDED: GeneralPurpose = GeneralPurpose::new(
 const UNPADDED: GeneralPurpose =
     GeneralPurpose::new(&STANDARD, LAX.with_decode_padding_mode(DecodePaddingMode::RequireNone));
 
-/// Reads the field as a kubelet does: padded if it ends in `=`, else unpadded; line breaks between
-/// the characters are skipped, as `base64` without `-w0` leaves them; any other space is an error.
+/// Decodes the field as a kubelet does.
+///
+/// It is padded if it ends in `=`. Line breaks are skipped, because `base64` without `-w0` writes them; any other white
+/// space is an error.
 pub(super) fn decode(field: &str) -> Result<Credential, EntryError> {
     let field: String = field.chars().filter(|c| !matches!(c, '\r' | '\n')).collect();
     let engine = if field.ends_with('=') { PADDED } else { UNPADDED };
@@ -27,7 +29,7 @@ pub(super) fn decode(field: &str) -> Result<Credential, EntryError> {
     Ok(Credential::new(username, password)?)
 }
 
-/// Writes the field, padded.
+/// Encodes the field, padded.
 pub(super) fn encode(credential: &Credential) -> String {
     PADDED.encode(format!("{}:{}", credential.username(), credential.password()))
 }

@@ -1,20 +1,21 @@
 //! One entry of `auths`.
 
+use super::auth;
+use super::entry_error::EntryError;
 use super::json::{Value, is_field};
-use super::{EntryError, auth};
 use crate::credential::Credential;
 
-/// The fields that decide, as a kubelet sees them: the last that is not `null` wins.
+/// The fields that a kubelet reads. The last value that is not `null` wins.
 #[derive(Default)]
 struct Fields {
     auth: String,
     username: String,
     password: String,
-    /// A token, which kubelets ignore: it may be all that the entry has.
+    /// A token. Kubelets ignore it, even if the entry has no other login.
     token: Option<&'static str>,
 }
 
-/// The login that a kubelet takes from this entry.
+/// Returns the login that a kubelet takes from this entry.
 pub(super) fn credential(entry: Value<'_>) -> Result<Credential, EntryError> {
     let Fields {
         auth,
@@ -55,7 +56,7 @@ fn set(field: &mut String, name: &'static str, value: Value<'_>) -> Result<(), E
     Ok(())
 }
 
-/// The name of the field, if it is a token that is set.
+/// Returns the name of the field if it is a token that is set.
 fn token(name: &str, value: Value<'_>) -> Option<&'static str> {
     let is_set = || !value.is_null() && value.text().is_none_or(|text| !text.is_empty());
     ["identitytoken", "registrytoken"]

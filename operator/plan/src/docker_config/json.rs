@@ -1,7 +1,7 @@
-//! JSON as Go reads it, as far as a docker config needs it.
+//! JSON as Go reads it, for docker configs.
 //!
-//! A value is parsed only where it is looked at. What is never copied is skipped, however deep or large it is: it
-//! must be JSON and need not be anything more.
+//! A value is parsed only where it is used. A value that is never copied is skipped at any depth and size; it must only
+//! be JSON.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -9,15 +9,15 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// A JSON value that is known to be one. It holds credentials, so it has no `Debug`.
+/// A valid JSON value. It has no `Debug`, because it may hold credentials.
 #[derive(Clone, Copy)]
 pub(super) struct Value<'a>(&'a RawValue);
 
-/// The fields of an object, with their order and their repetitions.
+/// The fields of an object, in order and with repetitions.
 pub(super) type Fields<'a> = Vec<(String, Value<'a>)>;
 
 impl<'a> Value<'a> {
-    /// Of an error only the position is safe: its text may quote a value.
+    /// Parses a value. Only the position of an error is safe, because its text may quote a value.
     pub(super) fn parse(text: &'a str) -> Result<Self, serde_json::Error> {
         serde_json::from_str(text).map(Self)
     }
@@ -26,24 +26,24 @@ impl<'a> Value<'a> {
         self.0.get() == "null"
     }
 
-    /// The text, if it is one.
+    /// Returns the text of a string.
     pub(super) fn text(self) -> Option<String> {
         serde_json::from_str(self.0.get()).ok()
     }
 
-    /// The fields, if it is an object.
+    /// Returns the fields of an object.
     pub(super) fn object(self) -> Option<Fields<'a>> {
         let Object(fields) = serde_json::from_str(self.0.get()).ok()?;
         Some(fields)
     }
 }
 
-/// The bytes as Go reads them: what is no UTF-8, and half of a surrogate pair, each become U+FFFD.
+/// Returns the bytes as Go reads them: invalid UTF-8 and lone surrogates become U+FFFD.
 pub(super) fn text(bytes: &[u8]) -> Cow<'_, str> {
     let text = String::from_utf8_lossy(bytes);
-    let mut mended = String::new();
+    let mut repaired = String::new();
     let (mut kept, mut at) = (0, 0);
-    // A backslash stands in strings only, so the strings need not be told from the rest.
+    // JSON has backslashes in strings only, so it is not necessary to find the strings.
     let backslash = |from: usize| text.as_bytes().get(from..)?.iter().position(|&byte| byte == b'\\');
     while let Some(found) = backslash(at) {
         let escape = at + found;
@@ -51,8 +51,8 @@ pub(super) fn text(bytes: &[u8]) -> Cow<'_, str> {
         match (unit(&text, escape), unit(&text, escape + 6)) {
             (Some(0xd800..=0xdbff), Some(0xdc00..=0xdfff)) => at = escape + 12,
             (Some(0xd800..=0xdfff), _) => {
-                mended.push_str(&text[kept..escape]);
-                mended.push_str("\\ufffd");
+                repaired.push_str(&text[kept..escape]);
+                repaired.push_str("\\ufffd");
                 at = escape + 6;
                 kept = at;
             }
@@ -62,18 +62,19 @@ pub(super) fn text(bytes: &[u8]) -> Cow<'_, str> {
     if kept == 0 {
         return text;
     }
-    mended.push_str(&text[kept..]);
-    Cow::Owned(mended)
+    repaired.push_str(&text[kept..]);
+    Cow::Owned(repaired)
 }
 
-/// The UTF-16 unit that stands there as `\uXXXX`.
+/// Returns the UTF-16 unit that is escaped at this place as `\uXXXX`.
 fn unit(text: &str, at: usize) -> Option<u16> {
     let digits = text.get(at..at + 6)?.strip_prefix("\\u")?;
     u16::from_str_radix(digits, 16).ok()
 }
 
-/// Whether Go takes `name` for the field `field`: in any case, and case folding knows two
-/// characters beyond ASCII that fold into it.
+/// Returns whether Go reads `name` as the field `field`.
+///
+/// It ignores case, and folds two characters beyond ASCII to ASCII letters.
 pub(super) fn is_field(name: &str, field: &str) -> bool {
     let folded = |c| match c {
         'ſ' => 's',
@@ -83,12 +84,12 @@ pub(super) fn is_field(name: &str, field: &str) -> bool {
     name.chars().map(folded).eq(field.chars().map(folded))
 }
 
-/// A string as a JSON literal.
+/// Returns a string as a JSON literal.
 pub(super) fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
-/// The length of [`quoted`].
+/// Returns the length of [`quoted`].
 pub(super) fn quoted_len(text: &str) -> usize {
     let escaped = |byte: u8| match byte {
         b'"' | b'\\' | b'\x08' | b'\x0c' | b'\n' | b'\r' | b'\t' => 2,
@@ -98,7 +99,7 @@ pub(super) fn quoted_len(text: &str) -> usize {
     text.bytes().map(escaped).sum::<usize>() + 2
 }
 
-/// The fields of an object, none of them parsed.
+/// The fields of an object, not parsed.
 struct Object<'a>(Fields<'a>);
 
 impl<'de> Deserialize<'de> for Object<'de> {

@@ -1,43 +1,48 @@
-//! What does not fit into a Secret is refused before it is written, by the source that it comes from.
+//! Rejects entries that do not fit into a Secret, and names the sources that are too large.
 
-use super::{Entries, LastGood, Offer, invalid};
+use super::contribution::Contribution;
+use super::problem::invalid;
+use super::remembered::LastGood;
+use crate::credential::Entries;
 use crate::docker_config::{MAX_BYTES, rendered_len};
 
-/// What the state Secret holds for each registry beside its entries: the names of server and source, and quotes.
+/// What the state Secret needs for each registry besides its entries: names of server and source, and quotes.
 const STATE_ROOM: usize = 1024;
 
-/// The length of a docker config without entries, less a comma.
+/// The length of a docker config without entries, minus a comma.
 const EMPTY: usize = r#"{"auths":{}}"#.len() - 1;
 
-/// Takes back what does not fit: the registry then has what it gave last, and a problem that says why.
+/// Removes entries that do not fit. Their registry keeps the last good ones, and gets a problem that says why.
 ///
-/// What was given last fits, since it was written once. On top of it come first the registries that need no more room
-/// than before, then the others in the order of their list. The measure is what the state Secret holds, which is at
-/// least what a copy does.
-pub(super) fn fit(offers: &mut [Offer<'_>], last_good: &LastGood) {
-    let last: Vec<usize> = offers.iter().map(|offer| last_of(offer, last_good)).collect();
-    let sizes: Vec<usize> = offers
+/// The last good entries fit, because they were written once. Registries that need no more room than before come first,
+/// then the others in the order of the list. The size is that of the state Secret, which is at least that of a copy.
+pub(super) fn fit(contributions: &mut [Contribution<'_>], last_good: &LastGood) {
+    let last: Vec<usize> = contributions
+        .iter()
+        .map(|contribution| last_of(contribution, last_good))
+        .collect();
+    let sizes: Vec<usize> = contributions
         .iter()
         .zip(&last)
-        .map(|(offer, &last)| offer.now.as_ref().map_or(last, measure))
+        .map(|(contribution, &last)| contribution.now.as_ref().map_or(last, measure))
         .collect();
-    let kept = of_former_references(offers, last_good);
+    let kept = of_former_references(contributions, last_good);
     let total = kept + sizes.iter().sum::<usize>();
     if total <= MAX_BYTES {
         return;
     }
-    let grows = |at: usize| offers[at].now.is_some() && sizes[at] > last[at];
-    let (growing, others): (Vec<usize>, Vec<usize>) = (0..offers.len()).partition(|&at| grows(at));
+    let grows = |at: usize| contributions[at].now.is_some() && sizes[at] > last[at];
+    let (growing, others): (Vec<usize>, Vec<usize>) = (0..contributions.len()).partition(|&at| grows(at));
     let before: usize = growing.iter().map(|&at| last[at]).sum();
     let mut used = kept + before + others.iter().map(|&at| sizes[at]).sum::<usize>();
-    let why = explanation(offers, &sizes, total);
+    let why = explanation(contributions, &sizes, total);
     for at in growing {
         let with = used - last[at] + sizes[at];
         if with <= MAX_BYTES {
             used = with;
         } else {
-            offers[at].now = None;
-            offers[at].problem = Some(invalid(why.clone()));
+            contributions[at].now = None;
+            contributions[at].problem = Some(invalid(why.clone()));
         }
     }
 }
@@ -46,33 +51,37 @@ fn measure(entries: &Entries) -> usize {
     rendered_len(entries) + STATE_ROOM
 }
 
-fn last_of(offer: &Offer<'_>, last_good: &LastGood) -> usize {
-    let remembered = last_good.get(&offer.resolution.key);
+fn last_of(contribution: &Contribution<'_>, last_good: &LastGood) -> usize {
+    let remembered = last_good.get(&contribution.resolution.key);
     remembered.map_or(0, |remembered| measure(&remembered.entries))
 }
 
-/// What is remembered under no key that is declared stays only while a registry does not resolve.
-fn of_former_references(offers: &[Offer<'_>], last_good: &LastGood) -> usize {
-    if offers.iter().all(|offer| offer.now.is_some()) {
+/// Entries under a key that is no longer declared stay only while a registry does not resolve.
+fn of_former_references(contributions: &[Contribution<'_>], last_good: &LastGood) -> usize {
+    if contributions.iter().all(|contribution| contribution.now.is_some()) {
         return 0;
     }
-    let is_former = |key: &String| offers.iter().all(|offer| offer.resolution.key != *key);
+    let is_former = |key: &String| {
+        contributions
+            .iter()
+            .all(|contribution| contribution.resolution.key != *key)
+    };
     let former = last_good.iter().filter(|(key, _)| is_former(key));
     former.map(|(_, remembered)| measure(&remembered.entries)).sum()
 }
 
-/// By how much it is too large, and which sources make it so, the largest first.
-fn explanation(offers: &[Offer<'_>], sizes: &[usize], total: usize) -> String {
-    let sources = sizes.iter().zip(offers);
+/// Says by how much it is too large, and names the sources, the largest first.
+fn explanation(contributions: &[Contribution<'_>], sizes: &[usize], total: usize) -> String {
+    let sources = sizes.iter().zip(contributions);
     let mut sources: Vec<(usize, String)> = sources
         .filter(|(size, _)| **size > 0)
-        .map(|(size, offer)| {
-            let origin = offer.resolution.origin.as_ref();
+        .map(|(size, contribution)| {
+            let origin = contribution.resolution.origin.as_ref();
             (size - STATE_ROOM, origin.map(ToString::to_string).unwrap_or_default())
         })
         .collect();
     sources.sort_by(|a, b| b.cmp(a));
-    // Joined, each of them loses its own wrapping; only the state may be too large.
+    // In a copy the entries share one wrapping, so it is possible that only the state is too large.
     let copy = EMPTY + sources.iter().map(|(size, _)| size - EMPTY).sum::<usize>();
     let excess = Some(copy).filter(|copy| *copy > MAX_BYTES).unwrap_or(total) - MAX_BYTES;
     let shown: Vec<String> = sources

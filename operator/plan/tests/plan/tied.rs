@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use crd::names::LABEL_OBJECT;
 use plan::credential::Credential;
+use plan::credential::Entries;
 use plan::docker_config::render;
 use plan::object::Object;
 use plan::payload::{DigestKey, Payload, Tied};
-use plan::registries::Entries;
 use serde_json::json;
 
 use crate::common::{Stored, World, copy_of, foreign, object};
