@@ -1,93 +1,91 @@
-//! Leader election on a Lease: which of several replicas may write. Pure: the caller reads, writes, and says what time
-//! it is.
+//! Leader election on a Lease: which of several replicas may write. The caller reads and writes the Lease, and passes
+//! the time.
 //!
 //! # Guarantees
 //!
-//! - At most one candidate leads at a time, as long as all clocks run at the same rate: it leads for
-//!   [`Timing::renew_within`] after it *sent* the last write that was taken, and nobody takes the Lease before it stood
-//!   unchanged for [`Timing::lasts`] since it was *seen*, on the candidate's own monotonic clock. No wall clock is asked.
+//! - At most one candidate leads at a time, if all clocks run at the same rate. A candidate leads for
+//!   [`Timing::renew_deadline`] after it *sent* its last accepted write. No other one takes the Lease before it stayed
+//!   unchanged for [`Timing::lease_duration`] since it was *seen*. Each candidate measures with its own monotonic clock.
 //! - A candidate that cannot renew resigns, and never leads again.
 //!
-//! # Not here
-//!
-//! What a process that was stopped and woke up still sends. That is harmless for another reason: every write carries the
-//! version that it was planned from.
+//! A process that was suspended may still send a write when it resumes. That is harmless, because every write carries
+//! the version that it was planned from.
 
 use std::time::Duration;
 
-/// How long things take. The defaults are those of the field: 15, 10 and 2 s.
+/// The times of an election. The defaults are those of client-go: 15, 10 and 2 s.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timing {
-    /// A Lease that stood unchanged for so long is free.
-    pub lasts: Duration,
-    /// Who could not renew for so long resigns. Shorter than `lasts` by what ending takes.
-    pub renew_within: Duration,
-    /// Between two looks at the Lease, or two renewals.
-    pub every: Duration,
+    /// A Lease that is unchanged for this long is free.
+    pub lease_duration: Duration,
+    /// A leader that cannot renew for this long resigns. It is shorter than `lease_duration` by the time of a shutdown.
+    pub renew_deadline: Duration,
+    /// The time between two reads of the Lease, or two renewals.
+    pub retry_period: Duration,
 }
 
 impl Default for Timing {
     fn default() -> Self {
         Self {
-            lasts: Duration::from_secs(15),
-            renew_within: Duration::from_secs(10),
-            every: Duration::from_secs(2),
+            lease_duration: Duration::from_secs(15),
+            renew_deadline: Duration::from_secs(10),
+            retry_period: Duration::from_secs(2),
         }
     }
 }
 
-/// A Lease that somebody gave a longer life by hand does not stop every replica for so long.
-const ASKED_AT_MOST: Duration = Duration::from_secs(60);
+/// The longest duration in a Lease that counts. A person may have set a longer one by hand.
+const MAX_LEASE_DURATION: Duration = Duration::from_secs(60);
 
-/// What a Lease says, as far as it decides.
+/// The fields of a Lease that decide.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
-    /// Who holds it; none when it was given back.
+    /// The holder. `None` if it was released.
     pub holder: Option<Box<str>>,
-    /// How long its holder asked for.
-    pub lasts: Duration,
-    /// `renewTime` as it stands there: it is compared, never understood.
-    pub renewed: Box<str>,
+    /// The duration that its holder set.
+    pub lease_duration: Duration,
+    /// `renewTime` as text. It is compared, never parsed.
+    pub renew_time: Box<str>,
 }
 
 /// What to do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// Nothing before this time.
+    /// Wait until this time.
     Wait(Duration),
-    /// Read the Lease, and say what is there.
+    /// Read the Lease, and call [`Candidate::saw`].
     Read,
-    /// Make it, in our name.
+    /// Create it with our name.
     Create,
-    /// Write our name over that of another one, or of none.
-    Take,
-    /// Write a new time.
+    /// Replace the holder by our name.
+    Acquire,
+    /// Write a new `renewTime`.
     Renew,
-    /// Stop at once: another one leads, or may soon.
+    /// Stop at once: another replica leads, or may lead soon.
     Resign,
 }
 
-/// One replica. Times are since its process started.
+/// One replica. All times are since its process started.
 #[derive(Clone, Debug)]
 pub struct Candidate {
     identity: Box<str>,
     timing: Timing,
     seen: Seen,
-    /// When our last write that was taken was sent.
+    /// When the last accepted write of ours was sent.
     led_since: Option<Duration>,
 }
 
-/// What is known of the Lease.
+/// The state of the Lease, as far as it is known.
 #[derive(Clone, Debug)]
 enum Seen {
-    /// Nothing, or nothing any more. It is read, but not before this time.
+    /// Its state is unknown. The candidate reads it, but not before this time.
     Unknown {
         read_at: Duration,
         before: Option<(Record, Duration)>,
     },
-    /// There is none.
+    /// No Lease exists.
     Absent,
-    /// It stands like this since then, and is looked at again, or renewed, at that time.
+    /// It is unchanged `since` then. It is read or renewed at `again_at`.
     There {
         record: Record,
         since: Duration,
@@ -96,7 +94,7 @@ enum Seen {
 }
 
 impl Candidate {
-    /// `identity` tells this process from every other that may live at the same time.
+    /// Makes a candidate. `identity` must differ from that of every other process that may run at the same time.
     pub fn new(identity: impl Into<Box<str>>, timing: Timing) -> Self {
         Self {
             identity: identity.into(),
@@ -109,21 +107,21 @@ impl Candidate {
         }
     }
 
-    /// The Lease was read, and the answer came at `now`.
+    /// Records the Lease as read. The reply came at `now`.
     pub fn saw(&mut self, record: Option<Record>, now: Duration) {
         let Some(record) = record else {
             self.seen = Seen::Absent;
             return;
         };
-        let since = match self.stood() {
-            Some((held, since)) if held == record => since,
+        let since = match self.last_seen() {
+            Some((seen, since)) if seen == record => since,
             _ => now,
         };
-        // Who leads and had to look renews at once.
+        // A leader that had to read renews at once.
         let again_at = if self.led_since.is_some() {
             now
         } else {
-            now + self.timing.every
+            now + self.timing.retry_period
         };
         self.seen = Seen::There {
             record,
@@ -132,38 +130,38 @@ impl Candidate {
         };
     }
 
-    /// Our write, sent at `sent`, was taken: the Lease stands like this now.
+    /// Records that the server accepted our write of this record, sent at `sent`.
     pub fn wrote(&mut self, record: Record, sent: Duration) {
         self.led_since = Some(sent);
         self.seen = Seen::There {
             record,
             since: sent,
-            again_at: sent + self.timing.every,
+            again_at: sent + self.timing.retry_period,
         };
     }
 
-    /// Our write lost a race.
+    /// Records that our write conflicted with another.
     pub fn raced(&mut self, now: Duration) {
         self.seen = Seen::Unknown {
             read_at: now,
-            before: self.stood(),
+            before: self.last_seen(),
         };
     }
 
-    /// No answer, or one that tells nothing.
+    /// Records that a request failed, with or without a reply.
     pub fn failed(&mut self, now: Duration) {
         self.seen = Seen::Unknown {
-            read_at: now + self.timing.every,
-            before: self.stood(),
+            read_at: now + self.timing.retry_period,
+            before: self.last_seen(),
         };
     }
 
-    /// Until when this one leads, if nothing happens; none when it does not.
+    /// Returns until when this candidate leads without a renewal. `None` if it does not lead.
     pub fn leads_until(&self) -> Option<Duration> {
-        self.led_since.map(|since| since + self.timing.renew_within)
+        self.led_since.map(|since| since + self.timing.renew_deadline)
     }
 
-    /// What to do at `now`.
+    /// Returns what to do at `now`.
     pub fn next(&self, now: Duration) -> Step {
         if self.leads_until().is_some_and(|until| now >= until) {
             return Step::Resign;
@@ -176,11 +174,11 @@ impl Candidate {
                 record,
                 since,
                 again_at,
-            } => self.next_beside(record, *since, *again_at, now),
+            } => self.next_for(record, *since, *again_at, now),
         }
     }
 
-    fn next_beside(&self, record: &Record, since: Duration, again_at: Duration, now: Duration) -> Step {
+    fn next_for(&self, record: &Record, since: Duration, again_at: Duration, now: Duration) -> Step {
         let ours = record.holder.as_deref() == Some(&*self.identity);
         if self.led_since.is_some() {
             return match () {
@@ -189,18 +187,18 @@ impl Candidate {
                 () => Step::Renew,
             };
         }
-        // Ours without leading: a former process of the same identity, or a write of which no answer came.
-        let asked = record.lasts.min(ASKED_AT_MOST);
-        let free_at = since + asked.max(self.timing.lasts);
+        // Our name without leading: an earlier process with this identity, or a write without a reply.
+        let duration = record.lease_duration.min(MAX_LEASE_DURATION);
+        let free_at = since + duration.max(self.timing.lease_duration);
         match () {
-            () if ours || record.holder.is_none() || now >= free_at => Step::Take,
+            () if ours || record.holder.is_none() || now >= free_at => Step::Acquire,
             () if now >= again_at => Step::Read,
             () => Step::Wait(again_at.min(free_at)),
         }
     }
 
-    /// The Lease as it was seen last, and since when.
-    fn stood(&self) -> Option<(Record, Duration)> {
+    /// The Lease as last seen, and since when it is unchanged.
+    fn last_seen(&self) -> Option<(Record, Duration)> {
         match &self.seen {
             Seen::Unknown { before, .. } => before.clone(),
             Seen::Absent => None,

@@ -6,33 +6,34 @@ use plan::election::{Candidate, Record, Step, Timing};
 use proptest::prelude::*;
 
 const TIMING: Timing = Timing {
-    lasts: Duration::from_secs(15),
-    renew_within: Duration::from_secs(10),
-    every: Duration::from_secs(2),
+    lease_duration: Duration::from_secs(15),
+    renew_deadline: Duration::from_secs(10),
+    retry_period: Duration::from_secs(2),
 };
 
 fn at(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-fn held(holder: &str, renewed: u64) -> Record {
+fn held(holder: &str, renew_time: u64) -> Record {
     Record {
         holder: Some(holder.into()),
-        lasts: TIMING.lasts,
-        renewed: renewed.to_string().into(),
+        lease_duration: TIMING.lease_duration,
+        renew_time: renew_time.to_string().into(),
     }
 }
 
 fn given_back() -> Record {
     Record {
         holder: None,
-        lasts: at(1),
-        renewed: "x".into(),
+        lease_duration: at(1),
+        renew_time: "x".into(),
     }
 }
 
+/// The first candidate creates the Lease, renews it, and resigns when it cannot.
 #[test]
-fn who_comes_first_makes_the_lease_renews_it_and_resigns_when_it_cannot() {
+fn the_first_creates_renews_and_resigns() {
     let mut me = Candidate::new("me", TIMING);
     assert_eq!(me.next(at(0)), Step::Read);
     me.saw(None, at(0));
@@ -55,8 +56,9 @@ fn who_comes_first_makes_the_lease_renews_it_and_resigns_when_it_cannot() {
     );
 }
 
+/// It waits for the whole duration, measured by its own clock.
 #[test]
-fn who_comes_second_waits_until_the_lease_stood_still_for_its_time_on_its_own_clock() {
+fn the_second_waits_for_an_unchanged_lease() {
     let mut me = Candidate::new("me", TIMING);
     me.saw(Some(held("other", 0)), at(100));
     assert_eq!(me.next(at(100)), Step::Wait(at(102)));
@@ -65,24 +67,25 @@ fn who_comes_second_waits_until_the_lease_stood_still_for_its_time_on_its_own_cl
     me.saw(Some(held("other", 1)), at(104));
     me.saw(Some(held("other", 1)), at(117));
     assert_eq!(me.next(at(118)), Step::Wait(at(119)));
-    assert_eq!(me.next(at(119)), Step::Take);
+    assert_eq!(me.next(at(119)), Step::Acquire);
     me.raced(at(119));
     assert_eq!(me.next(at(119)), Step::Read, "another was faster");
     me.saw(Some(held("third", 9)), at(120));
     assert_eq!(me.next(at(120)), Step::Wait(at(122)));
 }
 
+/// A Lease that was released, or that an earlier process of our identity holds, is acquired at once.
 #[test]
-fn a_lease_that_was_given_back_or_is_of_our_former_process_is_taken_at_once() {
+fn released_or_own_leases_are_acquired_at_once() {
     for record in [given_back(), held("me", 0)] {
         let mut me = Candidate::new("me", TIMING);
         me.saw(Some(record), at(5));
-        assert_eq!(me.next(at(5)), Step::Take);
+        assert_eq!(me.next(at(5)), Step::Acquire);
     }
 }
 
 #[test]
-fn whoever_finds_another_holder_while_it_leads_resigns() {
+fn a_leader_that_sees_another_resigns() {
     let mut me = Candidate::new("me", TIMING);
     me.wrote(held("me", 0), at(0));
     me.raced(at(2));
@@ -91,7 +94,7 @@ fn whoever_finds_another_holder_while_it_leads_resigns() {
 }
 
 #[test]
-fn a_lease_that_was_deleted_is_made_again_by_who_leads() {
+fn the_leader_recreates_a_deleted_lease() {
     let mut me = Candidate::new("me", TIMING);
     me.wrote(held("me", 0), at(0));
     me.raced(at(2));
@@ -99,14 +102,15 @@ fn a_lease_that_was_deleted_is_made_again_by_who_leads() {
     assert_eq!(me.next(at(2)), Step::Create);
 }
 
+/// A person may have written it by hand.
 #[test]
-fn an_absurd_duration_written_by_hand_does_not_stop_everybody() {
+fn an_absurd_duration_does_not_block_election() {
     let mut me = Candidate::new("me", TIMING);
     let mut record = held("other", 0);
-    record.lasts = at(1_000_000);
+    record.lease_duration = at(1_000_000);
     me.saw(Some(record.clone()), at(0));
     me.saw(Some(record), at(59));
-    assert_eq!(me.next(at(60)), Step::Take);
+    assert_eq!(me.next(at(60)), Step::Acquire);
 }
 
 /// The server: one Lease, a version, and requests that arrive late or never.
@@ -229,8 +233,8 @@ impl Server {
                 self.version += 1;
                 let record = Record {
                     holder: Some(identity.into()),
-                    lasts: TIMING.lasts,
-                    renewed: format!("{:?}", call.sent).into(),
+                    lease_duration: TIMING.lease_duration,
+                    renew_time: format!("{:?}", call.sent).into(),
                 };
                 self.lease = Some((record.clone(), self.version));
                 Answer::Taken(record, self.version)
@@ -259,8 +263,9 @@ fn delay() -> impl Strategy<Value = u8> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 3000, ..ProptestConfig::default() })]
 
+    /// Two candidates never lead at a time, and one leads again when all requests succeed.
     #[test]
-    fn never_do_two_lead_and_somebody_leads_again_when_all_is_well(
+    fn two_never_lead_and_one_leads_again(
         disturbances in disturbances(),
         delays in prop::collection::vec((delay(), delay(), 0..10_u8), 16..64),
         offsets in prop::array::uniform3(0..1_000_000_u64),

@@ -93,7 +93,7 @@ impl Election {
                     return;
                 }
                 Step::Create => self.write(None).await,
-                Step::Take | Step::Renew => self.write(self.seen.clone()).await,
+                Step::Acquire | Step::Renew => self.write(self.seen.clone()).await,
             }
         }
     }
@@ -203,7 +203,7 @@ impl Election {
             spec.lease_transitions = Some(transitions);
             spec.acquire_time = Some(now());
         }
-        let seconds = i32::try_from(Timing::default().lasts.as_secs()).unwrap_or(i32::MAX);
+        let seconds = i32::try_from(Timing::default().lease_duration.as_secs()).unwrap_or(i32::MAX);
         spec.lease_duration_seconds = Some(seconds);
         spec.renew_time = Some(now());
         lease
@@ -220,8 +220,8 @@ fn record(lease: &Lease) -> Record {
         .and_then(|seconds| u64::try_from(seconds).ok());
     Record {
         holder: holder.map(Into::into),
-        lasts: Duration::from_secs(seconds.unwrap_or_default()),
-        renewed: renewed.unwrap_or_default().into(),
+        lease_duration: Duration::from_secs(seconds.unwrap_or_default()),
+        renew_time: renewed.unwrap_or_default().into(),
     }
 }
 
