@@ -15,7 +15,7 @@ use kube::{Resource as _, ResourceExt as _};
 use plan::backoff::Backoff;
 use plan::contention::Contention;
 use plan::docker_config::render;
-use plan::installation::{self, Whose, whose};
+use plan::installation::{self, Assignment, assignment};
 use plan::object::{Lifecycle, Object, Selection, Spec, sources_in};
 use plan::payload::{Payload, Tied};
 use plan::registries::{LastGood, Lookup, Merged, merge, resolve};
@@ -187,15 +187,15 @@ impl Installation {
         }
     }
 
-    fn whose<'a>(&'a self, seen: &'a SeenObject) -> Whose<'a> {
-        whose(&self.own, self.recorded.as_deref(), handed_to(seen))
+    fn assignment<'a>(&'a self, seen: &'a SeenObject) -> Assignment<'a> {
+        assignment(&self.own, self.recorded.as_deref(), handed_to(seen))
     }
 
     /// Where the sources of the object live that name no namespace.
     fn source_namespace<'a>(&'a self, seen: &'a SeenObject) -> &'a str {
-        let acting = match self.whose(seen) {
-            Whose::Others(other) => other,
-            Whose::Ours | Whose::Claimable => &self.own,
+        let acting = match self.assignment(seen) {
+            Assignment::Others(other) => other,
+            Assignment::Ours | Assignment::Claimable => &self.own,
         };
         installation::namespace(acting)
     }
@@ -422,19 +422,19 @@ impl Held {
 
     /// Whether this installation acts for it.
     fn is_ours(&self) -> bool {
-        self.installation.whose(&self.seen) == Whose::Ours
+        self.installation.assignment(&self.seen) == Assignment::Ours
     }
 
     /// Whether another one does, or is to.
     pub(super) fn is_elsewhere(&self) -> bool {
-        matches!(self.installation.whose(&self.seen), Whose::Others(_))
+        matches!(self.installation.assignment(&self.seen), Assignment::Others(_))
     }
 
     /// The installation that acts in the place of this one, where that was not said yet; and whether this one did before.
     pub(super) fn newly_elsewhere(&mut self) -> Option<(String, bool)> {
-        let other = match self.installation.whose(&self.seen) {
-            Whose::Others(other) => Some(other.to_owned()),
-            Whose::Ours | Whose::Claimable => None,
+        let other = match self.installation.assignment(&self.seen) {
+            Assignment::Others(other) => Some(other.to_owned()),
+            Assignment::Ours | Assignment::Claimable => None,
         };
         let said = std::mem::replace(&mut self.installation.said, other.clone());
         let recorded = self.installation.recorded.as_deref();
@@ -990,7 +990,7 @@ impl Held {
             Step::Object(ObjectStep::Report { status, .. }) => {
                 // The same once more: another writer has changed it in between.
                 if self.sent.as_ref().is_some_and(|sent| says_the_same(sent, status)) {
-                    let delay = self.rewritten.restore(now.saturating_duration_since(epoch));
+                    let delay = self.rewritten.record_undo(now.saturating_duration_since(epoch));
                     self.rewritten_until = Some(now + delay);
                 }
                 self.sent = Some(status.clone());

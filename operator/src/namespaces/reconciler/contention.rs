@@ -82,7 +82,7 @@ impl World {
         fight.since.get_or_insert(now);
         let left = entries.iter().filter(|entry| entry.leaves);
         fight.left_by = left.map(|entry| Arc::clone(&entry.object)).collect();
-        let delay = fight.contention.restore(now);
+        let delay = fight.contention.record_undo(now);
         if fight.contention.contended_until().is_none() {
             return false;
         }
@@ -184,7 +184,7 @@ impl World {
         self.patched.retain(|_, &mut at| now < at + SHARED);
         shrink::shrink_if_sparse(&mut self.patched, 256);
         self.fights
-            .retain(|_, fight| fight.told.is_some() || !fight.contention.is_over(now));
+            .retain(|_, fight| fight.told.is_some() || !fight.contention.is_settled(now));
     }
 
     pub(super) fn reconsider(&mut self, key: &Key, now: Duration, change: impl FnOnce(&mut Self)) -> Vec<Work> {
