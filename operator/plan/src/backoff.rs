@@ -1,8 +1,8 @@
-//! Doubling delays with a bound.
+//! Exponential backoff.
 
 use std::time::Duration;
 
-/// A delay that doubles with each attempt up to a bound. Jitter is the caller's: there is no randomness here.
+/// A delay that doubles with each attempt up to a bound. The caller adds jitter, because this crate has no randomness.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Backoff {
     first: Duration,
@@ -10,12 +10,12 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// From `first` to `longest`.
+    /// Makes a backoff from `first` to `longest`.
     pub const fn new(first: Duration, longest: Duration) -> Self {
         Self { first, longest }
     }
 
-    /// The delay after `failures` earlier ones: `first` for none.
+    /// Returns the delay after this many failures: `first` without any.
     pub fn delay(self, failures: u32) -> Duration {
         let factor = 1_u32.checked_shl(failures.min(31)).unwrap_or(u32::MAX);
         self.first.saturating_mul(factor).min(self.longest)
@@ -27,7 +27,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn delays_double_and_are_bounded() {
+    fn delays_double_up_to_a_bound() {
         let backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(30));
         let millis = |failures| backoff.delay(failures).as_millis();
         assert_eq!([millis(0), millis(1), millis(2), millis(8)], [100, 200, 400, 25_600]);

@@ -1,4 +1,4 @@
-//! One user name and password that a kubelet sends to a registry.
+//! A user name and a password that a kubelet sends to a registry.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,12 +9,14 @@ use thiserror::Error;
 /// The characters that end a line.
 const LINE_BREAKS: [char; 2] = ['\n', '\r'];
 
-/// A user name and a password that survive the way to a registry unchanged.
+/// A user name and a password that reach a registry unchanged.
 ///
-/// A kubelet reads both from one text, `username:password`, so the user name holds no `:`. Neither
-/// is empty. Neither begins or ends with a line break: that one comes from a careless `echo` and
-/// makes every login fail. A line break within stays, because some registries take a key of
-/// several lines as the password. `Debug` shows neither of them.
+/// - Neither is empty.
+/// - The user name has no `:`, because a kubelet reads both from one text, `username:password`.
+/// - Neither begins or ends with a line break, which comes from a careless `echo` and makes every login fail. A password
+///   may contain line breaks, because some registries use a key of several lines.
+///
+/// `Debug` shows neither of them.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Credential {
     username: String,
@@ -33,13 +35,13 @@ pub enum Part {
     Password,
 }
 
-/// Why two texts are not a [`Credential`]. Never holds any of their bytes.
+/// Why two texts are not a [`Credential`]. It never contains any of their bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum CredentialError {
-    /// This half is missing.
+    /// This half is empty.
     #[error("the {0} is empty")]
     Empty(Part),
-    /// Kubelets split `username:password` at the first colon, so the user name would be cut there.
+    /// Kubelets split `username:password` at the first colon, so they would cut the user name.
     #[error("the username holds a `:`, where kubelets would cut it")]
     ColonInUsername,
     /// This half begins or ends with a line feed or a carriage return.
@@ -50,19 +52,19 @@ pub enum CredentialError {
     NotUtf8(Part),
 }
 
-/// What a usable [`Credential`] holds and its author cannot have meant. Never holds any of its bytes.
+/// A part of a usable [`Credential`] that its author cannot have meant. It never contains any of its bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum CredentialWarning {
-    /// White space at an end of this half, left by copying or by a tool.
+    /// This half begins or ends with white space, left by copying or by a tool.
     #[error("the {0} begins or ends with white space")]
     WhiteSpace(Part),
-    /// A control character, a character without a shape, or the replacement of a broken one.
+    /// This half has a control character, an invisible character, or a replacement character.
     #[error("the {0} holds an invisible character, such as a NUL or a byte order mark")]
     Invisible(Part),
 }
 
 impl CredentialError {
-    /// The half that is to be mended.
+    /// Returns the half to fix.
     pub fn part(self) -> Part {
         match self {
             Self::Empty(part) | Self::LineBreak(part) | Self::NotUtf8(part) => part,
@@ -72,7 +74,7 @@ impl CredentialError {
 }
 
 impl Credential {
-    /// Takes both halves as they are.
+    /// Makes a credential of both halves, unchanged.
     pub fn new(username: &str, password: &str) -> Result<Self, CredentialError> {
         check(Part::Username, username)?;
         check(Part::Password, password)?;
@@ -85,28 +87,30 @@ impl Credential {
         })
     }
 
-    /// Takes both halves from the data of a Secret, each less one line break at its end: that one
-    /// comes from the tool that wrote the file, and no registry hands it out.
+    /// Makes a credential from the data of a Secret. It cuts one line break at the end of each half, because tools that
+    /// write files add one.
     pub fn from_bytes(username: &[u8], password: &[u8]) -> Result<Self, CredentialError> {
         Self::new(text(Part::Username, username)?, text(Part::Password, password)?)
     }
 
-    /// The user name, never empty and without `:`.
+    /// Returns the user name. It is never empty, and has no `:`.
     pub fn username(&self) -> &str {
         &self.username
     }
 
-    /// The password, never empty. It may hold `:` and line breaks.
+    /// Returns the password. It is never empty, and may contain `:` and line breaks.
     pub fn password(&self) -> &str {
         &self.password
     }
 
-    /// What kubelets would send as it is, and its author cannot have meant; the first of it.
+    /// Returns the first part that kubelets send unchanged, although its author cannot have meant it.
     pub fn warning(&self) -> Option<CredentialWarning> {
-        let odd = |part, text: &str| {
-            // Several lines are a password's at most.
-            let is_odd = |c: char| is_invisible(c) || (part == Part::Username && c.is_control());
-            let invisible = text.contains(is_odd).then_some(CredentialWarning::Invisible(part));
+        let check = |part, text: &str| {
+            // Only a password may have several lines.
+            let is_suspicious = |c: char| is_invisible(c) || (part == Part::Username && c.is_control());
+            let invisible = text
+                .contains(is_suspicious)
+                .then_some(CredentialWarning::Invisible(part));
             let white_space = text.starts_with(char::is_whitespace) || text.ends_with(char::is_whitespace);
             if white_space {
                 Some(CredentialWarning::WhiteSpace(part))
@@ -114,7 +118,7 @@ impl Credential {
                 invisible
             }
         };
-        odd(Part::Username, &self.username).or_else(|| odd(Part::Password, &self.password))
+        check(Part::Username, &self.username).or_else(|| check(Part::Password, &self.password))
     }
 }
 
@@ -143,8 +147,8 @@ fn check(part: Part, value: &str) -> Result<(), CredentialError> {
     }
 }
 
-/// Characters without a shape that are neither control characters nor white space, and the replacement of a broken one.
-const SHAPELESS: [RangeInclusive<char>; 14] = [
+/// Invisible characters that are neither control characters nor white space, and replacement characters.
+const INVISIBLE: [RangeInclusive<char>; 14] = [
     '\u{ad}'..='\u{ad}',
     '\u{34f}'..='\u{34f}',
     '\u{61c}'..='\u{61c}',
@@ -161,10 +165,10 @@ const SHAPELESS: [RangeInclusive<char>; 14] = [
     '\u{e0000}'..='\u{e0fff}',
 ];
 
-/// Line breaks, tabs and spaces within are meant: they are part of a key of several lines.
+/// Line breaks, tabs and spaces do not count, because a key of several lines has them.
 pub(crate) fn is_invisible(c: char) -> bool {
-    let meant = matches!(c, '\n' | '\r' | '\t' | ' ');
-    !meant && (c.is_control() || c.is_whitespace() || SHAPELESS.iter().any(|range| range.contains(&c)))
+    let is_expected = matches!(c, '\n' | '\r' | '\t' | ' ');
+    !is_expected && (c.is_control() || c.is_whitespace() || INVISIBLE.iter().any(|range| range.contains(&c)))
 }
 
 fn text(part: Part, bytes: &[u8]) -> Result<&str, CredentialError> {
@@ -180,7 +184,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_line_break_at_the_end_of_secret_data_is_cut() {
+    fn one_final_line_break_is_cut() {
         let plain = Credential::new("robot", "s3cret").expect("plain");
         for (username, password) in [
             (&b"robot"[..], &b"s3cret"[..]),
@@ -192,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_not_reach_the_registry_unchanged_is_refused() {
+    fn logins_that_would_change_are_rejected() {
         use CredentialError::{ColonInUsername, Empty, LineBreak, NotUtf8};
         use Part::{Password, Username};
         let rows: [(&[u8], &[u8], CredentialError); 12] = [
@@ -230,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn characters_that_cannot_be_meant_are_noticed() {
+    fn suspicious_characters_cause_a_warning() {
         use CredentialWarning::{Invisible, WhiteSpace};
         use Part::{Password, Username};
         for (username, password, expected) in [

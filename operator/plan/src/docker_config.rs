@@ -223,7 +223,7 @@ impl DockerConfig {
     ///
     /// Of several entries the server's own key wins, then the first in byte order. Other entries do not matter.
     pub fn entry_for(&self, server: &Server) -> Result<&Credential, DockerConfigError> {
-        let is_spelled = |key: &str| server.is_spelled(&server::less_what_kubelets_drop(key));
+        let is_spelled = |key: &str| server.is_spelled(&server::without_dropped_parts(key));
         if let Some(credential) = self.entries.get(server.as_str()) {
             return Ok(credential);
         }
@@ -246,7 +246,7 @@ impl DockerConfig {
 
     fn hint(&self, server: &Server) -> Hint {
         let mut keys = self.places.keys();
-        let misspelled = keys.find(|key| server::meant(key).as_ref() == Some(server));
+        let misspelled = keys.find(|key| server::suggestion(key).as_ref() == Some(server));
         match misspelled {
             Some(key) => Hint::Misspelled(self.name(key)),
             None if self.stores.store || self.stores.helped.iter().any(|key| server.is_spelled(key)) => Hint::Stored,

@@ -4,26 +4,26 @@ use std::fmt;
 
 use thiserror::Error;
 
-/// A pattern over names: `*` stands for any run of characters, the empty one included, `?` for
-/// exactly one; every other character stands for itself.
+/// A pattern over names.
 ///
-/// Globs are ordered and compared by their text.
+/// `*` matches any run of characters, also an empty one. `?` matches exactly one character, and any other character
+/// matches itself. Globs are ordered and compared by their text.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Glob(String);
 
 /// Why a text is not a [`Glob`].
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum GlobError {
-    /// It would match nothing, since no name is empty.
+    /// It is empty, like no name.
     #[error("a glob may not be empty; `*` matches every name")]
     Empty,
-    /// No name can hold this character, so the glob is a slip of the pen.
+    /// No name has this character, so the glob is a typo.
     #[error("{0:?} cannot stand in a glob; use a-z, 0-9, `.`, `-`, `*` and `?`")]
     Character(char),
 }
 
 impl Glob {
-    /// Reads a glob over `[a-z0-9.*?-]`.
+    /// Parses a glob over `[a-z0-9.*?-]`.
     pub fn parse(text: &str) -> Result<Self, GlobError> {
         if text.is_empty() {
             return Err(GlobError::Empty);
@@ -34,17 +34,17 @@ impl Glob {
         }
     }
 
-    /// Whether the whole of `name` matches. Takes at most `glob × name` steps, whatever they hold.
+    /// Returns whether the whole of `name` matches. It takes at most `glob × name` steps.
     pub fn matches(&self, name: &str) -> bool {
         covers(self.0.as_bytes(), name.as_bytes())
     }
 
-    /// The one name this glob matches, if it holds neither `*` nor `?`.
+    /// Returns the only name that matches, if the glob has neither `*` nor `?`.
     pub fn exact(&self) -> Option<&str> {
         (!self.0.contains(['*', '?'])).then_some(self.0.as_str())
     }
 
-    /// The glob as it was written.
+    /// Returns the glob as written.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -60,10 +60,10 @@ fn may_stand_in_a_glob(c: char) -> bool {
     c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '-' | '*' | '?')
 }
 
-/// Whether `pattern` covers the whole of `text`, byte by byte.
+/// Returns whether `pattern` covers the whole of `text`, byte by byte.
 ///
-/// Only the last `*` is ever reconsidered: what an earlier one could give up, the later one can
-/// take as well. That keeps the work at the product of the lengths instead of exponential.
+/// It backtracks to the last `*` only, because that one can match all that an earlier one could give up. So the work is
+/// the product of the lengths instead of exponential.
 pub(crate) fn covers(pattern: &[u8], text: &[u8]) -> bool {
     let (mut p, mut t) = (0, 0);
     let mut last_star: Option<(usize, usize)> = None;
@@ -99,7 +99,7 @@ mod tests {
         Glob::parse(text).expect(text)
     }
 
-    /// The definition, with all its backtracking.
+    /// The definition, with full backtracking.
     fn naive(pattern: &[u8], text: &[u8]) -> bool {
         match pattern.split_first() {
             None => text.is_empty(),
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn a_glob_matches_the_whole_name_or_nothing() {
+    fn a_glob_matches_whole_names_only() {
         for (pattern, name, expected) in [
             ("*", "a", true),
             ("ci-*", "ci-", true),
@@ -135,14 +135,14 @@ mod tests {
     }
 
     #[test]
-    fn a_glob_without_wildcards_names_one_thing() {
+    fn a_glob_without_wildcards_is_exact() {
         assert_eq!(glob("default").exact(), Some("default"));
         assert_eq!(glob("ci-*").exact(), None);
         assert_eq!(glob("ci-?").exact(), None);
     }
 
     #[test]
-    fn characters_that_no_name_can_hold_are_refused() {
+    fn characters_outside_names_are_rejected() {
         assert_eq!(Glob::parse(""), Err(GlobError::Empty));
         for (text, stranger) in [("Ci-*", 'C'), ("a b", ' '), ("[ab]", '['), ("a_b", '_'), ("ä", 'ä')] {
             assert_eq!(Glob::parse(text), Err(GlobError::Character(stranger)), "{text}");
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hostile_glob_is_answered_at_once() {
+    fn a_hostile_glob_takes_little_time() {
         let pattern = format!("{}b", "a*".repeat(200));
         assert!(!glob(&pattern).matches(&"a".repeat(20_000)));
     }

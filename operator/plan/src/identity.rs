@@ -1,14 +1,14 @@
-//! What an update or a delete must carry: which object was seen, and at which version of it.
+//! The preconditions of updates and deletes: the uid and the resourceVersion of an object.
 //!
-//! Both are opaque strings to a client. They are kept small because the operator holds one pair for each copy,
-//! account and namespace: a canonical UUID in 16 bytes, a decimal resourceVersion in 8, anything else as it came.
+//! Both are opaque strings to a client. The operator keeps one pair for each copy, account and namespace, so they are
+//! small: a canonical UUID takes 16 bytes and a decimal resourceVersion 8. Any other text is kept as it is.
 
 use std::cmp::Ordering;
 use std::fmt;
 
 use uuid::Uuid;
 
-/// `metadata.uid`, as the server sent it: displaying it gives back the same characters.
+/// `metadata.uid`. Displaying it gives the characters that the server sent.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Uid(UidText);
 
@@ -36,7 +36,7 @@ impl fmt::Display for Uid {
     }
 }
 
-/// `metadata.resourceVersion`, as the server sent it.
+/// `metadata.resourceVersion`. Displaying it gives the characters that the server sent.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ResourceVersion(VersionText);
 
@@ -63,10 +63,10 @@ impl fmt::Display for ResourceVersion {
 }
 
 impl ResourceVersion {
-    /// Whether `self` is certainly older than `other`.
+    /// Returns whether `self` is certainly older than `other`.
     ///
-    /// Versions of one resource are ordered as numbers (promised since Kubernetes 1.35, true of every etcd-backed
-    /// server before). What is not a number is never called older: news is then taken rather than lost.
+    /// Versions of one resource are ordered as numbers. Kubernetes promises that since 1.35, and servers on etcd always
+    /// did it. A version that is not a number is never older, so that no event is lost.
     pub fn is_older_than(&self, other: &Self) -> bool {
         match (&self.0, &other.0) {
             (VersionText::Number(ours), VersionText::Number(theirs)) => ours.cmp(theirs) == Ordering::Less,
@@ -75,17 +75,17 @@ impl ResourceVersion {
     }
 }
 
-/// One object at one moment: the precondition of every update and delete.
+/// The version of one object: the precondition of every update and delete.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Version {
-    /// Tells an object from another of the same name that came after it.
+    /// Distinguishes the object from a later one of the same name.
     pub uid: Uid,
-    /// Tells a change of the object from what was seen.
+    /// Distinguishes the state that was seen from later ones.
     pub resource_version: ResourceVersion,
 }
 
 impl Version {
-    /// From the two strings of the object's metadata.
+    /// Makes a version from the two strings of the metadata.
     pub fn new(uid: &str, resource_version: &str) -> Self {
         Self {
             uid: uid.into(),
@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_identity_is_displayed_as_the_server_wrote_it() {
+    fn identities_display_as_the_server_sent() {
         for text in [
             "8c7f1a52-6f0e-4a57-9a0e-6b4a8a2f9d11",
             "8C7F1A52-6F0E-4A57-9A0E-6B4A8A2F9D11",
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn versions_are_ordered_as_numbers_and_only_as_numbers() {
+    fn versions_are_ordered_as_numbers_only() {
         let older = |a: &str, b: &str| ResourceVersion::from(a).is_older_than(&b.into());
         assert!(older("9", "10"));
         assert!(!older("10", "9"));

@@ -1,7 +1,7 @@
-//! The name under which a kubelet looks an image up.
+//! The repository by which a kubelet looks up credentials for an image.
 //!
-//! Source: `ParseNormalizedNamed` and the grammar of `github.com/distribution/reference` 0.6,
-//! through `pkg/util/parsers` of Kubernetes.
+//! The rules come from `ParseNormalizedNamed` and the grammar of `github.com/distribution/reference` 0.6, through
+//! `pkg/util/parsers` of Kubernetes.
 
 /// The longest path of a repository, in bytes.
 const LONGEST_PATH: usize = 255;
@@ -9,11 +9,12 @@ const LONGEST_PATH: usize = 255;
 /// Digest algorithms and the length of their values, in hexadecimal digits.
 const DIGESTS: [(&str, usize); 3] = [("sha256", 64), ("sha384", 96), ("sha512", 128)];
 
-/// The full repository of an image as a pod names it, less tag and digest:
-/// `nginx:1.29` gives `docker.io/library/nginx`. `None` if it is not a valid reference.
+/// Returns the full repository of the image of a pod, without tag and digest: `docker.io/library/nginx` for `nginx:1.29`.
+///
+/// The result is `None` for an invalid reference.
 pub fn repository(image: &str) -> Option<String> {
     if image.len() == 64 && image.bytes().all(is_lower_hex) {
-        // An image id, which no registry can be asked for.
+        // An image ID, which no registry has.
         return None;
     }
     let (domain, remainder) = split_domain(image);
@@ -29,7 +30,7 @@ pub fn repository(image: &str) -> Option<String> {
     };
     let name = format!("{domain}/{path}");
     let is_path = |path: &str| path.len() <= LONGEST_PATH && path.split('/').all(is_component);
-    // A host with `_` is none to the grammar, but the whole still is a path, and so a name.
+    // To the grammar `_` is not part of a host, but the whole is still a path, and so a name.
     let valid = if is_domain(domain) {
         is_path(&path)
     } else {
@@ -38,7 +39,7 @@ pub fn repository(image: &str) -> Option<String> {
     valid.then_some(name)
 }
 
-/// Host and remainder; an image without a host is on Docker Hub.
+/// Splits host and remainder. An image without a host is on Docker Hub.
 fn split_domain(image: &str) -> (&str, &str) {
     let Some((first, rest)) = image.split_once('/') else {
         return ("docker.io", image);
@@ -78,7 +79,7 @@ fn is_number(port: &str) -> bool {
     !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit())
 }
 
-/// Looser than an address: the grammar asks for the characters only.
+/// The grammar checks the characters of an address only.
 fn is_address(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_hexdigit() || b == b':')
 }
@@ -90,7 +91,7 @@ fn is_label(label: &str) -> bool {
         && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
 }
 
-/// Runs of lower-case letters and digits, joined by `.`, `_`, `__` or any number of `-`.
+/// Returns whether these are runs of lower-case letters and digits, joined by `.`, `_`, `__` or any number of `-`.
 pub(crate) fn is_component(component: &str) -> bool {
     let alphanumeric = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
     component.starts_with(alphanumeric)

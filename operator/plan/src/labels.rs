@@ -1,27 +1,27 @@
-//! Labels and annotations, kept small.
+//! Labels and annotations in little memory.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// A sorted list of keys and values: a few words for each entry where a map of strings takes half a kilobyte.
+/// A sorted list of keys and values. It takes a few words for each entry; a map of strings takes half a kilobyte.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Labels(Box<[(Arc<str>, Arc<str>)]>);
 
 impl Labels {
-    /// The value under `key`.
+    /// Returns the value under `key`.
     pub fn get(&self, key: &str) -> Option<&str> {
         self.0
-            .binary_search_by(|(held, _)| held.as_ref().cmp(key))
+            .binary_search_by(|(other, _)| other.as_ref().cmp(key))
             .ok()
             .map(|at| self.0[at].1.as_ref())
     }
 
-    /// Keys and values in the order of the keys.
+    /// Iterates over keys and values in the order of the keys.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(key, value)| (key.as_ref(), value.as_ref()))
     }
 
-    /// Replaces each key and value by an equal one that is held in common.
+    /// Replaces each key and value by an equal one that others share.
     pub fn share(&mut self, mut shared: impl FnMut(&str) -> Arc<str>) {
         for (key, value) in &mut self.0 {
             *key = shared(key);
@@ -29,12 +29,12 @@ impl Labels {
         }
     }
 
-    /// Whether there are none.
+    /// Returns whether there are no labels.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Drops those with another key.
+    /// Removes the labels whose keys are not wanted.
     pub fn keep(&mut self, mut wanted: impl FnMut(&str) -> bool) {
         if !self.0.iter().all(|(key, _)| wanted(key)) {
             let mut all = std::mem::take(&mut self.0).into_vec();
@@ -43,7 +43,7 @@ impl Labels {
         }
     }
 
-    /// As selectors want them.
+    /// Returns a map, as selectors need it.
     pub fn to_map(&self) -> BTreeMap<String, String> {
         self.iter()
             .map(|(key, value)| (key.to_owned(), value.to_owned()))
@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_label_is_found_whatever_the_order_it_came_in() {
+    fn labels_are_found_in_any_order() {
         let labels: Labels = [("b", "2"), ("a", "1"), ("c", "3"), ("a", "4")].into_iter().collect();
         assert_eq!(
             labels.get("a"),

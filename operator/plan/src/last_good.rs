@@ -1,7 +1,7 @@
-//! The Secret that remembers the last good entries of one object.
+//! The state Secret: it saves the last good entries of one object.
 //!
-//! It lives in the operator's own namespace, is named after the object's uid, and is written before the first copy of
-//! a new credential. Copies are never read back: tenants can write those.
+//! It is in the operator's own namespace, and its name has the object's uid. The operator writes it before the first copy of
+//! a new credential. It never reads entries from copies, because tenants can write those.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,15 +14,15 @@ use crate::credential::{Credential, Entries};
 use crate::docker_config::{DockerConfig, render};
 use crate::registries::{LastGood, Origin, Remembered};
 
-/// The one key of its data.
+/// The only key of its data.
 pub const KEY: &str = "registries.json";
 
-/// The name of the state Secret of the object with this uid.
+/// Returns the name of the state Secret of the object with this uid.
 pub fn secret_name(uid: &str) -> String {
     format!("{STATE_NAME_PREFIX}{uid}")
 }
 
-/// What is to be written, and over what.
+/// The content to write, and the version that it replaces.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Content {
     last_good: LastGood,
@@ -36,18 +36,19 @@ impl fmt::Debug for Content {
 }
 
 impl Content {
-    /// `replaces` is the resourceVersion of the state that was read; none when there was none.
+    /// Makes the content. `replaces` is the resourceVersion of the state that was read, if there was one.
     pub fn new(last_good: LastGood, replaces: Option<String>) -> Self {
         Self { last_good, replaces }
     }
 
-    /// The resourceVersion that the write carries: "1" is a create that fails where something exists.
+    /// Returns the resourceVersion of the write. With "1" it is a create that fails if the Secret exists.
     pub fn precondition(&self) -> &str {
         self.replaces.as_deref().unwrap_or("1")
     }
 
-    /// A JSON object: for each registry, by its key, the docker config with its entries, and in the same object as
-    /// `origin` what they were read from. An earlier version reads it and passes over the origin.
+    /// Returns a JSON object with a docker config for each registry, by its key.
+    ///
+    /// The config has the field `origin`, the source of its entries. An earlier version of the operator ignores that field.
     pub fn to_json(&self) -> Vec<u8> {
         let rendered = self.last_good.iter().filter_map(|(key, remembered)| {
             let config = String::from_utf8(render(&remembered.entries)).ok()?;
@@ -59,9 +60,10 @@ impl Content {
     }
 }
 
-/// Reads what [`Content::to_json`] wrote, of this version or of an earlier one. What an earlier one wrote has no origin: it
-/// stays in the copies that hold it, and goes to others when the declared reference resolves. None when it does not read:
-/// it is then as good as missing.
+/// Parses the output of [`Content::to_json`], of this version or of an earlier one.
+///
+/// Entries of an earlier version may have no origin. They stay in the copies that have them, and go to others when the
+/// declared reference resolves. If the text does not parse the result is `None`, as if the Secret were missing.
 pub fn from_json(bytes: &[u8]) -> Option<LastGood> {
     #[derive(Deserialize)]
     struct Origins {
@@ -108,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_earlier_version_wrote_has_no_origin() {
+    fn entries_of_earlier_versions_lack_origin() {
         let written = br#"{"ghcr.io":{"auths":{"ghcr.io":{"auth":"dTpw","password":"p","username":"u"}}}}"#;
         let remembered = &from_json(written).unwrap()["ghcr.io"];
         assert_eq!(remembered.origin, None);
@@ -116,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn an_earlier_version_reads_what_this_one_writes() {
+    fn earlier_versions_read_our_state() {
         let written = Content::new(last_good(), None).to_json();
         let registries: BTreeMap<String, &RawValue> = serde_json::from_slice(&written).unwrap();
         for config in registries.values() {
@@ -125,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_remembered_reads_back() {
+    fn saved_entries_are_read_back() {
         let content = Content::new(last_good(), None);
         assert_eq!(from_json(&content.to_json()), Some(last_good()));
         assert_eq!(from_json(b"{}"), Some(LastGood::new()));
@@ -134,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_of_it_is_printed() {
+    fn content_is_printed_redacted() {
         assert_eq!(format!("{:?}", Content::new(last_good(), None)), "Content(redacted)");
     }
 }

@@ -1,4 +1,4 @@
-//! A `ClusterPullSecret`, parsed once into a value that cannot be wrong.
+//! A `ClusterPullSecret`, parsed once into a value without invalid states.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -14,42 +14,43 @@ use crate::identity::Uid;
 use crate::labels::Labels;
 use crate::payload::{Digest, Payload, Tied};
 
-/// One object with all that decides what is done for it.
+/// An object with all facts that decide about it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Object {
     /// `metadata.name`.
     pub name: Arc<str>,
     /// `metadata.uid`.
     pub uid: Uid,
-    /// `metadata.creationTimestamp` in seconds of Unix time; with the name it orders objects that want the same.
+    /// `metadata.creationTimestamp` in seconds of Unix time. With the name it orders objects that want the same copy.
     pub created: i64,
     /// Which writes the operator makes for it now.
     pub lifecycle: Lifecycle,
-    /// What its spec asks for.
+    /// The parsed spec.
     pub spec: Spec,
-    /// What its copies hold, as soon as its credentials were resolved once. Without it no copy is made, and what is
-    /// there is let be.
+    /// The content of its copies, as soon as its credentials were resolved once. Without it the operator creates and
+    /// changes no copy.
     pub payload: Option<Arc<Payload>>,
-    /// Those of its logins that go to no copy which does not hold them already.
+    /// Its logins that stay in the copies which have them, and go to no other copy.
     pub tied: Option<Arc<Tied>>,
 }
 
 impl Object {
-    /// What a copy is to hold that holds `held` now, or does not exist. None if there are no logins for
-    /// it.
-    pub(crate) fn payload_for(&self, held: Option<&Digest>) -> Option<Arc<Payload>> {
+    /// Returns the content that a copy should have, or `None` if there are no logins for it.
+    ///
+    /// `present` is what the copy has now, `None` if it does not exist.
+    pub(crate) fn payload_for(&self, present: Option<&Digest>) -> Option<Arc<Payload>> {
         match &self.tied {
             None => self.payload.clone(),
-            Some(tied) => self.payload.as_ref().and_then(|_| tied.payload(held)),
+            Some(tied) => self.payload.as_ref().and_then(|_| tied.payload(present)),
         }
     }
 
-    /// Nobody knows which namespaces it selects, and it is not about to go.
+    /// Returns whether its selection is unknown and it is not being deleted.
     pub fn is_unreadable(&self) -> bool {
         self.spec.selection.is_none() && self.lifecycle == Lifecycle::Frozen
     }
 
-    /// It will be there tomorrow, as far as anybody knows.
+    /// Returns whether it is not being deleted.
     pub fn stays(&self) -> bool {
         matches!(self.lifecycle, Lifecycle::Active | Lifecycle::Frozen)
     }
@@ -72,35 +73,35 @@ pub enum Lifecycle {
 /// The parsed spec.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Spec {
-    /// Which namespaces and accounts; `None` when the spec could not be read: such an object is held, and whatever
-    /// has its Secret's name is let be in every namespace.
+    /// Which namespaces and accounts it selects. `None` if the spec cannot be read: such an object is frozen, and the
+    /// operator leaves all Secrets of its name alone.
     pub selection: Option<Selection>,
     /// The name of its copies.
     pub secret_name: Arc<str>,
-    /// Labels for the copies.
+    /// The labels for the copies.
     pub labels: BTreeMap<String, String>,
-    /// Annotations for the copies.
+    /// The annotations for the copies.
     pub annotations: BTreeMap<String, String>,
-    /// Whether a Secret that is not ours may be taken over.
+    /// Whether the operator may take over a Secret that is not ours.
     pub conflict_policy: ConflictPolicy,
-    /// What becomes of copies and references that are no longer wanted.
+    /// Whether unwanted copies and references are deleted or retained.
     pub deletion_policy: DeletionPolicy,
-    /// The Secrets that it names as sources, as (namespace, name).
+    /// The Secrets that it names as sources, each as namespace and name.
     pub sources: BTreeSet<(String, String)>,
 }
 
-/// A spec that the schema should have refused, met because an older schema let it through.
+/// An error in a spec that an older schema let through.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error("{field}: {problem}")]
 pub struct SpecError {
     /// The path of the field, from `spec`.
     pub field: String,
-    /// What is wrong with it and how to mend it.
+    /// What is wrong with it, and how to fix it.
     pub problem: String,
 }
 
 impl Spec {
-    /// Parses the spec of the object `name`; `operator_namespace` is where sources live that name no namespace.
+    /// Parses the spec of the object `name`. Sources without a namespace are in `operator_namespace`.
     pub fn parse(name: &str, spec: &ClusterPullSecretSpec, operator_namespace: &str) -> Result<Self, SpecError> {
         Ok(Self {
             selection: Some(Selection::parse(spec)?),
@@ -113,8 +114,7 @@ impl Spec {
         })
     }
 
-    /// Of an object whose spec cannot be read: it selects nothing that is known and asks for nothing. `sources` are those
-    /// of [`sources_in`].
+    /// Makes the spec of an object whose spec cannot be read. `sources` must come from [`sources_in`].
     pub fn unreadable(secret_name: &str, deletion_policy: DeletionPolicy, sources: BTreeSet<(String, String)>) -> Self {
         Self {
             selection: None,
@@ -128,14 +128,15 @@ impl Spec {
     }
 }
 
-/// Where a source lives.
+/// Returns namespace and name of a source.
 pub fn source_location(reference: &SecretReference, operator_namespace: &str) -> (String, String) {
     let namespace = reference.namespace.as_deref().unwrap_or(operator_namespace);
     (namespace.to_owned(), reference.name.clone())
 }
 
-/// The Secrets that a raw spec calls sources, as far as their names can be known, whichever version of the API it is of:
-/// every `secretRef` in it, and every list `secretRefs`.
+/// Returns the Secrets that a raw spec calls sources, in any version of the API.
+///
+/// These are each `secretRef` in it, and each element of a list `secretRefs`.
 pub fn sources_in(spec: &Value, operator_namespace: &str) -> BTreeSet<(String, String)> {
     let mut found = BTreeSet::new();
     let mut values = vec![spec];
@@ -145,7 +146,9 @@ pub fn sources_in(spec: &Value, operator_namespace: &str) -> BTreeSet<(String, S
             Value::Object(fields) => {
                 for (field, value) in fields {
                     if matches!(field.as_str(), "secretRef" | "secretRefs") {
-                        found.extend(references(value).filter_map(|held| raw_location(held, operator_namespace)));
+                        found.extend(
+                            references(value).filter_map(|reference| raw_location(reference, operator_namespace)),
+                        );
                     }
                     values.push(value);
                 }
@@ -177,7 +180,7 @@ fn sources(spec: &ClusterPullSecretSpec, operator_namespace: &str) -> BTreeSet<(
         .collect()
 }
 
-/// Which namespaces, and which accounts in them.
+/// The selected namespaces, and the selected accounts in them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Selection {
     namespaces: Matcher,
@@ -210,8 +213,10 @@ impl Selection {
         })
     }
 
-    /// Whether the namespace is selected. A `protected` one (system namespaces, the operator's own, those of sources)
-    /// only by an entry of `names` that is exactly its name, never by a selector or a glob.
+    /// Returns whether the namespace is selected.
+    ///
+    /// Protected are system namespaces, the operator's own and those of sources. Only an entry of `names` that is exactly
+    /// the name selects such a namespace, never a selector or a glob.
     pub fn selects_namespace(&self, name: &str, labels: &Labels, protected: bool) -> bool {
         if labels.get(crd::names::LABEL_EXCLUDE) == Some("true") {
             return false;
@@ -222,32 +227,32 @@ impl Selection {
         self.namespaces.matches(name, labels)
     }
 
-    /// The label keys that decide whether a namespace is selected, that of the exclusion aside.
+    /// Returns the label keys that decide whether a namespace is selected, except that of the exclusion.
     pub fn namespace_keys(&self) -> impl Iterator<Item = &str> {
         self.namespaces.keys.iter().map(String::as_str)
     }
 
-    /// The same of an account.
+    /// Returns the label keys that decide whether an account is selected, except that of the exclusion.
     pub fn account_keys(&self) -> impl Iterator<Item = &str> {
         self.accounts.keys.iter().map(String::as_str)
     }
 
-    /// Whether references are put on accounts at all.
+    /// Returns whether the operator adds references to accounts.
     pub fn attaches(&self) -> bool {
         self.mode == AttachMode::Attach
     }
 
-    /// Whether the account is selected, in a namespace that is.
+    /// Returns whether the account is selected, if its namespace is.
     pub fn selects_account(&self, name: &str, labels: &Labels) -> bool {
         self.attaches() && labels.get(crd::names::LABEL_EXCLUDE) != Some("true") && self.accounts.matches(name, labels)
     }
 }
 
-/// Selectors and names: any of them selects; what is excluded wins.
+/// Selectors and names. Any of them selects, and an exclusion wins over all of them.
 #[derive(Clone, Debug, PartialEq)]
 struct Matcher {
     selectors: Vec<Selector>,
-    /// The label keys that the selectors name.
+    /// The label keys of the selectors.
     keys: BTreeSet<String>,
     names: Vec<Glob>,
     excluded: Vec<Glob>,

@@ -1,4 +1,4 @@
-//! The bytes of a copy, and how they are compared without being kept.
+//! The bytes of a copy, and digests that compare them without keeping them.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
@@ -14,28 +14,31 @@ use siphasher::sip128::{Hash128, Hasher128, SipHasher24};
 use crate::credential::Entries;
 use crate::docker_config::render;
 
-/// Logins of one copy that are told apart: as many as a Secret can hold, where each takes the 64 bytes that a server, a name
-/// and a password need. What was filled with shorter ones was not made by us.
+/// The most logins of a copy that a digest distinguishes.
+///
+/// A Secret can hold as many if each takes 64 bytes for server, user name and password. The operator writes no shorter
+/// ones.
 const MAX_LOGINS: usize = 16 * 1024;
 
-/// Payloads that are kept for copies which hold different tied logins. Tenants choose what a copy holds, and each may take a
-/// megabyte.
-const KEPT: usize = 4;
+/// The most payloads that are kept for copies with different tied logins.
+///
+/// Tenants can choose the content of a copy, and each payload may take a megabyte.
+const MAX_RENDERED: usize = 4;
 
 /// The key of all digests of one process, chosen at random when it starts.
 ///
-/// A digest is a `SipHash`-2-4 of 128 bits under this key: it tells an edited copy, and says nothing of the
-/// credential to whoever reads memory or a log without the key.
+/// A digest is a `SipHash`-2-4 of 128 bits under this key. It detects an edited copy. Without the key, a reader of memory
+/// or of a log cannot infer the credential.
 #[derive(Clone, PartialEq, Eq)]
 pub struct DigestKey([u8; 16]);
 
 impl DigestKey {
-    /// From 16 bytes that the caller drew at random.
+    /// Makes a key from 16 random bytes.
     pub fn new(random: [u8; 16]) -> Self {
         Self(random)
     }
 
-    /// The digest of a value of `Secret.data` as it stands on the wire, in base64.
+    /// Returns the digest of a value of `Secret.data`, in base64 as the API sends it.
     pub fn digest(&self, base64: &str) -> Digest {
         let decoded = STANDARD.decode(base64).unwrap_or_default();
         Digest {
@@ -44,7 +47,7 @@ impl DigestKey {
         }
     }
 
-    /// Of each entry of a docker config its server and its text, as [`render`] writes it; none where it does not read.
+    /// Hashes server and text of each entry of a docker config. A config that does not parse has no logins.
     fn logins(&self, docker_config: &[u8]) -> Box<[u64]> {
         #[derive(Deserialize)]
         struct Config<'a> {
@@ -74,11 +77,13 @@ impl fmt::Debug for DigestKey {
     }
 }
 
-/// A docker config without any login, in base64: what is left in a copy that cannot be deleted. The server refuses to
-/// take the key away from a Secret of this type.
+/// A docker config without logins, in base64. It remains in a copy that cannot be deleted, because the server does not
+/// allow removing the key from a Secret of this type.
 pub const NO_LOGIN: &str = "eyJhdXRocyI6e319";
 
-/// Equal for equal bytes, within one process. It also tells which logins the bytes hold, to whoever has these logins.
+/// A digest of the bytes of a copy. Within one process equal bytes have equal digests.
+///
+/// It also shows which known logins the bytes contain.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Digest {
     whole: u128,
@@ -87,8 +92,8 @@ pub struct Digest {
 }
 
 impl Digest {
-    /// Whether the bytes hold every login of `other`. Digests of another key hold none.
-    fn holds(&self, other: &Self) -> bool {
+    /// Returns whether the bytes contain every login of `other`. Digests of another key contain none.
+    fn contains(&self, other: &Self) -> bool {
         other
             .logins
             .iter()
@@ -102,7 +107,7 @@ impl fmt::Debug for Digest {
     }
 }
 
-/// What every copy of one object holds under `.dockerconfigjson`: the same bytes in every namespace.
+/// The content of all copies of one object under `.dockerconfigjson`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Payload {
     base64: String,
@@ -110,19 +115,19 @@ pub struct Payload {
 }
 
 impl Payload {
-    /// From a rendered docker config.
+    /// Makes a payload from a rendered docker config.
     pub fn new(docker_config: &[u8], key: &DigestKey) -> Self {
         let base64 = STANDARD.encode(docker_config);
         let digest = Arc::new(key.digest(&base64));
         Self { base64, digest }
     }
 
-    /// The value of `data[".dockerconfigjson"]`. For the write itself and nothing else.
+    /// Returns the value of `data[".dockerconfigjson"]`. Only the write itself may use it.
     pub fn base64(&self) -> &str {
         &self.base64
     }
 
-    /// What a copy that holds this payload is seen to have.
+    /// Returns the digest of a copy that has this payload.
     pub fn digest(&self) -> &Arc<Digest> {
         &self.digest
     }
@@ -134,32 +139,33 @@ impl fmt::Debug for Payload {
     }
 }
 
-/// Logins that stay in the copies that hold them and go to no other: the reference that they came from is no longer
-/// declared, and the declared one does not resolve.
+/// Logins that stay in the copies which have them, and go to no other copy.
 ///
-/// A copy that holds such a login proves that its namespace had it before, since only who knows a login can write it. A
-/// label or a time of creation would prove less: tenants choose both.
+/// Their reference is no longer declared, and the declared one does not resolve. A copy with such a login proves that its
+/// namespace had the login before, because writing a login requires knowing it. A label or a creation time proves less,
+/// because tenants choose both.
 pub struct Tied {
-    free: Entries,
-    /// The tied ones, with the digest of each alone.
-    others: Vec<(Digest, Entries)>,
+    /// The logins that go to all copies.
+    untied: Entries,
+    /// The tied logins, with the digest of each.
+    logins: Vec<(Digest, Entries)>,
     key: DigestKey,
-    /// By the places of the tied logins in `others`, what was asked for last. It follows from the rest.
+    /// The payloads requested last, by the places of their tied logins in `logins`. A cache of the other fields.
     rendered: Mutex<VecDeque<(Vec<usize>, Arc<Payload>)>>,
 }
 
 impl PartialEq for Tied {
     fn eq(&self, other: &Self) -> bool {
-        (&self.free, &self.others, &self.key) == (&other.free, &other.others, &other.key)
+        (&self.untied, &self.logins, &self.key) == (&other.untied, &other.logins, &other.key)
     }
 }
 
 impl Eq for Tied {}
 
 impl Tied {
-    /// Of all entries of an object, those under the keys `tied`. None when there are none.
+    /// Splits the entries of an object. The keys `tied` name the tied ones; without any the result is `None`.
     pub fn new(entries: &Entries, tied: &BTreeSet<String>, key: &DigestKey) -> Option<Self> {
-        let (tied, free): (Entries, Entries) = entries
+        let (tied, untied): (Entries, Entries) = entries
             .clone()
             .into_iter()
             .partition(|(server, _)| tied.contains(server));
@@ -168,42 +174,42 @@ impl Tied {
             let digest = Payload::new(&render(&entry), key).digest.as_ref().clone();
             (digest, entry)
         };
-        let others: Vec<_> = tied.into_iter().map(alone).collect();
-        (!others.is_empty()).then(|| Self {
-            free,
-            others,
+        let logins: Vec<_> = tied.into_iter().map(alone).collect();
+        (!logins.is_empty()).then(|| Self {
+            untied,
+            logins,
             key: key.clone(),
             rendered: Mutex::default(),
         })
     }
 
-    /// Whether a copy that holds this has one of the tied logins.
-    pub fn is_in(&self, held: Option<&Digest>) -> bool {
-        held.is_some_and(|held| self.others.iter().any(|(login, _)| held.holds(login)))
+    /// Returns whether a copy with this digest has one of the tied logins.
+    pub fn is_in(&self, present: Option<&Digest>) -> bool {
+        present.is_some_and(|present| self.logins.iter().any(|(login, _)| present.contains(login)))
     }
 
-    /// What a copy is to hold that holds `held` now: all other logins, and of the tied ones those that it has. None where
-    /// that is nothing.
+    /// Returns the content of a copy that has the digest `present` now: all untied logins, and the tied ones that it has.
     ///
-    /// Rendered once for all copies that hold the same of them: there may be thousands.
-    pub fn payload(&self, held: Option<&Digest>) -> Option<Arc<Payload>> {
-        let has = |(at, (login, _)): (usize, &(Digest, Entries))| held?.holds(login).then_some(at);
-        let kept: Vec<usize> = self.others.iter().enumerate().filter_map(has).collect();
-        if kept.is_empty() && self.free.is_empty() {
+    /// Without logins the result is `None`. It is rendered once for all copies with the same tied logins, because there
+    /// may be thousands.
+    pub fn payload(&self, present: Option<&Digest>) -> Option<Arc<Payload>> {
+        let has = |(at, (login, _)): (usize, &(Digest, Entries))| present?.contains(login).then_some(at);
+        let kept: Vec<usize> = self.logins.iter().enumerate().filter_map(has).collect();
+        if kept.is_empty() && self.untied.is_empty() {
             return None;
         }
         let mut rendered = self.rendered.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, payload)) = rendered.iter().find(|(of, _)| *of == kept) {
             return Some(Arc::clone(payload));
         }
-        let mut entries = self.free.clone();
+        let mut entries = self.untied.clone();
         entries.extend(
             kept.iter()
-                .filter_map(|&at| self.others.get(at))
+                .filter_map(|&at| self.logins.get(at))
                 .flat_map(|(_, entry)| entry.clone()),
         );
         let payload = Arc::new(Payload::new(&render(&entries), &self.key));
-        if rendered.len() >= KEPT {
+        if rendered.len() >= MAX_RENDERED {
             rendered.pop_front();
         }
         rendered.push_back((kept, Arc::clone(&payload)));
@@ -222,7 +228,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_digest_depends_on_the_bytes_and_on_the_key() {
+    fn digests_depend_on_bytes_and_key() {
         let (one, two) = (DigestKey::new([1; 16]), DigestKey::new([2; 16]));
         assert_eq!(one.digest("YQ=="), one.digest("YQ=="));
         assert_ne!(one.digest("YQ=="), one.digest("Yg=="));
@@ -236,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_of_a_payload_is_printed() {
+    fn a_payload_is_printed_redacted() {
         let key = DigestKey::new([7; 16]);
         let payload = Payload::new(b"CANARY", &key);
         assert_eq!(**payload.digest(), key.digest("Q0FOQVJZ"));

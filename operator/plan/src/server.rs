@@ -1,4 +1,4 @@
-//! Registry servers as people write them, and the one key each becomes.
+//! Registry servers in all spellings, and the one key for each.
 
 use std::fmt;
 use std::net::Ipv6Addr;
@@ -11,84 +11,86 @@ use crate::image::is_component;
 /// The key that kubelets, docker and buildkit all read as Docker Hub.
 pub const DOCKER_HUB: &str = "https://index.docker.io/v1/";
 
-/// The host that image names of Docker Hub carry once they are normalised.
+/// The host of Docker Hub in normalised image names.
 const HUB_IN_IMAGES: &str = "docker.io";
 
-/// Hosts by which people mean Docker Hub.
+/// Hosts that people write for Docker Hub.
 const HUB_HOSTS: [&str; 3] = [HUB_IN_IMAGES, "index.docker.io", "registry-1.docker.io"];
 
-/// Hosts that kubelets take for Docker Hub; `registry-1.docker.io` is in no image name.
+/// Hosts that kubelets read as Docker Hub. No image name has `registry-1.docker.io`.
 const HUB_HOSTS_OF_KUBELETS: [&str; 2] = [HUB_IN_IMAGES, "index.docker.io"];
 
 /// The key of one registry, or of one path within it, in a docker config: `host[:port][/path]`.
 ///
-/// Spellings that mean the same registry give the same key. Docker Hub without a path is always
-/// [`DOCKER_HUB`], with a path `docker.io/<path>`. Of any other, the scheme goes, and so does what
-/// a kubelet drops as well: a lone `/`, and `/v1/` or `/v2/` in front of the path. The rest stays
-/// as written. A path is a plain prefix to kubelets: `ghcr.io/acme` also matches
-/// `ghcr.io/acme-other`, and `ghcr.io/acme/` does not match the repository `ghcr.io/acme`.
-/// A `*` in the host stands for any run of characters within one label.
+/// All spellings of one registry have the same key. Docker Hub without a path is always [`DOCKER_HUB`], and with a path
+/// `docker.io/<path>`. Any other key loses its scheme and what kubelets drop: a lone `/`, and `/v1/` or `/v2/` in front
+/// of the path. All else stays as written.
+///
+/// A path is a plain prefix to kubelets: `ghcr.io/acme` also matches `ghcr.io/acme-other`, and `ghcr.io/acme/` does not
+/// match the repository `ghcr.io/acme`. A `*` in the host matches any run of characters within one label.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Server(String);
 
-/// Why a text cannot be declared as a server: kubelets would skip it, or match no image with it.
-/// Each says the fix, and none holds more than a character of the text, since people paste passwords
-/// into addresses.
+/// Why a text is not a server: kubelets would skip it, or match no image with it.
+///
+/// Each error says the fix. None contains more than one character of the text, because people paste passwords into
+/// addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum ServerError {
-    /// Nothing is left beside the scheme.
+    /// It is empty, apart from a scheme.
     #[error("the server is empty; write host[:port][/path]")]
     Empty,
-    /// A scheme other than `https` and `http`, which kubelets take for a host.
+    /// It has a scheme other than `https` and `http`. Kubelets read such a scheme as a host.
     #[error("only https:// or http:// may stand before a server; best write neither")]
     Scheme,
-    /// Upper-case letters; kubelets compare hosts by case.
+    /// It has upper-case letters. Kubelets compare hosts by case.
     #[error("the server holds upper-case letters, which kubelets do not match; use lower case")]
     UpperCase,
-    /// A user or a password before the host.
+    /// It has a user or a password before the host.
     #[error("the server holds an `@` before its path; put user and password into a Secret")]
     UserInfo,
-    /// `?` and `#` end the address for a kubelet.
+    /// It has `?` or `#`, where kubelets end the address.
     #[error("kubelets cut a server at `?` and `#`; remove it (the only wildcard is `*`)")]
     Query,
-    /// A character that no image name holds at this place.
+    /// It has a character that no image name has at this place.
     #[error("{0:?} cannot stand there in an image name; use a-z, 0-9, `.` and `-`")]
     Character(char),
     /// A label of the host is empty, or begins or ends with `-`.
     #[error("the host has an empty label, or one with `-` at an end; remove the extra `.` or `-`")]
     Label,
-    /// A host that image names do not take for one: `registry/app` is on Docker Hub.
+    /// Image names do not read it as a host: `registry/app` is on Docker Hub.
     #[error("image names take a host without `.` or port for a part of Docker Hub; write both")]
     NotAHost,
-    /// Not an IPv6 address between the brackets.
+    /// The text between the brackets is no IPv6 address.
     #[error("the brackets hold no IPv6 address that an image name can hold; write [address]:port")]
     Address,
-    /// Kubelets match an IPv6 address only together with a port.
+    /// It is an IPv6 address without a port. Kubelets match such an address only with a port.
     #[error("kubelets match an IPv6 address only with its port; write [address]:port")]
     AddressWithoutPort,
-    /// Not a number from 1 to 65535, or one with a leading zero.
+    /// The port is no number from 1 to 65535, or has a leading zero.
     #[error("the port is not a plain number from 1 to 65535; a tag does not belong here")]
     Port,
-    /// `*` beyond the host, where kubelets take it for itself.
+    /// It has `*` outside of the host, where kubelets read it literally.
     #[error("`*` works in the host only, not in port or path; write the path up to it")]
     Wildcard,
-    /// A tag at the end of the path.
+    /// The path ends in a tag.
     #[error("the path ends in a tag; remove the `:` and what follows")]
     Tag,
-    /// A digest at the end of the path.
+    /// The path ends in a digest.
     #[error("the path ends in a digest; remove the `@` and what follows")]
     Digest,
-    /// `/v1` or `/v2` that kubelets take for a repository.
+    /// It has `/v1` or `/v2` where kubelets read a repository.
     #[error("/v1 and /v2 without a `/` after them are read as repositories; remove them")]
     ApiPath,
-    /// A component of the path is empty, begins with a separator, or has separators that no repository has side by
-    /// side; only the last component may end with one, because a path is a prefix.
+    /// A component of the path is empty, begins with a separator, or has separators that no repository combines.
+    ///
+    /// Only the last component may end with a separator, because a path is a prefix.
     #[error("no repository has such a part of a path; write letters and digits joined by `.`, `_`, `__` or `-`")]
     Component,
 }
 
 impl Server {
-    /// Reads a server as declared, and refuses what no kubelet would ever match.
+    /// Parses a server as declared. It rejects a text that kubelets never match.
     pub fn parse(declared: &str) -> Result<Self, ServerError> {
         let address = without_scheme(declared);
         check_whole(address)?;
@@ -106,17 +108,17 @@ impl Server {
         }))
     }
 
-    /// The key for a docker config. `Server::parse` of it gives the same server again.
+    /// Returns the key for a docker config. `Server::parse` of it returns the same server.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Whether this is Docker Hub, the whole of it or a path within it.
+    /// Returns whether this is Docker Hub, or a path within it.
     pub fn is_docker_hub(&self) -> bool {
         self.0 == DOCKER_HUB || self.0.split_once('/').is_some_and(|(host, _)| host == HUB_IN_IMAGES)
     }
 
-    /// Whether a key of a docker config is one of the spellings of this server.
+    /// Returns whether a key of a docker config is a spelling of this server.
     pub fn is_spelled(&self, key: &str) -> bool {
         Self::parse(key).as_ref() == Ok(self)
     }
@@ -128,9 +130,11 @@ impl fmt::Display for Server {
     }
 }
 
-/// The server that the author of a key probably meant, for a message: of letters, scheme, wildcard, tag and the like
-/// only the spelling is mended. None for a key with an `@`, because what stands around it may be a password.
-pub fn meant(key: &str) -> Option<Server> {
+/// Returns the server that the author of a key probably meant, for a message.
+///
+/// It fixes case, scheme, wildcard, tag and the like. A key with an `@` has no suggestion, because it may contain a
+/// password.
+pub fn suggestion(key: &str) -> Option<Server> {
     if key.contains('@') {
         return None;
     }
@@ -143,23 +147,23 @@ pub fn meant(key: &str) -> Option<Server> {
         Some((host, port)) if !port.contains(']') => (host, port.trim_start_matches('0')),
         _ => (authority, ""),
     };
-    let mut mended = host.trim_end_matches('.').to_owned();
+    let mut fixed = host.trim_end_matches('.').to_owned();
     if !port.is_empty() {
-        mended = format!("{mended}:{port}");
+        fixed = format!("{fixed}:{port}");
     }
     let path = path.split([':', '*']).next().unwrap_or_default();
     let components = path.split('/').filter(|component| !component.is_empty());
     for component in components.skip_while(|component| matches!(*component, "v1" | "v2")) {
-        mended = format!("{mended}/{component}");
+        fixed = format!("{fixed}/{component}");
     }
     if path.ends_with('/') {
-        mended.push('/');
+        fixed.push('/');
     }
-    Server::parse(&mended).ok()
+    Server::parse(&fixed).ok()
 }
 
-/// The key less the part that kubelets drop: a user before the host, and everything from a `?` or `#` on.
-pub(crate) fn less_what_kubelets_drop(key: &str) -> String {
+/// Returns the key without what kubelets drop: a user before the host, and the part from `?` or `#` on.
+pub(crate) fn without_dropped_parts(key: &str) -> String {
     let address = without_scheme(key);
     let scheme = &key[..key.len() - address.len()];
     let address = address.split(['?', '#']).next().unwrap_or_default();
@@ -168,20 +172,20 @@ pub(crate) fn less_what_kubelets_drop(key: &str) -> String {
     format!("{scheme}{host}{path}")
 }
 
-/// Whether a key means the whole of Docker Hub to a kubelet, in whatever spelling.
+/// Returns whether kubelets read a key as the whole of Docker Hub.
 pub(crate) fn is_docker_hub_to_kubelets(key: &str) -> bool {
     let address = without_scheme(key);
     let (host, path) = address.split_once('/').unwrap_or((address, ""));
     HUB_HOSTS_OF_KUBELETS.contains(&host) && matches!(path, "" | "v1/" | "v2/")
 }
 
-/// Whether a key is on the host that images of Docker Hub carry, so that kubelets need no fallback to use it.
+/// Returns whether a key has the host of Docker Hub in image names, so that kubelets use it without their fallback.
 pub(crate) fn matches_docker_hub_by_itself(key: &str) -> bool {
     let address = without_scheme(key);
     address.split('/').next() == Some(HUB_IN_IMAGES)
 }
 
-/// Kubelets drop these two, in lower case only, and no other scheme.
+/// Removes the two schemes that kubelets drop. They drop these in lower case only.
 pub(crate) fn without_scheme(text: &str) -> &str {
     text.strip_prefix("https://")
         .or_else(|| text.strip_prefix("http://"))
@@ -218,7 +222,7 @@ fn check_authority(authority: &str) -> Result<(), ServerError> {
     Ok(())
 }
 
-/// Image names hold IPv6 addresses of hexadecimal groups only, without a zone or a dotted tail.
+/// Image names have IPv6 addresses of hexadecimal groups only, without a zone or a dotted end.
 fn check_address(bracketed: &str) -> Result<(), ServerError> {
     let (address, rest) = bracketed.split_once(']').ok_or(ServerError::Address)?;
     if address.contains('.') || address.parse::<Ipv6Addr>().is_err() {
@@ -235,7 +239,7 @@ fn check_port(port: &str) -> Result<(), ServerError> {
     if port.contains('*') {
         return Err(ServerError::Wildcard);
     }
-    // Ports are compared as text: one with a leading zero looks right and matches no image.
+    // Kubelets compare ports as text, so one with a leading zero matches no image.
     let plain = port.bytes().all(|b| b.is_ascii_digit()) && !port.starts_with('0');
     if plain && port.parse::<u16>().is_ok() {
         Ok(())
@@ -248,10 +252,10 @@ fn check_label(label: &str) -> Result<(), ServerError> {
     if label.is_empty() || label.starts_with('-') || label.ends_with('-') {
         return Err(ServerError::Label);
     }
-    refuse_strangers(label, |c| matches!(c, '-' | '*'))
+    check_characters(label, |c| matches!(c, '-' | '*'))
 }
 
-/// What of the path narrows the server: nothing for the spellings of a bare host.
+/// Returns the part of the path that narrows the server. It is empty for all spellings of a bare host.
 fn scope(path: &str) -> Result<&str, ServerError> {
     if path.contains('@') {
         return Err(ServerError::Digest);
@@ -262,8 +266,8 @@ fn scope(path: &str) -> Result<&str, ServerError> {
     if path.contains('*') {
         return Err(ServerError::Wildcard);
     }
-    // Kubelets drop the prefix once. What is left must not look like one again, or the key that
-    // we write would be cut a second time and match more than was declared.
+    // Kubelets drop the prefix once. If the remaining path began with one again, kubelets would cut the written key a
+    // second time, and it would match more than declared.
     let scope = ["v1/", "v2/"]
         .iter()
         .find_map(|api| path.strip_prefix(api))
@@ -281,13 +285,13 @@ fn scope(path: &str) -> Result<&str, ServerError> {
     if last.is_empty() {
         return Ok(scope);
     }
-    // The rest of a name may follow right behind the last component.
+    // A name may continue within the last component.
     check_component(&format!("{last}a"))?;
     Ok(scope)
 }
 
 fn check_component(component: &str) -> Result<(), ServerError> {
-    refuse_strangers(component, |c| matches!(c, '-' | '.' | '_'))?;
+    check_characters(component, |c| matches!(c, '-' | '.' | '_'))?;
     if is_component(component) {
         Ok(())
     } else {
@@ -295,10 +299,10 @@ fn check_component(component: &str) -> Result<(), ServerError> {
     }
 }
 
-fn refuse_strangers(text: &str, also: fn(char) -> bool) -> Result<(), ServerError> {
-    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || also(c);
-    match text.chars().find(|&c| !fits(c)) {
-        Some(stranger) => Err(ServerError::Character(stranger)),
+fn check_characters(text: &str, also: fn(char) -> bool) -> Result<(), ServerError> {
+    let is_allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || also(c);
+    match text.chars().find(|&c| !is_allowed(c)) {
+        Some(other) => Err(ServerError::Character(other)),
         None => Ok(()),
     }
 }

@@ -34,7 +34,7 @@ fn whole(auths: &str) -> Result<Whole, DockerConfigError> {
 }
 
 #[test]
-fn an_entry_is_read_as_a_kubelet_reads_it() {
+fn entries_are_read_as_kubelets_do() {
     let expected = login("user", "pa:ss");
     for json in [
         r#"{"username":"user","password":"pa:ss"}"#,
@@ -54,8 +54,9 @@ fn an_entry_is_read_as_a_kubelet_reads_it() {
     }
 }
 
+/// An entry that a kubelet would not use is rejected, with the reason.
 #[test]
-fn an_entry_that_a_kubelet_would_not_use_is_refused_with_the_reason() {
+fn unusable_entries_are_rejected_with_reason() {
     use EntryError::{AuthNotBase64, AuthNotUtf8, AuthWithoutColon, Empty, NotAString, NotAnObject, TokenIgnored};
     let unusable = |reason| EntryError::Credential(reason);
     for (json, expected) in [
@@ -93,7 +94,7 @@ fn an_entry_that_a_kubelet_would_not_use_is_refused_with_the_reason() {
 }
 
 #[test]
-fn a_config_without_usable_auths_is_refused() {
+fn a_config_without_auths_is_rejected() {
     use DockerConfigError::{AuthsNotAnObject, NoAuths, NoEntries, NotAnObject, StoredElsewhere, Syntax};
     for (json, expected) in [
         ("", Syntax { line: 1, column: 0 }),
@@ -119,7 +120,7 @@ fn a_config_without_usable_auths_is_refused() {
 }
 
 #[test]
-fn a_credential_store_is_no_matter_while_there_are_entries() {
+fn credential_stores_matter_only_without_entries() {
     let config = parse(r#"{"Auths":{"r.io":{"auth":"dTpw"}},"credsStore":"desktop"}"#);
     assert_eq!(
         config.map(|config| config.entries().clone()),
@@ -127,8 +128,9 @@ fn a_credential_store_is_no_matter_while_there_are_entries() {
     );
 }
 
+/// As in Go.
 #[test]
-fn of_a_repeated_name_the_last_counts_as_in_go() {
+fn the_last_of_repeated_names_counts() {
     let config = parse(r#"{"auths":{"r.io":{"auth":"%"},"r.io":{"auth":"dTpx"}},"AUTHS":{"s.io":{"auth":"dTpw"}}}"#);
     let config = config.expect("a config");
     let expected = BTreeMap::from([
@@ -147,7 +149,7 @@ fn of_a_repeated_name_the_last_counts_as_in_go() {
 }
 
 #[test]
-fn one_bad_entry_does_not_spoil_the_others() {
+fn a_bad_entry_affects_no_other() {
     for bad in [
         "{}",
         "null",
@@ -176,14 +178,14 @@ fn one_bad_entry_does_not_spoil_the_others() {
 }
 
 #[test]
-fn bytes_that_are_no_text_spoil_their_own_entry_only() {
+fn invalid_utf8_affects_its_own_entry_only() {
     let bytes = b"{\"auths\":{\"bad\xff.io\":{\"auth\":\"\xfe\"},\"r.io\":{\"auth\":\"dTpw\"}}}";
     let config = DockerConfig::parse(bytes).expect("a config");
     assert_eq!(config.entries().keys().collect::<Vec<_>>(), ["r.io"]);
 }
 
 #[test]
-fn a_config_of_which_nothing_can_be_used_is_refused() {
+fn a_config_without_usable_entry_is_rejected() {
     for (auths, expected) in [
         (
             r#"{"r.io":{}}"#,
@@ -200,7 +202,7 @@ fn a_config_of_which_nothing_can_be_used_is_refused() {
 }
 
 #[test]
-fn stores_and_helpers_are_named_beside_the_entries() {
+fn stores_and_helpers_cause_warnings() {
     let config = parse(
         r#"{"auths":{"r.io":{"auth":"dTpw"}},"credsStore":"desktop",
             "credHelpers":{"ghcr.io":"x","user:hunter2@quay.io":"x"}}"#,
@@ -221,7 +223,7 @@ fn stores_and_helpers_are_named_beside_the_entries() {
 }
 
 #[test]
-fn a_key_that_a_kubelet_would_skip_is_left_out() {
+fn keys_that_kubelets_skip_are_left_out() {
     for key in [
         "",
         "https://",
@@ -241,8 +243,9 @@ fn a_key_that_a_kubelet_would_skip_is_left_out() {
     }
 }
 
+/// What kubelets drop of a key is neither copied nor shown.
 #[test]
-fn what_kubelets_drop_of_a_key_is_neither_copied_nor_shown() {
+fn dropped_parts_of_keys_are_never_shown() {
     for (key, copied) in [
         ("user:hunter2@r.example.com", "r.example.com"),
         ("https://user:hunter2@r.example.com/acme", "https://r.example.com/acme"),
@@ -271,8 +274,9 @@ fn what_kubelets_drop_of_a_key_is_neither_copied_nor_shown() {
     );
 }
 
+/// A key that no image matches is named, with the spelling that would match.
 #[test]
-fn a_key_that_no_image_matches_is_named_with_the_spelling_that_would() {
+fn an_unmatched_key_gets_a_suggestion() {
     for (key, expected) in [
         ("https://index.docker.io/v1", Some("https://index.docker.io/v1/")),
         ("index.docker.io/acme", Some("docker.io/acme")),
@@ -313,7 +317,7 @@ fn a_key_that_no_image_matches_is_named_with_the_spelling_that_would() {
 }
 
 #[test]
-fn a_key_that_misleads_is_named_with_what_is_meant() {
+fn a_misleading_key_gets_a_suggestion() {
     for (key, expected) in [
         ("R.example.com", "r.example.com"),
         ("r.example.com:0443", "r.example.com:443"),
@@ -334,7 +338,7 @@ fn a_key_that_misleads_is_named_with_what_is_meant() {
 }
 
 #[test]
-fn many_remarks_are_counted_rather_than_written() {
+fn further_warnings_are_counted_not_shown() {
     let auths: serde_json::Map<String, serde_json::Value> = (0..100)
         .map(|at| (format!("r{at:02}.io"), serde_json::json!({})))
         .chain([("s.io".to_owned(), serde_json::json!({"auth": "dTpw"}))])
@@ -347,7 +351,7 @@ fn many_remarks_are_counted_rather_than_written() {
 }
 
 #[test]
-fn a_long_or_strange_key_is_shown_by_its_place() {
+fn long_or_invalid_keys_show_their_place() {
     for key in [
         format!("r.example.com/{}", "a".repeat(400)),
         "r.example.com/é\u{7f}".to_owned(),
@@ -360,7 +364,7 @@ fn a_long_or_strange_key_is_shown_by_its_place() {
 }
 
 #[test]
-fn more_than_a_secret_can_hold_is_refused_unread() {
+fn oversized_configs_are_rejected_unread() {
     let padding = |length: usize| format!(r#"{{"auths":{{"r.io":{{"auth":"dTpw"}}}}{}}}"#, " ".repeat(length));
     let around = padding(0).len();
     assert!(parse(&padding((1 << 20) - around)).is_ok());
@@ -371,7 +375,7 @@ fn more_than_a_secret_can_hold_is_refused_unread() {
 }
 
 #[test]
-fn a_declared_server_finds_its_entry_in_any_spelling() {
+fn a_server_finds_entries_in_any_spelling() {
     let config = parse(
         r#"{"auths":{
             "https://index.docker.io/v1/":{"auth":"aHViOnA="},
@@ -406,7 +410,7 @@ fn a_declared_server_finds_its_entry_in_any_spelling() {
 }
 
 #[test]
-fn a_usable_spelling_of_a_server_wins_over_a_broken_one() {
+fn a_usable_spelling_wins_over_a_broken_one() {
     for auths in [
         r#"{"ghcr.io":{},"https://ghcr.io":{"auth":"dTpw"}}"#,
         r#"{"ghcr.io":{"auth":"dTpw"},"https://ghcr.io":{}}"#,
@@ -418,7 +422,7 @@ fn a_usable_spelling_of_a_server_wins_over_a_broken_one() {
 }
 
 #[test]
-fn the_own_key_of_a_server_wins_over_other_spellings() {
+fn the_own_key_wins_over_other_spellings() {
     let config = parse(r#"{"auths":{"docker.io":{"auth":"YTpw"},"https://index.docker.io/v1/":{"auth":"Yjpw"}}}"#)
         .expect("a valid config");
     let hub = Server::parse("docker.io").expect("Docker Hub");
@@ -426,7 +430,7 @@ fn the_own_key_of_a_server_wins_over_other_spellings() {
 }
 
 #[test]
-fn only_spellings_of_docker_hub_that_kubelets_know_are_rewritten() {
+fn only_known_docker_hub_spellings_are_rewritten() {
     let hub = "https://index.docker.io/v1/";
     for (key, expected) in [
         (hub, hub),
@@ -444,8 +448,9 @@ fn only_spellings_of_docker_hub_that_kubelets_know_are_rewritten() {
     }
 }
 
+/// Of several spellings of Docker Hub the login stays that a kubelet would try.
 #[test]
-fn of_several_names_of_docker_hub_the_login_stays_that_a_kubelet_would_try() {
+fn the_docker_hub_login_of_kubelets_stays() {
     let hub = "https://index.docker.io/v1/";
     for (keys, expected) in [
         (&["docker.io", hub][..], "docker.io"),
@@ -471,7 +476,7 @@ fn of_several_names_of_docker_hub_the_login_stays_that_a_kubelet_would_try() {
 }
 
 #[test]
-fn what_is_written_is_small_and_sorted() {
+fn a_rendered_config_is_small_and_sorted() {
     let entries = BTreeMap::from([
         ("ghcr.io".to_owned(), login("user", "pa\"ss")),
         ("a.example.com".to_owned(), login("ü", "p")),
@@ -536,8 +541,9 @@ fn assert_hides_the_canary(error: &DockerConfigError) -> Result<(), TestCaseErro
 }
 
 proptest! {
+    /// Parsing a rendered config returns the same entries, and rendering those gives the same bytes.
     #[test]
-    fn reading_what_was_written_gives_the_same_and_writes_the_same(entries in entries()) {
+    fn a_rendered_config_round_trips(entries in entries()) {
         let written = render(&entries);
         let config = DockerConfig::parse(&written).expect("our own form");
         prop_assert_eq!(config.entries(), &entries);
@@ -546,7 +552,7 @@ proptest! {
     }
 
     #[test]
-    fn bytes_of_any_kind_are_answered(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+    fn any_bytes_get_a_result(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         let _ = DockerConfig::parse(&bytes);
     }
 

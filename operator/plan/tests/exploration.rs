@@ -679,22 +679,26 @@ fn explore(start: State) {
     );
 }
 
+/// From every state of the exploration.
 #[test]
-fn two_objects_side_by_side_come_to_the_right_end_from_everywhere() {
+fn two_separate_objects_always_converge() {
     explore(two_objects(false));
 }
 
+/// From every state of the exploration.
 #[test]
-fn two_objects_with_one_secret_name_come_to_the_right_end_from_everywhere() {
+fn two_objects_of_one_name_always_converge() {
     explore(two_objects(true));
 }
 
+/// From every state of the exploration.
 #[test]
-fn a_renamed_object_takes_its_copies_over_from_everywhere() {
+fn renamed_objects_take_over_their_copies() {
     explore(renamed());
 }
 
+/// From every state of the exploration.
 #[test]
-fn two_objects_whose_names_are_managed_come_to_the_right_end_from_everywhere() {
+fn two_objects_of_managed_names_always_converge() {
     explore(watched(cluster_of_two(false).managing(&["one", "two"])));
 }

@@ -22,19 +22,20 @@ fn docker_hub_is_known_by_four_spellings() {
 }
 
 #[test]
-fn an_api_path_without_its_slash_is_a_repository() {
+fn api_paths_without_slash_are_repositories() {
     assert!(!matches("https://index.docker.io/v1", "nginx"));
     assert!(!matches("https://r.example.com/v2", "r.example.com/x"));
     assert!(matches("https://r.example.com/v2/", "r.example.com/x"));
 }
 
+/// Docker pulls from that host.
 #[test]
-fn the_host_that_docker_pulls_from_is_in_no_image_name() {
+fn no_image_name_has_the_pull_host() {
     assert!(!matches("registry-1.docker.io", "nginx"));
 }
 
 #[test]
-fn docker_hub_counts_only_if_nothing_else_matches() {
+fn docker_hub_is_a_fallback_key() {
     let image = "docker.io/acme/app";
     assert_eq!(found(&[HUB, "docker.io/acme"], image), ["docker.io/acme"]);
     assert_eq!(found(&[HUB, "*.io"], "nginx"), ["*.io"]);
@@ -43,7 +44,7 @@ fn docker_hub_counts_only_if_nothing_else_matches() {
 
 /// `docker.io` written as such does not have this: the fallback is for the other key alone.
 #[test]
-fn the_fallback_takes_a_host_without_dot_and_port_for_docker_hub() {
+fn the_fallback_serves_hosts_without_dot() {
     for (key, image, expected) in [
         (HUB, "localhost/app", true),
         (HUB, "Registry/app", true),
@@ -64,7 +65,7 @@ fn a_path_is_a_plain_prefix() {
 }
 
 #[test]
-fn all_that_match_come_in_reverse_order_of_the_keys() {
+fn matching_keys_come_in_reverse_order() {
     assert_eq!(
         found(&["ghcr.io", "ghcr.io/acme", "ghcr.io/acme/app"], "ghcr.io/acme/app"),
         ["ghcr.io/acme/app", "ghcr.io/acme", "ghcr.io"]
@@ -77,14 +78,14 @@ fn all_that_match_come_in_reverse_order_of_the_keys() {
 }
 
 #[test]
-fn spellings_of_one_key_stay_in_the_order_in_which_they_came() {
+fn spellings_of_one_key_keep_their_order() {
     for keys in [["https://ghcr.io", "ghcr.io/v2/"], ["ghcr.io/v2/", "https://ghcr.io"]] {
         assert_eq!(found(&keys, "ghcr.io/a"), keys);
     }
 }
 
 #[test]
-fn a_star_stands_for_one_label_or_a_part_of_it() {
+fn a_star_matches_within_one_label() {
     for (key, image, expected) in [
         ("*.example.com", "a.example.com/x", true),
         ("*.example.com", "a.b.example.com/x", false),
@@ -115,7 +116,7 @@ fn ports_are_compared_as_text() {
 }
 
 #[test]
-fn keys_that_look_right_and_match_nothing() {
+fn some_plausible_keys_match_no_image() {
     for key in [
         "r.example.com/*",
         "r.example.com/team/app:tag",
@@ -129,7 +130,7 @@ fn keys_that_look_right_and_match_nothing() {
 }
 
 #[test]
-fn keys_that_a_kubelet_cannot_parse_are_skipped_and_hide_nothing() {
+fn unparsable_keys_are_skipped_without_effect() {
     for key in [
         "r.example.com:*",
         "r.example.com ",
@@ -153,7 +154,7 @@ fn keys_that_a_kubelet_cannot_parse_are_skipped_and_hide_nothing() {
 }
 
 #[test]
-fn what_a_kubelet_drops_from_a_key() {
+fn kubelets_drop_scheme_and_api_path() {
     for key in [
         "http://r.example.com",
         "r.example.com/",
@@ -177,7 +178,7 @@ fn an_ipv6_address_needs_its_port() {
 }
 
 #[test]
-fn an_image_is_looked_up_by_its_full_name() {
+fn images_are_looked_up_by_full_name() {
     let digest = format!("sha256:{}", "0a".repeat(32));
     for (image, expected) in [
         ("nginx", Some("docker.io/library/nginx")),
@@ -216,7 +217,7 @@ fn an_image_is_looked_up_by_its_full_name() {
 }
 
 #[test]
-fn an_invalid_image_finds_nothing() {
+fn an_invalid_image_finds_no_key() {
     assert!(!matches("*.example.com", "a.example.com/Team"));
 }
 
@@ -307,8 +308,9 @@ proptest! {
         prop_assert!(image_for(&key).is_some() || !matches(&key, &image));
     }
 
+    /// A key of a config that is taken whole serves the same images as before, when it is alone.
     #[test]
-    fn a_key_of_a_config_taken_whole_alone_serves_the_same_images(key in key(), image in image()) {
+    fn rewritten_keys_alone_serve_the_same_images(key in key(), image in image()) {
         prop_assert_eq!(matches(&whole_key(&key), &image), matches(&key, &image));
     }
 
@@ -324,7 +326,7 @@ proptest! {
     }
 
     #[test]
-    fn no_key_and_no_image_makes_the_lookup_panic(key in ".{0,40}", image in ".{0,40}") {
+    fn lookup_never_panics_on_any_input(key in ".{0,40}", image in ".{0,40}") {
         let _ = matches(&key, &image);
         let _ = matches(&key, "r.example.com/x");
     }

@@ -35,7 +35,7 @@ fn kept(resolutions: &[Resolution]) -> BTreeMap<String, String> {
 }
 
 #[test]
-fn the_earlier_of_two_configs_wins_however_it_spells_the_server() {
+fn the_earlier_config_wins_in_any_spelling() {
     for (first, second) in [
         ("ghcr.io", "ghcr.io"),
         ("https://ghcr.io", "ghcr.io"),
@@ -52,8 +52,9 @@ fn the_earlier_of_two_configs_wins_however_it_spells_the_server() {
     }
 }
 
+/// It wins over every key that a kubelet reads as that server.
 #[test]
-fn a_declared_server_wins_over_every_spelling_that_a_kubelet_reads_as_it() {
+fn a_declared_server_wins_over_all_spellings() {
     for key in ["ghcr.io/acme", "https://ghcr.io/v1/acme", "ghcr.io/ac%6de"] {
         let merged = kept(&[
             gave("secret:a", None, &[(key, "a")]),
@@ -137,7 +138,7 @@ fn a_reference_that_resolves_takes_its_server_over() {
 }
 
 #[test]
-fn a_config_taken_whole_is_remembered_by_its_reference() {
+fn whole_configs_are_saved_by_reference() {
     let (robot, own) = ("s/robot#.dockerconfigjson", "s/own#.dockerconfigjson");
     for (says, held, declared, tied, kept) in [
         (
@@ -185,7 +186,7 @@ fn a_config_taken_whole_is_remembered_by_its_reference() {
 }
 
 #[test]
-fn a_registry_taken_out_of_the_spec_is_forgotten() {
+fn a_removed_registry_is_no_longer_saved() {
     let (robot, own) = ("s/robot#.dockerconfigjson", "s/own#.dockerconfigjson");
     let last_good = LastGood::from([
         remembered("secret:robot", robot, "a.io"),
@@ -235,7 +236,7 @@ fn said(merged: &Merged) -> Vec<(&str, bool)> {
 }
 
 #[test]
-fn what_is_too_large_for_a_secret_is_refused_with_its_sources() {
+fn oversized_configs_are_rejected_with_sources() {
     let merged = merge(&[long("a.io", 250_000), long("b.io", 250_000)], &LastGood::new());
     assert_eq!(said(&merged), [("Resolved", true), ("SourceInvalid", false)]);
     assert_eq!(merged.entries.keys().collect::<Vec<_>>(), ["a.io"]);
@@ -253,7 +254,7 @@ fn what_is_too_large_for_a_secret_is_refused_with_its_sources() {
 }
 
 #[test]
-fn one_login_that_is_too_large_is_refused_by_itself() {
+fn an_oversized_login_is_rejected_alone() {
     let merged = merge(&[long("a.io", 500_000)], &LastGood::new());
     assert_eq!(said(&merged), [("SourceInvalid", false)]);
     assert!(merged.entries.is_empty() && merged.last_good.is_empty());
@@ -261,8 +262,9 @@ fn one_login_that_is_too_large_is_refused_by_itself() {
     assert_eq!(said(&all), [("Resolved", true)]);
 }
 
+/// The other sources are updated.
 #[test]
-fn what_grew_too_large_keeps_what_it_gave_last_and_the_rest_moves_on() {
+fn an_oversized_source_keeps_its_last_entries() {
     let small = merge(
         &[long("a.io", 100), long("b.io", 100), long("c.io", 300_000)],
         &LastGood::new(),
@@ -284,7 +286,7 @@ fn what_grew_too_large_keeps_what_it_gave_last_and_the_rest_moves_on() {
 }
 
 #[test]
-fn what_was_remembered_once_is_never_too_large() {
+fn saved_entries_are_never_too_large() {
     let at_most = 16;
     let each = (1 << 20) / at_most * 3 / 7;
     let many: Vec<Resolution> = (0..at_most).map(|at| long(&format!("r{at:02}.io"), each)).collect();
@@ -314,8 +316,9 @@ fn whole(auths: &str) -> Resolution {
     resolve(&registry, "pullsecrets-system", |_| Lookup::Found(&source))
 }
 
+/// The other entries of the source are updated.
 #[test]
-fn an_entry_that_breaks_keeps_its_last_good_login_and_the_others_move_on() {
+fn a_broken_entry_keeps_its_last_login() {
     let good = r#"{"a.io":{"auth":"dTpw"},"b.io":{"auth":"dTpw"},"c.io":{"auth":"dTpw"}}"#;
     let before = merge(&[whole(good)], &LastGood::new());
     assert_eq!(said(&before), [("Resolved", true)]);
@@ -352,8 +355,9 @@ fn an_entry_that_breaks_keeps_its_last_good_login_and_the_others_move_on() {
     assert!(fresh.registries[0].message.is_some(), "and is named all the same");
 }
 
+/// A key that is no server may be a secret, so the status does not list it.
 #[test]
-fn the_servers_of_a_config_taken_whole_are_listed_and_no_other_key_is() {
+fn only_servers_of_a_config_are_listed() {
     let auths = r#"{"quay.io":{"auth":"dTpw"},"https://robot:hunter2@r.io":{"auth":"dTpw"},"ghcr.io/acme":{"auth":"dTpw"},
         "bad.io":{},"Hub hunter2":{}}"#;
     let merged = merge(&[whole(auths)], &LastGood::new());
@@ -384,7 +388,7 @@ fn the_servers_of_a_config_taken_whole_are_listed_and_no_other_key_is() {
 }
 
 #[test]
-fn an_overridden_entry_is_named_as_safely_as_any_other() {
+fn superseded_entries_are_named_safely() {
     let merged = merge(
         &[
             whole(r#"{"https://u:hunter2@r.io":{"auth":"dTpw"},"ghcr.io":{"auth":"dTpw"}}"#),
@@ -402,7 +406,7 @@ fn an_overridden_entry_is_named_as_safely_as_any_other() {
 }
 
 #[test]
-fn credentials_that_no_image_can_match_are_not_ready() {
+fn unmatched_credentials_are_not_ready() {
     let useless = whole(r#"{"https://index.docker.io/v1":{"auth":"dTpw"},"oci://ghcr.io":{"auth":"dTpw"}}"#);
     let merged = merge(std::slice::from_ref(&useless), &LastGood::new());
     assert_eq!(said(&merged), [("SourceInvalid", false)]);

@@ -269,7 +269,7 @@ proptest! {
 
     /// Neither a copy with its label nor a record of its name: unless another object wants or holds it, or it retains.
     #[test]
-    fn a_deleted_object_leaves_nothing(mut server in server()) {
+    fn a_deleted_object_leaves_no_trace(mut server in server()) {
         settle(&mut server)?;
         let gone = |object: &&Arc<Object>| object.lifecycle == Lifecycle::Deleting;
         for object in server.world.objects.iter().filter(gone) {
@@ -295,7 +295,7 @@ proptest! {
     /// A copy that an object wants has other owners than objects that are being deleted: else garbage collection would
     /// take it together with them.
     #[test]
-    fn no_copy_goes_with_an_object_while_another_wants_it(mut server in server()) {
+    fn a_wanted_copy_outlives_its_owner(mut server in server()) {
         settle(&mut server)?;
         let objects = &server.world.objects;
         let cluster = server.world.cluster();
@@ -325,7 +325,7 @@ proptest! {
     }
 
     #[test]
-    fn a_secret_of_somebody_else_is_touched_by_adoption_alone(mut server in server()) {
+    fn only_adoption_touches_foreign_secrets(mut server in server()) {
         for (name, seen, _, action) in secret_writes(&server.world) {
             let Some(seen) = seen.filter(|seen| ownership(&seen.traits) == Ownership::Foreign) else { continue };
             let adopts = |object: &Arc<Object>| {
@@ -350,7 +350,7 @@ proptest! {
     }
 
     #[test]
-    fn entries_that_are_not_recorded_keep_value_and_order(world in world()) {
+    fn unrecorded_entries_keep_value_and_order(world in world()) {
         for (seen, _, action) in account_writes(&world) {
             let others = |entries: &[Entry]| -> Vec<Entry> {
                 let theirs = |entry: &&Entry| refers(&seen.entries, entry.name()) && !records(&seen, entry.name());
@@ -361,7 +361,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_added_is_recorded_and_what_is_recorded_was_added(world in world()) {
+    fn records_match_the_added_entries(world in world()) {
         let names: BTreeSet<_> = world.objects.iter().map(|object| Arc::clone(&object.spec.secret_name)).collect();
         for (seen, _, action) in account_writes(&world) {
             for entry in action.entries.iter().filter(|entry| !refers(&seen.entries, entry.name())) {
@@ -375,7 +375,7 @@ proptest! {
     }
 
     #[test]
-    fn one_write_brings_an_account_to_what_all_objects_want(server in server()) {
+    fn one_write_converges_an_account(server in server()) {
         for (key, action) in server.planned(Duration::ZERO) {
             if !matches!(key, Key::Account(..)) { continue }
             let mut server = server.clone();
@@ -385,7 +385,7 @@ proptest! {
     }
 
     #[test]
-    fn nothing_is_added_where_a_namespace_goes(world in world()) {
+    fn terminating_namespaces_get_no_additions(world in world()) {
         for (_, _, terminating, action) in secret_writes(&world) {
             let takes = matches!(action, SecretAction::Delete { .. } | SecretAction::Release { .. } | SecretAction::Empty { .. });
             prop_assert!(!terminating || takes, "{:?}", action);
@@ -397,7 +397,7 @@ proptest! {
     }
 
     #[test]
-    fn nothing_is_taken_that_a_held_object_has(world in world()) {
+    fn frozen_objects_keep_what_they_have(world in world()) {
         let named = |name: &str| -> Vec<&Arc<Object>> {
             world.objects.iter().filter(|object| object.spec.secret_name.as_ref() == name).collect()
         };

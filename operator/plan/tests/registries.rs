@@ -29,7 +29,7 @@ fn problem(credentials: &Value, lookup: Lookup<'_>) -> (Reason, String) {
 }
 
 #[test]
-fn a_login_that_is_of_no_use_is_named_by_secret_and_key() {
+fn unusable_logins_name_secret_and_key() {
     let basic = || json!({"basicAuth": {"secretRef": {"name": "robot"}, "passwordKey": "token"}});
     let kind = "kubernetes.io/basic-auth";
     for (source, says) in [
@@ -76,8 +76,9 @@ fn a_login_that_is_of_no_use_is_named_by_secret_and_key() {
     }
 }
 
+/// Secrets of any other type may be sources.
 #[test]
-fn a_secret_of_any_type_is_a_source_unless_its_content_is_confined() {
+fn secrets_of_confined_types_are_no_sources() {
     let basic = json!({"server": "r.io", "credentials": {"basicAuth": {"secretRef": {"name": "robot"}}}});
     let docker = json!({"server": "r.io", "credentials": {"dockerConfig": {"secretRef": {"name": "robot"}}}});
     let data: [(&str, &[u8]); 3] = [
@@ -120,7 +121,7 @@ fn a_secret_of_any_type_is_a_source_unless_its_content_is_confined() {
 }
 
 #[test]
-fn the_older_form_of_a_docker_config_is_read_as_kubelets_read_it() {
+fn legacy_configs_are_read_as_kubelets_do() {
     let registry = json!({"credentials": {"dockerConfig": {"secretRef": {"name": "robot"}}}});
     let registry: Registry = serde_json::from_value(registry).expect("a registry");
     let config = br#"{"r.io":{"auth":"dTpw"},"auths":{},"credsStore":{"username":"u"}}"#;
@@ -133,7 +134,7 @@ fn the_older_form_of_a_docker_config_is_read_as_kubelets_read_it() {
 }
 
 #[test]
-fn a_login_that_looks_wrong_is_served_and_named() {
+fn suspicious_logins_are_served_with_warning() {
     let basic = json!({"server": "r.io", "credentials": {"basicAuth": {"secretRef": {"name": "robot"}}}});
     let docker = json!({"server": "r.io", "credentials": {"dockerConfig": {"secretRef": {"name": "robot"}}}});
     let config = br#"{"auths":{"r.io":{"username":"u","password":"CANARY\u0000"}}}"#;
@@ -159,7 +160,7 @@ fn a_login_that_looks_wrong_is_served_and_named() {
 }
 
 #[test]
-fn a_docker_config_that_is_of_no_use_is_named_by_secret_and_key() {
+fn unusable_configs_name_secret_and_key() {
     let docker = || json!({"dockerConfig": {"secretRef": {"name": "logins", "namespace": "vault"}}});
     let (kind, key) = ("kubernetes.io/dockerconfigjson", ".dockerconfigjson");
     for (source, says) in [
@@ -195,7 +196,7 @@ fn a_docker_config_that_is_of_no_use_is_named_by_secret_and_key() {
 }
 
 #[test]
-fn a_source_that_cannot_be_had_is_named_with_its_namespace() {
+fn unavailable_sources_are_named_with_namespace() {
     let mut copy = source("Opaque", &[("username", b"u"), ("password", b"CANARY")]);
     copy.labels = [(LABEL_OBJECT, "company")].into_iter().collect();
     let state = source("pullsecrets.dev/state", &[("registries.json", b"CANARY")]);
@@ -221,8 +222,9 @@ fn a_source_that_cannot_be_had_is_named_with_its_namespace() {
     }
 }
 
+/// Earlier versions saved them under the same keys.
 #[test]
-fn what_is_remembered_of_a_config_taken_whole_has_the_key_that_it_always_had() {
+fn saved_keys_of_whole_configs_are_stable() {
     let config = source(
         "kubernetes.io/dockerconfigjson",
         &[(".dockerconfigjson", br#"{"auths":{"r.io":{"auth":"dTpw"}}}"#)],
@@ -243,8 +245,9 @@ fn what_is_remembered_of_a_config_taken_whole_has_the_key_that_it_always_had() {
     }
 }
 
+/// An older schema let them through.
 #[test]
-fn a_registry_that_an_older_schema_let_through_is_named_by_its_place() {
+fn invalid_registries_are_named_by_place() {
     let long = format!("R.{}", "a".repeat(4000));
     let basic = || json!({"secretRef": {"name": "robot"}});
     for (registry, says) in [

@@ -20,7 +20,7 @@ const SELECTION: &str = include_str!("selection.json");
 const IMAGES: &str = include_str!("images.json");
 
 #[test]
-fn an_account_gets_the_reference_where_the_table_says_so() {
+fn accounts_get_references_by_the_table() {
     let table: Value = serde_json::from_str(SELECTION).unwrap();
     for case in table["cases"].as_array().unwrap() {
         let object = object(case);
@@ -88,7 +88,7 @@ fn texts(map: &Value) -> Vec<(&str, &str)> {
 }
 
 #[test]
-fn a_server_serves_the_images_that_the_table_says() {
+fn servers_serve_the_images_of_the_table() {
     let rows: Vec<Value> = serde_json::from_str(IMAGES).unwrap();
     for row in rows {
         let server = Server::parse(row["server"].as_str().unwrap()).unwrap();

@@ -1,7 +1,7 @@
 //! Declared servers: what they become, what is refused, and where that widens a match.
 
 use plan::keyring::{image_for, lookup, matches};
-use plan::server::{DOCKER_HUB, Server, ServerError, meant};
+use plan::server::{DOCKER_HUB, Server, ServerError, suggestion};
 use proptest::prelude::*;
 
 const HUB_HOSTS: [&str; 3] = ["docker.io", "index.docker.io", "registry-1.docker.io"];
@@ -26,7 +26,7 @@ fn docker_hub_in_any_spelling_is_one_key() {
 }
 
 #[test]
-fn any_other_server_is_kept_less_what_kubelets_drop() {
+fn other_servers_lose_dropped_parts_only() {
     for (declared, expected) in [
         ("ghcr.io", "ghcr.io"),
         ("https://ghcr.io", "ghcr.io"),
@@ -52,7 +52,7 @@ fn any_other_server_is_kept_less_what_kubelets_drop() {
 }
 
 #[test]
-fn what_a_kubelet_would_skip_or_never_match_is_refused() {
+fn servers_without_effect_are_rejected() {
     use ServerError::{
         Address, AddressWithoutPort, ApiPath, Character, Component, Digest, Empty, Label, NotAHost, Port, Query,
         Scheme, Tag, UpperCase, UserInfo, Wildcard,
@@ -113,7 +113,7 @@ fn what_a_kubelet_would_skip_or_never_match_is_refused() {
 
 /// What is written and what is not guessed: a text with an `@` may hold a password before it, or around it.
 #[test]
-fn a_spelling_is_mended_and_a_password_is_not_repeated() {
+fn suggestions_never_repeat_a_password() {
     for (key, expected) in [
         ("ghcr.io", Some("ghcr.io")),
         (" GHCR.io/Acme/ ", Some("ghcr.io/acme/")),
@@ -133,12 +133,12 @@ fn a_spelling_is_mended_and_a_password_is_not_repeated() {
         ("gh_cr.io", None),
         ("", None),
     ] {
-        assert_eq!(meant(key).as_ref().map(Server::as_str), expected, "{key}");
+        assert_eq!(suggestion(key).as_ref().map(Server::as_str), expected, "{key}");
     }
 }
 
 #[test]
-fn only_docker_hub_and_its_paths_are_docker_hub() {
+fn only_docker_hub_paths_are_docker_hub() {
     for (declared, expected) in [
         ("docker.io", true),
         ("registry-1.docker.io/acme", true),
@@ -156,7 +156,7 @@ fn only_docker_hub_and_its_paths_are_docker_hub() {
 /// is there because a kubelet falls back to Docker Hub for a host without dot and port. The list
 /// is here so that it cannot grow unseen.
 #[test]
-fn these_declarations_match_more_than_a_kubelet_would_have_matched() {
+fn some_servers_match_more_than_declared() {
     const WIDENED: [(&str, &[&str]); 14] = [
         ("docker.io", &["localhost/app"]),
         ("docker.io/", &["localhost/app"]),
@@ -219,7 +219,7 @@ fn these_declarations_match_more_than_a_kubelet_would_have_matched() {
 /// The other direction, and the only one: `docker.io` is a key like any other to a kubelet, while
 /// the key that all tools know gives way to any other that matches.
 #[test]
-fn docker_hub_gives_way_to_a_glob_that_would_have_stood_beside_it() {
+fn docker_hub_gives_way_to_a_glob() {
     let canonical = key("docker.io");
     assert_eq!(
         lookup(["docker.io", "*.io"].into_iter(), "nginx"),
@@ -241,8 +241,9 @@ proptest! {
         }
     }
 
+    /// Docker Hub is the exception.
     #[test]
-    fn beside_docker_hub_the_key_matches_what_was_declared(
+    fn keys_match_what_was_declared(
         declared in declared(),
         image in "(ghcr\\.io|x\\.io|a\\.b:5000|localhost)/(acme|acme-2|a|v1|v2)(/b|/c|)",
     ) {
@@ -252,9 +253,9 @@ proptest! {
     }
 
     #[test]
-    fn every_text_is_answered(text in "[\\PC]{0,40}") {
+    fn every_text_gets_a_result(text in "[\\PC]{0,40}") {
         let _ = Server::parse(&text);
-        let _ = meant(&text);
+        let _ = suggestion(&text);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use plan::credential::Credential;
 use plan::docker_config::{DockerConfig, render, rendered_len};
-use plan::server::{DOCKER_HUB, Server, meant};
+use plan::server::{DOCKER_HUB, Server, suggestion};
 use plan::{image, keyring};
 
 /// Any bytes as the value of `.dockerconfigjson`.
@@ -69,7 +69,11 @@ pub fn server(bytes: &[u8]) {
     };
     assert_eq!(Server::parse(server.as_str()).as_ref(), Ok(&server), "read once more");
     assert!(server.is_spelled(text) && server.is_spelled(server.as_str()));
-    assert_eq!(meant(server.as_str()).as_ref(), Some(&server), "what is right is meant");
+    assert_eq!(
+        suggestion(server.as_str()).as_ref(),
+        Some(&server),
+        "what is right is meant"
+    );
     if let Ok(credential) = Credential::new("user", "password") {
         let config = comes_back(&BTreeMap::from([(server.to_string(), credential.clone())]));
         assert_eq!(config.entry_for(&server), Ok(&credential));

@@ -3,7 +3,7 @@
 
 use plan::credential::CredentialWarning;
 use plan::docker_config::{DockerConfigError, EntryError, EntryName, Hint, Warning, Warnings};
-use plan::server::{Server, ServerError, meant};
+use plan::server::{Server, ServerError, suggestion};
 use serde_json::Deserializer;
 
 /// Panics if the error shows more of `bytes` than it may. Who adds a variant decides here what it may hold.
@@ -42,7 +42,10 @@ pub(crate) fn remark_on_no_value(remarks: &Warnings, bytes: &[u8]) {
                 holds_nothing::<Option<ServerError>>(*why);
                 is_a_server(name, bytes);
                 if let Some(server) = write {
-                    assert!(keys(bytes).any(|key| meant(&key).as_ref() == Some(server)), "{server}");
+                    assert!(
+                        keys(bytes).any(|key| suggestion(&key).as_ref() == Some(server)),
+                        "{server}"
+                    );
                     assert!(!server.as_str().contains('@'), "{server}");
                 }
             }

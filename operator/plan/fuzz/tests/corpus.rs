@@ -15,12 +15,14 @@ fn each(of: &str, holds: fn(&[u8])) {
     assert!(given > 40, "{given} inputs are no corpus");
 }
 
+/// Any input is rejected without showing a value, or comes back unchanged from what is written for it.
 #[test]
-fn whatever_is_given_as_a_docker_config_is_refused_in_silence_or_comes_back_as_it_is() {
+fn docker_config_inputs_fail_safely_or_round_trip() {
     each("docker_config", fuzz::docker_config);
 }
 
+/// Any input is rejected without showing a value, or serves an image.
 #[test]
-fn whatever_is_given_as_a_server_is_refused_in_silence_or_serves_an_image() {
+fn server_inputs_fail_safely_or_serve() {
     each("server", fuzz::server);
 }

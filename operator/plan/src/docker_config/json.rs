@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn broken_characters_become_what_go_makes_of_them() {
+    fn broken_characters_are_replaced_as_in_go() {
         for (bytes, expected) in [
             (&br#""a\n\u0041""#[..], Some("a\nA")),
             (br#""\ud83d\ude00""#, Some("😀")),
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn a_length_is_that_of_the_literal() {
+    fn quoted_len_is_the_literal_length() {
         let all: String = ('\0'..'\u{180}').chain(['\u{2028}', '😀']).collect();
         assert_eq!(quoted_len(&all), quoted(&all).len());
     }

@@ -11,7 +11,7 @@ use crate::server::{self, DOCKER_HUB};
 /// key, and [`DOCKER_HUB`] is its fallback. The fallback counts only if no other key, such as `*.io`, matches; then it
 /// also serves images on a registry at `localhost`.
 pub fn whole_key(key: &str) -> String {
-    let key = server::less_what_kubelets_drop(key);
+    let key = server::without_dropped_parts(key);
     if server::is_docker_hub_to_kubelets(&key) {
         DOCKER_HUB.to_owned()
     } else {
@@ -21,7 +21,7 @@ pub fn whole_key(key: &str) -> String {
 
 /// Returns whether kubelets drop a part of the key. That part may be a password.
 pub(super) fn is_cut(key: &str) -> bool {
-    server::less_what_kubelets_drop(key) != key
+    server::without_dropped_parts(key) != key
 }
 
 /// Checks that kubelets read the key as it is written.
@@ -29,7 +29,7 @@ pub(super) fn check_key(key: &str) -> Result<(), EntryError> {
     match keyring::normalised(key) {
         Some(normalised) if normalised.is_empty() => Err(EntryError::KeyUnparsable),
         None => Err(EntryError::KeyUnparsable),
-        read if read != keyring::normalised(&server::less_what_kubelets_drop(key)) => Err(EntryError::KeyCut),
+        read if read != keyring::normalised(&server::without_dropped_parts(key)) => Err(EntryError::KeyCut),
         Some(_) => Ok(()),
     }
 }

@@ -7,7 +7,7 @@ use super::key::whole_key;
 use super::name::EntryName;
 use crate::credential::{Credential, CredentialWarning};
 use crate::keyring;
-use crate::server::{Server, ServerError, meant};
+use crate::server::{Server, ServerError, suggestion};
 
 /// The most warnings that a message has.
 const MAX_SHOWN: usize = 8;
@@ -37,7 +37,7 @@ pub enum Warning {
         name: EntryName,
         /// What is wrong with its key.
         why: Option<ServerError>,
-        /// What is probably meant.
+        /// What the author probably meant.
         write: Option<Server>,
     },
     /// The entry is used, although its login cannot be what its author meant.
@@ -102,7 +102,7 @@ impl Warnings {
         let is_read_as = |server: &Server| keyring::normalised(server.as_str()) == keyring::normalised(&written);
         let unmatched = keyring::image_for(&written).is_none();
         let right = parsed.as_ref().is_ok_and(is_read_as);
-        let (name, why, write) = (name.clone(), parsed.err(), meant(key));
+        let (name, why, write) = (name.clone(), parsed.err(), suggestion(key));
         if unmatched {
             self.push(Warning::Unmatched { name, why, write });
         } else if !right {

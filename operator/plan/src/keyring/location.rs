@@ -1,8 +1,8 @@
 //! A key of a docker config as a kubelet parses and matches it.
 //!
-//! Kubelets parse each key twice: once to normalise it, and the outcome again for each match. Both
-//! passes follow Go's `url.Parse` for an `https` URL, whose rules are not those of a browser. All
-//! is done on bytes, since percent-escapes may stand for any.
+//! Kubelets parse each key twice: once to normalise it, and the normal form again for each match. Both passes follow Go's
+//! `url.Parse` for an `https` URL, whose rules differ from those of a browser. This room works on bytes, because a
+//! percent-escape may encode any byte.
 
 use std::net::Ipv6Addr;
 
@@ -16,7 +16,7 @@ pub(super) struct Location {
     path: Vec<u8>,
 }
 
-/// What `url.Parse` keeps: the host with its port, and the path, both unescaped.
+/// What `url.Parse` keeps: the host with its port and the path, both unescaped.
 struct Url {
     host: Vec<u8>,
     path: Vec<u8>,
@@ -34,14 +34,14 @@ impl Location {
         })
     }
 
-    /// Images that a key at this location might serve.
+    /// Returns images that a key at this location might serve.
     pub(super) fn images(&self) -> Vec<String> {
         let (Ok(host), Ok(port), Ok(path)) = (
             std::str::from_utf8(&self.host),
             std::str::from_utf8(&self.port),
             std::str::from_utf8(&self.path),
         ) else {
-            // No name of an image holds it.
+            // No image name contains these bytes.
             return Vec::new();
         };
         let host = match (port, host.contains(':')) {
@@ -58,7 +58,7 @@ impl Location {
         images.concat()
     }
 
-    /// Whether a key at this location serves an image at `target`.
+    /// Returns whether a key at this location serves an image at `target`.
     pub(super) fn covers(&self, target: &Self) -> bool {
         self.port == target.port
             && target.path.starts_with(&self.path)
@@ -69,8 +69,9 @@ impl Location {
     }
 }
 
-/// Host and path of a key, less what kubelets drop: the scheme, a `/v1/` or `/v2/` in front, and a
-/// path of nothing but `/`. `None` if it cannot be parsed.
+/// Returns host and path of a key without what kubelets drop: the scheme, a leading `/v1/` or `/v2/`, and a lone `/`.
+///
+/// The result is `None` if the key cannot be parsed.
 pub(super) fn normalised(key: &str) -> Option<Vec<u8>> {
     let Url { mut host, path } = parse_url(server::without_scheme(key).as_bytes())?;
     let path = if path.starts_with(b"/v1/") || path.starts_with(b"/v2/") {
@@ -88,8 +89,8 @@ fn labels(host: &[u8]) -> impl Iterator<Item = &[u8]> {
     host.split(|&b| b == b'.')
 }
 
-/// An IPv6 address without a port keeps its brackets, and those are a set of characters to the
-/// kubelet's glob: it never matches the address itself.
+/// An IPv6 address without a port keeps its brackets. A kubelet's glob reads those as a set of characters, so the address
+/// never matches itself.
 fn covers_label(pattern: &[u8], label: &[u8]) -> bool {
     !pattern.contains(&b'[') && glob::covers(pattern, label)
 }
@@ -124,7 +125,7 @@ fn parse_url(address: &[u8]) -> Option<Url> {
     })
 }
 
-/// The host of an authority; user and password are checked and dropped.
+/// Returns the host of an authority. It checks and drops user and password.
 fn parse_authority(authority: &[u8]) -> Option<Vec<u8>> {
     let Some(at) = authority.iter().rposition(|&b| b == b'@') else {
         return parse_host(authority);
@@ -147,8 +148,8 @@ fn parse_host(host: &[u8]) -> Option<Vec<u8>> {
     port.iter().all(u8::is_ascii_digit).then(|| unescape_host(host))?
 }
 
-/// A zone after the address is refused here, while Go lets it pass: its `%` makes the second
-/// parse fail, so that it matches nothing either way.
+/// It rejects a zone after the address, which Go accepts. The `%` of a zone makes the second parse fail, so such a key never
+/// matches in either case.
 fn parse_bracketed(host: &[u8]) -> Option<Vec<u8>> {
     let close = host.iter().rposition(|&b| b == b']')?;
     let (address, port) = (&host[1..close], &host[close + 1..]);
@@ -161,7 +162,7 @@ fn parse_bracketed(host: &[u8]) -> Option<Vec<u8>> {
     port_fits.then(|| host.to_vec())
 }
 
-/// Escapes in a host may stand for bytes beyond ASCII only, and for `%` itself.
+/// In a host an escape may encode bytes beyond ASCII, and `%` itself.
 fn unescape_host(host: &[u8]) -> Option<Vec<u8>> {
     let mut at = 0;
     while let Some(&byte) = host.get(at) {
@@ -180,7 +181,7 @@ fn unescape_host(host: &[u8]) -> Option<Vec<u8>> {
     unescape(host)
 }
 
-/// `None` if a `%` is not followed by two hexadecimal digits.
+/// Returns `None` if two hexadecimal digits do not follow a `%`.
 fn unescape(text: &[u8]) -> Option<Vec<u8>> {
     let mut plain = Vec::with_capacity(text.len());
     let mut rest = text;

@@ -65,7 +65,7 @@ fn a_list_that_is_too_large_is_reported() {
 }
 
 #[test]
-fn an_entry_is_added_behind_those_of_others_and_recorded() {
+fn an_entry_is_appended_and_recorded() {
     check([
         (
             "behind those of others",
@@ -109,8 +109,9 @@ fn an_entry_is_added_behind_those_of_others_and_recorded() {
     ]);
 }
 
+/// An entry goes only if it is recorded and an object has its name.
 #[test]
-fn only_a_recorded_entry_of_a_name_that_an_object_has_is_taken_out() {
+fn only_recorded_entries_of_objects_are_removed() {
     check([
         (
             "ours goes, the others keep their order",
@@ -150,7 +151,7 @@ fn only_a_recorded_entry_of_a_name_that_an_object_has_is_taken_out() {
 }
 
 #[test]
-fn a_record_taken_away_makes_the_entry_somebody_elses() {
+fn without_a_record_the_entry_is_foreign() {
     check([
         (
             "while it is wanted nothing differs",
@@ -162,7 +163,7 @@ fn a_record_taken_away_makes_the_entry_somebody_elses() {
 }
 
 #[test]
-fn a_lost_record_is_restored_where_it_is_proven() {
+fn a_proven_lost_record_is_restored() {
     check([
         (
             "while the entry is wanted",
@@ -213,7 +214,7 @@ fn a_lost_record_that_was_seen_is_restored() {
 }
 
 #[test]
-fn a_list_proves_a_record_only_if_all_is_recorded() {
+fn only_a_complete_record_is_proven() {
     let proves = |world: &World| {
         let cluster = world.cluster();
         let scope = cluster.scope("n", &world.namespaces["n"]);
@@ -241,7 +242,7 @@ fn a_list_proves_a_record_only_if_all_is_recorded() {
 }
 
 #[test]
-fn elements_of_a_shape_that_is_not_known_are_written_back_as_they_came() {
+fn unknown_elements_are_written_back_unchanged() {
     let entries = [
         Entry::raw("", "{}"),
         Entry::raw("x", r#"{"name":"x","future":1}"#),
@@ -334,8 +335,9 @@ fn attached_to(fields: &serde_json::Value, accounts: &[(&str, Account)]) -> Stri
     attached.join(" ")
 }
 
+/// Globs and the label of the exclusion leave accounts out.
 #[test]
-fn accounts_are_selected_by_globs_or_labels_and_left_out_by_globs_or_the_label() {
+fn globs_and_labels_select_accounts() {
     let accounts = [
         ("build-1", bare()),
         ("build-2", labelled(LABEL_EXCLUDE, "true", bare())),
@@ -362,8 +364,9 @@ fn accounts_are_selected_by_globs_or_labels_and_left_out_by_globs_or_the_label()
     }
 }
 
+/// The copy stays.
 #[test]
-fn an_account_that_is_no_longer_selected_loses_its_reference_and_the_copy_stays() {
+fn an_unselected_account_loses_its_reference() {
     let world = |fields, account| {
         let spec = json!({"serviceAccounts": fields});
         with_copy(object("company", &spec), copy_of("company")).account("n/default", account)

@@ -15,8 +15,9 @@ fn adopting() -> Object {
     object("company", &json!({"secret": {"conflictPolicy": "Adopt"}}))
 }
 
+/// No account gets a reference to it.
 #[test]
-fn a_secret_of_somebody_else_is_a_conflict_and_nothing_refers_to_it() {
+fn a_foreign_secret_is_a_conflict() {
     check([
         (
             "no reference is made",
@@ -53,7 +54,7 @@ fn a_secret_of_somebody_else_is_a_conflict_and_nothing_refers_to_it() {
 }
 
 #[test]
-fn adopt_takes_over_a_docker_login_with_one_update() {
+fn adopt_takes_over_in_one_update() {
     let world = fresh(adopting()).secret("n/company", foreign().label("theirs", "x"));
     check([(
         "with its reference at once",
@@ -67,7 +68,7 @@ fn adopt_takes_over_a_docker_login_with_one_update() {
 }
 
 #[test]
-fn adopt_refuses_what_is_somebodys_work() {
+fn adopt_rejects_controlled_or_unfit_secrets() {
     let refused: &[&str] = &["secret n/company: company SecretConflict"];
     let over = |stored| fresh(adopting()).secret("n/company", stored);
     check([
@@ -88,7 +89,7 @@ fn adopt_refuses_what_is_somebodys_work() {
 }
 
 #[test]
-fn the_message_says_what_to_do_about_a_conflict() {
+fn a_conflict_message_says_the_fix() {
     let over = |object: Object, stored| message(&fresh(object).secret("n/company", stored), "company");
     assert_eq!(
         over(company(), foreign()),
@@ -104,8 +105,9 @@ fn the_message_says_what_to_do_about_a_conflict() {
     }
 }
 
+/// Any object that wants the name takes it back.
 #[test]
-fn a_retained_copy_is_taken_back_by_whichever_object_has_its_name() {
+fn a_retained_copy_is_reclaimed_by_name() {
     let reclaim: &[&str] = &[
         "secret n/company: reclaim for company, company Pending",
         "account n/default: company Ready",
@@ -157,7 +159,7 @@ fn a_retained_copy_is_taken_back_by_whichever_object_has_its_name() {
 }
 
 #[test]
-fn nothing_is_done_under_the_name_of_an_object_that_cannot_be_read() {
+fn names_of_unreadable_objects_are_left_alone() {
     let unreadable = || Object {
         spec: plan::object::Spec::unreadable(
             "company",

@@ -33,7 +33,7 @@ fn declaring() -> Object {
 }
 
 #[test]
-fn a_selected_namespace_gets_its_copy_and_its_references_at_once() {
+fn selected_namespaces_get_copy_and_references_together() {
     check([
         (
             "neither waits for the other",
@@ -62,8 +62,9 @@ fn a_selected_namespace_gets_its_copy_and_its_references_at_once() {
     ]);
 }
 
+/// These are our labels, its owner and the payload.
 #[test]
-fn a_new_copy_carries_our_labels_its_owner_and_the_payload_and_nothing_else() {
+fn a_new_copy_has_only_declared_fields() {
     let made = content(&fresh(company()), "company");
     let labels = [(LABEL_OBJECT, "company"), (LABEL_MANAGED_BY, MANAGED_BY)];
     assert_eq!(made.labels, labels.map(|(k, v)| (k.to_owned(), v.to_owned())).into());
@@ -73,7 +74,7 @@ fn a_new_copy_carries_our_labels_its_owner_and_the_payload_and_nothing_else() {
 }
 
 #[test]
-fn declared_labels_and_annotations_are_recorded_beside_them() {
+fn declared_labels_and_annotations_are_recorded() {
     let made = content(&fresh(declaring()), "company");
     assert_eq!(made.labels[TIER], "gold");
     assert_eq!(made.annotations[CONTACT], "ops");
@@ -82,7 +83,7 @@ fn declared_labels_and_annotations_are_recorded_beside_them() {
 
 /// The rest may be anything, and the reply to the write shows it.
 #[test]
-fn a_copy_of_which_only_the_marks_are_held_is_written_anew() {
+fn a_partially_known_copy_is_rewritten() {
     let partial = || copy_of("company").seen_in_part();
     check([
         ("it differs", with_copy(company(), partial()), UPDATE),
@@ -96,7 +97,7 @@ fn a_copy_of_which_only_the_marks_are_held_is_written_anew() {
 
 /// Drift is found by what is held of a value, however long it is.
 #[test]
-fn a_long_value_is_compared_by_what_is_held_of_it() {
+fn long_values_are_compared_by_hash() {
     let long = "v".repeat(1024);
     let declaring = || object("company", &json!({"secret": {"annotations": {CONTACT: long}}}));
     let copy = |value: &str| copy_of("company").annotation(CONTACT, value).declaring(CONTACT);
@@ -115,7 +116,7 @@ fn a_long_value_is_compared_by_what_is_held_of_it() {
 
 /// Which other controllers may act on: they come onto no copy, and stay where one of before has them.
 #[test]
-fn marks_of_an_older_schema_stay_where_they_are() {
+fn labels_of_an_older_schema_stay() {
     let older = || {
         object(
             "company",
@@ -143,7 +144,7 @@ fn marks_of_an_older_schema_stay_where_they_are() {
 }
 
 #[test]
-fn what_is_as_declared_is_let_be_whatever_others_added() {
+fn fields_of_others_are_left_alone() {
     let declared = copy_of("company")
         .label(TIER, "gold")
         .annotation(CONTACT, "ops")
@@ -180,7 +181,7 @@ fn what_is_as_declared_is_let_be_whatever_others_added() {
 }
 
 #[test]
-fn drift_of_anything_that_we_declare_is_one_update() {
+fn any_drift_is_one_update() {
     let mine = || copy_of("company");
     let labelled = || {
         mine()
@@ -233,7 +234,7 @@ fn drift_of_anything_that_we_declare_is_one_update() {
 /// A restore from a backup, or a person, may have written the record: then an apply without it does not take it away,
 /// and the next look would find the same drift.
 #[test]
-fn a_record_that_others_wrote_is_emptied_and_then_let_be() {
+fn a_foreign_record_is_emptied_once() {
     let stored = copy_of("company").declaring(TIER);
     let world = with_copy(company(), stored.clone());
     check([("the record names what is not declared", world.clone(), UPDATE)]);
@@ -242,7 +243,7 @@ fn a_record_that_others_wrote_is_emptied_and_then_let_be() {
 }
 
 #[test]
-fn what_no_update_can_mend_is_deleted_and_made_again() {
+fn unrepairable_copies_are_deleted_and_recreated() {
     let delete: &[&str] = &[
         "secret n/company: delete, company Pending",
         "account n/default: company Ready",
@@ -281,8 +282,9 @@ fn what_no_update_can_mend_is_deleted_and_made_again() {
     ]);
 }
 
+/// A copy without our label is ours to update as long as we applied its data.
 #[test]
-fn a_copy_without_our_label_is_ours_to_update_as_long_as_we_applied_its_data() {
+fn a_stripped_copy_is_updated() {
     let stripped = copy_of("company").without_label(LABEL_OBJECT);
     check([
         (
@@ -317,8 +319,9 @@ fn a_copy_without_our_label_is_ours_to_update_as_long_as_we_applied_its_data() {
     ]);
 }
 
+/// No state in it counts.
 #[test]
-fn nothing_is_added_to_a_terminating_namespace_and_nothing_counts() {
+fn a_terminating_namespace_gets_no_copy() {
     check([
         ("nothing there", fresh(company()).terminating("n"), &[]),
         (
@@ -343,7 +346,7 @@ fn nothing_is_added_to_a_terminating_namespace_and_nothing_counts() {
 }
 
 #[test]
-fn a_held_object_adds_nothing_and_removes_nothing() {
+fn a_frozen_object_changes_no_secret() {
     let held = |spec| with_lifecycle(Lifecycle::Frozen, object("company", &spec));
     let deselecting = json!({"namespaces": {"selectors": [{}], "excluded": ["n"]}});
     check([
@@ -387,7 +390,7 @@ fn a_held_object_adds_nothing_and_removes_nothing() {
 }
 
 #[test]
-fn what_stands_against_the_last_attempt_is_told_until_the_copy_is_in_place() {
+fn the_last_error_shows_until_in_place() {
     let denied = Failure::new(FailureReason::Forbidden, "no");
     let fight = Failure::new(FailureReason::Contended, "somebody");
     let state = |world: &World, contended| {
@@ -414,7 +417,7 @@ fn what_stands_against_the_last_attempt_is_told_until_the_copy_is_in_place() {
 }
 
 #[test]
-fn an_excluded_namespace_is_left_out_whoever_names_it() {
+fn an_excluded_namespace_is_never_selected() {
     let naming = object("company", &json!({"namespaces": {"names": ["n"]}}));
     for label in ["true", "false"] {
         let world = fresh(naming.clone()).namespace("n", &[(LABEL_EXCLUDE, label)]);

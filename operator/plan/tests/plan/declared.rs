@@ -24,8 +24,9 @@ fn selected(namespaces: &Value, places: &[Place<'_>]) -> String {
     copies.join(" ")
 }
 
+/// Globs leave namespaces out.
 #[test]
-fn namespaces_are_selected_by_globs_or_labels_and_left_out_by_globs() {
+fn globs_and_labels_select_namespaces() {
     let places: [Place<'_>; 4] = [
         ("ci-1", &[]),
         ("ci-2", &[("team", "a")]),
@@ -60,7 +61,7 @@ fn namespaces_are_selected_by_globs_or_labels_and_left_out_by_globs() {
 }
 
 #[test]
-fn a_protected_namespace_is_selected_by_its_exact_name_only() {
+fn protected_namespaces_need_their_exact_name() {
     let places: [Place<'_>; 5] = [
         ("kube-node-lease", &[]),
         ("kube-public", &[]),
@@ -83,7 +84,7 @@ fn a_protected_namespace_is_selected_by_its_exact_name_only() {
 }
 
 #[test]
-fn the_label_of_a_namespace_that_leaves_it_out_wins_over_an_exact_name() {
+fn the_exclusion_label_wins_over_names() {
     let places: [Place<'_>; 4] = [
         ("a", &[(LABEL_EXCLUDE, "true")]),
         ("b", &[(LABEL_EXCLUDE, "True")]),

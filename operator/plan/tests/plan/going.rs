@@ -32,8 +32,9 @@ fn detached(world: World) -> World {
     world.account("n/default", account(&["x"], &[]))
 }
 
+/// Then it loses its copy.
 #[test]
-fn a_namespace_that_is_left_loses_its_references_and_then_its_copy() {
+fn an_unselected_namespace_loses_references_first() {
     let deselecting = || {
         object(
             "company",
@@ -81,8 +82,9 @@ fn a_namespace_that_is_left_loses_its_references_and_then_its_copy() {
     ]);
 }
 
+/// It waits for both.
 #[test]
-fn a_deletion_takes_references_first_then_copies_and_waits_for_both() {
+fn a_deletion_removes_references_before_copies() {
     check([
         (
             "references first",
@@ -126,7 +128,7 @@ fn a_deletion_takes_references_first_then_copies_and_waits_for_both() {
 
 /// A copy that a finalizer of others holds: its login goes, or the status says that it stays and who holds it.
 #[test]
-fn a_copy_held_by_a_finalizer_loses_its_login() {
+fn a_finalizer_does_not_keep_the_login() {
     let deselecting = || object("company", &json!({"namespaces": {"names": ["m"]}}));
     let held = || copy_of("company").deleting();
     check([
@@ -182,7 +184,7 @@ fn a_copy_held_by_a_finalizer_loses_its_login() {
 }
 
 #[test]
-fn a_refused_removal_is_told_of_the_object_that_left() {
+fn a_denied_removal_is_reported() {
     let deselecting = object("company", &json!({"namespaces": {"names": ["m"]}}));
     let refusal = Failure::new(FailureReason::Forbidden, "the server forbids it (403)");
     let world = detached(left_by(deselecting, copy_of("company")));
@@ -204,7 +206,7 @@ fn a_refused_removal_is_told_of_the_object_that_left() {
 
 /// The word of an object that does not ask for the Secret here does not count.
 #[test]
-fn a_retained_copy_keeps_its_references_until_a_claimant_decides() {
+fn retained_copies_keep_references_until_claimed() {
     let elsewhere = || {
         created(
             2,
@@ -249,7 +251,7 @@ fn a_retained_copy_keeps_its_references_until_a_claimant_decides() {
 
 /// In the usual installation a retained copy is not seen: it is read before a reference to it goes out.
 #[test]
-fn a_reference_goes_only_where_it_is_known_that_no_copy_is_there() {
+fn an_unread_secret_keeps_its_reference() {
     let elsewhere = |lifecycle| {
         let spec = json!({"secret": {"name": "company"}, "namespaces": {"names": ["m"]}});
         World::of([with_lifecycle(lifecycle, object("later", &spec))])
@@ -282,7 +284,7 @@ fn a_reference_goes_only_where_it_is_known_that_no_copy_is_there() {
 }
 
 #[test]
-fn whoever_keeps_a_reference_does_not_keep_the_copy() {
+fn a_kept_reference_keeps_no_copy() {
     let world = || left_by(deleted(), copy_of("company"));
     let reference = "account n/default: [] recording [], owed to company";
     check_after(
@@ -304,7 +306,7 @@ fn whoever_keeps_a_reference_does_not_keep_the_copy() {
 }
 
 #[test]
-fn retain_leaves_copies_and_references_where_they_are() {
+fn retain_keeps_copies_and_references() {
     let release: &[&str] = &["secret n/company: release from company, company leaving"];
     let elsewhere = json!({"deletionPolicy": "Retain", "namespaces": {"names": ["m"]}});
     check([
@@ -338,7 +340,7 @@ fn retain_leaves_copies_and_references_where_they_are() {
 }
 
 #[test]
-fn a_copy_whose_object_is_no_more_goes_with_its_references() {
+fn an_orphan_goes_with_its_references() {
     let orphan = || {
         World::of([])
             .namespace("n", &[])
@@ -395,8 +397,9 @@ fn a_copy_whose_object_is_no_more_goes_with_its_references() {
     ]);
 }
 
+/// Late writes of a deleted object are removed. Copies from a backup are orphans like others.
 #[test]
-fn of_an_object_that_has_just_gone_what_was_sent_before_goes_and_what_a_backup_brings_stays() {
+fn late_writes_go_and_backups_stay() {
     let gone = |object| {
         World::of([with_lifecycle(Lifecycle::Deleted, object)])
             .namespace("n", &[])
@@ -427,8 +430,9 @@ fn of_an_object_that_has_just_gone_what_was_sent_before_goes_and_what_a_backup_b
     ]);
 }
 
+/// A person copied it to another name.
 #[test]
-fn a_copy_of_a_copy_under_another_name_is_let_be() {
+fn a_copied_copy_is_left_alone() {
     let duplicate = || copy_of("company").holding("other");
     check([
         (

@@ -20,8 +20,9 @@ fn referred_to(objects: impl IntoIterator<Item = Object>) -> World {
         .account("n/default", account(&ATTACHED, &["company"]))
 }
 
+/// The operator makes no write under such a name.
 #[test]
-fn under_a_name_that_is_not_managed_nothing_is_written_and_each_namespace_says_so() {
+fn unmanaged_names_fail_in_each_namespace() {
     let refused: &[&str] = &["secret n/company: company NameNotPermitted"];
     let held = with_lifecycle(Lifecycle::Frozen, company());
     let unresolved = Object {
@@ -57,8 +58,9 @@ fn under_a_name_that_is_not_managed_nothing_is_written_and_each_namespace_says_s
     ]);
 }
 
+/// It counts instead of the object's name.
 #[test]
-fn the_name_of_the_secret_counts_and_not_that_of_the_object() {
+fn the_secret_name_counts() {
     let world = World::of([
         object("company", &json!({"secret": {"name": "pull"}})),
         object("pull", &json!({"secret": {"name": "company"}})),
@@ -78,7 +80,7 @@ fn the_name_of_the_secret_counts_and_not_that_of_the_object() {
 }
 
 #[test]
-fn the_message_names_the_flag_the_file_and_the_fix() {
+fn the_message_names_flag_and_fix() {
     assert_eq!(
         message(&fresh(company()).managing(&["other"]), "company"),
         "secret name \"company\" is not one of --managed-secret-names: add it to config/named/names.yaml and apply that \
@@ -87,7 +89,7 @@ fn the_message_names_the_flag_the_file_and_the_fix() {
 }
 
 #[test]
-fn an_object_whose_name_is_not_managed_can_be_deleted() {
+fn objects_of_unmanaged_names_can_be_deleted() {
     let deleting = |spec: &serde_json::Value| with_lifecycle(Lifecycle::Deleting, object("company", spec));
     let shared = object("second", &json!({"secret": {"name": "company"}}));
     check([
@@ -120,7 +122,7 @@ fn an_object_whose_name_is_not_managed_can_be_deleted() {
 }
 
 #[test]
-fn under_a_managed_name_all_is_as_without() {
+fn managed_names_are_handled_as_usual() {
     let other = object("company", &json!({"namespaces": {"names": ["m"]}}));
     check([
         (

@@ -48,8 +48,9 @@ const OLDER_DECIDES: &[&str] = &[
     "account n/default: older Ready",
 ];
 
+/// The younger one reports a conflict.
 #[test]
-fn the_older_object_decides_and_the_younger_is_told() {
+fn the_older_object_decides() {
     check([
         ("by the time of creation", shared(), OLDER_DECIDES),
         (
@@ -84,8 +85,9 @@ fn the_older_object_decides_and_the_younger_is_told() {
     );
 }
 
+/// It does so when the older one goes.
 #[test]
-fn the_younger_takes_the_copy_over_when_the_older_goes() {
+fn the_younger_object_takes_over() {
     let taken_over: &[&str] = &[
         "secret n/company: update, younger Pending, owed to older",
         "account n/default: younger Ready",
@@ -150,7 +152,7 @@ fn the_younger_takes_the_copy_over_when_the_older_goes() {
 }
 
 #[test]
-fn the_reference_follows_the_accounts_of_the_object_that_decides() {
+fn references_follow_the_deciding_object() {
     let builds = json!({"serviceAccounts": {"names": ["build"]}});
     let world = |older, younger| {
         World::of([older, younger])
@@ -170,8 +172,9 @@ fn the_reference_follows_the_accounts_of_the_object_that_decides() {
     )]);
 }
 
+/// Copies of other objects go.
 #[test]
-fn what_is_a_held_object_s_stays_and_what_is_another_s_does_not() {
+fn a_frozen_object_keeps_its_copies_only() {
     let elsewhere = json!({"namespaces": {"names": ["m"]}});
     let held = |spec| with_lifecycle(Lifecycle::Frozen, sharing("younger", 2, spec));
     let elsewhere = || held(&elsewhere);
@@ -230,8 +233,9 @@ fn unreadable() -> Object {
     object
 }
 
+/// A copy outlives its object if another one has its name and cannot act.
 #[test]
-fn a_copy_outlives_its_object_where_another_has_its_name_and_cannot_act() {
+fn a_frozen_successor_keeps_the_copy() {
     let suspended = || with_lifecycle(Lifecycle::Frozen, younger());
     let without_source = || Object {
         payload: None,
@@ -305,8 +309,9 @@ fn a_copy_outlives_its_object_where_another_has_its_name_and_cannot_act() {
     );
 }
 
+/// If one of them retains, the copy has no owner.
 #[test]
-fn a_copy_has_an_owner_for_each_object_that_wants_it_none_if_one_retains() {
+fn each_claimant_owns_the_copy() {
     let retaining = |name, age| sharing(name, age, &json!({"deletionPolicy": "Retain"}));
     let owners = |objects: Vec<Object>| {
         let world = World::of(objects).namespace("n", &[]);
@@ -337,8 +342,9 @@ fn a_copy_has_an_owner_for_each_object_that_wants_it_none_if_one_retains() {
     );
 }
 
+/// Copy and references go or stay together.
 #[test]
-fn copy_and_references_go_or_stay_together_as_the_object_on_the_label_says() {
+fn the_labelled_object_decides_what_goes() {
     let elsewhere = |name, age, policy| {
         let spec = json!({"deletionPolicy": policy, "namespaces": {"names": ["m"]}});
         sharing(name, age, &spec)

@@ -68,7 +68,7 @@ fn no_copy_takes_the_name_of_a_source() {
 }
 
 #[test]
-fn an_object_does_not_write_over_its_own_source() {
+fn an_object_never_overwrites_its_source() {
     let own = |reference: serde_json::Value| {
         let spec = json!({
             "namespaces": {"names": ["n", OPERATOR_NAMESPACE]},
@@ -90,8 +90,9 @@ fn an_object_does_not_write_over_its_own_source() {
     ]);
 }
 
+/// It lacks our label.
 #[test]
-fn a_source_without_our_label_is_in_no_action() {
+fn a_source_is_in_no_action() {
     let marks: [(&str, Stored); 6] = [
         ("plain", foreign()),
         ("retained by us", retained_from("company")),
@@ -166,7 +167,7 @@ fn a_copy_later_called_a_source_goes_on() {
 }
 
 #[test]
-fn what_refers_to_a_source_is_let_be() {
+fn references_to_sources_are_left_alone() {
     check([
         (
             "no reference is added",
@@ -196,7 +197,7 @@ fn what_refers_to_a_source_is_let_be() {
 }
 
 #[test]
-fn sources_of_unreadable_objects_are_sacred_too() {
+fn sources_of_unreadable_objects_count_too() {
     let raw = json!({
         "registries": [
             {"server": 7, "credentials": {"basicAuth": {"secretRef": {"name": "company", "namespace": "n"}}}},
@@ -244,7 +245,7 @@ fn names_of_state_secrets_are_reserved() {
 }
 
 #[test]
-fn the_message_names_the_object_that_reads_the_source() {
+fn the_message_names_the_reading_object() {
     assert_eq!(
         message(&contested("Fail"), "company"),
         "secret \"company\" is a source of ClusterPullSecret \"reader\" in this namespace, so no copy is made under that \

@@ -85,7 +85,7 @@ fn a_new_namespace_gets_the_other_logins_only() {
 }
 
 #[test]
-fn only_what_a_secret_holds_counts_as_in_place() {
+fn only_logins_in_the_secret_count() {
     let rotated = || company("a=1 b=2", &["a"]);
     let over = |stored: Stored| written(&with_copy(rotated(), stored));
     for (says, stored, expected) in [
@@ -123,7 +123,7 @@ fn each_tied_login_is_looked_for_by_itself() {
 }
 
 #[test]
-fn what_is_in_place_stays_as_it_is() {
+fn logins_in_place_stay_unchanged() {
     let in_place: &[&str] = &["secret n/company: company Ready", "account n/default: company Ready"];
     let waits: &[&str] = &["secret n/company: company Pending", "account n/default: company Ready"];
     let tied = || company("a=1 b=1", &["a"]);
@@ -156,7 +156,7 @@ fn copies_with_the_same_logins_share_a_payload() {
 }
 
 #[test]
-fn what_was_asked_before_changes_no_payload() {
+fn earlier_requests_change_no_payload() {
     let (all, servers) = ("a=1 b=1 c=1 d=1 e=1", ["a", "b", "c", "d"]);
     let one = company(all, &servers).tied.unwrap();
     let words: Vec<&str> = all.split(' ').collect();
@@ -173,7 +173,7 @@ fn what_was_asked_before_changes_no_payload() {
 }
 
 #[test]
-fn a_tied_login_behind_thousands_stays_where_it_is() {
+fn tied_logins_among_thousands_stay() {
     let mut words: Vec<String> = (0..5_000).map(|number| format!("a{number}.example.com=1")).collect();
     words.push("z=1".to_owned());
     let all = words.join(" ");
