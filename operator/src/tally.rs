@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crd::FailureReason;
 use plan::decision::{Failure, State};
+use plan::summary::{Count, Left, Summary, needs_person};
 
 use crate::shrink;
 use crate::work::{Key, Served, Target};
@@ -20,28 +21,6 @@ const KEPT: usize = 256;
 /// namespaces come all day it would never be ready.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// How many are selected, and how they stand.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Count {
-    /// All.
-    pub selected: i64,
-    /// As declared.
-    pub ready: i64,
-    /// With something against them.
-    pub failed: i64,
-}
-
-impl Count {
-    fn add(&mut self, state: &State, sign: i64) {
-        self.selected += sign;
-        match state {
-            State::Ready => self.ready += sign,
-            State::Failed(_) => self.failed += sign,
-            State::Pending => {}
-        }
-    }
-}
-
 /// One Secret or account for one object, at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
@@ -51,50 +30,6 @@ pub struct Entry {
     pub state: State,
     /// The object does not want it here: the state is that of its removal.
     pub leaves: bool,
-}
-
-/// All that a report needs of an object's namespaces.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Summary {
-    /// Which edition of the object this speaks of, as given with it.
-    pub revision: u64,
-    /// Namespaces, by their copy.
-    pub namespaces: Count,
-    /// `ServiceAccount`s, by their reference.
-    pub accounts: Count,
-    /// The first of those that failed, by namespace, and the account where it is one.
-    pub failures: Vec<(Arc<str>, Failure)>,
-    /// The first failure of a copy, by namespace.
-    pub secret_failure: Option<(Arc<str>, Failure)>,
-    /// The first failure of a reference, by namespace and account; one of a fight before all others.
-    pub account_failure: Option<(Arc<str>, Failure)>,
-    /// Copies that are still to be removed, or to be left to their namespaces: where no object asks for them any more.
-    pub copies_left: Left,
-    /// The same of references.
-    pub references_left: Left,
-    /// When the first namespace that is neither ready nor failed makes the object unready; since the process started.
-    pub namespaces_late_at: Option<Duration>,
-    /// The same of the first account.
-    pub accounts_late_at: Option<Duration>,
-    /// Something failed that does not pass by itself: a person must act.
-    pub needs_person: bool,
-    /// Of an object being deleted: writes that are still to be made.
-    pub owed: usize,
-    /// Since when no namespace that owes some of them has come further, although each was tried; none while one was not.
-    pub stuck_since: Option<Duration>,
-    /// What those that were tried in vain are about, by namespace; as many as a status names.
-    pub stuck: Vec<String>,
-}
-
-/// What is still to be removed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Left {
-    /// All of it.
-    pub due: i64,
-    /// With something against it.
-    pub failed: i64,
-    /// When the first of what has nothing against it makes the object unready; since the process started.
-    pub late_at: Option<Duration>,
 }
 
 #[derive(Debug, Default)]
@@ -453,20 +388,5 @@ fn served(key: &Key) -> Served {
     match key.target {
         Target::Secret(_) => Served::Secret,
         Target::Account(_) => Served::Account,
-    }
-}
-
-/// What passes by itself is an answer that did not come, and another writer that may stop.
-pub(crate) fn needs_person(reason: FailureReason) -> bool {
-    match reason {
-        FailureReason::ServerError | FailureReason::Contended => false,
-        FailureReason::SecretConflict
-        | FailureReason::Forbidden
-        | FailureReason::QuotaExceeded
-        | FailureReason::AdmissionDenied
-        | FailureReason::NameNotPermitted
-        | FailureReason::SourceName
-        | FailureReason::TooLarge
-        | FailureReason::HeldByFinalizer => true,
     }
 }

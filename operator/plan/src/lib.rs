@@ -9,6 +9,7 @@
 //! secret · service_account  decide about one Secret, and about one ServiceAccount
 //! detach  when a recorded reference leaves a ServiceAccount
 //! ownership  whose a Secret is, and which objects own it
+//! summary  what an object's report needs to know of its namespaces
 //! scope · decision · action  all objects, and those that select one namespace · the result of a decision, and the
 //!      state that objects report · every write that may be made
 //! object · observed · last_good  a ClusterPullSecret, parsed once · the facts of the cluster · the saved entries
@@ -50,3 +51,4 @@ pub mod scope;
 pub mod secret;
 pub mod server;
 pub mod service_account;
+pub mod summary;

@@ -12,6 +12,7 @@ use kube::runtime::watcher::Event;
 use kube::{Api, ResourceExt as _};
 use plan::object::Object;
 use plan::observed::{Account, Secret};
+use plan::summary::Summary;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
@@ -27,7 +28,6 @@ use crate::observability::health::Pulse;
 use crate::observability::metrics::Metrics;
 use crate::outcome::{ApiError, Outcome};
 use crate::queue::{Depth, Queue};
-use crate::tally::Summary;
 use crate::wanted::LabelKeys;
 use crate::work::{Action, Key, Lane, Target, Work};
 

@@ -35,10 +35,10 @@ use crate::observability::health::Pulse;
 use crate::observability::metrics::Metrics;
 use crate::outcome::{ApiError, Outcome};
 use crate::queue::Queue;
-use crate::tally::Summary;
 use crate::wanted::LabelKeys;
 use crate::work::Lane;
 use plan::last_good;
+use plan::summary::Summary;
 
 /// What the loop works with.
 pub struct Settings {

@@ -32,8 +32,8 @@ use crate::objects::report::{Blocked, DELETION_WAITS, Facts, Late, NOT_HANDED_OV
 use crate::objects::sources::{self, Sources};
 use crate::observability::metrics::{Facts as Measured, State};
 use crate::outcome::ApiError;
-use crate::tally::{Count, Summary};
 use plan::last_good;
+use plan::summary::{Count, Summary};
 
 /// A busy object's status is written no oftener.
 const REPORT_EVERY: Duration = Duration::from_secs(1);
@@ -1374,7 +1374,7 @@ mod tests {
         let deleted = json!({"deletionTimestamp": "2026-01-01T00:00:00Z"});
         let failure = Failure::new(FailureReason::Forbidden, "the server forbids it (403)");
         let stuck = Summary {
-            copies_left: crate::tally::Left {
+            copies_left: plan::summary::Left {
                 due: 1,
                 failed: 1,
                 late_at: None,

@@ -8,8 +8,7 @@ use crd::{
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use plan::registries::Merged;
-
-use crate::tally::{Count, Left, Summary};
+use plan::summary::{Count, Left, Summary};
 
 #[cfg(test)]
 mod tests;

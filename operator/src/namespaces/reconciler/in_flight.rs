@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use plan::action::SecretAction;
 use plan::object::{Lifecycle, Object};
+use plan::summary::Summary;
 
 use super::World;
-use crate::tally::Summary;
 use crate::work::{Action, Key, Target};
 
 /// See the module.

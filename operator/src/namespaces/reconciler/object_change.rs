@@ -19,7 +19,7 @@ pub(super) const ON_THE_WAY: Duration = Duration::from_secs(120);
 const LAG: Duration = Duration::from_secs(5);
 
 impl World {
-    /// An object, in any lifecycle. `revision` comes back in its [`crate::tally::Summary`].
+    /// An object, in any lifecycle. `revision` comes back in its [`plan::summary::Summary`].
     pub fn declare(&mut self, object: &Arc<Object>, revision: u64, urgent: bool, now: Duration) {
         self.departed.remove(&object.name);
         self.board.revise(&object.name, revision);

@@ -10,11 +10,11 @@ use plan::identity::Version;
 use plan::object::{Lifecycle, Object, Spec};
 use plan::observed::{Account, Entry, Secret, SecretTraits};
 use plan::payload::{DigestKey, Payload};
+use plan::summary::{Count, Summary};
 use serde_json::json;
 
 use super::{Kind, SHARED, Seen, World};
 use crate::outcome::{ApiError, Outcome};
-use crate::tally::{Count, Summary};
 use crate::wanted::LabelKeys;
 use crate::work::Lane;
 use crate::work::{Action, Key, Target, Work};

@@ -114,7 +114,7 @@ fn status_of(case: &Case, previous: &ClusterPullSecretStatus, now: &Time) -> Clu
         },
         secret_failure: failures.clone(),
         failures: failures.into_iter().collect(),
-        needs_person: case.failed.is_some_and(crate::tally::needs_person),
+        needs_person: case.failed.is_some_and(plan::summary::needs_person),
         ..Summary::default()
     };
     report(&Facts {
@@ -313,7 +313,7 @@ fn ready_of(status: &ClusterPullSecretStatus) -> (ConditionStatus, &str, &str) {
 
 #[test]
 fn removals_that_are_due_are_outstanding_work() {
-    let left = |due, failed| crate::tally::Left {
+    let left = |due, failed| plan::summary::Left {
         due,
         failed,
         late_at: None,
@@ -374,7 +374,7 @@ fn before_the_first_look_ready_is_unknown_with_a_reason() {
 #[test]
 fn a_waiting_deletion_is_not_ready_and_says_why() {
     let refused = kept(Summary {
-        references_left: crate::tally::Left {
+        references_left: plan::summary::Left {
             due: 1,
             failed: 1,
             late_at: None,

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use plan::summary::Count;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Unit;
 
 use super::catalogue::Catalogue;
-use crate::tally::Count;
 
 /// How an object stands, in one word.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
