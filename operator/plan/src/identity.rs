@@ -1,7 +1,7 @@
 //! The preconditions of updates and deletes: the uid and the resourceVersion of an object.
 //!
 //! Both are opaque strings to a client. The operator keeps one pair for each copy, account and namespace, so they are
-//! small: a canonical UUID takes 16 bytes and a decimal resourceVersion 8. Any other text is kept as it is.
+//! small. A canonical UUID takes 16 bytes, and a decimal resourceVersion 8. Any other text is kept as it is.
 
 use std::cmp::Ordering;
 use std::fmt;

@@ -1,8 +1,10 @@
 //! How a kubelet finds the credentials for an image: a port of its lookup.
 //!
-//! All rules come from `pkg/credentialprovider/keyring.go` of Kubernetes 1.36, which is unchanged since 1.32, and from the
-//! packages `net/url` and `path/filepath` of Go 1.26. What follows the lookup is not part of this room: a kubelet tries
-//! each credential in turn, and makes no anonymous attempt if it has one.
+//! The rules come from `pkg/credentialprovider/keyring.go` of Kubernetes 1.36, which is unchanged since 1.32. Below it are
+//! the packages `net/url` and `path/filepath` of Go 1.26.
+//!
+//! This room ends with the lookup. After it, a kubelet tries each credential in turn, and makes no anonymous attempt if it
+//! has one.
 
 mod location;
 

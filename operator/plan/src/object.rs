@@ -65,8 +65,9 @@ pub enum Lifecycle {
     Frozen,
     /// The object is being deleted: the operator removes what it holds, or retains it.
     Deleting,
-    /// The object is deleted and left no work behind. What shows up later is a late write or comes from a backup: the
-    /// operator removes a reference that has no Secret, and treats a copy as an orphan.
+    /// The object is deleted and left no work behind. Later traces come from late writes or from a backup.
+    ///
+    /// The operator removes a reference that has no Secret, and treats a copy as an orphan.
     Deleted,
 }
 

@@ -84,7 +84,7 @@ pub fn decide<'a>(scope: &Scope<'a>, name: &str, seen: &Account, context: Contex
     decision
 }
 
-/// Returns how the reference of each object that wants one stands.
+/// Returns the state of the reference for each object that wants one.
 fn states<'a>(seen: &Account, wanted: &[&'a Arc<Object>], context: Context<'_>) -> Vec<(&'a Arc<Object>, State)> {
     let state = |object: &Object| {
         if seen.refers_to(&object.spec.secret_name) {

@@ -243,7 +243,7 @@ impl Server {
     }
 }
 
-/// What happens in one tick to one replica, by number: mostly nothing.
+/// What happens in one tick to one replica, by number. In most ticks it is idle.
 #[derive(Clone, Copy, Debug)]
 enum Disturbance {
     Sleeps(u8),
@@ -255,7 +255,7 @@ fn disturbances() -> impl Strategy<Value = Vec<(u16, u8, Disturbance)>> {
     prop::collection::vec((0..1200_u16, 0..3_u8, kind), 0..40)
 }
 
-/// In ticks: mostly nothing to speak of, sometimes longer than a client waits.
+/// A delay in ticks: mostly short, sometimes longer than a client waits.
 fn delay() -> impl Strategy<Value = u8> {
     prop_oneof![6 => 0..2_u8, 1 => 0..24_u8]
 }

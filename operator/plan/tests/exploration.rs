@@ -1,9 +1,10 @@
-//! Every interleaving of a small cluster: two objects, two namespaces with an account each, another writer, crashes
-//! between any two writes and between a write and its reply, and a view that lags behind in every order.
+//! Every interleaving of a small cluster: two objects, two namespaces with an account each, and another writer.
 //!
-//! Breadth first, each state once. In every state the invariants hold; and from every state, once nobody disturbs any
-//! more, the operator comes to the one right end and then plans nothing. It is the real plan that decides; the model
-//! is of what is around it: the API server, the watches, the other writer.
+//! The operator may crash between any two writes, and between a write and its reply. Its view may lag in every order. The
+//! exploration visits each state once, breadth first. In every state the invariants hold. From every state, without
+//! further disturbance, the operator converges to the one expected state and then plans no write.
+//!
+//! The plan under test is the real one. The model covers its surroundings: API server, watches and the other writer.
 
 #![expect(clippy::panic, reason = "a state that must not be is the failure of the test")]
 #![expect(
@@ -92,7 +93,7 @@ fn cluster_of_two(shared_name: bool) -> World {
         .namespace("m", &[("pull", "yes")])
         .namespace("n", &[("pull", "yes")])
         .account("m/default", common::account(&["x"], &[]))
-        // It stood there before us.
+        // It was there before the operator.
         .account(
             "n/default",
             common::account(&[if shared_name { "y" } else { "two" }], &[]),
@@ -111,8 +112,9 @@ fn watched(world: World) -> State {
     }
 }
 
-/// As when an object is renamed in Git and keeps its Secret's name: everything is in place for `one`, and `two`, which
-/// was just made, cannot act before its credentials are there.
+/// A person renames an object in Git, and it keeps its Secret's name.
+///
+/// All copies and references of `one` are in place. `two` is new and cannot act before its credentials resolve.
 fn renamed() -> State {
     let mut start = State {
         declarations: 0,
@@ -309,7 +311,7 @@ impl State {
         }
     }
 
-    /// The process dies, before or after a write that it sent arrives. Nobody reads the reply.
+    /// The process dies, before or after a write that it sent arrives. The reply is lost.
     fn crash(&mut self, after: bool) {
         self.crashes -= 1;
         if after {
@@ -386,7 +388,7 @@ impl State {
         }
     }
 
-    /// The write arrives. Whatever it does, these hold.
+    /// The write arrives. These properties hold after any write.
     fn arrive(&mut self) -> Option<Key> {
         let (key, action) = self.in_flight.take()?;
         let before = self.truth().clone();
@@ -420,8 +422,9 @@ impl State {
         Some(key)
     }
 
-    /// The finalizer goes as soon as nothing is owed to the deletion, by what is seen; then garbage collection runs. It
-    /// takes no copy that is seen as it is, in a namespace that is seen as it is, if an object wants it.
+    /// Removes the finalizer if, by the view, no cleanup is pending. Then garbage collection runs.
+    ///
+    /// If the view of a namespace and a copy is current, it deletes no copy that an object wants.
     fn disarm(&mut self) {
         let Some(view) = &mut self.view else {
             return;
@@ -456,7 +459,7 @@ impl State {
         }
     }
 
-    /// Nobody disturbs any more: everything is delivered, and the operator works until it plans nothing.
+    /// Ends all disturbance: delivers all events, and lets the operator work until it plans no write.
     fn rest(mut self) -> Self {
         self.arm();
         for _ in 0..WRITES_TO_REST {
@@ -479,7 +482,7 @@ impl State {
         panic!("does not come to rest: {:#?}", self.truth());
     }
 
-    /// Whether two states are one for all that can follow: versions are told apart, but not how high they are.
+    /// Hashes what decides about all later states: whether versions differ, but not by how much.
     fn fingerprint(&self) -> u64 {
         let mut versions: BTreeMap<String, usize> = BTreeMap::new();
         let mut hasher = DefaultHasher::new();
@@ -535,8 +538,9 @@ enum News {
     Secret(String, String),
 }
 
-/// What comes to be seen of a Secret: our copies by their label, and one that is not ours when it was met before; all
-/// where names are managed.
+/// Returns the Secrets that the operator sees: copies by their label, foreign ones if it met them before.
+///
+/// With managed names it sees all of them.
 fn shown(view: &World, seen: &Namespace, truth: &Namespace, name: &str) -> Option<Secret> {
     let is_copy = |secret: &Secret| secret.traits.labels.get(LABEL_OBJECT).is_some();
     let followed = seen.secrets.get(name).is_some_and(|secret| !is_copy(secret));
@@ -612,7 +616,7 @@ fn is_owed(view: &World, object: &str) -> bool {
     })
 }
 
-/// The one right end, told without the plan.
+/// Checks the one expected state, independent of the plan.
 fn assert_right(state: &State) {
     for (namespace, facts) in &state.truth().namespaces {
         let selected = facts.labels.get("pull") == Some("yes");
@@ -629,8 +633,8 @@ fn assert_right(state: &State) {
                 .is_some_and(|secret| ownership(&secret.traits) == Ownership::Foreign)
         };
         for (name, secret) in facts.secrets.iter().filter(|(name, _)| !squatted(name)) {
-            // Only our label makes a Secret ours to delete: one that lost it before it was to go stays, until garbage
-            // collection takes it with its owner.
+            // The operator deletes only a Secret with our label. One that lost the label before stays until garbage
+            // collection deletes it with its owner.
             if ownership(&secret.traits) == Ownership::Stripped && !deciders.contains_key(name.as_ref()) {
                 continue;
             }

@@ -1,5 +1,5 @@
-//! What the registries of an object give together: which login stays where several are one server to a kubelet, what is
-//! left out, and what is said of it.
+//! The merge of an object's registries: which of several logins for one server stays, what is left out, and which status
+//! it causes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -301,7 +301,7 @@ fn saved_entries_are_never_too_large() {
     assert!(merged.problem.is_none(), "{:?}", merged.problem);
 }
 
-/// A docker config taken whole, as it stands in a Secret.
+/// A source Secret whose docker config is taken whole.
 fn whole(auths: &str) -> Resolution {
     let registry = serde_json::json!({"credentials": {"dockerConfig": {"secretRef": {"name": "all"}}}});
     let registry: Registry = serde_json::from_value(registry).expect("a registry");

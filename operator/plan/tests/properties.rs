@@ -27,8 +27,10 @@ const SECRETS: [&str; 5] = ["one", "two", "three", "shared", "theirs"];
 const NAMESPACES: [&str; 3] = ["kube-system", "m", "n"];
 const ACCOUNTS: [&str; 3] = ["build", "default", "excluded"];
 
-/// A copy takes at most three writes: taken back, deleted as unmendable, made; an account one, or two where what
-/// became of a Secret decides of it.
+/// The most rounds until all writes are done.
+///
+/// A copy takes at most three writes: it is reclaimed, deleted as unrepairable, and created. An account takes one, or two
+/// if the fate of a Secret decides.
 const ROUNDS: usize = 5;
 
 fn an_object(name: &'static str) -> impl Strategy<Value = Object> {
@@ -185,8 +187,9 @@ fn server() -> impl Strategy<Value = Server> {
     any::<bool>().prop_flat_map(|restored| world().prop_map(move |world| Server::new(world, restored)))
 }
 
-/// Applies what is planned until nothing is, and gives all of the writes. Those of one round are planned from one
-/// view and are about different keys, so the server takes every one of them.
+/// Applies all planned writes until no write is planned, and returns them.
+///
+/// The writes of one round have one view and different keys, so the server accepts all of them.
 fn settle(server: &mut Server) -> Result<Vec<(Key, Action)>, TestCaseError> {
     let mut made = Vec::new();
     for _ in 0..=ROUNDS {
@@ -404,7 +407,7 @@ proptest! {
         let held = |object: &Arc<Object>| object.lifecycle == Lifecycle::Frozen;
         let live = |object: &&Arc<Object>| object.lifecycle == Lifecycle::Active;
         for (name, seen, _, action) in secret_writes(&world) {
-            // A live object of the same name may replace a copy that cannot be mended.
+            // An active object of the same name may replace a copy that cannot be repaired.
             let takes = matches!(action, SecretAction::Delete { .. } | SecretAction::Release { .. } | SecretAction::Empty { .. });
             let whose = seen.as_ref().map(|seen| ownership(&seen.traits));
             let of_held = |object: &&Arc<Object>| held(object) && whose == Some(Ownership::Copy(&object.name));
@@ -432,7 +435,7 @@ proptest! {
     }
 }
 
-/// The strategies are worth nothing if they never meet what the properties speak of.
+/// The strategies are useful only if they reach the cases of the properties.
 #[test]
 fn random_worlds_meet_every_kind_of_write() {
     use proptest::strategy::ValueTree as _;

@@ -1,5 +1,7 @@
-//! Which account gets a reference, and which image is of which server: tables that the admission policies in
-//! `config/admission` are held to as well, on a real API server (`e2e/tests/admission`). Two answers to one row are a defect.
+//! Tables of accounts that get a reference, and of images that a server serves.
+//!
+//! The tests in `e2e/tests/admission` check the policies in `config/admission` against the same tables, on a real API
+//! server. Two different results for one row are a defect.
 
 #![allow(clippy::unwrap_used, reason = "also in what the tests share")]
 
@@ -68,7 +70,7 @@ fn object(case: &Value) -> Object {
     common::with_lifecycle(lifecycle, common::object("company", &json!(spec)))
 }
 
-/// As the row has it; `OURS` stands for the name of the object's Secret.
+/// The references of the row. `OURS` is the name of the object's Secret.
 fn account(row: &Value, secret: &str) -> Account {
     let names = |field: &str| -> Vec<&str> {
         let listed = row[field].as_array().into_iter().flatten().filter_map(Value::as_str);

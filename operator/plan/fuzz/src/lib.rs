@@ -1,8 +1,8 @@
-//! What must hold of the parsers for docker configs and for servers, whatever they are given. Both read what others
-//! wrote: the one from any source Secret, the other from any object.
+//! Properties of the parsers for docker configs and for servers, for any input. Users write that input: docker configs in
+//! source Secrets, servers in objects.
 //!
-//! Each function here takes one input and panics where something does not hold. `.ci/fuzz` lets libFuzzer look for such
-//! an input, led by the branches that it reaches; `tests/corpus.rs` gives them what is kept in `corpus`.
+//! Each function takes one input and panics if a property fails. `.ci/fuzz` runs libFuzzer, which searches for such an
+//! input by the branches that it reaches. `tests/corpus.rs` runs all inputs in `corpus`.
 
 mod secrecy;
 
@@ -17,7 +17,7 @@ use plan::{image, keyring};
 ///
 /// # Panics
 ///
-/// When what is accepted does not come back from what is written for it, or an error holds more of it than a position or a key.
+/// Panics if an accepted config does not round-trip, or if an error shows more than a position or a key.
 pub fn docker_config(bytes: &[u8]) {
     let config = match DockerConfig::parse(bytes) {
         Ok(config) => config,

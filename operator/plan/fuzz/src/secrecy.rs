@@ -1,5 +1,6 @@
-//! What an error may hold of the input: positions, and the part of a key that may be shown. The rest is held by types:
-//! a number, or a value that is copied and lives for ever, has no room for a text that came in.
+//! What an error may show of the input: positions, and the part of a key that is a server.
+//!
+//! Types ensure the remaining part: a number, or a `Copy` value with a static lifetime, cannot contain input text.
 
 use plan::credential::CredentialWarning;
 use plan::docker_config::{DockerConfigError, EntryError, EntryName, Hint, Warning, Warnings};
@@ -73,7 +74,7 @@ pub(crate) fn tells_no_server(error: ServerError) {
 
 fn holds_nothing<T: Copy + 'static>(_: T) {}
 
-/// A key that is shown is a server, and stands there.
+/// A key that is shown must be a server, and must occur in the input.
 fn is_a_server(name: &EntryName, bytes: &[u8]) {
     match name {
         EntryName::Place(place) => holds_nothing(*place),
@@ -84,8 +85,9 @@ fn is_a_server(name: &EntryName, bytes: &[u8]) {
     }
 }
 
-/// Every string before a colon; some that only look like one within another, too. What is no UTF-8, and what is half of a
-/// pair of surrogates, is read as kubelets do: as the character that stands for it.
+/// Returns every string before a colon, also some that only look like one within another.
+///
+/// Invalid UTF-8 and lone surrogates become the replacement character, as in kubelets.
 fn keys(bytes: &[u8]) -> impl Iterator<Item = String> {
     let text = String::from_utf8_lossy(bytes).into_owned();
     let alike = without_surrogates(&text);

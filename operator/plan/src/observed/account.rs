@@ -33,7 +33,7 @@ pub struct Account {
     /// managedFields show that the list is as we wrote it when each entry of an object's name was recorded.
     pub listed_by_us: bool,
     /// Present if list and record are long. Then `entries` and `attached` hold only names that objects had when it was
-    /// seen, and these hashes stand for the other names. Before a write the operator reads the account.
+    /// seen, and this has the hashes of other names. Before a write the operator reads the account.
     pub hidden: Option<Arc<HiddenNames>>,
 }
 

@@ -1,4 +1,4 @@
-//! Short stand-ins for long texts.
+//! Short substitutes for long texts.
 
 use std::borrow::Cow;
 use std::hash::Hasher as _;

@@ -40,10 +40,10 @@ pub struct SecretTraits {
     pub deleting: bool,
     /// The first finalizer that holds it, while it is being deleted.
     pub finalizer: Option<Box<str>>,
-    /// Our label and the labels that were last declared, each key and value as [`crate::observed::brief`] gives it.
+    /// Our label and the labels that were last declared, each key and value as [`crate::observed::brief()`] gives it.
     /// Empty without our label, so that foreign Secrets share one value.
     pub labels: Labels,
-    /// Our annotations and, with our label, those that were last declared, as [`crate::observed::brief`] gives them.
+    /// Our annotations and, with our label, those that were last declared, as [`crate::observed::brief()`] gives them.
     pub annotations: Labels,
     /// The first [`MAX_OWNERS`] ownerReferences to our kind, in the order of their uids.
     pub owners: Vec<Owner>,

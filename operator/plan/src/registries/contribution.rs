@@ -86,13 +86,13 @@ impl<'a> Contribution<'a> {
 
 /// Returns the last good entries of the same reference.
 fn last_of<'a>(resolution: &Resolution, last_good: &'a LastGood) -> Option<&'a Remembered> {
-    let same = |held: &Remembered| held.origin.is_some() && held.origin == resolution.origin;
+    let same = |saved: &Remembered| saved.origin.is_some() && saved.origin == resolution.origin;
     let whole = resolution.server.is_none();
     let by_key = last_good.get(&resolution.key);
-    let by_key = by_key.filter(|held| same(held) || whole && held.origin.is_none());
+    let by_key = by_key.filter(|saved| same(saved) || whole && saved.origin.is_none());
     by_key.or_else(|| {
         let mut others = last_good.iter().filter(|(key, _)| whole && key.starts_with(WHOLE));
-        Some(others.find(|(_, held)| same(held))?.1)
+        Some(others.find(|(_, saved)| same(saved))?.1)
     })
 }
 
@@ -108,13 +108,13 @@ pub(super) fn known<'a>(
     }
     let resolution = contribution.resolution;
     let whole = resolution.server.is_none();
-    let same = |held: &Remembered| held.origin.is_some() && held.origin == resolution.origin;
-    if let Some(held) = last_good.get_key_value(&resolution.key) {
+    let same = |saved: &Remembered| saved.origin.is_some() && saved.origin == resolution.origin;
+    if let Some(saved) = last_good.get_key_value(&resolution.key) {
         // The key of a config that is taken whole is its reference.
-        return if same(held.1) || whole && held.1.origin.is_none() {
-            Known::Own(&held.1.entries)
+        return if same(saved.1) || whole && saved.1.origin.is_none() {
+            Known::Own(&saved.1.entries)
         } else {
-            Known::Tied(vec![held])
+            Known::Tied(vec![saved])
         };
     }
     if !whole {
@@ -125,14 +125,14 @@ pub(super) fn known<'a>(
         key.starts_with(WHOLE) && !taken.contains_key(key) && all.iter().all(|declared| declared.key != *key)
     };
     let left = last_good.iter().filter(|(key, _)| is_left(key));
-    if let Some((_, held)) = left.clone().find(|(_, held)| same(held)) {
-        return Known::Own(&held.entries);
+    if let Some((_, saved)) = left.clone().find(|(_, saved)| same(saved)) {
+        return Known::Own(&saved.entries);
     }
-    let of_another = |held: &Remembered| {
+    let of_another = |saved: &Remembered| {
         let mut origins = all.iter().map(|declared| &declared.origin);
-        held.origin.is_none() || origins.all(|origin| *origin != held.origin)
+        saved.origin.is_none() || origins.all(|origin| *origin != saved.origin)
     };
-    let left: Vec<_> = left.filter(|(_, held)| of_another(held)).collect();
+    let left: Vec<_> = left.filter(|(_, saved)| of_another(saved)).collect();
     if left.is_empty() {
         Known::Unknown
     } else {

@@ -60,9 +60,9 @@ pub fn merge(resolutions: &[Resolution], last_good: &LastGood) -> Merged {
                 let remembered = Remembered { origin, entries };
                 merging.add(contribution, key, remembered, false)
             }
-            Known::Tied(held) => {
-                let each = held.iter();
-                each.flat_map(|(held, remembered)| merging.add(contribution, held, (*remembered).clone(), true))
+            Known::Tied(saved) => {
+                let each = saved.iter();
+                each.flat_map(|(saved, remembered)| merging.add(contribution, saved, (*remembered).clone(), true))
                     .collect()
             }
             Known::Unknown => {

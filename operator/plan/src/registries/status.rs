@@ -27,8 +27,8 @@ pub(super) fn status(
             let still = match known {
                 Known::Own(_) if contribution.now.is_some() => String::new(),
                 Known::Own(_) => "; the last good credentials stay".to_owned(),
-                Known::Tied(held) => {
-                    let origin = held.iter().find_map(|(_, held)| held.origin.as_ref());
+                Known::Tied(saved) => {
+                    let origin = saved.iter().find_map(|(_, saved)| saved.origin.as_ref());
                     let from = origin.map_or_else(
                         || "before the operator noted their source".to_owned(),
                         |origin| format!("from secret {:?}", origin.to_string()),

@@ -51,7 +51,7 @@ pub(super) fn wanted<'a>(
     decision
 }
 
-/// Returns the object whose copy this is if it no longer wants it here, and how the removal stands.
+/// Returns the object whose copy this is if it no longer wants it here, with the state of the removal.
 fn left_behind<'a>(
     scope: &Scope<'a>,
     name: &str,

@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 
 pub(crate) const OPERATOR_NAMESPACE: &str = "pullsecrets-system";
 
-/// What a copy holds, told apart by a word.
+/// Returns the digest of a payload that this word names.
 pub(crate) fn payload(word: &str) -> Arc<Payload> {
     Arc::new(Payload::new(word.as_bytes(), &DigestKey::new([7; 16])))
 }
@@ -83,7 +83,7 @@ pub(crate) struct Stored {
     pub(crate) traits: SecretTraits,
 }
 
-/// Somebody's docker login, with nothing of ours on it.
+/// A foreign docker login without our marks.
 pub(crate) fn foreign() -> Stored {
     Stored {
         digest: Some(digest("somebody's")),

@@ -19,7 +19,7 @@ pub(crate) enum Refusal {
     Conflict,
     /// 404.
     NotFound,
-    /// The server makes nothing in a namespace that goes: 403.
+    /// The server creates no object in a terminating namespace: 403.
     Terminating,
 }
 
@@ -53,8 +53,9 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Takes every copy with our label in `world` as applied by us, unless `restored`: then another tool wrote all of
-    /// it, as a restore from a backup does.
+    /// Treats every copy with our label in `world` as applied by us.
+    ///
+    /// If `restored`, another tool wrote all of it, as a restore from a backup does.
     pub(crate) fn new(world: World, restored: bool) -> Self {
         let mut owned = BTreeMap::new();
         for (namespace, facts) in &world.namespaces {
@@ -72,7 +73,7 @@ impl Server {
         }
     }
 
-    /// The version of a write that somebody else makes now.
+    /// Returns the version of a write that another writer makes now.
     pub(crate) fn next_version(&mut self) -> String {
         self.revision += 1;
         self.revision.to_string()
@@ -97,7 +98,7 @@ impl Server {
         }
     }
 
-    /// Somebody else writes it, or makes it where it is not.
+    /// Another writer updates or creates it.
     pub(crate) fn overtake(&mut self, key: &Key) {
         let version = self.next_version();
         match key {

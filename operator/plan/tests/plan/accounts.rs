@@ -1,4 +1,4 @@
-//! Which entries are put on an account and which are taken out, and what is let be.
+//! Which entries of an account the operator adds and removes, and which it leaves alone.
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ fn here(account: Account) -> World {
     with_copy(company(), copy_of("company")).account("n/default", account)
 }
 
-/// The account looks like this, and nobody selects its namespace.
+/// A world with this account, whose namespace no object selects.
 fn left(account: Account) -> World {
     World::of([elsewhere()])
         .namespace("n", &[])

@@ -231,8 +231,9 @@ fn any_drift_is_one_update() {
     ]);
 }
 
-/// A restore from a backup, or a person, may have written the record: then an apply without it does not take it away,
-/// and the next look would find the same drift.
+/// A restore from a backup, or a person, may have written the record.
+///
+/// Then an apply without it does not remove it, and the drift would stay.
 #[test]
 fn a_foreign_record_is_emptied_once() {
     let stored = copy_of("company").declaring(TIER);

@@ -1,8 +1,8 @@
-//! The plan, row by row: a small cluster in, what is to be written and what is to be said out.
+//! The plan in tables: each row has a small cluster, and the expected writes and states.
 //!
-//! Each line of an expectation is one Secret or one account: the write, if any, what is to be waited for, how each
-//! object that wants it stands, which objects leave, and which objects being deleted wait for the write. A line that is not expected, or
-//! not there, is a failure, so every row also says what is *not* done.
+//! Each line of an expectation is about one Secret or one account. It has the write, the wait, the state of each object
+//! that wants it, and the objects that leave or wait for the write. An unexpected or missing line is a failure, so a row
+//! also says what the operator does *not* do.
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -161,7 +161,7 @@ fn content(world: &World, name: &str) -> Content {
     .expect("a write of the copy")
 }
 
-/// What is told of the object about its copy `company` in the namespace `n`.
+/// Returns the message of the object about its copy `company` in the namespace `n`.
 fn message(world: &World, object: &str) -> String {
     let cluster = world.cluster();
     let scope = cluster.scope("n", &world.namespaces["n"]);
@@ -173,7 +173,7 @@ fn message(world: &World, object: &str) -> String {
     decision.states.iter().find_map(told).unwrap_or_default()
 }
 
-/// `company` selects the namespace `n`, where nothing is done yet for the account `default`.
+/// A world in which `company` selects the namespace `n`, and the account `default` has no reference yet.
 fn fresh(object: Object) -> World {
     World::of([object])
         .namespace("n", &[])

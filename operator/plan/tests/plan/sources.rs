@@ -1,4 +1,4 @@
-//! The name of a source belongs to the source: nothing of ours is made there, and nothing there is touched but our copies.
+//! The name of a source belongs to the source: the operator creates no Secret there, and touches only our copies.
 
 use std::collections::BTreeSet;
 
@@ -18,7 +18,7 @@ fn company(policy: &str) -> Object {
     object("company", &json!({"secret": {"conflictPolicy": policy}}))
 }
 
-/// An object that selects nothing here and calls `n/NAME` a source.
+/// An object that selects no namespace here and calls `n/NAME` a source.
 fn reading(name: &str) -> Object {
     let registry = json!({"credentials": {"dockerConfig": {"secretRef": {"name": name, "namespace": "n"}}}});
     object(
