@@ -87,20 +87,42 @@ impl Work {
 
 /// The write that a key needs now.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Action {
+pub enum Write {
     /// Of a Secret.
-    Secret(SecretAction),
-    /// Of an account.
-    Account(AccountAction),
+    Secret {
+        /// Its name.
+        name: Arc<str>,
+        /// What to do.
+        action: SecretAction,
+    },
+    /// Of a `ServiceAccount`.
+    Account {
+        /// Its name.
+        name: Arc<str>,
+        /// What to do.
+        action: AccountAction,
+    },
 }
 
-impl Action {
-    /// Whether it is that write once more, whatever version it starts from.
+impl Write {
+    /// Whether it is that write once more, from any version.
     pub fn repeats(&self, other: &Self) -> bool {
         match (self, other) {
-            (Self::Secret(this), Self::Secret(other)) => this.repeats(other),
-            (Self::Account(this), Self::Account(other)) => this.repeats(other),
-            (Self::Secret(_), Self::Account(_)) | (Self::Account(_), Self::Secret(_)) => false,
+            (
+                Self::Secret { name, action },
+                Self::Secret {
+                    name: of,
+                    action: other,
+                },
+            ) => name == of && action.repeats(other),
+            (
+                Self::Account { name, action },
+                Self::Account {
+                    name: of,
+                    action: other,
+                },
+            ) => name == of && action.repeats(other),
+            (Self::Secret { .. }, Self::Account { .. }) | (Self::Account { .. }, Self::Secret { .. }) => false,
         }
     }
 }

@@ -1,6 +1,8 @@
 //! One plan carried out, and judged by what the store holds: nothing here asks the operator.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
+use std::convert::Infallible;
 use std::time::Duration;
 
 use anyhow::anyhow;
@@ -174,7 +176,14 @@ impl Running<'_> {
 
     async fn judge(&self, begun: (u64, Instant), foreign: Foreign, recovery: &mut Duration) -> Result<(), Wrong> {
         self.env.proxy().act();
-        let end = match workload::run_workload(self.workload, self.env, self.is_blind()).await {
+        let told = Cell::new(false);
+        let act = workload::run_workload(self.workload, self.env, self.is_blind());
+        // A workload that waits for steps may outlast the refusal.
+        let ended = tokio::select! {
+            ended = act => ended,
+            never = self.hears_of_refusal(&told) => match never {},
+        };
+        let end = match ended {
             Ok(end) => end,
             Err(error) => {
                 return Err(match error.downcast::<Wrong>() {
@@ -186,7 +195,7 @@ impl Running<'_> {
         if self.is_blind() {
             self.lists_again().await?;
         }
-        let came = self.comes_right(&end, recovery).await;
+        let came = self.comes_right(&end, told.get(), recovery).await;
         self.history_is_right(&end, begun)?;
         came?;
         self.is_silent().await?;
@@ -224,12 +233,26 @@ impl Running<'_> {
         Ok(())
     }
 
+    /// Notes whether a status says that what the fault is about is refused.
+    async fn hears_of_refusal(&self, told: &Cell<bool>) -> Infallible {
+        loop {
+            if let Some(namespace) = self.refused().filter(|_| !told.get()) {
+                for object in NAMES {
+                    told.set(told.get() || names_failure(self.env, object, &namespace).await == Some(true));
+                }
+            }
+            tokio::time::sleep(10 * LOOKS_EVERY).await;
+        }
+    }
+
     /// Waits until all is right, and not only for as long as the fault lasts.
-    async fn comes_right(&self, end: &End, recovery: &mut Duration) -> Result<(), Wrong> {
+    async fn comes_right(&self, end: &End, told: bool, recovery: &mut Duration) -> Result<(), Wrong> {
         let acted = Instant::now();
         let bound = self.fault.map_or(CLEAN_WITHIN, Fault::bound) + BUSY_MACHINE;
-        let mut untold = self.refused();
-        let mut unserved = untold.clone();
+        let mut untold = self.refused().filter(|_| !told);
+        let lasts = |until: Option<Instant>| until.is_none_or(|until| until > acted);
+        // What was refused before the last step says nothing of the others since.
+        let mut unserved = self.refused().filter(|_| lasts(self.env.proxy().record().lasts_until));
         loop {
             if let Some(namespace) = &untold
                 && fails(self.env, end, namespace).await
@@ -366,15 +389,27 @@ fn economy(record: &Record, writes: u64, begun: Instant) -> Result<(), Wrong> {
 /// Whether a status says that this namespace fails.
 async fn fails(env: &Env, end: &End, namespace: &str) -> bool {
     for expected in &end.served {
-        let Ok(Some(object)) = oracle::object(env.client(), &expected.object).await else {
-            continue;
-        };
-        let mut failures = object.data["status"]["failures"].as_array().into_iter().flatten();
-        if failures.any(|failure| failure["namespace"] == namespace) {
+        if names_failure(env, &expected.object, namespace).await == Some(true) {
+            return true;
+        }
+    }
+    // One that is gone says no more, and nothing was refused that it still wanted.
+    for object in &end.gone {
+        if names_failure(env, object, namespace).await != Some(false) {
             return true;
         }
     }
     false
+}
+
+/// Whether the status of the object says that this namespace fails; none if the object is gone.
+async fn names_failure(env: &Env, object: &str, namespace: &str) -> Option<bool> {
+    let Ok(found) = oracle::object(env.client(), object).await else {
+        return Some(false);
+    };
+    let status = &found?.data["status"];
+    let mut failures = status["failures"].as_array().into_iter().flatten();
+    Some(failures.any(|failure| failure["namespace"] == namespace))
 }
 
 /// Whether all is right everywhere but there.

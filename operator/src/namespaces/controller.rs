@@ -29,7 +29,7 @@ use crate::observability::metrics::Metrics;
 use crate::outcome::{ApiError, Outcome};
 use crate::queue::{Depth, Queue};
 use crate::wanted::LabelKeys;
-use crate::work::{Action, Key, Lane, Target, Work};
+use crate::work::{Key, Lane, Target, Work, Write};
 
 /// What the object loop tells this one.
 #[derive(Debug)]
@@ -447,32 +447,32 @@ impl Loop {
 
     fn account(&mut self, event: Event<SeenAccount>, now: Duration) -> Vec<Work> {
         match self.sighting(Kind::Account, event, SeenAccount::facts, now) {
-            Ok((namespace, name, seen)) => self.world.see_account(&namespace, &name, seen, now),
-            Err(work) => work,
+            Sighting::One { namespace, name, seen } => self.world.see_account(&namespace, &name, seen, now),
+            Sighting::List(work) => work,
         }
     }
 
     fn secret(&mut self, kind: Kind, event: Event<SeenCopy>, now: Duration) -> Vec<Work> {
         match self.sighting(kind, event, SeenCopy::facts, now) {
-            Ok((namespace, name, seen)) => self.world.see_secret(&namespace, &name, seen, now),
-            Err(work) => work,
+            Sighting::One { namespace, name, seen } => self.world.see_secret(&namespace, &name, seen, now),
+            Sighting::List(work) => work,
         }
     }
 
-    /// What an event shows, by namespace and name; or, where it only begins or ends a list, the work that this makes.
+    /// What an event shows.
     fn sighting<K: kube::Resource<DynamicType = ()>, T>(
         &mut self,
         kind: Kind,
         event: Event<K>,
         facts: impl FnOnce(K) -> T,
         now: Duration,
-    ) -> Result<(String, String, Seen<T>), Vec<Work>> {
+    ) -> Sighting<T> {
         let (seen, gone) = match event {
             Event::Init => {
                 self.world.begin_list(kind);
-                return Err(Vec::new());
+                return Sighting::List(Vec::new());
             }
-            Event::InitDone => return Err(self.world.end_list(kind, now)),
+            Event::InitDone => return Sighting::List(self.world.end_list(kind, now)),
             Event::Apply(seen) | Event::InitApply(seen) => (seen, false),
             Event::Delete(seen) => (seen, true),
         };
@@ -482,7 +482,7 @@ impl Loop {
         } else {
             Seen::There(facts(seen))
         };
-        Ok((namespace, name, seen))
+        Sighting::One { namespace, name, seen }
     }
 
     /// Nothing is planned before everything was seen: what is not there yet may only not have been listed yet. A
@@ -545,12 +545,12 @@ impl Loop {
     /// Makes the write that a key needs now, if it needs one.
     fn carry_out(&mut self, key: Key) {
         let now = self.now();
-        let work = match self.world.action(&key, now) {
+        let work = match self.world.write(&key, now) {
             Some(_) if self.world.is_on_hold(&key, now) => self.world.put_off(&key, now),
-            Some(action) => {
-                let action = Arc::new(action);
-                self.world.began(&key, &action);
-                return self.write(key, action);
+            Some(write) => {
+                let write = Arc::new(write);
+                self.world.began(&key, &write);
+                return self.write(key, write);
             }
             None if self.is_to_be_read(&key) => return self.look(key),
             None => self.world.revisit(&key, now),
@@ -600,34 +600,31 @@ impl Loop {
         called
     }
 
-    fn write(&mut self, key: Key, action: Arc<Action>) {
+    fn write(&mut self, key: Key, write: Arc<Write>) {
         let writer = self.settings.writer.clone();
-        let span = match &key.target {
-            Target::Secret(name) => info_span!("write", namespace = %key.namespace, secret = %name),
-            Target::Account(name) => info_span!("write", namespace = %key.namespace, service_account = %name),
+        let span = match &*write {
+            Write::Secret { name, .. } => info_span!("write", namespace = %key.namespace, secret = %name),
+            Write::Account { name, .. } => info_span!("write", namespace = %key.namespace, service_account = %name),
         };
         let wants_rival = self.world.wants_rival(&key);
         let given_up = self.begins(&key);
-        let write = async move {
+        let call = async move {
             let namespace = Arc::clone(&key.namespace);
             let mut rival = None;
             let call = async {
-                if wants_rival {
-                    let found = match &key.target {
-                        Target::Secret(name) => writer.last_writer_of_secret(&namespace, name).await,
-                        Target::Account(name) => writer.last_writer_of_account(&namespace, name).await,
-                    };
-                    rival = found.ok().map(Rival);
-                }
-                match (&key.target, &*action) {
-                    (Target::Secret(name), Action::Secret(action)) => {
+                match &*write {
+                    Write::Secret { name, action } => {
+                        if wants_rival {
+                            rival = writer.last_writer_of_secret(&namespace, name).await.ok().map(Rival);
+                        }
                         Reply::Secret(writer.secret(&namespace, name, action).await)
                     }
-                    (Target::Account(name), Action::Account(action)) => {
+                    Write::Account { name, action } => {
+                        if wants_rival {
+                            rival = writer.last_writer_of_account(&namespace, name).await.ok().map(Rival);
+                        }
                         Reply::Account(writer.account(&namespace, name, action).await)
                     }
-                    (Target::Secret(_), Action::Account(_)) => Reply::Secret(Outcome::Changed(None)),
-                    (Target::Account(_), Action::Secret(_)) => Reply::Account(Outcome::Changed(None)),
                 }
             };
             // A panic is an error of this key, never the end of the process.
@@ -637,7 +634,7 @@ impl Loop {
             };
             Ended { key, reply, rival }
         };
-        self.writes.spawn(write.instrument(span));
+        self.writes.spawn(call.instrument(span));
     }
 
     /// A write, or a read, begins. What comes to it when it is to be given up.
@@ -757,6 +754,18 @@ impl Loop {
         let board = &self.world.board;
         self.settings.metrics.failures(|reason| board.failed(reason));
     }
+}
+
+/// What an event of a watch shows.
+enum Sighting<T> {
+    /// A Secret or an account.
+    One {
+        namespace: String,
+        name: String,
+        seen: Seen<T>,
+    },
+    /// The beginning or the end of a list, and the work that follows from it.
+    List(Vec<Work>),
 }
 
 /// Of a write that was given up: it may have been made.

@@ -297,19 +297,29 @@ impl World {
         let doubtful = self.doubts.keys().filter(|key| self.kind_of(key) == kind);
         let mut work: Vec<Work> = doubtful.cloned().map(Work::now).collect();
         if let Some(listed) = self.relists.remove(&kind) {
-            let is_gone = |key: &Key| !listed.contains(&self.hashes.hash_one(key));
-            let gone: Vec<Key> = self.held(&kind).filter(is_gone).collect();
-            for key in gone {
-                work.extend(self.drop_held(&kind, &key, now));
-            }
+            work.extend(self.drop_unlisted(&kind, &listed, now));
         }
         self.listed.insert(kind);
         work
     }
 
+    /// What is held of this kind and a complete list did not show is gone.
+    fn drop_unlisted(&mut self, kind: &Kind, listed: &HashSet<u64>, now: Duration) -> Vec<Work> {
+        if *kind == Kind::Namespace {
+            let places = self.places.iter().filter(|(_, place)| place.known);
+            let gone = places.filter(|(name, _)| !listed.contains(&self.hashes.hash_one(name)));
+            let gone: Vec<Arc<str>> = gone.map(|(name, _)| Arc::clone(name)).collect();
+            return gone.iter().flat_map(|name| self.forget_namespace(name, now)).collect();
+        }
+        let is_gone = |key: &Key| !listed.contains(&self.hashes.hash_one(key));
+        let gone: Vec<Key> = self.held(kind).filter(is_gone).collect();
+        gone.iter().flat_map(|key| self.drop_held(key, now)).collect()
+    }
+
+    /// The Secrets or accounts that a watch of this kind has shown.
     fn held(&self, kind: &Kind) -> impl Iterator<Item = Key> {
         let held = move |(namespace, place): (&Arc<str>, &Place)| match kind {
-            Kind::Namespace => place.known.then(|| namespace_key(namespace)).into_iter().collect(),
+            Kind::Namespace => Vec::new(),
             Kind::Account => place
                 .facts
                 .accounts
@@ -330,10 +340,7 @@ impl World {
         self.places.iter().flat_map(held)
     }
 
-    fn drop_held(&mut self, kind: &Kind, key: &Key, now: Duration) -> Vec<Work> {
-        if *kind == Kind::Namespace {
-            return self.forget_namespace(&key.namespace, now);
-        }
+    fn drop_held(&mut self, key: &Key, now: Duration) -> Vec<Work> {
         if let Target::Secret(name) = &key.target
             && let Some(held) = self
                 .places
@@ -408,7 +415,9 @@ impl World {
     /// A namespace was seen.
     pub fn see_namespace(&mut self, name: &str, mut labels: Labels, terminating: bool, now: Duration) -> Vec<Work> {
         let namespace = self.intern(name);
-        self.mark_listed(&Kind::Namespace, &namespace_key(&namespace));
+        if let Some(listed) = self.relists.get_mut(&Kind::Namespace) {
+            listed.insert(self.hashes.hash_one(&namespace));
+        }
         if let Some(keys) = &self.keys {
             prune(&mut labels, &keys.namespaces);
         }
@@ -623,11 +632,6 @@ impl World {
             .get_key_value(namespace)
             .map_or_else(|| namespace.into(), |(name, _)| Arc::clone(name))
     }
-}
-
-/// A key that stands for the namespace itself in a list.
-fn namespace_key(namespace: &Arc<str>) -> Key {
-    Key::account(namespace, &Arc::default())
 }
 
 #[cfg(test)]

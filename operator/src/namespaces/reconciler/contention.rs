@@ -71,7 +71,7 @@ impl World {
             // declared meanwhile.
             Cause::Replied {
                 made: Some((written, made)),
-            } => key == written && self.action(key, now).is_some_and(|again| again.repeats(made)),
+            } => key == written && self.write(key, now).is_some_and(|again| again.repeats(made)),
             Cause::Replied { made: None } | Cause::Declared { .. } => false,
         }
     }

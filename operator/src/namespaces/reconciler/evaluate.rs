@@ -12,7 +12,7 @@ use plan::{secret, service_account};
 
 use super::{SHARED, World};
 use crate::tally::{Entry, Tried};
-use crate::work::{Action, Key, Lane, Target, Work};
+use crate::work::{Key, Lane, Target, Work, Write};
 
 /// What made a key be surveyed.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -20,7 +20,7 @@ pub(super) enum Cause<'a> {
     /// Somebody changed the cluster.
     Watched,
     /// We did, with this write of this key, or tried to.
-    Replied { made: Option<(&'a Key, &'a Action)> },
+    Replied { made: Option<(&'a Key, &'a Write)> },
     /// An object changed. `urgent`: it is a new edition of it.
     Declared { urgent: bool },
 }
@@ -54,7 +54,7 @@ impl<'a> Touch<'a> {
 pub(super) struct Surveyed {
     pub(super) entries: Vec<Entry>,
     owed_to: Vec<Arc<str>>,
-    pub(super) write: Option<Write>,
+    pub(super) write: Option<WriteKind>,
     again_after: Option<Duration>,
     leaving: bool,
     /// Secrets that must be read before this can be decided.
@@ -70,7 +70,7 @@ impl Surveyed {
 
 /// What kind of write a key needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Write {
+pub(super) enum WriteKind {
     Create,
     Update,
     Reclaim,
@@ -81,7 +81,7 @@ pub(super) enum Write {
     Patch,
 }
 
-impl Write {
+impl WriteKind {
     fn of(action: &SecretAction) -> Self {
         match action {
             SecretAction::Create(_) => Self::Create,
@@ -125,16 +125,21 @@ pub(super) fn beside_others(mut work: Vec<Work>) -> Vec<Work> {
 }
 
 impl World {
-    /// The write that the key needs now, planned anew.
-    pub fn action(&self, key: &Key, now: Duration) -> Option<Action> {
+    /// The write that the key needs now.
+    pub fn write(&self, key: &Key, now: Duration) -> Option<Write> {
         let scope = self.scope(&self.cluster, &key.namespace)?;
         match &key.target {
-            Target::Secret(name) => self.decide_secret(&scope, key, name, now).action.map(Action::Secret),
+            Target::Secret(name) => {
+                let action = self.decide_secret(&scope, key, name, now).action?;
+                let name = Arc::clone(name);
+                Some(Write::Secret { name, action })
+            }
             Target::Account(name) => {
                 let seen = scope.seen.accounts.get(name.as_ref())?;
-                self.decide_account(&scope, key, name, seen, &self.unsettled(&scope, &key.namespace, now))
-                    .action
-                    .map(Action::Account)
+                let unsettled = self.unsettled(&scope, &key.namespace, now);
+                let action = self.decide_account(&scope, key, name, seen, &unsettled).action?;
+                let name = Arc::clone(name);
+                Some(Write::Account { name, action })
             }
         }
     }
@@ -200,7 +205,7 @@ impl World {
         for name in secrets {
             let key = Key::secret(namespace, name);
             let decision = self.decide_secret(&scope, &key, name, now);
-            let write = decision.action.as_ref().map(Write::of);
+            let write = decision.action.as_ref().map(WriteKind::of);
             let surveyed = self.with_fight(&key, surveyed(decision, write));
             found.insert(key, surveyed);
         }
@@ -221,7 +226,7 @@ impl World {
         for (name, seen) in accounts {
             let key = Key::account(namespace, name);
             let decision = self.decide_account(&scope, &key, name, seen, &unsettled);
-            let write = (decision.action.is_some() || decision.read_first).then_some(Write::Patch);
+            let write = (decision.action.is_some() || decision.read_first).then_some(WriteKind::Patch);
             let surveyed = self.with_fight(&key, surveyed(decision, write));
             found.insert(key, surveyed);
         }
@@ -294,7 +299,7 @@ impl World {
     /// The Secrets of a namespace that are to be made, at the start.
     pub(super) fn missing(&self, namespace: &Arc<str>, now: Duration) -> Vec<Key> {
         let surveyed = self.survey(&self.cluster, namespace, &Touch::Whole, now);
-        let created = |(key, surveyed): (Key, Surveyed)| (surveyed.write == Some(Write::Create)).then_some(key);
+        let created = |(key, surveyed): (Key, Surveyed)| (surveyed.write == Some(WriteKind::Create)).then_some(key);
         surveyed.into_iter().filter_map(created).collect()
     }
 
@@ -405,7 +410,7 @@ impl World {
     }
 }
 
-fn surveyed<A>(decision: Decision<'_, A>, write: Option<Write>) -> Surveyed {
+fn surveyed<A>(decision: Decision<'_, A>, write: Option<WriteKind>) -> Surveyed {
     let entry = |leaves: bool| {
         move |(object, state): (&Arc<plan::object::Object>, State)| Entry {
             object: Arc::clone(&object.name),

@@ -10,34 +10,34 @@ use plan::object::{Lifecycle, Object};
 use plan::summary::Summary;
 
 use super::World;
-use crate::work::{Action, Key, Target};
+use crate::work::{Key, Write};
 
 /// See the module.
 #[derive(Debug)]
 pub(super) struct UnderWay {
-    action: Arc<Action>,
+    write: Arc<Write>,
     /// It ended without an answer: it may have been made.
     uncertain: bool,
 }
 
 impl World {
     /// The write is handed out.
-    pub fn began(&mut self, key: &Key, action: &Arc<Action>) {
-        let write = UnderWay {
-            action: Arc::clone(action),
+    pub fn began(&mut self, key: &Key, write: &Arc<Write>) {
+        let started = UnderWay {
+            write: Arc::clone(write),
             uncertain: false,
         };
-        self.under_way.insert(key.clone(), write);
+        self.under_way.insert(key.clone(), started);
     }
 
     /// The server has said how things are with the key. What the write was, if one was under way.
-    pub(super) fn answered(&mut self, key: &Key) -> Option<Arc<Action>> {
+    pub(super) fn answered(&mut self, key: &Key) -> Option<Arc<Write>> {
         let ended = self.under_way.remove(key)?;
         let objects = self.cluster.objects().iter();
-        for object in objects.filter(|object| ended.keeps(key, object)) {
+        for object in objects.filter(|object| ended.keeps(object)) {
             self.board.touch(&object.name);
         }
-        Some(ended.action)
+        Some(ended.write)
     }
 
     /// Nobody knows whether the write was made.
@@ -58,7 +58,7 @@ impl World {
     pub fn summary(&self, object: &str) -> Option<Summary> {
         let mut summary = self.board.summary(object)?;
         let object = self.cluster.object(object);
-        let keeps = |(key, write): &(&Key, &UnderWay)| object.is_some_and(|object| write.keeps(key, object));
+        let keeps = |(_, write): &(&Key, &UnderWay)| object.is_some_and(|object| write.keeps(object));
         for (key, write) in self.under_way.iter().filter(keeps) {
             let tried = self.troubles.get(key).and_then(|trouble| trouble.tried_since);
             let tried = tried.filter(|_| write.uncertain);
@@ -78,31 +78,28 @@ impl World {
 
 impl UnderWay {
     /// Whether the object must not go before the end of this write is known.
-    fn keeps(&self, key: &Key, object: &Object) -> bool {
-        object.lifecycle == Lifecycle::Deleting && self.brings(key, &object.spec.secret_name)
+    fn keeps(&self, object: &Object) -> bool {
+        object.lifecycle == Lifecycle::Deleting && self.brings(&object.spec.secret_name)
     }
 
     /// Whether it makes the Secret of this name, or refers to it.
-    fn brings(&self, key: &Key, secret: &str) -> bool {
-        match (&*self.action, &key.target) {
-            (Action::Account(action), _) => action.attached.iter().any(|name| name.as_ref() == secret),
-            (Action::Secret(_), Target::Secret(name)) => self.brings_something() && name.as_ref() == secret,
-            (Action::Secret(_), Target::Account(_)) => false,
+    fn brings(&self, secret: &str) -> bool {
+        match &*self.write {
+            Write::Account { action, .. } => action.attached.iter().any(|name| name.as_ref() == secret),
+            Write::Secret { name, .. } => self.brings_something() && name.as_ref() == secret,
         }
     }
 
     fn brings_something(&self) -> bool {
-        match &*self.action {
-            Action::Account(_)
-            | Action::Secret(
+        match &*self.write {
+            Write::Account { .. } => true,
+            Write::Secret { action, .. } => match action {
                 SecretAction::Create(_)
                 | SecretAction::Update { .. }
                 | SecretAction::Reclaim { .. }
-                | SecretAction::Assign { .. },
-            ) => true,
-            Action::Secret(SecretAction::Release { .. } | SecretAction::Delete { .. } | SecretAction::Empty { .. }) => {
-                false
-            }
+                | SecretAction::Assign { .. } => true,
+                SecretAction::Release { .. } | SecretAction::Delete { .. } | SecretAction::Empty { .. } => false,
+            },
         }
     }
 }

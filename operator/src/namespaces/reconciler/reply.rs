@@ -129,7 +129,7 @@ impl World {
             (Some(now), _) => Seen::There(now),
             (None, Some(held)) => Seen::Gone(held.version().clone()),
             (None, None) => {
-                let wanted = self.action(key, now).is_some();
+                let wanted = self.write(key, now).is_some();
                 return self.change(
                     &key.namespace,
                     &self.touched(key),

@@ -17,7 +17,7 @@ use super::{Kind, SHARED, Seen, World};
 use crate::outcome::{ApiError, Outcome};
 use crate::wanted::LabelKeys;
 use crate::work::Lane;
-use crate::work::{Action, Key, Target, Work};
+use crate::work::{Key, Target, Work, Write};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -107,8 +107,8 @@ fn started() -> World {
 }
 
 fn secret_action(world: &World) -> SecretAction {
-    match world.action(&secret_key(), at(0)) {
-        Some(Action::Secret(action)) => action,
+    match world.write(&secret_key(), at(0)) {
+        Some(Write::Secret { action, .. }) => action,
         other => panic!("expected a write of the secret, found {other:?}"),
     }
 }
@@ -250,8 +250,8 @@ fn the_echo_of_our_own_write_and_what_is_older_are_passed_over() {
     );
     let former = Seen::Gone(Version::new("uid-of-a-former-one", "30"));
     assert_eq!(world.see_secret("a", "company", former, at(1)), []);
-    assert_eq!(world.action(&secret_key(), at(1)), None);
-    assert_eq!(world.action(&account_key(), at(1)), None);
+    assert_eq!(world.write(&secret_key(), at(1)), None);
+    assert_eq!(world.write(&account_key(), at(1)), None);
 }
 
 #[test]
@@ -259,7 +259,7 @@ fn a_list_replaces_what_is_held_only_when_it_is_complete() {
     let mut world = served();
     world.begin_list(Kind::Copy);
     world.begin_list(Kind::Copy);
-    assert_eq!(world.action(&secret_key(), at(1)), None, "the list has only begun");
+    assert_eq!(world.write(&secret_key(), at(1)), None, "the list has only begun");
     assert_eq!(
         keys(&world.end_list(Kind::Copy, at(1))),
         [secret_key()],
@@ -275,7 +275,7 @@ fn a_copy_that_is_written_while_a_list_comes_in_is_not_taken_for_gone() {
     let copy = written(&secret_action(&world), "20");
     world.wrote_secret(&secret_key(), Outcome::Done(Some(copy)), at(1));
     assert_eq!(world.end_list(Kind::Copy, at(1)), []);
-    assert_eq!(world.action(&secret_key(), at(1)), None);
+    assert_eq!(world.write(&secret_key(), at(1)), None);
 }
 
 #[test]
@@ -358,7 +358,7 @@ fn references_go_before_the_copy_and_the_copy_goes_anyway() {
             at: None
         }
     );
-    assert_eq!(world.action(&secret_key(), at(2)), None);
+    assert_eq!(world.write(&secret_key(), at(2)), None);
     let gone = account("30", &[], &[]);
     let work = world.wrote_account(&account_key(), Outcome::Done(Some(gone)), at(2));
     assert_eq!(
@@ -374,10 +374,13 @@ fn references_go_before_the_copy_and_the_copy_goes_anyway() {
     world.see_namespace("a", plan::labels::Labels::default(), false, at(1));
     let refusal = Failure::new(FailureReason::AdmissionDenied, "refused");
     world.wrote_account(&account_key(), Outcome::Failed(ApiError::Refused(refusal)), at(1));
-    assert_eq!(world.action(&secret_key(), at(10)), None);
+    assert_eq!(world.write(&secret_key(), at(10)), None);
     assert!(matches!(
-        world.action(&secret_key(), at(11)),
-        Some(Action::Secret(SecretAction::Delete { .. }))
+        world.write(&secret_key(), at(11)),
+        Some(Write::Secret {
+            action: SecretAction::Delete { .. },
+            ..
+        })
     ));
 }
 
@@ -428,7 +431,7 @@ fn is_soon(work: &Work, now: Duration) -> bool {
 
 /// The write that the account needs is handed out.
 fn patch(world: &mut World, now: Duration) {
-    let action = world.action(&account_key(), now).unwrap();
+    let action = world.write(&account_key(), now).unwrap();
     world.began(&account_key(), &Arc::new(action));
 }
 
@@ -475,7 +478,7 @@ fn objects_that_come_together_share_a_write_and_the_first_does_not_wait() {
         let again = work.iter().find(|work| work.key == account_key()).unwrap();
         assert_eq!(again.at, Some(now + SHARED));
     }
-    let Some(Action::Account(action)) = world.action(&account_key(), now + SHARED) else {
+    let Some(Write::Account { action, .. }) = world.write(&account_key(), now + SHARED) else {
         panic!("the account needs a write");
     };
     assert_eq!(action.attached.len(), 4);
@@ -489,7 +492,7 @@ fn objects_that_come_before_the_turn_of_a_namespace_take_one_write_for_all() {
     }
     let keys = keys(&turns(&mut world, at(3)));
     assert_eq!(keys.iter().filter(|key| **key == account_key()).count(), 1);
-    let Some(Action::Account(action)) = world.action(&account_key(), at(3)) else {
+    let Some(Write::Account { action, .. }) = world.write(&account_key(), at(3)) else {
         panic!("the account needs a write");
     };
     assert_eq!(action.attached.len(), 4);
@@ -759,10 +762,14 @@ fn a_copy_whose_object_goes_passes_in_time_to_one_that_cannot_act() {
         (&secret_key(), Some(at(6))),
         "known since the deletion"
     );
-    assert_eq!(world.action(&secret_key(), at(2)), None);
+    assert_eq!(world.write(&secret_key(), at(2)), None);
     assert_eq!(world.board.owed("company"), 1, "the object waits for it");
-    let Some(Action::Secret(SecretAction::Assign { object, owners, .. })) = world.action(&secret_key(), at(6)) else {
-        panic!("{:?}", world.action(&secret_key(), at(6)));
+    let Some(Write::Secret {
+        action: SecretAction::Assign { object, owners, .. },
+        ..
+    }) = world.write(&secret_key(), at(6))
+    else {
+        panic!("{:?}", world.write(&secret_key(), at(6)));
     };
     assert_eq!((object.as_ref(), owners.len()), ("heir", 1));
 }
@@ -774,7 +781,7 @@ fn late_news_that_a_copy_lost_its_label_does_not_hide_that_it_was_restored() {
     world.wrote_secret(&secret_key(), Outcome::Changed(Some(restored)), at(1));
     let lost = Seen::Gone(Version::new("uid-copy", "39"));
     assert_eq!(world.see_secret("a", "company", lost, at(1)), []);
-    assert_eq!(world.action(&secret_key(), at(1)), None, "it is there");
+    assert_eq!(world.write(&secret_key(), at(1)), None, "it is there");
     let gone = Seen::Gone(Version::new("uid-copy", "41"));
     assert_eq!(keys(&world.see_secret("a", "company", gone, at(1))), [secret_key()]);
 }
@@ -782,7 +789,7 @@ fn late_news_that_a_copy_lost_its_label_does_not_hide_that_it_was_restored() {
 #[test]
 fn an_object_does_not_go_before_the_end_of_a_write_that_brings_something_of_it_is_known() {
     let mut world = started();
-    let attach = world.action(&account_key(), at(0)).unwrap();
+    let attach = world.write(&account_key(), at(0)).unwrap();
     world.began(&account_key(), &Arc::new(attach));
     world.declare(&object(Lifecycle::Deleting), 2, false, at(1));
     world.board.take_changed();
@@ -802,7 +809,7 @@ fn an_object_does_not_go_before_the_end_of_a_write_that_brings_something_of_it_i
     let work = world.wrote_secret(&secret_key(), Outcome::Changed(None), at(2));
     assert_eq!(keys(&work), [account_key()], "it is taken away");
     assert!(world.board.has_changed());
-    let detach = world.action(&account_key(), at(2)).unwrap();
+    let detach = world.write(&account_key(), at(2)).unwrap();
     world.began(&account_key(), &Arc::new(detach));
     world.wrote_account(&account_key(), Outcome::Done(Some(account("31", &[], &[]))), at(3));
     assert_eq!(world.summary("company").unwrap().owed, 0);
@@ -813,14 +820,20 @@ fn a_reference_goes_when_its_copy_comes_after_it() {
     for seen in [false, true] {
         let mut world = started();
         let create = secret_action(&world);
-        let attach = world.action(&account_key(), at(0)).unwrap();
-        world.began(&secret_key(), &Arc::new(Action::Secret(create.clone())));
+        let attach = world.write(&account_key(), at(0)).unwrap();
+        world.began(
+            &secret_key(),
+            &Arc::new(Write::Secret {
+                name: "company".into(),
+                action: create.clone(),
+            }),
+        );
         world.began(&account_key(), &Arc::new(attach));
         world.declare(&object(Lifecycle::Deleting), 2, false, at(1));
         let referred = account("30", &["company"], &["company"]);
         world.wrote_account(&account_key(), Outcome::Done(Some(referred)), at(2));
         assert_eq!(
-            world.action(&account_key(), at(2)),
+            world.write(&account_key(), at(2)),
             None,
             "the copy may be a retained one"
         );
@@ -831,14 +844,14 @@ fn a_reference_goes_when_its_copy_comes_after_it() {
             world.wrote_secret(&secret_key(), Outcome::Done(Some(copy)), at(2))
         };
         assert!(keys(&work).contains(&account_key()), "{work:?}");
-        assert!(world.action(&account_key(), at(3)).is_some());
+        assert!(world.write(&account_key(), at(3)).is_some());
     }
 }
 
 #[test]
 fn a_write_of_which_nobody_knows_the_end_is_read_before_its_object_goes() {
     let mut world = started();
-    let attach = world.action(&account_key(), at(0)).unwrap();
+    let attach = world.write(&account_key(), at(0)).unwrap();
     world.began(&account_key(), &Arc::new(attach));
     world.declare(&object(Lifecycle::Deleting), 2, false, at(1));
     let work = world.failed(&account_key(), ApiError::Unavailable("no reply".to_owned()), at(2));
@@ -849,7 +862,7 @@ fn a_write_of_which_nobody_knows_the_end_is_read_before_its_object_goes() {
     );
     assert!(work[0].at.is_some_and(|at| at > SECOND * 2));
     assert!(world.is_uncertain(&account_key()));
-    assert_eq!(world.action(&account_key(), at(3)), None);
+    assert_eq!(world.write(&account_key(), at(3)), None);
     assert_eq!(world.summary("company").unwrap().owed, 1);
     let read = Outcome::Changed(Some(account("10", &[], &[])));
     world.wrote_account(&account_key(), read, at(3));
@@ -961,7 +974,7 @@ fn a_list_of_one_managed_name_says_nothing_about_another() {
     let mut world = served_by_name();
     world.begin_list(Kind::Named("other".into()));
     assert_eq!(world.end_list(Kind::Named("other".into()), at(1)), []);
-    assert_eq!(world.action(&secret_key(), at(1)), None, "the copy is still there");
+    assert_eq!(world.write(&secret_key(), at(1)), None, "the copy is still there");
     world.begin_list(Kind::Named("company".into()));
     world.begin_list(Kind::Named("other".into()));
     assert_eq!(
@@ -980,7 +993,7 @@ fn a_copy_that_is_written_while_the_list_of_its_name_comes_in_is_not_taken_for_g
     let copy = written(&secret_action(&started()), "30");
     world.wrote_secret(&secret_key(), Outcome::Done(Some(copy)), at(1));
     assert_eq!(world.end_list(Kind::Named("company".into()), at(1)), []);
-    assert_eq!(world.action(&secret_key(), at(1)), None);
+    assert_eq!(world.write(&secret_key(), at(1)), None);
 }
 
 #[test]
@@ -991,7 +1004,7 @@ fn a_squatter_under_a_managed_name_is_waited_for_without_reading_or_following_it
     let key = Key::secret(&"b".into(), &"company".into());
     let work = world.see_secret("b", "company", Seen::There(squatter("24")), at(2));
     assert_eq!(work, [], "the create is no longer wanted, nor the reference");
-    assert_eq!(world.action(&key, at(2)), None);
+    assert_eq!(world.write(&key, at(2)), None);
     assert!(!world.is_squatted(&key), "its watch tells when it goes");
     let work = world.see_secret("b", "company", Seen::Gone(Version::new("uid-other", "25")), at(3));
     assert_eq!(keys(&work), [key, Key::account(&"b".into(), &"default".into())]);
@@ -1030,7 +1043,7 @@ fn a_source_name_is_free_when_its_object_goes() {
         ..(*object(Lifecycle::Active)).clone()
     });
     world.declare(&reader, 2, true, at(1));
-    assert_eq!(world.action(&secret_key(), at(1)), None);
+    assert_eq!(world.write(&secret_key(), at(1)), None);
     assert_eq!(summary(&world).failures[0].1.reason, FailureReason::SourceName);
     turns(&mut world, at(1));
     world.forget_object("reader", true, at(2));
@@ -1153,7 +1166,7 @@ fn a_long_list_is_read_before_it_is_written_and_not_held_longer() {
     let work = world.see_account("a", "default", Seen::There(seen), at(1));
     assert_eq!(keys(&work), [account_key()]);
     assert!(
-        world.action(&account_key(), at(1)).is_none(),
+        world.write(&account_key(), at(1)).is_none(),
         "it is not known what the list holds"
     );
     assert!(world.is_unread(&account_key()));
@@ -1161,7 +1174,7 @@ fn a_long_list_is_read_before_it_is_written_and_not_held_longer() {
 
     let work = world.wrote_account(&account_key(), Outcome::Changed(Some(before)), at(1));
     assert_eq!(keys(&work), [account_key()]);
-    let Some(Action::Account(action)) = world.action(&account_key(), at(1)) else {
+    let Some(Write::Account { action, .. }) = world.write(&account_key(), at(1)) else {
         panic!("it was read, and is to be written");
     };
     assert_eq!(
@@ -1212,7 +1225,7 @@ fn a_record_in_a_long_list_is_found_when_its_object_comes() {
     let work = world.wrote_secret(&secret, Outcome::Changed(None), at(2));
     assert_eq!(keys(&work), std::slice::from_ref(&key));
     world.wrote_account(&key, Outcome::Changed(Some(whole)), at(2));
-    let Some(Action::Account(action)) = world.action(&key, at(2)) else {
+    let Some(Write::Account { action, .. }) = world.write(&key, at(2)) else {
         panic!("the reference is to go");
     };
     assert_eq!(action.entries[..], long_account("11", &[], &[]).entries[..]);
@@ -1259,7 +1272,7 @@ fn an_account_that_is_too_large_is_let_be_and_told() {
     assert_eq!(world.see_account("a", "default", Seen::There(large), at(1)), []);
     let failures = summary(&world).failures;
     assert_eq!(failures[0].1.reason, FailureReason::TooLarge, "{failures:?}");
-    assert_eq!(world.action(&account_key(), at(1)), None);
+    assert_eq!(world.write(&account_key(), at(1)), None);
 }
 
 #[test]
@@ -1268,7 +1281,7 @@ fn a_record_that_others_take_away_is_restored() {
     let replaced = account("22", &["theirs", "company"], &[]);
     let work = world.see_account("a", "default", Seen::There(replaced.clone()), at(1));
     assert_eq!(keys(&work), [account_key()]);
-    let Some(Action::Account(action)) = world.action(&account_key(), at(1)) else {
+    let Some(Write::Account { action, .. }) = world.write(&account_key(), at(1)) else {
         panic!("the record is to be restored");
     };
     assert_eq!(*action.attached, ["company".into()]);
@@ -1279,14 +1292,14 @@ fn a_record_that_others_take_away_is_restored() {
         ..replaced
     };
     world.see_account("a", "default", Seen::There(again), at(2));
-    assert!(world.action(&account_key(), at(2)).is_some());
+    assert!(world.write(&account_key(), at(2)).is_some());
     // Another account of that name is another's.
     let another = Account {
         version: Version::new("uid-another", "24"),
         ..account("24", &["company"], &[])
     };
     world.see_account("a", "default", Seen::There(another), at(3));
-    assert_eq!(world.action(&account_key(), at(3)), None);
+    assert_eq!(world.write(&account_key(), at(3)), None);
 }
 
 #[test]
@@ -1310,7 +1323,7 @@ fn a_copy_replaced_without_its_label_is_still_ours() {
     assert!(matches!(secret_action(&world), SecretAction::Update { .. }));
     let another = unlabelled("uid-another", "32");
     world.wrote_secret(&secret_key(), Outcome::Changed(Some(another)), at(1));
-    assert_eq!(world.action(&secret_key(), at(1)), None);
+    assert_eq!(world.write(&secret_key(), at(1)), None);
     assert_eq!(summary(&world).failures[0].1.reason, FailureReason::SecretConflict);
 }
 
@@ -1359,7 +1372,7 @@ fn a_false_answer_that_a_namespace_goes_is_retried_and_counted() {
     assert_eq!(summary(&world).failures[0].1.reason, FailureReason::ServerError);
     assert!(matches!(secret_action(&world), SecretAction::Create(_)));
     world.see_namespace("a", selected(), true, at(3));
-    assert_eq!(world.action(&secret_key(), at(3)), None, "now it is true");
+    assert_eq!(world.write(&secret_key(), at(3)), None, "now it is true");
     assert_eq!(summary(&world).failures, []);
 }
 
@@ -1452,7 +1465,7 @@ fn what_is_made_again_is_fought_over() {
         let uid = orphan.version.uid.clone();
         let work = world.see_secret("a", "company", Seen::There(orphan), now);
         waits += work.iter().filter(|work| work.at > Some(now)).count();
-        assert!(world.action(&secret_key(), now).is_some());
+        assert!(world.write(&secret_key(), now).is_some());
         let gone = Version {
             uid,
             ..Version::new("", &(100 + round).to_string())
@@ -1575,7 +1588,7 @@ fn a_reference_is_kept_until_its_secret_was_read() {
     assert_eq!(keys(&turns(&mut read, at(0))), [secret_key()], "it is to be read");
     assert!(read.is_unread(&secret_key()));
     assert_eq!(
-        (read.action(&secret_key(), at(0)), read.action(&account_key(), at(0))),
+        (read.write(&secret_key(), at(0)), read.write(&account_key(), at(0))),
         (None, None)
     );
     let retained = Secret {
@@ -1591,7 +1604,7 @@ fn a_reference_is_kept_until_its_secret_was_read() {
         read.wrote_secret(&secret_key(), Outcome::Changed(Some(retained)), at(1)),
         []
     );
-    assert_eq!(read.action(&account_key(), at(1)), None, "Pods there pull with it");
+    assert_eq!(read.write(&account_key(), at(1)), None, "Pods there pull with it");
     assert_eq!(summary(&read).references_left.due, 0);
 
     let mut read = world("b");
@@ -1739,7 +1752,7 @@ impl Diced {
                     Key::secret(&name.into(), &"company".into()),
                     Key::account(&name.into(), &"default".into()),
                 ] {
-                    if self.world.action(&key, self.now).is_some() {
+                    if self.world.write(&key, self.now).is_some() {
                         self.world.failed(&key, setback.clone(), self.now);
                     } else {
                         self.world.revisit(&key, self.now);
@@ -1765,7 +1778,7 @@ impl Diced {
 
     /// One write of the key, if it needs one: made, refused, or lost.
     fn write(&mut self, key: &Key) {
-        let Some(action) = self.world.action(key, self.now) else {
+        let Some(action) = self.world.write(key, self.now) else {
             self.world.revisit(key, self.now);
             return;
         };
@@ -1777,7 +1790,7 @@ impl Diced {
         let version = self.next_version();
         let held = self.world.places[&key.namespace].facts.secrets.get("company").cloned();
         match action {
-            Action::Account(action) => {
+            Write::Account { action, .. } => {
                 let (entries, attached) = (action.entries, action.attached);
                 let written = Account {
                     entries: entries.into(),
@@ -1786,10 +1799,16 @@ impl Diced {
                 };
                 self.world.wrote_account(key, Outcome::Done(Some(written)), self.now);
             }
-            Action::Secret(SecretAction::Delete { .. }) => {
+            Write::Secret {
+                action: SecretAction::Delete { .. },
+                ..
+            } => {
                 self.world.wrote_secret(key, Outcome::Done(None), self.now);
             }
-            Action::Secret(SecretAction::Empty { .. }) => {
+            Write::Secret {
+                action: SecretAction::Empty { .. },
+                ..
+            } => {
                 let emptied = held.map(|held| Secret {
                     version: Version::new("uid-copy", &version),
                     digest: None,
@@ -1797,7 +1816,7 @@ impl Diced {
                 });
                 self.world.wrote_secret(key, Outcome::Done(emptied), self.now);
             }
-            Action::Secret(action) => {
+            Write::Secret { action, .. } => {
                 let mut copy = written(&action, &version);
                 if let Some(held) = held.filter(|held| held.traits.deleting) {
                     copy.traits = held.traits;
