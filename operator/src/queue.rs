@@ -71,7 +71,7 @@ pub struct Depth {
 /// See the module.
 #[derive(Debug)]
 pub struct Queue<K: Grouped> {
-    keys: HashMap<K, Place>,
+    keys: HashMap<K, Slot>,
     fresh: Line<K>,
     bulk: Line<K>,
     retries: Retries<K>,
@@ -160,7 +160,7 @@ impl Group {
 /// Where a key stands. A key that moved on leaves its old place in a lane behind; what is found there then is stale
 /// and passed over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
+enum Slot {
     Waiting(Lane),
     Delayed(Instant, u64),
     /// Its turn has come, and its group, or the slow, have their share.
@@ -277,22 +277,22 @@ impl<K: Grouped> Queue<K> {
     /// Hands the key out as soon as its lane's turn comes.
     pub fn push(&mut self, key: K, lane: Lane) {
         match self.keys.get(&key) {
-            Some(Place::InFlight | Place::InFlightAgain(_) | Place::InFlightLater(..)) => {
-                self.keys.insert(key, Place::InFlightAgain(lane));
+            Some(Slot::InFlight | Slot::InFlightAgain(_) | Slot::InFlightLater(..)) => {
+                self.keys.insert(key, Slot::InFlightAgain(lane));
             }
             // In a more urgent lane it stands well; out of another, this moves it.
-            Some(&Place::Waiting(held)) if held.goes_before(lane) => {}
-            Some(&Place::Waiting(held)) => {
+            Some(&Slot::Waiting(held)) if held.goes_before(lane) => {}
+            Some(&Slot::Waiting(held)) => {
                 self.leave(held);
                 self.enqueue(key, lane);
             }
-            Some(&Place::Parked(held)) if held.goes_before(lane) => {}
-            Some(&Place::Parked(held)) => {
+            Some(&Slot::Parked(held)) if held.goes_before(lane) => {}
+            Some(&Slot::Parked(held)) => {
                 *self.parked.of(held) -= 1;
                 *self.parked.of(lane) += 1;
-                self.keys.insert(key, Place::Parked(lane));
+                self.keys.insert(key, Slot::Parked(lane));
             }
-            Some(&Place::Delayed(at, serial)) => {
+            Some(&Slot::Delayed(at, serial)) => {
                 self.delayed.remove(&(at, serial));
                 self.enqueue(key, lane);
             }
@@ -303,23 +303,23 @@ impl<K: Grouped> Queue<K> {
     /// Hands the key out at `at`, unless it is pushed before.
     pub fn push_at(&mut self, key: K, lane: Lane, at: Instant) {
         match self.keys.get(&key) {
-            Some(Place::InFlight) => {
-                self.keys.insert(key, Place::InFlightLater(at, lane));
+            Some(Slot::InFlight) => {
+                self.keys.insert(key, Slot::InFlightLater(at, lane));
             }
-            Some(&Place::InFlightLater(earlier, _)) if at < earlier => {
-                self.keys.insert(key, Place::InFlightLater(at, lane));
+            Some(&Slot::InFlightLater(earlier, _)) if at < earlier => {
+                self.keys.insert(key, Slot::InFlightLater(at, lane));
             }
-            Some(&Place::Delayed(earlier, serial)) if at < earlier => {
+            Some(&Slot::Delayed(earlier, serial)) if at < earlier => {
                 self.delayed.remove(&(earlier, serial));
                 self.delay(key, lane, at);
             }
             None => self.delay(key, lane, at),
             Some(
-                Place::Waiting(_)
-                | Place::Delayed(..)
-                | Place::Parked(_)
-                | Place::InFlightAgain(_)
-                | Place::InFlightLater(..),
+                Slot::Waiting(_)
+                | Slot::Delayed(..)
+                | Slot::Parked(_)
+                | Slot::InFlightAgain(_)
+                | Slot::InFlightLater(..),
             ) => {}
         }
     }
@@ -358,10 +358,10 @@ impl<K: Grouped> Queue<K> {
     pub fn done(&mut self, key: &K, now: Instant) {
         self.land(key, now);
         match self.keys.remove(key) {
-            Some(Place::InFlightAgain(lane)) => self.enqueue(key.clone(), lane),
-            Some(Place::InFlightLater(at, lane)) => self.delay(key.clone(), lane, at),
-            Some(Place::InFlight) | None => {}
-            Some(place @ (Place::Waiting(_) | Place::Delayed(..) | Place::Parked(_))) => {
+            Some(Slot::InFlightAgain(lane)) => self.enqueue(key.clone(), lane),
+            Some(Slot::InFlightLater(at, lane)) => self.delay(key.clone(), lane, at),
+            Some(Slot::InFlight) | None => {}
+            Some(place @ (Slot::Waiting(_) | Slot::Delayed(..) | Slot::Parked(_))) => {
                 self.keys.insert(key.clone(), place);
             }
         }
@@ -452,7 +452,7 @@ impl<K: Grouped> Queue<K> {
     }
 
     fn enqueue(&mut self, key: K, lane: Lane) {
-        self.keys.insert(key.clone(), Place::Waiting(lane));
+        self.keys.insert(key.clone(), Slot::Waiting(lane));
         match lane {
             Lane::Fresh => self.fresh.keys.push_back(key),
             Lane::Bulk => self.bulk.keys.push_back(key),
@@ -470,7 +470,7 @@ impl<K: Grouped> Queue<K> {
 
     fn delay(&mut self, key: K, lane: Lane, at: Instant) {
         self.serial += 1;
-        self.keys.insert(key.clone(), Place::Delayed(at, self.serial));
+        self.keys.insert(key.clone(), Slot::Delayed(at, self.serial));
         self.delayed.insert((at, self.serial), (key, lane));
     }
 
@@ -502,7 +502,7 @@ impl<K: Grouped> Queue<K> {
     }
 
     fn stands_in(&self, key: &K, lane: Lane) -> bool {
-        self.keys.get(key) == Some(&Place::Waiting(lane))
+        self.keys.get(key) == Some(&Slot::Waiting(lane))
     }
 
     /// Where it does not, a bulk key is in flight, so that somebody comes back.
@@ -525,7 +525,7 @@ impl<K: Grouped> Queue<K> {
             if lane == Lane::Fresh {
                 self.fresh_at = Some(now);
             }
-            self.keys.insert(key.clone(), Place::InFlight);
+            self.keys.insert(key.clone(), Slot::InFlight);
             return Some(key);
         };
         let name = key.group();
@@ -560,24 +560,24 @@ impl<K: Grouped> Queue<K> {
             self.fresh_at = Some(now);
         }
         self.flights.insert(key.clone(), flight);
-        self.keys.insert(key.clone(), Place::InFlight);
+        self.keys.insert(key.clone(), Slot::InFlight);
         Some(key)
     }
 
     fn park(&mut self, key: K, lane: Lane) {
         *self.parked.of(lane) += 1;
-        self.keys.insert(key, Place::Parked(lane));
+        self.keys.insert(key, Slot::Parked(lane));
     }
 
     /// A key that was parked waits again, before the others.
     fn unpark(&mut self, key: K) {
-        let Some(&Place::Parked(lane)) = self.keys.get(&key) else {
+        let Some(&Slot::Parked(lane)) = self.keys.get(&key) else {
             return;
         };
         *self.parked.of(lane) -= 1;
         // A retry has had its turn.
         let lane = if lane == Lane::Retry { Lane::Bulk } else { lane };
-        self.keys.insert(key.clone(), Place::Waiting(lane));
+        self.keys.insert(key.clone(), Slot::Waiting(lane));
         match lane {
             Lane::Fresh => self.fresh.keys.push_front(key),
             Lane::Bulk | Lane::Retry => self.bulk.keys.push_front(key),
@@ -841,13 +841,13 @@ mod tests {
                 _ if !out.is_empty() => queue.done(&out.swap_remove(0), now),
                 _ => tokio::time::advance(Duration::from_millis(10)).await,
             }
-            let places = |is: &dyn Fn(&Place) -> bool| queue.keys.values().filter(|place| is(place)).count();
+            let places = |is: &dyn Fn(&Slot) -> bool| queue.keys.values().filter(|place| is(place)).count();
             let waits =
-                |lane| places(&|place| *place == Place::Waiting(lane)) + places(&|place| *place == Place::Parked(lane));
+                |lane| places(&|place| *place == Slot::Waiting(lane)) + places(&|place| *place == Slot::Parked(lane));
             let depth = Depth {
                 fresh: waits(Lane::Fresh),
                 bulk: waits(Lane::Bulk),
-                delayed: waits(Lane::Retry) + places(&|place| matches!(place, Place::Delayed(..))),
+                delayed: waits(Lane::Retry) + places(&|place| matches!(place, Slot::Delayed(..))),
             };
             assert_eq!(queue.depth(), depth);
             let of = |group| out.iter().filter(|key| key.group() == group).count();

@@ -33,13 +33,13 @@ pub struct Entry {
 }
 
 #[derive(Debug, Default)]
-struct Tally {
+struct ObjectCounts {
     revision: u64,
-    namespaces: Side,
-    accounts: Side,
+    namespaces: Counter,
+    accounts: Counter,
     /// The same of what is to be removed.
-    copies_left: Side,
-    references_left: Side,
+    copies_left: Counter,
+    references_left: Counter,
     failures: BTreeMap<Key, Failure>,
     /// Writes that are owed.
     owed: usize,
@@ -78,7 +78,7 @@ impl Owing {
     }
 
     /// It owes so many now.
-    fn owe(&mut self, owed: usize, now: Duration) {
+    fn update_pending(&mut self, owed: usize, now: Duration) {
         self.owed = owed;
         let more = owed > self.fewest && (self.tried_at.is_none() || now == self.begun_at);
         if more || owed < self.fewest {
@@ -114,7 +114,7 @@ pub enum Tried {
 
 /// Namespaces by their copy, or accounts by their reference.
 #[derive(Debug, Default)]
-struct Side {
+struct Counter {
     count: Count,
     /// What is neither ready nor failed since it came, or since somebody changed it.
     pending: HashMap<Key, Pending>,
@@ -134,28 +134,28 @@ struct Pending {
 
 /// See the module.
 #[derive(Debug, Default)]
-pub struct Board {
-    tallies: HashMap<Arc<str>, Tally>,
+pub struct Tally {
+    objects: HashMap<Arc<str>, ObjectCounts>,
     changed: HashSet<Arc<str>>,
     served: Vec<(Served, Duration)>,
 }
 
-impl Board {
+impl Tally {
     /// Another edition of the object is in force.
     pub fn revise(&mut self, object: &Arc<str>, revision: u64) {
-        self.tallies.entry(Arc::clone(object)).or_default().revision = revision;
+        self.objects.entry(Arc::clone(object)).or_default().revision = revision;
         self.changed.insert(Arc::clone(object));
     }
 
     /// The object is gone.
     pub fn forget(&mut self, object: &str) {
-        self.tallies.remove(object);
+        self.objects.remove(object);
         self.changed.remove(object);
     }
 
     /// `key` stood as `before` and stands as `after`. `urgent`: what is not ready makes the object unready at once,
     /// since it is the object that changed.
-    pub fn exchange(&mut self, key: &Key, before: &[Entry], after: &[Entry], now: Duration, urgent: bool) {
+    pub fn update(&mut self, key: &Key, before: &[Entry], after: &[Entry], now: Duration, urgent: bool) {
         fn of<'a>(entries: &'a [Entry], object: &Arc<str>) -> Option<&'a Entry> {
             entries.iter().find(|entry| entry.object == *object)
         }
@@ -165,17 +165,17 @@ impl Board {
         let gone = before.iter().filter(|entry| of(after, &entry.object).is_none());
         for object in after.iter().chain(gone).map(|entry| &entry.object) {
             let (was, is) = (of(before, object), of(after, object));
-            let tally = self.tallies.entry(Arc::clone(object)).or_default();
+            let counts = self.objects.entry(Arc::clone(object)).or_default();
             for leaves in [false, true] {
                 let (was, is) = (state(was, leaves), state(is, leaves));
-                let waited = tally.side(key, leaves).exchange(key, was, is, now, urgent);
+                let waited = counts.counter(key, leaves).update(key, was, is, now, urgent);
                 if let Some(waited) = waited.filter(|_| !leaves) {
                     self.served.push((served(key), waited));
                 }
             }
             match is.map(|entry| &entry.state) {
-                Some(State::Failed(failure)) => drop(tally.failures.insert(key.clone(), failure.clone())),
-                _ => drop(tally.failures.remove(key)),
+                Some(State::Failed(failure)) => drop(counts.failures.insert(key.clone(), failure.clone())),
+                _ => drop(counts.failures.remove(key)),
             }
             if was != is {
                 self.changed.insert(Arc::clone(object));
@@ -184,11 +184,11 @@ impl Board {
     }
 
     /// A write at `key` was owed to the objects `before`, which are being deleted, and is owed to those of `after`.
-    pub fn owe(&mut self, key: &Key, before: &[Arc<str>], after: &[Arc<str>], tried: Tried, now: Duration) {
+    pub fn update_pending(&mut self, key: &Key, before: &[Arc<str>], after: &[Arc<str>], tried: Tried, now: Duration) {
         let paid = before.iter().filter(|object| !after.contains(object));
         for object in after.iter().chain(paid) {
-            let tally = self.tallies.entry(Arc::clone(object)).or_default();
-            if tally.owe(key, before.contains(object), after.contains(object), tried, now) {
+            let counts = self.objects.entry(Arc::clone(object)).or_default();
+            if counts.update_pending(key, before.contains(object), after.contains(object), tried, now) {
                 self.changed.insert(Arc::clone(object));
             }
         }
@@ -196,13 +196,13 @@ impl Board {
 
     /// The server was away: what was tried before says nothing of who keeps a deletion from being done.
     pub fn begin_again(&mut self, now: Duration) {
-        let owing = self.tallies.values_mut().flat_map(|tally| tally.owing.values_mut());
+        let owing = self.objects.values_mut().flat_map(|counts| counts.owing.values_mut());
         owing.for_each(|owing| owing.begin_again(now));
     }
 
     /// How many writes are owed to an object that is being deleted.
     pub fn owed(&self, object: &str) -> usize {
-        self.tallies.get(object).map_or(0, |tally| tally.owed)
+        self.objects.get(object).map_or(0, |counts| counts.owed)
     }
 
     /// Something is to be said of the object anew.
@@ -215,7 +215,7 @@ impl Board {
         std::mem::take(&mut self.changed)
     }
 
-    /// Whether [`Board::take_changed`] has something.
+    /// Whether [`Tally::take_changed`] has something.
     pub fn has_changed(&self) -> bool {
         !self.changed.is_empty()
     }
@@ -228,18 +228,18 @@ impl Board {
 
     /// How many failed for this reason.
     pub fn failed(&self, reason: FailureReason) -> usize {
-        let failures = self.tallies.values().flat_map(|tally| tally.failures.values());
+        let failures = self.objects.values().flat_map(|counts| counts.failures.values());
         failures.filter(|failure| failure.reason == reason).count()
     }
 
     /// What is to be said of the object.
     pub fn summary(&self, object: &str) -> Option<Summary> {
-        self.tallies.get(object).map(Tally::summary)
+        self.objects.get(object).map(ObjectCounts::summary)
     }
 }
 
-impl Tally {
-    fn side(&mut self, key: &Key, leaves: bool) -> &mut Side {
+impl ObjectCounts {
+    fn counter(&mut self, key: &Key, leaves: bool) -> &mut Counter {
         match (&key.target, leaves) {
             (Target::Secret(_), false) => &mut self.namespaces,
             (Target::Secret(_), true) => &mut self.copies_left,
@@ -249,7 +249,7 @@ impl Tally {
     }
 
     /// A write at `key` was owed or not, and is owed or not. Whether this changes what is to be said.
-    fn owe(&mut self, key: &Key, was: bool, is: bool, tried: Tried, now: Duration) -> bool {
+    fn update_pending(&mut self, key: &Key, was: bool, is: bool, tried: Tried, now: Duration) -> bool {
         self.owed = (self.owed + usize::from(is)).saturating_sub(usize::from(was));
         let owing = self.owing.entry(Arc::clone(&key.namespace));
         let owing = owing.or_insert_with(|| Owing::new(now));
@@ -261,7 +261,7 @@ impl Tally {
             Tried::NotYet if was && !is => drop(owing.tried_at.get_or_insert(now)),
             Tried::NotYet => {}
         }
-        owing.owe((owing.owed + usize::from(is)).saturating_sub(usize::from(was)), now);
+        owing.update_pending((owing.owed + usize::from(is)).saturating_sub(usize::from(was)), now);
         match tried {
             Tried::Since(_) if is => drop(self.stuck.insert(key.clone())),
             Tried::NotYet if is => {}
@@ -315,10 +315,10 @@ impl Tally {
     }
 }
 
-impl Side {
+impl Counter {
     /// How one of them stood, and stands: none where the object did not, or does not, want it. How long it had to wait,
     /// where that is over and it was not the object that changed.
-    fn exchange(
+    fn update(
         &mut self,
         key: &Key,
         was: Option<&State>,

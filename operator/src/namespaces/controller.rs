@@ -23,7 +23,7 @@ use crate::api::partial::{SeenAccount, SeenCopy, SeenNamespace};
 use crate::api::watch::{Watches, Which, each};
 use crate::api::write::Writer;
 use crate::leadership::Leadership;
-use crate::namespaces::reconciler::{Kind, Seen, World};
+use crate::namespaces::reconciler::{Kind, Reconciler, Seen};
 use crate::observability::health::Pulse;
 use crate::observability::metrics::Metrics;
 use crate::outcome::{ApiError, Outcome};
@@ -84,11 +84,11 @@ struct Ended {
     /// None where it panicked.
     reply: Option<Reply>,
     /// Who had undone what this write restored, where that was asked.
-    rival: Option<Rival>,
+    competing_manager: Option<CompetingManager>,
 }
 
 /// The field manager that wrote last, as far as managedFields tell.
-struct Rival(Option<String>);
+struct CompetingManager(Option<String>);
 
 /// Secrets of others under a name of ours that are watched one by one. Each is a connection; beyond this they are
 /// looked at now and then.
@@ -115,9 +115,9 @@ pub struct Settings {
     pub concurrency: usize,
     /// Nothing is written without it.
     pub leadership: Leadership,
-    /// As in [`World::new`].
+    /// As in [`Reconciler::new`].
     pub protected: Vec<String>,
-    /// As in [`World::managing`], if the installation is such a one.
+    /// As in [`Reconciler::managing`], if the installation is such a one.
     pub managed: Option<BTreeSet<Arc<str>>>,
     /// The label keys that are held; the object loop tells them too.
     pub keys: LabelKeys,
@@ -138,16 +138,16 @@ pub async fn run(
 ) {
     let (sender, inputs) = mpsc::channel(BATCH);
     let watches = token.child_token();
-    let mut world = World::new(settings.protected.iter().cloned()).keeping(settings.keys.clone());
+    let mut reconciler = Reconciler::new(settings.protected.iter().cloned()).keeping(settings.keys.clone());
     if let Some(names) = &settings.managed {
-        world = world.managing(names.clone());
+        reconciler = reconciler.managing(names.clone());
     }
-    start_watches(&settings, world.kinds_of_secrets(), &sender, &watches);
+    start_watches(&settings, reconciler.kinds_of_secrets(), &sender, &watches);
     let mut looper = Loop {
-        world,
+        reconciler,
         queue: Queue::with_slots(settings.concurrency, BESIDE_FRESH),
         writes: JoinSet::new(),
-        under_way: HashMap::new(),
+        in_flight: HashMap::new(),
         more: false,
         followed: HashMap::new(),
         epoch: settings.epoch,
@@ -203,11 +203,11 @@ fn start_watches(
 }
 
 struct Loop {
-    world: World,
+    reconciler: Reconciler,
     queue: Queue<Key>,
     writes: JoinSet<Ended>,
     /// Each of the writes, to tell it that it is given up.
-    under_way: HashMap<Key, oneshot::Sender<()>>,
+    in_flight: HashMap<Key, oneshot::Sender<()>>,
     /// The last turn ended before all of the long row was called up that may be.
     more: bool,
     /// By the key of a Secret that is not ours under a name of ours.
@@ -264,7 +264,7 @@ impl Loop {
                         self.take(input);
                     }
                 }
-                () = tokio::time::sleep_until(wake) => self.world.sweep(self.now()),
+                () = tokio::time::sleep_until(wake) => self.reconciler.expire(self.now()),
             }
             if self.obey_next() {
                 // A declaration may take a quarter of a second, and hundreds may be lined up: in between, all others of this
@@ -272,7 +272,7 @@ impl Loop {
                 tokio::task::yield_now().await;
                 self.catch_up(&mut inputs);
             }
-            if let Some(key) = self.world.went_back() {
+            if let Some(key) = self.reconciler.went_back() {
                 error!(
                     %key,
                     "the API server twice showed an older version than was seen before: its store was restored from a \
@@ -288,7 +288,7 @@ impl Loop {
 
     fn measure(&mut self) {
         let metrics = &self.settings.metrics;
-        for (what, after) in self.world.board.take_served() {
+        for (what, after) in self.reconciler.tally.take_served() {
             metrics.served(what, after);
         }
         metrics.queue(self.depth(), self.writes.len());
@@ -298,8 +298,8 @@ impl Loop {
     fn depth(&self) -> Depth {
         let Depth { fresh, bulk, delayed } = self.queue.depth();
         Depth {
-            fresh: fresh + self.world.waiting_in_row(Lane::Fresh),
-            bulk: bulk + self.world.waiting_in_row(Lane::Bulk),
+            fresh: fresh + self.reconciler.waiting_in_rollout(Lane::Fresh),
+            bulk: bulk + self.reconciler.waiting_in_rollout(Lane::Bulk),
             delayed,
         }
     }
@@ -315,7 +315,7 @@ impl Loop {
         let queue = if self.more { Some(now) } else { self.queue.next_at(now) };
         let queue = queue.filter(|_| self.settings.leadership.is_held());
         // Before the start nothing is told.
-        let told = self.world.is_started() && self.world.board.has_changed();
+        let told = self.reconciler.is_started() && self.reconciler.tally.has_changed();
         let summary = told.then(|| self.summarised + SUMMARY);
         queue.into_iter().chain(summary).fold(idle, Instant::min)
     }
@@ -330,7 +330,7 @@ impl Loop {
             Command::Forget { name, .. } => *name == new.object.name,
             Command::Complete | Command::Answered => false,
         };
-        let replaces = self.world.is_started();
+        let replaces = self.reconciler.is_started();
         match self.lined_up.iter_mut().rev().find(about) {
             Some(Command::Declare(waiting)) if replaces => {
                 let urgent = waiting.urgent || new.urgent;
@@ -345,7 +345,7 @@ impl Loop {
         while let Some(command) = self.lined_up.pop_front() {
             let takes_long = matches!(command, Command::Declare(_) | Command::Forget { .. });
             self.obey(command);
-            if takes_long && self.world.is_started() {
+            if takes_long && self.reconciler.is_started() {
                 return true;
             }
         }
@@ -371,11 +371,11 @@ impl Loop {
             Command::Declare(declaration) => self.declare(declaration),
             Command::Forget { name, ours } => {
                 self.deferred.retain(|deferred| deferred.object.name != name);
-                self.world.forget_object(&name, ours, now);
+                self.reconciler.forget_object(&name, ours, now);
                 self.settings.keys.forget(&name);
             }
             Command::Complete => self.complete = true,
-            Command::Answered => self.world.answered_elsewhere(now),
+            Command::Answered => self.reconciler.answered_elsewhere(now),
         }
     }
 
@@ -387,7 +387,8 @@ impl Loop {
         self.deferred.retain(|deferred| !waits(deferred));
         new.urgent |= urgent;
         if needs.0 <= self.listed.0 && needs.1 <= self.listed.1 {
-            self.world.declare(&new.object, new.revision, new.urgent, self.now());
+            self.reconciler
+                .declare(&new.object, new.revision, new.urgent, self.now());
             self.settings.keys.settle(&new.object);
             return;
         }
@@ -398,7 +399,7 @@ impl Loop {
     fn shows(&mut self, listed: (u64, u64)) {
         self.listed = (self.listed.0.max(listed.0), self.listed.1.max(listed.1));
         let deferred = std::mem::take(&mut self.deferred);
-        if self.world.is_started() {
+        if self.reconciler.is_started() {
             // Before those that came since.
             for declaration in deferred.into_iter().rev() {
                 self.lined_up.push_front(Command::Declare(declaration));
@@ -433,28 +434,28 @@ impl Loop {
     }
 
     fn namespace(&mut self, event: Event<SeenNamespace>, now: Duration) -> Vec<Work> {
-        let world = &mut self.world;
+        let reconciler = &mut self.reconciler;
         match event {
-            Event::Init => world.begin_list(Kind::Namespace),
-            Event::InitDone => return world.end_list(Kind::Namespace, now),
+            Event::Init => reconciler.begin_list(Kind::Namespace),
+            Event::InitDone => return reconciler.end_list(Kind::Namespace, now),
             Event::Apply(seen) | Event::InitApply(seen) => {
-                return world.see_namespace(&seen.name_any(), seen.labels(), seen.is_terminating(), now);
+                return reconciler.see_namespace(&seen.name_any(), seen.labels(), seen.is_terminating(), now);
             }
-            Event::Delete(seen) => return world.forget_namespace(&seen.name_any(), now),
+            Event::Delete(seen) => return reconciler.forget_namespace(&seen.name_any(), now),
         }
         Vec::new()
     }
 
     fn account(&mut self, event: Event<SeenAccount>, now: Duration) -> Vec<Work> {
         match self.sighting(Kind::Account, event, SeenAccount::facts, now) {
-            Sighting::One { namespace, name, seen } => self.world.see_account(&namespace, &name, seen, now),
+            Sighting::One { namespace, name, seen } => self.reconciler.see_account(&namespace, &name, seen, now),
             Sighting::List(work) => work,
         }
     }
 
     fn secret(&mut self, kind: Kind, event: Event<SeenCopy>, now: Duration) -> Vec<Work> {
         match self.sighting(kind, event, SeenCopy::facts, now) {
-            Sighting::One { namespace, name, seen } => self.world.see_secret(&namespace, &name, seen, now),
+            Sighting::One { namespace, name, seen } => self.reconciler.see_secret(&namespace, &name, seen, now),
             Sighting::List(work) => work,
         }
     }
@@ -469,10 +470,10 @@ impl Loop {
     ) -> Sighting<T> {
         let (seen, gone) = match event {
             Event::Init => {
-                self.world.begin_list(kind);
+                self.reconciler.begin_list(kind);
                 return Sighting::List(Vec::new());
             }
-            Event::InitDone => return Sighting::List(self.world.end_list(kind, now)),
+            Event::InitDone => return Sighting::List(self.reconciler.end_list(kind, now)),
             Event::Apply(seen) | Event::InitApply(seen) => (seen, false),
             Event::Delete(seen) => (seen, true),
         };
@@ -488,12 +489,12 @@ impl Loop {
     /// Nothing is planned before everything was seen: what is not there yet may only not have been listed yet. A
     /// standby has seen everything, and is told that the objects are complete when it leads.
     fn start_when_complete(&mut self) {
-        if self.world.is_listed() {
+        if self.reconciler.is_listed() {
             self.settings.pulse.ready();
         }
         let declared = self.complete && self.deferred.is_empty();
-        if declared && self.world.is_listed() && !self.world.is_started() {
-            self.world.start(self.now());
+        if declared && self.reconciler.is_listed() && !self.reconciler.is_started() {
+            self.reconciler.start(self.now());
             let depth = self.depth();
             info!(
                 writes = depth.fresh + depth.bulk,
@@ -515,14 +516,14 @@ impl Loop {
 
     fn dispatch(&mut self) {
         self.more = false;
-        if !self.world.is_started() || !self.settings.leadership.is_held() {
+        if !self.reconciler.is_started() || !self.settings.leadership.is_held() {
             return;
         }
         if let Some(until) = self.settings.writer.paused_until() {
             self.queue.pause(until);
         }
         for key in self.queue.give_up(Instant::now()) {
-            if let Some(write) = self.under_way.remove(&key) {
+            if let Some(write) = self.in_flight.remove(&key) {
                 debug!(namespace = %key.namespace, "a slow write is given up, others wait");
                 // It may have ended by itself just now.
                 let _ = write.send(());
@@ -530,7 +531,7 @@ impl Loop {
         }
         let mut turns = TURNS;
         while self.settings.leadership.is_held() {
-            let called = self.call_up(&mut turns);
+            let called = self.refill(&mut turns);
             let Some(key) = self.queue.pop(Instant::now()) else {
                 self.more = called && turns == 0;
                 if called && turns > 0 {
@@ -545,15 +546,15 @@ impl Loop {
     /// Makes the write that a key needs now, if it needs one.
     fn carry_out(&mut self, key: Key) {
         let now = self.now();
-        let work = match self.world.write(&key, now) {
-            Some(_) if self.world.is_on_hold(&key, now) => self.world.put_off(&key, now),
+        let work = match self.reconciler.write(&key, now) {
+            Some(_) if self.reconciler.is_on_hold(&key, now) => self.reconciler.put_off(&key, now),
             Some(write) => {
                 let write = Arc::new(write);
-                self.world.began(&key, &write);
+                self.reconciler.start_write(&key, &write);
                 return self.write(key, write);
             }
             None if self.is_to_be_read(&key) => return self.look(key),
-            None => self.world.revisit(&key, now),
+            None => self.reconciler.revisit(&key, now),
         };
         self.queue.done(&key, Instant::now());
         self.enqueue(work.into_iter().filter(|work| work.at.is_some()).collect());
@@ -561,15 +562,18 @@ impl Loop {
 
     /// Whether the plan waits for a read of the key.
     fn is_to_be_read(&self, key: &Key) -> bool {
-        let world = &self.world;
-        world.is_squatted(key) || world.is_uncertain(key) || world.is_unread(key) || world.is_doubtful(key)
+        let reconciler = &self.reconciler;
+        reconciler.is_squatted(key)
+            || reconciler.is_uncertain(key)
+            || reconciler.is_unread(key)
+            || reconciler.is_doubtful(key)
     }
 
     /// Takes namespaces out of the long row, as long as fewer keys wait in the queue than may be written at a time: what
     /// comes later and is more urgent has few before it. Whether it took any.
     ///
     /// While something is slow, what an object asks for everywhere stands behind what is new somewhere.
-    fn call_up(&mut self, turns: &mut usize) -> bool {
+    fn refill(&mut self, turns: &mut usize) -> bool {
         let (now, enough, slow) = (
             self.now(),
             self.settings.concurrency,
@@ -587,7 +591,7 @@ impl Loop {
             };
             while *turns > 0
                 && waiting(&self.queue) < enough
-                && let Some(mut work) = self.world.next_in_row(lane, now)
+                && let Some(mut work) = self.reconciler.next_namespace(lane, now)
             {
                 *turns -= 1;
                 called = true;
@@ -606,22 +610,30 @@ impl Loop {
             Write::Secret { name, .. } => info_span!("write", namespace = %key.namespace, secret = %name),
             Write::Account { name, .. } => info_span!("write", namespace = %key.namespace, service_account = %name),
         };
-        let wants_rival = self.world.wants_rival(&key);
+        let wants_manager = self.reconciler.wants_manager(&key);
         let given_up = self.begins(&key);
         let call = async move {
             let namespace = Arc::clone(&key.namespace);
-            let mut rival = None;
+            let mut competing_manager = None;
             let call = async {
                 match &*write {
                     Write::Secret { name, action } => {
-                        if wants_rival {
-                            rival = writer.last_writer_of_secret(&namespace, name).await.ok().map(Rival);
+                        if wants_manager {
+                            competing_manager = writer
+                                .last_writer_of_secret(&namespace, name)
+                                .await
+                                .ok()
+                                .map(CompetingManager);
                         }
                         Reply::Secret(writer.secret(&namespace, name, action).await)
                     }
                     Write::Account { name, action } => {
-                        if wants_rival {
-                            rival = writer.last_writer_of_account(&namespace, name).await.ok().map(Rival);
+                        if wants_manager {
+                            competing_manager = writer
+                                .last_writer_of_account(&namespace, name)
+                                .await
+                                .ok()
+                                .map(CompetingManager);
                         }
                         Reply::Account(writer.account(&namespace, name, action).await)
                     }
@@ -630,9 +642,13 @@ impl Loop {
             // A panic is an error of this key, never the end of the process.
             let reply = tokio::select! {
                 reply = AssertUnwindSafe(call).catch_unwind() => reply.ok(),
-                Ok(()) = given_up => Some(unanswered(&key)),
+                Ok(()) = given_up => Some(outcome_unknown(&key)),
             };
-            Ended { key, reply, rival }
+            Ended {
+                key,
+                reply,
+                competing_manager,
+            }
         };
         self.writes.spawn(call.instrument(span));
     }
@@ -640,7 +656,7 @@ impl Loop {
     /// A write, or a read, begins. What comes to it when it is to be given up.
     fn begins(&mut self, key: &Key) -> oneshot::Receiver<()> {
         let (sender, receiver) = oneshot::channel();
-        self.under_way.insert(key.clone(), sender);
+        self.in_flight.insert(key.clone(), sender);
         receiver
     }
 
@@ -657,25 +673,30 @@ impl Loop {
             };
             let reply = tokio::select! {
                 reply = AssertUnwindSafe(call).catch_unwind() => reply.ok(),
-                Ok(()) = given_up => Some(unanswered(&key)),
+                Ok(()) = given_up => Some(outcome_unknown(&key)),
             };
             Ended {
                 key,
                 reply,
-                rival: None,
+                competing_manager: None,
             }
         });
     }
 
     fn ended(&mut self, ended: Result<Ended, tokio::task::JoinError>) {
-        let Ok(Ended { key, reply, rival }) = ended else {
+        let Ok(Ended {
+            key,
+            reply,
+            competing_manager,
+        }) = ended
+        else {
             return;
         };
         let now = self.now();
-        self.under_way.remove(&key);
-        if let Some(Rival(rival)) = rival {
-            warn!(namespace = %key.namespace, manager = ?rival, "another writer keeps undoing what is declared");
-            self.world.name_rival(&key, rival.as_deref(), now);
+        self.in_flight.remove(&key);
+        if let Some(CompetingManager(competing_manager)) = competing_manager {
+            warn!(namespace = %key.namespace, manager = ?competing_manager, "another writer keeps undoing what is declared");
+            self.reconciler.name_manager(&key, competing_manager.as_deref(), now);
         }
         let throttled = match &reply {
             Some(
@@ -689,31 +710,31 @@ impl Loop {
             self.settings.writer.pause(pause);
         }
         let work = match reply {
-            Some(Reply::Secret(outcome)) => self.world.wrote_secret(&key, outcome, now),
-            Some(Reply::Account(outcome)) => self.world.wrote_account(&key, outcome, now),
+            Some(Reply::Secret(outcome)) => self.reconciler.wrote_secret(&key, outcome, now),
+            Some(Reply::Account(outcome)) => self.reconciler.wrote_account(&key, outcome, now),
             None => {
                 warn!(namespace = %key.namespace, "a write panicked");
-                self.world
+                self.reconciler
                     .failed(&key, ApiError::Unavailable("a write panicked".to_owned()), now)
             }
         };
         self.queue.done(&key, Instant::now());
         self.enqueue(work);
-        self.world.sweep(now);
+        self.reconciler.expire(now);
         self.follow(key);
     }
 
     /// Watches a Secret of others by its name for as long as it holds a name of ours.
     fn follow(&mut self, key: Key) {
-        let world = &self.world;
+        let reconciler = &self.reconciler;
         self.followed.retain(|followed, task| {
-            let stays = world.is_squatted(followed);
+            let stays = reconciler.is_squatted(followed);
             if !stays {
                 task.abort();
             }
             stays
         });
-        if !world.is_squatted(&key) {
+        if !reconciler.is_squatted(&key) {
             return;
         }
         let Target::Secret(name) = &key.target else {
@@ -741,18 +762,18 @@ impl Loop {
 
     fn summarise(&mut self) {
         let busy = !self.queue.is_empty() && self.summarised.elapsed() < SUMMARY;
-        if !self.world.is_started() || !self.world.board.has_changed() || busy {
+        if !self.reconciler.is_started() || !self.reconciler.tally.has_changed() || busy {
             return;
         }
         self.summarised = Instant::now();
-        for object in self.world.board.take_changed() {
-            if let Some(summary) = self.world.summary(&object) {
+        for object in self.reconciler.tally.take_changed() {
+            if let Some(summary) = self.reconciler.summary(&object) {
                 // The object loop ends only with the process.
                 let _ = self.summaries.send((object, summary));
             }
         }
-        let board = &self.world.board;
-        self.settings.metrics.failures(|reason| board.failed(reason));
+        let tally = &self.reconciler.tally;
+        self.settings.metrics.failures(|reason| tally.failed(reason));
     }
 }
 
@@ -769,7 +790,7 @@ enum Sighting<T> {
 }
 
 /// Of a write that was given up: it may have been made.
-fn unanswered(key: &Key) -> Reply {
+fn outcome_unknown(key: &Key) -> Reply {
     let setback = ApiError::given_up();
     match key.target {
         Target::Secret(_) => Reply::Secret(Outcome::Failed(setback)),

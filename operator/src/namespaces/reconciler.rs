@@ -1,12 +1,12 @@
 //! The compact map: what was seen of the cluster, and what the plan makes of it.
 //!
 //! Every change goes the same way: the keys that it may touch are surveyed before and after, the difference goes to
-//! the [`Board`], and the keys that now need a write come out as [`Work`]: at once where the cluster changed, and where an
-//! object did, when the turn of their namespace comes ([`World::next_in_row`]).
+//! the [`Tally`], and the keys that now need a write come out as [`Work`]: at once where the cluster changed, and where an
+//! object did, when the turn of their namespace comes ([`Reconciler::next_in_row`]).
 //!
 //! # Invariants
 //!
-//! - Nothing is planned before every kind was listed once ([`World::start`]), and a re-list replaces what is held of
+//! - Nothing is planned before every kind was listed once ([`Reconciler::start`]), and a re-list replaces what is held of
 //!   its kind only when it is complete.
 //! - An event older than what is held of an object is passed over, so the echo of our own write costs nothing.
 //!
@@ -36,17 +36,17 @@ use plan::ownership::{Ownership, ownership};
 use plan::payload::Digest;
 use plan::scope::{Cluster, Scope, Selecting};
 
-use crate::tally::Board;
+use crate::tally::Tally;
 use crate::wanted::{LabelKeys, prune};
 use crate::work::{Key, Target, Work};
-use contention::Fight;
-use evaluate::{Cause, Touch};
+use contention::ContentionState;
+use evaluate::{Affected, Trigger};
 use holds::Holds;
-use in_flight::UnderWay;
-use intern::Pool;
+use in_flight::InFlight;
+use intern::Interner;
 use observed::Observed;
-use reply::Trouble;
-use rollout::Row;
+use reply::RetryState;
+use rollout::Rollout;
 
 /// The API server holds a create in a namespace that its admission has not heard of yet back for 50 ms (the plugin
 /// `NamespaceLifecycle` of k8s.io/apiserver: `missingNamespaceWait`). It hears of one when we do, give or take a millisecond;
@@ -91,7 +91,7 @@ struct Place {
 
 /// An object that is gone.
 #[derive(Debug)]
-struct Departed {
+struct DeletedObject {
     since: Duration,
     /// Until when it is as it was: another installation acted for it, and what that one removed is still to be seen.
     held_until: Duration,
@@ -101,19 +101,19 @@ struct Departed {
 
 /// See the module.
 #[derive(Debug, Default)]
-pub struct World {
+pub struct Reconciler {
     cluster: Cluster,
     places: BTreeMap<Arc<str>, Place>,
     /// Names of Secrets and accounts, and words of labels.
-    names: Pool<str>,
+    names: Interner<str>,
     /// None: all labels are held.
     keys: Option<LabelKeys>,
-    traits: Pool<SecretTraits>,
-    digests: Pool<Digest>,
-    entries: Pool<[Entry]>,
-    attached: Pool<[Arc<str>]>,
-    troubles: HashMap<Key, Trouble>,
-    leaving: HashMap<Key, Duration>,
+    traits: Interner<SecretTraits>,
+    digests: Interner<Digest>,
+    entries: Interner<[Entry]>,
+    attached: Interner<[Arc<str>]>,
+    retries: HashMap<Key, RetryState>,
+    removal_pending_since: HashMap<Key, Duration>,
     /// Names whose record others took from an account while the entries stayed.
     lost: HashMap<Key, Vec<Arc<str>>>,
     /// Copies that went out of sight while an object asks for them: deleted, or without our label.
@@ -122,12 +122,12 @@ pub struct World {
     patched: HashMap<Key, Duration>,
     /// When what is over was forgotten last.
     forgot_at: Duration,
-    fights: HashMap<Key, Fight>,
+    contentions: HashMap<Key, ContentionState>,
     holds: Holds,
     /// Writes that were handed out and have not ended, with the names of the Secrets that they bring, or refer to.
-    under_way: HashMap<Key, UnderWay>,
+    in_flight: HashMap<Key, InFlight>,
     /// Secrets that were missing at the start: a first list does not show one that is not ours.
-    unsettled: HashSet<Key>,
+    unverified: HashSet<Key>,
     /// Secrets that are known to be missing, since when: no retained copy is there, which no watch would show.
     absent: HashMap<Key, Duration>,
     /// Secrets and accounts of which the server showed an older version than is held here, and which one is held.
@@ -138,8 +138,8 @@ pub struct World {
     answered_at: Option<Duration>,
     /// Objects that are gone. Writes for the deletion of one are owed where its finalizer was taken off by hand, or come
     /// to light where a process that died had sent one.
-    departed: HashMap<Arc<str>, Departed>,
-    row: Row,
+    deleted: HashMap<Arc<str>, DeletedObject>,
+    rollout: Rollout,
     /// Of each kind that is listed anew, what the list held so far: the hash of each key under a number of this process. The
     /// keys themselves are as many as there are accounts.
     relists: HashMap<Kind, HashSet<u64>>,
@@ -147,10 +147,10 @@ pub struct World {
     listed: HashSet<Kind>,
     started: bool,
     /// What is to be said of the objects.
-    pub board: Board,
+    pub tally: Tally,
 }
 
-impl World {
+impl Reconciler {
     /// Nothing seen yet. `protected` as in [`Cluster::new`].
     pub fn new(protected: impl IntoIterator<Item = String>) -> Self {
         Self {
@@ -220,7 +220,7 @@ impl World {
     pub fn answered_elsewhere(&mut self, now: Duration) {
         // While a deletion waits, it does so every ten seconds.
         if self.answered_at.is_none_or(|at| now > at + reply::HEARD_WITHIN) {
-            self.board.begin_again(now);
+            self.tally.begin_again(now);
         }
         self.answered_at = Some(now);
     }
@@ -270,15 +270,15 @@ impl World {
         let names: Vec<Arc<str>> = self.places.keys().cloned().collect();
         for namespace in names {
             if self.cluster.managed().is_none() {
-                self.unsettled.extend(self.missing(&namespace, now));
+                self.unverified.extend(self.missing(&namespace, now));
             }
-            let after = self.survey(&self.cluster, &namespace, &Touch::Whole, now);
+            let after = self.evaluate(&self.cluster, &namespace, &Affected::Whole, now);
             // Nobody knows since when a namespace waits that came while nothing ran: none of them counts as new.
-            self.settle_declared(&namespace, BTreeMap::new(), after, true, now);
+            self.apply_declared(&namespace, BTreeMap::new(), after, true, now);
         }
     }
 
-    /// Whether [`World::start`] was called.
+    /// Whether [`Reconciler::start`] was called.
     pub fn is_started(&self) -> bool {
         self.started
     }
@@ -351,9 +351,9 @@ impl World {
             let uid = held.version.uid.clone();
             self.lose_sight(&key.namespace, name, uid);
         }
-        let drop_it = |world: &mut Self| {
-            world.lost.remove(key);
-            let Some(place) = world.places.get_mut(&key.namespace) else {
+        let drop_it = |reconciler: &mut Self| {
+            reconciler.lost.remove(key);
+            let Some(place) = reconciler.places.get_mut(&key.namespace) else {
                 return;
             };
             match &key.target {
@@ -367,16 +367,16 @@ impl World {
                 let records = self.records(facts.and_then(|facts| facts.accounts.get(name.as_ref())), None);
                 self.change(
                     &key.namespace,
-                    &Touch::Account(name, &records),
-                    Cause::Watched,
+                    &Affected::Account(name, &records),
+                    Trigger::Watched,
                     now,
                     drop_it,
                 )
             }
             Target::Secret(name) => {
                 let held = facts.and_then(|facts| facts.secrets.get(name.as_ref()));
-                let touch = self.touched_by(key, name, held, None, &[]);
-                self.change(&key.namespace, &touch, Cause::Watched, now, drop_it)
+                let affected = self.touched_by(key, name, held, None, &[]);
+                self.change(&key.namespace, &affected, Trigger::Watched, now, drop_it)
             }
         }
     }
@@ -389,20 +389,23 @@ impl World {
         held: Option<&T>,
         new: Option<&T>,
         records: &'a [Arc<str>],
-    ) -> Touch<'a> {
-        if self.unsettled.contains(key) || T::bears_on_others(held, new) {
-            Touch::Offered(name)
+    ) -> Affected<'a> {
+        if self.unverified.contains(key) || T::bears_on_others(held, new) {
+            Affected::Offered(name)
         } else if held.is_some() != new.is_some() && self.is_recorded(key) {
             // Whether a Secret is there decides whether a recorded reference to it may go.
-            Touch::Referred(name)
+            Affected::Referred(name)
         } else {
-            T::touch(name, records)
+            T::affected(name, records)
         }
     }
 
     /// What an account records before or after a change, where copies wait for references to go.
     fn records<T: Observed>(&self, held: Option<&T>, new: Option<&T>) -> Vec<Arc<str>> {
-        let both = held.into_iter().chain(new).filter(|_| !self.leaving.is_empty());
+        let both = held
+            .into_iter()
+            .chain(new)
+            .filter(|_| !self.removal_pending_since.is_empty());
         both.flat_map(T::records).cloned().collect()
     }
 
@@ -436,11 +439,11 @@ impl World {
                 self.names.share(word)
             }
         });
-        let mut work = self.change(&namespace, &Touch::Whole, Cause::Watched, now, |world| {
-            let place = world.places.entry(Arc::clone(&namespace)).or_default();
+        let mut work = self.change(&namespace, &Affected::Whole, Trigger::Watched, now, |reconciler| {
+            let place = reconciler.places.entry(Arc::clone(&namespace)).or_default();
             place.known = true;
-            if world.started {
-                place.selecting = world.cluster.selecting(&namespace, &labels);
+            if reconciler.started {
+                place.selecting = reconciler.cluster.selecting(&namespace, &labels);
             }
             place.facts.labels = labels;
             place.facts.terminating = terminating;
@@ -456,11 +459,11 @@ impl World {
     /// A namespace is gone, with all that was in it.
     pub fn forget_namespace(&mut self, name: &str, now: Duration) -> Vec<Work> {
         let namespace = self.intern(name);
-        self.change(&namespace, &Touch::Whole, Cause::Watched, now, |world| {
-            world.places.remove(&namespace);
-            world.unsettled.retain(|key| key.namespace != namespace);
-            world.lost.retain(|key, _| key.namespace != namespace);
-            world.out_of_sight.retain(|key, _| key.namespace != namespace);
+        self.change(&namespace, &Affected::Whole, Trigger::Watched, now, |reconciler| {
+            reconciler.places.remove(&namespace);
+            reconciler.unverified.retain(|key| key.namespace != namespace);
+            reconciler.lost.retain(|key, _| key.namespace != namespace);
+            reconciler.out_of_sight.retain(|key, _| key.namespace != namespace);
         })
     }
 
@@ -477,18 +480,18 @@ impl World {
     fn see<T: Observed>(&mut self, namespace: &str, name: &str, seen: Seen<T>, now: Duration) -> Vec<Work> {
         let (namespace, name) = (self.intern(namespace), self.names.share(name));
         self.mark_listed(&T::kind(self, &name), &T::key(&namespace, &name));
-        self.take(&namespace, &name, seen, Cause::Watched, now, |_| {})
+        self.observe(&namespace, &name, seen, Trigger::Watched, now, |_| {})
     }
 
-    /// Takes news in; what is older than what is held is none. `besides` is changed together with it.
-    fn take<T: Observed>(
+    /// Takes news in; what is older than what is held is none. `and_then` is changed together with it.
+    fn observe<T: Observed>(
         &mut self,
         namespace: &Arc<str>,
         name: &Arc<str>,
         seen: Seen<T>,
-        cause: Cause<'_>,
+        trigger: Trigger<'_>,
         now: Duration,
-        besides: impl FnOnce(&mut Self),
+        and_then: impl FnOnce(&mut Self),
     ) -> Vec<Work> {
         let seen = self.proven(namespace, name, seen);
         let held = self
@@ -511,7 +514,7 @@ impl World {
             }),
         };
         let key = T::key(namespace, name);
-        let asked = cause != Cause::Watched;
+        let asked = trigger != Trigger::Watched;
         if let (Seen::There(new), Some(held)) = (&seen, held)
             && (asked || self.relists.contains_key(&T::kind(self, name)))
         {
@@ -522,7 +525,7 @@ impl World {
             .places
             .get(namespace)
             .and_then(|place| T::all(&place.facts).get(name));
-        if !news && cause == Cause::Watched {
+        if !news && trigger == Trigger::Watched {
             return Vec::new();
         }
         let leaves_nothing =
@@ -531,30 +534,30 @@ impl World {
             Seen::There(new) => Some(new),
             Seen::Gone(_) => None,
         };
-        let unsettled = !self.unsettled.is_empty() && self.unsettled.contains(&key);
+        let unverified = !self.unverified.is_empty() && self.unverified.contains(&key);
         let records = self.records(held, new);
-        let touch = self.touched_by(&key, name, held, new, &records);
-        self.change(namespace, &touch, cause, now, |world| {
-            besides(world);
-            if unsettled {
-                world.unsettled.remove(&key);
+        let affected = self.touched_by(&key, name, held, new, &records);
+        self.change(namespace, &affected, trigger, now, |reconciler| {
+            and_then(reconciler);
+            if unverified {
+                reconciler.unverified.remove(&key);
             }
             if leaves_nothing && news {
-                world.absent.insert(key, now);
+                reconciler.absent.insert(key, now);
             } else if matches!(seen, Seen::There(_)) {
-                world.absent.remove(&key);
+                reconciler.absent.remove(&key);
             }
             match seen {
                 _ if !news => {}
                 Seen::There(new) => {
-                    world.note_lost(namespace, name, &new);
-                    let new = new.shared(world);
-                    let place = world.places.entry(Arc::clone(namespace)).or_default();
+                    reconciler.note_lost(namespace, name, &new);
+                    let new = new.shared(reconciler);
+                    let place = reconciler.places.entry(Arc::clone(namespace)).or_default();
                     observed::hold(T::all_mut(&mut place.facts), name, new);
                 }
                 Seen::Gone(_) => {
-                    world.lost.remove(&T::key(namespace, name));
-                    if let Some(place) = world.places.get_mut(namespace) {
+                    reconciler.lost.remove(&T::key(namespace, name));
+                    if let Some(place) = reconciler.places.get_mut(namespace) {
                         T::all_mut(&mut place.facts).remove(name);
                     }
                 }

@@ -10,13 +10,13 @@ use plan::observed::Account;
 use plan::scope::{Cluster, Scope};
 use plan::{secret, service_account};
 
-use super::{SHARED, World};
+use super::{Reconciler, SHARED};
 use crate::tally::{Entry, Tried};
 use crate::work::{Key, Lane, Target, Work, Write};
 
 /// What made a key be surveyed.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Cause<'a> {
+pub(super) enum Trigger<'a> {
     /// Somebody changed the cluster.
     Watched,
     /// We did, with this write of this key, or tried to.
@@ -26,7 +26,7 @@ pub(super) enum Cause<'a> {
 }
 
 /// What a change may touch.
-pub(super) enum Touch<'a> {
+pub(super) enum Affected<'a> {
     /// All of the namespace.
     Whole,
     /// The Secret of this name.
@@ -40,7 +40,7 @@ pub(super) enum Touch<'a> {
     Account(&'a Arc<str>, &'a [Arc<str>]),
 }
 
-impl<'a> Touch<'a> {
+impl<'a> Affected<'a> {
     pub(super) fn of(key: &'a Key) -> Self {
         match &key.target {
             Target::Secret(name) => Self::Secret(name),
@@ -50,18 +50,18 @@ impl<'a> Touch<'a> {
 }
 
 /// A key as the plan sees it, without the write itself. It is made anew before each change, and must then come out as
-/// it was booked: whatever a survey depends on is changed within [`World::change`], or where no survey shows it.
-pub(super) struct Surveyed {
+/// it was booked: whatever a survey depends on is changed within [`Reconciler::change`], or where no survey shows it.
+pub(super) struct Evaluation {
     pub(super) entries: Vec<Entry>,
     owed_to: Vec<Arc<str>>,
     pub(super) write: Option<WriteKind>,
     again_after: Option<Duration>,
-    leaving: bool,
+    removal_pending: bool,
     /// Secrets that must be read before this can be decided.
     to_read: Vec<Arc<str>>,
 }
 
-impl Surveyed {
+impl Evaluation {
     /// Whether something is still to be done about it.
     pub(super) fn is_outstanding(&self) -> bool {
         self.write.is_some() || self.again_after.is_some() || !self.to_read.is_empty()
@@ -124,7 +124,7 @@ pub(super) fn beside_others(mut work: Vec<Work>) -> Vec<Work> {
     work
 }
 
-impl World {
+impl Reconciler {
     /// The write that the key needs now.
     pub fn write(&self, key: &Key, now: Duration) -> Option<Write> {
         let scope = self.scope(&self.cluster, &key.namespace)?;
@@ -136,8 +136,8 @@ impl World {
             }
             Target::Account(name) => {
                 let seen = scope.seen.accounts.get(name.as_ref())?;
-                let unsettled = self.unsettled(&scope, &key.namespace, now);
-                let action = self.decide_account(&scope, key, name, seen, &unsettled).action?;
+                let unverified = self.unverified(&scope, &key.namespace, now);
+                let action = self.decide_account(&scope, key, name, seen, &unverified).action?;
                 let name = Arc::clone(name);
                 Some(Write::Account { name, action })
             }
@@ -157,8 +157,8 @@ impl World {
     pub(super) fn change(
         &mut self,
         namespace: &Arc<str>,
-        touch: &Touch<'_>,
-        cause: Cause<'_>,
+        affected: &Affected<'_>,
+        trigger: Trigger<'_>,
         now: Duration,
         change: impl FnOnce(&mut Self),
     ) -> Vec<Work> {
@@ -166,9 +166,9 @@ impl World {
             change(self);
             return Vec::new();
         }
-        let before = self.survey(&self.cluster, namespace, touch, now);
+        let before = self.evaluate(&self.cluster, namespace, affected, now);
         change(self);
-        let after = self.survey(&self.cluster, namespace, touch, now);
+        let after = self.evaluate(&self.cluster, namespace, affected, now);
         if self
             .places
             .get(namespace)
@@ -176,59 +176,59 @@ impl World {
         {
             self.places.remove(namespace);
         }
-        self.settle(before, after, cause, now)
+        self.apply_diff(before, after, trigger, now)
     }
 
-    pub(super) fn survey(
+    pub(super) fn evaluate(
         &self,
         cluster: &Cluster,
         namespace: &Arc<str>,
-        touch: &Touch<'_>,
+        affected: &Affected<'_>,
         now: Duration,
-    ) -> BTreeMap<Key, Surveyed> {
+    ) -> BTreeMap<Key, Evaluation> {
         let mut found = BTreeMap::new();
         let Some(scope) = self.scope(cluster, namespace) else {
             return found;
         };
-        let secrets: BTreeSet<&Arc<str>> = match touch {
-            Touch::Secret(name) | Touch::Referred(name) | Touch::Offered(name) => BTreeSet::from([*name]),
+        let secrets: BTreeSet<&Arc<str>> = match affected {
+            Affected::Secret(name) | Affected::Referred(name) | Affected::Offered(name) => BTreeSet::from([*name]),
             // The last reference that goes lets a copy go.
-            Touch::Account(..) if self.leaving.is_empty() => BTreeSet::new(),
-            Touch::Account(name, records) => {
+            Affected::Account(..) if self.removal_pending_since.is_empty() => BTreeSet::new(),
+            Affected::Account(name, records) => {
                 let held = scope.seen.accounts.get(name.as_ref());
                 let records = held.into_iter().flat_map(|held| held.attached.iter()).chain(*records);
-                let leaves = |name: &&Arc<str>| self.leaving.contains_key(&Key::secret(namespace, name));
+                let leaves = |name: &&Arc<str>| self.removal_pending_since.contains_key(&Key::secret(namespace, name));
                 records.filter(leaves).collect()
             }
-            Touch::Whole => scope.secret_names(),
+            Affected::Whole => scope.secret_names(),
         };
         for name in secrets {
             let key = Key::secret(namespace, name);
             let decision = self.decide_secret(&scope, &key, name, now);
             let write = decision.action.as_ref().map(WriteKind::of);
-            let surveyed = self.with_fight(&key, surveyed(decision, write));
-            found.insert(key, surveyed);
+            let evaluation = self.with_contention(&key, evaluation(decision, write));
+            found.insert(key, evaluation);
         }
         let all = scope.seen.accounts.iter();
-        let accounts: Vec<(&Arc<str>, &Account)> = match touch {
-            Touch::Secret(_) => Vec::new(),
-            Touch::Referred(name) => all.filter(|(_, seen)| refers(seen, name)).collect(),
-            Touch::Account(name, _) => {
+        let accounts: Vec<(&Arc<str>, &Account)> = match affected {
+            Affected::Secret(_) => Vec::new(),
+            Affected::Referred(name) => all.filter(|(_, seen)| refers(seen, name)).collect(),
+            Affected::Account(name, _) => {
                 let seen = scope.seen.accounts.get(name.as_ref());
                 seen.map(|seen| (*name, seen)).into_iter().collect()
             }
-            Touch::Whole | Touch::Offered(_) => all.collect(),
+            Affected::Whole | Affected::Offered(_) => all.collect(),
         };
         if accounts.is_empty() {
             return found;
         }
-        let unsettled = self.unsettled(&scope, namespace, now);
+        let unverified = self.unverified(&scope, namespace, now);
         for (name, seen) in accounts {
             let key = Key::account(namespace, name);
-            let decision = self.decide_account(&scope, &key, name, seen, &unsettled);
+            let decision = self.decide_account(&scope, &key, name, seen, &unverified);
             let write = (decision.action.is_some() || decision.read_first).then_some(WriteKind::Patch);
-            let surveyed = self.with_fight(&key, surveyed(decision, write));
-            found.insert(key, surveyed);
+            let evaluation = self.with_contention(&key, evaluation(decision, write));
+            found.insert(key, evaluation);
         }
         found
     }
@@ -240,8 +240,8 @@ impl World {
         name: &'a str,
         now: Duration,
     ) -> Decision<'a, SecretAction> {
-        let leaving_for = self
-            .leaving
+        let pending_for = self
+            .removal_pending_since
             .get(key)
             .map_or(Duration::ZERO, |&since| now.saturating_sub(since));
         secret::decide(
@@ -250,7 +250,7 @@ impl World {
             secret::Context {
                 last_error: self.failure(key),
                 contention: self.contended(key),
-                removal_pending_for: leaving_for,
+                removal_pending_for: pending_for,
             },
         )
     }
@@ -261,7 +261,7 @@ impl World {
         key: &Key,
         name: &str,
         seen: &Account,
-        unsettled: &[Arc<str>],
+        unverified: &[Arc<str>],
     ) -> Decision<'a, AccountAction> {
         let unread = |name: &&Arc<str>| self.may_be_retained(scope, &key.namespace, name);
         let unread: Vec<Arc<str>> = seen.attached.iter().filter(unread).cloned().collect();
@@ -272,7 +272,7 @@ impl World {
             service_account::Context {
                 last_error: self.failure(key),
                 contention: self.contended(key),
-                unverified: unsettled,
+                unverified: unverified,
                 lost_records: self.lost.get(key).map_or(&[], Vec::as_slice),
                 unread: &unread,
             },
@@ -281,13 +281,13 @@ impl World {
 
     /// The names under which a Secret is about to be made for the first time since the start: whether one of somebody
     /// else stands there is known when that is answered.
-    fn unsettled(&self, scope: &Scope<'_>, namespace: &Arc<str>, now: Duration) -> Vec<Arc<str>> {
-        if self.unsettled.is_empty() {
+    fn unverified(&self, scope: &Scope<'_>, namespace: &Arc<str>, now: Duration) -> Vec<Arc<str>> {
+        if self.unverified.is_empty() {
             return Vec::new();
         }
         let creates = |name: &&Arc<str>| {
             let key = Key::secret(namespace, name);
-            self.unsettled.contains(&key)
+            self.unverified.contains(&key)
                 && matches!(
                     self.decide_secret(scope, &key, name, now).action,
                     Some(SecretAction::Create(_))
@@ -298,119 +298,132 @@ impl World {
 
     /// The Secrets of a namespace that are to be made, at the start.
     pub(super) fn missing(&self, namespace: &Arc<str>, now: Duration) -> Vec<Key> {
-        let surveyed = self.survey(&self.cluster, namespace, &Touch::Whole, now);
-        let created = |(key, surveyed): (Key, Surveyed)| (surveyed.write == Some(WriteKind::Create)).then_some(key);
-        surveyed.into_iter().filter_map(created).collect()
+        let evaluation = self.evaluate(&self.cluster, namespace, &Affected::Whole, now);
+        let created =
+            |(key, evaluation): (Key, Evaluation)| (evaluation.write == Some(WriteKind::Create)).then_some(key);
+        evaluation.into_iter().filter_map(created).collect()
     }
 
     fn failure(&self, key: &Key) -> Option<&Failure> {
-        self.troubles.get(key).and_then(|trouble| trouble.failure.as_ref())
+        self.retries.get(key).and_then(|retry| retry.failure.as_ref())
     }
 
     /// Takes the difference to the board, and finds the work.
-    pub(super) fn settle(
+    pub(super) fn apply_diff(
         &mut self,
-        mut before: BTreeMap<Key, Surveyed>,
-        after: BTreeMap<Key, Surveyed>,
-        cause: Cause<'_>,
+        mut before: BTreeMap<Key, Evaluation>,
+        after: BTreeMap<Key, Evaluation>,
+        trigger: Trigger<'_>,
         now: Duration,
     ) -> Vec<Work> {
-        let urgent = cause == Cause::Declared { urgent: true };
+        let urgent = trigger == Trigger::Declared { urgent: true };
         let mut work = Vec::new();
         for (key, mut after) in after {
             let before = before.remove(&key);
-            if self.is_undone(&key, before.as_ref(), &after, cause, now) && self.contend(&key, &after.entries, now) {
+            if self.is_undone(&key, before.as_ref(), &after, trigger, now)
+                && self.record_undo(&key, &after.entries, now)
+            {
                 // What is to be said of it has changed by this.
                 let again = self
-                    .survey(&self.cluster, &key.namespace, &Touch::of(&key), now)
+                    .evaluate(&self.cluster, &key.namespace, &Affected::of(&key), now)
                     .remove(&key);
                 after = again.unwrap_or(after);
             }
-            if after.leaving {
-                self.leaving.entry(key.clone()).or_insert(now);
+            if after.removal_pending {
+                self.removal_pending_since.entry(key.clone()).or_insert(now);
             } else {
-                self.leaving.remove(&key);
+                self.removal_pending_since.remove(&key);
             }
-            self.book(&key, before.as_ref(), Some(&after), urgent, now);
-            work.extend(self.work(&key, &after, cause, now));
+            self.record_diff(&key, before.as_ref(), Some(&after), urgent, now);
+            work.extend(self.work(&key, &after, trigger, now));
             // What stands as a failure was booked with the trouble, and is looked up with it again.
             let failed = |entry: &Entry| matches!(entry.state, State::Failed(_));
-            let is_told = after.entries.iter().any(failed) && self.fight_ends_at(&key).is_none();
+            let is_told = after.entries.iter().any(failed) && self.contended_until(&key).is_none();
             let reads = self.is_uncertain(&key) || self.is_unread(&key);
             if after.write.is_none() && after.again_after.is_none() && !is_told && !reads {
-                self.troubles.remove(&key);
+                self.retries.remove(&key);
             }
         }
         for (key, before) in before {
-            self.book(&key, Some(&before), None, urgent, now);
-            self.troubles.remove(&key);
-            self.end_fight(&key);
-            self.leaving.remove(&key);
+            self.record_diff(&key, Some(&before), None, urgent, now);
+            self.retries.remove(&key);
+            self.end_contention(&key);
+            self.removal_pending_since.remove(&key);
         }
         beside_others(work)
     }
 
     /// What is to be done about a key that was surveyed, and when.
-    pub(super) fn work(&self, key: &Key, surveyed: &Surveyed, cause: Cause<'_>, now: Duration) -> Vec<Work> {
-        let reads = surveyed.to_read.iter().map(|name| {
+    pub(super) fn work(&self, key: &Key, evaluation: &Evaluation, trigger: Trigger<'_>, now: Duration) -> Vec<Work> {
+        let reads = evaluation.to_read.iter().map(|name| {
             let key = Key::secret(&key.namespace, name);
-            let at = self.troubles.get(&key).map(|trouble| trouble.retry_at);
+            let at = self.retries.get(&key).map(|retry| retry.retry_at);
             let at = at.filter(|&at| at > now);
             Work { at, ..Work::now(key) }
         });
-        reads.chain(self.work_of(key, surveyed, cause, now)).collect()
+        reads.chain(self.work_of(key, evaluation, trigger, now)).collect()
     }
 
-    fn work_of(&self, key: &Key, surveyed: &Surveyed, cause: Cause<'_>, now: Duration) -> Option<Work> {
-        let (lane, at) = if let Some(write) = surveyed.write {
-            let trouble = self.troubles.get(key);
-            let retry_at = trouble.map(|trouble| trouble.retry_at);
-            let retry_at = retry_at.filter(|_| !matches!(cause, Cause::Declared { .. }));
+    fn work_of(&self, key: &Key, evaluation: &Evaluation, trigger: Trigger<'_>, now: Duration) -> Option<Work> {
+        let (lane, at) = if let Some(write) = evaluation.write {
+            let retry = self.retries.get(key);
+            let retry_at = retry.map(|retry| retry.retry_at);
+            let retry_at = retry_at.filter(|_| !matches!(trigger, Trigger::Declared { .. }));
             let shared_at = self.patched.get(key).map(|&at| at + SHARED);
             // What was refused is tried again at a pace, whatever has changed: there may be ten thousand of it.
-            let refused = trouble.is_some_and(|trouble| trouble.refused_since.is_some());
+            let refused = retry.is_some_and(|retry| retry.refused_since.is_some());
             let lane = if refused { Lane::Retry } else { write.lane() };
             (lane, retry_at.max(shared_at).filter(|&at| at > now))
-        } else if let Some(delay) = surveyed.again_after {
+        } else if let Some(delay) = evaluation.again_after {
             (Lane::Fresh, Some(now + delay))
         } else {
-            (Lane::Fresh, Some(self.fight_ends_at(key)?.max(now)))
+            (Lane::Fresh, Some(self.contended_until(key)?.max(now)))
         };
         let key = key.clone();
         Some(Work { key, lane, at })
     }
 
     /// Takes the difference to the board.
-    fn book(&mut self, key: &Key, before: Option<&Surveyed>, after: Option<&Surveyed>, urgent: bool, now: Duration) {
-        fn parts(surveyed: Option<&Surveyed>) -> (&[Entry], &[Arc<str>]) {
-            surveyed.map_or((&[], &[]), |surveyed| (&surveyed.entries, &surveyed.owed_to))
+    fn record_diff(
+        &mut self,
+        key: &Key,
+        before: Option<&Evaluation>,
+        after: Option<&Evaluation>,
+        urgent: bool,
+        now: Duration,
+    ) {
+        fn parts(evaluation: Option<&Evaluation>) -> (&[Entry], &[Arc<str>]) {
+            evaluation.map_or((&[], &[]), |evaluation| (&evaluation.entries, &evaluation.owed_to))
         }
         let ((was, owed_before), (is, owed)) = (parts(before), parts(after));
-        self.board.exchange(key, was, is, now, urgent);
+        self.tally.update(key, was, is, now, urgent);
         if !owed_before.is_empty() || !owed.is_empty() {
-            self.board.owe(key, owed_before, owed, self.tried(key, after), now);
+            self.tally
+                .update_pending(key, owed_before, owed, self.tried(key, after), now);
         }
     }
 
     /// How the attempts at a key ended.
-    fn tried(&self, key: &Key, surveyed: Option<&Surveyed>) -> Tried {
-        let read = surveyed.and_then(|surveyed| surveyed.to_read.first());
+    fn tried(&self, key: &Key, evaluation: Option<&Evaluation>) -> Tried {
+        let read = evaluation.and_then(|evaluation| evaluation.to_read.first());
         let read = read.map(|name| Key::secret(&key.namespace, name));
-        let trouble = self.troubles.get(read.as_ref().unwrap_or(key));
-        if trouble.is_some_and(|trouble| trouble.unheard) {
+        let retry = self.retries.get(read.as_ref().unwrap_or(key));
+        if retry.is_some_and(|retry| retry.unheard) {
             return Tried::Unheard;
         }
         // No write is due, and none would help.
-        let held_since = surveyed
-            .filter(|surveyed| !surveyed.is_outstanding())
-            .and_then(|_| self.leaving.get(key));
-        let tried_since = trouble.and_then(|trouble| trouble.tried_since);
-        let since = tried_since.or_else(|| self.fought_since(key)).or(held_since.copied());
+        let held_since = evaluation
+            .filter(|evaluation| !evaluation.is_outstanding())
+            .and_then(|_| self.removal_pending_since.get(key));
+        let tried_since = retry.and_then(|retry| retry.tried_since);
+        let since = tried_since
+            .or_else(|| self.contended_since(key))
+            .or(held_since.copied());
         since.map_or(Tried::NotYet, Tried::Since)
     }
 }
 
-fn surveyed<A>(decision: Decision<'_, A>, write: Option<WriteKind>) -> Surveyed {
+fn evaluation<A>(decision: Decision<'_, A>, write: Option<WriteKind>) -> Evaluation {
     let entry = |leaves: bool| {
         move |(object, state): (&Arc<plan::object::Object>, State)| Entry {
             object: Arc::clone(&object.name),
@@ -419,7 +432,7 @@ fn surveyed<A>(decision: Decision<'_, A>, write: Option<WriteKind>) -> Surveyed 
         }
     };
     let stays = decision.states.into_iter().map(entry(false));
-    Surveyed {
+    Evaluation {
         entries: stays.chain(decision.removals.into_iter().map(entry(true))).collect(),
         owed_to: decision
             .pending_cleanup
@@ -428,7 +441,7 @@ fn surveyed<A>(decision: Decision<'_, A>, write: Option<WriteKind>) -> Surveyed 
             .collect(),
         write,
         again_after: decision.requeue_after,
-        leaving: decision.removal_pending,
+        removal_pending: decision.removal_pending,
         to_read: decision.to_read,
     }
 }

@@ -8,8 +8,8 @@ use std::time::Duration;
 use plan::backoff::Backoff;
 use plan::decision::Failure;
 
-use super::World;
-use super::evaluate::{Cause, Touch};
+use super::Reconciler;
+use super::evaluate::{Affected, Trigger};
 use crate::work::{Key, Work};
 
 /// So many keys wait each for itself.
@@ -52,7 +52,7 @@ impl Hold {
     }
 }
 
-impl World {
+impl Reconciler {
     /// A write of the key was put off.
     pub(super) fn hold(&mut self, key: &Key, by: Option<&Arc<str>>, failure: &Failure, wait: Duration, now: Duration) {
         let Holds { namespaces, webhooks } = &mut self.holds;
@@ -65,13 +65,13 @@ impl World {
     /// A write of the key was made: whoever put it off before does so no more.
     pub(super) fn let_off(&mut self, key: &Key) {
         self.holds.namespaces.remove(&key.namespace);
-        if let Some(by) = self.troubles.get(key).and_then(|trouble| trouble.by.as_ref()) {
+        if let Some(by) = self.retries.get(key).and_then(|retry| retry.by.as_ref()) {
             self.holds.webhooks.remove(by);
         }
     }
 
     fn hold_on(&self, key: &Key) -> Option<&Hold> {
-        let by = self.troubles.get(key).and_then(|trouble| trouble.by.as_ref());
+        let by = self.retries.get(key).and_then(|retry| retry.by.as_ref());
         let webhook = by.and_then(|by| self.holds.webhooks.get(by));
         let namespace = self.holds.namespaces.get(&key.namespace);
         namespace.into_iter().chain(webhook).max_by_key(|hold| hold.until)
@@ -87,14 +87,14 @@ impl World {
         let Some((until, failure)) = self.hold_on(key).map(|hold| (hold.until, hold.failure.clone())) else {
             return Vec::new();
         };
-        let mut trouble = self.troubles.get(key).cloned().unwrap_or_default();
-        trouble.refused_since = trouble.refused_since.or(Some(now));
-        trouble.tried_since = trouble.tried_since.or(Some(now));
-        trouble.failure = trouble.failure.or(Some(failure));
-        trouble.retry_at = until;
-        let cause = Cause::Replied { made: None };
-        self.change(&key.namespace, &Touch::of(key), cause, now, |world| {
-            world.troubles.insert(key.clone(), trouble);
+        let mut retry = self.retries.get(key).cloned().unwrap_or_default();
+        retry.refused_since = retry.refused_since.or(Some(now));
+        retry.tried_since = retry.tried_since.or(Some(now));
+        retry.failure = retry.failure.or(Some(failure));
+        retry.retry_at = until;
+        let trigger = Trigger::Replied { made: None };
+        self.change(&key.namespace, &Affected::of(key), trigger, now, |reconciler| {
+            reconciler.retries.insert(key.clone(), retry);
         })
     }
 

@@ -9,58 +9,58 @@ use plan::action::SecretAction;
 use plan::object::{Lifecycle, Object};
 use plan::summary::Summary;
 
-use super::World;
+use super::Reconciler;
 use crate::work::{Key, Write};
 
 /// See the module.
 #[derive(Debug)]
-pub(super) struct UnderWay {
+pub(super) struct InFlight {
     write: Arc<Write>,
     /// It ended without an answer: it may have been made.
     uncertain: bool,
 }
 
-impl World {
+impl Reconciler {
     /// The write is handed out.
-    pub fn began(&mut self, key: &Key, write: &Arc<Write>) {
-        let started = UnderWay {
+    pub fn start_write(&mut self, key: &Key, write: &Arc<Write>) {
+        let started = InFlight {
             write: Arc::clone(write),
             uncertain: false,
         };
-        self.under_way.insert(key.clone(), started);
+        self.in_flight.insert(key.clone(), started);
     }
 
     /// The server has said how things are with the key. What the write was, if one was under way.
-    pub(super) fn answered(&mut self, key: &Key) -> Option<Arc<Write>> {
-        let ended = self.under_way.remove(key)?;
+    pub(super) fn finish_write(&mut self, key: &Key) -> Option<Arc<Write>> {
+        let ended = self.in_flight.remove(key)?;
         let objects = self.cluster.objects().iter();
         for object in objects.filter(|object| ended.keeps(object)) {
-            self.board.touch(&object.name);
+            self.tally.touch(&object.name);
         }
         Some(ended.write)
     }
 
     /// Nobody knows whether the write was made.
-    pub(super) fn unanswered(&mut self, key: &Key) {
-        match self.under_way.get_mut(key) {
+    pub(super) fn outcome_unknown(&mut self, key: &Key) {
+        match self.in_flight.get_mut(key) {
             Some(write) if write.brings_something() => write.uncertain = true,
-            Some(_) | None => drop(self.under_way.remove(key)),
+            Some(_) | None => drop(self.in_flight.remove(key)),
         }
     }
 
     /// Whether nobody knows what came of the last write of the key: it is to be read, if nothing is to be written.
     pub fn is_uncertain(&self, key: &Key) -> bool {
-        self.under_way.get(key).is_some_and(|write| write.uncertain)
+        self.in_flight.get(key).is_some_and(|write| write.uncertain)
     }
 
     /// What is to be said of the object. To one that is being deleted, a write under way is owed as much as one that is
     /// still to be made.
     pub fn summary(&self, object: &str) -> Option<Summary> {
-        let mut summary = self.board.summary(object)?;
+        let mut summary = self.tally.summary(object)?;
         let object = self.cluster.object(object);
-        let keeps = |(_, write): &(&Key, &UnderWay)| object.is_some_and(|object| write.keeps(object));
-        for (key, write) in self.under_way.iter().filter(keeps) {
-            let tried = self.troubles.get(key).and_then(|trouble| trouble.tried_since);
+        let keeps = |(_, write): &(&Key, &InFlight)| object.is_some_and(|object| write.keeps(object));
+        for (key, write) in self.in_flight.iter().filter(keeps) {
+            let tried = self.retries.get(key).and_then(|retry| retry.tried_since);
             let tried = tried.filter(|_| write.uncertain);
             let others = if summary.owed == 0 { tried } else { summary.stuck_since };
             summary.stuck_since = others.zip(tried).map(|(one, other)| one.max(other));
@@ -76,7 +76,7 @@ impl World {
     }
 }
 
-impl UnderWay {
+impl InFlight {
     /// Whether the object must not go before the end of this write is known.
     fn keeps(&self, object: &Object) -> bool {
         object.lifecycle == Lifecycle::Deleting && self.brings(&object.spec.secret_name)

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 /// Values by themselves. Those that are held here alone go when there are a quarter more than were held last time.
 #[derive(Debug)]
-pub(super) struct Pool<T: ?Sized> {
+pub(super) struct Interner<T: ?Sized> {
     values: HashSet<Arc<T>>,
     full_at: usize,
 }
@@ -15,7 +15,7 @@ pub(super) struct Pool<T: ?Sized> {
 /// So few are not worth a look.
 const FEW: usize = 64;
 
-impl<T: ?Sized> Default for Pool<T> {
+impl<T: ?Sized> Default for Interner<T> {
     fn default() -> Self {
         Self {
             values: HashSet::new(),
@@ -24,7 +24,7 @@ impl<T: ?Sized> Default for Pool<T> {
     }
 }
 
-impl<T: ?Sized + Eq + Hash> Pool<T> {
+impl<T: ?Sized + Eq + Hash> Interner<T> {
     /// The one that is equal.
     pub(super) fn share(&mut self, value: impl Borrow<T> + Into<Arc<T>>) -> Arc<T> {
         if let Some(held) = self.values.get(value.borrow()) {
@@ -46,7 +46,7 @@ mod tests {
 
     #[test]
     fn what_is_equal_is_one_and_what_nobody_holds_goes() {
-        let mut pool = Pool::<str>::default();
+        let mut pool = Interner::<str>::default();
         let held = pool.share("held");
         assert!(Arc::ptr_eq(&held, &pool.share("held")));
         for number in 0..100 * FEW {

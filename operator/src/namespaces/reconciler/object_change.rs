@@ -7,22 +7,22 @@ use std::time::Duration;
 use plan::object::{Lifecycle, Object};
 use plan::observed::Namespace;
 
-use super::evaluate::{Cause, Surveyed, Touch, beside_others};
-use super::{Departed, Place, World};
+use super::evaluate::{Affected, Evaluation, Trigger, beside_others};
+use super::{DeletedObject, Place, Reconciler};
 use crate::work::{Key, Lane, Work};
 
 /// What a process that died had sent may reach an account so long after its object has gone: the server gives a request up
 /// after a minute, unless it is told otherwise. (A copy that comes late has an owner that is gone, and is collected.)
-pub(super) const ON_THE_WAY: Duration = Duration::from_secs(120);
+pub(super) const LATE_WRITE_WINDOW: Duration = Duration::from_secs(120);
 
 /// What another installation removed before its object went is seen by then. Each kind has a watch of its own.
 const LAG: Duration = Duration::from_secs(5);
 
-impl World {
+impl Reconciler {
     /// An object, in any lifecycle. `revision` comes back in its [`plan::summary::Summary`].
     pub fn declare(&mut self, object: &Arc<Object>, revision: u64, urgent: bool, now: Duration) {
-        self.departed.remove(&object.name);
-        self.board.revise(&object.name, revision);
+        self.deleted.remove(&object.name);
+        self.tally.revise(&object.name, revision);
         self.redeclare(&object.name, Some(object), urgent, now);
     }
 
@@ -34,40 +34,40 @@ impl World {
         }
         if let Some(object) = self.cluster.object(name) {
             let name = Arc::clone(&object.name);
-            self.departed.insert(
+            self.deleted.insert(
                 name,
-                Departed {
+                DeletedObject {
                     since: now,
                     held_until: if ours { now } else { now + LAG },
                     done: false,
                 },
             );
         }
-        self.sweep(now);
+        self.expire(now);
     }
 
     /// Drops what is over: departed objects to which nothing is owed any more, not even by a write on its way, and fights.
-    pub fn sweep(&mut self, now: Duration) {
-        self.forget_the_past(now);
-        let is_over = |departed: &Departed| now >= departed.since + ON_THE_WAY;
+    pub fn expire(&mut self, now: Duration) {
+        self.forget_old(now);
+        let is_over = |deleted: &DeletedObject| now >= deleted.since + LATE_WRITE_WINDOW;
         let done: Vec<(Arc<str>, bool)> = self
-            .departed
+            .deleted
             .iter()
-            .filter(|&(name, departed)| {
-                let due = is_over(departed) || !departed.done && now >= departed.held_until;
+            .filter(|&(name, deleted)| {
+                let due = is_over(deleted) || !deleted.done && now >= deleted.held_until;
                 due && self.is_done_with(name)
             })
-            .map(|(name, departed)| (Arc::clone(name), is_over(departed)))
+            .map(|(name, deleted)| (Arc::clone(name), is_over(deleted)))
             .collect();
         for (name, is_over) in done {
             if !is_over {
                 self.set_lifecycle(&name, Lifecycle::Deleted, now);
-                self.departed.entry(name).and_modify(|departed| departed.done = true);
+                self.deleted.entry(name).and_modify(|deleted| deleted.done = true);
                 continue;
             }
-            self.departed.remove(&name);
+            self.deleted.remove(&name);
             self.redeclare(&name, None, false, now);
-            self.board.forget(&name);
+            self.tally.forget(&name);
         }
     }
 
@@ -109,59 +109,63 @@ impl World {
         };
         let namespaces: Vec<(Arc<str>, bool)> = self.places.iter().filter_map(concerned).collect();
         for (namespace, selects) in namespaces {
-            let before = self.survey(&before_cluster, &namespace, &Touch::Whole, now);
+            let before = self.evaluate(&before_cluster, &namespace, &Affected::Whole, now);
             if let Some(place) = self.places.get_mut(&namespace) {
                 place.selecting.update(object, selects);
             }
-            let after = self.survey(&self.cluster, &namespace, &Touch::Whole, now);
-            self.settle_declared(&namespace, before, after, urgent, now);
+            let after = self.evaluate(&self.cluster, &namespace, &Affected::Whole, now);
+            self.apply_declared(&namespace, before, after, urgent, now);
         }
     }
 
     /// Books the difference at once; what is to be written is found when the turn of the namespace comes.
-    pub(super) fn settle_declared(
+    pub(super) fn apply_declared(
         &mut self,
         namespace: &Arc<str>,
-        before: BTreeMap<Key, Surveyed>,
-        after: BTreeMap<Key, Surveyed>,
+        before: BTreeMap<Key, Evaluation>,
+        after: BTreeMap<Key, Evaluation>,
         urgent: bool,
         now: Duration,
     ) {
-        let work = self.settle(before, after, Cause::Declared { urgent }, now);
+        let work = self.apply_diff(before, after, Trigger::Declared { urgent }, now);
         if !work.is_empty() {
             let fresh = work.iter().any(|work| work.lane == Lane::Fresh);
             let lane = if fresh { Lane::Fresh } else { Lane::Bulk };
-            self.row.push(namespace, lane, work.len(), now);
+            self.rollout.push(namespace, lane, work.len(), now);
         }
     }
 
     /// What is to be written in the next namespace of this lane in which an object's change is still to be made; none when
     /// there is no such namespace.
-    pub fn next_in_row(&mut self, lane: Lane, now: Duration) -> Option<Vec<Work>> {
-        let (namespace, waiting_since) = self.row.pop(lane)?;
-        let survey = |world: &Self| world.survey(&world.cluster, &namespace, &Touch::Whole, now);
-        let mut surveyed = survey(self);
+    pub fn next_namespace(&mut self, lane: Lane, now: Duration) -> Option<Vec<Work>> {
+        let (namespace, waiting_since) = self.rollout.pop(lane)?;
+        let evaluate = |reconciler: &Self| reconciler.evaluate(&reconciler.cluster, &namespace, &Affected::Whole, now);
+        let mut evaluation = evaluate(self);
         // The references get their time from now on: until here nobody took them out.
         let mut put_off = false;
-        for key in surveyed.keys() {
-            if let Some(since) = self.leaving.get_mut(key).filter(|since| **since >= waiting_since) {
+        for key in evaluation.keys() {
+            if let Some(since) = self
+                .removal_pending_since
+                .get_mut(key)
+                .filter(|since| **since >= waiting_since)
+            {
                 *since = now;
                 put_off = true;
             }
         }
         if put_off {
-            surveyed = survey(self);
+            evaluation = evaluate(self);
         }
-        let cause = Cause::Declared { urgent: false };
-        let work = surveyed
+        let trigger = Trigger::Declared { urgent: false };
+        let work = evaluation
             .iter()
-            .flat_map(|(key, surveyed)| self.work(key, surveyed, cause, now));
+            .flat_map(|(key, evaluation)| self.work(key, evaluation, trigger, now));
         Some(beside_others(work.collect()))
     }
 
     /// How many keys wait in a lane for the turn of their namespace.
-    pub fn waiting_in_row(&self, lane: Lane) -> usize {
-        self.row.keys(lane)
+    pub fn waiting_in_rollout(&self, lane: Lane) -> usize {
+        self.rollout.keys(lane)
     }
 }
 

@@ -9,19 +9,19 @@ use plan::observed::{Account, Entry, Namespace, Secret};
 use plan::ownership::{Ownership, ownership};
 use plan::scope::Cluster;
 
-use super::evaluate::Touch;
-use super::{Kind, World};
+use super::evaluate::Affected;
+use super::{Kind, Reconciler};
 use crate::wanted::prune;
 use crate::work::Key;
 
 /// A Secret or an account.
 pub(super) trait Observed: PartialEq + Sized {
     /// Of the watch that shows what has this name.
-    fn kind(world: &World, name: &str) -> Kind;
+    fn kind(reconciler: &Reconciler, name: &str) -> Kind;
     fn version(&self) -> &Version;
     fn key(namespace: &Arc<str>, name: &Arc<str>) -> Key;
-    /// `records` as in [`Touch::Account`].
-    fn touch<'a>(name: &'a Arc<str>, records: &'a [Arc<str>]) -> Touch<'a>;
+    /// `records` as in [`Affected::Account`].
+    fn affected<'a>(name: &'a Arc<str>, records: &'a [Arc<str>]) -> Affected<'a>;
     /// The names that it records.
     fn records(&self) -> &[Arc<str>];
     fn all(facts: &Namespace) -> &LiteMap<Arc<str>, Self>;
@@ -44,11 +44,11 @@ pub(super) trait Observed: PartialEq + Sized {
     fn leaves_nothing(&self, cluster: &Cluster) -> bool;
 
     /// The same, holding in common with others what is alike.
-    fn shared(self, world: &mut World) -> Self;
+    fn shared(self, reconciler: &mut Reconciler) -> Self;
 }
 
 impl Observed for Account {
-    fn kind(_: &World, _: &str) -> Kind {
+    fn kind(_: &Reconciler, _: &str) -> Kind {
         Kind::Account
     }
 
@@ -60,8 +60,8 @@ impl Observed for Account {
         Key::account(namespace, name)
     }
 
-    fn touch<'a>(name: &'a Arc<str>, records: &'a [Arc<str>]) -> Touch<'a> {
-        Touch::Account(name, records)
+    fn affected<'a>(name: &'a Arc<str>, records: &'a [Arc<str>]) -> Affected<'a> {
+        Affected::Account(name, records)
     }
 
     fn records(&self) -> &[Arc<str>] {
@@ -107,20 +107,20 @@ impl Observed for Account {
         self
     }
 
-    fn shared(mut self, world: &mut World) -> Self {
-        self.attached = world.attached.share(self.attached);
-        self.entries = world.entries.share(self.entries);
-        if let Some(keys) = &world.keys {
+    fn shared(mut self, reconciler: &mut Reconciler) -> Self {
+        self.attached = reconciler.attached.share(self.attached);
+        self.entries = reconciler.entries.share(self.entries);
+        if let Some(keys) = &reconciler.keys {
             prune(&mut self.labels, &keys.accounts);
         }
-        self.labels.share(|word| world.names.share(word));
+        self.labels.share(|word| reconciler.names.share(word));
         self
     }
 }
 
 impl Observed for Secret {
-    fn kind(world: &World, name: &str) -> Kind {
-        world.kind_of_secret(name)
+    fn kind(reconciler: &Reconciler, name: &str) -> Kind {
+        reconciler.kind_of_secret(name)
     }
 
     fn version(&self) -> &Version {
@@ -131,8 +131,8 @@ impl Observed for Secret {
         Key::secret(namespace, name)
     }
 
-    fn touch<'a>(name: &'a Arc<str>, _: &'a [Arc<str>]) -> Touch<'a> {
-        Touch::Secret(name)
+    fn affected<'a>(name: &'a Arc<str>, _: &'a [Arc<str>]) -> Affected<'a> {
+        Affected::Secret(name)
     }
 
     fn records(&self) -> &[Arc<str>] {
@@ -183,9 +183,9 @@ impl Observed for Secret {
         self
     }
 
-    fn shared(mut self, world: &mut World) -> Self {
-        self.traits = world.traits.share(self.traits);
-        self.digest = self.digest.map(|digest| world.digests.share(digest));
+    fn shared(mut self, reconciler: &mut Reconciler) -> Self {
+        self.traits = reconciler.traits.share(self.traits);
+        self.digest = self.digest.map(|digest| reconciler.digests.share(digest));
         self
     }
 }

@@ -8,15 +8,15 @@ use plan::backoff::Backoff;
 use plan::decision::Failure;
 use plan::observed::{Account, Secret};
 
-use super::evaluate::{Cause, Touch};
+use super::evaluate::{Affected, Trigger};
 use super::observed::{self, Observed};
-use super::{Seen, World};
+use super::{Reconciler, Seen};
 use crate::outcome::{ApiError, Outcome};
 use crate::work::{Key, Lane, Target, Work};
 
 /// What came of our last attempts at a key.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Trouble {
+pub(super) struct RetryState {
     /// Refused or without an answer, in a row.
     pub(super) attempts: u32,
     /// In which something else was found than was held, in a row. Not the same row: a look at a Secret of others that
@@ -54,7 +54,7 @@ const LOST_UNTIL_TOLD: u32 = 8;
 /// is away, and that is no reason to give up.
 pub(super) const HEARD_WITHIN: Duration = Duration::from_secs(15);
 
-impl Trouble {
+impl RetryState {
     /// Another race over a write was lost, with this answer.
     fn lose(&mut self, answer: &str, now: Duration) {
         self.tried_since = self.tried_since.or(Some(now));
@@ -66,7 +66,7 @@ impl Trouble {
     }
 }
 
-impl World {
+impl Reconciler {
     /// A write, or a read after one, of a Secret has ended.
     pub fn wrote_secret(&mut self, key: &Key, outcome: Outcome<Secret>, now: Duration) -> Vec<Work> {
         self.wrote(key, outcome, now)
@@ -99,13 +99,19 @@ impl World {
         if short == *held {
             return Vec::new();
         }
-        let (cause, records) = (Cause::Replied { made: None }, self.records(Some(held), Some(&short)));
-        self.change(&key.namespace, &Touch::Account(name, &records), cause, now, |world| {
-            let short = short.shared(world);
-            if let Some(place) = world.places.get_mut(&key.namespace) {
-                observed::hold(&mut place.facts.accounts, name, short);
-            }
-        })
+        let (trigger, records) = (Trigger::Replied { made: None }, self.records(Some(held), Some(&short)));
+        self.change(
+            &key.namespace,
+            &Affected::Account(name, &records),
+            trigger,
+            now,
+            |reconciler| {
+                let short = short.shared(reconciler);
+                if let Some(place) = reconciler.places.get_mut(&key.namespace) {
+                    observed::hold(&mut place.facts.accounts, name, short);
+                }
+            },
+        )
     }
 
     fn wrote<T: Observed>(&mut self, key: &Key, outcome: Outcome<T>, now: Duration) -> Vec<Work> {
@@ -114,7 +120,7 @@ impl World {
             Outcome::Changed(reply) => (reply, false),
             Outcome::Failed(setback) => return self.failed(key, setback, now),
         };
-        let write = self.answered(key).filter(|_| made);
+        let write = self.finish_write(key).filter(|_| made);
         if made {
             self.let_off(key);
         }
@@ -133,124 +139,124 @@ impl World {
                 return self.change(
                     &key.namespace,
                     &self.touched(key),
-                    Cause::Replied { made: None },
+                    Trigger::Replied { made: None },
                     now,
-                    |world| {
-                        world.unsettled.remove(key);
+                    |reconciler| {
+                        reconciler.unverified.remove(key);
                         if let Target::Secret(_) = key.target {
-                            world.absent.insert(key.clone(), now);
+                            reconciler.absent.insert(key.clone(), now);
                         }
                         if wanted {
-                            world.raced(key, now);
+                            reconciler.raced(key, now);
                         } else {
-                            world.troubles.remove(key);
+                            reconciler.retries.remove(key);
                         }
                     },
                 );
             }
         };
-        let besides = |world: &mut Self| {
+        let and_then = |reconciler: &mut Self| {
             if made {
-                world.troubles.remove(key);
+                reconciler.retries.remove(key);
                 if let Target::Account(_) = key.target {
-                    world.patched.insert(key.clone(), now);
+                    reconciler.patched.insert(key.clone(), now);
                 }
             } else {
-                world.raced(key, now);
+                reconciler.raced(key, now);
             }
         };
-        let cause = Cause::Replied {
+        let trigger = Trigger::Replied {
             made: write.as_deref().map(|write| (key, write)),
         };
-        self.take(&key.namespace, name, seen, cause, now, besides)
+        self.observe(&key.namespace, name, seen, trigger, now, and_then)
     }
 
     /// Asks the plan of a key again, since its time has come. Work that is still to wait comes out anew.
     pub fn revisit(&mut self, key: &Key, now: Duration) -> Vec<Work> {
-        self.reconsider(key, now, |world| world.make_peace(key, now))
+        self.reconsider(key, now, |reconciler| reconciler.settle(key, now))
     }
 
     fn raced(&mut self, key: &Key, now: Duration) {
         let looks = self.is_squatted(key);
-        let trouble = self.troubles.entry(key.clone()).or_default();
-        let late = trouble.races.checked_sub(RACES_AT_ONCE);
-        trouble.races += 1;
+        let retry = self.retries.entry(key.clone()).or_default();
+        let late = retry.races.checked_sub(RACES_AT_ONCE);
+        retry.races += 1;
         if !looks {
-            trouble.lose("409", now);
+            retry.lose("409", now);
         }
-        trouble.retry_at = late.map_or(now, |late| now + RACED.delay(late));
+        retry.retry_at = late.map_or(now, |late| now + RACED.delay(late));
     }
 
     /// A write has failed.
     pub fn failed(&mut self, key: &Key, setback: ApiError, now: Duration) -> Vec<Work> {
         if matches!(setback, ApiError::Unavailable(_)) {
-            self.unanswered(key);
+            self.outcome_unknown(key);
         } else {
-            self.answered(key);
+            self.finish_write(key);
         }
         let heard = self.answered_at.is_some_and(|at| now < at + HEARD_WITHIN);
-        let mut trouble = self.troubles.get(key).cloned().unwrap_or_default();
-        trouble.unheard = matches!(setback, ApiError::Unavailable(_)) && !heard;
-        let tried_since = trouble.tried_since.or(Some(now));
-        trouble.tried_since = tried_since.filter(|_| !trouble.unheard);
+        let mut retry = self.retries.get(key).cloned().unwrap_or_default();
+        retry.unheard = matches!(setback, ApiError::Unavailable(_)) && !heard;
+        let tried_since = retry.tried_since.or(Some(now));
+        retry.tried_since = tried_since.filter(|_| !retry.unheard);
         let delay = match setback {
             ApiError::Refused(failure) => {
-                trouble.refused_since = trouble.refused_since.or(Some(now));
-                trouble.failure = Some(failure);
-                trouble.attempts += 1;
-                REFUSED.delay(trouble.attempts - 1)
+                retry.refused_since = retry.refused_since.or(Some(now));
+                retry.failure = Some(failure);
+                retry.attempts += 1;
+                REFUSED.delay(retry.attempts - 1)
             }
             ApiError::Postponed { failure, wait, by } => {
                 self.hold(key, by.as_ref(), &failure, wait, now);
-                trouble.refused_since = trouble.refused_since.or(Some(now));
-                trouble.failure = Some(failure);
-                trouble.by = by;
-                trouble.attempts += 1;
-                REFUSED.delay(trouble.attempts - 1).max(wait)
+                retry.refused_since = retry.refused_since.or(Some(now));
+                retry.failure = Some(failure);
+                retry.by = by;
+                retry.attempts += 1;
+                REFUSED.delay(retry.attempts - 1).max(wait)
             }
             // The pause of all writers is the delay.
             ApiError::Throttled(_) => {
-                if trouble.attempts >= UNANSWERED_UNTIL_TOLD {
+                if retry.attempts >= UNANSWERED_UNTIL_TOLD {
                     let text = "the API server keeps asking all writers for less (429)";
-                    trouble.failure = Some(Failure::new(FailureReason::ServerError, text));
+                    retry.failure = Some(Failure::new(FailureReason::ServerError, text));
                 }
-                trouble.attempts += 1;
+                retry.attempts += 1;
                 Duration::ZERO
             }
             // Where it is true, the watch of namespaces shows it at once. Where it is not, it is a refusal like any other.
             ApiError::NamespaceTerminating => {
-                if trouble.attempts > 0 {
+                if retry.attempts > 0 {
                     let text = "the server says that the namespace is being terminated (403), although it is not";
-                    trouble.failure = Some(Failure::new(FailureReason::ServerError, text));
+                    retry.failure = Some(Failure::new(FailureReason::ServerError, text));
                 }
-                trouble.attempts += 1;
-                REFUSED.delay(trouble.attempts - 1)
+                retry.attempts += 1;
+                REFUSED.delay(retry.attempts - 1)
             }
             ApiError::Conflict | ApiError::NotFound => {
-                trouble.refused_since = None;
-                trouble.races += 1;
-                trouble.lose(if setback == ApiError::Conflict { "409" } else { "404" }, now);
-                RACED.delay(trouble.races - 1)
+                retry.refused_since = None;
+                retry.races += 1;
+                retry.lose(if setback == ApiError::Conflict { "409" } else { "404" }, now);
+                RACED.delay(retry.races - 1)
             }
             ApiError::Unavailable(text) => {
-                trouble.refused_since = None;
-                if trouble.attempts >= UNANSWERED_UNTIL_TOLD {
-                    trouble.failure = Some(Failure::new(FailureReason::ServerError, text));
+                retry.refused_since = None;
+                if retry.attempts >= UNANSWERED_UNTIL_TOLD {
+                    retry.failure = Some(Failure::new(FailureReason::ServerError, text));
                 }
-                trouble.attempts += 1;
-                UNANSWERED.delay(trouble.attempts - 1)
+                retry.attempts += 1;
+                UNANSWERED.delay(retry.attempts - 1)
             }
         };
-        trouble.retry_at = now + delay;
-        let retry_at = trouble.retry_at;
+        retry.retry_at = now + delay;
+        let retry_at = retry.retry_at;
         let mut work = self.change(
             &key.namespace,
             &self.touched(key),
-            Cause::Replied { made: None },
+            Trigger::Replied { made: None },
             now,
-            |world| {
-                world.unsettled.remove(key);
-                world.troubles.insert(key.clone(), trouble);
+            |reconciler| {
+                reconciler.unverified.remove(key);
+                reconciler.retries.insert(key.clone(), retry);
             },
         );
         // Nothing is to be written, yet something was to be read: that is still to be done.
@@ -266,11 +272,11 @@ impl World {
     }
 
     /// The first answer about a Secret that was missing at the start lets the references to it go in.
-    fn touched<'a>(&self, key: &'a Key) -> Touch<'a> {
+    fn touched<'a>(&self, key: &'a Key) -> Affected<'a> {
         match &key.target {
-            Target::Secret(name) if self.unsettled.contains(key) => Touch::Offered(name),
-            Target::Secret(name) if self.is_unread(key) => Touch::Referred(name),
-            Target::Secret(_) | Target::Account(_) => Touch::of(key),
+            Target::Secret(name) if self.unverified.contains(key) => Affected::Offered(name),
+            Target::Secret(name) if self.is_unread(key) => Affected::Referred(name),
+            Target::Secret(_) | Target::Account(_) => Affected::of(key),
         }
     }
 }

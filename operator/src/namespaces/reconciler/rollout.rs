@@ -14,14 +14,14 @@ const KEPT: usize = 256;
 
 /// See the module.
 #[derive(Debug, Default)]
-pub(super) struct Row {
+pub(super) struct Rollout {
     waiting: HashMap<Arc<str>, Waiting>,
-    fresh: Half,
-    bulk: Half,
+    fresh: RolloutLane,
+    bulk: RolloutLane,
 }
 
 #[derive(Debug, Default)]
-struct Half {
+struct RolloutLane {
     namespaces: VecDeque<Arc<str>>,
     /// How many wait in them.
     keys: usize,
@@ -37,7 +37,7 @@ struct Waiting {
     since: Duration,
 }
 
-impl Row {
+impl Rollout {
     /// The namespace waits, if it does not already; in the fresh lane from now on, if this is more urgent.
     pub(super) fn push(&mut self, namespace: &Arc<str>, lane: Lane, keys: usize, now: Duration) {
         let held = self.waiting.get(namespace).copied();
@@ -48,11 +48,11 @@ impl Row {
             since: held.map_or(now, |held| held.since),
         };
         if let Some(held) = held {
-            self.half(held.lane).keys -= held.keys;
+            self.lane_of(held.lane).keys -= held.keys;
         }
-        self.half(waiting.lane).keys += keys;
+        self.lane_of(waiting.lane).keys += keys;
         if stays.is_none() {
-            self.half(lane).namespaces.push_back(Arc::clone(namespace));
+            self.lane_of(lane).namespaces.push_back(Arc::clone(namespace));
         }
         self.waiting.insert(Arc::clone(namespace), waiting);
     }
@@ -60,13 +60,13 @@ impl Row {
     /// The next of this lane, which waits no more, and since when it did.
     pub(super) fn pop(&mut self, lane: Lane) -> Option<(Arc<str>, Duration)> {
         loop {
-            let namespace = self.half(lane).namespaces.pop_front()?;
+            let namespace = self.lane_of(lane).namespaces.pop_front()?;
             // One that was moved to the other lane left its place behind.
             if self.waiting.get(&namespace).is_none_or(|waiting| waiting.lane != lane) {
                 continue;
             }
             let waiting = self.waiting.remove(&namespace)?;
-            self.half(lane).keys -= waiting.keys;
+            self.lane_of(lane).keys -= waiting.keys;
             if shrink::shrink_if_sparse(&mut self.waiting, KEPT) {
                 self.fresh.namespaces.shrink_to(KEPT);
                 self.bulk.namespaces.shrink_to(KEPT);
@@ -83,7 +83,7 @@ impl Row {
         }
     }
 
-    fn half(&mut self, lane: Lane) -> &mut Half {
+    fn lane_of(&mut self, lane: Lane) -> &mut RolloutLane {
         match lane {
             Lane::Fresh => &mut self.fresh,
             Lane::Bulk | Lane::Retry => &mut self.bulk,
@@ -96,29 +96,30 @@ mod tests {
     use super::*;
     use crate::work::Lane;
 
-    fn drain(row: &mut Row, lane: Lane) -> Vec<String> {
-        std::iter::from_fn(|| row.pop(lane))
+    fn drain(rollout: &mut Rollout, lane: Lane) -> Vec<String> {
+        std::iter::from_fn(|| rollout.pop(lane))
             .map(|(namespace, _)| namespace.to_string())
             .collect()
     }
 
     #[test]
     fn each_namespace_comes_to_its_turn_once_and_the_more_urgent_first() {
-        let mut row = Row::default();
-        let push = |row: &mut Row, namespace: &str, lane| row.push(&namespace.into(), lane, 2, Duration::ZERO);
+        let mut rollout = Rollout::default();
+        let push =
+            |rollout: &mut Rollout, namespace: &str, lane| rollout.push(&namespace.into(), lane, 2, Duration::ZERO);
         for namespace in ["a", "b", "c", "a"] {
-            push(&mut row, namespace, Lane::Bulk);
+            push(&mut rollout, namespace, Lane::Bulk);
         }
-        push(&mut row, "d", Lane::Fresh);
-        push(&mut row, "b", Lane::Fresh);
-        push(&mut row, "d", Lane::Bulk);
-        assert_eq!((row.keys(Lane::Fresh), row.keys(Lane::Bulk)), (4, 4));
-        assert_eq!(drain(&mut row, Lane::Fresh), ["d", "b"]);
-        assert_eq!(drain(&mut row, Lane::Bulk), ["a", "c"]);
-        assert_eq!((row.keys(Lane::Fresh), row.keys(Lane::Bulk)), (0, 0));
-        push(&mut row, "b", Lane::Bulk);
+        push(&mut rollout, "d", Lane::Fresh);
+        push(&mut rollout, "b", Lane::Fresh);
+        push(&mut rollout, "d", Lane::Bulk);
+        assert_eq!((rollout.keys(Lane::Fresh), rollout.keys(Lane::Bulk)), (4, 4));
+        assert_eq!(drain(&mut rollout, Lane::Fresh), ["d", "b"]);
+        assert_eq!(drain(&mut rollout, Lane::Bulk), ["a", "c"]);
+        assert_eq!((rollout.keys(Lane::Fresh), rollout.keys(Lane::Bulk)), (0, 0));
+        push(&mut rollout, "b", Lane::Bulk);
         assert_eq!(
-            drain(&mut row, Lane::Bulk),
+            drain(&mut rollout, Lane::Bulk),
             ["b"],
             "its turn is over, it may wait again"
         );

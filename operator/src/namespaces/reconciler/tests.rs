@@ -13,7 +13,7 @@ use plan::payload::{DigestKey, Payload};
 use plan::summary::{Count, Summary};
 use serde_json::json;
 
-use super::{Kind, SHARED, Seen, World};
+use super::{Kind, Reconciler, SHARED, Seen};
 use crate::outcome::{ApiError, Outcome};
 use crate::wanted::LabelKeys;
 use crate::work::Lane;
@@ -93,41 +93,44 @@ fn account_key() -> Key {
 }
 
 /// A started world with the object and the selected namespace `a`, in which nothing was written yet.
-fn started() -> World {
-    let mut world = World::new([]);
+fn started() -> Reconciler {
+    let mut reconciler = Reconciler::new([]);
     for kind in [Kind::Namespace, Kind::Account, Kind::Copy] {
-        world.begin_list(kind.clone());
-        world.end_list(kind, at(0));
+        reconciler.begin_list(kind.clone());
+        reconciler.end_list(kind, at(0));
     }
-    world.declare(&object(Lifecycle::Active), 1, true, at(0));
-    world.start(at(0));
-    world.see_namespace("a", selected(), false, at(0));
-    world.see_account("a", "default", Seen::There(account("10", &[], &[])), at(0));
-    world
+    reconciler.declare(&object(Lifecycle::Active), 1, true, at(0));
+    reconciler.start(at(0));
+    reconciler.see_namespace("a", selected(), false, at(0));
+    reconciler.see_account("a", "default", Seen::There(account("10", &[], &[])), at(0));
+    reconciler
 }
 
-fn secret_action(world: &World) -> SecretAction {
-    match world.write(&secret_key(), at(0)) {
+fn secret_action(reconciler: &Reconciler) -> SecretAction {
+    match reconciler.write(&secret_key(), at(0)) {
         Some(Write::Secret { action, .. }) => action,
         other => panic!("expected a write of the secret, found {other:?}"),
     }
 }
 
 /// The same world with copy and reference in place.
-fn served() -> World {
-    let mut world = started();
-    let copy = written(&secret_action(&world), "20");
-    assert_eq!(world.wrote_secret(&secret_key(), Outcome::Done(Some(copy)), at(0)), []);
-    let patched = account("21", &["company"], &["company"]);
+fn served() -> Reconciler {
+    let mut reconciler = started();
+    let copy = written(&secret_action(&reconciler), "20");
     assert_eq!(
-        world.wrote_account(&account_key(), Outcome::Done(Some(patched)), at(0)),
+        reconciler.wrote_secret(&secret_key(), Outcome::Done(Some(copy)), at(0)),
         []
     );
-    world
+    let patched = account("21", &["company"], &["company"]);
+    assert_eq!(
+        reconciler.wrote_account(&account_key(), Outcome::Done(Some(patched)), at(0)),
+        []
+    );
+    reconciler
 }
 
-fn summary(world: &World) -> Summary {
-    world.board.summary("company").unwrap()
+fn summary(reconciler: &Reconciler) -> Summary {
+    reconciler.tally.summary("company").unwrap()
 }
 
 fn keys(work: &[Work]) -> Vec<Key> {
@@ -135,10 +138,10 @@ fn keys(work: &[Work]) -> Vec<Key> {
 }
 
 /// The work of all namespaces that wait in the long row.
-fn turns(world: &mut World, now: Duration) -> Vec<Work> {
+fn turns(reconciler: &mut Reconciler, now: Duration) -> Vec<Work> {
     let mut work = Vec::new();
     for lane in [Lane::Fresh, Lane::Bulk] {
-        while let Some(found) = world.next_in_row(lane, now) {
+        while let Some(found) = reconciler.next_namespace(lane, now) {
             work.extend(found);
         }
     }
@@ -147,45 +150,45 @@ fn turns(world: &mut World, now: Duration) -> Vec<Work> {
 
 #[test]
 fn nothing_is_planned_before_everything_was_listed() {
-    let mut world = World::new([]);
-    world.declare(&object(Lifecycle::Active), 1, true, at(0));
-    assert_eq!(world.see_namespace("a", selected(), false, at(0)), []);
-    assert_eq!(world.end_list(Kind::Namespace, at(0)), []);
-    assert!(!world.is_listed());
-    assert_eq!(turns(&mut world, at(0)), []);
-    world.end_list(Kind::Account, at(0));
-    world.end_list(Kind::Copy, at(0));
-    assert!(world.is_listed());
-    world.start(at(0));
-    assert_eq!(keys(&turns(&mut world, at(0))), [secret_key()]);
+    let mut reconciler = Reconciler::new([]);
+    reconciler.declare(&object(Lifecycle::Active), 1, true, at(0));
+    assert_eq!(reconciler.see_namespace("a", selected(), false, at(0)), []);
+    assert_eq!(reconciler.end_list(Kind::Namespace, at(0)), []);
+    assert!(!reconciler.is_listed());
+    assert_eq!(turns(&mut reconciler, at(0)), []);
+    reconciler.end_list(Kind::Account, at(0));
+    reconciler.end_list(Kind::Copy, at(0));
+    assert!(reconciler.is_listed());
+    reconciler.start(at(0));
+    assert_eq!(keys(&turns(&mut reconciler, at(0))), [secret_key()]);
 }
 
 #[test]
 fn what_came_while_nothing_ran_is_late_at_once_and_what_comes_later_is_not() {
-    let mut world = World::new([]);
-    world.declare(&object(Lifecycle::Active), 1, false, at(0));
-    world.see_namespace("a", selected(), false, at(0));
+    let mut reconciler = Reconciler::new([]);
+    reconciler.declare(&object(Lifecycle::Active), 1, false, at(0));
+    reconciler.see_namespace("a", selected(), false, at(0));
     for kind in [Kind::Namespace, Kind::Account, Kind::Copy] {
-        world.begin_list(kind.clone());
+        reconciler.begin_list(kind.clone());
         if matches!(kind, Kind::Namespace) {
-            world.see_namespace("a", selected(), false, at(0));
+            reconciler.see_namespace("a", selected(), false, at(0));
         }
-        world.end_list(kind, at(0));
+        reconciler.end_list(kind, at(0));
     }
-    world.start(at(1));
-    assert_eq!(summary(&world).namespaces_late_at, Some(at(1)));
+    reconciler.start(at(1));
+    assert_eq!(summary(&reconciler).namespaces_late_at, Some(at(1)));
 
-    let copy = written(&secret_action(&world), "20");
-    world.wrote_secret(&secret_key(), Outcome::Done(Some(copy)), at(1));
-    world.see_namespace("b", selected(), false, at(2));
-    assert_eq!(summary(&world).namespaces_late_at, Some(at(7)));
+    let copy = written(&secret_action(&reconciler), "20");
+    reconciler.wrote_secret(&secret_key(), Outcome::Done(Some(copy)), at(1));
+    reconciler.see_namespace("b", selected(), false, at(2));
+    assert_eq!(summary(&reconciler).namespaces_late_at, Some(at(7)));
 }
 
 #[test]
 fn a_new_namespace_gets_copy_and_reference_each_as_soon_as_it_can() {
-    let mut world = started();
+    let mut reconciler = started();
     assert_eq!(
-        world.see_namespace("b", selected(), false, at(1)),
+        reconciler.see_namespace("b", selected(), false, at(1)),
         [Work {
             key: Key::secret(&"b".into(), &"company".into()),
             lane: Lane::Fresh,
@@ -194,7 +197,7 @@ fn a_new_namespace_gets_copy_and_reference_each_as_soon_as_it_can() {
         "the server would hold it back for longer"
     );
     assert_eq!(
-        world.see_account("b", "default", Seen::There(account("30", &[], &[])), at(1)),
+        reconciler.see_account("b", "default", Seen::There(account("30", &[], &[])), at(1)),
         [Work {
             key: Key::account(&"b".into(), &"default".into()),
             lane: Lane::Fresh,
@@ -206,13 +209,13 @@ fn a_new_namespace_gets_copy_and_reference_each_as_soon_as_it_can() {
 #[test]
 fn a_namespace_with_many_accounts_waits_behind_what_is_new_elsewhere() {
     let lanes = |accounts: usize| {
-        let mut world = started();
+        let mut reconciler = started();
         for number in 0..accounts {
             let account = Seen::There(account("30", &[], &[]));
-            world.see_account("a", &format!("account-{number}"), account, at(1));
+            reconciler.see_account("a", &format!("account-{number}"), account, at(1));
         }
-        world.declare(&object_for("*", Lifecycle::Active), 2, true, at(1));
-        let work = turns(&mut world, at(1));
+        reconciler.declare(&object_for("*", Lifecycle::Active), 2, true, at(1));
+        let work = turns(&mut reconciler, at(1));
         assert_eq!(
             work.len(),
             accounts + 2,
@@ -226,10 +229,10 @@ fn a_namespace_with_many_accounts_waits_behind_what_is_new_elsewhere() {
 
 #[test]
 fn an_account_that_is_seen_before_its_namespace_is_not_forgotten() {
-    let mut world = started();
-    let early = world.see_account("b", "default", Seen::There(account("30", &[], &[])), at(1));
+    let mut reconciler = started();
+    let early = reconciler.see_account("b", "default", Seen::There(account("30", &[], &[])), at(1));
     assert_eq!(early, []);
-    let work = world.see_namespace("b", selected(), false, at(1));
+    let work = reconciler.see_namespace("b", selected(), false, at(1));
     assert_eq!(
         keys(&work),
         [
@@ -241,55 +244,55 @@ fn an_account_that_is_seen_before_its_namespace_is_not_forgotten() {
 
 #[test]
 fn the_echo_of_our_own_write_and_what_is_older_are_passed_over() {
-    let mut world = served();
+    let mut reconciler = served();
     let copy = Seen::There(written(&secret_action(&started()), "20"));
-    assert_eq!(world.see_secret("a", "company", copy, at(1)), []);
+    assert_eq!(reconciler.see_secret("a", "company", copy, at(1)), []);
     assert_eq!(
-        world.see_account("a", "default", Seen::There(account("10", &[], &[])), at(1)),
+        reconciler.see_account("a", "default", Seen::There(account("10", &[], &[])), at(1)),
         []
     );
     let former = Seen::Gone(Version::new("uid-of-a-former-one", "30"));
-    assert_eq!(world.see_secret("a", "company", former, at(1)), []);
-    assert_eq!(world.write(&secret_key(), at(1)), None);
-    assert_eq!(world.write(&account_key(), at(1)), None);
+    assert_eq!(reconciler.see_secret("a", "company", former, at(1)), []);
+    assert_eq!(reconciler.write(&secret_key(), at(1)), None);
+    assert_eq!(reconciler.write(&account_key(), at(1)), None);
 }
 
 #[test]
 fn a_list_replaces_what_is_held_only_when_it_is_complete() {
-    let mut world = served();
-    world.begin_list(Kind::Copy);
-    world.begin_list(Kind::Copy);
-    assert_eq!(world.write(&secret_key(), at(1)), None, "the list has only begun");
+    let mut reconciler = served();
+    reconciler.begin_list(Kind::Copy);
+    reconciler.begin_list(Kind::Copy);
+    assert_eq!(reconciler.write(&secret_key(), at(1)), None, "the list has only begun");
     assert_eq!(
-        keys(&world.end_list(Kind::Copy, at(1))),
+        keys(&reconciler.end_list(Kind::Copy, at(1))),
         [secret_key()],
         "now the copy is known to be gone"
     );
-    assert!(matches!(secret_action(&world), SecretAction::Create(_)));
+    assert!(matches!(secret_action(&reconciler), SecretAction::Create(_)));
 }
 
 #[test]
 fn a_copy_that_is_written_while_a_list_comes_in_is_not_taken_for_gone() {
-    let mut world = started();
-    world.begin_list(Kind::Copy);
-    let copy = written(&secret_action(&world), "20");
-    world.wrote_secret(&secret_key(), Outcome::Done(Some(copy)), at(1));
-    assert_eq!(world.end_list(Kind::Copy, at(1)), []);
-    assert_eq!(world.write(&secret_key(), at(1)), None);
+    let mut reconciler = started();
+    reconciler.begin_list(Kind::Copy);
+    let copy = written(&secret_action(&reconciler), "20");
+    reconciler.wrote_secret(&secret_key(), Outcome::Done(Some(copy)), at(1));
+    assert_eq!(reconciler.end_list(Kind::Copy, at(1)), []);
+    assert_eq!(reconciler.write(&secret_key(), at(1)), None);
 }
 
 #[test]
 fn a_namespace_that_a_list_no_longer_holds_is_forgotten_with_all_in_it() {
-    let mut world = served();
-    world.begin_list(Kind::Namespace);
-    assert_eq!(world.end_list(Kind::Namespace, at(1)), []);
-    assert_eq!(summary(&world).namespaces, Count::default());
-    assert_eq!(summary(&world).accounts, Count::default());
+    let mut reconciler = served();
+    reconciler.begin_list(Kind::Namespace);
+    assert_eq!(reconciler.end_list(Kind::Namespace, at(1)), []);
+    assert_eq!(summary(&reconciler).namespaces, Count::default());
+    assert_eq!(summary(&reconciler).accounts, Count::default());
 }
 
 #[test]
 fn the_summary_counts_each_namespace_once_whatever_happens_to_it() {
-    let mut world = started();
+    let mut reconciler = started();
     let pending = Count {
         selected: 1,
         ready: 0,
@@ -306,42 +309,42 @@ fn the_summary_counts_each_namespace_once_whatever_happens_to_it() {
         failed: 1,
     };
     assert_eq!(
-        (summary(&world).namespaces, summary(&world).accounts),
+        (summary(&reconciler).namespaces, summary(&reconciler).accounts),
         (pending, pending)
     );
     let refusal = Failure::new(FailureReason::QuotaExceeded, "quota \"q\" is used up");
-    let work = world.wrote_secret(&secret_key(), Outcome::Failed(ApiError::Refused(refusal)), at(1));
+    let work = reconciler.wrote_secret(&secret_key(), Outcome::Failed(ApiError::Refused(refusal)), at(1));
     assert_eq!(work[0].at, Some(at(2)), "tried again after a second");
-    assert_eq!(summary(&world).namespaces, failed);
-    assert_eq!(summary(&world).failures[0].0.as_ref(), "a");
-    let copy = written(&secret_action(&world), "20");
-    world.wrote_secret(&secret_key(), Outcome::Done(Some(copy)), at(2));
-    assert_eq!(summary(&world).namespaces, ready);
-    assert_eq!(summary(&world).failures, []);
-    world.see_namespace("a", plan::labels::Labels::default(), false, at(3));
-    assert_eq!(summary(&world).namespaces, Count::default());
+    assert_eq!(summary(&reconciler).namespaces, failed);
+    assert_eq!(summary(&reconciler).failures[0].0.as_ref(), "a");
+    let copy = written(&secret_action(&reconciler), "20");
+    reconciler.wrote_secret(&secret_key(), Outcome::Done(Some(copy)), at(2));
+    assert_eq!(summary(&reconciler).namespaces, ready);
+    assert_eq!(summary(&reconciler).failures, []);
+    reconciler.see_namespace("a", plan::labels::Labels::default(), false, at(3));
+    assert_eq!(summary(&reconciler).namespaces, Count::default());
 }
 
 #[test]
 fn a_new_edition_is_late_at_once_and_a_new_namespace_after_a_while() {
-    let mut world = served();
-    world.see_namespace("b", selected(), false, at(10));
-    assert_eq!(summary(&world).namespaces_late_at, Some(at(15)));
+    let mut reconciler = served();
+    reconciler.see_namespace("b", selected(), false, at(10));
+    assert_eq!(summary(&reconciler).namespaces_late_at, Some(at(15)));
     let mut edited = (*object(Lifecycle::Active)).clone();
     edited
         .spec
         .labels
         .insert("pull-secret.example.com/team".to_owned(), "x".to_owned());
-    world.declare(&Arc::new(edited), 2, true, at(11));
-    assert_eq!(turns(&mut world, at(11)).len(), 2);
-    assert_eq!(summary(&world).namespaces_late_at, Some(at(11)));
-    assert_eq!(summary(&world).revision, 2);
+    reconciler.declare(&Arc::new(edited), 2, true, at(11));
+    assert_eq!(turns(&mut reconciler, at(11)).len(), 2);
+    assert_eq!(summary(&reconciler).namespaces_late_at, Some(at(11)));
+    assert_eq!(summary(&reconciler).revision, 2);
 }
 
 #[test]
 fn references_go_before_the_copy_and_the_copy_goes_anyway() {
-    let mut world = served();
-    let work = world.see_namespace("a", plan::labels::Labels::default(), false, at(1));
+    let mut reconciler = served();
+    let work = reconciler.see_namespace("a", plan::labels::Labels::default(), false, at(1));
     assert_eq!(
         work[0],
         Work {
@@ -358,9 +361,9 @@ fn references_go_before_the_copy_and_the_copy_goes_anyway() {
             at: None
         }
     );
-    assert_eq!(world.write(&secret_key(), at(2)), None);
+    assert_eq!(reconciler.write(&secret_key(), at(2)), None);
     let gone = account("30", &[], &[]);
-    let work = world.wrote_account(&account_key(), Outcome::Done(Some(gone)), at(2));
+    let work = reconciler.wrote_account(&account_key(), Outcome::Done(Some(gone)), at(2));
     assert_eq!(
         work,
         [Work {
@@ -370,13 +373,13 @@ fn references_go_before_the_copy_and_the_copy_goes_anyway() {
         }]
     );
 
-    let mut world = served();
-    world.see_namespace("a", plan::labels::Labels::default(), false, at(1));
+    let mut reconciler = served();
+    reconciler.see_namespace("a", plan::labels::Labels::default(), false, at(1));
     let refusal = Failure::new(FailureReason::AdmissionDenied, "refused");
-    world.wrote_account(&account_key(), Outcome::Failed(ApiError::Refused(refusal)), at(1));
-    assert_eq!(world.write(&secret_key(), at(10)), None);
+    reconciler.wrote_account(&account_key(), Outcome::Failed(ApiError::Refused(refusal)), at(1));
+    assert_eq!(reconciler.write(&secret_key(), at(10)), None);
     assert!(matches!(
-        world.write(&secret_key(), at(11)),
+        reconciler.write(&secret_key(), at(11)),
         Some(Write::Secret {
             action: SecretAction::Delete { .. },
             ..
@@ -386,28 +389,36 @@ fn references_go_before_the_copy_and_the_copy_goes_anyway() {
 
 #[test]
 fn another_writer_that_keeps_undoing_is_told_and_slowed() {
-    let mut world = served();
+    let mut reconciler = served();
     for round in 0..5_u32 {
         let (now, version) = (at(round), 100 + 2 * round);
         let removed = account(&version.to_string(), &[], &["company"]);
-        let work = world.see_account("a", "default", Seen::There(removed), now);
+        let work = reconciler.see_account("a", "default", Seen::There(removed), now);
         if round < 3 {
             assert!(is_soon(&work[0], now), "round {round}");
         } else {
             assert_eq!(work[0].at, Some(now + SECOND * (round - 2)), "round {round}");
-            assert_eq!(summary(&world).failures[0].1.reason, FailureReason::Contended);
+            assert_eq!(summary(&reconciler).failures[0].1.reason, FailureReason::Contended);
         }
         let restored = account(&(version + 1).to_string(), &["company"], &["company"]);
-        let work = world.wrote_account(&account_key(), Outcome::Done(Some(restored)), now);
+        let work = reconciler.wrote_account(&account_key(), Outcome::Done(Some(restored)), now);
         let contended = round >= 3;
-        assert_eq!(summary(&world).accounts.failed, i64::from(contended), "round {round}");
+        assert_eq!(
+            summary(&reconciler).accounts.failed,
+            i64::from(contended),
+            "round {round}"
+        );
         assert_eq!(work.is_empty(), !contended, "its end is to be looked at: {work:?}");
     }
-    assert_eq!(world.revisit(&account_key(), at(13)).len(), 1, "not over yet");
-    assert_eq!(world.revisit(&account_key(), at(14)), []);
-    assert_eq!(summary(&world).accounts.ready, 1, "nothing was undone for ten seconds");
-    world.see_account("a", "default", Seen::There(account("200", &[], &["company"])), at(15));
-    assert_eq!(summary(&world).accounts.failed, 1, "it goes on");
+    assert_eq!(reconciler.revisit(&account_key(), at(13)).len(), 1, "not over yet");
+    assert_eq!(reconciler.revisit(&account_key(), at(14)), []);
+    assert_eq!(
+        summary(&reconciler).accounts.ready,
+        1,
+        "nothing was undone for ten seconds"
+    );
+    reconciler.see_account("a", "default", Seen::There(account("200", &[], &["company"])), at(15));
+    assert_eq!(summary(&reconciler).accounts.failed, 1, "it goes on");
 }
 
 /// The same object under another name, as its copies.
@@ -430,34 +441,34 @@ fn is_soon(work: &Work, now: Duration) -> bool {
 }
 
 /// The write that the account needs is handed out.
-fn patch(world: &mut World, now: Duration) {
-    let action = world.write(&account_key(), now).unwrap();
-    world.began(&account_key(), &Arc::new(action));
+fn patch(reconciler: &mut Reconciler, now: Duration) {
+    let action = reconciler.write(&account_key(), now).unwrap();
+    reconciler.start_write(&account_key(), &Arc::new(action));
 }
 
 #[test]
 fn a_server_that_takes_a_write_and_drops_it_is_told_and_slowed() {
-    let mut world = started();
+    let mut reconciler = started();
     for round in 0..4_u32 {
-        patch(&mut world, at(round));
+        patch(&mut reconciler, at(round));
         let dropped = account(&(100 + round).to_string(), &[], &[]);
-        let work = world.wrote_account(&account_key(), Outcome::Done(Some(dropped)), at(round));
+        let work = reconciler.wrote_account(&account_key(), Outcome::Done(Some(dropped)), at(round));
         assert_eq!(is_soon(&work[0], at(round)), round < 3, "round {round}");
     }
-    assert_eq!(summary(&world).failures[0].1.reason, FailureReason::Contended);
+    assert_eq!(summary(&reconciler).failures[0].1.reason, FailureReason::Contended);
 }
 
 #[test]
 fn objects_that_come_one_after_another_and_want_the_same_account_are_no_fight() {
-    let mut world = started();
+    let mut reconciler = started();
     let mut names = vec!["company".to_owned()];
     for number in 0..10_u32 {
-        patch(&mut world, at(number));
+        patch(&mut reconciler, at(number));
         let name = format!("other-{number}");
-        world.declare(&another(&name), 2, true, at(number));
+        reconciler.declare(&another(&name), 2, true, at(number));
         let held: Vec<&str> = names.iter().map(String::as_str).collect();
         let patched = account(&(100 + number).to_string(), &held, &held);
-        let work = world.wrote_account(&account_key(), Outcome::Done(Some(patched)), at(number));
+        let work = reconciler.wrote_account(&account_key(), Outcome::Done(Some(patched)), at(number));
         let again = work.iter().find(|work| work.key == account_key()).unwrap();
         assert!(is_soon(again, at(number)), "round {number}");
         names.push(name);
@@ -466,19 +477,19 @@ fn objects_that_come_one_after_another_and_want_the_same_account_are_no_fight() 
 
 #[test]
 fn objects_that_come_together_share_a_write_and_the_first_does_not_wait() {
-    let mut world = started();
+    let mut reconciler = started();
     let now = at(1);
-    patch(&mut world, now);
+    patch(&mut reconciler, now);
     let patched = account("21", &["company"], &["company"]);
-    world.wrote_account(&account_key(), Outcome::Done(Some(patched)), now);
+    reconciler.wrote_account(&account_key(), Outcome::Done(Some(patched)), now);
     for number in 0..3 {
         let other = another(&format!("other-{number}"));
-        world.declare(&other, 2, true, now + SECOND / 100);
-        let work = turns(&mut world, now + SECOND / 100);
+        reconciler.declare(&other, 2, true, now + SECOND / 100);
+        let work = turns(&mut reconciler, now + SECOND / 100);
         let again = work.iter().find(|work| work.key == account_key()).unwrap();
         assert_eq!(again.at, Some(now + SHARED));
     }
-    let Some(Write::Account { action, .. }) = world.write(&account_key(), now + SHARED) else {
+    let Some(Write::Account { action, .. }) = reconciler.write(&account_key(), now + SHARED) else {
         panic!("the account needs a write");
     };
     assert_eq!(action.attached.len(), 4);
@@ -486,69 +497,69 @@ fn objects_that_come_together_share_a_write_and_the_first_does_not_wait() {
 
 #[test]
 fn objects_that_come_before_the_turn_of_a_namespace_take_one_write_for_all() {
-    let mut world = served();
+    let mut reconciler = served();
     for number in 0..3 {
-        world.declare(&another(&format!("other-{number}")), 2, true, at(number));
+        reconciler.declare(&another(&format!("other-{number}")), 2, true, at(number));
     }
-    let keys = keys(&turns(&mut world, at(3)));
+    let keys = keys(&turns(&mut reconciler, at(3)));
     assert_eq!(keys.iter().filter(|key| **key == account_key()).count(), 1);
-    let Some(Write::Account { action, .. }) = world.write(&account_key(), at(3)) else {
+    let Some(Write::Account { action, .. }) = reconciler.write(&account_key(), at(3)) else {
         panic!("the account needs a write");
     };
     assert_eq!(action.attached.len(), 4);
-    assert_eq!(turns(&mut world, at(3)), [], "its turn is over");
+    assert_eq!(turns(&mut reconciler, at(3)), [], "its turn is over");
 }
 
 #[test]
 fn references_get_their_time_from_the_turn_of_their_namespace_on_and_only_once() {
-    let mut world = served();
+    let mut reconciler = served();
     let copy_goes_at = |work: &[Work]| {
         let copy = work.iter().find(|work| work.key == secret_key());
         copy.and_then(|work| work.at)
     };
-    world.declare(&object(Lifecycle::Deleting), 2, false, at(1));
-    let work = turns(&mut world, at(30));
+    reconciler.declare(&object(Lifecycle::Deleting), 2, false, at(1));
+    let work = turns(&mut reconciler, at(30));
     assert_eq!(keys(&work), [secret_key(), account_key()]);
     assert_eq!(
         copy_goes_at(&work),
         Some(at(40)),
         "until then nobody took the reference out"
     );
-    world.declare(&another("other"), 3, true, at(35));
-    let work = turns(&mut world, at(36));
+    reconciler.declare(&another("other"), 3, true, at(35));
+    let work = turns(&mut reconciler, at(36));
     assert_eq!(copy_goes_at(&work), Some(at(40)), "another object does not put it off");
 }
 
 #[test]
 fn the_other_writer_of_a_fight_is_named_once_it_is_known() {
-    let mut world = served();
+    let mut reconciler = served();
     for round in 0..4_u32 {
-        assert!(!world.wants_rival(&account_key()));
+        assert!(!reconciler.wants_manager(&account_key()));
         let version = 100 + 2 * round;
         let removed = account(&version.to_string(), &[], &["company"]);
-        world.see_account("a", "default", Seen::There(removed), at(round));
+        reconciler.see_account("a", "default", Seen::There(removed), at(round));
         if round < 3 {
             let restored = account(&(version + 1).to_string(), &["company"], &["company"]);
-            world.wrote_account(&account_key(), Outcome::Done(Some(restored)), at(round));
+            reconciler.wrote_account(&account_key(), Outcome::Done(Some(restored)), at(round));
         }
     }
-    assert!(world.wants_rival(&account_key()));
-    world.board.take_changed();
-    world.name_rival(&account_key(), Some("gitops"), at(5));
-    assert!(world.board.has_changed());
-    assert!(!world.wants_rival(&account_key()));
-    let failure = summary(&world).failures[0].1.message.to_string();
+    assert!(reconciler.wants_manager(&account_key()));
+    reconciler.tally.take_changed();
+    reconciler.name_manager(&account_key(), Some("gitops"), at(5));
+    assert!(reconciler.tally.has_changed());
+    assert!(!reconciler.wants_manager(&account_key()));
+    let failure = summary(&reconciler).failures[0].1.message.to_string();
     assert!(failure.contains("field manager \"gitops\" keeps undoing"), "{failure}");
-    assert_eq!(summary(&world).accounts.failed, 1);
+    assert_eq!(summary(&reconciler).accounts.failed, 1);
 }
 
 #[test]
 fn a_lost_race_is_run_again_at_once_and_not_for_ever() {
-    let mut world = started();
+    let mut reconciler = started();
     let mut delayed = 0;
     for round in 0..10 {
         let seen = account(&(50 + round).to_string(), &["theirs"], &[]);
-        let work = world.wrote_account(&account_key(), Outcome::Changed(Some(seen)), at(1));
+        let work = reconciler.wrote_account(&account_key(), Outcome::Changed(Some(seen)), at(1));
         assert_eq!(keys(&work), [account_key()]);
         delayed += usize::from(work[0].at.is_some());
         assert_eq!(work[0].at.is_some(), round >= 3, "round {round}");
@@ -558,94 +569,98 @@ fn a_lost_race_is_run_again_at_once_and_not_for_ever() {
 
 #[test]
 fn what_is_owed_to_a_deleted_object_is_counted_until_it_is_done() {
-    let mut world = served();
-    world.declare(&object(Lifecycle::Deleting), 2, false, at(1));
-    assert_eq!(summary(&world).owed, 2);
+    let mut reconciler = served();
+    reconciler.declare(&object(Lifecycle::Deleting), 2, false, at(1));
+    assert_eq!(summary(&reconciler).owed, 2);
     let refusal = Failure::new(FailureReason::AdmissionDenied, "refused");
-    world.wrote_account(&account_key(), Outcome::Failed(ApiError::Refused(refusal)), at(2));
+    reconciler.wrote_account(&account_key(), Outcome::Failed(ApiError::Refused(refusal)), at(2));
     assert_eq!(
-        summary(&world).stuck_since,
+        summary(&reconciler).stuck_since,
         Some(at(1)),
         "nothing came further since then"
     );
-    world.wrote_account(&account_key(), Outcome::Done(Some(account("30", &[], &[]))), at(3));
-    world.wrote_secret(&secret_key(), Outcome::Done(None), at(3));
-    assert_eq!(summary(&world).owed, 0);
+    reconciler.wrote_account(&account_key(), Outcome::Done(Some(account("30", &[], &[]))), at(3));
+    reconciler.wrote_secret(&secret_key(), Outcome::Done(None), at(3));
+    assert_eq!(summary(&reconciler).owed, 0);
 }
 
 #[test]
 fn an_object_whose_finalizer_was_taken_off_by_hand_is_cleaned_up_after() {
-    let mut world = served();
-    world.forget_object("company", true, at(1));
-    let work = turns(&mut world, at(1));
+    let mut reconciler = served();
+    reconciler.forget_object("company", true, at(1));
+    let work = turns(&mut reconciler, at(1));
     assert_eq!(keys(&work), [secret_key(), account_key()]);
-    world.wrote_account(&account_key(), Outcome::Done(Some(account("30", &[], &[]))), at(2));
-    assert!(matches!(secret_action(&world), SecretAction::Delete { .. }));
-    world.wrote_secret(&secret_key(), Outcome::Done(None), at(2));
-    world.sweep(at(200));
-    assert_eq!(world.board.summary("company"), None);
+    reconciler.wrote_account(&account_key(), Outcome::Done(Some(account("30", &[], &[]))), at(2));
+    assert!(matches!(secret_action(&reconciler), SecretAction::Delete { .. }));
+    reconciler.wrote_secret(&secret_key(), Outcome::Done(None), at(2));
+    reconciler.expire(at(200));
+    assert_eq!(reconciler.tally.summary("company"), None);
 }
 
 /// The object went before its copy and its reference did, as this process saw it.
 #[test]
 fn another_installation_has_removed_it_already() {
-    let mut world = served();
-    world.declare(&object(Lifecycle::Frozen), 2, false, at(1));
-    turns(&mut world, at(1));
-    world.forget_object("company", false, at(2));
-    assert_eq!(turns(&mut world, at(2)), []);
-    world.sweep(at(6));
-    assert_eq!(turns(&mut world, at(6)), [], "its events are still on their way");
-    world.see_secret("a", "company", Seen::Gone(Version::new("uid-copy", "39")), at(6));
-    world.see_account("a", "default", Seen::There(account("40", &["theirs"], &[])), at(6));
-    world.sweep(at(8));
-    assert_eq!(turns(&mut world, at(8)), []);
-    world.sweep(at(200));
-    assert_eq!(world.board.summary("company"), None);
+    let mut reconciler = served();
+    reconciler.declare(&object(Lifecycle::Frozen), 2, false, at(1));
+    turns(&mut reconciler, at(1));
+    reconciler.forget_object("company", false, at(2));
+    assert_eq!(turns(&mut reconciler, at(2)), []);
+    reconciler.expire(at(6));
+    assert_eq!(turns(&mut reconciler, at(6)), [], "its events are still on their way");
+    reconciler.see_secret("a", "company", Seen::Gone(Version::new("uid-copy", "39")), at(6));
+    reconciler.see_account("a", "default", Seen::There(account("40", &["theirs"], &[])), at(6));
+    reconciler.expire(at(8));
+    assert_eq!(turns(&mut reconciler, at(8)), []);
+    reconciler.expire(at(200));
+    assert_eq!(reconciler.tally.summary("company"), None);
 }
 
 #[test]
 fn leftovers_of_another_installation_go_after_its_object() {
-    let mut world = served();
-    world.declare(&object(Lifecycle::Frozen), 2, false, at(1));
-    turns(&mut world, at(1));
-    world.forget_object("company", false, at(2));
-    world.sweep(at(8));
-    assert_eq!(keys(&turns(&mut world, at(8))), [secret_key(), account_key()]);
+    let mut reconciler = served();
+    reconciler.declare(&object(Lifecycle::Frozen), 2, false, at(1));
+    turns(&mut reconciler, at(1));
+    reconciler.forget_object("company", false, at(2));
+    reconciler.expire(at(8));
+    assert_eq!(keys(&turns(&mut reconciler, at(8))), [secret_key(), account_key()]);
 }
 
 #[test]
 fn a_reference_that_a_dead_process_had_sent_goes_although_its_object_is_gone() {
-    let mut world = served();
-    world.declare(&object(Lifecycle::Deleting), 2, false, at(1));
-    world.wrote_account(&account_key(), Outcome::Done(Some(account("30", &[], &[]))), at(2));
-    world.wrote_secret(&secret_key(), Outcome::Done(None), at(2));
-    turns(&mut world, at(2));
-    world.forget_object("company", true, at(3));
-    assert_eq!(turns(&mut world, at(3)), []);
-    world.sweep(at(60));
+    let mut reconciler = served();
+    reconciler.declare(&object(Lifecycle::Deleting), 2, false, at(1));
+    reconciler.wrote_account(&account_key(), Outcome::Done(Some(account("30", &[], &[]))), at(2));
+    reconciler.wrote_secret(&secret_key(), Outcome::Done(None), at(2));
+    turns(&mut reconciler, at(2));
+    reconciler.forget_object("company", true, at(3));
+    assert_eq!(turns(&mut reconciler, at(3)), []);
+    reconciler.expire(at(60));
     let late = || Seen::There(account("31", &["theirs", "company"], &["company"]));
-    let work = world.see_account("a", "default", late(), at(60));
+    let work = reconciler.see_account("a", "default", late(), at(60));
     assert_eq!(keys(&work), [account_key()]);
-    world.wrote_account(
+    reconciler.wrote_account(
         &account_key(),
         Outcome::Done(Some(account("32", &["theirs"], &[]))),
         at(61),
     );
-    world.sweep(at(124));
-    assert_eq!(world.board.summary("company"), None, "later than any write can come");
+    reconciler.expire(at(124));
+    assert_eq!(
+        reconciler.tally.summary("company"),
+        None,
+        "later than any write can come"
+    );
 }
 
 #[test]
 fn a_copy_that_a_backup_brings_back_before_its_object_is_not_deleted() {
-    let mut world = served();
-    let Some(restored) = world.places["a"].facts.secrets.get("company").cloned() else {
+    let mut reconciler = served();
+    let Some(restored) = reconciler.places["a"].facts.secrets.get("company").cloned() else {
         panic!("there is a copy");
     };
-    world.declare(&object(Lifecycle::Deleting), 2, false, at(1));
-    world.wrote_account(&account_key(), Outcome::Done(Some(account("30", &[], &[]))), at(2));
-    world.wrote_secret(&secret_key(), Outcome::Done(None), at(2));
-    world.forget_object("company", true, at(3));
+    reconciler.declare(&object(Lifecycle::Deleting), 2, false, at(1));
+    reconciler.wrote_account(&account_key(), Outcome::Done(Some(account("30", &[], &[]))), at(2));
+    reconciler.wrote_secret(&secret_key(), Outcome::Done(None), at(2));
+    reconciler.forget_object("company", true, at(3));
     let restored = Secret {
         version: Version::new("uid-restored", "31"),
         traits: Arc::new(SecretTraits {
@@ -654,14 +669,14 @@ fn a_copy_that_a_backup_brings_back_before_its_object_is_not_deleted() {
         }),
         ..restored
     };
-    world.see_secret("a", "company", Seen::There(restored), at(4));
-    assert!(matches!(secret_action(&world), SecretAction::Release { .. }));
+    reconciler.see_secret("a", "company", Seen::There(restored), at(4));
+    assert!(matches!(secret_action(&reconciler), SecretAction::Release { .. }));
 }
 
 #[test]
 fn a_squatter_bears_on_the_references_and_is_known_as_one() {
-    let mut world = served();
-    world.see_secret("a", "company", Seen::Gone(Version::new("uid-copy", "39")), at(1));
+    let mut reconciler = served();
+    reconciler.see_secret("a", "company", Seen::Gone(Version::new("uid-copy", "39")), at(1));
     let squatter = Secret {
         version: Version::new("uid-other", "40"),
         digest: None,
@@ -670,45 +685,45 @@ fn a_squatter_bears_on_the_references_and_is_known_as_one() {
             ..SecretTraits::default()
         }),
     };
-    let work = world.wrote_secret(&secret_key(), Outcome::Changed(Some(squatter)), at(1));
+    let work = reconciler.wrote_secret(&secret_key(), Outcome::Changed(Some(squatter)), at(1));
     assert_eq!(keys(&work), [account_key()], "the reference goes");
-    assert!(world.is_squatted(&secret_key()));
-    assert_eq!(summary(&world).failures[0].1.reason, FailureReason::SecretConflict);
-    let work = world.wrote_secret(&secret_key(), Outcome::Changed(None), at(2));
+    assert!(reconciler.is_squatted(&secret_key()));
+    assert_eq!(summary(&reconciler).failures[0].1.reason, FailureReason::SecretConflict);
+    let work = reconciler.wrote_secret(&secret_key(), Outcome::Changed(None), at(2));
     assert!(keys(&work).contains(&secret_key()), "it went: {work:?}");
-    assert!(!world.is_squatted(&secret_key()));
+    assert!(!reconciler.is_squatted(&secret_key()));
     assert!(matches!(secret_key().target, Target::Secret(_)));
 }
 
 #[test]
 fn looks_at_a_squatter_do_not_put_off_the_write_that_is_due_when_it_went() {
-    let mut world = started();
+    let mut reconciler = started();
     let squatter = || Secret {
         version: Version::new("uid-other", "5"),
         digest: None,
         traits: Arc::new(SecretTraits::default()),
     };
     for look in 0..100 {
-        world.wrote_secret(&secret_key(), Outcome::Changed(Some(squatter())), at(look));
+        reconciler.wrote_secret(&secret_key(), Outcome::Changed(Some(squatter())), at(look));
     }
-    world.wrote_secret(&secret_key(), Outcome::Changed(None), at(100));
-    assert!(matches!(secret_action(&world), SecretAction::Create(_)));
+    reconciler.wrote_secret(&secret_key(), Outcome::Changed(None), at(100));
+    assert!(matches!(secret_action(&reconciler), SecretAction::Create(_)));
     let refusal = ApiError::Refused(Failure::new(FailureReason::QuotaExceeded, "refused"));
-    let work = world.failed(&secret_key(), refusal, at(100));
+    let work = reconciler.failed(&secret_key(), refusal, at(100));
     let again = work.iter().find(|work| work.key == secret_key());
     assert_eq!(again.and_then(|work| work.at), Some(at(101)), "{work:?}");
 }
 
 #[test]
 fn a_look_at_a_squatter_that_got_no_answer_is_taken_again() {
-    let mut world = started();
+    let mut reconciler = started();
     let squatter = Secret {
         version: Version::new("uid-other", "5"),
         digest: None,
         traits: Arc::default(),
     };
-    world.wrote_secret(&secret_key(), Outcome::Changed(Some(squatter)), at(1));
-    let work = world.failed(&secret_key(), ApiError::Unavailable("no reply".to_owned()), at(2));
+    reconciler.wrote_secret(&secret_key(), Outcome::Changed(Some(squatter)), at(1));
+    let work = reconciler.failed(&secret_key(), ApiError::Unavailable("no reply".to_owned()), at(2));
     assert_eq!(
         keys(&work),
         [secret_key()],
@@ -719,11 +734,11 @@ fn a_look_at_a_squatter_that_got_no_answer_is_taken_again() {
 
 #[test]
 fn a_copy_that_was_left_to_its_namespace_is_not_waited_for() {
-    let mut world = served();
+    let mut reconciler = served();
     let mut retaining = (*object(Lifecycle::Active)).clone();
     retaining.spec.deletion_policy = crd::DeletionPolicy::Retain;
-    world.declare(&Arc::new(retaining), 2, true, at(1));
-    world.see_namespace("a", plan::labels::Labels::default(), false, at(1));
+    reconciler.declare(&Arc::new(retaining), 2, true, at(1));
+    reconciler.see_namespace("a", plan::labels::Labels::default(), false, at(1));
     let retained = Secret {
         version: Version::new("uid-copy", "50"),
         digest: None,
@@ -733,27 +748,31 @@ fn a_copy_that_was_left_to_its_namespace_is_not_waited_for() {
             ..SecretTraits::default()
         }),
     };
-    world.wrote_secret(&secret_key(), Outcome::Done(Some(retained)), at(2));
-    assert!(!world.is_squatted(&secret_key()), "nobody asks for it");
-    world.see_namespace("a", selected(), false, at(3));
+    reconciler.wrote_secret(&secret_key(), Outcome::Done(Some(retained)), at(2));
+    assert!(!reconciler.is_squatted(&secret_key()), "nobody asks for it");
+    reconciler.see_namespace("a", selected(), false, at(3));
     assert!(
-        matches!(secret_action(&world), SecretAction::Reclaim { .. }),
+        matches!(secret_action(&reconciler), SecretAction::Reclaim { .. }),
         "and it is taken back"
     );
 }
 
 #[test]
 fn a_copy_whose_object_goes_passes_in_time_to_one_that_cannot_act() {
-    let mut world = served();
+    let mut reconciler = served();
     let mut heir = (*object(Lifecycle::Frozen)).clone();
     heir.name = "heir".into();
     heir.uid = "u-heir".into();
     heir.created += 1;
-    world.declare(&object(Lifecycle::Deleting), 2, false, at(1));
-    assert_eq!(world.board.owed("company"), 2, "the copy and its reference are to go");
-    turns(&mut world, at(1));
-    world.declare(&Arc::new(heir), 1, true, at(2));
-    let work = turns(&mut world, at(2));
+    reconciler.declare(&object(Lifecycle::Deleting), 2, false, at(1));
+    assert_eq!(
+        reconciler.tally.owed("company"),
+        2,
+        "the copy and its reference are to go"
+    );
+    turns(&mut reconciler, at(1));
+    reconciler.declare(&Arc::new(heir), 1, true, at(2));
+    let work = turns(&mut reconciler, at(2));
     let [work] = work.as_slice() else {
         panic!("{work:?}");
     };
@@ -762,40 +781,43 @@ fn a_copy_whose_object_goes_passes_in_time_to_one_that_cannot_act() {
         (&secret_key(), Some(at(6))),
         "known since the deletion"
     );
-    assert_eq!(world.write(&secret_key(), at(2)), None);
-    assert_eq!(world.board.owed("company"), 1, "the object waits for it");
+    assert_eq!(reconciler.write(&secret_key(), at(2)), None);
+    assert_eq!(reconciler.tally.owed("company"), 1, "the object waits for it");
     let Some(Write::Secret {
         action: SecretAction::Assign { object, owners, .. },
         ..
-    }) = world.write(&secret_key(), at(6))
+    }) = reconciler.write(&secret_key(), at(6))
     else {
-        panic!("{:?}", world.write(&secret_key(), at(6)));
+        panic!("{:?}", reconciler.write(&secret_key(), at(6)));
     };
     assert_eq!((object.as_ref(), owners.len()), ("heir", 1));
 }
 
 #[test]
 fn late_news_that_a_copy_lost_its_label_does_not_hide_that_it_was_restored() {
-    let mut world = served();
+    let mut reconciler = served();
     let restored = written(&secret_action(&started()), "40");
-    world.wrote_secret(&secret_key(), Outcome::Changed(Some(restored)), at(1));
+    reconciler.wrote_secret(&secret_key(), Outcome::Changed(Some(restored)), at(1));
     let lost = Seen::Gone(Version::new("uid-copy", "39"));
-    assert_eq!(world.see_secret("a", "company", lost, at(1)), []);
-    assert_eq!(world.write(&secret_key(), at(1)), None, "it is there");
+    assert_eq!(reconciler.see_secret("a", "company", lost, at(1)), []);
+    assert_eq!(reconciler.write(&secret_key(), at(1)), None, "it is there");
     let gone = Seen::Gone(Version::new("uid-copy", "41"));
-    assert_eq!(keys(&world.see_secret("a", "company", gone, at(1))), [secret_key()]);
+    assert_eq!(
+        keys(&reconciler.see_secret("a", "company", gone, at(1))),
+        [secret_key()]
+    );
 }
 
 #[test]
 fn an_object_does_not_go_before_the_end_of_a_write_that_brings_something_of_it_is_known() {
-    let mut world = started();
-    let attach = world.write(&account_key(), at(0)).unwrap();
-    world.began(&account_key(), &Arc::new(attach));
-    world.declare(&object(Lifecycle::Deleting), 2, false, at(1));
-    world.board.take_changed();
-    assert_eq!(world.board.owed("company"), 0, "nothing is there to be taken away");
-    assert_eq!(world.summary("company").unwrap().owed, 1, "but something may come");
-    let work = world.wrote_account(
+    let mut reconciler = started();
+    let attach = reconciler.write(&account_key(), at(0)).unwrap();
+    reconciler.start_write(&account_key(), &Arc::new(attach));
+    reconciler.declare(&object(Lifecycle::Deleting), 2, false, at(1));
+    reconciler.tally.take_changed();
+    assert_eq!(reconciler.tally.owed("company"), 0, "nothing is there to be taken away");
+    assert_eq!(reconciler.summary("company").unwrap().owed, 1, "but something may come");
+    let work = reconciler.wrote_account(
         &account_key(),
         Outcome::Done(Some(account("30", &["company"], &["company"]))),
         at(2),
@@ -805,147 +827,150 @@ fn an_object_does_not_go_before_the_end_of_a_write_that_brings_something_of_it_i
         [secret_key()],
         "it came: is there a copy that was retained?"
     );
-    assert_eq!(world.summary("company").unwrap().owed, 1);
-    let work = world.wrote_secret(&secret_key(), Outcome::Changed(None), at(2));
+    assert_eq!(reconciler.summary("company").unwrap().owed, 1);
+    let work = reconciler.wrote_secret(&secret_key(), Outcome::Changed(None), at(2));
     assert_eq!(keys(&work), [account_key()], "it is taken away");
-    assert!(world.board.has_changed());
-    let detach = world.write(&account_key(), at(2)).unwrap();
-    world.began(&account_key(), &Arc::new(detach));
-    world.wrote_account(&account_key(), Outcome::Done(Some(account("31", &[], &[]))), at(3));
-    assert_eq!(world.summary("company").unwrap().owed, 0);
+    assert!(reconciler.tally.has_changed());
+    let detach = reconciler.write(&account_key(), at(2)).unwrap();
+    reconciler.start_write(&account_key(), &Arc::new(detach));
+    reconciler.wrote_account(&account_key(), Outcome::Done(Some(account("31", &[], &[]))), at(3));
+    assert_eq!(reconciler.summary("company").unwrap().owed, 0);
 }
 
 #[test]
 fn a_reference_goes_when_its_copy_comes_after_it() {
     for seen in [false, true] {
-        let mut world = started();
-        let create = secret_action(&world);
-        let attach = world.write(&account_key(), at(0)).unwrap();
-        world.began(
+        let mut reconciler = started();
+        let create = secret_action(&reconciler);
+        let attach = reconciler.write(&account_key(), at(0)).unwrap();
+        reconciler.start_write(
             &secret_key(),
             &Arc::new(Write::Secret {
                 name: "company".into(),
                 action: create.clone(),
             }),
         );
-        world.began(&account_key(), &Arc::new(attach));
-        world.declare(&object(Lifecycle::Deleting), 2, false, at(1));
+        reconciler.start_write(&account_key(), &Arc::new(attach));
+        reconciler.declare(&object(Lifecycle::Deleting), 2, false, at(1));
         let referred = account("30", &["company"], &["company"]);
-        world.wrote_account(&account_key(), Outcome::Done(Some(referred)), at(2));
+        reconciler.wrote_account(&account_key(), Outcome::Done(Some(referred)), at(2));
         assert_eq!(
-            world.write(&account_key(), at(2)),
+            reconciler.write(&account_key(), at(2)),
             None,
             "the copy may be a retained one"
         );
         let copy = written(&create, "31");
         let work = if seen {
-            world.see_secret("a", "company", Seen::There(copy), at(2))
+            reconciler.see_secret("a", "company", Seen::There(copy), at(2))
         } else {
-            world.wrote_secret(&secret_key(), Outcome::Done(Some(copy)), at(2))
+            reconciler.wrote_secret(&secret_key(), Outcome::Done(Some(copy)), at(2))
         };
         assert!(keys(&work).contains(&account_key()), "{work:?}");
-        assert!(world.write(&account_key(), at(3)).is_some());
+        assert!(reconciler.write(&account_key(), at(3)).is_some());
     }
 }
 
 #[test]
 fn a_write_of_which_nobody_knows_the_end_is_read_before_its_object_goes() {
-    let mut world = started();
-    let attach = world.write(&account_key(), at(0)).unwrap();
-    world.began(&account_key(), &Arc::new(attach));
-    world.declare(&object(Lifecycle::Deleting), 2, false, at(1));
-    let work = world.failed(&account_key(), ApiError::Unavailable("no reply".to_owned()), at(2));
+    let mut reconciler = started();
+    let attach = reconciler.write(&account_key(), at(0)).unwrap();
+    reconciler.start_write(&account_key(), &Arc::new(attach));
+    reconciler.declare(&object(Lifecycle::Deleting), 2, false, at(1));
+    let work = reconciler.failed(&account_key(), ApiError::Unavailable("no reply".to_owned()), at(2));
     assert_eq!(
         keys(&work),
         [account_key()],
         "there is nothing to write, but something to read"
     );
     assert!(work[0].at.is_some_and(|at| at > SECOND * 2));
-    assert!(world.is_uncertain(&account_key()));
-    assert_eq!(world.write(&account_key(), at(3)), None);
-    assert_eq!(world.summary("company").unwrap().owed, 1);
+    assert!(reconciler.is_uncertain(&account_key()));
+    assert_eq!(reconciler.write(&account_key(), at(3)), None);
+    assert_eq!(reconciler.summary("company").unwrap().owed, 1);
     let read = Outcome::Changed(Some(account("10", &[], &[])));
-    world.wrote_account(&account_key(), read, at(3));
-    assert!(!world.is_uncertain(&account_key()));
-    assert_eq!(world.summary("company").unwrap().owed, 0);
-    assert!(world.board.has_changed());
+    reconciler.wrote_account(&account_key(), read, at(3));
+    assert!(!reconciler.is_uncertain(&account_key()));
+    assert_eq!(reconciler.summary("company").unwrap().owed, 0);
+    assert!(reconciler.tally.has_changed());
 }
 
 /// A world that starts with everything listed and nothing written: what a restart finds beside a squatter.
-fn restarted() -> (World, Vec<Work>) {
-    let mut world = World::new([]);
-    world.declare(&object(Lifecycle::Active), 1, true, at(0));
-    world.see_namespace("a", selected(), false, at(0));
-    world.see_account("a", "default", Seen::There(account("10", &[], &[])), at(0));
+fn restarted() -> (Reconciler, Vec<Work>) {
+    let mut reconciler = Reconciler::new([]);
+    reconciler.declare(&object(Lifecycle::Active), 1, true, at(0));
+    reconciler.see_namespace("a", selected(), false, at(0));
+    reconciler.see_account("a", "default", Seen::There(account("10", &[], &[])), at(0));
     for kind in [Kind::Namespace, Kind::Account, Kind::Copy] {
-        world.end_list(kind, at(0));
+        reconciler.end_list(kind, at(0));
     }
-    world.start(at(0));
-    let work = turns(&mut world, at(0));
-    (world, work)
+    reconciler.start(at(0));
+    let work = turns(&mut reconciler, at(0));
+    (reconciler, work)
 }
 
 #[test]
 fn a_restart_refers_to_nothing_before_it_knows_whose_secret_is_there() {
-    let (mut world, work) = restarted();
+    let (mut reconciler, work) = restarted();
     assert_eq!(keys(&work), [secret_key()]);
     let squatter = Secret {
         version: Version::new("uid-other", "5"),
         digest: None,
         traits: Arc::default(),
     };
-    let work = world.wrote_secret(&secret_key(), Outcome::Changed(Some(squatter)), at(1));
+    let work = reconciler.wrote_secret(&secret_key(), Outcome::Changed(Some(squatter)), at(1));
     assert_eq!(work, [], "nothing was written, and nothing is to be");
 
-    let (mut world, _) = restarted();
-    let copy = written(&secret_action(&world), "20");
-    let work = world.wrote_secret(&secret_key(), Outcome::Done(Some(copy)), at(1));
+    let (mut reconciler, _) = restarted();
+    let copy = written(&secret_action(&reconciler), "20");
+    let work = reconciler.wrote_secret(&secret_key(), Outcome::Done(Some(copy)), at(1));
     assert_eq!(keys(&work), [account_key()]);
 
-    let (mut world, _) = restarted();
+    let (mut reconciler, _) = restarted();
     let refusal = Failure::new(FailureReason::QuotaExceeded, "quota \"q\" is used up");
-    let work = world.wrote_secret(&secret_key(), Outcome::Failed(ApiError::Refused(refusal)), at(1));
+    let work = reconciler.wrote_secret(&secret_key(), Outcome::Failed(ApiError::Refused(refusal)), at(1));
     assert!(
         keys(&work).contains(&account_key()),
         "a copy that cannot be made holds up no reference"
     );
 
-    let (mut world, _) = restarted();
+    let (mut reconciler, _) = restarted();
     let mut unresolved = (*object(Lifecycle::Active)).clone();
     unresolved.payload = None;
-    world.declare(&Arc::new(unresolved), 2, false, at(1));
-    let work = turns(&mut world, at(1));
+    reconciler.declare(&Arc::new(unresolved), 2, false, at(1));
+    let work = turns(&mut reconciler, at(1));
     assert_eq!(keys(&work), [account_key()], "nor one for which there is nothing yet");
 }
 
 /// As [`served`], where the names `company` and `other` are managed; in the namespace `b` somebody's Secret has the
 /// second name.
-fn served_by_name() -> World {
-    let mut world = World::new([]).managing(["company".into(), "other".into()].into());
-    for kind in world.kinds_of_secrets() {
-        world.begin_list(kind.clone());
-        world.end_list(kind, at(0));
+fn served_by_name() -> Reconciler {
+    let mut reconciler = Reconciler::new([]).managing(["company".into(), "other".into()].into());
+    for kind in reconciler.kinds_of_secrets() {
+        reconciler.begin_list(kind.clone());
+        reconciler.end_list(kind, at(0));
     }
-    assert!(!world.is_listed());
-    world.see_namespace("a", selected(), false, at(0));
-    world.see_namespace("b", plan::labels::Labels::default(), false, at(0));
-    world.see_account("a", "default", Seen::There(account("10", &[], &[])), at(0));
+    assert!(!reconciler.is_listed());
+    reconciler.see_namespace("a", selected(), false, at(0));
+    reconciler.see_namespace("b", plan::labels::Labels::default(), false, at(0));
+    reconciler.see_account("a", "default", Seen::There(account("10", &[], &[])), at(0));
     for kind in [Kind::Namespace, Kind::Account] {
-        world.end_list(kind, at(0));
+        reconciler.end_list(kind, at(0));
     }
-    world.declare(&object(Lifecycle::Active), 1, true, at(0));
-    world.start(at(0));
+    reconciler.declare(&object(Lifecycle::Active), 1, true, at(0));
+    reconciler.start(at(0));
     assert_eq!(
-        keys(&turns(&mut world, at(0))),
+        keys(&turns(&mut reconciler, at(0))),
         [secret_key(), account_key()],
         "no reference waits"
     );
-    let copy = written(&secret_action(&world), "20");
-    world.wrote_secret(&secret_key(), Outcome::Done(Some(copy)), at(0));
+    let copy = written(&secret_action(&reconciler), "20");
+    reconciler.wrote_secret(&secret_key(), Outcome::Done(Some(copy)), at(0));
     let patched = account("21", &["company"], &["company"]);
-    world.wrote_account(&account_key(), Outcome::Done(Some(patched)), at(0));
-    assert_eq!(world.see_secret("b", "other", Seen::There(squatter("22")), at(0)), []);
-    world
+    reconciler.wrote_account(&account_key(), Outcome::Done(Some(patched)), at(0));
+    assert_eq!(
+        reconciler.see_secret("b", "other", Seen::There(squatter("22")), at(0)),
+        []
+    );
+    reconciler
 }
 
 fn squatter(version: &str) -> Secret {
@@ -958,61 +983,61 @@ fn squatter(version: &str) -> Secret {
 
 #[test]
 fn nothing_is_planned_before_each_managed_name_was_listed() {
-    let mut world = World::new([]).managing(["company".into(), "other".into()].into());
+    let mut reconciler = Reconciler::new([]).managing(["company".into(), "other".into()].into());
     let named = |name: &str| Kind::Named(name.into());
-    assert_eq!(world.kinds_of_secrets(), [named("company"), named("other")]);
+    assert_eq!(reconciler.kinds_of_secrets(), [named("company"), named("other")]);
     for kind in [Kind::Namespace, Kind::Account, named("company")] {
-        world.end_list(kind, at(0));
+        reconciler.end_list(kind, at(0));
     }
-    assert!(!world.is_listed(), "the other name is missing");
-    world.end_list(named("other"), at(0));
-    assert!(world.is_listed());
+    assert!(!reconciler.is_listed(), "the other name is missing");
+    reconciler.end_list(named("other"), at(0));
+    assert!(reconciler.is_listed());
 }
 
 #[test]
 fn a_list_of_one_managed_name_says_nothing_about_another() {
-    let mut world = served_by_name();
-    world.begin_list(Kind::Named("other".into()));
-    assert_eq!(world.end_list(Kind::Named("other".into()), at(1)), []);
-    assert_eq!(world.write(&secret_key(), at(1)), None, "the copy is still there");
-    world.begin_list(Kind::Named("company".into()));
-    world.begin_list(Kind::Named("other".into()));
+    let mut reconciler = served_by_name();
+    reconciler.begin_list(Kind::Named("other".into()));
+    assert_eq!(reconciler.end_list(Kind::Named("other".into()), at(1)), []);
+    assert_eq!(reconciler.write(&secret_key(), at(1)), None, "the copy is still there");
+    reconciler.begin_list(Kind::Named("company".into()));
+    reconciler.begin_list(Kind::Named("other".into()));
     assert_eq!(
-        world.end_list(Kind::Named("other".into()), at(1)),
+        reconciler.end_list(Kind::Named("other".into()), at(1)),
         [],
         "the first list goes on"
     );
-    let work = world.end_list(Kind::Named("company".into()), at(1));
+    let work = reconciler.end_list(Kind::Named("company".into()), at(1));
     assert_eq!(keys(&work), [secret_key()], "now it is known to be gone");
 }
 
 #[test]
 fn a_copy_that_is_written_while_the_list_of_its_name_comes_in_is_not_taken_for_gone() {
-    let mut world = served_by_name();
-    world.begin_list(Kind::Named("company".into()));
+    let mut reconciler = served_by_name();
+    reconciler.begin_list(Kind::Named("company".into()));
     let copy = written(&secret_action(&started()), "30");
-    world.wrote_secret(&secret_key(), Outcome::Done(Some(copy)), at(1));
-    assert_eq!(world.end_list(Kind::Named("company".into()), at(1)), []);
-    assert_eq!(world.write(&secret_key(), at(1)), None);
+    reconciler.wrote_secret(&secret_key(), Outcome::Done(Some(copy)), at(1));
+    assert_eq!(reconciler.end_list(Kind::Named("company".into()), at(1)), []);
+    assert_eq!(reconciler.write(&secret_key(), at(1)), None);
 }
 
 #[test]
 fn a_squatter_under_a_managed_name_is_waited_for_without_reading_or_following_it() {
-    let mut world = served_by_name();
-    world.see_namespace("b", selected(), false, at(1));
-    world.see_account("b", "default", Seen::There(account("23", &[], &[])), at(1));
+    let mut reconciler = served_by_name();
+    reconciler.see_namespace("b", selected(), false, at(1));
+    reconciler.see_account("b", "default", Seen::There(account("23", &[], &[])), at(1));
     let key = Key::secret(&"b".into(), &"company".into());
-    let work = world.see_secret("b", "company", Seen::There(squatter("24")), at(2));
+    let work = reconciler.see_secret("b", "company", Seen::There(squatter("24")), at(2));
     assert_eq!(work, [], "the create is no longer wanted, nor the reference");
-    assert_eq!(world.write(&key, at(2)), None);
-    assert!(!world.is_squatted(&key), "its watch tells when it goes");
-    let work = world.see_secret("b", "company", Seen::Gone(Version::new("uid-other", "25")), at(3));
+    assert_eq!(reconciler.write(&key, at(2)), None);
+    assert!(!reconciler.is_squatted(&key), "its watch tells when it goes");
+    let work = reconciler.see_secret("b", "company", Seen::Gone(Version::new("uid-other", "25")), at(3));
     assert_eq!(keys(&work), [key, Key::account(&"b".into(), &"default".into())]);
 }
 
 #[test]
 fn a_copy_that_loses_its_label_under_a_managed_name_is_mended_in_one_write() {
-    let mut world = served_by_name();
+    let mut reconciler = served_by_name();
     let traits = SecretTraits {
         docker_config_type: true,
         applied_by_us: true,
@@ -1023,14 +1048,14 @@ fn a_copy_that_loses_its_label_under_a_managed_name_is_mended_in_one_write() {
         digest: None,
         traits: Arc::new(traits),
     };
-    let work = world.see_secret("a", "company", Seen::There(stripped), at(1));
+    let work = reconciler.see_secret("a", "company", Seen::There(stripped), at(1));
     assert_eq!(keys(&work), [secret_key()]);
-    assert!(matches!(secret_action(&world), SecretAction::Update { .. }));
+    assert!(matches!(secret_action(&reconciler), SecretAction::Update { .. }));
 }
 
 #[test]
 fn a_source_name_is_free_when_its_object_goes() {
-    let mut world = started();
+    let mut reconciler = started();
     let spec: ClusterPullSecretSpec = serde_json::from_value(json!({
         "registries": [{"credentials": {"dockerConfig": {"secretRef": {"name": "company", "namespace": "a"}}}}],
         "namespaces": {"names": ["elsewhere"]},
@@ -1042,13 +1067,13 @@ fn a_source_name_is_free_when_its_object_goes() {
         spec: Spec::parse("reader", &spec, "pullsecrets-system").unwrap(),
         ..(*object(Lifecycle::Active)).clone()
     });
-    world.declare(&reader, 2, true, at(1));
-    assert_eq!(world.write(&secret_key(), at(1)), None);
-    assert_eq!(summary(&world).failures[0].1.reason, FailureReason::SourceName);
-    turns(&mut world, at(1));
-    world.forget_object("reader", true, at(2));
-    assert_eq!(keys(&turns(&mut world, at(2))), [secret_key(), account_key()]);
-    assert_eq!(summary(&world).failures, []);
+    reconciler.declare(&reader, 2, true, at(1));
+    assert_eq!(reconciler.write(&secret_key(), at(1)), None);
+    assert_eq!(summary(&reconciler).failures[0].1.reason, FailureReason::SourceName);
+    turns(&mut reconciler, at(1));
+    reconciler.forget_object("reader", true, at(2));
+    assert_eq!(keys(&turns(&mut reconciler, at(2))), [secret_key(), account_key()]);
+    assert_eq!(summary(&reconciler).failures, []);
 }
 
 fn refusal() -> plan::decision::Failure {
@@ -1057,15 +1082,15 @@ fn refusal() -> plan::decision::Failure {
 
 #[test]
 fn what_was_refused_is_tried_again_at_a_pace_also_after_a_change_of_the_object() {
-    let mut world = started();
-    let work = world.failed(&secret_key(), ApiError::Refused(refusal()), at(0));
+    let mut reconciler = started();
+    let work = reconciler.failed(&secret_key(), ApiError::Refused(refusal()), at(0));
     assert_eq!((work[0].lane, work[0].at), (Lane::Retry, Some(at(1))));
-    world.declare(&object_for("other", Lifecycle::Active), 2, true, at(0));
-    let work = turns(&mut world, at(0));
+    reconciler.declare(&object_for("other", Lifecycle::Active), 2, true, at(0));
+    let work = turns(&mut reconciler, at(0));
     assert_eq!((work[0].lane, work[0].at), (Lane::Retry, None));
     for attempt in 1..20 {
         let now = at(100 * attempt);
-        let again = world.failed(&secret_key(), ApiError::Refused(refusal()), now)[0]
+        let again = reconciler.failed(&secret_key(), ApiError::Refused(refusal()), now)[0]
             .at
             .unwrap();
         assert!(
@@ -1077,13 +1102,13 @@ fn what_was_refused_is_tried_again_at_a_pace_also_after_a_change_of_the_object()
 
 #[test]
 fn a_namespace_that_puts_writes_off_waits_as_a_whole_and_no_other() {
-    let mut world = started();
-    world.declare(&object_for("*", Lifecycle::Active), 2, true, at(0));
-    world.see_namespace("b", selected(), false, at(0));
+    let mut reconciler = started();
+    reconciler.declare(&object_for("*", Lifecycle::Active), 2, true, at(0));
+    reconciler.see_namespace("b", selected(), false, at(0));
     let key = |namespace: &str, number: u32| Key::account(&namespace.into(), &number.to_string().into());
     for number in 0..5 {
         for namespace in ["a", "b"] {
-            world.see_account(
+            reconciler.see_account(
                 namespace,
                 &number.to_string(),
                 Seen::There(account("30", &[], &[])),
@@ -1098,39 +1123,49 @@ fn a_namespace_that_puts_writes_off_waits_as_a_whole_and_no_other() {
     };
     for number in 0..3 {
         assert!(
-            !world.is_on_hold(&key("a", number), at(1)),
+            !reconciler.is_on_hold(&key("a", number), at(1)),
             "each waits for itself at first"
         );
-        let work = world.failed(&key("a", number), put_off.clone(), at(1));
+        let work = reconciler.failed(&key("a", number), put_off.clone(), at(1));
         assert_eq!((work[0].lane, work[0].at), (Lane::Retry, Some(at(46))));
     }
-    assert!(world.is_on_hold(&key("a", 4), at(1)) && !world.is_on_hold(&key("b", 0), at(1)));
-    let work = world.put_off(&key("a", 4), at(1));
+    assert!(reconciler.is_on_hold(&key("a", 4), at(1)) && !reconciler.is_on_hold(&key("b", 0), at(1)));
+    let work = reconciler.put_off(&key("a", 4), at(1));
     assert_eq!((work[0].lane, work[0].at), (Lane::Retry, Some(at(46))));
-    assert_eq!(summary(&world).accounts.failed, 4, "it is told as one that was refused");
-    world.failed(&key("b", 0), put_off, at(1));
-    assert!(world.is_on_hold(&key("b", 0), at(1)), "the webhook is not asked again");
-    assert!(!world.is_on_hold(&key("b", 1), at(1)), "what it never put off goes on");
-    assert!(!world.is_on_hold(&key("a", 4), at(46)));
+    assert_eq!(
+        summary(&reconciler).accounts.failed,
+        4,
+        "it is told as one that was refused"
+    );
+    reconciler.failed(&key("b", 0), put_off, at(1));
+    assert!(
+        reconciler.is_on_hold(&key("b", 0), at(1)),
+        "the webhook is not asked again"
+    );
+    assert!(
+        !reconciler.is_on_hold(&key("b", 1), at(1)),
+        "what it never put off goes on"
+    );
+    assert!(!reconciler.is_on_hold(&key("a", 4), at(46)));
     let patched = account("31", &["company"], &["company"]);
-    world.wrote_account(&key("a", 0), Outcome::Done(Some(patched)), at(46));
-    let work = world.failed(&key("a", 1), ApiError::Refused(refusal()), at(46));
-    assert!(!work.is_empty() && !world.is_on_hold(&key("a", 4), at(46)));
+    reconciler.wrote_account(&key("a", 0), Outcome::Done(Some(patched)), at(46));
+    let work = reconciler.failed(&key("a", 1), ApiError::Refused(refusal()), at(46));
+    assert!(!work.is_empty() && !reconciler.is_on_hold(&key("a", 4), at(46)));
 }
 
 /// A started world with namespaces `a`, which the object will select, and `b`.
-fn keeping() -> World {
+fn keeping() -> Reconciler {
     let keys = LabelKeys::new();
     keys.want(&object(Lifecycle::Active));
-    let mut world = World::new([]).keeping(keys);
+    let mut reconciler = Reconciler::new([]).keeping(keys);
     for kind in [Kind::Namespace, Kind::Account, Kind::Copy] {
-        world.begin_list(kind.clone());
-        world.end_list(kind, at(0));
+        reconciler.begin_list(kind.clone());
+        reconciler.end_list(kind, at(0));
     }
-    world.start(at(0));
-    world.see_namespace("a", selected(), false, at(0));
-    world.see_namespace("b", plan::labels::Labels::default(), false, at(0));
-    world
+    reconciler.start(at(0));
+    reconciler.see_namespace("a", selected(), false, at(0));
+    reconciler.see_namespace("b", plan::labels::Labels::default(), false, at(0));
+    reconciler
 }
 
 /// So many that they are not held whole.
@@ -1150,82 +1185,82 @@ fn shortened(mut account: Account, asked: &[&str]) -> Account {
     account
 }
 
-fn held_account<'a>(world: &'a World, namespace: &str) -> &'a Account {
-    world.places[namespace].facts.accounts.get("default").unwrap()
+fn held_account<'a>(reconciler: &'a Reconciler, namespace: &str) -> &'a Account {
+    reconciler.places[namespace].facts.accounts.get("default").unwrap()
 }
 
 #[test]
 fn a_long_list_is_read_before_it_is_written_and_not_held_longer() {
-    let mut world = keeping();
-    world.declare(&object(Lifecycle::Active), 1, true, at(0));
+    let mut reconciler = keeping();
+    reconciler.declare(&object(Lifecycle::Active), 1, true, at(0));
     let (before, after) = (
         long_account("11", &[], &[]),
         long_account("12", &["company"], &["company"]),
     );
     let seen = shortened(before.clone(), &["company"]);
-    let work = world.see_account("a", "default", Seen::There(seen), at(1));
+    let work = reconciler.see_account("a", "default", Seen::There(seen), at(1));
     assert_eq!(keys(&work), [account_key()]);
     assert!(
-        world.write(&account_key(), at(1)).is_none(),
+        reconciler.write(&account_key(), at(1)).is_none(),
         "it is not known what the list holds"
     );
-    assert!(world.is_unread(&account_key()));
-    assert_eq!(summary(&world).accounts.ready, 0);
+    assert!(reconciler.is_unread(&account_key()));
+    assert_eq!(summary(&reconciler).accounts.ready, 0);
 
-    let work = world.wrote_account(&account_key(), Outcome::Changed(Some(before)), at(1));
+    let work = reconciler.wrote_account(&account_key(), Outcome::Changed(Some(before)), at(1));
     assert_eq!(keys(&work), [account_key()]);
-    let Some(Write::Account { action, .. }) = world.write(&account_key(), at(1)) else {
+    let Some(Write::Account { action, .. }) = reconciler.write(&account_key(), at(1)) else {
         panic!("it was read, and is to be written");
     };
     assert_eq!(
         (&action.entries[..], &action.attached[..]),
         (&after.entries[..], &after.attached[..])
     );
-    let work = world.wrote_account(&account_key(), Outcome::Done(Some(after.clone())), at(1));
+    let work = reconciler.wrote_account(&account_key(), Outcome::Done(Some(after.clone())), at(1));
     assert_eq!(work, []);
     let held = shortened(after, &["company"]);
-    assert_eq!(held_account(&world, "a"), &held);
+    assert_eq!(held_account(&reconciler, "a"), &held);
     assert_eq!(held.entries.len(), 1);
-    assert_eq!(summary(&world).accounts.ready, 1);
-    assert_eq!(world.see_account("a", "default", Seen::There(held), at(2)), []);
-    assert!(!world.is_unread(&account_key()));
+    assert_eq!(summary(&reconciler).accounts.ready, 1);
+    assert_eq!(reconciler.see_account("a", "default", Seen::There(held), at(2)), []);
+    assert!(!reconciler.is_unread(&account_key()));
 }
 
 #[test]
 fn a_long_list_is_let_go_when_its_write_fails() {
-    let mut world = keeping();
-    world.declare(&object(Lifecycle::Active), 1, true, at(0));
+    let mut reconciler = keeping();
+    reconciler.declare(&object(Lifecycle::Active), 1, true, at(0));
     let whole = long_account("11", &[], &[]);
-    world.see_account("a", "default", Seen::There(whole), at(1));
+    reconciler.see_account("a", "default", Seen::There(whole), at(1));
     let failed = Outcome::Failed(ApiError::Unavailable("no answer".to_owned()));
-    let work = world.wrote_account(&account_key(), failed, at(1));
+    let work = reconciler.wrote_account(&account_key(), failed, at(1));
     assert!(keys(&work).contains(&account_key()), "it is tried again");
-    assert!(held_account(&world, "a").hidden.is_some());
-    assert!(world.is_unread(&account_key()), "after it was read again");
+    assert!(held_account(&reconciler, "a").hidden.is_some());
+    assert!(reconciler.is_unread(&account_key()), "after it was read again");
 }
 
 #[test]
 fn a_record_in_a_long_list_is_found_when_its_object_comes() {
-    let mut world = keeping();
+    let mut reconciler = keeping();
     let whole = long_account("11", &["company"], &["company", "theirs-7"]);
     let seen = shortened(whole.clone(), &[]);
-    assert_eq!(world.see_account("b", "default", Seen::There(seen), at(1)), []);
+    assert_eq!(reconciler.see_account("b", "default", Seen::There(seen), at(1)), []);
     let key = Key::account(&"b".into(), &"default".into());
-    assert!(!world.is_unread(&key));
-    world.declare(&object(Lifecycle::Active), 1, true, at(2));
-    assert!(keys(&turns(&mut world, at(2))).contains(&key));
-    assert!(world.is_unread(&key));
-    let work = world.wrote_account(&key, Outcome::Changed(Some(whole.clone())), at(2));
+    assert!(!reconciler.is_unread(&key));
+    reconciler.declare(&object(Lifecycle::Active), 1, true, at(2));
+    assert!(keys(&turns(&mut reconciler, at(2))).contains(&key));
+    assert!(reconciler.is_unread(&key));
+    let work = reconciler.wrote_account(&key, Outcome::Changed(Some(whole.clone())), at(2));
     let secret = Key::secret(&"b".into(), &"company".into());
     assert_eq!(
         keys(&work),
         std::slice::from_ref(&secret),
         "a retained copy may have that name"
     );
-    let work = world.wrote_secret(&secret, Outcome::Changed(None), at(2));
+    let work = reconciler.wrote_secret(&secret, Outcome::Changed(None), at(2));
     assert_eq!(keys(&work), std::slice::from_ref(&key));
-    world.wrote_account(&key, Outcome::Changed(Some(whole)), at(2));
-    let Some(Write::Account { action, .. }) = world.write(&key, at(2)) else {
+    reconciler.wrote_account(&key, Outcome::Changed(Some(whole)), at(2));
+    let Some(Write::Account { action, .. }) = reconciler.write(&key, at(2)) else {
         panic!("the reference is to go");
     };
     assert_eq!(action.entries[..], long_account("11", &[], &[]).entries[..]);
@@ -1234,8 +1269,8 @@ fn a_record_in_a_long_list_is_found_when_its_object_comes() {
 
 #[test]
 fn a_long_list_with_nothing_to_write_is_read_once() {
-    let mut world = keeping();
-    world.declare(&object(Lifecycle::Active), 1, true, at(0));
+    let mut reconciler = keeping();
+    reconciler.declare(&object(Lifecycle::Active), 1, true, at(0));
     let traits = SecretTraits {
         docker_config_type: true,
         ..SecretTraits::default()
@@ -1245,9 +1280,9 @@ fn a_long_list_with_nothing_to_write_is_read_once() {
         digest: None,
         traits: Arc::new(traits),
     };
-    world.see_secret("b", "theirs-7", Seen::There(theirs), at(1));
+    reconciler.see_secret("b", "theirs-7", Seen::There(theirs), at(1));
     let whole = long_account("11", &[], &["theirs-7"]);
-    let work = world.see_account(
+    let work = reconciler.see_account(
         "b",
         "default",
         Seen::There(shortened(whole.clone(), &["company"])),
@@ -1259,29 +1294,29 @@ fn a_long_list_with_nothing_to_write_is_read_once() {
         std::slice::from_ref(&key),
         "a copy has the name that it records"
     );
-    assert_eq!(world.wrote_account(&key, Outcome::Changed(Some(whole)), at(1)), []);
-    assert!(!world.is_unread(&key));
-    assert!(held_account(&world, "b").hidden.is_some());
+    assert_eq!(reconciler.wrote_account(&key, Outcome::Changed(Some(whole)), at(1)), []);
+    assert!(!reconciler.is_unread(&key));
+    assert!(held_account(&reconciler, "b").hidden.is_some());
 }
 
 #[test]
 fn an_account_that_is_too_large_is_let_be_and_told() {
-    let mut world = served();
+    let mut reconciler = served();
     let mut large = account("30", &[], &[]);
     large.too_large = true;
-    assert_eq!(world.see_account("a", "default", Seen::There(large), at(1)), []);
-    let failures = summary(&world).failures;
+    assert_eq!(reconciler.see_account("a", "default", Seen::There(large), at(1)), []);
+    let failures = summary(&reconciler).failures;
     assert_eq!(failures[0].1.reason, FailureReason::TooLarge, "{failures:?}");
-    assert_eq!(world.write(&account_key(), at(1)), None);
+    assert_eq!(reconciler.write(&account_key(), at(1)), None);
 }
 
 #[test]
 fn a_record_that_others_take_away_is_restored() {
-    let mut world = served();
+    let mut reconciler = served();
     let replaced = account("22", &["theirs", "company"], &[]);
-    let work = world.see_account("a", "default", Seen::There(replaced.clone()), at(1));
+    let work = reconciler.see_account("a", "default", Seen::There(replaced.clone()), at(1));
     assert_eq!(keys(&work), [account_key()]);
-    let Some(Write::Account { action, .. }) = world.write(&account_key(), at(1)) else {
+    let Some(Write::Account { action, .. }) = reconciler.write(&account_key(), at(1)) else {
         panic!("the record is to be restored");
     };
     assert_eq!(*action.attached, ["company".into()]);
@@ -1291,22 +1326,22 @@ fn a_record_that_others_take_away_is_restored() {
         version: Version::new("uid-account", "23"),
         ..replaced
     };
-    world.see_account("a", "default", Seen::There(again), at(2));
-    assert!(world.write(&account_key(), at(2)).is_some());
+    reconciler.see_account("a", "default", Seen::There(again), at(2));
+    assert!(reconciler.write(&account_key(), at(2)).is_some());
     // Another account of that name is another's.
     let another = Account {
         version: Version::new("uid-another", "24"),
         ..account("24", &["company"], &[])
     };
-    world.see_account("a", "default", Seen::There(another), at(3));
-    assert_eq!(world.write(&account_key(), at(3)), None);
+    reconciler.see_account("a", "default", Seen::There(another), at(3));
+    assert_eq!(reconciler.write(&account_key(), at(3)), None);
 }
 
 #[test]
 fn a_copy_replaced_without_its_label_is_still_ours() {
-    let mut world = served();
+    let mut reconciler = served();
     let gone = Seen::Gone(Version::new("uid-copy", "30"));
-    world.see_secret("a", "company", gone, at(1));
+    reconciler.see_secret("a", "company", gone, at(1));
     let unlabelled = |uid: &str, version: &str| Secret {
         version: Version::new(uid, version),
         digest: None,
@@ -1316,22 +1351,22 @@ fn a_copy_replaced_without_its_label_is_still_ours() {
         }),
     };
     let met = unlabelled("uid-copy", "30");
-    world.wrote_secret(&secret_key(), Outcome::Changed(Some(met)), at(1));
-    assert!(matches!(secret_action(&world), SecretAction::Update { .. }));
+    reconciler.wrote_secret(&secret_key(), Outcome::Changed(Some(met)), at(1));
+    assert!(matches!(secret_action(&reconciler), SecretAction::Update { .. }));
     let changed = unlabelled("uid-copy", "31");
-    world.wrote_secret(&secret_key(), Outcome::Changed(Some(changed)), at(1));
-    assert!(matches!(secret_action(&world), SecretAction::Update { .. }));
+    reconciler.wrote_secret(&secret_key(), Outcome::Changed(Some(changed)), at(1));
+    assert!(matches!(secret_action(&reconciler), SecretAction::Update { .. }));
     let another = unlabelled("uid-another", "32");
-    world.wrote_secret(&secret_key(), Outcome::Changed(Some(another)), at(1));
-    assert_eq!(world.write(&secret_key(), at(1)), None);
-    assert_eq!(summary(&world).failures[0].1.reason, FailureReason::SecretConflict);
+    reconciler.wrote_secret(&secret_key(), Outcome::Changed(Some(another)), at(1));
+    assert_eq!(reconciler.write(&secret_key(), at(1)), None);
+    assert_eq!(summary(&reconciler).failures[0].1.reason, FailureReason::SecretConflict);
 }
 
 /// The namespace `a` is no longer selected, and its reference is gone.
-fn left(mut world: World) -> World {
-    world.see_namespace("a", plan::labels::Labels::default(), false, at(1));
-    world.wrote_account(&account_key(), Outcome::Done(Some(account("30", &[], &[]))), at(1));
-    world
+fn left(mut reconciler: Reconciler) -> Reconciler {
+    reconciler.see_namespace("a", plan::labels::Labels::default(), false, at(1));
+    reconciler.wrote_account(&account_key(), Outcome::Done(Some(account("30", &[], &[]))), at(1));
+    reconciler
 }
 
 fn forbidden() -> ApiError {
@@ -1340,40 +1375,40 @@ fn forbidden() -> ApiError {
 
 #[test]
 fn a_refused_removal_is_named_counted_and_tried_again() {
-    let mut world = left(served());
-    assert_eq!(summary(&world).copies_left.due, 1, "it is outstanding work");
-    assert_eq!(summary(&world).copies_left.late_at, Some(at(6)));
+    let mut reconciler = left(served());
+    assert_eq!(summary(&reconciler).copies_left.due, 1, "it is outstanding work");
+    assert_eq!(summary(&reconciler).copies_left.late_at, Some(at(6)));
     let mut delays = Vec::new();
     for attempt in 0..4_u32 {
-        let work = world.failed(&secret_key(), forbidden(), at(2 + attempt));
+        let work = reconciler.failed(&secret_key(), forbidden(), at(2 + attempt));
         delays.push(work[0].at.unwrap().saturating_sub(at(2 + attempt)));
     }
     assert_eq!(delays, [at(1), at(2), at(4), at(8)]);
-    let told = summary(&world);
+    let told = summary(&reconciler);
     assert_eq!(
         (told.copies_left.failed, told.failures[0].1.reason),
         (1, FailureReason::Forbidden)
     );
-    assert_eq!(world.board.failed(FailureReason::Forbidden), 1);
-    world.wrote_secret(&secret_key(), Outcome::Done(None), at(9));
-    assert_eq!(summary(&world).failures, []);
-    assert_eq!(summary(&world).copies_left.due, 0);
+    assert_eq!(reconciler.tally.failed(FailureReason::Forbidden), 1);
+    reconciler.wrote_secret(&secret_key(), Outcome::Done(None), at(9));
+    assert_eq!(summary(&reconciler).failures, []);
+    assert_eq!(summary(&reconciler).copies_left.due, 0);
 }
 
 #[test]
 fn a_false_answer_that_a_namespace_goes_is_retried_and_counted() {
-    let mut world = started();
-    let work = world.failed(&secret_key(), ApiError::NamespaceTerminating, at(1));
+    let mut reconciler = started();
+    let work = reconciler.failed(&secret_key(), ApiError::NamespaceTerminating, at(1));
     assert_eq!(keys(&work), [secret_key()]);
     assert_eq!(work[0].at, Some(at(2)), "its watch would have shown it by then");
-    assert_eq!(summary(&world).namespaces.selected, 1, "it counts");
-    assert_eq!(summary(&world).failures, []);
-    world.failed(&secret_key(), ApiError::NamespaceTerminating, at(2));
-    assert_eq!(summary(&world).failures[0].1.reason, FailureReason::ServerError);
-    assert!(matches!(secret_action(&world), SecretAction::Create(_)));
-    world.see_namespace("a", selected(), true, at(3));
-    assert_eq!(world.write(&secret_key(), at(3)), None, "now it is true");
-    assert_eq!(summary(&world).failures, []);
+    assert_eq!(summary(&reconciler).namespaces.selected, 1, "it counts");
+    assert_eq!(summary(&reconciler).failures, []);
+    reconciler.failed(&secret_key(), ApiError::NamespaceTerminating, at(2));
+    assert_eq!(summary(&reconciler).failures[0].1.reason, FailureReason::ServerError);
+    assert!(matches!(secret_action(&reconciler), SecretAction::Create(_)));
+    reconciler.see_namespace("a", selected(), true, at(3));
+    assert_eq!(reconciler.write(&secret_key(), at(3)), None, "now it is true");
+    assert_eq!(summary(&reconciler).failures, []);
 }
 
 #[test]
@@ -1385,92 +1420,92 @@ fn every_write_that_never_succeeds_is_named_with_a_reason() {
         ApiError::NotFound,
         ApiError::Unavailable("the server answered 500".to_owned()),
     ] {
-        let mut world = started();
+        let mut reconciler = started();
         for second in 0..20 {
-            world.failed(&secret_key(), setback.clone(), at(second));
+            reconciler.failed(&secret_key(), setback.clone(), at(second));
         }
-        assert_eq!(summary(&world).failures[0].0.as_ref(), "a", "{setback:?}");
+        assert_eq!(summary(&reconciler).failures[0].0.as_ref(), "a", "{setback:?}");
     }
-    let mut world = started();
+    let mut reconciler = started();
     for second in 0..20 {
-        world.wrote_secret(&secret_key(), Outcome::Changed(None), at(second));
-        world.failed(&secret_key(), ApiError::Conflict, at(second));
+        reconciler.wrote_secret(&secret_key(), Outcome::Changed(None), at(second));
+        reconciler.failed(&secret_key(), ApiError::Conflict, at(second));
     }
-    assert_eq!(summary(&world).failures[0].0.as_ref(), "a");
+    assert_eq!(summary(&reconciler).failures[0].0.as_ref(), "a");
 }
 
 #[test]
 fn a_fight_over_what_must_go_is_told_and_slowed() {
-    let mut world = left(served());
-    world.wrote_secret(&secret_key(), Outcome::Done(None), at(1));
+    let mut reconciler = left(served());
+    reconciler.wrote_secret(&secret_key(), Outcome::Done(None), at(1));
     for round in 0..5_u32 {
         let (now, version) = (at(2 + round), 100 + 2 * round);
         let back = account(&version.to_string(), &["company"], &["company"]);
-        let work = world.see_account("a", "default", Seen::There(back), now);
+        let work = reconciler.see_account("a", "default", Seen::There(back), now);
         let write = work.iter().find(|work| work.key == account_key()).unwrap();
         assert_eq!(is_soon(write, now), round < 3, "round {round}: {work:?}");
         let gone = account(&(version + 1).to_string(), &[], &[]);
-        world.wrote_account(&account_key(), Outcome::Done(Some(gone)), now);
+        reconciler.wrote_account(&account_key(), Outcome::Done(Some(gone)), now);
         assert_eq!(
-            summary(&world).references_left.failed,
+            summary(&reconciler).references_left.failed,
             i64::from(round >= 3),
             "round {round}"
         );
     }
-    assert_eq!(summary(&world).failures[0].1.reason, FailureReason::Contended);
-    world.revisit(&account_key(), at(60));
-    assert_eq!(summary(&world).failures, [], "it is over");
+    assert_eq!(summary(&reconciler).failures[0].1.reason, FailureReason::Contended);
+    reconciler.revisit(&account_key(), at(60));
+    assert_eq!(summary(&reconciler).failures, [], "it is over");
 }
 
-fn deleting() -> World {
-    let mut world = served();
-    world.declare(&object(Lifecycle::Deleting), 2, false, at(1));
-    world
+fn deleting() -> Reconciler {
+    let mut reconciler = served();
+    reconciler.declare(&object(Lifecycle::Deleting), 2, false, at(1));
+    reconciler
 }
 
 /// Deleting and creating undoes as well, and so does one who marks a Secret for an object that is no more.
 #[test]
 fn what_is_made_again_is_fought_over() {
-    let mut world = left(served());
+    let mut reconciler = left(served());
     let mut waits = 0;
     for round in 0..12_u32 {
         let (version, now) = (100 + 2 * round, at(2 + 3 * round));
         let again = account(&version.to_string(), &["company"], &["company"]);
-        world.see_account(
+        reconciler.see_account(
             "a",
             "default",
             Seen::Gone(Version::new("uid-account", &version.to_string())),
             now,
         );
-        let work = world.see_account("a", "default", Seen::There(again), now);
+        let work = reconciler.see_account("a", "default", Seen::There(again), now);
         waits += work
             .iter()
             .filter(|work| work.key == account_key() && work.at > Some(now))
             .count();
         let gone = account(&(version + 1).to_string(), &[], &[]);
-        world.wrote_account(&account_key(), Outcome::Done(Some(gone)), now);
+        reconciler.wrote_account(&account_key(), Outcome::Done(Some(gone)), now);
     }
     assert!(waits >= 4, "{waits}");
 
-    let mut world = World::new([]);
-    world.see_namespace("a", selected(), false, at(0));
+    let mut reconciler = Reconciler::new([]);
+    reconciler.see_namespace("a", selected(), false, at(0));
     for kind in [Kind::Namespace, Kind::Account, Kind::Copy] {
-        world.end_list(kind, at(0));
+        reconciler.end_list(kind, at(0));
     }
-    world.start(at(0));
+    reconciler.start(at(0));
     let mut waits = 0;
     for round in 0..12_u32 {
         let now = at(2 + 3 * round);
         let orphan = written(&secret_action(&started()), &(100 + round).to_string());
         let uid = orphan.version.uid.clone();
-        let work = world.see_secret("a", "company", Seen::There(orphan), now);
+        let work = reconciler.see_secret("a", "company", Seen::There(orphan), now);
         waits += work.iter().filter(|work| work.at > Some(now)).count();
-        assert!(world.write(&secret_key(), now).is_some());
+        assert!(reconciler.write(&secret_key(), now).is_some());
         let gone = Version {
             uid,
             ..Version::new("", &(100 + round).to_string())
         };
-        world.see_secret("a", "company", Seen::Gone(gone), now);
+        reconciler.see_secret("a", "company", Seen::Gone(gone), now);
     }
     assert!(waits >= 4, "{waits}");
 }
@@ -1479,63 +1514,63 @@ fn what_is_made_again_is_fought_over() {
 #[test]
 fn whatever_keeps_a_removal_from_succeeding_counts_as_an_attempt() {
     let unavailable = || ApiError::Unavailable("the server answered 500".to_owned());
-    let mut world = deleting();
-    assert_eq!(summary(&world).stuck_since, None, "nothing was tried");
-    world.answered_elsewhere(at(1));
-    world.failed(&account_key(), unavailable(), at(2));
+    let mut reconciler = deleting();
+    assert_eq!(summary(&reconciler).stuck_since, None, "nothing was tried");
+    reconciler.answered_elsewhere(at(1));
+    reconciler.failed(&account_key(), unavailable(), at(2));
     assert_eq!(
-        summary(&world).stuck_since,
+        summary(&reconciler).stuck_since,
         Some(at(1)),
         "one namespace that answers 500"
     );
-    assert_eq!(summary(&world).stuck, ["service account a/default"]);
-    world.failed(&account_key(), unavailable(), at(40));
-    assert_eq!(summary(&world).stuck_since, None, "the whole server is away");
+    assert_eq!(summary(&reconciler).stuck, ["service account a/default"]);
+    reconciler.failed(&account_key(), unavailable(), at(40));
+    assert_eq!(summary(&reconciler).stuck_since, None, "the whole server is away");
 
     for setback in [forbidden(), ApiError::Conflict, ApiError::Throttled(SECOND)] {
-        let mut world = deleting();
-        world.failed(&account_key(), setback.clone(), at(2));
-        world.failed(&account_key(), setback.clone(), at(30));
-        assert_eq!(summary(&world).stuck_since, Some(at(1)), "{setback:?}");
+        let mut reconciler = deleting();
+        reconciler.failed(&account_key(), setback.clone(), at(2));
+        reconciler.failed(&account_key(), setback.clone(), at(30));
+        assert_eq!(summary(&reconciler).stuck_since, Some(at(1)), "{setback:?}");
     }
 }
 
 #[test]
 fn a_server_that_was_away_counts_for_nothing() {
-    let mut world = deleting();
-    world.answered_elsewhere(at(1));
-    world.failed(&account_key(), forbidden(), at(2));
-    assert_eq!(summary(&world).stuck_since, Some(at(1)));
-    world.answered_elsewhere(at(11));
-    assert_eq!(summary(&world).stuck_since, Some(at(1)));
-    world.answered_elsewhere(at(40));
-    assert_eq!(summary(&world).stuck_since, None, "it is tried again first");
-    world.failed(&account_key(), forbidden(), at(41));
-    assert_eq!(summary(&world).stuck_since, Some(at(40)));
+    let mut reconciler = deleting();
+    reconciler.answered_elsewhere(at(1));
+    reconciler.failed(&account_key(), forbidden(), at(2));
+    assert_eq!(summary(&reconciler).stuck_since, Some(at(1)));
+    reconciler.answered_elsewhere(at(11));
+    assert_eq!(summary(&reconciler).stuck_since, Some(at(1)));
+    reconciler.answered_elsewhere(at(40));
+    assert_eq!(summary(&reconciler).stuck_since, None, "it is tried again first");
+    reconciler.failed(&account_key(), forbidden(), at(41));
+    assert_eq!(summary(&reconciler).stuck_since, Some(at(40)));
 }
 
 /// One attempt in a namespace is enough: the others wait for the same webhook.
 #[test]
 fn many_accounts_behind_one_refusal_are_given_up_together() {
-    let mut world = served();
+    let mut reconciler = served();
     for number in 0..40 {
         let held = account("20", &["company"], &["company"]);
-        world.see_account("a", &format!("sa-{number}"), Seen::There(held), at(0));
+        reconciler.see_account("a", &format!("sa-{number}"), Seen::There(held), at(0));
     }
-    world.declare(&object(Lifecycle::Deleting), 2, false, at(1));
-    world.failed(&account_key(), forbidden(), at(21));
-    assert_eq!(summary(&world).stuck_since, Some(at(1)));
+    reconciler.declare(&object(Lifecycle::Deleting), 2, false, at(1));
+    reconciler.failed(&account_key(), forbidden(), at(21));
+    assert_eq!(summary(&reconciler).stuck_since, Some(at(1)));
     // Another one that goes is a step further.
     let gone = Outcome::Done(Some(account("30", &[], &[])));
-    world.wrote_account(&Key::account(&"a".into(), &"sa-7".into()), gone, at(22));
-    assert_eq!(summary(&world).stuck_since, Some(at(22)));
+    reconciler.wrote_account(&Key::account(&"a".into(), &"sa-7".into()), gone, at(22));
+    assert_eq!(summary(&reconciler).stuck_since, Some(at(22)));
 }
 
 /// A tenant that puts a reference back, on the same account or on ever new ones, brings no deletion further.
 #[test]
 fn what_comes_back_brings_no_deletion_further() {
     for new in [false, true] {
-        let mut world = deleting();
+        let mut reconciler = deleting();
         for round in 0..60_u32 {
             let (version, now) = (100 + 2 * round, at(2 + round));
             let name = if new {
@@ -1544,12 +1579,12 @@ fn what_comes_back_brings_no_deletion_further() {
                 "default".to_owned()
             };
             let key = Key::account(&"a".into(), &name.as_str().into());
-            world.wrote_account(&key, Outcome::Done(Some(account(&version.to_string(), &[], &[]))), now);
+            reconciler.wrote_account(&key, Outcome::Done(Some(account(&version.to_string(), &[], &[]))), now);
             let back = account(&(version + 1).to_string(), &["company"], &["company"]);
             let back_at = if new { format!("sa-{}", round + 1) } else { name };
-            world.see_account("a", &back_at, Seen::There(back), now);
+            reconciler.see_account("a", &back_at, Seen::There(back), now);
         }
-        let summary = summary(&world);
+        let summary = summary(&reconciler);
         assert!(summary.owed > 0);
         assert!(summary.stuck_since <= Some(at(3)), "{new} {:?}", summary.stuck_since);
         assert!(summary.stuck_since.is_some(), "{new}");
@@ -1559,7 +1594,7 @@ fn what_comes_back_brings_no_deletion_further() {
 /// A copy that an object said to retain is not seen after a restart.
 #[test]
 fn a_reference_is_kept_until_its_secret_was_read() {
-    let world = |elsewhere: &str| {
+    let reconciler = |elsewhere: &str| {
         let spec: ClusterPullSecretSpec = serde_json::from_value(json!({
             "registries": [{"server": "ghcr.io", "credentials": {"dockerConfig": {"secretRef": {"name": "source"}}}}],
             "namespaces": {"names": [elsewhere]},
@@ -1569,22 +1604,22 @@ fn a_reference_is_kept_until_its_secret_was_read() {
             spec: Spec::parse("company", &spec, "pullsecrets-system").unwrap(),
             ..(*object(Lifecycle::Active)).clone()
         });
-        let mut world = World::new([]);
-        world.declare(&object, 1, true, at(0));
-        world.see_namespace("a", selected(), false, at(0));
-        world.see_account(
+        let mut reconciler = Reconciler::new([]);
+        reconciler.declare(&object, 1, true, at(0));
+        reconciler.see_namespace("a", selected(), false, at(0));
+        reconciler.see_account(
             "a",
             "default",
             Seen::There(account("10", &["company"], &["company"])),
             at(0),
         );
         for kind in [Kind::Namespace, Kind::Account, Kind::Copy] {
-            world.end_list(kind, at(0));
+            reconciler.end_list(kind, at(0));
         }
-        world.start(at(0));
-        world
+        reconciler.start(at(0));
+        reconciler
     };
-    let mut read = world("b");
+    let mut read = reconciler("b");
     assert_eq!(keys(&turns(&mut read, at(0))), [secret_key()], "it is to be read");
     assert!(read.is_unread(&secret_key()));
     assert_eq!(
@@ -1607,7 +1642,7 @@ fn a_reference_is_kept_until_its_secret_was_read() {
     assert_eq!(read.write(&account_key(), at(1)), None, "Pods there pull with it");
     assert_eq!(summary(&read).references_left.due, 0);
 
-    let mut read = world("b");
+    let mut read = reconciler("b");
     turns(&mut read, at(0));
     let work = read.failed(&secret_key(), ApiError::Unavailable("no reply".to_owned()), at(1));
     assert_eq!(keys(&work), [secret_key()], "it is read again");
@@ -1620,53 +1655,53 @@ fn a_reference_is_kept_until_its_secret_was_read() {
 fn an_older_state_of_the_store_is_believed_when_it_shows_twice() {
     let older = || written(&secret_action(&started()), "15");
     let relisted = || {
-        let mut world = served();
-        world.begin_list(Kind::Copy);
-        world.see_secret("a", "company", Seen::There(older()), at(1));
-        let work = world.end_list(Kind::Copy, at(1));
+        let mut reconciler = served();
+        reconciler.begin_list(Kind::Copy);
+        reconciler.see_secret("a", "company", Seen::There(older()), at(1));
+        let work = reconciler.end_list(Kind::Copy, at(1));
         assert_eq!(keys(&work), [secret_key()], "it is read once more");
-        assert!(world.is_doubtful(&secret_key()) && world.went_back().is_none());
-        world
+        assert!(reconciler.is_doubtful(&secret_key()) && reconciler.went_back().is_none());
+        reconciler
     };
-    let mut world = relisted();
-    world.wrote_secret(&secret_key(), Outcome::Changed(Some(older())), at(2));
-    assert_eq!(world.went_back(), Some(&secret_key()));
+    let mut reconciler = relisted();
+    reconciler.wrote_secret(&secret_key(), Outcome::Changed(Some(older())), at(2));
+    assert_eq!(reconciler.went_back(), Some(&secret_key()));
 
     // The copy was made again since the backup: it has another uid.
     let again = || Secret {
         version: Version::new("uid-before", "5"),
         ..older()
     };
-    let mut world = served();
-    world.begin_list(Kind::Copy);
-    world.see_secret("a", "company", Seen::There(again()), at(1));
-    world.end_list(Kind::Copy, at(1));
-    world.wrote_secret(&secret_key(), Outcome::Changed(Some(again())), at(2));
-    assert_eq!(world.went_back(), Some(&secret_key()));
+    let mut reconciler = served();
+    reconciler.begin_list(Kind::Copy);
+    reconciler.see_secret("a", "company", Seen::There(again()), at(1));
+    reconciler.end_list(Kind::Copy, at(1));
+    reconciler.wrote_secret(&secret_key(), Outcome::Changed(Some(again())), at(2));
+    assert_eq!(reconciler.went_back(), Some(&secret_key()));
 
-    let mut world = relisted();
-    let work = world.failed(&secret_key(), ApiError::Unavailable("no answer".to_owned()), at(2));
+    let mut reconciler = relisted();
+    let work = reconciler.failed(&secret_key(), ApiError::Unavailable("no answer".to_owned()), at(2));
     assert_eq!(keys(&work), [secret_key()], "a read that failed is made again");
 
-    let mut world = relisted();
+    let mut reconciler = relisted();
     let same = written(&secret_action(&started()), "20");
-    world.wrote_secret(&secret_key(), Outcome::Changed(Some(same)), at(2));
-    assert!(!world.is_doubtful(&secret_key()), "the list was a moment old");
-    world.see_secret("a", "company", Seen::There(older()), at(3));
-    assert!(!world.is_doubtful(&secret_key()), "a watch may lag");
+    reconciler.wrote_secret(&secret_key(), Outcome::Changed(Some(same)), at(2));
+    assert!(!reconciler.is_doubtful(&secret_key()), "the list was a moment old");
+    reconciler.see_secret("a", "company", Seen::There(older()), at(3));
+    assert!(!reconciler.is_doubtful(&secret_key()), "a watch may lag");
 
-    let mut world = served();
+    let mut reconciler = served();
     for second in 0..2 {
-        assert!(world.went_back().is_none());
+        assert!(reconciler.went_back().is_none());
         let older = account("15", &["company"], &["company"]);
-        world.wrote_account(&account_key(), Outcome::Changed(Some(older)), at(second));
+        reconciler.wrote_account(&account_key(), Outcome::Changed(Some(older)), at(second));
     }
-    assert_eq!(world.went_back(), Some(&account_key()), "without a list too");
+    assert_eq!(reconciler.went_back(), Some(&account_key()), "without a list too");
 }
 
 /// A world with a server behind it that does what a die says. It holds what an independent reader would see.
 struct Diced {
-    world: World,
+    reconciler: Reconciler,
     random: rand::rngs::StdRng,
     now: Duration,
     version: u32,
@@ -1684,13 +1719,13 @@ const PLACES: [&str; 4] = ["a", "b", "c", "d"];
 
 impl Diced {
     fn new(seed: u64) -> Self {
-        let mut world = started();
+        let mut reconciler = started();
         for name in PLACES {
-            world.see_namespace(name, selected(), false, at(0));
-            world.see_account(name, "default", Seen::There(account("10", &[], &[])), at(0));
+            reconciler.see_namespace(name, selected(), false, at(0));
+            reconciler.see_account(name, "default", Seen::There(account("10", &[], &[])), at(0));
         }
         Self {
-            world,
+            reconciler,
             random: <rand::rngs::StdRng as rand::SeedableRng>::seed_from_u64(seed),
             now: at(0),
             version: 100,
@@ -1752,21 +1787,21 @@ impl Diced {
                     Key::secret(&name.into(), &"company".into()),
                     Key::account(&name.into(), &"default".into()),
                 ] {
-                    if self.world.write(&key, self.now).is_some() {
-                        self.world.failed(&key, setback.clone(), self.now);
+                    if self.reconciler.write(&key, self.now).is_some() {
+                        self.reconciler.failed(&key, setback.clone(), self.now);
                     } else {
-                        self.world.revisit(&key, self.now);
+                        self.reconciler.revisit(&key, self.now);
                     }
                 }
             }
         }
-        let summary = self.world.summary("company").unwrap();
+        let summary = self.reconciler.summary("company").unwrap();
         for name in PLACES.into_iter().filter(|name| self.is_wrong(name)) {
             let named = summary.failures.iter().any(|(namespace, _)| namespace.as_ref() == name);
             assert!(
                 named,
                 "{name} is wrong and not named: {setback:?}, {:?}",
-                self.world.places[name]
+                self.reconciler.places[name]
                     .facts
                     .secrets
                     .get("company")
@@ -1778,17 +1813,21 @@ impl Diced {
 
     /// One write of the key, if it needs one: made, refused, or lost.
     fn write(&mut self, key: &Key) {
-        let Some(action) = self.world.write(key, self.now) else {
-            self.world.revisit(key, self.now);
+        let Some(action) = self.reconciler.write(key, self.now) else {
+            self.reconciler.revisit(key, self.now);
             return;
         };
         if self.roll(3) == 0 {
             let setback = self.setback();
-            self.world.failed(key, setback, self.now);
+            self.reconciler.failed(key, setback, self.now);
             return;
         }
         let version = self.next_version();
-        let held = self.world.places[&key.namespace].facts.secrets.get("company").cloned();
+        let held = self.reconciler.places[&key.namespace]
+            .facts
+            .secrets
+            .get("company")
+            .cloned();
         match action {
             Write::Account { action, .. } => {
                 let (entries, attached) = (action.entries, action.attached);
@@ -1797,13 +1836,14 @@ impl Diced {
                     attached: attached.into(),
                     ..account(&version, &[], &[])
                 };
-                self.world.wrote_account(key, Outcome::Done(Some(written)), self.now);
+                self.reconciler
+                    .wrote_account(key, Outcome::Done(Some(written)), self.now);
             }
             Write::Secret {
                 action: SecretAction::Delete { .. },
                 ..
             } => {
-                self.world.wrote_secret(key, Outcome::Done(None), self.now);
+                self.reconciler.wrote_secret(key, Outcome::Done(None), self.now);
             }
             Write::Secret {
                 action: SecretAction::Empty { .. },
@@ -1814,21 +1854,21 @@ impl Diced {
                     digest: None,
                     ..held
                 });
-                self.world.wrote_secret(key, Outcome::Done(emptied), self.now);
+                self.reconciler.wrote_secret(key, Outcome::Done(emptied), self.now);
             }
             Write::Secret { action, .. } => {
                 let mut copy = written(&action, &version);
                 if let Some(held) = held.filter(|held| held.traits.deleting) {
                     copy.traits = held.traits;
                 }
-                self.world.wrote_secret(key, Outcome::Done(Some(copy)), self.now);
+                self.reconciler.wrote_secret(key, Outcome::Done(Some(copy)), self.now);
             }
         }
     }
 
     /// A tenant or an author changes the namespace, or the object.
     fn disturb(&mut self, namespace: &str) {
-        let held = self.world.places[namespace].facts.secrets.get("company").cloned();
+        let held = self.reconciler.places[namespace].facts.secrets.get("company").cloned();
         let version = self.next_version();
         let newer = |held: Secret, change: &dyn Fn(&mut SecretTraits)| {
             let mut traits = (*held.traits).clone();
@@ -1844,21 +1884,29 @@ impl Diced {
             traits.finalizer = Some("example.com/slow".into());
         };
         let labels = [plan::labels::Labels::default(), selected()];
-        let was = self.world.places[namespace].facts.labels.clone();
+        let was = self.reconciler.places[namespace].facts.labels.clone();
         match (self.roll(10), held) {
-            (0, _) => drop(self.world.see_namespace(namespace, labels[0].clone(), false, self.now)),
-            (1 | 2, _) => drop(self.world.see_namespace(namespace, labels[1].clone(), false, self.now)),
+            (0, _) => drop(
+                self.reconciler
+                    .see_namespace(namespace, labels[0].clone(), false, self.now),
+            ),
+            (1 | 2, _) => drop(
+                self.reconciler
+                    .see_namespace(namespace, labels[1].clone(), false, self.now),
+            ),
             (3, Some(_)) => {
                 let gone = Seen::Gone(Version::new("uid-copy", &version));
-                self.world.see_secret(namespace, "company", gone, self.now);
+                self.reconciler.see_secret(namespace, "company", gone, self.now);
             }
-            (4, Some(held)) => drop(
-                self.world
-                    .see_secret(namespace, "company", newer(held, &by_finalizer), self.now),
-            ),
+            (4, Some(held)) => {
+                drop(
+                    self.reconciler
+                        .see_secret(namespace, "company", newer(held, &by_finalizer), self.now),
+                )
+            }
             (5, Some(held)) => {
                 let fixed = newer(held, &|traits| traits.immutable = true);
-                self.world.see_secret(namespace, "company", fixed, self.now);
+                self.reconciler.see_secret(namespace, "company", fixed, self.now);
             }
             (6, Some(held)) if !is_theirs(&held) => {
                 let edited = Secret {
@@ -1866,7 +1914,7 @@ impl Diced {
                     digest: Some(Arc::new(DigestKey::new([1; 16]).digest("edited"))),
                     ..held
                 };
-                self.world
+                self.reconciler
                     .see_secret(namespace, "company", Seen::There(edited), self.now);
             }
             (8, None) => {
@@ -1875,7 +1923,7 @@ impl Diced {
                     digest: None,
                     traits: Arc::new(SecretTraits::default()),
                 };
-                self.world
+                self.reconciler
                     .see_secret(namespace, "company", Seen::There(theirs), self.now);
             }
             (7, _) => {
@@ -1883,22 +1931,22 @@ impl Diced {
                 self.revision += 1;
                 let elsewhere = self.roll(3) == 0;
                 let object = self.object(elsewhere);
-                self.world.declare(&object, self.revision, true, self.now);
+                self.reconciler.declare(&object, self.revision, true, self.now);
                 // What is wrong by this is wrong at once.
                 self.judge(Duration::ZERO);
             }
             _ => {}
         }
-        if self.world.places[namespace].facts.labels != was {
+        if self.reconciler.places[namespace].facts.labels != was {
             self.wrong_since.retain(|name, _| *name != namespace);
         }
     }
 
     /// What an independent reader finds wrong with the namespace.
     fn is_wrong(&self, namespace: &str) -> bool {
-        let facts = &self.world.places[namespace].facts;
-        let object = self.world.cluster.object("company").unwrap();
-        let selects = self.world.cluster.selects(object, namespace, &facts.labels);
+        let facts = &self.reconciler.places[namespace].facts;
+        let object = self.reconciler.cluster.object("company").unwrap();
+        let selects = self.reconciler.cluster.selects(object, namespace, &facts.labels);
         let held = facts.secrets.get("company");
         if selects {
             let wants = object.payload.as_ref().map(|payload| payload.digest());
@@ -1916,7 +1964,7 @@ impl Diced {
                 self.wrong_since.remove(name);
             }
         }
-        let summary = self.world.summary("company").unwrap();
+        let summary = self.reconciler.summary("company").unwrap();
         let late = |at: Option<Duration>| at.is_some_and(|at| at <= self.now);
         let time = k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(jiff::Timestamp::UNIX_EPOCH);
         let credentials = plan::registries::merge(&[], &plan::registries::LastGood::default());
@@ -1963,21 +2011,21 @@ impl Diced {
             "each that failed is named, and no other"
         );
         for failure in &status.failures {
-            let trouble = |name: &str| {
+            let retry = |name: &str| {
                 let key = [
                     Key::secret(&name.into(), &"company".into()),
                     Key::account(&name.into(), &"default".into()),
                 ];
                 key.iter()
-                    .any(|key| self.world.troubles.contains_key(key) || self.world.contended(key).is_some())
+                    .any(|key| self.reconciler.retries.contains_key(key) || self.reconciler.contended(key).is_some())
             };
             // One without a login that its finalizer holds.
             let emptied = |name: &str| {
-                let held = self.world.places[name].facts.secrets.get("company");
+                let held = self.reconciler.places[name].facts.secrets.get("company");
                 held.is_some_and(|held| held.traits.deleting)
             };
             let name = &failure.namespace;
-            let there = self.is_wrong(name) || trouble(name) || emptied(name);
+            let there = self.is_wrong(name) || retry(name) || emptied(name);
             assert!(there, "{failure:?} is over");
         }
     }
@@ -2011,15 +2059,15 @@ fn ready_is_true_only_where_every_copy_was_seen() {
 }
 
 /// A started world with a copy that nothing asks for yet, and many accounts of which one records it.
-fn crowded() -> World {
-    let mut world = served();
+fn crowded() -> Reconciler {
+    let mut reconciler = served();
     for number in 0..50 {
         let name = format!("other-{number}");
-        world.see_account("a", &name, Seen::There(account("30", &["theirs"], &[])), at(1));
+        reconciler.see_account("a", &name, Seen::There(account("30", &["theirs"], &[])), at(1));
     }
     let recorded = account("31", &["company", "labelled"], &["company", "labelled"]);
-    world.see_account("a", "default", Seen::There(recorded), at(1));
-    world
+    reconciler.see_account("a", "default", Seen::There(recorded), at(1));
+    reconciler
 }
 
 fn labelled(version: &str) -> Secret {
@@ -2038,13 +2086,13 @@ fn labelled(version: &str) -> Secret {
 
 #[test]
 fn a_secret_that_comes_touches_its_accounts_alone() {
-    let world = crowded();
+    let reconciler = crowded();
     let touched = |name: &str, new: &Secret| {
         let (name, namespace) = (name.into(), "a".into());
         let key = Key::secret(&namespace, &name);
-        let touch = world.touched_by(&key, &name, None, Some(new), &[]);
-        let surveyed = world.survey(&world.cluster, &namespace, &touch, at(1));
-        surveyed.keys().map(ToString::to_string).collect::<Vec<_>>()
+        let affected = reconciler.touched_by(&key, &name, None, Some(new), &[]);
+        let evaluation = reconciler.evaluate(&reconciler.cluster, &namespace, &affected, at(1));
+        evaluation.keys().map(ToString::to_string).collect::<Vec<_>>()
     };
     let both = ["secret a/labelled", "service account a/default"];
     assert_eq!(touched("labelled", &labelled("40")), both);
@@ -2058,28 +2106,33 @@ fn a_secret_that_comes_touches_its_accounts_alone() {
 
 #[test]
 fn what_leaves_elsewhere_costs_no_account_a_look() {
-    let mut world = crowded();
-    world
-        .leaving
+    let mut reconciler = crowded();
+    reconciler
+        .removal_pending_since
         .insert(Key::secret(&"elsewhere".into(), &"company".into()), at(1));
     for number in 0..50 {
-        world.see_secret("a", &format!("labelled-{number}"), Seen::There(labelled("40")), at(1));
+        reconciler.see_secret("a", &format!("labelled-{number}"), Seen::There(labelled("40")), at(1));
     }
     let name = "default".into();
-    let survey = |world: &World, records: &[Arc<str>]| {
-        let touch = super::evaluate::Touch::Account(&name, records);
-        let surveyed = world.survey(&world.cluster, &"a".into(), &touch, at(1));
-        surveyed.keys().map(ToString::to_string).collect::<Vec<_>>()
+    let evaluate = |reconciler: &Reconciler, records: &[Arc<str>]| {
+        let affected = super::evaluate::Affected::Account(&name, records);
+        let evaluation = reconciler.evaluate(&reconciler.cluster, &"a".into(), &affected, at(1));
+        evaluation.keys().map(ToString::to_string).collect::<Vec<_>>()
     };
-    assert_eq!(survey(&world, &[]), ["service account a/default"]);
+    assert_eq!(evaluate(&reconciler, &[]), ["service account a/default"]);
     for waits in ["labelled", "labelled-7"] {
-        world.leaving.insert(Key::secret(&"a".into(), &waits.into()), at(1));
+        reconciler
+            .removal_pending_since
+            .insert(Key::secret(&"a".into(), &waits.into()), at(1));
     }
-    assert_eq!(survey(&world, &[]), ["secret a/labelled", "service account a/default"]);
-    let before = ["labelled-7".into(), "labelled-8".into()];
-    let surveyed = survey(&world, &before);
     assert_eq!(
-        surveyed,
+        evaluate(&reconciler, &[]),
+        ["secret a/labelled", "service account a/default"]
+    );
+    let before = ["labelled-7".into(), "labelled-8".into()];
+    let evaluation = evaluate(&reconciler, &before);
+    assert_eq!(
+        evaluation,
         ["secret a/labelled", "secret a/labelled-7", "service account a/default"]
     );
 }

@@ -216,7 +216,7 @@ fn a_namespace_that_is_new_is_not_said_to_be_served() {
 #[test]
 fn what_is_said_of_accounts_is_about_accounts() {
     let object: std::sync::Arc<str> = "company".into();
-    let mut board = crate::tally::Board::default();
+    let mut tally = crate::tally::Tally::default();
     let mut fail = |namespace: &str, target: Target, reason: FailureReason, message: &str| {
         let key = Key {
             namespace: namespace.into(),
@@ -227,7 +227,7 @@ fn what_is_said_of_accounts_is_about_accounts() {
             state: State::Failed(Against::new(reason, message)),
             leaves: false,
         };
-        board.exchange(&key, &[], &[entry], std::time::Duration::ZERO, false);
+        tally.update(&key, &[], &[entry], std::time::Duration::ZERO, false);
     };
     for at in 0..30 {
         let secret = Target::Secret("company".into());
@@ -239,8 +239,8 @@ fn what_is_said_of_accounts_is_about_accounts() {
         FailureReason::Forbidden,
         "of an account",
     );
-    let said = |board: &crate::tally::Board| {
-        let summary = board.summary("company").unwrap();
+    let said = |tally: &crate::tally::Tally| {
+        let summary = tally.summary("company").unwrap();
         let credentials = plan::registries::merge(&[], &plan::registries::LastGood::default());
         let status = report(&Facts {
             installation: "pullsecrets-system/pullsecrets",
@@ -267,7 +267,7 @@ fn what_is_said_of_accounts_is_about_accounts() {
             (condition.reason.clone(), condition.message.clone())
         })
     };
-    let [secrets, accounts] = said(&board);
+    let [secrets, accounts] = said(&tally);
     assert_eq!(secrets.1, "30 of 30 namespaces failed, a00: of a secret");
     let expected = r#"1 of 1 service accounts failed, b: service account "default": of an account"#;
     assert_eq!(accounts, ("ServiceAccountsFailed".to_owned(), expected.to_owned()));
