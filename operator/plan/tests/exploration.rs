@@ -5,6 +5,7 @@
 //! further disturbance, the operator converges to the one expected state and then plans no write.
 //!
 //! The plan under test is the real one. The model covers its surroundings: API server, watches and the other writer.
+//! The file is longer than others, because its private state is one model that all steps change.
 
 #![expect(clippy::panic, reason = "a state that must not be is the failure of the test")]
 #![expect(

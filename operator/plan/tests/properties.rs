@@ -1,5 +1,7 @@
-//! What holds of the plan in every small cluster: random objects, namespaces, Secrets and accounts, with an API server
-//! in memory that takes the writes. A failing case is printed with its seed.
+//! Properties of the plan in random small clusters: objects, namespaces, Secrets and accounts. An API server in memory
+//! accepts the writes. A failing case is printed with its seed.
+//!
+//! The file is longer than others, because all properties share its strategies.
 
 mod common;
 

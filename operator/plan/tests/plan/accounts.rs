@@ -7,10 +7,10 @@ use plan::object::{Lifecycle, Object};
 use plan::observed::{Account, Entry};
 use serde_json::json;
 
-use crate::common::{World, account, bare, copy_of, created, labelled, object, replaced, with_lifecycle};
+use crate::common::{World, account, bare, copy_of, created, labelled, object, with_lifecycle};
 use crate::{check, with_copy};
 
-fn company() -> Object {
+pub(super) fn company() -> Object {
     object("company", &json!({}))
 }
 
@@ -20,18 +20,18 @@ fn elsewhere() -> Object {
 }
 
 /// The copy is in place and the account looks like this.
-fn here(account: Account) -> World {
+pub(super) fn here(account: Account) -> World {
     with_copy(company(), copy_of("company")).account("n/default", account)
 }
 
 /// A world with this account, whose namespace no object selects.
-fn left(account: Account) -> World {
+pub(super) fn left(account: Account) -> World {
     World::of([elsewhere()])
         .namespace("n", &[])
         .account("n/default", account)
 }
 
-const IN_PLACE: &str = "secret n/company: company Ready";
+pub(super) const IN_PLACE: &str = "secret n/company: company Ready";
 
 #[test]
 fn a_list_that_is_too_large_is_reported() {
@@ -148,97 +148,6 @@ fn only_recorded_entries_of_objects_are_removed() {
             &[],
         ),
     ]);
-}
-
-#[test]
-fn without_a_record_the_entry_is_foreign() {
-    check([
-        (
-            "while it is wanted nothing differs",
-            here(account(&["x", "company"], &[])),
-            &[IN_PLACE, "account n/default: company Ready"],
-        ),
-        ("and then it stays", left(account(&["x", "company"], &[])), &[]),
-    ]);
-}
-
-#[test]
-fn a_proven_lost_record_is_restored() {
-    check([
-        (
-            "while the entry is wanted",
-            here(replaced(&["x", "company"])),
-            &[
-                IN_PLACE,
-                "account n/default: [x, company] recording [company], company Ready",
-            ],
-        ),
-        (
-            "when it is no longer wanted, the record comes back first",
-            left(replaced(&["x", "company"])),
-            &["account n/default: [x, company] recording [company], company leaving"],
-        ),
-        (
-            "and then the entry goes",
-            left(account(&["x", "company"], &["company"])),
-            &["account n/default: [x] recording [], company leaving"],
-        ),
-        ("an entry with the name of no object stays", left(replaced(&["x"])), &[]),
-        (
-            "a held object restores none",
-            with_copy(with_lifecycle(Lifecycle::Frozen, company()), copy_of("company"))
-                .account("n/default", replaced(&["company"])),
-            &[IN_PLACE, "account n/default: company Ready"],
-        ),
-    ]);
-}
-
-#[test]
-fn a_lost_record_that_was_seen_is_restored() {
-    let lost = ["company".into()];
-    let decided = |world: &World| {
-        let cluster = world.cluster();
-        let scope = cluster.scope("n", &world.namespaces["n"]);
-        let seen = &world.namespaces["n"].accounts.values().next().expect("an account");
-        let context = plan::service_account::Context {
-            lost_records: &lost,
-            ..plan::service_account::Context::default()
-        };
-        let action = plan::service_account::decide(&scope, "default", seen, context).action;
-        action.map(|action| (format!("{:?}", action.entries), action.attached))
-    };
-    let unrecorded = || account(&["x", "company"], &[]);
-    let restored = ("[x, company]".to_owned(), vec!["company".into()]);
-    assert_eq!(decided(&here(unrecorded())), Some(restored.clone()));
-    assert_eq!(decided(&left(unrecorded())), Some(restored));
-}
-
-#[test]
-fn only_a_complete_record_is_proven() {
-    let proves = |world: &World| {
-        let cluster = world.cluster();
-        let scope = cluster.scope("n", &world.namespaces["n"]);
-        let seen = &world.namespaces["n"].accounts.values().next().expect("an account");
-        let decision =
-            plan::service_account::decide(&scope, "default", seen, plan::service_account::Context::default());
-        decision.action.expect("a write").proves
-    };
-    let other = || object("other", &json!({}));
-    let both = |account| {
-        World::of([company(), other()])
-            .namespace("n", &[])
-            .account("n/default", account)
-    };
-    assert!(proves(&here(account(&["x"], &[]))), "what others have is no object's");
-    assert!(proves(&both(bare())));
-    assert!(
-        !proves(&both(account(&["company"], &[]))),
-        "an entry stood there before us"
-    );
-    assert!(
-        !proves(&left(account(&["x", "company"], &["company"]))),
-        "there is no record any more"
-    );
 }
 
 #[test]

@@ -1,17 +1,13 @@
 //! Two objects whose copies have one name: the older decides, the younger waits.
 
-use std::collections::BTreeSet;
-
-use crd::DeletionPolicy;
-use plan::object::{Lifecycle, Object, Spec};
-use plan::secret::HANDOVER_GRACE;
+use plan::object::{Lifecycle, Object};
 use serde_json::{Value, json};
 
 use crate::common::{World, account, copy_of, created, foreign, object, owner, with_lifecycle};
-use crate::{check, check_after, content, message};
+use crate::{check, content, message};
 
 /// Both call their copies `company` and select every namespace, unless `spec` says otherwise.
-fn sharing(name: &str, age: i64, spec: &Value) -> Object {
+pub(super) fn sharing(name: &str, age: i64, spec: &Value) -> Object {
     let mut fields = json!({"secret": {"name": "company"}});
     for (field, value) in spec.as_object().expect("fields") {
         fields[field] = value.clone();
@@ -19,7 +15,7 @@ fn sharing(name: &str, age: i64, spec: &Value) -> Object {
     created(age, object(name, &fields))
 }
 
-fn older() -> Object {
+pub(super) fn older() -> Object {
     sharing("older", 1, &json!({}))
 }
 
@@ -28,11 +24,15 @@ fn elsewhere() -> Object {
     sharing("older", 1, &json!({"namespaces": {"names": ["m"]}}))
 }
 
-fn younger() -> Object {
+pub(super) fn older_elsewhere() -> Object {
+    sharing("older", 1, &json!({"namespaces": {"names": ["m"]}}))
+}
+
+pub(super) fn younger() -> Object {
     sharing("younger", 2, &json!({}))
 }
 
-fn world(objects: impl IntoIterator<Item = Object>) -> World {
+pub(super) fn world(objects: impl IntoIterator<Item = Object>) -> World {
     World::of(objects)
         .namespace("n", &[])
         .account("n/default", account(&["company"], &["company"]))
@@ -220,93 +220,6 @@ fn a_frozen_object_keeps_its_copies_only() {
             ],
         ),
     ]);
-}
-
-fn older_elsewhere() -> Object {
-    sharing("older", 1, &json!({"namespaces": {"names": ["m"]}}))
-}
-
-/// Its spec is of a later version.
-fn unreadable() -> Object {
-    let mut object = with_lifecycle(Lifecycle::Frozen, younger());
-    object.spec = Spec::unreadable("company", DeletionPolicy::Delete, BTreeSet::new());
-    object
-}
-
-/// A copy outlives its object if another one has its name and cannot act.
-#[test]
-fn a_frozen_successor_keeps_the_copy() {
-    let suspended = || with_lifecycle(Lifecycle::Frozen, younger());
-    let without_source = || Object {
-        payload: None,
-        ..younger()
-    };
-    let retaining = || {
-        with_lifecycle(
-            Lifecycle::Frozen,
-            sharing("younger", 2, &json!({"deletionPolicy": "Retain"})),
-        )
-    };
-    let left_by_older = |successor: Object| {
-        world([with_lifecycle(Lifecycle::Deleting, older()), successor]).secret("n/company", copy_of("older"))
-    };
-    let pending: &[&str] = &[
-        "secret n/company: wait 5 s, leaving, younger Pending, owed to older",
-        "account n/default: younger Ready",
-    ];
-    check([
-        ("suspended", left_by_older(suspended()), pending),
-        ("its source is missing", left_by_older(without_source()), pending),
-        (
-            "its spec cannot be read",
-            left_by_older(unreadable()),
-            &["secret n/company: wait 5 s, leaving, owed to older"],
-        ),
-    ]);
-    let assigned: &[&str] = &[
-        "secret n/company: assign to younger owned by [\"younger\"], leaving, younger Pending, owed to older",
-        "account n/default: younger Ready",
-    ];
-    check_after(
-        HANDOVER_GRACE,
-        [
-            ("suspended", left_by_older(suspended()), assigned),
-            ("its source is missing", left_by_older(without_source()), assigned),
-            (
-                "its spec cannot be read",
-                left_by_older(unreadable()),
-                &["secret n/company: assign to younger owned by [\"younger\"], leaving, owed to older"],
-            ),
-            (
-                "it retains",
-                left_by_older(retaining()),
-                &[
-                    "secret n/company: assign to younger owned by [], leaving, younger Pending, owed to older",
-                    "account n/default: younger Ready",
-                ],
-            ),
-            (
-                "it is an owner already",
-                world([with_lifecycle(Lifecycle::Deleting, older()), suspended()])
-                    .secret("n/company", copy_of("older").owned_by(&["older", "younger"])),
-                &["secret n/company: younger Pending", "account n/default: younger Ready"],
-            ),
-            (
-                "the namespace goes anyway",
-                left_by_older(suspended()).terminating("n"),
-                &[],
-            ),
-            (
-                "the copy goes anyway",
-                world([with_lifecycle(Lifecycle::Deleting, older()), suspended()])
-                    .secret("n/company", copy_of("older").deleting()),
-                &[
-                    "secret n/company: younger HeldByFinalizer",
-                    "account n/default: younger Ready",
-                ],
-            ),
-        ],
-    );
 }
 
 /// If one of them retains, the copy has no owner.

@@ -1,11 +1,13 @@
 //! The merge of an object's registries: which of several logins for one server stays, what is left out, and which status
 //! it causes.
 
+mod size;
+mod status;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use crd::{Reason, Registry, RegistryState};
 use plan::credential::Credential;
-use plan::docker_config::rendered_len;
 use plan::labels::Labels;
 use plan::registries::{
     LastGood, Lookup, Merged, Origin, Problem, Remembered, Resolution, Source, SourceContent, merge, resolve,
@@ -198,35 +200,6 @@ fn a_removed_registry_is_no_longer_saved() {
     assert_eq!(merged.last_good.into_keys().collect::<Vec<_>>(), ["secret:own"]);
 }
 
-#[test]
-fn the_status_names_where_tied_logins_came_from() {
-    let last_good = LastGood::from([remembered("r.io", "s/robot#a,b", "r.io")]);
-    let merged = merge(&[broken("r.io", Some("r.io"), "s/own#a,b")], &last_good);
-    let told = merged.registries[0].message.as_deref();
-    assert_eq!(
-        told,
-        Some(
-            "not found; the credentials that came from secret \"s/robot\" stay where they are, and go to no other namespace"
-        )
-    );
-}
-
-fn login(password: &str) -> Credential {
-    Credential::new("robot", password).expect("a login")
-}
-
-/// A registry that declares a server, with a password of that length.
-fn long(server: &str, length: usize) -> Resolution {
-    let mut resolution = gave(server, Some(server), &[]);
-    resolution.origin = origin(&format!("pullsecrets-system/{server}#username,password"));
-    let entries = BTreeMap::from([(server.to_owned(), login(&"p".repeat(length)))]);
-    resolution.result = Ok(SourceContent {
-        entries,
-        ..SourceContent::default()
-    });
-    resolution
-}
-
 /// What each registry says, cut to its reason and whether it has a login.
 fn said(merged: &Merged) -> Vec<(&str, bool)> {
     let registries = merged.registries.iter();
@@ -235,70 +208,8 @@ fn said(merged: &Merged) -> Vec<(&str, bool)> {
         .collect()
 }
 
-#[test]
-fn oversized_configs_are_rejected_with_sources() {
-    let merged = merge(&[long("a.io", 250_000), long("b.io", 250_000)], &LastGood::new());
-    assert_eq!(said(&merged), [("Resolved", true), ("SourceInvalid", false)]);
-    assert_eq!(merged.entries.keys().collect::<Vec<_>>(), ["a.io"]);
-    assert!(merged.incomplete);
-    let both = BTreeMap::from(["a.io", "b.io"].map(|key| (key.to_owned(), login(&"p".repeat(250_000)))));
-    let excess = rendered_len(&both) - (1 << 20);
-    let one = rendered_len(&merged.entries);
-    assert_eq!(
-        merged.problem.expect("a problem").message,
-        format!(
-            "the merged docker config, in which each login stands twice, is {excess} bytes too large for a Secret (1 MiB): \
-             secret \"pullsecrets-system/b.io\" needs {one}, secret \"pullsecrets-system/a.io\" needs {one}"
-        )
-    );
-}
-
-#[test]
-fn an_oversized_login_is_rejected_alone() {
-    let merged = merge(&[long("a.io", 500_000)], &LastGood::new());
-    assert_eq!(said(&merged), [("SourceInvalid", false)]);
-    assert!(merged.entries.is_empty() && merged.last_good.is_empty());
-    let all = merge(&[long("a.io", 400_000)], &LastGood::new());
-    assert_eq!(said(&all), [("Resolved", true)]);
-}
-
-/// The other sources are updated.
-#[test]
-fn an_oversized_source_keeps_its_last_entries() {
-    let small = merge(
-        &[long("a.io", 100), long("b.io", 100), long("c.io", 300_000)],
-        &LastGood::new(),
-    );
-    let grown = [long("a.io", 200_000), long("b.io", 200_000), long("c.io", 50_000)];
-    let merged = merge(&grown, &small.last_good);
-    assert_eq!(
-        said(&merged),
-        [("Resolved", true), ("SourceInvalid", false), ("Resolved", true)],
-        "what became smaller makes room first"
-    );
-    let lengths: Vec<usize> = merged.entries.values().map(|login| login.password().len()).collect();
-    assert_eq!(lengths, [200_000, 100, 50_000]);
-    assert!(!merged.incomplete);
-    let message = merged.registries[1].message.as_deref().unwrap_or_default();
-    assert!(message.ends_with("; the last good credentials stay"), "{message}");
-    let again = merge(&grown, &merged.last_good);
-    assert_eq!(again, merged, "and it stays so");
-}
-
-#[test]
-fn saved_entries_are_never_too_large() {
-    let at_most = 16;
-    let each = (1 << 20) / at_most * 3 / 7;
-    let many: Vec<Resolution> = (0..at_most).map(|at| long(&format!("r{at:02}.io"), each)).collect();
-    let last_good: LastGood = many
-        .iter()
-        .filter_map(|one| {
-            let (origin, entries) = (one.origin.clone(), one.result.clone().ok()?.entries);
-            Some((one.key.clone(), Remembered { origin, entries }))
-        })
-        .collect();
-    let merged = merge(&many, &last_good);
-    assert!(merged.problem.is_none(), "{:?}", merged.problem);
+fn login(password: &str) -> Credential {
+    Credential::new("robot", password).expect("a login")
 }
 
 /// A source Secret whose docker config is taken whole.
@@ -353,82 +264,4 @@ fn a_broken_entry_keeps_its_last_login() {
     let fresh = merge(&broken, &LastGood::new());
     assert_eq!(said(&fresh), [("Resolved", true)], "what never was good is no problem");
     assert!(fresh.registries[0].message.is_some(), "and is named all the same");
-}
-
-/// A key that is no server may be a secret, so the status does not list it.
-#[test]
-fn only_servers_of_a_config_are_listed() {
-    let auths = r#"{"quay.io":{"auth":"dTpw"},"https://robot:hunter2@r.io":{"auth":"dTpw"},"ghcr.io/acme":{"auth":"dTpw"},
-        "bad.io":{},"Hub hunter2":{}}"#;
-    let merged = merge(&[whole(auths)], &LastGood::new());
-    let status = &merged.registries[0];
-    assert_eq!(
-        status.servers,
-        ["entry 2: not a server name", "ghcr.io/acme", "quay.io"]
-    );
-    let shown = format!("{status:?}");
-    assert!(!shown.contains("hunter2"), "{shown}");
-
-    let mut gone = whole("{}");
-    assert!(gone.result.is_err());
-    let remembered = merge(&[gone.clone()], &merged.last_good);
-    assert_eq!(
-        remembered.registries[0].servers,
-        ["ghcr.io/acme", "https://r.io", "quay.io"]
-    );
-    gone.server = Some("quay.io".to_owned());
-    assert!(merge(&[gone], &merged.last_good).registries[0].servers.is_empty());
-
-    let many: serde_json::Map<_, _> = (0..40)
-        .map(|at| (format!("r{at:02}.io"), serde_json::json!({"auth": "dTpw"})))
-        .collect();
-    let many = merge(&[whole(&serde_json::Value::from(many).to_string())], &LastGood::new());
-    let listed = &many.registries[0].servers;
-    assert_eq!((listed.len(), listed.is_sorted()), (32, true));
-}
-
-#[test]
-fn superseded_entries_are_named_safely() {
-    let merged = merge(
-        &[
-            whole(r#"{"https://u:hunter2@r.io":{"auth":"dTpw"},"ghcr.io":{"auth":"dTpw"}}"#),
-            gave("r.io", Some("r.io"), &[("r.io", "b")]),
-        ],
-        &LastGood::new(),
-    );
-    let message = merged.registries[0].message.as_deref().unwrap_or_default();
-    assert!(
-        message.starts_with("declared more than once, another declaration decides: entry 1; secret "),
-        "{message}"
-    );
-    assert!(!message.contains("hunter2"), "{message}");
-    assert_eq!(merged.registries[0].reason, "Superseded");
-}
-
-#[test]
-fn unmatched_credentials_are_not_ready() {
-    let useless = whole(r#"{"https://index.docker.io/v1":{"auth":"dTpw"},"oci://ghcr.io":{"auth":"dTpw"}}"#);
-    let merged = merge(std::slice::from_ref(&useless), &LastGood::new());
-    assert_eq!(said(&merged), [("SourceInvalid", false)]);
-    let problem = merged.problem.expect("a problem");
-    assert!(
-        problem.message.starts_with("no image can match any entry: secret "),
-        "{}",
-        problem.message
-    );
-    for spelling in ["https://index.docker.io/v1/", "ghcr.io"] {
-        assert!(
-            problem.message.contains(&format!("; write \"{spelling}\"")),
-            "{}",
-            problem.message
-        );
-    }
-    assert_eq!(merged.entries.len(), 2, "they stay where they are");
-
-    let with_another = merge(
-        &[useless, gave("r.io", Some("r.io"), &[("r.io", "b")])],
-        &LastGood::new(),
-    );
-    assert_eq!(said(&with_another), [("Resolved", true), ("Resolved", true)]);
-    assert!(with_another.registries[0].message.is_some() && with_another.problem.is_none());
 }
