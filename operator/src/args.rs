@@ -14,35 +14,35 @@ use clap::{Parser, ValueEnum};
 #[derive(Clone, Debug, Parser)]
 #[command(name = "pullsecrets", version)]
 pub struct Args {
-    /// The operator's own namespace: where sources live that name none, and what it remembers of them. Default: the
-    /// namespace of the pod, else pullsecrets-system.
+    /// The operator's own namespace. It holds the operator's saved state, and source Secrets that name no namespace.
+    /// Default: the namespace of the pod, else pullsecrets-system.
     #[arg(long, env = "PULLSECRETS_NAMESPACE")]
     namespace: Option<String>,
 
-    /// Further namespaces in which source Secrets are read, separated by commas.
+    /// Further namespaces in which the operator reads source Secrets, separated by commas.
     #[arg(long, env = "PULLSECRETS_SOURCE_NAMESPACES", value_delimiter = ',')]
     pub source_namespaces: Vec<String>,
 
-    /// The names that copies may have, at most 32, separated by commas or spaces: for an installation with rights on
-    /// Secrets of these names alone, such as `config/named`. Each is a watch, and a connection, of its own. Not given:
-    /// copies may have any name, and the rights must be those of `config/default`.
+    /// The names that copies may have, separated by commas or spaces; at most 32. Set it where RBAC grants access only
+    /// to Secrets of these names, as in `config/named`. Each name needs a watch and a connection of its own. Without
+    /// it, copies may have any name, and RBAC must be that of `config/default`.
     #[arg(long, env = "PULLSECRETS_MANAGED_SECRET_NAMES", value_name = "NAME", value_delimiter = ',', num_args = 1..,
         value_parser = secret_name)]
     managed_secret_names: Vec<Arc<str>>,
 
-    /// Where /livez and /readyz are served.
+    /// Address that serves /livez and /readyz.
     #[arg(long, env = "PULLSECRETS_HEALTH_BIND_ADDRESS", default_value = "0.0.0.0:8081")]
     pub health_bind_address: SocketAddr,
 
-    /// Where /metrics is served; 0 is nowhere.
+    /// Address that serves /metrics; 0 switches it off.
     #[arg(long, env = "PULLSECRETS_METRICS_BIND_ADDRESS", default_value = "0.0.0.0:8080")]
     pub metrics_bind_address: MetricsAddress,
 
-    /// Writes into namespaces that are under way at a time.
+    /// Maximum number of writes into namespaces in flight.
     #[arg(long, env = "PULLSECRETS_CONCURRENCY", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=512))]
     pub concurrency: u16,
 
-    /// Seconds after which everything is listed anew, in case an event went lost on its way; 0 is never.
+    /// Seconds between two full lists, in case a watch event was missed; 0 switches them off.
     #[arg(
         long,
         env = "PULLSECRETS_RELIST_INTERVAL",
@@ -51,27 +51,28 @@ pub struct Args {
     )]
     relist_interval: u32,
 
-    /// Only the replica that holds the Lease `pullsecrets` writes; the others keep their caches warm. Switch it off
-    /// only where never more than one replica runs.
+    /// Writes only while holding the Lease `pullsecrets`; other replicas keep their caches warm. Switch it off only
+    /// where a second replica never runs.
     #[arg(long, env = "PULLSECRETS_LEADER_ELECT", default_value_t = true, action = clap::ArgAction::Set, num_args = 0..=1,
         require_equals = true, default_missing_value = "true")]
     pub leader_elect: bool,
 
-    /// A kubeconfig to use outside a cluster. Default: the pod's service account, else the variable KUBECONFIG.
+    /// A kubeconfig for use outside of a cluster. Default: the service account of the pod, else the variable
+    /// KUBECONFIG.
     #[arg(long, env = "PULLSECRETS_KUBECONFIG")]
     pub kubeconfig: Option<PathBuf>,
 
-    /// How log lines look. What is logged is set by `RUST_LOG`.
+    /// Format of log lines. `RUST_LOG` sets what is logged.
     #[arg(long, env = "PULLSECRETS_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
 }
 
-/// Where metrics are served.
+/// Where to serve metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MetricsAddress {
-    /// There.
+    /// At this address.
     At(SocketAddr),
-    /// Nowhere.
+    /// Do not serve them.
     Off,
 }
 
@@ -86,19 +87,19 @@ impl FromStr for MetricsAddress {
     }
 }
 
-/// How log lines look.
+/// Format of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
-    /// For people.
+    /// Text for people.
     Text,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
-/// More would be too many connections, and too many scans of all Secrets at each start.
+/// Most managed names. More would need too many connections, and too many scans of all Secrets at each start.
 const MANAGED_NAMES: usize = 32;
 
-/// What a Secret may be called.
+/// Parses the name of a Secret.
 fn secret_name(text: &str) -> Result<Arc<str>, &'static str> {
     let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     let part =
@@ -113,7 +114,7 @@ fn secret_name(text: &str) -> Result<Arc<str>, &'static str> {
     }
 }
 
-/// Where a pod finds the name of its namespace.
+/// The file in which a pod finds the name of its namespace.
 const NAMESPACE_FILE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
 
 impl Args {
@@ -134,8 +135,8 @@ impl Args {
             .unwrap_or_else(|| "pullsecrets-system".to_owned())
     }
 
-    /// What tells this process from every other that may live at the same time. A pod's name does, and its next
-    /// container need not wait for the Lease of the last one.
+    /// A name for this process that no other live process has. The name of the pod is enough: a restarted container
+    /// must not wait for the Lease of its predecessor.
     pub fn identity() -> String {
         let pod = std::env::var("POD_NAME").ok().filter(|name| !name.is_empty());
         pod.unwrap_or_else(|| {
@@ -144,7 +145,7 @@ impl Args {
         })
     }
 
-    /// The names that copies may have; none where they may have any.
+    /// The names that copies may have; `None` allows any.
     pub fn managed_names(&self) -> anyhow::Result<Option<BTreeSet<Arc<str>>>> {
         let names: BTreeSet<Arc<str>> = self.managed_secret_names.iter().cloned().collect();
         ensure!(
@@ -156,12 +157,12 @@ impl Args {
         Ok((!names.is_empty()).then_some(names))
     }
 
-    /// After how long everything is listed anew; none: never.
+    /// The time between two full lists; `None` switches them off.
     pub fn relist_interval(&self) -> Option<Duration> {
         (self.relist_interval > 0).then(|| Duration::from_secs(self.relist_interval.into()))
     }
 
-    /// The namespaces in which sources are read, besides the operator's own.
+    /// The namespaces in which sources are read, except the operator's own.
     pub fn other_source_namespaces(&self) -> BTreeSet<String> {
         let own = self.own_namespace();
         self.source_namespaces

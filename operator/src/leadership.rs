@@ -1,4 +1,4 @@
-//! Whether this process may write: the flag that every writer asks. The Lease behind it is another file's business.
+//! The leadership flag, which every writer checks before a write. The Lease behind it is in `api/lease.rs`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,13 +11,13 @@ use tokio::time::Instant;
 #[derive(Clone, Debug)]
 pub struct Leadership {
     epoch: Instant,
-    /// Milliseconds since the epoch; 0 before it leads.
+    /// Milliseconds since the epoch; 0 before the first term.
     until: Arc<AtomicU64>,
     changed: watch::Sender<()>,
 }
 
 impl Leadership {
-    /// Not leading.
+    /// A process that does not lead yet.
     pub fn new() -> Self {
         Self {
             epoch: Instant::now(),
@@ -26,30 +26,30 @@ impl Leadership {
         }
     }
 
-    /// Leading for ever: there is no other replica.
+    /// A process that always leads, because no other replica runs.
     pub fn alone() -> Self {
         let leadership = Self::new();
         leadership.until.store(u64::MAX, Ordering::Relaxed);
         leadership
     }
 
-    /// Whether it leads at this moment. It may have led and lead no more: then the process is about to end.
+    /// Whether this process leads now. A process that lost leadership is about to exit.
     pub fn is_held(&self) -> bool {
         let until = Duration::from_millis(self.until.load(Ordering::Relaxed));
         self.epoch.elapsed() < until
     }
 
-    /// How long this process runs: what the times of the election are counted by.
+    /// The time since the process started. The election counts its times by it.
     pub fn elapsed(&self) -> Duration {
         self.epoch.elapsed()
     }
 
-    /// The moment that is so long after the process began.
+    /// Converts a time since the start into an instant.
     pub fn instant(&self, since_start: Duration) -> Instant {
         self.epoch + since_start
     }
 
-    /// Comes back when it leads.
+    /// Waits until this process leads.
     pub async fn held(&self) {
         let mut changes = self.changed.subscribe();
         while !self.is_held() {
@@ -59,14 +59,14 @@ impl Leadership {
         }
     }
 
-    /// It leads until then, counted as [`Leadership::elapsed`] does.
+    /// Leads until this time, counted as in [`Leadership::elapsed`].
     pub fn extend(&self, until: Duration) {
         let millis = u64::try_from(until.as_millis()).unwrap_or(u64::MAX);
         self.until.store(millis, Ordering::Relaxed);
         self.changed.send_replace(());
     }
 
-    /// It leads no more.
+    /// Gives up leadership at once.
     pub fn end(&self) {
         self.until.store(0, Ordering::Relaxed);
     }

@@ -11,7 +11,7 @@
 //!
 //! # Rooms
 //!
-//! Each names only what stands below it; `.ci/checks walls` reads this picture.
+//! Each room may name only rooms on lower lines; `.ci/checks walls` reads this picture.
 //!
 //! ```text
 //! runtime  what is started, and how it ends
@@ -23,7 +23,7 @@
 //! args · leadership · outcome · shrink · wanted · work  shared words
 //! ```
 //!
-//! Decisions are in the crate `plan`, writes in [`api`]; no other room does either.
+//! The crate `plan` holds the decisions and [`api`] the writes; no other room does either.
 
 pub mod api;
 pub mod args;

@@ -1,23 +1,23 @@
-//! What came of a call to the API server.
+//! Outcomes of calls to the API server.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use plan::decision::Failure;
 
-/// What came of a write.
+/// The outcome of a write.
 #[derive(Debug)]
 pub enum Outcome<T> {
-    /// It was made; this is the object now. None when it is gone, as was asked.
+    /// The write succeeded and left this object; `None` after a deletion.
     Done(Option<T>),
-    /// A race was lost, or the name is taken; this is the object now. None when there is none.
+    /// The write lost a race, or the name is taken. Holds the object that exists now, if any.
     Changed(Option<T>),
-    /// It was not made.
+    /// The write failed.
     Failed(ApiError),
 }
 
 impl<T> Outcome<T> {
-    /// One of [`crate::observability::metrics::RESULTS`].
+    /// The label of this outcome, one of [`crate::observability::metrics::RESULTS`].
     pub fn word(&self) -> &'static str {
         match self {
             Self::Done(_) => "done",
@@ -27,39 +27,39 @@ impl<T> Outcome<T> {
     }
 }
 
-/// Shown instead of a server's own words, which may quote the object that it refused.
+/// A classified error of the API server. It replaces the server's own text, which may quote the refused object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ApiError {
-    /// 409: it is not what it was, or it exists already.
+    /// 409: another writer changed or created the object first.
     Conflict,
-    /// 404: the object or its namespace is gone.
+    /// 404: the object or its namespace no longer exists.
     NotFound,
-    /// 403 with the cause `NamespaceTerminating`: nothing more can be made there.
+    /// 403 with the cause `NamespaceTerminating`: the namespace accepts no new objects.
     NamespaceTerminating,
-    /// 429 of the server itself: slow down, all of us, for this long; `LONGEST_PAUSE` at most.
+    /// 429 from the server itself: all writes must pause for this long, `LONGEST_PAUSE` at most.
     Throttled(Duration),
-    /// 429 with a reason of its own: this write is to come later. Others are none of its business.
+    /// 429 with a reason of its own: this write must wait, others go on.
     Postponed {
-        /// To be told.
+        /// The failure to report.
         failure: Failure,
-        /// How much later; `LONGEST_WAIT` at most.
+        /// How long to wait; `LONGEST_WAIT` at most.
         wait: Duration,
-        /// The webhook or policy that asks for it, in the words of the failure.
+        /// The webhook or policy that asked for the delay, as the failure names it.
         by: Option<Arc<str>>,
     },
-    /// The server, or a policy, does not want this write.
+    /// The server, or an admission policy, refused the write.
     Refused(Failure),
-    /// No answer, or none that tells anything: the write may have been made or not.
+    /// No answer, or an unusable one. The write may or may not have happened.
     Unavailable(String),
 }
 
 impl ApiError {
-    /// Of a call that was given up: it may have been made.
+    /// The error of a call that the operator gave up. The write may have happened.
     pub(crate) fn given_up() -> Self {
         Self::Unavailable("it took more than a second, and others waited".to_owned())
     }
 
-    /// One of [`crate::observability::metrics::RESULTS`].
+    /// The label of this error, one of [`crate::observability::metrics::RESULTS`].
     pub(crate) fn word(&self) -> &'static str {
         match self {
             Self::Conflict => "conflict",

@@ -1,28 +1,31 @@
-//! The work queue of a loop: three lanes, one in flight for each key, delays, a pause for all, and shares of the slots.
+//! Work queue of a controller, with three lanes.
+//!
+//! Each key has at most one run in flight. The queue supports delays, a pause for all keys, and shares of the slots.
 //!
 //! # Guarantees
 //!
-//! - A key that was pushed is handed out at least once afterwards, and never twice at the same time: pushed while in
-//!   flight, it is handed out again when it is done.
-//! - Whatever stands in the fresh lane goes before whatever stands in the bulk lane; each lane is first in, first out.
-//! - While fresh keys come, few bulk keys are in flight beside them, where that is asked for: whoever is alone with few others
-//!   is served sooner, and the server is as busy with few as with many.
-//! - Of the retry lane at most [`RETRIES`] keys are handed out in a second, those of each group in their turn. They do not
-//!   wait for the other lanes.
-//! - A push at once overrides a delay; a delay never overrides a push at once. Of two delays the earlier stands.
+//! - A pushed key is handed out at least once afterwards, and never twice at a time. A key that is pushed while in
+//!   flight is handed out again when it is done.
+//! - Keys in the fresh lane go before keys in the bulk lane. Each lane is first in, first out.
+//! - While fresh keys arrive, [`Queue::with_slots`] can limit the bulk keys in flight. Then a few fresh keys are served
+//!   sooner, and the server is equally busy either way.
+//! - At most [`RETRIES`] keys of the retry lane are handed out per second, and its groups take turns. They do not wait
+//!   for the other lanes.
+//! - An immediate push overrides a delay, and a delay never overrides an immediate push. The earlier of two delays
+//!   wins.
 //!
-//! Where the slots are counted ([`Queue::with_slots`]), and a group is a namespace:
+//! With counted slots ([`Queue::with_slots`]), where a group is a namespace:
 //!
-//! - One group has at most a quarter of the slots, always.
-//! - A write is slow after [`SLOW`]. Slow ones have at most half of the slots, whatever makes them slow, as soon as anything
-//!   else waits: those beyond it are to be given up ([`Queue::give_up`]). A group that had a slow one counts as slow for
-//!   [`SUSPECT`], and a key of it waits until that half has room.
-//! - While something is slow, few bulk keys are in flight beside it: the other half is open to what is new.
-//! - While nothing is slow, and no group asks for more than its quarter, every slot is used.
+//! - One group never has more than a quarter of the slots.
+//! - A write counts as slow after [`SLOW`]. While other keys wait, slow writes have at most half of the slots.
+//!   [`Queue::give_up`] returns those beyond that half.
+//! - A group counts as slow for [`SUSPECT`] after its last slow write. Its keys wait until the slow half has room.
+//! - While any write is slow, few bulk keys are in flight beside it, so the other half stays open to fresh keys.
+//! - While no write is slow, and no group needs more than its quarter, every slot is used.
 //!
-//! # Not here
+//! # Outside this module
 //!
-//! No clock, no task, no channel: the caller says what time it is, and asks when to come back.
+//! The queue has no clock, task or channel. The caller passes the time, and asks when to come back.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::fmt;
@@ -35,11 +38,11 @@ use tokio::time::Instant;
 use crate::shrink;
 use crate::work::{Key, Lane};
 
-/// What shares the slots: each gets at most a quarter of them.
+/// A key that belongs to a group. A group has at most a quarter of the slots.
 pub trait Grouped: Clone + Eq + Hash {
-    /// Names a group.
+    /// Identifies a group.
     type Group: Clone + Eq + Hash + fmt::Debug;
-    /// The one that this key is of.
+    /// The group of this key.
     fn group(&self) -> Self::Group;
 }
 
@@ -57,70 +60,70 @@ impl Grouped for Key {
     }
 }
 
-/// How many keys stand where.
+/// Number of keys per place.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Depth {
-    /// In the fresh lane.
+    /// Keys in the fresh lane.
     pub fresh: usize,
-    /// In the bulk lane.
+    /// Keys in the bulk lane.
     pub bulk: usize,
-    /// Not due yet, or in the retry lane.
+    /// Keys that are not due yet, or in the retry lane.
     pub delayed: usize,
 }
 
-/// See the module.
+/// Work queue of a controller; see the module.
 #[derive(Debug)]
 pub struct Queue<K: Grouped> {
     keys: HashMap<K, Slot>,
     fresh: Line<K>,
     bulk: Line<K>,
     retries: Retries<K>,
-    /// By time and a running number, since several keys may be due at one instant.
+    /// Ordered by time and a serial number, because several keys may be due at one instant.
     delayed: BTreeMap<(Instant, u64), (K, Lane)>,
     serial: u64,
     paused_until: Option<Instant>,
-    /// When a fresh key was handed out last.
+    /// When the last fresh key was handed out.
     fresh_at: Option<Instant>,
-    /// None: as many as there are, in whatever groups.
+    /// `None` means no limit, for all keys and for each group.
     slots: Option<Slots>,
     flights: HashMap<K, Flight>,
-    /// Those in flight that are not slow yet, by when they began.
+    /// Keys in flight that are not slow yet, by start time.
     quick: BTreeSet<(Instant, u64)>,
-    /// How many in flight are slow, or of a group that was.
+    /// How many keys in flight are slow, or belong to a slow group.
     slow: usize,
-    /// How many in flight are of the bulk lane and not slow.
+    /// How many keys in flight are bulk and not slow.
     bulk_in_flight: usize,
     groups: HashMap<K::Group, Group>,
-    /// Keys that wait because their group has its quarter.
+    /// Keys that wait because their group has used its quarter.
     crowded: HashMap<K::Group, VecDeque<K>>,
-    /// Keys that wait because the slow have their half.
+    /// Keys that wait because slow writes have used their half.
     held_up: VecDeque<K>,
-    /// How many keys wait like this, by lane.
+    /// How many keys wait in `crowded` and `held_up`, by lane.
     parked: Depth,
-    /// When something was slow last.
+    /// When a write was last slow.
     slow_at: Option<Instant>,
-    /// When groups that are slow no more were forgotten last.
+    /// When groups that are no longer slow were last dropped.
     swept_at: Option<Instant>,
 }
 
-/// A write is slow after this.
+/// A write counts as slow after this long.
 pub const SLOW: Duration = Duration::from_secs(1);
-/// For so long after its last slow write a group counts as slow.
+/// A group counts as slow for this long after its last slow write.
 pub const SUSPECT: Duration = Duration::from_secs(60);
-/// So many keys of the retry lane are handed out in a second.
+/// Number of retry keys handed out per second.
 pub const RETRIES: u32 = 20;
 
-/// Room for so many keys is not given back.
+/// Capacity for this many keys is kept when a map shrinks.
 const KEPT: usize = 1024;
 
-/// So long after a fresh key others are expected, and after a slow one other slow ones.
+/// How long after a fresh key more are expected, and after a slow write more slow ones.
 const FRESH_FOR: Duration = Duration::from_secs(1);
 const SLOW_FOR: Duration = Duration::from_secs(10);
 
 #[derive(Clone, Copy, Debug)]
 struct Slots {
     all: usize,
-    /// Bulk keys in flight beside fresh ones.
+    /// Most bulk keys in flight beside fresh ones.
     beside_fresh: usize,
 }
 
@@ -140,11 +143,11 @@ struct Flight {
     serial: u64,
     lane: Lane,
     slow: bool,
-    /// The caller was told to give it up.
+    /// Whether [`Queue::give_up`] has returned this key.
     given_up: bool,
 }
 
-/// What is known of a group that has keys in flight, or was slow.
+/// State of a group that has keys in flight, or was slow recently.
 #[derive(Clone, Copy, Debug, Default)]
 struct Group {
     in_flight: usize,
@@ -157,37 +160,36 @@ impl Group {
     }
 }
 
-/// Where a key stands. A key that moved on leaves its old place in a lane behind; what is found there then is stale
-/// and passed over.
+/// Where a key is. A key that moves to another lane leaves a stale entry behind, which `next` skips.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Slot {
     Waiting(Lane),
     Delayed(Instant, u64),
-    /// Its turn has come, and its group, or the slow, have their share.
+    /// Its turn has come, but its group, or the slow writes, have used their share.
     Parked(Lane),
     InFlight,
-    /// In flight, and pushed meanwhile.
+    /// In flight, and pushed again since.
     InFlightAgain(Lane),
-    /// In flight, and to be handed out again after this time.
+    /// In flight, and due again at this time.
     InFlightLater(Instant, Lane),
 }
 
-/// First in, first out.
+/// First-in, first-out lane.
 #[derive(Debug)]
 struct Line<K> {
     keys: VecDeque<K>,
-    /// Places that were left for a more urgent lane.
+    /// Stale entries of keys that moved to a more urgent lane.
     left_behind: usize,
 }
 
-/// In turns, group by group.
+/// The retry lane, in which groups take turns.
 #[derive(Debug)]
 struct Retries<K: Grouped> {
     groups: HashMap<K::Group, VecDeque<K>>,
     turns: VecDeque<K::Group>,
     len: usize,
     left_behind: usize,
-    /// When the next one may be handed out.
+    /// The earliest time at which the next retry may be handed out.
     next_at: Option<Instant>,
 }
 
@@ -264,8 +266,8 @@ impl<K: Grouped> Default for Queue<K> {
 }
 
 impl<K: Grouped> Queue<K> {
-    /// With so many keys in flight at most, and so many bulk keys among them within a second after a fresh one was handed
-    /// out.
+    /// A queue with at most `all` keys in flight. In the second after a fresh key was handed out, at most
+    /// `beside_fresh` of them are bulk keys.
     pub fn with_slots(all: usize, beside_fresh: usize) -> Self {
         let slots = Slots { all, beside_fresh };
         Self {
@@ -274,13 +276,13 @@ impl<K: Grouped> Queue<K> {
         }
     }
 
-    /// Hands the key out as soon as its lane's turn comes.
+    /// Queues the key, to be handed out when its lane's turn comes.
     pub fn push(&mut self, key: K, lane: Lane) {
         match self.keys.get(&key) {
             Some(Slot::InFlight | Slot::InFlightAgain(_) | Slot::InFlightLater(..)) => {
                 self.keys.insert(key, Slot::InFlightAgain(lane));
             }
-            // In a more urgent lane it stands well; out of another, this moves it.
+            // A key in a more urgent lane stays there; any other moves to `lane`.
             Some(&Slot::Waiting(held)) if held.goes_before(lane) => {}
             Some(&Slot::Waiting(held)) => {
                 self.leave(held);
@@ -300,7 +302,7 @@ impl<K: Grouped> Queue<K> {
         }
     }
 
-    /// Hands the key out at `at`, unless it is pushed before.
+    /// Queues the key for `at`. A push before that time overrides the delay.
     pub fn push_at(&mut self, key: K, lane: Lane, at: Instant) {
         match self.keys.get(&key) {
             Some(Slot::InFlight) => {
@@ -324,8 +326,8 @@ impl<K: Grouped> Queue<K> {
         }
     }
 
-    /// The next key, now in flight until [`Queue::done`]; none when nothing is due at `now`, or nothing that is due has a
-    /// slot.
+    /// Returns the next key, which is in flight until [`Queue::done`]. Returns `None` when no key is due at `now`, or
+    /// no due key has a slot.
     pub fn pop(&mut self, now: Instant) -> Option<K> {
         if self.paused_until.is_some_and(|until| now < until) {
             return None;
@@ -354,7 +356,7 @@ impl<K: Grouped> Queue<K> {
         }
     }
 
-    /// The work on a key that was handed out has ended.
+    /// Ends the work on a key that was handed out.
     pub fn done(&mut self, key: &K, now: Instant) {
         self.land(key, now);
         match self.keys.remove(key) {
@@ -373,13 +375,13 @@ impl<K: Grouped> Queue<K> {
         }
     }
 
-    /// Hands nothing out before `until`; the longest of several pauses counts.
+    /// Hands out no keys before `until`. The longest of several pauses wins.
     pub fn pause(&mut self, until: Instant) {
         self.paused_until = self.paused_until.max(Some(until));
     }
 
-    /// The keys in flight that are to be given up, the youngest first: they are slow, others wait for a slot, and the slow
-    /// have more than their half. Each is told once.
+    /// Returns the keys in flight to give up, the youngest first. That is when slow writes have more than their half,
+    /// and other keys wait for a slot. Each key is returned once.
     pub fn give_up(&mut self, now: Instant) -> Vec<K> {
         self.notice_slow(now);
         let Some(slots) = self.slots else {
@@ -409,13 +411,13 @@ impl<K: Grouped> Queue<K> {
         .collect()
     }
 
-    /// Whether something was slow lately.
+    /// Whether a write was slow recently.
     pub fn is_slow(&self, now: Instant) -> bool {
         self.slow_at.is_some_and(|at| now < at + SLOW_FOR)
     }
 
-    /// When [`Queue::pop`] or [`Queue::give_up`] may have something, given that nothing is pushed or done before; none when
-    /// they wait for that.
+    /// When to call [`Queue::pop`] or [`Queue::give_up`] again, unless a key is pushed or done before. `None` when only
+    /// those calls can change the answer.
     pub fn next_at(&self, now: Instant) -> Option<Instant> {
         let free = self.slots.is_none_or(|slots| self.flights.len() < slots.all);
         let waiting = self.fresh.len() > 0 || (self.bulk.len() > 0 && self.takes_bulk(now)) || self.lets_go(now);
@@ -428,7 +430,7 @@ impl<K: Grouped> Queue<K> {
         due.into_iter().chain(turns_slow.filter(|_| !free)).min()
     }
 
-    /// How many keys wait, and where.
+    /// Number of waiting keys per place.
     pub fn depth(&self) -> Depth {
         Depth {
             fresh: self.fresh.len() + self.parked.fresh,
@@ -437,7 +439,7 @@ impl<K: Grouped> Queue<K> {
         }
     }
 
-    /// How many keys wait for nothing but a slot.
+    /// Number of keys that wait only for a slot.
     pub fn waiting(&self) -> Depth {
         Depth {
             fresh: self.fresh.len(),
@@ -446,7 +448,7 @@ impl<K: Grouped> Queue<K> {
         }
     }
 
-    /// Whether no key waits, is delayed, or is in flight.
+    /// Whether no key waits, is delayed or is in flight.
     pub fn is_empty(&self) -> bool {
         self.keys.is_empty()
     }
@@ -474,7 +476,7 @@ impl<K: Grouped> Queue<K> {
         self.delayed.insert((at, self.serial), (key, lane));
     }
 
-    /// The next key that waits, and its lane.
+    /// Takes the next waiting key and its lane.
     fn next(&mut self, now: Instant) -> Option<(K, Lane)> {
         while self.retries.is_due(now)
             && let Some(key) = self.retries.pop()
@@ -505,7 +507,7 @@ impl<K: Grouped> Queue<K> {
         self.keys.get(key) == Some(&Slot::Waiting(lane))
     }
 
-    /// Where it does not, a bulk key is in flight, so that somebody comes back.
+    /// Whether a bulk key may go now. When it may not, one is in flight, and its end brings the caller back.
     fn takes_bulk(&self, now: Instant) -> bool {
         let Some(slots) = self.slots else {
             return true;
@@ -519,7 +521,7 @@ impl<K: Grouped> Queue<K> {
         self.bulk_in_flight < few.max(1)
     }
 
-    /// Puts the key in flight, or parks it where its group, or the slow, have their share.
+    /// Puts the key in flight, or parks it when its group, or the slow writes, have used their share.
     fn take_off(&mut self, key: K, lane: Lane, now: Instant) -> Option<K> {
         let Some(slots) = self.slots else {
             if lane == Lane::Fresh {
@@ -569,13 +571,13 @@ impl<K: Grouped> Queue<K> {
         self.keys.insert(key, Slot::Parked(lane));
     }
 
-    /// A key that was parked waits again, before the others.
+    /// Moves a parked key back to waiting, before the others.
     fn unpark(&mut self, key: K) {
         let Some(&Slot::Parked(lane)) = self.keys.get(&key) else {
             return;
         };
         *self.parked.of(lane) -= 1;
-        // A retry has had its turn.
+        // A retry has already had its turn.
         let lane = if lane == Lane::Retry { Lane::Bulk } else { lane };
         self.keys.insert(key.clone(), Slot::Waiting(lane));
         match lane {
@@ -584,7 +586,7 @@ impl<K: Grouped> Queue<K> {
         }
     }
 
-    /// The group has one less in flight: the next one of it may come.
+    /// Unparks the next key of the group, after one of its keys ended.
     fn let_in(&mut self, group: &K::Group) {
         let Some(keys) = self.crowded.get_mut(group) else {
             return;
@@ -608,7 +610,7 @@ impl<K: Grouped> Queue<K> {
         !self.held_up.is_empty() && (free || forgiven())
     }
 
-    /// The slow have room, or the first that waits for it is no longer of them: it waits for a slot again.
+    /// Unparks the first key held up by slow writes, when their half has room or its group is no longer slow.
     fn let_go(&mut self, now: Instant) -> bool {
         let goes = self.lets_go(now);
         if goes && let Some(key) = self.held_up.pop_front() {
@@ -617,7 +619,7 @@ impl<K: Grouped> Queue<K> {
         goes
     }
 
-    /// A key is no longer in flight.
+    /// Removes a key from those in flight.
     fn land(&mut self, key: &K, now: Instant) {
         self.notice_slow(now);
         let Some(flight) = self.flights.remove(key) else {
@@ -638,7 +640,7 @@ impl<K: Grouped> Queue<K> {
         }
     }
 
-    /// What is in flight for long is slow from now on, and so is its group.
+    /// Marks keys that are in flight for too long, and their groups, as slow.
     fn notice_slow(&mut self, now: Instant) {
         if self.quick.first().is_none_or(|&(since, _)| now < since + SLOW) && self.slow == 0 {
             return;
@@ -678,7 +680,7 @@ impl<K: Grouped> Retries<K> {
 }
 
 impl Lane {
-    /// Whether a key in this lane is handed out no later than in the other.
+    /// Whether keys in this lane are handed out no later than in the other.
     fn goes_before(self, other: Self) -> bool {
         let rank = |lane| match lane {
             Self::Fresh => 0,
@@ -703,7 +705,7 @@ impl Depth {
 mod tests {
     use super::*;
 
-    /// What stands before a slash is the group.
+    /// The part of a key before the slash is its group.
     impl Grouped for &'static str {
         type Group = &'static str;
         fn group(&self) -> &'static str {
@@ -809,7 +811,7 @@ mod tests {
         assert_eq!(queue.pop(Instant::now()), Some("a"));
     }
 
-    /// Whatever is pushed, delayed, popped and done in whatever order: no key is lost, and none is out twice.
+    /// In any order of calls, the queue loses no key and hands none out twice at a time.
     #[tokio::test(start_paused = true)]
     async fn nothing_is_lost_in_any_order_of_calls() {
         let seed: u64 = rand::random();

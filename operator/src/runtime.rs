@@ -1,4 +1,4 @@
-//! Everything that is started, and how it ends.
+//! Starts the operator's tasks and stops them.
 
 use std::collections::BTreeSet;
 use std::process::ExitCode;
@@ -31,18 +31,18 @@ use crate::observability::metrics::{self, Metrics};
 use crate::observability::telemetry::Telemetry;
 use crate::wanted::LabelKeys;
 
-/// Writes under way get this long to end after SIGTERM.
+/// How long writes in flight may take to end after SIGTERM.
 const GRACE: Duration = Duration::from_secs(6);
-/// A process that lost the lease ends before another one may take it.
+/// How long a process that lost the Lease may take to end, before another one may acquire it.
 const GRACE_OF_A_LOSER: Duration = Duration::from_secs(1);
 
-/// In place of the error of a task that panicked, which quotes the panic: see [`crate::observability::panics`].
+/// Replaces the error of a panicked task, which quotes the panic; see [`crate::observability::panics`].
 fn panicked(_: JoinError) -> anyhow::Error {
     anyhow::anyhow!("a loop panicked")
 }
 
-/// Runs the operator until SIGTERM or SIGINT. What goes wrong (a wrong kubeconfig, an address in use, a lost lease) is
-/// in the log, like all else; an error is one of the log itself.
+/// Runs the operator until SIGTERM or SIGINT. Failures, such as a bad kubeconfig, an address in use or a lost lease, go
+/// to the log. An error means that the log itself failed.
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let telemetry = Telemetry::start(args.log_format)?;
     let ended = match operate(&args).await {
@@ -52,7 +52,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
             ExitCode::FAILURE
         }
     };
-    // The exporter blocks its thread while it sends what is left.
+    // Flushing blocks its thread, so it gets one of its own.
     let _ = tokio::task::spawn_blocking(move || telemetry.stop()).await;
     Ok(ended)
 }
@@ -111,7 +111,7 @@ async fn serve(
     Ok(())
 }
 
-/// What both controllers work with.
+/// What both controllers use.
 struct Shared {
     managed: Option<BTreeSet<Arc<str>>>,
     watches: Watches,
@@ -121,7 +121,7 @@ struct Shared {
     token: CancellationToken,
 }
 
-/// Starts both controllers. What comes back ends when one of them does.
+/// Starts both controllers. The returned future ends when one of them does.
 fn start(
     args: &Args,
     own: String,
@@ -170,7 +170,7 @@ fn start(
     async { tokio::try_join!(namespace_loop, object_loop) }
 }
 
-/// Waits for a signal, then ends in order; or for what must not happen: a loop that ends, or a lease that is lost.
+/// Waits for a signal, then shuts down in order. Fails if a controller ends by itself, or the lease is lost.
 async fn until_the_end(
     loops: impl Future<Output = Result<((), ()), JoinError>>,
     election: impl Future<Output = ()>,
@@ -183,7 +183,7 @@ async fn until_the_end(
     let mut interrupt = signal(SignalKind::interrupt())?;
     tokio::select! {
         ended = &mut loops => {
-            // A loop that panics ends the process: the next one starts from what the cluster holds.
+            // A panic ends the process. The next one starts from what the cluster holds.
             ended.map_err(panicked)?;
             anyhow::bail!("a loop ended by itself");
         }
@@ -207,7 +207,7 @@ async fn until_the_end(
     Ok(())
 }
 
-/// Starts the election. It ends when the lease is lost; or, given back, when the token is cancelled.
+/// Starts the election. The future ends when the lease is lost, or when the token is cancelled and the lease released.
 fn elect(
     args: &Args,
     client: Client,
@@ -228,12 +228,13 @@ fn elect(
         }
     });
     async move {
-        // One that panicked has lost the lease too.
+        // A panicked election has lost the lease too.
         let _ = task.await;
     }
 }
 
-/// The pod's service account where there is one: a kubeconfig that happens to lie there is not asked.
+/// Connects with the service account of the pod, else with a kubeconfig. Inside of a pod, a kubeconfig that happens to
+/// exist is ignored.
 async fn connect(args: &Args) -> anyhow::Result<Connect> {
     let variables = Variables::of_the_process();
     let kubeconfig = match &args.kubeconfig {
@@ -247,7 +248,7 @@ async fn connect(args: &Args) -> anyhow::Result<Connect> {
     Connect::by_kubeconfig(kubeconfig, &variables).await
 }
 
-/// A watch says something now and then, although nothing happens.
+/// Client for watches. A healthy watch receives a bookmark now and then, so silence means a dead connection.
 fn watch_client(connect: &Connect) -> anyhow::Result<Client> {
     let mut connect = connect.clone();
     let config = &mut connect.config;
@@ -257,7 +258,8 @@ fn watch_client(connect: &Connect) -> anyhow::Result<Client> {
     connect.client()
 }
 
-/// No retry: what failed is planned anew. The timeout counts from the request, not from when the connection was idle.
+/// Client for writes, without retries: the namespace controller evaluates a failed key again. The timeout counts from
+/// the request, not from when the connection became idle.
 fn write_client(connect: &Connect) -> anyhow::Result<Client> {
     let mut connect = connect.clone();
     let config = &mut connect.config;
@@ -268,7 +270,7 @@ fn write_client(connect: &Connect) -> anyhow::Result<Client> {
     connect.client()
 }
 
-/// A renewal that takes long is as good as none.
+/// Client for the Lease. Its timeouts are short, because a late renewal is worth as little as none.
 fn lease_client(connect: &Connect) -> anyhow::Result<Client> {
     let mut connect = connect.clone();
     let config = &mut connect.config;

@@ -1,4 +1,4 @@
-//! What is to be said of each object, kept up to date key by key: one namespace's change costs one namespace's work.
+//! Status counts per object, updated key by key, so that a change in one namespace costs the work of one namespace.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -11,24 +11,24 @@ use plan::summary::{Count, Left, Summary, needs_person};
 use crate::shrink;
 use crate::work::{Key, Served, Target};
 
-/// How many failures a status names.
+/// Most failures that a status names.
 const FAILURES_NAMED: usize = 20;
 
-/// Room for so many keys of an object is not given back.
+/// Capacity for this many keys of an object is kept when a map shrinks.
 const KEPT: usize = 256;
 
-/// A namespace that was selected less than this ago, and is not served yet, does not make the object unready: where
-/// namespaces come all day it would never be ready.
+/// Grace period: a newly selected namespace does not make its object unready for this long. Without it, an object would
+/// never be ready where namespaces arrive all day.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// One Secret or account for one object, at one moment.
+/// State of one Secret or `ServiceAccount` for one object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     /// The object's name.
     pub object: Arc<str>,
-    /// How it stands.
+    /// Its state.
     pub state: State,
-    /// The object does not want it here: the state is that of its removal.
+    /// Whether the object no longer wants it here. Then `state` is that of its removal.
     pub leaves: bool,
 }
 
@@ -37,33 +37,33 @@ struct ObjectCounts {
     revision: u64,
     namespaces: Counter,
     accounts: Counter,
-    /// The same of what is to be removed.
+    /// The same counts for keys that are to be removed.
     copies_left: Counter,
     references_left: Counter,
     failures: BTreeMap<Key, Failure>,
-    /// Writes that are owed.
+    /// Number of pending cleanup writes.
     owed: usize,
-    /// The same by namespace. One that owes nothing any more stays: it may owe again.
+    /// Pending cleanup by namespace. An entry without any stays, because its namespace may owe writes again.
     owing: HashMap<Arc<str>, Owing>,
-    /// Keys that are owed and were tried in vain.
+    /// Keys with pending cleanup whose attempts failed.
     stuck: BTreeSet<Key>,
 }
 
-/// What a namespace owes to a deletion. Whether it comes further is told by the fewest writes that it ever owed: who puts back
-/// what was taken away, there or at ever new accounts, does not change that.
+/// Pending cleanup of a deleted object in one namespace. Progress is measured by the fewest writes ever pending. A
+/// controller that restores what was removed, even in new accounts, cannot reset that.
 #[derive(Debug)]
 struct Owing {
-    /// When the deletion was declared, which finds all that is owed.
+    /// When the deletion was declared. That moment finds all pending writes.
     begun_at: Duration,
     owed: usize,
-    /// The fewest since the first attempt, and when it came to be so.
+    /// The fewest pending writes since the first attempt, and when that number was reached.
     fewest: usize,
     fewest_at: Duration,
     /// When the first attempt ended.
     tried_at: Option<Duration>,
 }
 
-/// An attempt may take so long before it fails: the longest timeout of a webhook.
+/// How long an attempt may take before it fails: the longest timeout of a webhook.
 const ATTEMPT: Duration = Duration::from_secs(30);
 
 impl Owing {
@@ -77,7 +77,7 @@ impl Owing {
         }
     }
 
-    /// It owes so many now.
+    /// Records the number of pending writes.
     fn update_pending(&mut self, owed: usize, now: Duration) {
         self.owed = owed;
         let more = owed > self.fewest && (self.tried_at.is_none() || now == self.begun_at);
@@ -87,52 +87,52 @@ impl Owing {
         }
     }
 
-    /// Nothing that was tried so far counts.
+    /// Discards the attempts so far.
     fn begin_again(&mut self, now: Duration) {
         self.tried_at = None;
         self.fewest = self.owed;
         self.fewest_at = now;
     }
 
-    /// Since when it has not come further, if it was tried.
+    /// Since when cleanup has made no progress; `None` before the first attempt.
     fn stuck_since(&self) -> Option<Duration> {
         let tried_at = self.tried_at?;
         Some(self.fewest_at.max(tried_at.saturating_sub(ATTEMPT)))
     }
 }
 
-/// How the attempts at a key that is owed to a deletion ended.
+/// The outcome of the attempts at a key with pending cleanup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tried {
-    /// None ended yet.
+    /// No attempt has ended yet.
     NotYet,
-    /// In vain, since this time.
+    /// Attempts have failed since this time.
     Since(Duration),
-    /// The server answers none at all: that is no attempt.
+    /// The server does not respond, which does not count as an attempt.
     Unheard,
 }
 
-/// Namespaces by their copy, or accounts by their reference.
+/// Counts of namespaces by their copy, or of accounts by their reference.
 #[derive(Debug, Default)]
 struct Counter {
     count: Count,
-    /// What is neither ready nor failed since it came, or since somebody changed it.
+    /// Keys that are pending since they appeared, or since another writer changed them.
     pending: HashMap<Key, Pending>,
-    /// How many are neither because the object changed, or because the operator started: there may be as many as there are
-    /// namespaces, and they have nothing to say for themselves.
+    /// Number of keys that are pending because the object changed, or because the operator started. It may be every
+    /// namespace, so they are counted and not listed.
     declared: usize,
-    /// Since when there are any.
+    /// When `declared` last rose above zero.
     declared_at: Duration,
 }
 
 #[derive(Debug)]
 struct Pending {
     since: Duration,
-    /// When it makes the object unready.
+    /// When this key starts to make the object unready.
     late_at: Duration,
 }
 
-/// See the module.
+/// Status counts of all objects; see the module.
 #[derive(Debug, Default)]
 pub struct Tally {
     objects: HashMap<Arc<str>, ObjectCounts>,
@@ -141,20 +141,20 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Another edition of the object is in force.
+    /// Sets the revision of the object that is in force.
     pub fn revise(&mut self, object: &Arc<str>, revision: u64) {
         self.objects.entry(Arc::clone(object)).or_default().revision = revision;
         self.changed.insert(Arc::clone(object));
     }
 
-    /// The object is gone.
+    /// Drops a deleted object.
     pub fn forget(&mut self, object: &str) {
         self.objects.remove(object);
         self.changed.remove(object);
     }
 
-    /// `key` stood as `before` and stands as `after`. `urgent`: what is not ready makes the object unready at once,
-    /// since it is the object that changed.
+    /// Moves `key` from the entries `before` to those of `after`. `urgent` says that the object itself changed, so a
+    /// pending key makes it unready at once.
     pub fn update(&mut self, key: &Key, before: &[Entry], after: &[Entry], now: Duration, urgent: bool) {
         fn of<'a>(entries: &'a [Entry], object: &Arc<str>) -> Option<&'a Entry> {
             entries.iter().find(|entry| entry.object == *object)
@@ -183,7 +183,7 @@ impl Tally {
         }
     }
 
-    /// A write at `key` was owed to the objects `before`, which are being deleted, and is owed to those of `after`.
+    /// Updates which deleted objects still need a cleanup write at `key`: those of `before` become those of `after`.
     pub fn update_pending(&mut self, key: &Key, before: &[Arc<str>], after: &[Arc<str>], tried: Tried, now: Duration) {
         let paid = before.iter().filter(|object| !after.contains(object));
         for object in after.iter().chain(paid) {
@@ -194,45 +194,45 @@ impl Tally {
         }
     }
 
-    /// The server was away: what was tried before says nothing of who keeps a deletion from being done.
+    /// Discards all attempts after an outage of the server, because they do not show what blocks a deletion.
     pub fn begin_again(&mut self, now: Duration) {
         let owing = self.objects.values_mut().flat_map(|counts| counts.owing.values_mut());
         owing.for_each(|owing| owing.begin_again(now));
     }
 
-    /// How many writes are owed to an object that is being deleted.
+    /// Number of pending cleanup writes of a deleted object.
     pub fn owed(&self, object: &str) -> usize {
         self.objects.get(object).map_or(0, |counts| counts.owed)
     }
 
-    /// Something is to be said of the object anew.
+    /// Marks the object's summary as changed.
     pub fn touch(&mut self, object: &Arc<str>) {
         self.changed.insert(Arc::clone(object));
     }
 
-    /// The objects of which something else is to be said than when this was asked last.
+    /// Returns the objects whose summary changed since the last call.
     pub fn take_changed(&mut self) -> HashSet<Arc<str>> {
         std::mem::take(&mut self.changed)
     }
 
-    /// Whether [`Tally::take_changed`] has something.
+    /// Whether [`Tally::take_changed`] would return any object.
     pub fn has_changed(&self) -> bool {
         !self.changed.is_empty()
     }
 
-    /// For how long each had to wait that became ready since this was asked last, where it was not the object that
-    /// changed.
+    /// Returns how long each key waited that became ready since the last call. Keys that waited because their object
+    /// changed are left out.
     pub fn take_served(&mut self) -> impl Iterator<Item = (Served, Duration)> {
         self.served.drain(..)
     }
 
-    /// How many failed for this reason.
+    /// Number of keys that failed for this reason.
     pub fn failed(&self, reason: FailureReason) -> usize {
         let failures = self.objects.values().flat_map(|counts| counts.failures.values());
         failures.filter(|failure| failure.reason == reason).count()
     }
 
-    /// What is to be said of the object.
+    /// The summary of the object, from which its status is made.
     pub fn summary(&self, object: &str) -> Option<Summary> {
         self.objects.get(object).map(ObjectCounts::summary)
     }
@@ -248,7 +248,7 @@ impl ObjectCounts {
         }
     }
 
-    /// A write at `key` was owed or not, and is owed or not. Whether this changes what is to be said.
+    /// Updates whether a cleanup write at `key` is pending. Returns whether the summary changed.
     fn update_pending(&mut self, key: &Key, was: bool, is: bool, tried: Tried, now: Duration) -> bool {
         self.owed = (self.owed + usize::from(is)).saturating_sub(usize::from(was));
         let owing = self.owing.entry(Arc::clone(&key.namespace));
@@ -270,7 +270,7 @@ impl ObjectCounts {
         was != is || known != self.stuck.contains(key) || stuck_since != owing.stuck_since()
     }
 
-    /// Since when nothing that is owed has come further; none while something was not tried.
+    /// Since when no pending cleanup has made progress; `None` while a namespace has not been tried.
     fn stuck_since(&self) -> Option<Duration> {
         let mut owing = self.owing.values().filter(|owing| owing.owed > 0);
         owing.try_fold(Duration::ZERO, |latest, owing| Some(latest.max(owing.stuck_since()?)))
@@ -316,8 +316,8 @@ impl ObjectCounts {
 }
 
 impl Counter {
-    /// How one of them stood, and stands: none where the object did not, or does not, want it. How long it had to wait,
-    /// where that is over and it was not the object that changed.
+    /// Moves a key from state `was` to `is`; `None` means that the object does not want it. Returns how long the key
+    /// waited, if it became ready and its object had not changed.
     fn update(
         &mut self,
         key: &Key,
@@ -342,7 +342,7 @@ impl Counter {
                 None
             }
             (false, true) => {
-                // One that failed has had its time.
+                // A key that failed before gets no grace period.
                 let failed = matches!(was, Some(State::Failed(_)));
                 let late_at = if failed { now } else { now + GRACE };
                 self.pending.insert(key.clone(), Pending { since: now, late_at });
@@ -373,7 +373,7 @@ impl Counter {
         }
     }
 
-    /// When the first that is pending makes the object unready.
+    /// When the first pending key makes the object unready.
     fn late_at(&self) -> Option<Duration> {
         let declared = (self.declared > 0).then_some(self.declared_at);
         self.pending

@@ -1,8 +1,10 @@
-//! What is held of things that others name as they like: label keys, Secrets beside a source, names of copies. Nothing
-//! that no object asks for is held. When an object asks for more, what was passed over is listed again; what no object
-//! asks for any more is forgotten.
+//! Words that objects ask for, which bound what the caches keep: label keys, keys of source Secrets, and names of
+//! copies.
 //!
-//! Each word has an edition: a list that began at this edition or later shows what is under it.
+//! The caches drop all else. When an object asks for another word, a new list fetches what was dropped before. Words
+//! that no object asks for any more are forgotten.
+//!
+//! Each word has an edition. A list that began at that edition, or later, shows what the word stands for.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,7 +16,7 @@ use plan::labels::Labels;
 use plan::object::{Object, Selection};
 use tokio::sync::watch;
 
-/// The words that some object asks for. All that have a clone share them.
+/// The words that objects ask for. Clones share them.
 #[derive(Clone, Debug)]
 pub struct Wanted(Arc<Inner>);
 
@@ -22,9 +24,9 @@ pub struct Wanted(Arc<Inner>);
 struct Inner {
     words: Mutex<Words>,
     edition: watch::Sender<u64>,
-    /// The edition at which the list under way, or the last one, began.
+    /// The edition at which the latest list began.
     listing: AtomicU64,
-    /// Every object was seen once.
+    /// Whether every object has been seen once.
     complete: watch::Sender<bool>,
 }
 
@@ -32,33 +34,34 @@ struct Inner {
 struct Words {
     held: BTreeMap<Arc<str>, Word>,
     asked: BTreeMap<Asker, BTreeSet<Arc<str>>>,
-    /// How many were forgotten so far.
+    /// Number of words forgotten so far.
     forgotten: u64,
 }
 
 #[derive(Debug)]
 struct Word {
     edition: u64,
-    /// How many ask for it.
+    /// Number of askers.
     askers: usize,
 }
 
-/// On whose behalf words are asked for: one of the loops, for an object. The two know an object at different times, and a
-/// word stays as long as either of them needs it.
+/// Who asks for words: one of the controllers, for an object. The two learn of an object at different times, so a word
+/// stays while either needs it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Asker {
-    /// Words that count always.
+    /// For words that are always wanted.
     Always,
-    /// The object loop, which sees the object first.
+    /// The object controller, which sees the object first.
     Objects(Arc<str>),
-    /// The namespace loop, which acts for what it was told.
+    /// The namespace controller, for the edition that it acts on.
     Namespaces(Arc<str>),
-    /// The object loop, for the state of the object.
+    /// The object controller, for the saved state of the object.
     State(Arc<str>),
 }
 
 impl Words {
-    /// The words of an asker are now these: in the place of those before, unless it keeps them.
+    /// Sets the words of an asker, in addition to its former ones if `keeps` is set. Returns the edition that has them
+    /// all.
     fn ask<'a>(&mut self, who: Asker, words: impl IntoIterator<Item = &'a str>, keeps: bool, next: u64) -> u64 {
         let old = self.asked.remove(&who).unwrap_or_default();
         let mut new = BTreeSet::new();
@@ -97,7 +100,7 @@ impl Words {
 }
 
 impl Wanted {
-    /// With these words always.
+    /// A set that always has these words.
     pub fn new(words: &[&str]) -> Self {
         let mut held = Words::default();
         held.ask(Asker::Always, words.iter().copied(), false, 0);
@@ -109,22 +112,22 @@ impl Wanted {
         }))
     }
 
-    /// This is now all that `who` asks for. The edition that has all of it.
+    /// Replaces the words of `who`. Returns the edition that has them all.
     pub fn want<'a>(&self, who: Asker, words: impl IntoIterator<Item = &'a str>) -> u64 {
         self.ask(who, words, false)
     }
 
-    /// `who` asks for this too. The edition that has all of it.
+    /// Adds to the words of `who`. Returns the edition that has them all.
     pub fn want_too<'a>(&self, who: Asker, words: impl IntoIterator<Item = &'a str>) -> u64 {
         self.ask(who, words, true)
     }
 
-    /// The same as [`Wanted::want`], of what cannot be there before it is asked for: no list is needed.
+    /// Replaces the words of `who` without a new list. For items that cannot exist before an object asks for them.
     pub fn admit<'a>(&self, who: Asker, words: impl IntoIterator<Item = &'a str>) {
         self.words().ask(who, words, false, 0);
     }
 
-    /// How many words were forgotten so far.
+    /// Number of words forgotten so far.
     pub fn forgotten(&self) -> u64 {
         self.words().forgotten
     }
@@ -139,40 +142,40 @@ impl Wanted {
         latest
     }
 
-    /// The edition that has all of these words; none if one of them is not asked for.
+    /// The edition that has all of these words; `None` if one of them is not wanted.
     pub fn edition<'a>(&self, words: impl IntoIterator<Item = &'a str>) -> Option<u64> {
         let held = self.words();
         let mut words = words.into_iter();
         words.try_fold(0, |latest: u64, word| Some(latest.max(held.held.get(word)?.edition)))
     }
 
-    /// Whether an object asks for this word.
+    /// Whether any object asks for this word.
     pub fn has(&self, word: &str) -> bool {
         self.words().held.contains_key(word)
     }
 
-    /// All that objects ask for now is known: what is listed from now on need not be listed again.
+    /// Marks the words as complete: every object has been seen once.
     pub fn complete(&self) {
         self.0.complete.send_replace(true);
     }
 
-    /// Waits until it is known what objects ask for; no longer than this.
+    /// Waits until the words are complete, at most this long.
     pub async fn completed(&self, within: Duration) {
         let mut complete = self.0.complete.subscribe();
         let _ = tokio::time::timeout(within, complete.wait_for(|complete| *complete)).await;
     }
 
-    /// A list begins.
+    /// Records that a list begins.
     pub fn begin(&self) {
         self.0.listing.store(*self.0.edition.borrow(), Ordering::SeqCst);
     }
 
-    /// The edition at which the list under way, or the last one, began.
+    /// The edition at which the latest list began.
     pub fn listing(&self) -> u64 {
         self.0.listing.load(Ordering::SeqCst)
     }
 
-    /// Waits until an object asks for more than the list under way, or the last one, shows.
+    /// Waits until an object asks for more than the latest list shows.
     pub async fn more(&self) {
         let listing = self.listing();
         let mut edition = self.0.edition.subscribe();
@@ -186,24 +189,24 @@ impl Wanted {
     }
 }
 
-/// What stands for a key in the data of a Secret. No name of a Secret has a slash.
+/// The word for a key of a Secret. The slash is unambiguous, because no Secret name has one.
 pub fn word(name: &str, key: &str) -> String {
     format!("{name}/{key}")
 }
 
-/// What objects name: the label keys of their selectors, and their copies.
+/// Label keys of selectors, and names of copies.
 #[derive(Clone, Debug)]
 pub struct LabelKeys {
-    /// Of namespaces.
+    /// Label keys of namespaces.
     pub namespaces: Wanted,
-    /// Of `ServiceAccount`s.
+    /// Label keys of `ServiceAccount`s.
     pub accounts: Wanted,
-    /// The names of the copies.
+    /// Names of copies.
     pub copies: Wanted,
 }
 
 impl LabelKeys {
-    /// Those that count whatever objects there are.
+    /// Label keys that are wanted without any object.
     pub fn new() -> Self {
         Self {
             namespaces: Wanted::new(&[LABEL_EXCLUDE]),
@@ -212,18 +215,18 @@ impl LabelKeys {
         }
     }
 
-    /// The object loop sees an object with this selection, whose copies have this name.
+    /// The object controller sees an object with this selection and this name of copies.
     pub fn see(&self, object: &Arc<str>, selection: Option<&Selection>, copies: &str) {
         self.replace(&Asker::Objects(Arc::clone(object)), selection, copies);
     }
 
-    /// The object loop sees it no more.
+    /// The object controller no longer sees the object.
     pub fn lose(&self, object: &Arc<str>) {
         self.release(&Asker::Objects(Arc::clone(object)));
     }
 
-    /// The namespace loop is told of this edition of an object. The editions that have all of its keys, of namespaces and of
-    /// accounts. What it acted for until now is kept.
+    /// The namespace controller receives this edition of an object, and keeps the words of the former one. Returns the
+    /// editions that have all its keys, of namespaces and of accounts.
     pub fn want(&self, object: &Object) -> (u64, u64) {
         let (who, selection) = (
             || Asker::Namespaces(Arc::clone(&object.name)),
@@ -236,13 +239,13 @@ impl LabelKeys {
         )
     }
 
-    /// The namespace loop acts for this edition of an object, and for none before.
+    /// The namespace controller acts on this edition of an object, and on no former one.
     pub fn settle(&self, object: &Object) {
         let who = Asker::Namespaces(Arc::clone(&object.name));
         self.replace(&who, object.spec.selection.as_ref(), &object.spec.secret_name);
     }
 
-    /// The namespace loop acts for no edition of that object.
+    /// The namespace controller acts on no edition of the object.
     pub fn forget(&self, object: &Arc<str>) {
         self.release(&Asker::Namespaces(Arc::clone(object)));
     }
@@ -259,7 +262,7 @@ impl LabelKeys {
         }
     }
 
-    /// Every object was seen once.
+    /// Marks all words as complete: every object has been seen once.
     pub fn complete(&self) {
         for words in [&self.namespaces, &self.accounts, &self.copies] {
             words.complete();
@@ -281,7 +284,7 @@ fn account_keys(selection: Option<&Selection>) -> impl Iterator<Item = &str> {
     selection.into_iter().flat_map(Selection::account_keys)
 }
 
-/// Keeps of the labels those that an object asks for.
+/// Keeps only the labels that an object asks for.
 pub fn prune(labels: &mut Labels, wanted: &Wanted) {
     if !labels.is_empty() {
         let words = wanted.words();

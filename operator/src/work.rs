@@ -1,4 +1,4 @@
-//! The words that the queue, the namespace loop and the writes share: what a write is about, and when it is due.
+//! Words that the queue, the namespace controller and the writes share: what a write is about, and when it is due.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,16 +6,16 @@ use std::time::Duration;
 
 use plan::action::{AccountAction, SecretAction};
 
-/// A Secret or an account: what one write is about.
+/// The Secret or `ServiceAccount` that a write is about.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key {
-    /// Where.
+    /// Its namespace.
     pub namespace: Arc<str>,
-    /// What.
+    /// Its kind and name.
     pub target: Target,
 }
 
-/// See [`Key`].
+/// Kind and name of a [`Key`].
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Target {
     /// A Secret of this name.
@@ -25,7 +25,7 @@ pub enum Target {
 }
 
 impl Key {
-    /// Of a Secret.
+    /// The key of a Secret.
     pub fn secret(namespace: &Arc<str>, name: &Arc<str>) -> Self {
         Self {
             namespace: Arc::clone(namespace),
@@ -33,7 +33,7 @@ impl Key {
         }
     }
 
-    /// Of an account.
+    /// The key of a `ServiceAccount`.
     pub fn account(namespace: &Arc<str>, name: &Arc<str>) -> Self {
         Self {
             namespace: Arc::clone(namespace),
@@ -52,30 +52,30 @@ impl fmt::Display for Key {
     }
 }
 
-/// Which work goes first.
+/// The lane in which the queue hands out a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lane {
-    /// Something is missing, or is to be taken away.
+    /// Adds what is missing, or removes what must go.
     Fresh,
-    /// Something is there and is to be changed.
+    /// Changes what already exists.
     Bulk,
-    /// It was refused, and is tried again now and then.
+    /// Retries a refused write, at a limited rate.
     Retry,
 }
 
-/// A key that needs a write, or is to be looked at again.
+/// A key that needs a write or another look.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Work {
-    /// What about.
+    /// The key.
     pub key: Key,
-    /// How urgent.
+    /// Its lane in the queue.
     pub lane: Lane,
-    /// Not before this time; at once when none.
+    /// The earliest time at which it is due; `None` means at once.
     pub at: Option<Duration>,
 }
 
 impl Work {
-    /// At once, in the fresh lane.
+    /// Work in the fresh lane that is due at once.
     pub fn now(key: Key) -> Self {
         Self {
             key,
@@ -88,24 +88,24 @@ impl Work {
 /// The write that a key needs now.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Write {
-    /// Of a Secret.
+    /// A write to a Secret.
     Secret {
         /// Its name.
         name: Arc<str>,
-        /// What to do.
+        /// What to do with it.
         action: SecretAction,
     },
-    /// Of a `ServiceAccount`.
+    /// A write to a `ServiceAccount`.
     Account {
         /// Its name.
         name: Arc<str>,
-        /// What to do.
+        /// What to do with it.
         action: AccountAction,
     },
 }
 
 impl Write {
-    /// Whether it is that write once more, from any version.
+    /// Whether `other` is the same write, regardless of the version that it starts from.
     pub fn repeats(&self, other: &Self) -> bool {
         match (self, other) {
             (
@@ -127,11 +127,11 @@ impl Write {
     }
 }
 
-/// What a namespace waits for.
+/// What a namespace was provisioned with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Served {
-    /// Its copy.
+    /// The copy of the pull Secret.
     Secret,
-    /// The reference of an account.
+    /// The reference in a `ServiceAccount`.
     Account,
 }
