@@ -127,6 +127,14 @@ impl Which {
     }
 }
 
+/// The objects of one namespace, for [`Watches::spawn`].
+pub fn namespaced<K>(namespace: &str) -> impl FnOnce(Client) -> Api<K>
+where
+    K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>,
+{
+    move |client| Api::namespaced(client, namespace)
+}
+
 /// Opens watches.
 #[derive(Clone)]
 pub struct Watches {

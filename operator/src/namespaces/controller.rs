@@ -14,7 +14,7 @@ use plan::object::Object;
 use plan::observed::{Account, Secret};
 use plan::summary::Summary;
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, debug, error, info, info_span, warn};
@@ -24,6 +24,7 @@ use crate::api::watch::{Watches, Which, each};
 use crate::api::write::Writer;
 use crate::leadership::Leadership;
 use crate::namespaces::reconciler::{Kind, Reconciler, Seen};
+use crate::namespaces::squatters::Squatters;
 use crate::observability::health::Pulse;
 use crate::observability::metrics::Metrics;
 use crate::outcome::{ApiError, Outcome};
@@ -90,10 +91,7 @@ struct Ended {
 /// The field manager that wrote last, as far as managedFields tell.
 struct CompetingManager(Option<String>);
 
-/// Secrets of others under a name of ours that are watched one by one. Each is a connection; beyond this they are
-/// looked at now and then.
-const FOLLOWED: usize = 20;
-/// How often.
+/// How often a squatter is read that is not watched.
 const LOOK: Duration = Duration::from_secs(30);
 /// Summaries of a busy object are sent no oftener.
 const SUMMARY: Duration = Duration::from_millis(100);
@@ -149,7 +147,7 @@ pub async fn run(
         writes: JoinSet::new(),
         in_flight: HashMap::new(),
         more: false,
-        followed: HashMap::new(),
+        squatters: Squatters::new(watches),
         epoch: settings.epoch,
         summarised: Instant::now(),
         complete: false,
@@ -157,7 +155,6 @@ pub async fn run(
         deferred: Vec::new(),
         lined_up: VecDeque::new(),
         inputs: sender,
-        watches,
         summaries,
         settings,
     };
@@ -210,8 +207,7 @@ struct Loop {
     in_flight: HashMap<Key, oneshot::Sender<()>>,
     /// The last turn ended before all of the long row was called up that may be.
     more: bool,
-    /// By the key of a Secret that is not ours under a name of ours.
-    followed: HashMap<Key, JoinHandle<()>>,
+    squatters: Squatters,
     /// Times in the world are since this.
     epoch: Instant,
     summarised: Instant,
@@ -225,7 +221,6 @@ struct Loop {
     /// Commands that came and were not obeyed yet.
     lined_up: VecDeque<Command>,
     inputs: mpsc::Sender<Input>,
-    watches: CancellationToken,
     summaries: mpsc::UnboundedSender<(Arc<str>, Summary)>,
     settings: Settings,
 }
@@ -724,40 +719,20 @@ impl Loop {
         self.follow(key);
     }
 
-    /// Watches a Secret of others by its name for as long as it holds a name of ours.
+    /// Watches the Secret of a key by its name for as long as it is a squatter, or looks at it now and then.
     fn follow(&mut self, key: Key) {
         let reconciler = &self.reconciler;
-        self.followed.retain(|followed, task| {
-            let stays = reconciler.is_squatted(followed);
-            if !stays {
-                task.abort();
-            }
-            stays
-        });
+        self.squatters.retain(|followed| reconciler.is_squatted(followed));
         if !reconciler.is_squatted(&key) {
             return;
         }
-        let Target::Secret(name) = &key.target else {
-            return;
-        };
-        if self.followed.contains_key(&key) {
-            return;
-        }
-        if self.followed.len() >= FOLLOWED {
+        let events = &self.inputs;
+        if !self
+            .squatters
+            .follow(&key, &self.settings.watches, events, Input::Followed)
+        {
             self.queue.push_at(key, Lane::Fresh, Instant::now() + LOOK);
-            return;
         }
-        debug!(namespace = %key.namespace, secret = %name, "following a secret that is not ours");
-        let api = |client| Api::<SeenCopy>::namespaced(client, &key.namespace);
-        let which = Which::named(name);
-        let followed = key.clone();
-        let wrap = move |_| Input::Followed(followed.clone());
-        let (events, token) = (self.inputs.clone(), self.watches.clone());
-        let task = self
-            .settings
-            .watches
-            .spawn("squatters", api, which, events, token, wrap);
-        self.followed.insert(key, task);
     }
 
     fn summarise(&mut self) {
