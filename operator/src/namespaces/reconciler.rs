@@ -36,16 +36,14 @@ use plan::ownership::{Ownership, ownership};
 use plan::payload::Digest;
 use plan::scope::{Cluster, Scope, Selecting};
 
+use crate::namespaces::pending::PendingKeys;
 use crate::tally::Tally;
 use crate::wanted::{LabelKeys, prune};
 use crate::work::{Key, Target, Work};
-use contention::ContentionState;
 use evaluate::{Affected, Trigger};
 use holds::Holds;
-use in_flight::InFlight;
 use intern::Interner;
 use observed::Observed;
-use reply::RetryState;
 use rollout::Rollout;
 
 /// The API server holds a create in a namespace that its admission has not heard of yet back for 50 ms (the plugin
@@ -112,22 +110,15 @@ pub struct Reconciler {
     digests: Interner<Digest>,
     entries: Interner<[Entry]>,
     attached: Interner<[Arc<str>]>,
-    retries: HashMap<Key, RetryState>,
-    removal_pending_since: HashMap<Key, Duration>,
+    /// What is remembered of each key.
+    pending: PendingKeys,
     /// Names whose record others took from an account while the entries stayed.
     lost: HashMap<Key, Vec<Arc<str>>>,
     /// Copies that went out of sight while an object asks for them: deleted, or without our label.
     out_of_sight: HashMap<Key, Uid>,
-    /// When accounts were written last, of the last seconds.
-    patched: HashMap<Key, Duration>,
     /// When what is over was forgotten last.
     forgot_at: Duration,
-    contentions: HashMap<Key, ContentionState>,
     holds: Holds,
-    /// Writes that were handed out and have not ended, with the names of the Secrets that they bring, or refer to.
-    in_flight: HashMap<Key, InFlight>,
-    /// Secrets that were missing at the start: a first list does not show one that is not ours.
-    unverified: HashSet<Key>,
     /// Secrets that are known to be missing, since when: no retained copy is there, which no watch would show.
     absent: HashMap<Key, Duration>,
     /// Secrets and accounts of which the server showed an older version than is held here, and which one is held.
@@ -270,7 +261,9 @@ impl Reconciler {
         let names: Vec<Arc<str>> = self.places.keys().cloned().collect();
         for namespace in names {
             if self.cluster.managed().is_none() {
-                self.unverified.extend(self.missing(&namespace, now));
+                for key in self.missing(&namespace, now) {
+                    self.pending.set_unverified(&key, true);
+                }
             }
             let after = self.evaluate(&self.cluster, &namespace, &Affected::Whole, now);
             // Nobody knows since when a namespace waits that came while nothing ran: none of them counts as new.
@@ -390,7 +383,7 @@ impl Reconciler {
         new: Option<&T>,
         records: &'a [Arc<str>],
     ) -> Affected<'a> {
-        if self.unverified.contains(key) || T::bears_on_others(held, new) {
+        if self.pending.is_unverified(key) || T::bears_on_others(held, new) {
             Affected::Offered(name)
         } else if held.is_some() != new.is_some() && self.is_recorded(key) {
             // Whether a Secret is there decides whether a recorded reference to it may go.
@@ -402,10 +395,7 @@ impl Reconciler {
 
     /// What an account records before or after a change, where copies wait for references to go.
     fn records<T: Observed>(&self, held: Option<&T>, new: Option<&T>) -> Vec<Arc<str>> {
-        let both = held
-            .into_iter()
-            .chain(new)
-            .filter(|_| !self.removal_pending_since.is_empty());
+        let both = held.into_iter().chain(new).filter(|_| self.pending.has_removals());
         both.flat_map(T::records).cloned().collect()
     }
 
@@ -461,7 +451,7 @@ impl Reconciler {
         let namespace = self.intern(name);
         self.change(&namespace, &Affected::Whole, Trigger::Watched, now, |reconciler| {
             reconciler.places.remove(&namespace);
-            reconciler.unverified.retain(|key| key.namespace != namespace);
+            reconciler.pending.forget_unverified(&namespace);
             reconciler.lost.retain(|key, _| key.namespace != namespace);
             reconciler.out_of_sight.retain(|key, _| key.namespace != namespace);
         })
@@ -534,13 +524,13 @@ impl Reconciler {
             Seen::There(new) => Some(new),
             Seen::Gone(_) => None,
         };
-        let unverified = !self.unverified.is_empty() && self.unverified.contains(&key);
+        let unverified = self.pending.is_unverified(&key);
         let records = self.records(held, new);
         let affected = self.touched_by(&key, name, held, new, &records);
         self.change(namespace, &affected, trigger, now, |reconciler| {
             and_then(reconciler);
             if unverified {
-                reconciler.unverified.remove(&key);
+                reconciler.pending.set_unverified(&key, false);
             }
             if leaves_nothing && news {
                 reconciler.absent.insert(key, now);

@@ -4,36 +4,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crd::FailureReason;
-use plan::contention::Contention;
 use plan::decision::{Failure, State};
 
 use super::evaluate::{Affected, Evaluation, Trigger};
 use super::{Reconciler, SHARED};
-use crate::shrink;
 use crate::tally::Entry;
 use crate::work::{Key, Work};
 
 /// What is known to be missing is read once more after this.
 const ABSENT_FOR: Duration = Duration::from_secs(60);
 
-/// So many fights are remembered also where what they were about is gone.
-const MAX_CONTENTIONS: usize = 4096;
-
 const FORGET_EVERY: Duration = Duration::from_secs(2);
-
-/// One Secret or account that others undo.
-#[derive(Debug, Default)]
-pub(super) struct ContentionState {
-    contention: Contention,
-    /// What is said of it while it lasts. Changed within [`Reconciler::change`] only, as all that a survey shows.
-    reported: Option<Failure>,
-    /// It was asked who the other writer is.
-    asked: bool,
-    /// Since when there is something to restore.
-    since: Option<Duration>,
-    /// Where it is about what must go: the objects that left. When it is gone, they still say that it comes back.
-    left_by: Vec<Arc<str>>,
-}
 
 impl Reconciler {
     /// Whether a write is needed because somebody undid one that was made.
@@ -78,7 +59,7 @@ impl Reconciler {
 
     /// Notes that a key is to be restored. Whether that is a fight: it is then told, and slowed.
     pub(super) fn record_undo(&mut self, key: &Key, entries: &[Entry], now: Duration) -> bool {
-        let contention = self.contentions.entry(key.clone()).or_default();
+        let contention = self.pending.contention_or_new(key);
         contention.since.get_or_insert(now);
         let left = entries.iter().filter(|entry| entry.leaves);
         contention.left_by = left.map(|entry| Arc::clone(&entry.object)).collect();
@@ -87,26 +68,26 @@ impl Reconciler {
             return false;
         }
         contention.reported.get_or_insert_with(|| contended(SOMEBODY));
-        self.retries.entry(key.clone()).or_default().retry_at = now + delay;
+        self.pending.retry_mut(key).retry_at = now + delay;
         true
     }
 
     pub(super) fn contended(&self, key: &Key) -> Option<&Failure> {
-        self.contentions
-            .get(key)
+        self.pending
+            .contention(key)
             .and_then(|contention| contention.reported.as_ref())
     }
 
     /// Since when there is something to restore, as long as that is remembered.
     pub(super) fn contended_since(&self, key: &Key) -> Option<Duration> {
-        self.contentions.get(key)?.since
+        self.pending.contention(key)?.since
     }
 
     /// While the fight over something that must go lasts, it is told although it may be gone at this moment.
     pub(super) fn with_contention(&self, key: &Key, mut evaluation: Evaluation) -> Evaluation {
         let Some((contention, reported)) = self
-            .contentions
-            .get(key)
+            .pending
+            .contention(key)
             .and_then(|contention| Some((contention, contention.reported.as_ref()?)))
         else {
             return evaluation;
@@ -125,8 +106,8 @@ impl Reconciler {
 
     /// Whether another writer keeps undoing this key, and it was not asked yet who it is.
     pub fn wants_manager(&self, key: &Key) -> bool {
-        self.contentions
-            .get(key)
+        self.pending
+            .contention(key)
             .is_some_and(|contention| contention.reported.is_some() && !contention.asked)
     }
 
@@ -139,7 +120,7 @@ impl Reconciler {
         });
         // The write that learned it is still to be taken in, and finds the work.
         let _ = self.reconsider(key, now, |reconciler| {
-            if let Some(contention) = reconciler.contentions.get_mut(key) {
+            if let Some(contention) = reconciler.pending.contention_mut(key) {
                 contention.reported = Some(failure);
                 contention.asked = true;
             }
@@ -148,7 +129,7 @@ impl Reconciler {
 
     /// When the fight over a key ends, given that nothing happens.
     pub(super) fn contended_until(&self, key: &Key) -> Option<Duration> {
-        let contention = self.contentions.get(key)?;
+        let contention = self.pending.contention(key)?;
         contention.reported.as_ref()?;
         contention.contention.contended_until()
     }
@@ -156,7 +137,7 @@ impl Reconciler {
     /// Says no more of a fight that is over.
     pub(super) fn settle(&mut self, key: &Key, now: Duration) {
         let over = self.contended_until(key).is_some_and(|at| at <= now);
-        if over && let Some(contention) = self.contentions.get_mut(key) {
+        if over && let Some(contention) = self.pending.contention_mut(key) {
             contention.reported = None;
             contention.asked = false;
             contention.since = None;
@@ -165,10 +146,8 @@ impl Reconciler {
 
     /// What it was about is gone. Should it come back, that counts: to delete and create undoes as well.
     pub(super) fn end_contention(&mut self, key: &Key) {
-        if self.contentions.len() > MAX_CONTENTIONS {
-            self.contentions.remove(key);
-        }
-        if let Some(contention) = self.contentions.get_mut(key) {
+        self.pending.bound_contentions(key);
+        if let Some(contention) = self.pending.contention_mut(key) {
             contention.reported = None;
             contention.asked = false;
         }
@@ -183,10 +162,7 @@ impl Reconciler {
         self.forgot_at = now;
         self.forget_holds(now);
         self.absent.retain(|_, &mut since| now < since + ABSENT_FOR);
-        self.patched.retain(|_, &mut at| now < at + SHARED);
-        shrink::shrink_if_sparse(&mut self.patched, 256);
-        self.contentions
-            .retain(|_, contention| contention.reported.is_some() || !contention.contention.is_settled(now));
+        self.pending.expire(now, now.saturating_sub(SHARED));
     }
 
     pub(super) fn reconsider(&mut self, key: &Key, now: Duration, change: impl FnOnce(&mut Self)) -> Vec<Work> {

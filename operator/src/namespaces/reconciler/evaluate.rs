@@ -193,11 +193,11 @@ impl Reconciler {
         let secrets: BTreeSet<&Arc<str>> = match affected {
             Affected::Secret(name) | Affected::Referred(name) | Affected::Offered(name) => BTreeSet::from([*name]),
             // The last reference that goes lets a copy go.
-            Affected::Account(..) if self.removal_pending_since.is_empty() => BTreeSet::new(),
+            Affected::Account(..) if !self.pending.has_removals() => BTreeSet::new(),
             Affected::Account(name, records) => {
                 let held = scope.seen.accounts.get(name.as_ref());
                 let records = held.into_iter().flat_map(|held| held.attached.iter()).chain(*records);
-                let leaves = |name: &&Arc<str>| self.removal_pending_since.contains_key(&Key::secret(namespace, name));
+                let leaves = |name: &&Arc<str>| self.pending.removal_since(&Key::secret(namespace, name)).is_some();
                 records.filter(leaves).collect()
             }
             Affected::Whole => scope.secret_names(),
@@ -241,9 +241,9 @@ impl Reconciler {
         now: Duration,
     ) -> Decision<'a, SecretAction> {
         let pending_for = self
-            .removal_pending_since
-            .get(key)
-            .map_or(Duration::ZERO, |&since| now.saturating_sub(since));
+            .pending
+            .removal_since(key)
+            .map_or(Duration::ZERO, |since| now.saturating_sub(since));
         secret::decide(
             scope,
             name,
@@ -272,7 +272,7 @@ impl Reconciler {
             service_account::Context {
                 last_error: self.failure(key),
                 contention: self.contended(key),
-                unverified: unverified,
+                unverified,
                 lost_records: self.lost.get(key).map_or(&[], Vec::as_slice),
                 unread: &unread,
             },
@@ -282,12 +282,12 @@ impl Reconciler {
     /// The names under which a Secret is about to be made for the first time since the start: whether one of somebody
     /// else stands there is known when that is answered.
     fn unverified(&self, scope: &Scope<'_>, namespace: &Arc<str>, now: Duration) -> Vec<Arc<str>> {
-        if self.unverified.is_empty() {
+        if !self.pending.has_unverified() {
             return Vec::new();
         }
         let creates = |name: &&Arc<str>| {
             let key = Key::secret(namespace, name);
-            self.unverified.contains(&key)
+            self.pending.is_unverified(&key)
                 && matches!(
                     self.decide_secret(scope, &key, name, now).action,
                     Some(SecretAction::Create(_))
@@ -305,7 +305,7 @@ impl Reconciler {
     }
 
     fn failure(&self, key: &Key) -> Option<&Failure> {
-        self.retries.get(key).and_then(|retry| retry.failure.as_ref())
+        self.pending.retry(key).and_then(|retry| retry.failure.as_ref())
     }
 
     /// Takes the difference to the board, and finds the work.
@@ -330,9 +330,10 @@ impl Reconciler {
                 after = again.unwrap_or(after);
             }
             if after.removal_pending {
-                self.removal_pending_since.entry(key.clone()).or_insert(now);
+                let since = self.pending.removal_since(&key).unwrap_or(now);
+                self.pending.set_removal(&key, Some(since));
             } else {
-                self.removal_pending_since.remove(&key);
+                self.pending.set_removal(&key, None);
             }
             self.record_diff(&key, before.as_ref(), Some(&after), urgent, now);
             work.extend(self.work(&key, &after, trigger, now));
@@ -341,14 +342,14 @@ impl Reconciler {
             let is_told = after.entries.iter().any(failed) && self.contended_until(&key).is_none();
             let reads = self.is_uncertain(&key) || self.is_unread(&key);
             if after.write.is_none() && after.again_after.is_none() && !is_told && !reads {
-                self.retries.remove(&key);
+                self.pending.set_retry(&key, None);
             }
         }
         for (key, before) in before {
             self.record_diff(&key, Some(&before), None, urgent, now);
-            self.retries.remove(&key);
+            self.pending.set_retry(&key, None);
             self.end_contention(&key);
-            self.removal_pending_since.remove(&key);
+            self.pending.set_removal(&key, None);
         }
         beside_others(work)
     }
@@ -357,7 +358,7 @@ impl Reconciler {
     pub(super) fn work(&self, key: &Key, evaluation: &Evaluation, trigger: Trigger<'_>, now: Duration) -> Vec<Work> {
         let reads = evaluation.to_read.iter().map(|name| {
             let key = Key::secret(&key.namespace, name);
-            let at = self.retries.get(&key).map(|retry| retry.retry_at);
+            let at = self.pending.retry(&key).map(|retry| retry.retry_at);
             let at = at.filter(|&at| at > now);
             Work { at, ..Work::now(key) }
         });
@@ -366,10 +367,10 @@ impl Reconciler {
 
     fn work_of(&self, key: &Key, evaluation: &Evaluation, trigger: Trigger<'_>, now: Duration) -> Option<Work> {
         let (lane, at) = if let Some(write) = evaluation.write {
-            let retry = self.retries.get(key);
+            let retry = self.pending.retry(key);
             let retry_at = retry.map(|retry| retry.retry_at);
             let retry_at = retry_at.filter(|_| !matches!(trigger, Trigger::Declared { .. }));
-            let shared_at = self.patched.get(key).map(|&at| at + SHARED);
+            let shared_at = self.pending.written_at(key).map(|at| at + SHARED);
             // What was refused is tried again at a pace, whatever has changed: there may be ten thousand of it.
             let refused = retry.is_some_and(|retry| retry.refused_since.is_some());
             let lane = if refused { Lane::Retry } else { write.lane() };
@@ -407,18 +408,16 @@ impl Reconciler {
     fn tried(&self, key: &Key, evaluation: Option<&Evaluation>) -> Tried {
         let read = evaluation.and_then(|evaluation| evaluation.to_read.first());
         let read = read.map(|name| Key::secret(&key.namespace, name));
-        let retry = self.retries.get(read.as_ref().unwrap_or(key));
+        let retry = self.pending.retry(read.as_ref().unwrap_or(key));
         if retry.is_some_and(|retry| retry.unheard) {
             return Tried::Unheard;
         }
         // No write is due, and none would help.
         let held_since = evaluation
             .filter(|evaluation| !evaluation.is_outstanding())
-            .and_then(|_| self.removal_pending_since.get(key));
+            .and_then(|_| self.pending.removal_since(key));
         let tried_since = retry.and_then(|retry| retry.tried_since);
-        let since = tried_since
-            .or_else(|| self.contended_since(key))
-            .or(held_since.copied());
+        let since = tried_since.or_else(|| self.contended_since(key)).or(held_since);
         since.map_or(Tried::NotYet, Tried::Since)
     }
 }

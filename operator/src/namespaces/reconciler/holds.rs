@@ -65,13 +65,13 @@ impl Reconciler {
     /// A write of the key was made: whoever put it off before does so no more.
     pub(super) fn let_off(&mut self, key: &Key) {
         self.holds.namespaces.remove(&key.namespace);
-        if let Some(by) = self.retries.get(key).and_then(|retry| retry.by.as_ref()) {
+        if let Some(by) = self.pending.retry(key).and_then(|retry| retry.by.as_ref()) {
             self.holds.webhooks.remove(by);
         }
     }
 
     fn hold_on(&self, key: &Key) -> Option<&Hold> {
-        let by = self.retries.get(key).and_then(|retry| retry.by.as_ref());
+        let by = self.pending.retry(key).and_then(|retry| retry.by.as_ref());
         let webhook = by.and_then(|by| self.holds.webhooks.get(by));
         let namespace = self.holds.namespaces.get(&key.namespace);
         namespace.into_iter().chain(webhook).max_by_key(|hold| hold.until)
@@ -87,14 +87,14 @@ impl Reconciler {
         let Some((until, failure)) = self.hold_on(key).map(|hold| (hold.until, hold.failure.clone())) else {
             return Vec::new();
         };
-        let mut retry = self.retries.get(key).cloned().unwrap_or_default();
+        let mut retry = self.pending.retry(key).cloned().unwrap_or_default();
         retry.refused_since = retry.refused_since.or(Some(now));
         retry.tried_since = retry.tried_since.or(Some(now));
         retry.failure = retry.failure.or(Some(failure));
         retry.retry_at = until;
         let trigger = Trigger::Replied { made: None };
         self.change(&key.namespace, &Affected::of(key), trigger, now, |reconciler| {
-            reconciler.retries.insert(key.clone(), retry);
+            reconciler.pending.set_retry(key, Some(retry));
         })
     }
 

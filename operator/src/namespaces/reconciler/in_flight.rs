@@ -10,15 +10,8 @@ use plan::object::{Lifecycle, Object};
 use plan::summary::Summary;
 
 use super::Reconciler;
+use crate::namespaces::pending::InFlight;
 use crate::work::{Key, Write};
-
-/// See the module.
-#[derive(Debug)]
-pub(super) struct InFlight {
-    write: Arc<Write>,
-    /// It ended without an answer: it may have been made.
-    uncertain: bool,
-}
 
 impl Reconciler {
     /// The write is handed out.
@@ -27,12 +20,12 @@ impl Reconciler {
             write: Arc::clone(write),
             uncertain: false,
         };
-        self.in_flight.insert(key.clone(), started);
+        self.pending.start_write(key, started);
     }
 
     /// The server has said how things are with the key. What the write was, if one was under way.
     pub(super) fn finish_write(&mut self, key: &Key) -> Option<Arc<Write>> {
-        let ended = self.in_flight.remove(key)?;
+        let ended = self.pending.finish_write(key)?;
         let objects = self.cluster.objects().iter();
         for object in objects.filter(|object| ended.keeps(object)) {
             self.tally.touch(&object.name);
@@ -42,15 +35,16 @@ impl Reconciler {
 
     /// Nobody knows whether the write was made.
     pub(super) fn outcome_unknown(&mut self, key: &Key) {
-        match self.in_flight.get_mut(key) {
-            Some(write) if write.brings_something() => write.uncertain = true,
-            Some(_) | None => drop(self.in_flight.remove(key)),
+        if self.pending.in_flight(key).is_some_and(InFlight::brings_something) {
+            self.pending.outcome_unknown(key);
+        } else {
+            self.pending.finish_write(key);
         }
     }
 
     /// Whether nobody knows what came of the last write of the key: it is to be read, if nothing is to be written.
     pub fn is_uncertain(&self, key: &Key) -> bool {
-        self.in_flight.get(key).is_some_and(|write| write.uncertain)
+        self.pending.in_flight(key).is_some_and(|write| write.uncertain)
     }
 
     /// What is to be said of the object. To one that is being deleted, a write under way is owed as much as one that is
@@ -59,8 +53,8 @@ impl Reconciler {
         let mut summary = self.tally.summary(object)?;
         let object = self.cluster.object(object);
         let keeps = |(_, write): &(&Key, &InFlight)| object.is_some_and(|object| write.keeps(object));
-        for (key, write) in self.in_flight.iter().filter(keeps) {
-            let tried = self.retries.get(key).and_then(|retry| retry.tried_since);
+        for (key, write) in self.pending.all_in_flight().filter(keeps) {
+            let tried = self.pending.retry(key).and_then(|retry| retry.tried_since);
             let tried = tried.filter(|_| write.uncertain);
             let others = if summary.owed == 0 { tried } else { summary.stuck_since };
             summary.stuck_since = others.zip(tried).map(|(one, other)| one.max(other));

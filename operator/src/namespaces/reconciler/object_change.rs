@@ -144,12 +144,9 @@ impl Reconciler {
         // The references get their time from now on: until here nobody took them out.
         let mut put_off = false;
         for key in evaluation.keys() {
-            if let Some(since) = self
-                .removal_pending_since
-                .get_mut(key)
-                .filter(|since| **since >= waiting_since)
-            {
-                *since = now;
+            let since = self.pending.removal_since(key);
+            if since.is_some_and(|since| since >= waiting_since) {
+                self.pending.set_removal(key, Some(now));
                 put_off = true;
             }
         }

@@ -1,6 +1,5 @@
 //! Writes end: what is known now, and when a write that failed is tried again.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use crd::FailureReason;
@@ -11,32 +10,9 @@ use plan::observed::{Account, Secret};
 use super::evaluate::{Affected, Trigger};
 use super::observed::{self, Observed};
 use super::{Reconciler, Seen};
+use crate::namespaces::pending::RetryState;
 use crate::outcome::{ApiError, Outcome};
 use crate::work::{Key, Lane, Target, Work};
-
-/// What came of our last attempts at a key.
-#[derive(Clone, Debug, Default)]
-pub(super) struct RetryState {
-    /// Refused or without an answer, in a row.
-    pub(super) attempts: u32,
-    /// In which something else was found than was held, in a row. Not the same row: a look at a Secret of others that
-    /// stands in the way is one of these, and years of it do not put off the write that is due when it goes.
-    pub(super) races: u32,
-    /// Races lost in a row over a write that was to be made.
-    pub(super) lost: u32,
-    /// To be told; none while it may pass by itself.
-    pub(super) failure: Option<Failure>,
-    /// Since when the server does not want it.
-    pub(super) refused_since: Option<Duration>,
-    /// Since when it is tried in vain, although the server is there.
-    pub(super) tried_since: Option<Duration>,
-    /// The last attempt got no answer, and neither did any other call.
-    pub(super) unheard: bool,
-    /// Who put it off.
-    pub(super) by: Option<Arc<str>>,
-    /// Not before.
-    pub(super) retry_at: Duration,
-}
 
 /// A write that a policy, a quota or a missing right refuses is tried again ever more rarely.
 /// Within a minute, the jitter of its delay included.
@@ -142,14 +118,14 @@ impl Reconciler {
                     Trigger::Replied { made: None },
                     now,
                     |reconciler| {
-                        reconciler.unverified.remove(key);
+                        reconciler.pending.set_unverified(key, false);
                         if let Target::Secret(_) = key.target {
                             reconciler.absent.insert(key.clone(), now);
                         }
                         if wanted {
                             reconciler.raced(key, now);
                         } else {
-                            reconciler.retries.remove(key);
+                            reconciler.pending.set_retry(key, None);
                         }
                     },
                 );
@@ -157,9 +133,9 @@ impl Reconciler {
         };
         let and_then = |reconciler: &mut Self| {
             if made {
-                reconciler.retries.remove(key);
+                reconciler.pending.set_retry(key, None);
                 if let Target::Account(_) = key.target {
-                    reconciler.patched.insert(key.clone(), now);
+                    reconciler.pending.set_written(key, now);
                 }
             } else {
                 reconciler.raced(key, now);
@@ -178,7 +154,7 @@ impl Reconciler {
 
     fn raced(&mut self, key: &Key, now: Duration) {
         let looks = self.is_squatted(key);
-        let retry = self.retries.entry(key.clone()).or_default();
+        let retry = self.pending.retry_mut(key);
         let late = retry.races.checked_sub(RACES_AT_ONCE);
         retry.races += 1;
         if !looks {
@@ -195,7 +171,7 @@ impl Reconciler {
             self.finish_write(key);
         }
         let heard = self.answered_at.is_some_and(|at| now < at + HEARD_WITHIN);
-        let mut retry = self.retries.get(key).cloned().unwrap_or_default();
+        let mut retry = self.pending.retry(key).cloned().unwrap_or_default();
         retry.unheard = matches!(setback, ApiError::Unavailable(_)) && !heard;
         let tried_since = retry.tried_since.or(Some(now));
         retry.tried_since = tried_since.filter(|_| !retry.unheard);
@@ -255,8 +231,8 @@ impl Reconciler {
             Trigger::Replied { made: None },
             now,
             |reconciler| {
-                reconciler.unverified.remove(key);
-                reconciler.retries.insert(key.clone(), retry);
+                reconciler.pending.set_unverified(key, false);
+                reconciler.pending.set_retry(key, Some(retry));
             },
         );
         // Nothing is to be written, yet something was to be read: that is still to be done.
@@ -274,7 +250,7 @@ impl Reconciler {
     /// The first answer about a Secret that was missing at the start lets the references to it go in.
     fn touched<'a>(&self, key: &'a Key) -> Affected<'a> {
         match &key.target {
-            Target::Secret(name) if self.unverified.contains(key) => Affected::Offered(name),
+            Target::Secret(name) if self.pending.is_unverified(key) => Affected::Offered(name),
             Target::Secret(name) if self.is_unread(key) => Affected::Referred(name),
             Target::Secret(_) | Target::Account(_) => Affected::of(key),
         }

@@ -1902,7 +1902,7 @@ impl Diced {
                 drop(
                     self.reconciler
                         .see_secret(namespace, "company", newer(held, &by_finalizer), self.now),
-                )
+                );
             }
             (5, Some(held)) => {
                 let fixed = newer(held, &|traits| traits.immutable = true);
@@ -2017,7 +2017,7 @@ impl Diced {
                     Key::account(&name.into(), &"default".into()),
                 ];
                 key.iter()
-                    .any(|key| self.reconciler.retries.contains_key(key) || self.reconciler.contended(key).is_some())
+                    .any(|key| self.reconciler.pending.retry(key).is_some() || self.reconciler.contended(key).is_some())
             };
             // One without a login that its finalizer holds.
             let emptied = |name: &str| {
@@ -2108,8 +2108,8 @@ fn a_secret_that_comes_touches_its_accounts_alone() {
 fn what_leaves_elsewhere_costs_no_account_a_look() {
     let mut reconciler = crowded();
     reconciler
-        .removal_pending_since
-        .insert(Key::secret(&"elsewhere".into(), &"company".into()), at(1));
+        .pending
+        .set_removal(&Key::secret(&"elsewhere".into(), &"company".into()), Some(at(1)));
     for number in 0..50 {
         reconciler.see_secret("a", &format!("labelled-{number}"), Seen::There(labelled("40")), at(1));
     }
@@ -2122,8 +2122,8 @@ fn what_leaves_elsewhere_costs_no_account_a_look() {
     assert_eq!(evaluate(&reconciler, &[]), ["service account a/default"]);
     for waits in ["labelled", "labelled-7"] {
         reconciler
-            .removal_pending_since
-            .insert(Key::secret(&"a".into(), &waits.into()), at(1));
+            .pending
+            .set_removal(&Key::secret(&"a".into(), &waits.into()), Some(at(1)));
     }
     assert_eq!(
         evaluate(&reconciler, &[]),
