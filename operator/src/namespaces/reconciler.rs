@@ -488,21 +488,7 @@ impl Reconciler {
             .places
             .get(namespace)
             .and_then(|place| T::all(&place.facts).get(name));
-        let news = match (&seen, held) {
-            // Equal versions are news too: the reply to our write does not show what admission made of the data.
-            (Seen::There(new), Some(held)) => {
-                !new.version()
-                    .resource_version
-                    .is_older_than(&held.version().resource_version)
-                    && new != held
-            }
-            (Seen::There(_), None) => true,
-            // A copy that lost its label and was restored since is there, whatever the late news of the loss says.
-            (Seen::Gone(gone), held) => held.is_some_and(|held| {
-                let held = held.version();
-                held.uid == gone.uid && !gone.resource_version.is_older_than(&held.resource_version)
-            }),
-        };
+        let news = is_news(&seen, held);
         let key = T::key(namespace, name);
         let asked = trigger != Trigger::Watched;
         if let (Seen::There(new), Some(held)) = (&seen, held)
@@ -537,22 +523,28 @@ impl Reconciler {
             } else if matches!(seen, Seen::There(_)) {
                 reconciler.absent.remove(&key);
             }
-            match seen {
-                _ if !news => {}
-                Seen::There(new) => {
-                    reconciler.note_lost(namespace, name, &new);
-                    let new = new.shared(reconciler);
-                    let place = reconciler.places.entry(Arc::clone(namespace)).or_default();
-                    observed::hold(T::all_mut(&mut place.facts), name, new);
-                }
-                Seen::Gone(_) => {
-                    reconciler.lost.remove(&T::key(namespace, name));
-                    if let Some(place) = reconciler.places.get_mut(namespace) {
-                        T::all_mut(&mut place.facts).remove(name);
-                    }
-                }
+            if news {
+                reconciler.take_over(namespace, name, seen);
             }
         })
+    }
+
+    /// Takes over what was seen.
+    fn take_over<T: Observed>(&mut self, namespace: &Arc<str>, name: &Arc<str>, seen: Seen<T>) {
+        match seen {
+            Seen::There(new) => {
+                self.note_lost(namespace, name, &new);
+                let new = new.shared(self);
+                let place = self.places.entry(Arc::clone(namespace)).or_default();
+                observed::hold(T::all_mut(&mut place.facts), name, new);
+            }
+            Seen::Gone(_) => {
+                self.lost.remove(&T::key(namespace, name));
+                if let Some(place) = self.places.get_mut(namespace) {
+                    T::all_mut(&mut place.facts).remove(name);
+                }
+            }
+        }
     }
 
     /// What was ours stays ours. A copy that lost its label is known by its uid; and it is noted which copy goes out of sight.
@@ -624,6 +616,23 @@ impl Reconciler {
         self.places
             .get_key_value(namespace)
             .map_or_else(|| namespace.into(), |(name, _)| Arc::clone(name))
+    }
+}
+
+/// Whether something is seen that is not held yet.
+fn is_news<T: Observed>(seen: &Seen<T>, held: Option<&T>) -> bool {
+    match (seen, held) {
+        // Equal versions are news too: the reply to our write does not show what admission made of the data.
+        (Seen::There(new), Some(held)) => {
+            let version = &new.version().resource_version;
+            !version.is_older_than(&held.version().resource_version) && new != held
+        }
+        (Seen::There(_), None) => true,
+        // A copy that lost its label and was restored since is there, also when the news of the loss comes late.
+        (Seen::Gone(gone), held) => held.is_some_and(|held| {
+            let held = held.version();
+            held.uid == gone.uid && !gone.resource_version.is_older_than(&held.resource_version)
+        }),
     }
 }
 

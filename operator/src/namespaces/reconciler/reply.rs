@@ -31,6 +31,57 @@ const LOST_UNTIL_TOLD: u32 = 8;
 pub(super) const HEARD_WITHIN: Duration = Duration::from_secs(15);
 
 impl RetryState {
+    /// Another attempt failed with this error. Returns how long the next one waits.
+    fn fail(&mut self, setback: ApiError, now: Duration) -> Duration {
+        match setback {
+            ApiError::Refused(failure) => {
+                self.refused_since = self.refused_since.or(Some(now));
+                self.failure = Some(failure);
+                self.attempts += 1;
+                REFUSED.delay(self.attempts - 1)
+            }
+            ApiError::Postponed { failure, wait, by } => {
+                self.refused_since = self.refused_since.or(Some(now));
+                self.failure = Some(failure);
+                self.by = by;
+                self.attempts += 1;
+                REFUSED.delay(self.attempts - 1).max(wait)
+            }
+            // The pause of all writers is the delay.
+            ApiError::Throttled(_) => {
+                if self.attempts >= UNANSWERED_UNTIL_TOLD {
+                    let text = "the API server keeps asking all writers for less (429)";
+                    self.failure = Some(Failure::new(FailureReason::ServerError, text));
+                }
+                self.attempts += 1;
+                Duration::ZERO
+            }
+            // Where it is true, the watch of namespaces shows it at once. Where it is not, it is a refusal like any other.
+            ApiError::NamespaceTerminating => {
+                if self.attempts > 0 {
+                    let text = "the server says that the namespace is being terminated (403), although it is not";
+                    self.failure = Some(Failure::new(FailureReason::ServerError, text));
+                }
+                self.attempts += 1;
+                REFUSED.delay(self.attempts - 1)
+            }
+            ApiError::Conflict | ApiError::NotFound => {
+                self.refused_since = None;
+                self.races += 1;
+                self.lose(if setback == ApiError::Conflict { "409" } else { "404" }, now);
+                RACED.delay(self.races - 1)
+            }
+            ApiError::Unavailable(text) => {
+                self.refused_since = None;
+                if self.attempts >= UNANSWERED_UNTIL_TOLD {
+                    self.failure = Some(Failure::new(FailureReason::ServerError, text));
+                }
+                self.attempts += 1;
+                UNANSWERED.delay(self.attempts - 1)
+            }
+        }
+    }
+
     /// Another race over a write was lost, with this answer.
     fn lose(&mut self, answer: &str, now: Duration) {
         self.tried_since = self.tried_since.or(Some(now));
@@ -175,54 +226,10 @@ impl Reconciler {
         retry.unheard = matches!(setback, ApiError::Unavailable(_)) && !heard;
         let tried_since = retry.tried_since.or(Some(now));
         retry.tried_since = tried_since.filter(|_| !retry.unheard);
-        let delay = match setback {
-            ApiError::Refused(failure) => {
-                retry.refused_since = retry.refused_since.or(Some(now));
-                retry.failure = Some(failure);
-                retry.attempts += 1;
-                REFUSED.delay(retry.attempts - 1)
-            }
-            ApiError::Postponed { failure, wait, by } => {
-                self.hold(key, by.as_ref(), &failure, wait, now);
-                retry.refused_since = retry.refused_since.or(Some(now));
-                retry.failure = Some(failure);
-                retry.by = by;
-                retry.attempts += 1;
-                REFUSED.delay(retry.attempts - 1).max(wait)
-            }
-            // The pause of all writers is the delay.
-            ApiError::Throttled(_) => {
-                if retry.attempts >= UNANSWERED_UNTIL_TOLD {
-                    let text = "the API server keeps asking all writers for less (429)";
-                    retry.failure = Some(Failure::new(FailureReason::ServerError, text));
-                }
-                retry.attempts += 1;
-                Duration::ZERO
-            }
-            // Where it is true, the watch of namespaces shows it at once. Where it is not, it is a refusal like any other.
-            ApiError::NamespaceTerminating => {
-                if retry.attempts > 0 {
-                    let text = "the server says that the namespace is being terminated (403), although it is not";
-                    retry.failure = Some(Failure::new(FailureReason::ServerError, text));
-                }
-                retry.attempts += 1;
-                REFUSED.delay(retry.attempts - 1)
-            }
-            ApiError::Conflict | ApiError::NotFound => {
-                retry.refused_since = None;
-                retry.races += 1;
-                retry.lose(if setback == ApiError::Conflict { "409" } else { "404" }, now);
-                RACED.delay(retry.races - 1)
-            }
-            ApiError::Unavailable(text) => {
-                retry.refused_since = None;
-                if retry.attempts >= UNANSWERED_UNTIL_TOLD {
-                    retry.failure = Some(Failure::new(FailureReason::ServerError, text));
-                }
-                retry.attempts += 1;
-                UNANSWERED.delay(retry.attempts - 1)
-            }
-        };
+        if let ApiError::Postponed { failure, wait, by } = &setback {
+            self.hold(key, by.as_ref(), failure, *wait, now);
+        }
+        let delay = retry.fail(setback, now);
         retry.retry_at = now + delay;
         let retry_at = retry.retry_at;
         let mut work = self.change(
