@@ -1,5 +1,6 @@
 //! The watches: each a task of its own that hands events to its loop and never gives up.
 
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use futures::{StreamExt as _, TryStreamExt as _};
@@ -183,62 +184,94 @@ impl Watches {
         };
         let (client, followed) = self.progress.follow(name, self.client.clone());
         let api = api(client);
-        let relist = self.relist;
-        let (wanted, after, refused) = (which.wanted, which.after, which.refused);
+        let watching = Watching {
+            name,
+            api,
+            config,
+            wanted: which.wanted,
+            refused: which.refused,
+            relist: self.relist,
+            events,
+            wrap,
+        };
+        let after = which.after;
         tokio::spawn(async move {
             let _followed = followed;
-            if let Some(wanted) = wanted.as_ref().or(after.as_ref()) {
-                tokio::select! {
-                    () = token.cancelled() => return,
-                    () = wanted.completed(OBJECTS_WITHIN) => {}
-                }
-            }
-            let mut again = false;
-            loop {
-                let begun = Instant::now();
-                if let Some(wanted) = &wanted {
-                    wanted.begin();
-                }
-                let stream = watch(api.clone(), config.clone()).default_backoff();
-                let mut stream = std::pin::pin!(stream.inspect_err(|error| log(name, error)));
-                let mut listed = None;
-                let mut rest = begun;
-                loop {
-                    let next = tokio::select! {
-                        () = token.cancelled() => return,
-                        () = elapsed(listed, relist) => break,
-                        () = outdated(wanted.as_ref().filter(|_| listed.is_some()), rest) => break,
-                        next = stream.next() => next,
-                    };
-                    match next {
-                        Some(Ok(event)) => {
-                            let complete = matches!(event, Event::InitDone);
-                            if complete {
-                                listed = Some((Instant::now(), rand::random_range(1.0 - SPREAD..1.0 + SPREAD)));
-                                rest = Instant::now() + begun.elapsed() * if again { REST } else { 0 };
-                            }
-                            if events.send(wrap(event)).await.is_err() {
-                                return;
-                            }
-                            if complete {
-                                set(refused.as_ref(), false);
-                            }
-                        }
-                        Some(Err(error)) if refused.is_some() && listed.is_some() && forbids(&error) => {
-                            set(refused.as_ref(), true);
-                            tokio::select! {
-                                () = token.cancelled() => return,
-                                () = tokio::time::sleep(AFTER_REFUSAL) => break,
-                            }
-                        }
-                        Some(Err(_)) => {}
-                        None => return,
-                    }
-                }
-                again = true;
-                debug!(kind = name, "listing anew");
+            tokio::select! {
+                () = token.cancelled() => {}
+                () = watching.run(after) => {}
             }
         })
+    }
+}
+
+/// One watch, for as long as it is wanted.
+struct Watching<K: Resource<DynamicType = ()>, E, W> {
+    name: &'static str,
+    api: Api<K>,
+    config: Config,
+    wanted: Option<Wanted>,
+    refused: Option<value::Sender<bool>>,
+    relist: Option<Duration>,
+    events: mpsc::Sender<E>,
+    wrap: W,
+}
+
+impl<K, E, W> Watching<K, E, W>
+where
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + std::fmt::Debug + Send + 'static,
+    W: Fn(Event<K>) -> E,
+{
+    async fn run(mut self, after: Option<Wanted>) {
+        if let Some(wanted) = self.wanted.as_ref().or(after.as_ref()) {
+            wanted.completed(OBJECTS_WITHIN).await;
+        }
+        let mut again = false;
+        while self.list_and_watch(again).await.is_continue() {
+            again = true;
+            debug!(kind = self.name, "listing anew");
+        }
+    }
+
+    /// Lists, and watches from there, until it is to be listed again. Breaks when the events are no longer received.
+    async fn list_and_watch(&mut self, again: bool) -> ControlFlow<()> {
+        let (name, begun) = (self.name, Instant::now());
+        if let Some(wanted) = &self.wanted {
+            wanted.begin();
+        }
+        let stream = watch(self.api.clone(), self.config.clone()).default_backoff();
+        let mut stream = std::pin::pin!(stream.inspect_err(|error| log(name, error)));
+        let mut listed = None;
+        let mut rest = begun;
+        loop {
+            let next = tokio::select! {
+                () = elapsed(listed, self.relist) => return ControlFlow::Continue(()),
+                () = outdated(self.wanted.as_ref().filter(|_| listed.is_some()), rest) => return ControlFlow::Continue(()),
+                next = stream.next() => next,
+            };
+            match next {
+                Some(Ok(event)) => {
+                    let complete = matches!(event, Event::InitDone);
+                    if complete {
+                        listed = Some((Instant::now(), rand::random_range(1.0 - SPREAD..1.0 + SPREAD)));
+                        rest = Instant::now() + begun.elapsed() * if again { REST } else { 0 };
+                    }
+                    if self.events.send((self.wrap)(event)).await.is_err() {
+                        return ControlFlow::Break(());
+                    }
+                    if complete {
+                        set(self.refused.as_ref(), false);
+                    }
+                }
+                Some(Err(error)) if self.refused.is_some() && listed.is_some() && forbids(&error) => {
+                    set(self.refused.as_ref(), true);
+                    tokio::time::sleep(AFTER_REFUSAL).await;
+                    return ControlFlow::Continue(());
+                }
+                Some(Err(_)) => {}
+                None => return ControlFlow::Break(()),
+            }
+        }
     }
 }
 
