@@ -1,4 +1,4 @@
-//! Everything that holds a client of the API server: watches, writes, the Lease.
+//! Rooms that hold a client of the API server: watches, writes, Events, the Lease.
 
 pub mod call;
 pub mod events;

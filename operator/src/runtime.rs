@@ -38,7 +38,7 @@ const GRACE_OF_A_LOSER: Duration = Duration::from_secs(1);
 
 /// Replaces the error of a panicked task, which quotes the panic; see [`crate::observability::panics`].
 fn panicked(_: JoinError) -> anyhow::Error {
-    anyhow::anyhow!("a loop panicked")
+    anyhow::anyhow!("a controller panicked")
 }
 
 /// Runs the operator until SIGTERM or SIGINT. Failures, such as a bad kubeconfig, an address in use or a lost lease, go
@@ -185,22 +185,22 @@ async fn until_the_end(
         ended = &mut loops => {
             // A panic ends the process. The next one starts from what the cluster holds.
             ended.map_err(panicked)?;
-            anyhow::bail!("a loop ended by itself");
+            anyhow::bail!("a controller ended by itself");
         }
         () = &mut election => {
             token.cancel();
             let _ = tokio::time::timeout(GRACE_OF_A_LOSER, loops).await;
-            anyhow::bail!("the lease is lost: another replica leads, or may soon");
+            anyhow::bail!("lost the Lease: another replica leads, or may lead soon");
         }
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
-    info!("stopping: no new work, the writes under way end");
+    info!("stopping: waiting for the writes in flight to end");
     token.cancel();
     if let Ok(ended) = tokio::time::timeout(GRACE, loops).await {
         ended.map_err(panicked)?;
     } else {
-        warn!("writes did not end in time");
+        warn!("writes in flight did not end in time");
     }
     still_wanted.cancel();
     let _ = tokio::time::timeout(lease::DEADLINE, election).await;
@@ -242,7 +242,7 @@ async fn connect(args: &Args) -> anyhow::Result<Connect> {
         None => match Config::incluster() {
             Ok(config) => return Connect::in_cluster(config, &variables),
             Err(_) => Kubeconfig::read()
-                .context("no service account of a pod, and no kubeconfig: set KUBECONFIG or --kubeconfig")?,
+                .context("found no service account of a pod and no kubeconfig: set KUBECONFIG or --kubeconfig")?,
         },
     };
     Connect::by_kubeconfig(kubeconfig, &variables).await

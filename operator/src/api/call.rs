@@ -1,4 +1,4 @@
-//! One call: its deadline, and what an answer means for the next attempt.
+//! A single API call: its deadline, and what its answer means for the next attempt.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,18 +11,18 @@ use super::refusal;
 use super::replies::{CUT, NO_STATUS};
 use crate::outcome::ApiError;
 
-/// The longest that one call may take. Long enough for a server that is slow, short enough that a connection which
-/// swallows bytes does not hold up a key for minutes.
+/// Deadline of one call. It suits a slow server, and keeps a connection that swallows bytes from blocking a key for
+/// minutes.
 pub const DEADLINE: Duration = Duration::from_secs(30);
 
-/// How long to wait after a 429 that does not say it.
+/// Pause after a 429 without `Retry-After`.
 const UNSAID_PAUSE: Duration = Duration::from_secs(1);
-/// The server sheds load from second to second. All writers wait for no longer, whatever it says.
+/// Longest pause of all writers after a 429. The server sheds load from second to second, so longer values are cut.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
-/// A webhook may ask for an hour. What was refused is tried again within a minute.
+/// Longest wait after a webhook's 429. A webhook may ask for an hour, but refused writes are retried within a minute.
 const LONGEST_WAIT: Duration = Duration::from_secs(45);
 
-/// What kube gives as the reason where the body of a refusal is no JSON: for clients over which no [`bounded`] is.
+/// The reason that kube sets when the body of a refusal is not JSON. It occurs in clients without [`bounded`].
 ///
 /// [`bounded`]: super::replies::bounded
 const UNREAD: &str = "Failed to parse error data";
@@ -31,16 +31,16 @@ impl From<&kube::Error> for ApiError {
     fn from(error: &kube::Error) -> Self {
         match error {
             kube::Error::Api(status) => Self::from(status.as_ref()),
-            // Neither names a value: the first has a position, the others the connection.
+            // Neither text holds a value: the first names a position, the others the connection.
             kube::Error::SerdeError(error) => Self::Unavailable(format!(
-                "a reply that does not decode (line {}, column {})",
+                "the reply does not decode (line {}, column {})",
                 error.line(),
                 error.column()
             )),
             kube::Error::HyperError(_) | kube::Error::Service(_) | kube::Error::ReadEvents(_) => {
                 Self::Unavailable("the connection failed".to_owned())
             }
-            _ => Self::Unavailable("the request could not be made".to_owned()),
+            _ => Self::Unavailable("the request could not be sent".to_owned()),
         }
     }
 }
@@ -51,7 +51,7 @@ impl From<&Status> for ApiError {
         let caused_by =
             |reason: &str| details.is_some_and(|details| details.causes.iter().any(|cause| cause.reason == reason));
         let seconds = details.map_or(0, |details| details.retry_after_seconds);
-        // Before the code: that of a webhook may be any, and so may what it gives as the cause.
+        // Comes before the code, because a webhook may choose both its code and its cause.
         let named = refusal::named(status);
         let of_the_server = named.is_none() && matches!(status.reason.as_str(), NO_STATUS | UNREAD);
         match (status.code, named) {
@@ -61,7 +61,7 @@ impl From<&Status> for ApiError {
             }
             (429, named) => return postponed(named, seconds),
             (_, Some(failure)) => return Self::Refused(failure),
-            // The server's own are short, and read.
+            // The server's own refusals are short enough to be read whole.
             (_, None) if status.reason == CUT => return Self::Refused(refusal::of(status)),
             (_, None) => {}
         }
@@ -84,7 +84,7 @@ fn postponed(named: Option<Failure>, seconds: u32) -> ApiError {
     }
 }
 
-/// Runs one call within the deadline of all writes.
+/// Runs one call within the deadline for writes.
 pub(super) async fn call<T>(request: impl Future<Output = kube::Result<T>>) -> Result<T, ApiError> {
     call_within(DEADLINE, request).await
 }
@@ -104,7 +104,7 @@ pub(crate) async fn call_within<T>(
     }
 }
 
-/// A read after a conflict: an object that is not there is an answer.
+/// Turns the result of a read after a conflict into the object, or `None` if it does not exist.
 pub(crate) fn found<T>(read: Result<T, ApiError>) -> Result<Option<T>, ApiError> {
     match read {
         Ok(object) => Ok(Some(object)),

@@ -13,42 +13,42 @@ use crate::api::call::{DEADLINE, call_within};
 use crate::api::replies;
 use crate::outcome::ApiError;
 
-/// The API server's bound on the text of an Event, in bytes.
+/// Longest text of an Event in bytes, as the API server allows it.
 pub const NOTE: usize = 1024;
 
-/// Publishes Events beside the steps that they are about: none waits for one. One that cannot be published is logged and
-/// forgotten, and so is one that comes while `WAITING` others wait.
+/// Publishes Events in the background, so that no reconciliation waits for one. A failed publish is logged and dropped.
+/// So is an Event that arrives while `WAITING` others wait.
 #[derive(Clone)]
 pub struct EventRecorder {
     orders: mpsc::Sender<Order>,
     ended: Ended,
 }
 
-/// So many Events wait for their turn.
+/// Most Events that wait to be published.
 const WAITING: usize = 64;
 
 enum Order {
     Publish(Box<(ObjectReference, Event)>),
-    /// To be told when all before it were published.
+    /// Answers when all Events before it were published.
     Flush(oneshot::Sender<()>),
 }
 
 type Ended = Arc<dyn Fn(&'static str, &'static str) + Send + Sync>;
 
-/// Something worth an Event.
+/// An Event about an object.
 #[derive(Debug, PartialEq, Eq)]
 pub struct ObjectEvent {
-    /// Whether a person should look.
+    /// Whether a person should look at it.
     pub warning: bool,
-    /// In one word.
+    /// The reason, in one word.
     pub reason: String,
-    /// In a sentence; cut to [`NOTE`].
+    /// The message, in one sentence; cut to [`NOTE`].
     pub note: String,
 }
 
 impl EventRecorder {
-    /// Publishes as `pullsecrets`. Called on the runtime that publishes. `ended` is called for each Event, as by a
-    /// [`crate::api::write::Writer`].
+    /// Publishes as `pullsecrets`, on the current runtime. Calls `ended` for each Event, as a
+    /// [`crate::api::write::Writer`] does for each write.
     pub fn new(client: Client, ended: impl Fn(&'static str, &'static str) + Send + Sync + 'static) -> Self {
         let ended: Ended = Arc::new(ended);
         let reporter = Reporter {
@@ -61,7 +61,7 @@ impl EventRecorder {
         Self { orders, ended }
     }
 
-    /// Publishes an Event about this, now or soon.
+    /// Queues an Event about this object.
     pub fn record(&self, about: ObjectReference, event: ObjectEvent) {
         let mut note = event.note;
         note.truncate(note.floor_char_boundary(NOTE));
@@ -79,11 +79,11 @@ impl EventRecorder {
         let order = Order::Publish(Box::new((about, event)));
         if self.orders.try_send(order).is_err() {
             (self.ended)("event", "unavailable");
-            debug!("too many events wait, one is dropped");
+            debug!("too many Events are queued, dropping one");
         }
     }
 
-    /// Waits until those that were announced are published; no longer than this.
+    /// Waits until the queued Events are published, at most this long.
     pub async fn flush(&self, within: Duration) {
         let (done, told) = oneshot::channel();
         let flushed = async {
@@ -91,7 +91,7 @@ impl EventRecorder {
                 let _ = told.await;
             }
         };
-        // The process ends: those that are left are lost.
+        // The process is about to end, so the remaining Events are lost.
         let _ = tokio::time::timeout(within, flushed).await;
     }
 }
@@ -106,7 +106,7 @@ async fn publish(recorder: Recorder, ended: Ended, mut ordered: mpsc::Receiver<O
                 let result = published.as_ref().err().map_or("done", ApiError::word);
                 ended("event", result);
                 if let Err(setback) = published {
-                    debug!(?setback, "an event could not be published");
+                    debug!(?setback, "failed to publish an Event, dropping it");
                 }
             }
         }

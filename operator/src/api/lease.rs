@@ -1,13 +1,15 @@
-//! Which of several replicas writes: one that holds the Lease `pullsecrets` of the operator's namespace.
+//! Leader election: only the replica that holds the Lease `pullsecrets` in the operator's namespace writes.
 //!
-//! What to do is decided by [`plan::election`]; here it is done. Each write of the Lease carries its resourceVersion. Who
-//! cannot renew stops: the process ends, and the next one begins from what the cluster holds. The standby keeps its
-//! caches warm meanwhile.
+//! [`plan::election`] decides each step, and this file carries it out. Each write of the Lease carries its
+//! resourceVersion.
 //!
-//! # Not here
+//! A leader that cannot renew exits, and the next process starts from what the cluster holds. A standby keeps its
+//! caches warm.
 //!
-//! The fence. A process that was stopped for a while, and wakes up, may still send what it was about to send; every
-//! update carries the version that it was planned from, so that it changes nothing which another one has changed since.
+//! # Outside this module
+//!
+//! Fencing. A process that was suspended may still send a write after it wakes up. Each update carries the version that
+//! it was planned from, so it cannot overwrite a later change.
 
 use std::time::Duration;
 
@@ -27,29 +29,29 @@ use crate::outcome::ApiError;
 /// The name of the Lease.
 pub const LEASE: &str = "pullsecrets";
 
-/// The longest that one call may take: two of them fit into the time in which a leader has to renew.
+/// Deadline of one call. Two of them fit into the time in which a leader must renew.
 pub const DEADLINE: Duration = Duration::from_secs(4);
 
-/// One replica that wants to lead.
+/// A candidate for leadership.
 pub struct Election {
     api: Api<Lease>,
     identity: String,
     candidate: Candidate,
     leadership: Leadership,
-    /// The Lease as it was read or written last: what is not ours in it is kept.
+    /// The Lease as last read or written. A write keeps its foreign fields.
     seen: Option<Lease>,
-    /// The newest resourceVersion that the Lease ever had.
+    /// The newest resourceVersion of the Lease so far.
     newest: Option<ResourceVersion>,
-    /// How often in a row it had an older one.
+    /// Number of consecutive answers with an older version.
     older: u8,
 }
 
-/// So often the Lease must show an older version than before until that is believed. Each is an answer that the server
-/// gives from its store, never from a cache.
+/// Number of consecutive answers with an older version after which the store counts as restored. Each answer comes from
+/// the server's store, never from a cache.
 const OLDER_UNTIL_BELIEVED: u8 = 2;
 
 impl Election {
-    /// `client` is for the Lease alone. `identity` tells this process from every other that may live at the same time.
+    /// `client` serves only the Lease. `identity` must differ from that of every other live process.
     pub fn new(client: Client, namespace: &str, identity: String, leadership: Leadership) -> Self {
         Self {
             api: Api::namespaced(client, namespace),
@@ -62,14 +64,14 @@ impl Election {
         }
     }
 
-    /// Leads, or waits to lead, until the token is cancelled. Comes back earlier when it led and may lead no more.
+    /// Leads, or waits to lead, until the token is cancelled. Returns earlier after it lost leadership.
     pub async fn run(&mut self, token: &CancellationToken) {
         loop {
             if self.older >= OLDER_UNTIL_BELIEVED {
                 error!(
                     identity = self.identity,
-                    "the lease is older than it was: the store of the API server was restored from a backup. This process \
-                     ends, because what it knows is no longer true"
+                    "the Lease has an older version than before: the store of the API server was restored from a backup. \
+                     Exiting, because the caches are no longer true"
                 );
                 self.leadership.end();
                 return;
@@ -87,7 +89,7 @@ impl Election {
                 Step::Resign => {
                     warn!(
                         identity = self.identity,
-                        "the lease could not be renewed in time, or another one has it"
+                        "lost the Lease: no renewal succeeded in time, or another replica acquired it"
                     );
                     self.leadership.end();
                     return;
@@ -98,8 +100,8 @@ impl Election {
         }
     }
 
-    /// Gives the Lease back, so that another one need not wait until it is free. To be called when no write is under
-    /// way any more.
+    /// Releases the Lease, so that the next leader need not wait for it to expire. No write may be in flight when it is
+    /// called.
     pub async fn release(&mut self) {
         if !self.leadership.is_held() {
             return;
@@ -113,12 +115,12 @@ impl Election {
         spec.lease_duration_seconds = Some(1);
         spec.renew_time = Some(now());
         match call_within(DEADLINE, self.api.replace(LEASE, &PostParams::default(), &lease)).await {
-            Ok(_) => info!("gave the lease back"),
-            Err(setback) => warn!(?setback, "the lease was not given back"),
+            Ok(_) => info!("released the Lease"),
+            Err(setback) => warn!(?setback, "failed to release the Lease; it expires by itself"),
         }
     }
 
-    /// Takes note of the version of the Lease. A server gives later writes higher ones.
+    /// Records the version of the Lease. A server numbers later writes higher.
     fn note(&mut self, lease: &Lease) {
         let shown = ResourceVersion::from(lease.metadata.resource_version.as_deref().unwrap_or_default());
         if self.newest.as_ref().is_some_and(|newest| shown.is_older_than(newest)) {
@@ -129,7 +131,7 @@ impl Election {
         }
     }
 
-    /// Those who wait do not all look at the same moment.
+    /// Spreads the attempts of waiting replicas.
     fn jitter(&self) -> Duration {
         let most = if self.leadership.is_held() { 0.0 } else { 0.4 };
         Duration::from_secs(1).mul_f64(rand::Rng::random_range(&mut rand::rng(), 0.0..=most))
@@ -147,13 +149,13 @@ impl Election {
                 self.seen = lease;
             }
             Err(setback) => {
-                warn!(?setback, "the lease cannot be read");
+                warn!(?setback, "failed to read the Lease, retrying");
                 self.candidate.failed(now);
             }
         }
     }
 
-    /// Writes our name and the time into what was seen, or into a new one.
+    /// Writes our identity and the time into the Lease that was seen, or into a new one.
     async fn write(&mut self, seen: Option<Lease>) {
         let sent = self.leadership.elapsed();
         let params = PostParams::default();
@@ -187,7 +189,7 @@ impl Election {
             }
             Err(ApiError::Conflict | ApiError::NotFound) => self.candidate.raced(self.leadership.elapsed()),
             Err(setback) => {
-                warn!(?setback, "the lease cannot be written");
+                warn!(?setback, "failed to write the Lease, retrying");
                 self.candidate.failed(self.leadership.elapsed());
             }
         }

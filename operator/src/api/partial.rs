@@ -1,7 +1,8 @@
-//! What the API server sends, pruned while it is decoded: of each kind just what decides.
+//! Partial types: each keeps only the fields that matter, and drops the rest while it is decoded.
 //!
-//! Foreign data never stays: managedFields are skipped, or become one bit, Secret data becomes a digest. The one exception
-//! is [`SourceSecret`], which is read in the namespaces of sources only, and of which nothing but what decides is kept.
+//! Foreign data never stays in memory. `managedFields` are skipped, or become one bit; Secret data becomes a digest.
+//! The one exception is [`SourceSecret`]: it is read only in the namespaces of sources, and keeps only what an object
+//! reads.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -28,10 +29,10 @@ use serde::{Deserialize, Deserializer};
 
 use crate::wanted::{Wanted, prune, word};
 
-/// The key of this process's digests.
+/// The key of the digests of this process.
 pub static DIGEST_KEY: LazyLock<DigestKey> = LazyLock::new(|| DigestKey::new(rand::random()));
 
-/// Names a pruned type after the kind that it is decoded from.
+/// Implements `Resource` for a partial type.
 macro_rules! pruned {
     ($type:ident: $kind:literal, $group:expr, $version:literal, $plural:literal, $scope:ty, metadata only: $metadata:literal) => {
         impl Resource for $type {
@@ -63,7 +64,7 @@ macro_rules! pruned {
     };
 }
 
-/// `ObjectMeta` less managedFields, which are most of it: of these stays what `M` makes of them.
+/// `ObjectMeta` without `managedFields`, which are most of it. `M` keeps what it needs of them.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", bound = "M: Deserialize<'de> + Default")]
 struct WireMeta<M = IgnoredAny> {
@@ -107,7 +108,7 @@ fn meta<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ObjectMeta, D::Err
     Ok(wire.split().0)
 }
 
-/// Which object, and at which version of it.
+/// Uid and resourceVersion of an object.
 pub fn version(meta: &ObjectMeta) -> Version {
     Version::new(
         meta.uid.as_deref().unwrap_or_default(),
@@ -115,8 +116,8 @@ pub fn version(meta: &ObjectMeta) -> Version {
     )
 }
 
-/// What decides of the metadata of a namespace or an account. Others write the rest, as much as they like, so it is
-/// skipped where it is read.
+/// The metadata of a namespace or account that matters. Tenants may write any amount of other metadata, so decoding
+/// skips it.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct LeanMeta {
@@ -133,7 +134,7 @@ struct LeanMeta {
 }
 
 impl LeanMeta {
-    /// Enough to know the object again.
+    /// Only the fields that identify the object.
     fn identity(&self) -> ObjectMeta {
         ObjectMeta {
             name: self.name.clone(),
@@ -149,7 +150,7 @@ impl LeanMeta {
     }
 }
 
-/// Whether managedFields show our manager as the owner of `imagePullSecrets`.
+/// Whether `managedFields` name our manager as owner of `imagePullSecrets`.
 #[derive(Default)]
 struct ListedByUs(bool);
 
@@ -174,7 +175,7 @@ impl<'de> Deserialize<'de> for ListedByUs {
     }
 }
 
-/// Of all annotations the one that records what we added.
+/// The one annotation that records which references we added.
 #[derive(Default)]
 struct Attached(Option<String>);
 
@@ -205,7 +206,7 @@ impl<'de> Deserialize<'de> for Attached {
     }
 }
 
-/// A namespace: metadata only.
+/// A namespace, of which only metadata is read.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(from = "WireNamespace")]
 pub struct SeenNamespace {
@@ -231,23 +232,23 @@ impl From<WireNamespace> for SeenNamespace {
 }
 
 impl SeenNamespace {
-    /// Keeps of its labels those that an object selects by.
+    /// Keeps only the labels that an object selects by.
     pub fn prune(&mut self, keys: &Wanted) {
         prune(&mut self.labels, keys);
     }
 
-    /// Its labels.
+    /// The labels of the namespace.
     pub fn labels(&self) -> Labels {
         self.labels.clone()
     }
 
-    /// Whether it has a deletionTimestamp.
+    /// Whether the namespace has a deletionTimestamp.
     pub fn is_terminating(&self) -> bool {
         self.terminating
     }
 }
 
-/// A `ServiceAccount`, reduced to what decides while it is decoded.
+/// A `ServiceAccount`, reduced while it is decoded.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(from = "WireAccount")]
 pub struct SeenAccount {
@@ -269,7 +270,7 @@ impl From<WireAccount> for SeenAccount {
         let metadata = wire.metadata.identity();
         let Entries { entries, too_large } = wire.image_pull_secrets;
         let attached = wire.metadata.annotations.0.as_deref();
-        // Of no meaning beside a record.
+        // Field ownership does not matter once a record exists.
         let listed_by_us = attached.is_none() && wire.metadata.managed_fields.0;
         let facts = Account {
             version: version(&metadata),
@@ -288,19 +289,19 @@ impl From<WireAccount> for SeenAccount {
 }
 
 impl SeenAccount {
-    /// Keeps of its labels those that an object selects by, and of a long list the names that copies of objects have.
+    /// Keeps only the labels that an object selects by. In a long list, keeps only names that copies have.
     pub fn prune(&mut self, keys: &Wanted, copies: &Wanted) {
         prune(&mut self.facts.labels, keys);
         self.facts.compact(|name| copies.has(name));
     }
 
-    /// The facts that the plan wants.
+    /// Turns the account into facts for the plan.
     pub fn facts(self) -> Account {
         self.facts
     }
 }
 
-/// `imagePullSecrets`, element by element; of a list that is too large nothing is held.
+/// `imagePullSecrets`, decoded element by element. Of a list that is too large, no element is kept.
 #[derive(Default)]
 struct Entries {
     entries: Vec<Entry>,
@@ -353,7 +354,7 @@ fn entry(element: &serde_json::Value) -> Entry {
     }
 }
 
-/// The data of a Secret, of which a digest is all that stays.
+/// The data of a Secret, reduced to a digest.
 #[derive(Clone, Debug, Default, Deserialize)]
 struct Digests {
     #[serde(rename = ".dockerconfigjson", default, deserialize_with = "digest")]
@@ -374,7 +375,7 @@ fn digest<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Arc<Diges
     deserializer.deserialize_str(Text).map(|digest| digest.map(Arc::new))
 }
 
-/// Whether managedFields show an apply by us that owns the data: all that tells a copy which lost its label.
+/// Whether `managedFields` show that we applied the data. A copy that lost its label is recognized by this alone.
 #[derive(Default)]
 struct AppliedByUs(bool);
 
@@ -410,7 +411,7 @@ impl<'de> Deserialize<'de> for AppliedByUs {
     }
 }
 
-/// A Secret that is a copy, or has the name of one: reduced to what decides while it is decoded.
+/// A copy, or a foreign Secret with the name of one, reduced while it is decoded.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(from = "WireSecret")]
 pub struct SeenCopy {
@@ -449,7 +450,7 @@ impl From<WireSecret> for SeenCopy {
     }
 }
 
-/// Enough to know the object again: what its namespace wrote on it besides does not stay.
+/// Only the fields that identify the object; the rest of the metadata is dropped.
 fn identity(meta: ObjectMeta) -> ObjectMeta {
     ObjectMeta {
         name: meta.name,
@@ -461,7 +462,7 @@ fn identity(meta: ObjectMeta) -> ObjectMeta {
 }
 
 impl SeenCopy {
-    /// Of one whose name no object has, keeps our own marks: the label, who manages it, and a few owners.
+    /// For a name that no object uses, keeps only our own marks: the label, its manager and a few owners.
     pub fn prune(&mut self, names: &Wanted) {
         if self.metadata.name.as_deref().is_some_and(|name| names.has(name)) {
             return;
@@ -476,32 +477,32 @@ impl SeenCopy {
         traits.partial = true;
     }
 
-    /// The facts that the plan wants.
+    /// Turns the Secret into facts for the plan.
     pub fn facts(self) -> Secret {
         self.facts
     }
 }
 
-/// A uid of a server is a UUID, which has 36 characters.
+/// Longest uid that is kept. The uid of a server is a UUID of 36 characters.
 const LONGEST_UID: usize = 64;
 
-/// Whether it carries our label.
+/// Whether the object carries our label.
 fn is_labelled(meta: &ObjectMeta) -> bool {
     meta.labels
         .as_ref()
         .is_some_and(|labels| labels.contains_key(LABEL_OBJECT))
 }
 
-/// Whether the owner is a `ClusterPullSecret`, of whatever version.
+/// Whether the owner is a `ClusterPullSecret` of any version.
 fn is_ours(reference: &OwnerReference) -> bool {
     reference.kind == "ClusterPullSecret" && reference.api_version.split('/').next() == Some(GROUP)
 }
 
-/// The schema allows so many labels, and so many annotations, together.
+/// Most labels and annotations that the schema allows in one spec.
 const DECLARED: usize = 32;
 
-/// What the metadata says of a Secret: our own marks, and what stands under the keys that were declared last. Whoever may
-/// write a copy may put a megabyte of other labels on it.
+/// Extracts our own marks, and the values of keys that were declared last. Others may write a megabyte of labels on a
+/// copy, so the rest is dropped.
 fn traits(meta: &ObjectMeta) -> SecretTraits {
     let references = meta.owner_references.as_deref().unwrap_or_default();
     let mut owners: Vec<Owner> = references
@@ -540,7 +541,7 @@ fn traits(meta: &ObjectMeta) -> SecretTraits {
     }
 }
 
-/// The server bounds neither field. One that no object can have is held as an owner that is none of ours.
+/// Reads one owner. The server bounds neither name nor uid, so an owner that no object can be is kept as a foreign one.
 fn owner(reference: &OwnerReference) -> Owner {
     let can_be = reference.name.len() <= MAX_NAME_BYTES && reference.uid.len() <= LONGEST_UID;
     let (uid, name) = if can_be {
@@ -554,13 +555,13 @@ fn owner(reference: &OwnerReference) -> Owner {
     }
 }
 
-/// The first finalizer of what is being deleted. The server bounds its length.
+/// The first finalizer of a Secret that is being deleted. The server bounds its length.
 fn holder(meta: &ObjectMeta) -> Option<Box<str>> {
     meta.deletion_timestamp.as_ref()?;
     meta.finalizers.as_ref()?.first().map(|name| name.as_str().into())
 }
 
-/// The field manager that wrote last what `owns` finds in the fields of an entry, if it is not ours.
+/// The field manager that last wrote the fields for which `owns` holds, unless it is ours.
 pub fn last_writer(meta: &ObjectMeta, owns: impl Fn(&serde_json::Value) -> bool) -> Option<String> {
     let entries = meta.managed_fields.iter().flatten();
     let theirs = entries.filter(|entry| {
@@ -570,7 +571,7 @@ pub fn last_writer(meta: &ObjectMeta, owns: impl Fn(&serde_json::Value) -> bool)
     theirs.max_by_key(|entry| entry.time.clone())?.manager.clone()
 }
 
-/// The reply to a write of a Secret: metadata only, so that no copy's data comes back.
+/// The reply to a write of a Secret. It holds only metadata, so that no copy's data comes back.
 #[derive(Clone, Debug, Deserialize)]
 pub struct WrittenSecret {
     #[serde(deserialize_with = "meta")]
@@ -579,7 +580,7 @@ pub struct WrittenSecret {
 pruned!(WrittenSecret: "Secret", "", "v1", "secrets", NamespaceResourceScope, metadata only: true);
 
 impl WrittenSecret {
-    /// The facts after a write of which the reply does not show the data: `digest` is what it holds.
+    /// The facts after a write, where `digest` stands for the data that the reply does not show.
     pub fn facts(&self, digest: Option<Arc<Digest>>) -> Secret {
         let traits = SecretTraits {
             docker_config_type: true,
@@ -592,13 +593,13 @@ impl WrittenSecret {
         }
     }
 
-    /// Its ownerReferences to anything but our kind.
+    /// Owners of another kind than ours.
     pub fn other_owners(&self) -> Vec<&OwnerReference> {
         let references = self.metadata.owner_references.as_deref().unwrap_or_default();
         references.iter().filter(|reference| !is_ours(reference)).collect()
     }
 
-    /// Whether a deletion waits for somebody's finalizer.
+    /// Whether a finalizer of another controller delays the deletion.
     pub fn is_held_up(&self) -> bool {
         self.metadata
             .finalizers
@@ -607,10 +608,10 @@ impl WrittenSecret {
     }
 }
 
-/// A Secret in a namespace of sources: the only kind whose data is kept, and of that only what an object reads.
+/// A Secret in a namespace of sources. It is the only type that keeps data, and keeps only what an object reads.
 #[derive(Clone, Deserialize)]
 pub struct SourceSecret {
-    /// With managedFields, which tell when it was changed. It is not kept.
+    /// Holds `managedFields`, which date the last change, until it is pruned.
     metadata: ObjectMeta,
     #[serde(rename = "type", default)]
     type_: String,
@@ -628,13 +629,13 @@ impl fmt::Debug for SourceSecret {
 }
 
 impl SourceSecret {
-    /// Whether an object names it as a source, or it is the state of one.
+    /// Whether an object uses it as a source, or it holds the saved state of one.
     pub fn is_wanted(&self, wanted: &Wanted) -> bool {
         self.metadata.name.as_deref().is_some_and(|name| wanted.has(name))
     }
 
-    /// Drops all but the name of one that is not wanted, and of another one what is not read. A tenant who may write in the
-    /// namespace may keep a thousand of a megabyte there.
+    /// Drops all but the name of an unwanted Secret, and the unread keys of a wanted one. A tenant with access to the
+    /// namespace may keep a thousand Secrets of a megabyte there.
     pub fn prune(&mut self, wanted: &Wanted) {
         if !self.is_wanted(wanted) {
             self.data.clear();
@@ -649,18 +650,18 @@ impl SourceSecret {
         if let Some(labels) = &mut self.metadata.labels {
             labels.retain(|key, _| key == LABEL_OBJECT);
         }
-        // Types that count are shorter.
+        // The types that matter are shorter.
         self.type_.truncate(self.type_.floor_char_boundary(MAX_NAME_BYTES));
     }
 
-    /// The same, pruned.
+    /// Returns the Secret after [`SourceSecret::prune`].
     #[must_use]
     pub fn pruned(mut self, wanted: &Wanted) -> Self {
         self.prune(wanted);
         self
     }
 
-    /// When it was changed last, in seconds since 1970.
+    /// The time of the last change, in seconds since 1970.
     pub fn changed_at(&self) -> Option<i64> {
         let writes = self.metadata.managed_fields.iter().flatten();
         let last = writes.filter_map(|write| write.time.as_ref()).max();
@@ -668,7 +669,7 @@ impl SourceSecret {
         Some(time.0.as_second())
     }
 
-    /// What the plan wants to know of a source.
+    /// Turns the Secret into a source for the plan.
     pub fn into_source(self) -> Source {
         let confined = plan::registries::confined(&self.type_).is_some();
         let data = if confined { BTreeMap::new() } else { self.data };
@@ -680,7 +681,7 @@ impl SourceSecret {
     }
 }
 
-/// A `ClusterPullSecret` as it came, so that one which this version cannot read does not hide the others.
+/// A `ClusterPullSecret` as the server sent it. One that this version cannot decode must not hide the others.
 #[derive(Clone, Debug, Deserialize)]
 pub struct SeenObject {
     #[serde(deserialize_with = "meta")]
@@ -803,7 +804,7 @@ mod tests {
         );
     }
 
-    /// The worst that a tenant can make of an account just below the bounds.
+    /// The largest account that a tenant can make just below the bounds.
     #[test]
     fn an_account_takes_few_bytes_whatever_is_written_on_it() {
         let names: Vec<String> = (0..MAX_ENTRIES).map(|number| format!("{number:0>62}")).collect();
@@ -822,7 +823,7 @@ mod tests {
         assert!(bytes < 256, "{bytes} bytes");
     }
 
-    /// What the traits take besides themselves.
+    /// Bytes that the traits take on the heap.
     fn bytes(traits: &SecretTraits) -> usize {
         let words = traits.labels.iter().chain(traits.annotations.iter());
         let words: usize = words.map(|(key, value)| key.len() + value.len() + 64).sum();
@@ -833,7 +834,7 @@ mod tests {
         words + traits.owners.capacity() * size_of::<Owner>() + traits.owners.iter().map(owner).sum::<usize>()
     }
 
-    /// The worst that a tenant can make of the metadata of a Secret with our label.
+    /// The largest metadata that a tenant can give a Secret with our label.
     fn hostile(number: usize) -> SeenCopy {
         let keys: Vec<String> = (0..64)
             .map(|key| format!("pull-secret.{}/{key}", "x".repeat(230)))

@@ -1,8 +1,9 @@
-//! The proxy between the operator and the API server, found as client-go finds it: a kubeconfig's `proxy-url`, else
-//! `HTTPS_PROXY` and `NO_PROXY` by the rules of Go's `golang.org/x/net/http/httpproxy`.
+//! The proxy between the operator and the API server, found as client-go finds it. The `proxy-url` of a kubeconfig
+//! comes first. Then come `HTTPS_PROXY` and `NO_PROXY`, by the rules of Go's `golang.org/x/net/http/httpproxy`.
 //!
-//! kube has rules of its own: it compares `NO_PROXY` with the address of the proxy, and one odd entry in it is an error.
-//! hyper-util's have no ports. So these rules stand here; the connections are hyper-util's.
+//! kube applies other rules: it compares `NO_PROXY` with the address of the proxy, and rejects the whole list for one
+//! odd entry. The rules of hyper-util ignore ports. So this file has rules of its own, and uses only the connections of
+//! hyper-util.
 
 use std::net::IpAddr;
 
@@ -20,22 +21,22 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use tower::{BoxError, Service, ServiceBuilder};
 
-/// Stands in a kubeconfig for "no proxy here", so that kube does not look into the environment.
+/// Placeholder for "no proxy" in a kubeconfig, so that kube does not read the environment.
 const NONE_GIVEN: &str = "http://none.invalid";
 
-/// The variables that say which proxy is used, and for what none is. An empty variable is one that is not set.
+/// The environment variables that choose a proxy. An empty variable counts as unset.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Variables {
-    /// Of servers that are reached by https.
+    /// Proxy for servers with the scheme https.
     https: String,
-    /// Of servers that are reached by http.
+    /// Proxy for servers with the scheme http.
     http: String,
-    /// Where none is used.
+    /// Servers to reach without a proxy.
     no_proxy: String,
 }
 
 impl Variables {
-    /// Those of the process, in capitals or not.
+    /// Reads the variables of the process, in capitals or in lower case.
     pub(crate) fn of_the_process() -> Self {
         let read = |names: [&str; 2]| {
             let set = names.into_iter().filter_map(|name| std::env::var(name).ok());
@@ -48,7 +49,7 @@ impl Variables {
         }
     }
 
-    /// The proxy to this server, if there is one.
+    /// The proxy for this server, if any.
     fn proxy_to(&self, server: &Uri) -> Option<String> {
         let https = server.scheme_str() == Some("https");
         let (proxy, usual) = if https { (&self.https, 443) } else { (&self.http, 80) };
@@ -58,7 +59,7 @@ impl Variables {
     }
 }
 
-/// Whether `NO_PROXY` names this server. `localhost` and loopback addresses are never reached by a proxy.
+/// Whether `NO_PROXY` names this server. `localhost` and loopback addresses never use a proxy.
 fn is_direct(no_proxy: &str, host: &str, port: u16) -> bool {
     let host = host.trim_matches(['[', ']']).to_lowercase();
     let ip = host.parse::<IpAddr>().ok().map(|ip| ip.to_canonical());
@@ -69,8 +70,12 @@ fn is_direct(no_proxy: &str, host: &str, port: u16) -> bool {
             .any(|entry| names(&entry.trim().to_lowercase(), &host, ip, port))
 }
 
-/// Whether one entry of `NO_PROXY` names a server: `*`, an address or a range of them, a domain with all below it, `.domain` or
-/// `*.domain` for what is below it alone; all but `*` and ranges may have a port. What is none of these names none.
+/// Whether one entry of `NO_PROXY` names the server.
+///
+/// - `*` names all servers, an address or a range names those addresses.
+/// - `example.com` names the domain and its subdomains; `.example.com` and `*.example.com` name only subdomains.
+/// - Addresses and domains may have a port.
+/// - Any other text names no server.
 fn names(entry: &str, host: &str, ip: Option<IpAddr>, port: u16) -> bool {
     if entry == "*" {
         return true;
@@ -85,7 +90,7 @@ fn names(entry: &str, host: &str, ip: Option<IpAddr>, port: u16) -> bool {
     if let Ok(named) = name.parse::<IpAddr>() {
         return ip == Some(named.to_canonical());
     }
-    // A domain names no address.
+    // A domain never matches an address.
     if ip.is_some() {
         return false;
     }
@@ -100,7 +105,7 @@ fn names(entry: &str, host: &str, ip: Option<IpAddr>, port: u16) -> bool {
     }
 }
 
-/// `host:port` and `[address]:port`; anything else has no port.
+/// Splits `host:port` and `[address]:port`. Any other text has no port.
 fn split_port(entry: &str) -> (&str, Option<&str>) {
     let bracketed = entry.strip_prefix('[').and_then(|rest| rest.split_once("]:"));
     let plain = entry.split_once(':').filter(|(_, port)| !port.contains(':'));
@@ -110,7 +115,7 @@ fn split_port(entry: &str) -> (&str, Option<&str>) {
     }
 }
 
-/// How the API server is reached.
+/// How to reach the API server.
 #[derive(Clone)]
 pub(crate) struct Connect {
     /// Server, identity and deadlines.
@@ -119,7 +124,7 @@ pub(crate) struct Connect {
 }
 
 impl Connect {
-    /// As the service account of a pod: the environment says which proxy.
+    /// Connects as the service account of a pod, with a proxy from the environment.
     pub(crate) fn in_cluster(mut config: Config, variables: &Variables) -> anyhow::Result<Self> {
         config.proxy_url = None;
         let proxy = variables.proxy_to(&config.cluster_url);
@@ -129,7 +134,7 @@ impl Connect {
         })
     }
 
-    /// As the kubeconfig says. Its `proxy-url` is used also where `NO_PROXY` names the server.
+    /// Connects as the kubeconfig says. Its `proxy-url` applies even where `NO_PROXY` names the server.
     pub(crate) async fn by_kubeconfig(mut kubeconfig: Kubeconfig, variables: &Variables) -> anyhow::Result<Self> {
         for cluster in kubeconfig
             .clusters
@@ -154,7 +159,7 @@ impl Connect {
         })
     }
 
-    /// A client that connects in this way.
+    /// Builds a client for this connection.
     pub(crate) fn client(self) -> anyhow::Result<Client> {
         let Self { config, proxy } = self;
         let Some(proxy) = proxy else {
@@ -175,19 +180,19 @@ impl Connect {
                 }
                 client_over(&config, socks)
             }
-            other => bail!("proxy with the scheme {other:?}: give one with http, https or socks5"),
+            other => bail!("the proxy has the scheme {other:?}: use http, https or socks5"),
         }
     }
 }
 
-/// Nothing of the text is in an error: it may hold a password.
+/// Parses a proxy. The error must not quote the text, because it may hold a password.
 fn parsed(proxy: &str) -> anyhow::Result<Intercept> {
     let any = Uri::from_static("https://any.invalid");
     Matcher::builder()
         .https(proxy)
         .build()
         .intercept(&any)
-        .context("HTTPS_PROXY, HTTP_PROXY or the proxy-url of the kubeconfig is no proxy: give http://HOST:PORT")
+        .context("the proxy in HTTPS_PROXY, HTTP_PROXY or the kubeconfig's proxy-url is invalid: use http://HOST:PORT")
 }
 
 fn tunnel<C>(proxy: &Intercept, connector: C) -> Tunnel<C> {
@@ -198,7 +203,7 @@ fn tunnel<C>(proxy: &Intercept, connector: C) -> Tunnel<C> {
     }
 }
 
-/// As [`Client`] does it, over another connector.
+/// Builds a [`Client`] as kube does, over another connector.
 fn client_over<C>(config: &Config, connector: C) -> anyhow::Result<Client>
 where
     C: Service<Uri> + Clone + Send + Sync + 'static,

@@ -1,14 +1,14 @@
-//! Who refused a write: the API server's wordings, from 1.33 to 1.36, that name a webhook, a policy or a quota.
+//! Who refused a write: parses the messages of API servers 1.33 to 1.36 that name a webhook, policy or quota.
 //!
-//! Only names are taken out of a message, and only from the place where the server itself writes them. A webhook
-//! chooses the rest of its message, which may quote the object or the words of another refuser.
+//! It takes only names, and only from the place where the server itself writes them. A webhook chooses the rest of its
+//! message, which may quote the object or imitate another refusal.
 
 use crd::FailureReason;
 use kube::core::Status;
 use plan::decision::Failure;
 
-/// The refusal that a reply describes, if the server names who refused. The code does not matter: a webhook chooses its
-/// own, and the server answers 500 for one that it cannot call.
+/// Parses a reply in which the server names who refused. It ignores the code: a webhook chooses its own, and an
+/// unreachable webhook yields 500.
 pub(super) fn named(status: &Status) -> Option<Failure> {
     let words = admission(&status.message).unwrap_or(&status.message);
     by_webhook(words, status.code)
@@ -16,7 +16,7 @@ pub(super) fn named(status: &Status) -> Option<Failure> {
         .or_else(|| by_quota(words))
 }
 
-/// The refusal that a reply with the code of a refusal describes, whoever refused.
+/// Describes a reply with the code of a refusal, even if the server does not name who refused.
 pub(super) fn of(status: &Status) -> Failure {
     let code = status.code;
     if let Some(failure) = named(status) {
@@ -24,7 +24,7 @@ pub(super) fn of(status: &Status) -> Failure {
     }
     let admission = admission(&status.message).filter(|words| !words.starts_with("User \""));
     match code {
-        // Admission plugins answer with 403 too; a missing right reads `User "…" cannot …`.
+        // Admission plugins also answer 403. A missing right reads `User "…" cannot …`.
         403 if admission.is_some() => Failure::new(
             FailureReason::AdmissionDenied,
             "refused by an admission plugin of the server (403)",
@@ -37,13 +37,13 @@ pub(super) fn of(status: &Status) -> Failure {
     }
 }
 
-/// The words of an admission plugin, behind what the server puts before them.
+/// The text of an admission plugin, without the server's prefix.
 fn admission(message: &str) -> Option<&str> {
     if let Some(words) = message.strip_prefix("Internal error occurred: ") {
         return Some(words);
     }
     let (object, words) = message.split_once(" is forbidden: ")?;
-    // `secrets "company"`, or the resource alone. Anything longer is the text of another message.
+    // The prefix is `secrets "company"`, or the resource alone. A longer one belongs to another message.
     (object.split(' ').count() <= 2).then_some(words)
 }
 
@@ -60,7 +60,7 @@ fn by_webhook(words: &str, code: u16) -> Option<Failure> {
     )))
 }
 
-/// `policy` alone is how the server speaks of a mutating policy, and of a policy of either kind that it cannot set up.
+/// The server writes `policy` alone for a mutating policy, and for any policy that it cannot set up.
 fn by_policy(words: &str, code: u16) -> Option<Failure> {
     let (name, rest) = quoted(words, "ValidatingAdmissionPolicy '", '\'')
         .or_else(|| quoted(words, "policy '", '\''))
@@ -86,7 +86,7 @@ fn by_quota(words: &str) -> Option<Failure> {
     if let Some((name, _)) = failed {
         return exceeded(format!("quota {name:?} does not admit it"));
     }
-    // The server limits what no quota allows; then there is no name.
+    // The server limits what no quota allows, and gives no name then.
     words
         .starts_with("insufficient quota to ")
         .then(|| Failure::new(FailureReason::QuotaExceeded, "no quota of the namespace allows it"))
@@ -96,14 +96,14 @@ fn denied(message: String) -> Failure {
     Failure::new(FailureReason::AdmissionDenied, message)
 }
 
-/// The name between `start` and `end` at the beginning of the text, and what follows it. Anything but the name of an object
-/// is no name.
+/// Splits off the name between `start` and `end` at the beginning of the text. Returns it with the remaining text, if
+/// it can be the name of an object.
 fn quoted<'a>(text: &'a str, start: &str, end: char) -> Option<(&'a str, &'a str)> {
     let (name, rest) = text.strip_prefix(start)?.split_once(end)?;
     is_object_name(name).then_some((name, rest))
 }
 
-/// Names of objects are all that is ever taken out of a server's message.
+/// Whether the text can be the name of an object. No other text is ever taken from a server's message.
 fn is_object_name(text: &str) -> bool {
     !text.is_empty()
         && text.len() <= 253
@@ -119,7 +119,7 @@ mod tests {
     use super::*;
     use crate::outcome::ApiError;
 
-    /// The message and code of the server, and what is reported. The wordings are those of `k8s.io/apiserver`
+    /// Code and message of the server, and the failure to report. The messages come from `k8s.io/apiserver`
     /// (`webhook/errors`, `util/webhook`, `policy/validating`, `policy/generic`, `resourcequota`).
     const WORDINGS: &[(u16, &str, FailureReason, &str)] = &[
         (
@@ -134,7 +134,7 @@ mod tests {
             AdmissionDenied,
             r#"refused by admission webhook "hook.example.com" (403)"#,
         ),
-        // A webhook chooses the code, also one that means something else otherwise.
+        // A webhook chooses the code, even one that otherwise means another error.
         (
             409,
             r#"admission webhook "hook.example.com" denied the request: CANARY"#,
@@ -243,7 +243,7 @@ mod tests {
             QuotaExceeded,
             "no quota of the namespace allows it",
         ),
-        // The server names no one here: the condition of a webhook failed, or a plugin of its own refused.
+        // Here the server gives no name: a webhook's condition failed, or one of its own plugins refused.
         (
             403,
             r#"secrets "x" is forbidden: expression 'CANARY' resulted in error: no such key: CANARY"#,
@@ -284,7 +284,7 @@ mod tests {
         }
     }
 
-    /// What a webhook or the object itself contributes stands behind the place where the server writes the name.
+    /// Text from a webhook, or from the object, comes after the place of the server's name.
     #[test]
     fn words_further_behind_name_nobody() {
         for (code, message, says) in [
@@ -321,7 +321,7 @@ mod tests {
         }
     }
 
-    /// No answer is still no answer: whether the write was made is not known.
+    /// A missing answer stays unknown: the write may or may not have happened.
     #[test]
     fn a_server_that_fails_refuses_nothing() {
         for (code, message) in [

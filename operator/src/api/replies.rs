@@ -1,8 +1,8 @@
-//! Replies, before they are decoded. Whoever may write an object, or answers as a webhook, chooses how long one is: so a
-//! refusal is cut, and of long replies one is held at a time.
+//! Bounds replies before they are decoded. Tenants and webhooks choose how long a reply is. So refusals are cut, and
+//! only one long reply at a time is held in memory.
 //!
-//! A refusal without a `Status` is of the server itself, or of something before it. It gets one here, so that the code and
-//! what it says of a later attempt are not lost: the client would take any JSON for a `Status`, and drops the headers.
+//! A refusal without a `Status` comes from the server itself, or from a proxy before it. This file adds a `Status` that
+//! keeps the code and `Retry-After`. Without it, the client would take any JSON for a `Status`, and drop the headers.
 
 use std::sync::Arc;
 
@@ -19,24 +19,24 @@ use kube::core::response::StatusDetails;
 use tokio::sync::Semaphore;
 use tower::service_fn;
 
-/// The reason in the `Status` that stands here for one that did not come.
+/// Reason of the `Status` that replaces a missing one.
 pub(crate) const NO_STATUS: &str = "NoStatus";
 
-/// The reason in the `Status` that stands here for a longer one, or for one that does not read.
+/// Reason of the `Status` that replaces one that is too long or malformed.
 pub(crate) const CUT: &str = "Cut";
 
-/// How a `Status` says that it is one, in both ways in which the server writes it. Within a string, quotes are escaped.
+/// Both spellings by which the server marks a `Status`. Quotes within a string are escaped, so neither occurs there.
 const KIND: [&[u8]; 2] = [br#""kind":"Status""#, br#""kind": "Status""#];
-/// So many bytes of a refusal are kept. That is a message, with whom it is from; a webhook may send megabytes.
+/// Longest refusal in bytes. A message with its source fits; a webhook may send megabytes.
 const REFUSAL: usize = 64 * 1024;
-/// So much of the message of a refusal that was cut.
+/// Longest message of a refusal that was cut.
 const MESSAGE: usize = 1024;
-/// A reply that is longer waits until it is the only one.
+/// A longer reply waits until no other long reply is held.
 const SHORT: usize = 64 * 1024;
 
 type Reply = Response<UnsyncBoxBody<Bytes, kube::Error>>;
 
-/// A client over `client` whose replies are like this.
+/// Returns a client over `client` that bounds its replies.
 pub fn bounded(client: Client) -> Client {
     let namespace = client.default_namespace().to_owned();
     let gate = Arc::new(Semaphore::new(1));
@@ -55,13 +55,13 @@ pub fn bounded(client: Client) -> Client {
     Client::new(service_fn(send), namespace)
 }
 
-/// The body as it is. Where it is long, the gate is held from its second part on until it is read or dropped.
+/// Passes the body on. A long body holds the gate from its second part until it is read or dropped.
 fn one_at_a_time(body: Body, gate: Arc<Semaphore>) -> UnsyncBoxBody<Bytes, kube::Error> {
     let frames = stream::try_unfold((body, 0, None), move |(mut body, read, mut permit)| {
         let gate = Arc::clone(&gate);
         async move {
             if read > SHORT && permit.is_none() {
-                // It is never closed.
+                // The semaphore is never closed.
                 permit = gate.acquire_owned().await.ok();
             }
             let Some(frame) = body.frame().await.transpose()? else {
@@ -95,7 +95,7 @@ async fn refusal(response: Response<Body>) -> kube::Result<Reply> {
         let status = instead(head.status.as_u16(), message, &head.headers);
         text = serde_json::to_vec(&status).map_err(kube::Error::SerdeError)?;
     }
-    // A webhook may choose 600: the client would take that for a success, and the `Status` for the object.
+    // A webhook may choose the code 600, which the client would take for success, and the `Status` for the object.
     if !head.status.is_client_error() {
         head.status = StatusCode::INTERNAL_SERVER_ERROR;
     }
@@ -103,17 +103,17 @@ async fn refusal(response: Response<Body>) -> kube::Result<Reply> {
     Ok(Response::from_parts(head, Body::from(text).boxed_unsync()))
 }
 
-/// Whether the client reads it as a `Status`. It does not where a webhook chose a value that no `Status` has.
+/// Whether the client decodes the text as a `Status`. A webhook can choose a value that no `Status` has.
 fn is_read_as_status(text: &[u8]) -> bool {
     begins_as_status(text) && serde_json::from_slice::<Status>(text).is_ok()
 }
 
-/// The server writes the kind at the begin, before anything that a webhook chooses.
+/// Whether the text starts like a `Status`. The server writes the kind first, before any text that a webhook chooses.
 fn begins_as_status(text: &[u8]) -> bool {
     KIND.iter().any(|kind| text.windows(kind.len()).any(|at| at == *kind))
 }
 
-/// A `Status` in place of one that did not come, or of one with this message that is too long or does not read.
+/// Makes a `Status` in place of a missing one. With a `message`, in place of one that is too long or malformed.
 fn instead(code: u16, message: Option<String>, headers: &HeaderMap) -> Status {
     let reason = if message.is_some() { CUT } else { NO_STATUS };
     let seconds = headers
@@ -132,16 +132,16 @@ fn instead(code: u16, message: Option<String>, headers: &HeaderMap) -> Status {
         .with_details(details)
 }
 
-/// The begin of the message of a `Status` that comes in parts. What stands before it may be of any length.
+/// Extracts the start of the message from a `Status` that arrives in parts. Any amount of text may precede it.
 #[derive(Default)]
 struct Message {
-    /// Of what came, the end; once the message has begun, its begin.
+    /// The latest bytes; once the message has begun, its first bytes.
     window: Vec<u8>,
     begun: bool,
 }
 
 impl Message {
-    /// Within a string of JSON, each of these quotes would be escaped.
+    /// Within a JSON string, each of these quotes would be escaped.
     const START: &[u8] = br#""message":"#;
 
     fn take(&mut self, part: &[u8]) {
@@ -168,7 +168,7 @@ impl Message {
         self.begun && self.window.len() >= MESSAGE
     }
 
-    /// Its begin; empty where there is none.
+    /// The start of the message; empty if there is none.
     fn read(&self) -> String {
         if !self.begun {
             return String::new();
@@ -179,7 +179,7 @@ impl Message {
             return message;
         }
         let cut = text.trim_start().strip_prefix('"').unwrap_or_default();
-        // An escape is six characters at most: one that was cut in two goes.
+        // An escape has at most six characters; one that was cut in two is dropped.
         let ends = (0..=cut.len().min(6)).map(|less| cut.floor_char_boundary(cut.len() - less));
         let mut read = ends.filter_map(|end| serde_json::from_str(&format!("\"{}\"", &cut[..end])).ok());
         read.next().unwrap_or_default()
@@ -195,7 +195,7 @@ mod tests {
     use super::*;
     use crate::outcome::ApiError;
 
-    /// What comes of a reply with this code, header and body.
+    /// The error for a reply with this code, header and body.
     async fn told(code: u16, retry_after: Option<&'static str>, body: impl Into<Bytes>) -> ApiError {
         let body: Bytes = body.into();
         let answer = move |_: Request<Body>| {
@@ -215,7 +215,7 @@ mod tests {
         denial(code, "{}", "Failure", message, &retry_after.to_string())
     }
 
-    /// As the server writes one, of which a webhook chose the parts.
+    /// A denial as the server writes it, with parts that a webhook chose.
     fn denial(code: u16, metadata: &str, status: &str, message: &str, retry_after: &str) -> String {
         let message = serde_json::Value::from(message);
         format!(

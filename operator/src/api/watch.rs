@@ -1,4 +1,4 @@
-//! The watches: each a task of its own that hands events to its loop and never gives up.
+//! Watches. Each is a task that sends its events to a controller and never gives up.
 
 use std::ops::ControlFlow;
 use std::time::Duration;
@@ -18,42 +18,42 @@ use crate::api::partial::SeenNamespace;
 use crate::api::watch_health::Progress;
 use crate::wanted::Wanted;
 
-/// The server ends a watch after this many seconds. Every watch is opened anew as often, which is one call each.
+/// Seconds after which the server ends a watch. Reopening it costs one call.
 const WATCH_SECONDS: u32 = 290;
 
-/// A connection of a watch that brings nothing for so long is given up, and the watch opened anew where it was. A server
-/// sends a bookmark about every minute, so this is a connection that is dead, or an answer that does not come; one
-/// that sends none is asked as often.
+/// How long a watch may be silent before the operator reopens it at the same version. A healthy server sends a bookmark
+/// about every minute. So silence means a dead connection, or an answer that does not come. A server without bookmarks
+/// is asked as often.
 pub const SILENCE: Duration = Duration::from_secs(90);
 
-/// Everything is listed anew after this, give or take a tenth, so that the lists of all kinds do not come at once.
+/// Spread of the relist interval: a tenth up or down, so that the lists of different kinds do not coincide.
 const SPREAD: f64 = 0.1;
 
-/// How long a list waits for the objects, which say what of it is to be kept.
+/// How long a list waits for the objects, which determine what it keeps.
 const OBJECTS_WITHIN: Duration = Duration::from_secs(5);
 
-/// After a list that an object asked for, no other is begun for four times as long as it took: whoever changes the
-/// selectors of an object all the time does not keep the others from being watched.
+/// Rest after a list that an object caused, as a multiple of the time that it took. An object whose selectors change
+/// all the time must not keep the others from being watched.
 const REST: u32 = 4;
 
-/// After a refusal of what was listed before, until it is listed again.
+/// Wait before relisting what the server allowed before and now forbids.
 const AFTER_REFUSAL: Duration = Duration::from_secs(10);
 
-/// Pages of a list, where the server does not stream it. Small pages are slower by far and save little, since what is
-/// kept is pruned while it is decoded.
+/// Page size of a list that the server does not stream. Smaller pages are far slower, and save little memory because
+/// decoding prunes.
 const PAGE: u32 = 500;
 
-/// How lists are to be had from this server.
+/// How this server can list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lists {
-    /// As a stream, at the head of the watch.
+    /// As a stream, at the start of the watch.
     Streaming,
     /// In pages.
     Paged,
 }
 
 impl Lists {
-    /// Asks the server once. Streaming is off by default in 1.33, and kube has no fallback for a server that refuses.
+    /// Asks the server once whether it streams. Streaming is off by default in 1.33, and kube has no fallback.
     pub async fn probe(client: &Client) -> Self {
         let namespaces: Api<SeenNamespace> = Api::all(client.clone());
         let one = WatchParams::default()
@@ -78,23 +78,23 @@ impl Lists {
     }
 }
 
-/// What to watch: which kind is said by the type.
+/// Selects what to watch, within the kind that the type gives.
 #[derive(Clone, Debug, Default)]
 pub struct Which {
-    /// Only with these labels.
+    /// Label selector.
     pub labels: Option<String>,
-    /// Only with these fields.
+    /// Field selector.
     pub fields: Option<String>,
-    /// What is passed over of them, until an object asks for it: then all is listed anew.
+    /// What to keep. When an object wants more, the watch relists.
     pub wanted: Option<Wanted>,
-    /// What objects ask for must be known before the list begins. It is not listed again for more.
+    /// What must be complete before the first list. More wanted words do not cause another list.
     pub after: Option<Wanted>,
-    /// Holds whether the server forbids what was listed before. It is listed again when the server allows it again.
+    /// Whether the server now forbids what it allowed before. The watch relists when the server allows it again.
     pub refused: Option<value::Sender<bool>>,
 }
 
 impl Which {
-    /// What has this label, with whatever value.
+    /// Selects objects with this label, of any value.
     pub fn labelled(label: &str) -> Self {
         Self {
             labels: Some(label.to_owned()),
@@ -102,7 +102,7 @@ impl Which {
         }
     }
 
-    /// All, of which what no object asks for is passed over.
+    /// Selects all, and keeps only what objects want.
     pub fn wanted(wanted: &Wanted) -> Self {
         Self {
             wanted: Some(wanted.clone()),
@@ -110,7 +110,7 @@ impl Which {
         }
     }
 
-    /// The same, once all objects are known.
+    /// Delays the first list until all objects are known.
     #[must_use]
     pub fn after(self, wanted: &Wanted) -> Self {
         Self {
@@ -119,7 +119,7 @@ impl Which {
         }
     }
 
-    /// What has this name. RBAC confines such a list or watch by `resourceNames`.
+    /// Selects the object of this name. RBAC can confine such a list or watch with `resourceNames`.
     pub fn named(name: &str) -> Self {
         Self {
             fields: Some(format!("metadata.name={name}")),
@@ -139,16 +139,16 @@ where
 /// Opens watches.
 #[derive(Clone)]
 pub struct Watches {
-    /// No read timeout beyond [`SILENCE`], no retry.
+    /// Without retries, and with [`SILENCE`] as the only read timeout.
     client: Client,
     lists: Lists,
-    /// None: never.
+    /// `None` means never.
     relist: Option<Duration>,
     progress: Progress,
 }
 
 impl Watches {
-    /// With this client, on a server from which lists are to be had in this way; listed anew after so long.
+    /// `lists` is how this server can list. `relist` is the time between two full lists.
     pub fn new(client: Client, lists: Lists, relist: Option<Duration>, progress: Progress) -> Self {
         Self {
             client,
@@ -158,12 +158,10 @@ impl Watches {
         }
     }
 
-    /// Watches until the token is cancelled, and sends each event on. Errors are logged and the watch opened again,
-    /// with a backoff of its own, so that one watch that is forbidden slows no other. `name` says what is watched; several
-    /// may have the same.
+    /// Watches until the token is cancelled, and sends on each event. It logs errors and reopens the watch. Each watch
+    /// backs off by itself, so a forbidden one slows no other. Several watches may share a `name`.
     ///
-    /// A watch cannot tell that it was not told of something. So it begins anew with a list now and then, counted
-    /// from the end of the last one.
+    /// A watch cannot detect a missed event. So each one relists periodically, counted from the end of its last list.
     pub fn spawn<K, E>(
         &self,
         name: &'static str,
@@ -229,7 +227,7 @@ where
         let mut again = false;
         while self.list_and_watch(again).await.is_continue() {
             again = true;
-            debug!(kind = self.name, "listing anew");
+            debug!(kind = self.name, "relisting");
         }
     }
 
@@ -281,7 +279,7 @@ fn set(refused: Option<&value::Sender<bool>>, now: bool) {
     }
 }
 
-/// Whether the rights do not suffice.
+/// Whether the server refused for lack of rights.
 fn forbids(error: &watcher::Error) -> bool {
     let cause = match error {
         watcher::Error::InitialListFailed(cause)
@@ -293,7 +291,7 @@ fn forbids(error: &watcher::Error) -> bool {
     matches!(cause, kube::Error::Api(status) if status.code == 403)
 }
 
-/// Changes what an event shows, before it waits for its turn.
+/// Changes the object in an event before it is queued.
 pub(crate) fn each<K>(mut event: Event<K>, change: impl FnOnce(&mut K)) -> Event<K> {
     match &mut event {
         Event::Apply(seen) | Event::InitApply(seen) | Event::Delete(seen) => change(seen),
@@ -302,7 +300,7 @@ pub(crate) fn each<K>(mut event: Event<K>, change: impl FnOnce(&mut K)) -> Event
     event
 }
 
-/// When an object asks for what a complete list passed over, and the rest after that list is over.
+/// Completes when an object wants more than the last complete list has, and the rest after that list is over.
 async fn outdated(wanted: Option<&Wanted>, rest: Instant) {
     match wanted {
         Some(wanted) => {
@@ -313,7 +311,7 @@ async fn outdated(wanted: Option<&Wanted>, rest: Instant) {
     }
 }
 
-/// When a list that was complete then has become old; never without one.
+/// Completes when the last complete list is due for a relist; never before the first list.
 async fn elapsed(listed: Option<(Instant, f64)>, relist: Option<Duration>) {
     match (listed, relist) {
         (Some((at, share)), Some(relist)) => tokio::time::sleep_until(at + relist.mul_f64(share)).await,
@@ -321,19 +319,19 @@ async fn elapsed(listed: Option<(Instant, f64)>, relist: Option<Duration>) {
     }
 }
 
-/// A watch that ends is daily business; a list or watch that is refused is worth a look. Never the error's own text:
-/// it may quote what did not decode.
+/// Logs an error of a watch. An ended watch is routine, a refused one is worth a warning. The error's own text must not
+/// be logged, because it may quote an undecodable value.
 fn log(kind: &str, error: &watcher::Error) {
     let (what, cause) = match error {
         watcher::Error::InitialListFailed(cause) => ("list", Some(cause)),
         watcher::Error::WatchStartFailed(cause) => ("start of watch", Some(cause)),
         watcher::Error::WatchFailed(cause) => ("watch", Some(cause)),
         watcher::Error::WatchError(status) => {
-            debug!(kind, code = status.code, "watch ended by the server, listing anew");
+            debug!(kind, code = status.code, "API server ended the watch, relisting");
             return;
         }
         watcher::Error::NoResourceVersion => ("watch without resourceVersion", None),
     };
     let setback = cause.map(crate::outcome::ApiError::from);
-    warn!(kind, what, ?setback, "watch failed, trying again");
+    warn!(kind, what, ?setback, "watch failed, retrying");
 }

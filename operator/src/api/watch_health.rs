@@ -1,16 +1,15 @@
-//! Which watches move: what decides whether `/livez` answers, seen where the requests go out.
+//! Health of watches, observed at the requests. `/livez` fails when a watch is stuck.
 //!
-//! A watch of a quiet cluster hands nothing on for hours: what it hands on tells nothing of its health. Each watch has
-//! a client of its own here, over the connections of the one it is given, which sees every request of the watch, every
-//! answer, and every piece of one, bookmarks included.
+//! In a quiet cluster, a healthy watch yields no event for hours. So each watch gets its own client over a shared
+//! connection pool. That client sees each request, each answer, and each part of an answer, bookmarks included.
 //!
-//! A watch is stuck when it did nothing at all, no request, no answer, no error, for [`STUCK`] of the time in which the
-//! server answered others. Its own timeouts ([`crate::api::watch::SILENCE`] for an answer, half a minute to connect, a minute
-//! between two attempts) make it do something far sooner, whatever the server does or does not do. So:
+//! A watch is stuck when it was inactive for [`STUCK`], while the server answered other requests. Activity is a
+//! request, an answer or an error. The timeouts of a watch cause activity far sooner: [`crate::api::watch::SILENCE`],
+//! half a minute to connect, a minute between attempts. So:
 //!
-//! - a server that is away answers nobody: no watch is stuck,
-//! - a watch that is refused asks again and again: it is not stuck,
-//! - one that hangs, or whose task has panicked, is.
+//! - while the server is down, no watch is stuck,
+//! - a refused watch keeps asking, so it is not stuck,
+//! - a watch that hangs, or whose task panicked, is stuck.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -25,17 +24,17 @@ use kube::client::Body;
 use tokio::time::Instant;
 use tower::service_fn;
 
-/// Twice what the timeouts of a watch allow.
+/// Twice the longest inactivity that the timeouts of a watch allow.
 pub const STUCK: Duration = Duration::from_secs(180);
 
-/// See the module.
+/// Health of all watches; see the module.
 #[derive(Clone, Debug)]
 pub struct Progress(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
     epoch: Instant,
-    /// When the server last answered anything, to any of those who are followed or heard here.
+    /// When the server last answered any observed client.
     answered: Moment,
     watches: Mutex<Vec<Arc<Watch>>>,
 }
@@ -47,13 +46,13 @@ struct Moment(AtomicU64);
 #[derive(Debug)]
 struct Watch {
     name: &'static str,
-    /// When it last did something, or something was done to it.
+    /// When the watch was last active.
     moved: Moment,
-    /// When the server last told it something: that the watch is open, an event, a bookmark.
+    /// When the server last sent an event or bookmark, or opened the watch.
     told: Moment,
 }
 
-/// Followed until it is dropped; if by a panic, then for ever, since somebody has to miss it.
+/// Registers a watch until it is dropped. A drop by panic keeps it registered, so that the lost watch is noticed.
 #[derive(Debug)]
 pub struct Followed {
     progress: Progress,
@@ -61,7 +60,7 @@ pub struct Followed {
 }
 
 impl Progress {
-    /// Nothing seen yet.
+    /// No activity yet.
     pub fn new() -> Self {
         Self(Arc::new(Shared {
             epoch: Instant::now(),
@@ -70,7 +69,7 @@ impl Progress {
         }))
     }
 
-    /// A client over `client` for one watch, which counts as moving now.
+    /// Returns a client over `client` for one watch, which counts as active now.
     pub fn follow(&self, name: &'static str, client: Client) -> (Client, Followed) {
         let watch = Arc::new(Watch {
             name,
@@ -85,7 +84,7 @@ impl Progress {
         (self.observed(client, Some(watch)), followed)
     }
 
-    /// A client over `client` whose answers show that the server is there.
+    /// Returns a client over `client` whose answers show that the server is up.
     pub fn hear(&self, client: Client) -> Client {
         self.observed(client, None)
     }
@@ -141,14 +140,14 @@ impl Progress {
         }
     }
 
-    /// The name of a watch that is stuck, if one is.
+    /// The name of a stuck watch, if any.
     pub fn stuck(&self) -> Option<&'static str> {
         let answered = self.0.answered.get();
         let stuck = |watch: &&Arc<Watch>| answered.saturating_sub(watch.moved.get()) > STUCK;
         self.watches().iter().find(stuck).map(|watch| watch.name)
     }
 
-    /// For how long the server told a watch nothing; of several with one name the longest.
+    /// Time since the last message of the server, by watch. Of several watches with one name, the longest.
     pub fn ages(&self) -> BTreeMap<&'static str, Duration> {
         let now = self.now();
         let mut ages = BTreeMap::new();

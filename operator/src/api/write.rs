@@ -1,12 +1,12 @@
-//! The writes. Everything that the operator changes in a cluster goes through here, and nothing is decided here.
+//! All writes of the operator to the cluster. Decisions are elsewhere.
 //!
 //! # Guarantees
 //!
-//! - A create makes an object where nothing of that name exists, or does nothing.
-//! - An update, patch or delete carries the uid and resourceVersion that it was planned from, or the resourceVersion
-//!   alone where the patch has no way to change the uid; a lost race is a conflict, never an overwrite.
-//! - Each call ends within [`crate::api::call::DEADLINE`]. There is no retry in here.
-//! - No error text holds anything of a body.
+//! - A create makes an object, or changes none if the name is taken.
+//! - An update, patch or delete carries the uid and resourceVersion that it was planned from. A patch that cannot
+//!   change the uid carries only the resourceVersion. A lost race is a conflict, never an overwrite.
+//! - Each call ends within [`crate::api::call::DEADLINE`], without retries.
+//! - No error text quotes a body.
 
 mod object;
 mod secret;
@@ -26,20 +26,20 @@ use crate::outcome::{ApiError, Outcome};
 
 pub use object::Step as ObjectStep;
 
-/// Makes the writes, over a client of its own that does not retry.
+/// Performs the writes, over a client that does not retry.
 #[derive(Clone)]
 pub struct Writer {
     client: Client,
-    /// Where the state Secrets live.
+    /// Namespace of the state Secrets.
     namespace: String,
     ended: Arc<dyn Fn(&'static str, &'static str) + Send + Sync>,
-    /// Shared by all who write.
+    /// Shared by all clones.
     paused_until: Arc<Mutex<Option<Instant>>>,
 }
 
 impl Writer {
-    /// `namespace` is the operator's own. `ended` is called for each write that has ended, with what it does, one of
-    /// `metrics::WRITES`, and what came of it, one of `metrics::RESULTS`.
+    /// `namespace` is the operator's own. `ended` is called after each write with its kind, one of `metrics::WRITES`,
+    /// and its result, one of `metrics::RESULTS`.
     pub fn new(
         client: Client,
         namespace: impl Into<String>,
@@ -53,26 +53,26 @@ impl Writer {
         }
     }
 
-    /// The server asks for less: nothing is to be written for so long, by any loop.
+    /// Pauses the writes of both controllers, after the server answered 429.
     pub fn pause(&self, pause: Duration) {
         let mut until = self.paused_until.lock().unwrap_or_else(PoisonError::into_inner);
         *until = (*until).max(Some(Instant::now() + pause));
     }
 
-    /// Until when nothing is to be written.
+    /// When the pause ends, if there is one.
     pub fn paused_until(&self) -> Option<Instant> {
         let until = *self.paused_until.lock().unwrap_or_else(PoisonError::into_inner);
         until.filter(|&until| Instant::now() < until)
     }
 
-    /// Counts a write that has ended; `kind` is one of `metrics::WRITES`.
+    /// Counts a finished write; `kind` is one of `metrics::WRITES`.
     fn counted<T>(&self, kind: &'static str, outcome: Outcome<T>) -> Outcome<T> {
         (self.ended)(kind, outcome.word());
         outcome
     }
 }
 
-/// The parameters of a merge patch in our name.
+/// Parameters of a merge patch in our name.
 fn merging() -> PatchParams {
     PatchParams {
         field_manager: Some(FIELD_MANAGER.to_owned()),
@@ -80,8 +80,8 @@ fn merging() -> PatchParams {
     }
 }
 
-/// What came of a patch: after a conflict, or when it is said to be gone, the object is read. A watch that shows it
-/// would not show it again, so one answer that something between us and the server made up must not be the last word.
+/// The outcome of a patch. After a conflict or a 404, it reads the object. A proxy may have made up that answer, and a
+/// watch that already showed the object would not repeat it.
 async fn outcome<T, F: Future<Output = Result<T, ApiError>>>(
     written: Result<T, ApiError>,
     read: impl FnOnce() -> F,

@@ -1,4 +1,4 @@
-//! Whole watches on a server that stands in for the API server, with the clock stopped.
+//! Complete watches against a fake API server, with the clock stopped.
 
 use futures::stream;
 use http_body_util::StreamBody;
@@ -21,18 +21,18 @@ type Pieces = stream::BoxStream<'static, Result<Frame<Bytes>, std::io::Error>>;
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// How a server treats a watch.
+/// How the fake server treats a watch.
 #[derive(Clone, Copy, PartialEq)]
 enum Server {
-    /// A bookmark every minute, and an end after as long as was asked for.
+    /// Sends a bookmark every minute, and ends the watch after the requested time.
     Quiet,
-    /// The list is answered, and no request after it.
+    /// Answers the list, and no request after it.
     HangsAfterTheList,
-    /// 403, always.
+    /// Always answers 403.
     Forbids,
-    /// No connection.
+    /// Refuses connections.
     Away,
-    /// No answer.
+    /// Never answers.
     Silent,
 }
 
@@ -89,12 +89,12 @@ fn bookmarks() -> Pieces {
     }))
 }
 
-/// A watch of namespaces on `server`, beside a Lease that is read from `lease` every two seconds.
+/// Watches namespaces on `server`, while a Lease is read from `lease` every two seconds.
 fn watched(server: Server, lease: Server) -> (Progress, mpsc::Receiver<Event<SeenNamespace>>, CancellationToken) {
     relisted(server, lease, None)
 }
 
-/// The same, listed anew after so long.
+/// The same, with a relist interval.
 fn relisted(
     server: Server,
     lease: Server,
@@ -117,7 +117,7 @@ fn relisted(
     (progress, events, token)
 }
 
-/// When a watch was found stuck within an hour, asked every second.
+/// When a watch was first stuck, checked every second for an hour.
 async fn stuck_after(progress: &Progress) -> Option<Duration> {
     let began = Instant::now();
     while began.elapsed() < HOUR {
@@ -216,7 +216,7 @@ async fn a_server_that_is_away_or_silent_makes_no_watch_stuck() {
 #[tokio::test(start_paused = true)]
 async fn a_watch_that_is_forbidden_is_not_stuck_and_grows_old() {
     let (progress, mut events, _token) = watched(Server::Forbids, Server::Quiet);
-    // Each attempt begins with an event, and a loop takes it.
+    // Each attempt starts with an event, and a controller takes it.
     tokio::spawn(async move { while events.recv().await.is_some() {} });
     assert_eq!(stuck_after(&progress).await, None);
     assert!(progress.ages()["namespaces"] >= HOUR);

@@ -1,4 +1,5 @@
-//! Writes of our own objects: the finalizer, the status, and the Secret that remembers the last good credentials.
+//! Writes to `ClusterPullSecret` objects (finalizer and status), and to the state Secrets that hold the last good
+//! credentials.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,32 +17,32 @@ use crate::api::partial::{SeenObject, SourceSecret};
 use crate::outcome::{ApiError, Outcome};
 use plan::last_good;
 
-/// A write to an object of ours.
+/// A write to a `ClusterPullSecret`.
 pub enum Step {
-    /// Record this installation in the status, before anything else is written for the object.
+    /// Records this installation in the status, before any other write for the object.
     Claim {
-        /// It, as `namespace/name`.
+        /// This installation, as `namespace/name`.
         installation: Arc<str>,
-        /// The conditions from now on, where another installation wrote those that are there.
+        /// New conditions, if another installation wrote the present ones.
         conditions: Option<Vec<Condition>>,
     },
-    /// Put our finalizer on: nothing is written for an object that has none, since nothing would take it away.
+    /// Adds our finalizer. An object without it gets no writes, because their results would never be removed.
     Arm,
-    /// Take our finalizer off: nothing is left to do.
+    /// Removes our finalizer, because cleanup is complete.
     Disarm,
-    /// Say how things stand.
+    /// Patches the status.
     Report {
-        /// The whole status.
+        /// The complete status.
         status: Box<ClusterPullSecretStatus>,
-        /// The fields that the object's status has and this one does not.
+        /// Fields of the present status that the new one lacks.
         gone: Vec<String>,
     },
-    /// Read it: a deletion waits, and the answer shows that the server is there.
+    /// Reads the object while its deletion waits. The answer shows that the server is up.
     Look,
 }
 
 impl Step {
-    /// One word for a log or a span.
+    /// The name of the step in logs and spans.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Claim { .. } => "claim",
@@ -54,7 +55,7 @@ impl Step {
 }
 
 impl Writer {
-    /// Arms, disarms, or reports. `seen` is the object that the step was planned from.
+    /// Performs the step. `seen` is the object that it was planned from.
     pub async fn object(&self, seen: &SeenObject, step: &Step) -> Outcome<SeenObject> {
         let api: Api<SeenObject> = Api::all(self.client.clone());
         let name = seen.name_any();
@@ -66,7 +67,7 @@ impl Writer {
                 metadata["finalizers"] = others.cloned().chain(ours).collect();
                 call(api.patch(&name, &merging(), &Patch::Merge(json!({"metadata": metadata})))).await
             }
-            // A merge patch: an apply would leave in what another manager owns.
+            // A merge patch, because an apply would keep fields that another manager owns.
             Step::Report { status, gone } => {
                 let mut body = json!({ "metadata": metadata, "status": status });
                 for field in gone {
@@ -86,7 +87,7 @@ impl Writer {
             }
             Step::Look => {
                 let seen = match found(call(api.get(&name)).await) {
-                    // Something between us and the server may have made that up: it must be said twice.
+                    // A proxy may have made up the 404, so a second read must confirm it.
                     Ok(None) => found(call(api.get(&name)).await),
                     seen => seen,
                 };
@@ -104,13 +105,13 @@ impl Writer {
         self.counted(kind, outcome)
     }
 
-    /// Reads all objects, not from a watch.
+    /// Lists all objects from the server, without a watch.
     pub async fn read_objects(&self) -> Result<Vec<SeenObject>, ApiError> {
         let api: Api<SeenObject> = Api::all(self.client.clone());
         Ok(call(api.list(&ListParams::default())).await?.items)
     }
 
-    /// Writes the state Secret of an object, over what was read of it.
+    /// Writes the state Secret of an object, over the content that was read.
     pub async fn remember(&self, object: &SeenObject, content: &last_good::Content) -> Outcome<SourceSecret> {
         let uid = object.uid().unwrap_or_default();
         let name = last_good::secret_name(&uid);
@@ -138,7 +139,7 @@ impl Writer {
         self.counted("state", outcome)
     }
 
-    /// Deletes the state Secret of an object that goes, if it is still at this resourceVersion.
+    /// Deletes the state Secret of a deleted object, if it still has this resourceVersion.
     pub async fn forget(&self, object: &SeenObject, version: &str) -> Outcome<SourceSecret> {
         let api: Api<SourceSecret> = Api::namespaced(self.client.clone(), &self.namespace);
         let name = last_good::secret_name(&object.uid().unwrap_or_default());
@@ -147,7 +148,7 @@ impl Writer {
             Ok(Some(seen)) if seen.resource_version().as_deref() != Some(version) => Outcome::Changed(Some(seen)),
             Ok(Some(seen)) => match delete_state(&api, &seen).await {
                 Err(ApiError::NotFound) | Ok(()) => Outcome::Done(None),
-                // What it is now is asked before the next attempt.
+                // The next attempt reads the Secret first.
                 Err(setback) => Outcome::Failed(setback),
             },
             Err(setback) => Outcome::Failed(setback),
@@ -156,8 +157,8 @@ impl Writer {
     }
 }
 
-/// Deletes it as it was seen, and no later one of its name. Where a finalizer of others holds it, it goes later, and its
-/// logins now.
+/// Deletes the Secret that was seen, never a later one of the same name. If a foreign finalizer delays that, its logins
+/// are removed at once.
 async fn delete_state(api: &Api<SourceSecret>, seen: &SourceSecret) -> Result<(), ApiError> {
     let preconditions = Preconditions {
         uid: seen.uid(),
@@ -175,7 +176,7 @@ async fn delete_state(api: &Api<SourceSecret>, seen: &SourceSecret) -> Result<()
     Ok(())
 }
 
-/// The parameters of a merge patch of a status.
+/// Parameters of a merge patch of a status.
 fn reporting() -> PatchParams {
     PatchParams {
         field_manager: Some(FIELD_MANAGER_STATUS.to_owned()),
@@ -195,7 +196,7 @@ mod tests {
 
     use super::*;
 
-    /// A writer to a server that first answers so often that there is no such object.
+    /// A writer to a server that answers the first `missing` requests with 404.
     fn writer(missing: u32) -> Writer {
         let asked = Arc::new(AtomicU32::new(0));
         let answer = move |_: Request<Body>| {
@@ -220,7 +221,7 @@ mod tests {
         )
     }
 
-    /// A state Secret is deleted as it was planned from, and a later one of its name is not.
+    /// A state Secret is deleted at the version that was seen. A later one of its name stays.
     #[tokio::test]
     async fn a_state_secret_is_deleted_at_its_version() {
         let sent = Arc::new(Mutex::new(Vec::new()));

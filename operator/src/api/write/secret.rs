@@ -1,4 +1,4 @@
-//! Writes of copies.
+//! Writes to copies.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -23,12 +23,12 @@ use crate::api::call::{call, found};
 use crate::api::partial::{SeenCopy, WrittenSecret, last_writer};
 use crate::outcome::{ApiError, Outcome};
 
-/// A server-side apply that carries this creates, or conflicts with whatever exists. A plain apply would take a
-/// Secret over that holds the same bytes. Measured on 1.36.
+/// With this resourceVersion, a server-side apply creates the object, or conflicts if it exists. A plain apply would
+/// take over a Secret with equal bytes. Measured on 1.36.
 const ONLY_IF_ABSENT: &str = "1";
 
 impl Writer {
-    /// Carries out an action on the Secret `name` of `namespace`.
+    /// Performs an action on the Secret `name` in `namespace`.
     pub async fn secret(&self, namespace: &str, name: &str, action: &SecretAction) -> Outcome<Secret> {
         let kind = match action {
             SecretAction::Create(_) => "create",
@@ -52,7 +52,7 @@ impl Writer {
                 let body = Body::new(name, Some(version), content);
                 self.apply(namespace, name, &body, content).await.map(Some)
             }
-            // What a merge patch leaves out stays. The data does, and is not in the reply: it is read.
+            // A merge patch keeps the data, which its reply does not show. So the Secret is read.
             SecretAction::Reclaim { version, object } => {
                 let metadata = json!({
                     "labels": {LABEL_OBJECT: object.as_ref(), LABEL_MANAGED_BY: MANAGED_BY},
@@ -84,7 +84,7 @@ impl Writer {
         };
         match written {
             Ok(now) => Outcome::Done(now),
-            // Where a create finds nothing, the namespace is gone.
+            // A create that finds no namespace answers 404.
             Err(ApiError::NotFound) if matches!(action, SecretAction::Create(_)) => Outcome::Failed(ApiError::NotFound),
             Err(ApiError::Conflict | ApiError::NotFound) => match self.read(namespace, name).await {
                 Ok(now) => Outcome::Changed(now),
@@ -94,14 +94,14 @@ impl Writer {
         }
     }
 
-    /// Reads one Secret, to learn whose it is.
+    /// Reads one Secret, to determine its owner.
     pub async fn read(&self, namespace: &str, name: &str) -> Result<Option<Secret>, ApiError> {
         let api: Api<SeenCopy> = Api::namespaced(self.client.clone(), namespace);
         let secret = found(call(api.get(name)).await)?;
         Ok(secret.map(SeenCopy::facts))
     }
 
-    /// The field manager that last wrote something that we declare, if another than ours.
+    /// The field manager that last wrote a declared field, if it is not ours.
     pub async fn last_writer_of_secret(&self, namespace: &str, name: &str) -> Result<Option<String>, ApiError> {
         let api: Api<WrittenSecret> = Api::namespaced(self.client.clone(), namespace);
         let secret = call(api.get_metadata(name)).await?;
@@ -117,11 +117,11 @@ impl Writer {
 
     async fn apply(&self, namespace: &str, name: &str, body: &Body<'_>, content: &Content) -> Result<Secret, ApiError> {
         let api: Api<WrittenSecret> = Api::namespaced(self.client.clone(), namespace);
-        // Forced: another manager may have set one of our fields. What proves the Secret ours is in the version.
+        // Forced, because another manager may own one of our fields. The version proves that the Secret is ours.
         let params = PatchParams::apply(FIELD_MANAGER).force();
         let mut written = call(api.patch(name, &params, &Patch::Apply(body))).await?;
         let digest = Some(Arc::clone(content.payload.digest()));
-        // An apply takes back what it gave, not an owner that came in another way: by `Assign`, or by another tool.
+        // An apply removes only owners that it added. `Assign` or another tool may have added more.
         if written.facts(digest.clone()).traits.owners != content.owners {
             let metadata = json!({
                 "resourceVersion": written.meta().resource_version,
@@ -143,7 +143,7 @@ impl Writer {
         self.patch(namespace, name, version, metadata, None).await
     }
 
-    /// Changes what is given, and no more; reads what came of it.
+    /// Patches the given fields and reads the result.
     async fn patch(
         &self,
         namespace: &str,
@@ -163,7 +163,7 @@ impl Writer {
         self.read(namespace, name).await
     }
 
-    /// Marks, and puts `owners` in the place of all of ours.
+    /// Adds our marks, and replaces all our owners with `owners`.
     async fn disown(
         &self,
         namespace: &str,
@@ -186,14 +186,14 @@ impl Writer {
         };
         let deleted = call(api.delete(name, &DeleteParams::default().preconditions(preconditions))).await?;
         match deleted.left() {
-            // Someone's finalizer holds it: it is there until that one goes.
+            // A foreign finalizer keeps the Secret until it is removed.
             Some(secret) if secret.is_held_up() => self.read(namespace, name).await,
             Some(_) | None => Ok(None),
         }
     }
 }
 
-/// The body of an apply. It holds the credential, so what it prints says nothing.
+/// Body of an apply. It holds the credential, so its `Debug` output is redacted.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Body<'a> {
@@ -219,7 +219,7 @@ struct BodyMeta<'a> {
     owner_references: Vec<BodyOwner<'a>>,
 }
 
-/// No `controller` and no `blockOwnerDeletion`: several objects may own one copy, and none waits for it.
+/// Has no `controller` or `blockOwnerDeletion`, because several objects may own one copy and none should wait for it.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct BodyOwner<'a> {
@@ -240,7 +240,7 @@ impl<'a> From<&'a Owner> for BodyOwner<'a> {
     }
 }
 
-/// `ownerReferences` for a merge patch, which replaces the list: those of others are repeated.
+/// `ownerReferences` for a merge patch. The patch replaces the list, so it repeats foreign owners.
 fn all_owners(seen: &WrittenSecret, ours: &[Owner]) -> serde_json::Value {
     let theirs = seen.other_owners().into_iter().map(|owner| json!(owner));
     let ours = ours.iter().map(|owner| json!(BodyOwner::from(owner)));

@@ -1,4 +1,4 @@
-//! Writes of `ServiceAccount`s.
+//! Writes to `ServiceAccount`s.
 
 use crd::names::{ANNOTATION_ATTACHED, FIELD_MANAGER_UNPROVEN};
 use kube::Api;
@@ -13,10 +13,10 @@ use crate::api::partial::{SeenAccount, last_writer};
 use crate::outcome::{ApiError, Outcome};
 
 impl Writer {
-    /// Brings the account `name` of `namespace` to the list and the record of the action, in one write.
+    /// Writes the list and the record of the action to the account `name` in `namespace`, in one request.
     ///
-    /// A JSON merge patch with the resourceVersion: any race is a 409. A JSON patch would not do: one that adds an
-    /// absent parent wipes what is not seen, and its 422 cannot be told from a refusal.
+    /// The request is a JSON merge patch with the resourceVersion, so any race is a 409. A JSON patch would not do:
+    /// adding an absent parent wipes unseen fields, and its 422 looks like a refusal.
     pub async fn account(&self, namespace: &str, name: &str, action: &AccountAction) -> Outcome<Account> {
         let api: Api<SeenAccount> = Api::namespaced(self.client.clone(), namespace);
         let patch = Patch::Merge(body(action));
@@ -29,7 +29,7 @@ impl Writer {
         self.counted("account", outcome)
     }
 
-    /// The field manager that last wrote the list, if another than ours.
+    /// The field manager that last wrote the list, if it is not ours.
     pub async fn last_writer_of_account(&self, namespace: &str, name: &str) -> Result<Option<String>, ApiError> {
         let api: Api<k8s_openapi::api::core::v1::ServiceAccount> = Api::namespaced(self.client.clone(), namespace);
         let account = call(api.get(name)).await?;
@@ -37,7 +37,7 @@ impl Writer {
         Ok(last_writer(&account.metadata, owns))
     }
 
-    /// Reads one account.
+    /// Reads one `ServiceAccount`.
     pub async fn read_account(&self, namespace: &str, name: &str) -> Result<Option<Account>, ApiError> {
         let api: Api<SeenAccount> = Api::namespaced(self.client.clone(), namespace);
         Ok(found(call(api.get(name)).await)?.map(SeenAccount::facts))
@@ -57,7 +57,7 @@ fn body(action: &AccountAction) -> Value {
     })
 }
 
-/// An element as it was read.
+/// An element of the list as it was read.
 fn element(entry: &Entry) -> Value {
     let raw = entry.raw_json().and_then(|json| serde_json::from_str(json).ok());
     raw.unwrap_or_else(|| json!({"name": entry.name()}))
