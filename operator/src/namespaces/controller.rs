@@ -1,5 +1,5 @@
-//! The namespace loop: events come in, the world says which keys need a write, the queue says in which order, and up
-//! to `concurrency` writes are under way at a time.
+//! The namespace controller. The reconciler decides which keys need a write, and the queue in which order. Up to
+//! `concurrency` writes are in flight at a time.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::panic::AssertUnwindSafe;
@@ -32,102 +32,102 @@ use crate::queue::{Depth, Queue};
 use crate::wanted::LabelKeys;
 use crate::work::{Key, Lane, Target, Work, Write};
 
-/// What the object loop tells this one.
+/// A message from the object controller.
 #[derive(Debug)]
 pub enum Command {
-    /// The object is, or is now, like this.
+    /// An object is new, or has changed.
     Declare(Declaration),
-    /// The object is gone.
+    /// An object is deleted.
     Forget {
-        /// Its name.
+        /// The name of the object.
         name: Arc<str>,
-        /// No other installation acted for it.
+        /// Whether no other installation managed it.
         ours: bool,
     },
-    /// Every object was told once.
+    /// Every object was declared once.
     Complete,
-    /// The server answered a call of the object loop.
+    /// The server answered a call of the object controller.
     Answered,
 }
 
-/// An object, or another edition of it.
+/// An object, or a new edition of it.
 #[derive(Debug)]
 pub struct Declaration {
     /// The object.
     pub object: Arc<Object>,
-    /// Comes back in the summary.
+    /// Revision that the summary returns.
     pub revision: u64,
-    /// What is not ready makes it unready at once.
+    /// Whether pending keys make the object unready at once.
     pub urgent: bool,
 }
 
-/// An event of one of this loop's watches.
+/// An event of a watch of this controller.
 #[derive(Debug)]
 enum Input {
-    /// With the edition of the label keys that the list began at.
+    /// Carries the edition of the label keys at which the list began.
     Namespace(Event<SeenNamespace>, u64),
     Account(Event<SeenAccount>, u64),
     Secret(Kind, Event<SeenCopy>),
-    /// Something happened to a Secret that is followed by its name.
+    /// An event of a Secret that is watched by name.
     Followed(Key),
 }
 
-/// What came of a write.
+/// The outcome of a write.
 #[derive(Debug)]
 enum Reply {
     Secret(Outcome<Secret>),
     Account(Outcome<Account>),
 }
 
-/// A write has ended, or a read.
+/// A finished write or read.
 struct Ended {
     key: Key,
-    /// None where it panicked.
+    /// `None` if the call panicked.
     reply: Option<Reply>,
-    /// Who had undone what this write restored, where that was asked.
+    /// The writer that had undone what this write restored, if the call asked for it.
     competing_manager: Option<CompetingManager>,
 }
 
-/// The field manager that wrote last, as far as managedFields tell.
+/// The field manager that wrote last, as far as `managedFields` show.
 struct CompetingManager(Option<String>);
 
-/// How often a squatter is read that is not watched.
+/// How often an unwatched squatter is read.
 const LOOK: Duration = Duration::from_secs(30);
-/// Summaries of a busy object are sent no oftener.
+/// Shortest time between two batches of summaries.
 const SUMMARY: Duration = Duration::from_millis(100);
-/// Writes that change what is there, beside those of something new. What is new waits for all that the server has begun;
-/// eight keep two cores of it as busy as 32 do.
+/// Most bulk writes in flight beside fresh ones. A fresh write waits for all that the server has begun. Eight writes
+/// keep two cores of the server as busy as 32.
 const BESIDE_FRESH: usize = 8;
-/// So many namespaces are called up before events are looked after again: what waits in them may all have to wait on.
+/// Most namespaces refilled before events are handled again. Each of them may turn out to have no write that is due.
 const TURNS: usize = 256;
-/// How many events are taken in before the writes are looked after again.
+/// Most events handled before the next look at writes.
 const BATCH: usize = 256;
 
-/// What the loop works with.
+/// What the controller works with.
 pub struct Settings {
     /// Opens the watches.
     pub watches: Watches,
-    /// For the writes.
+    /// Performs the writes.
     pub writer: Writer,
-    /// Writes under way at a time.
+    /// Most writes in flight.
     pub concurrency: usize,
-    /// Nothing is written without it.
+    /// Writes require it.
     pub leadership: Leadership,
     /// As in [`Reconciler::new`].
     pub protected: Vec<String>,
-    /// As in [`Reconciler::managing`], if the installation is such a one.
+    /// As in [`Reconciler::managing`]; `None` allows any name.
     pub managed: Option<BTreeSet<Arc<str>>>,
-    /// The label keys that are held; the object loop tells them too.
+    /// The label keys to keep; shared with the object controller.
     pub keys: LabelKeys,
-    /// Times in a summary are since this.
+    /// Start of the times in summaries.
     pub epoch: Instant,
-    /// Tells that the loop is alive, and when it has seen everything.
+    /// Reports that the controller is alive, and when it is ready.
     pub pulse: Pulse,
-    /// What is counted here: the queue, failures, and how long namespaces wait.
+    /// Counts the queue, failures, and how long namespaces wait.
     pub metrics: Metrics,
 }
 
-/// Runs until the token is cancelled; then ends the writes that are under way.
+/// Runs until the token is cancelled, then waits for the writes in flight.
 pub async fn run(
     settings: Settings,
     commands: mpsc::UnboundedReceiver<Command>,
@@ -203,22 +203,22 @@ struct Loop {
     reconciler: Reconciler,
     queue: Queue<Key>,
     writes: JoinSet<Ended>,
-    /// Each of the writes, to tell it that it is given up.
+    /// Per write in flight, a channel that gives it up.
     in_flight: HashMap<Key, oneshot::Sender<()>>,
-    /// The last turn ended before all of the long row was called up that may be.
+    /// Whether the last refill stopped before the rollout queue was drained.
     more: bool,
     squatters: Squatters,
-    /// Times in the world are since this.
+    /// Start of the reconciler's times.
     epoch: Instant,
     summarised: Instant,
-    /// Every object was told once.
+    /// Every object was declared once.
     complete: bool,
-    /// The editions of the label keys that the lists of namespaces and accounts show.
+    /// The editions of label keys that the lists of namespaces and accounts show.
     listed: (u64, u64),
-    /// Objects that select by labels which are still to be listed, in the order in which they came: without them they would
-    /// select less, and what they had would be taken away.
+    /// Objects whose selectors use labels that are not listed yet, in order of arrival. Acting on them now would select
+    /// too little, and remove what they have.
     deferred: Vec<Declaration>,
-    /// Commands that came and were not obeyed yet.
+    /// Commands that arrived and wait.
     lined_up: VecDeque<Command>,
     inputs: mpsc::Sender<Input>,
     summaries: mpsc::UnboundedSender<(Arc<str>, Summary)>,
@@ -262,8 +262,8 @@ impl Loop {
                 () = tokio::time::sleep_until(wake) => self.reconciler.expire(self.now()),
             }
             if self.obey_next() {
-                // A declaration may take a quarter of a second, and hundreds may be lined up: in between, all others of this
-                // thread have their turn, and what came in that time.
+                // A declaration may take a quarter of a second, and hundreds may wait. In between, other tasks of this
+                // thread must run, and their events must be handled.
                 tokio::task::yield_now().await;
                 self.catch_up(&mut inputs);
             }
@@ -289,7 +289,7 @@ impl Loop {
         metrics.queue(self.depth(), self.writes.len());
     }
 
-    /// How many keys wait, be it for the turn of their namespace.
+    /// Number of waiting keys, including those in the rollout queue.
     fn depth(&self) -> Depth {
         let Depth { fresh, bulk, delayed } = self.queue.depth();
         Depth {
@@ -303,19 +303,19 @@ impl Loop {
         self.epoch.elapsed()
     }
 
-    /// When there is something to do although nothing comes in.
+    /// When the controller has work without any input.
     fn wake_at(&self) -> Instant {
         let now = Instant::now();
         let idle = now + Pulse::INTERVAL;
         let queue = if self.more { Some(now) } else { self.queue.next_at(now) };
         let queue = queue.filter(|_| self.settings.leadership.is_held());
-        // Before the start nothing is told.
+        // No summary is sent before the start.
         let told = self.reconciler.is_started() && self.reconciler.tally.has_changed();
         let summary = told.then(|| self.summarised + SUMMARY);
         queue.into_iter().chain(summary).fold(idle, Instant::min)
     }
 
-    /// Behind the other commands. Of an object the last edition counts: it takes the place of one that waits.
+    /// Queues a command behind the others. A new edition of an object replaces a waiting one.
     fn line_up(&mut self, command: Command) {
         let Command::Declare(new) = command else {
             return self.lined_up.push_back(command);
@@ -335,7 +335,8 @@ impl Loop {
         }
     }
 
-    /// Obeys what is lined up, up to and with one command that changes what is asked of namespaces. Whether there was one.
+    /// Executes commands up to the first that changes what an object wants of namespaces. Returns whether there was
+    /// one.
     fn obey_next(&mut self) -> bool {
         while let Some(command) = self.lined_up.pop_front() {
             let takes_long = matches!(command, Command::Declare(_) | Command::Forget { .. });
@@ -347,7 +348,7 @@ impl Loop {
         false
     }
 
-    /// Takes in what came: a part of the events, and all writes that have ended.
+    /// Handles some of the waiting events, and all finished writes.
     fn catch_up(&mut self, inputs: &mut mpsc::Receiver<Input>) {
         while let Some(ended) = self.writes.try_join_next() {
             self.ended(ended);
@@ -374,7 +375,7 @@ impl Loop {
         }
     }
 
-    /// Declares the object, now or when all labels are listed that it selects by.
+    /// Declares the object, or defers it until all labels of its selectors are listed.
     fn declare(&mut self, mut new: Declaration) {
         let needs = self.settings.keys.want(&new.object);
         let waits = |deferred: &Declaration| deferred.object.name == new.object.name;
@@ -390,12 +391,12 @@ impl Loop {
         self.deferred.push(new);
     }
 
-    /// A list is complete that began at these editions.
+    /// Records a complete list that began at these editions, and releases deferred objects.
     fn shows(&mut self, listed: (u64, u64)) {
         self.listed = (self.listed.0.max(listed.0), self.listed.1.max(listed.1));
         let deferred = std::mem::take(&mut self.deferred);
         if self.reconciler.is_started() {
-            // Before those that came since.
+            // Before commands that arrived later.
             for declaration in deferred.into_iter().rev() {
                 self.lined_up.push_front(Command::Declare(declaration));
             }
@@ -455,7 +456,7 @@ impl Loop {
         }
     }
 
-    /// What an event shows.
+    /// Converts an event of a watch into facts.
     fn sighting<K: kube::Resource<DynamicType = ()>, T>(
         &mut self,
         kind: Kind,
@@ -481,8 +482,8 @@ impl Loop {
         Sighting::One { namespace, name, seen }
     }
 
-    /// Nothing is planned before everything was seen: what is not there yet may only not have been listed yet. A
-    /// standby has seen everything, and is told that the objects are complete when it leads.
+    /// Starts the reconciler once it has seen everything. Before that, a missing object may only be not listed yet. A
+    /// standby has seen everything, and learns that the objects are complete when it leads.
     fn start_when_complete(&mut self) {
         if self.reconciler.is_listed() {
             self.settings.pulse.ready();
@@ -520,7 +521,7 @@ impl Loop {
         for key in self.queue.give_up(Instant::now()) {
             if let Some(write) = self.in_flight.remove(&key) {
                 debug!(namespace = %key.namespace, "a slow write is given up, others wait");
-                // It may have ended by itself just now.
+                // Fails if the write ended by itself just now.
                 let _ = write.send(());
             }
         }
@@ -538,7 +539,7 @@ impl Loop {
         }
     }
 
-    /// Makes the write that a key needs now, if it needs one.
+    /// Starts the write that a key needs, if it still needs one.
     fn carry_out(&mut self, key: Key) {
         let now = self.now();
         let work = match self.reconciler.write(&key, now) {
@@ -564,10 +565,10 @@ impl Loop {
             || reconciler.is_doubtful(key)
     }
 
-    /// Takes namespaces out of the long row, as long as fewer keys wait in the queue than may be written at a time: what
-    /// comes later and is more urgent has few before it. Whether it took any.
+    /// Moves namespaces from the rollout queue to the work queue, while fewer keys wait there than may be in flight. So
+    /// more urgent keys that come later wait only for few. Returns whether it moved any.
     ///
-    /// While something is slow, what an object asks for everywhere stands behind what is new somewhere.
+    /// While any write is slow, fresh work goes before rollouts.
     fn refill(&mut self, turns: &mut usize) -> bool {
         let (now, enough, slow) = (
             self.now(),
@@ -634,7 +635,7 @@ impl Loop {
                     }
                 }
             };
-            // A panic is an error of this key, never the end of the process.
+            // A panic is an error of this key. It must never end the process.
             let reply = tokio::select! {
                 reply = AssertUnwindSafe(call).catch_unwind() => reply.ok(),
                 Ok(()) = given_up => Some(outcome_unknown(&key)),
@@ -648,14 +649,14 @@ impl Loop {
         self.writes.spawn(call.instrument(span));
     }
 
-    /// A write, or a read, begins. What comes to it when it is to be given up.
+    /// Registers a write or read as in flight. The receiver completes when the queue gives it up.
     fn begins(&mut self, key: &Key) -> oneshot::Receiver<()> {
         let (sender, receiver) = oneshot::channel();
         self.in_flight.insert(key.clone(), sender);
         receiver
     }
 
-    /// A Secret that is not ours holds a name of ours, or nobody knows what came of a write: reads it.
+    /// Reads a Secret that is a squatter, or whose last write has an unknown outcome.
     fn look(&mut self, key: Key) {
         let writer = self.settings.writer.clone();
         let given_up = self.begins(&key);
@@ -719,7 +720,7 @@ impl Loop {
         self.follow(key);
     }
 
-    /// Watches the Secret of a key by its name for as long as it is a squatter, or looks at it now and then.
+    /// Watches the Secret of a key while it is a squatter, or reads it now and then.
     fn follow(&mut self, key: Key) {
         let reconciler = &self.reconciler;
         self.squatters.retain(|followed| reconciler.is_squatted(followed));
@@ -743,7 +744,7 @@ impl Loop {
         self.summarised = Instant::now();
         for object in self.reconciler.tally.take_changed() {
             if let Some(summary) = self.reconciler.summary(&object) {
-                // The object loop ends only with the process.
+                // The object controller ends only with the process.
                 let _ = self.summaries.send((object, summary));
             }
         }
@@ -752,19 +753,19 @@ impl Loop {
     }
 }
 
-/// What an event of a watch shows.
+/// The facts of an event.
 enum Sighting<T> {
-    /// A Secret or an account.
+    /// One Secret or account.
     One {
         namespace: String,
         name: String,
         seen: Seen<T>,
     },
-    /// The beginning or the end of a list, and the work that follows from it.
+    /// Start or end of a list, with the work that follows from it.
     List(Vec<Work>),
 }
 
-/// Of a write that was given up: it may have been made.
+/// The reply of a write that was cancelled. It may have happened.
 fn outcome_unknown(key: &Key) -> Reply {
     let setback = ApiError::given_up();
     match key.target {
@@ -773,7 +774,7 @@ fn outcome_unknown(key: &Key) -> Reply {
     }
 }
 
-/// What a read found.
+/// The outcome of a read.
 fn seen<T>(read: Result<Option<T>, ApiError>) -> Outcome<T> {
     match read {
         Ok(now) => Outcome::Changed(now),
@@ -781,7 +782,7 @@ fn seen<T>(read: Result<Option<T>, ApiError>) -> Outcome<T> {
     }
 }
 
-/// Spreads retries by a fifth either way, so that those which failed together do not come back together.
+/// Spreads retries by a fifth up or down, so that keys that failed together do not retry together.
 fn jittered(at: Duration, now: Duration) -> Duration {
     now + at
         .saturating_sub(now)
@@ -803,7 +804,7 @@ mod tests {
     use crate::api::watch::Lists;
     use crate::api::watch_health::Progress;
 
-    /// A server in which there is nothing.
+    /// An empty API server.
     fn empty() -> Client {
         let answer = |request: Request<Body>| async move {
             if request.uri().query().unwrap_or_default().contains("watch=") {
@@ -834,7 +835,7 @@ mod tests {
         })
     }
 
-    /// A running loop that has seen everything, and was told of one object.
+    /// A running controller that has seen everything, and has one object.
     async fn started() -> (
         mpsc::UnboundedSender<Command>,
         mpsc::UnboundedReceiver<(Arc<str>, Summary)>,

@@ -1,6 +1,5 @@
-//! What is remembered of one Secret or account beyond what the cluster shows: attempts that failed, a fight with another
-//! writer, a write in flight, a removal that waits. One map has all of it, by key; a key of which nothing is remembered has
-//! no entry.
+//! State of a Secret or account that the cluster does not show: failed attempts, contention, a write in flight, a
+//! waiting removal. One map holds it all by key. A key without state has no entry.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -12,48 +11,48 @@ use plan::decision::Failure;
 use crate::shrink;
 use crate::work::{Key, Write};
 
-/// Room for so many keys is not given back.
+/// Capacity for this many keys is kept when a map shrinks.
 const KEPT: usize = 256;
 
-/// How many contentions are remembered whose key is gone.
+/// Most contentions kept whose key is gone.
 const MAX_CONTENTIONS: usize = 4096;
 
-/// What came of the last attempts at a key.
+/// Result of the last attempts at a key.
 #[derive(Clone, Debug, Default)]
 pub(super) struct RetryState {
-    /// How many attempts in a row were refused, or got no answer.
+    /// Consecutive attempts that were refused or got no answer.
     pub(super) attempts: u32,
-    /// How many attempts in a row found something else than was held. These are not `attempts`: a look at a squatter is one
-    /// of them, and years of looks must not put off the write that is due when it goes.
+    /// Consecutive attempts that found another state than the cached one. They do not count as `attempts`: reading a
+    /// squatter is one of them. Years of reads must not delay the write that is due when it goes.
     pub(super) races: u32,
-    /// How many races in a row were lost over a write that was to be made.
+    /// Consecutive lost races over a write.
     pub(super) lost: u32,
-    /// The failure to report; none while it may pass by itself.
+    /// The failure to report; `None` while it may pass by itself.
     pub(super) failure: Option<Failure>,
-    /// Since when the server refuses the write.
+    /// Since when the server has refused the write.
     pub(super) refused_since: Option<Duration>,
-    /// Since when all attempts fail, although the server is there.
+    /// Since when all attempts have failed, although the server responds.
     pub(super) tried_since: Option<Duration>,
-    /// The last attempt got no answer, and neither did any other call.
+    /// Whether the last attempt got no answer, while no other call got one either.
     pub(super) unheard: bool,
-    /// The webhook or policy that put the write off.
+    /// The webhook or policy that postponed the write.
     pub(super) by: Option<Arc<str>>,
-    /// The next attempt must not be earlier.
+    /// The earliest time of the next attempt.
     pub(super) retry_at: Duration,
 }
 
-/// A key that another writer undoes.
+/// A key that another writer keeps undoing.
 #[derive(Debug, Default)]
 pub(super) struct ContentionState {
     pub(super) contention: Contention,
-    /// The failure that is reported while it lasts. It changes within `Reconciler::change` only, because an evaluation
-    /// shows it.
+    /// The failure to report while the contention lasts. It must change only within `Reconciler::change`, because
+    /// evaluations show it.
     pub(super) reported: Option<Failure>,
-    /// The server was asked who the other writer is.
+    /// Whether the server was asked for the other writer.
     pub(super) asked: bool,
-    /// Since when there is something to restore.
+    /// Since when there has been drift to repair.
     pub(super) since: Option<Duration>,
-    /// The objects that left, where the contention is about what must go. They report it also while the key is gone.
+    /// Objects that left, if the contention is about a removal. They report it even while the key is gone.
     pub(super) left_by: Vec<Arc<str>>,
 }
 
@@ -61,25 +60,25 @@ pub(super) struct ContentionState {
 #[derive(Debug)]
 pub(super) struct InFlight {
     pub(super) write: Arc<Write>,
-    /// It ended without an answer: the server may have made it.
+    /// Whether it ended without an answer, so the server may have made it.
     pub(super) uncertain: bool,
 }
 
-/// See the module.
+/// State of all keys; see the module.
 #[derive(Debug, Default)]
 pub(super) struct PendingKeys {
     keys: HashMap<Key, Pending>,
-    /// The keys with a write in flight. They are few, and asked for with each summary.
+    /// Keys with a write in flight. They are few, and each summary asks for them.
     in_flight: HashSet<Key>,
-    /// How many are unverified.
+    /// Number of unverified keys.
     unverified: usize,
-    /// How many wait to be removed.
+    /// Number of waiting removals.
     removals: usize,
-    /// How many are contended.
+    /// Number of contended keys.
     contentions: usize,
 }
 
-/// The parts that each of many keys may have stand here; the others are few at a time.
+/// Parts that many keys may have are inline; the rare others are boxed.
 #[derive(Debug, Default)]
 struct Pending {
     unverified: bool,
@@ -121,7 +120,7 @@ impl PendingKeys {
         pending.parts.get_or_insert_default()
     }
 
-    /// Drops what is empty of a key.
+    /// Drops the empty parts of a key.
     fn tidy(&mut self, key: &Key) {
         let Some(pending) = self.keys.get_mut(key) else {
             return;
@@ -134,17 +133,17 @@ impl PendingKeys {
         }
     }
 
-    /// What came of the last attempts.
+    /// Result of the last attempts.
     pub(super) fn retry(&self, key: &Key) -> Option<&RetryState> {
         self.parts(key)?.retry.as_ref()
     }
 
-    /// The same, to be changed; a new one where nothing was remembered.
+    /// The same, mutable; a new one if there was none.
     pub(super) fn retry_mut(&mut self, key: &Key) -> &mut RetryState {
         self.parts_or_new(key).retry.get_or_insert_default()
     }
 
-    /// Remembers, or forgets, what came of the last attempts.
+    /// Sets or clears the result of the last attempts.
     pub(super) fn set_retry(&mut self, key: &Key, retry: Option<RetryState>) {
         if retry.is_some() {
             self.parts_or_new(key).retry = retry;
@@ -159,19 +158,19 @@ impl PendingKeys {
         self.parts(key)?.contention.as_ref()
     }
 
-    /// The same, to be changed, if there is one.
+    /// The same, mutable.
     pub(super) fn contention_mut(&mut self, key: &Key) -> Option<&mut ContentionState> {
         self.parts_mut(key)?.contention.as_mut()
     }
 
-    /// The same; a new one where there is none.
+    /// The same, mutable; a new one if there was none.
     pub(super) fn contention_or_new(&mut self, key: &Key) -> &mut ContentionState {
         let is_new = self.contention(key).is_none();
         self.contentions += usize::from(is_new);
         self.parts_or_new(key).contention.get_or_insert_default()
     }
 
-    /// Forgets contentions about keys that are gone, where there are too many of them.
+    /// Drops contentions about keys that are gone, if there are too many.
     pub(super) fn bound_contentions(&mut self, key: &Key) {
         if self.contentions > MAX_CONTENTIONS
             && let Some(parts) = self.parts_mut(key)
@@ -187,19 +186,19 @@ impl PendingKeys {
         self.parts(key)?.in_flight.as_ref()
     }
 
-    /// All of them.
+    /// All writes in flight.
     pub(super) fn all_in_flight(&self) -> impl Iterator<Item = (&Key, &InFlight)> {
         let one = |key| Some((key, self.in_flight(key)?));
         self.in_flight.iter().filter_map(one)
     }
 
-    /// The write is handed out.
+    /// Records a write as in flight.
     pub(super) fn start_write(&mut self, key: &Key, write: InFlight) {
         self.parts_or_new(key).in_flight = Some(write);
         self.in_flight.insert(key.clone());
     }
 
-    /// The outcome of the write is known: it is in flight no more.
+    /// Ends a write whose outcome is known.
     pub(super) fn finish_write(&mut self, key: &Key) -> Option<InFlight> {
         let write = self.parts_mut(key)?.in_flight.take()?;
         self.in_flight.remove(key);
@@ -207,24 +206,24 @@ impl PendingKeys {
         Some(write)
     }
 
-    /// Nothing is known of the outcome of the write in flight.
+    /// Marks the outcome of the write in flight as unknown.
     pub(super) fn outcome_unknown(&mut self, key: &Key) {
         if let Some(write) = self.parts_mut(key).and_then(|parts| parts.in_flight.as_mut()) {
             write.uncertain = true;
         }
     }
 
-    /// When the key was written last, of the last moments.
+    /// When the key was last written, if that was recent.
     pub(super) fn written_at(&self, key: &Key) -> Option<Duration> {
         self.parts(key)?.written_at
     }
 
-    /// The key was written.
+    /// Records a write of the key.
     pub(super) fn set_written(&mut self, key: &Key, now: Duration) {
         self.parts_or_new(key).written_at = Some(now);
     }
 
-    /// Whether a Secret of others may stand there that no list has shown.
+    /// Whether an unlisted foreign Secret may have this name.
     pub(super) fn is_unverified(&self, key: &Key) -> bool {
         self.unverified > 0 && self.keys.get(key).is_some_and(|pending| pending.unverified)
     }
@@ -234,7 +233,7 @@ impl PendingKeys {
         self.unverified > 0
     }
 
-    /// Whether a Secret of others stands there is to be found out, or is known now.
+    /// Marks the key as unverified, or as verified.
     pub(super) fn set_unverified(&mut self, key: &Key, unverified: bool) {
         if unverified {
             let pending = self.keys.entry(key.clone()).or_default();
@@ -247,7 +246,7 @@ impl PendingKeys {
         }
     }
 
-    /// A namespace is gone: no key of it is unverified any more.
+    /// Clears the unverified keys of a deleted namespace.
     pub(super) fn forget_unverified(&mut self, namespace: &Arc<str>) {
         if self.unverified == 0 {
             return;
@@ -260,7 +259,7 @@ impl PendingKeys {
         }
     }
 
-    /// Since when the removal of the key waits.
+    /// Since when the removal of the key has been waiting.
     pub(super) fn removal_since(&self, key: &Key) -> Option<Duration> {
         self.keys.get(key)?.removal_since
     }
@@ -270,7 +269,7 @@ impl PendingKeys {
         self.removals > 0
     }
 
-    /// The removal of the key waits since then, or does not wait.
+    /// Sets or clears the waiting removal of the key.
     pub(super) fn set_removal(&mut self, key: &Key, since: Option<Duration>) {
         if since.is_some() {
             let pending = self.keys.entry(key.clone()).or_default();
@@ -283,7 +282,7 @@ impl PendingKeys {
         }
     }
 
-    /// Forgets contentions that are over, and writes before this time.
+    /// Drops contentions that are over, and writes before this time.
     pub(super) fn expire(&mut self, now: Duration, written_before: Duration) {
         let contentions = &mut self.contentions;
         self.keys.retain(|_, pending| {

@@ -1,18 +1,18 @@
-//! The compact map: what was seen of the cluster, and what the plan makes of it.
+//! The reconciler holds what was seen of the cluster, and decides which keys need a write.
 //!
-//! Every change goes the same way: the keys that it may touch are surveyed before and after, the difference goes to
-//! the [`Tally`], and the keys that now need a write come out as [`Work`]: at once where the cluster changed, and where an
-//! object did, when the turn of their namespace comes ([`Reconciler::next_in_row`]).
+//! Every change takes one path. The affected keys are evaluated before and after, and the difference goes to the
+//! [`Tally`]. Keys that now need a write become [`Work`]. After a change in the cluster that happens at once. After a
+//! change of an object it happens when the rollout reaches the namespace ([`Reconciler::next_namespace`]).
 //!
 //! # Invariants
 //!
-//! - Nothing is planned before every kind was listed once ([`Reconciler::start`]), and a re-list replaces what is held of
-//!   its kind only when it is complete.
-//! - An event older than what is held of an object is passed over, so the echo of our own write costs nothing.
+//! - No write is planned before every kind was listed once ([`Reconciler::start`]). A relist replaces the cache of its
+//!   kind only when it is complete.
+//! - An event older than the cached object is ignored, so the echo of our own write is free.
 //!
-//! # Not here
+//! # Outside this module
 //!
-//! No client and no clock. Times are since the process started.
+//! The reconciler has no client and no clock. Times count from the start of the process.
 
 mod contention;
 mod evaluate;
@@ -46,16 +46,16 @@ use intern::Interner;
 use observed::Observed;
 use rollout::Rollout;
 
-/// The API server holds a create in a namespace that its admission has not heard of yet back for 50 ms (the plugin
-/// `NamespaceLifecycle` of k8s.io/apiserver: `missingNamespaceWait`). It hears of one when we do, give or take a millisecond;
-/// the namespace's first account, which its controller makes, takes longer than this.
+/// Delay of the first create in a new namespace. While the API server's admission has not seen the namespace, it holds
+/// a create for 50 ms. (That is `missingNamespaceWait` in the plugin `NamespaceLifecycle` of k8s.io/apiserver.) It sees
+/// a namespace when we do, give or take a millisecond. The first account of the namespace comes later than this delay.
 const HEARD_OF: Duration = Duration::from_millis(3);
 
-/// An account is written once in so long: objects that come together, or go together, share a write. The first one does
-/// not wait.
+/// Shortest time between two writes of an account, so that objects which change together share a write. The first write
+/// does not wait.
 const SHARED: Duration = Duration::from_millis(250);
 
-/// What is watched into the world. Each has a watch of its own, and its lists say nothing about any other.
+/// A kind of watch. Each kind has its own watch, whose lists say no more than what that watch shows.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// Namespaces.
@@ -64,85 +64,85 @@ pub enum Kind {
     Account,
     /// Secrets with our label.
     Copy,
-    /// All Secrets of this name: where names are managed, there is one of these for each, and no [`Kind::Copy`].
+    /// All Secrets of one name. With managed names, each name has this watch, and [`Kind::Copy`] is unused.
     Named(Arc<str>),
 }
 
-/// An event of a watch, in facts.
+/// An event of a watch, as facts.
 #[derive(Clone, Debug)]
 pub enum Seen<T> {
-    /// It is there, like this.
+    /// The object exists, in this state.
     There(T),
-    /// It is gone, or no longer what its watch selects: it was at this version when it went.
+    /// The object was deleted, or left the watch's selection, at this version.
     Gone(Version),
 }
 
-/// A namespace.
+/// What is cached of a namespace.
 #[derive(Debug, Default)]
 struct Place {
-    /// The namespace itself was seen; else only something in it.
+    /// Whether the namespace itself was seen, and not only an object in it.
     known: bool,
     facts: Namespace,
-    /// What [`Cluster::selecting`] says of it, once everything was listed.
+    /// The result of [`Cluster::selecting`], once everything was listed.
     selecting: Selecting,
 }
 
-/// An object that is gone.
+/// A deleted object.
 #[derive(Debug)]
 struct DeletedObject {
     since: Duration,
-    /// Until when it is as it was: another installation acted for it, and what that one removed is still to be seen.
+    /// Until when it stays frozen, if another installation managed it. By then we must see what that one removed.
     held_until: Duration,
-    /// Nothing was left to do for it once: it is [`plan::object::Lifecycle::Deleted`].
+    /// Whether its cleanup was complete once: it is [`plan::object::Lifecycle::Deleted`].
     done: bool,
 }
 
-/// See the module.
+/// State and decisions of the namespace controller; see the module.
 #[derive(Debug, Default)]
 pub struct Reconciler {
     cluster: Cluster,
     places: BTreeMap<Arc<str>, Place>,
-    /// Names of Secrets and accounts, and words of labels.
+    /// Interned names of Secrets and accounts, and words of labels.
     names: Interner<str>,
-    /// None: all labels are held.
+    /// The label keys to keep; `None` keeps all labels.
     keys: Option<LabelKeys>,
     traits: Interner<SecretTraits>,
     digests: Interner<Digest>,
     entries: Interner<[Entry]>,
     attached: Interner<[Arc<str>]>,
-    /// What is remembered of each key.
+    /// State of each key that the cluster does not show.
     pending: PendingKeys,
-    /// Names whose record others took from an account while the entries stayed.
+    /// Names of references whose record another writer removed, while the references stayed.
     lost: HashMap<Key, Vec<Arc<str>>>,
-    /// Copies that went out of sight while an object asks for them: deleted, or without our label.
+    /// Copies that left the watch while an object wants them: deleted, or without our label.
     out_of_sight: HashMap<Key, Uid>,
-    /// When what is over was forgotten last.
+    /// When expired state was last dropped.
     forgot_at: Duration,
     holds: Holds,
-    /// Secrets that are known to be missing, since when: no retained copy is there, which no watch would show.
+    /// Names without a Secret, and since when that is known. No watch would show a retained copy there.
     absent: HashMap<Key, Duration>,
-    /// Secrets and accounts of which the server showed an older version than is held here, and which one is held.
+    /// Keys for which the server showed an older version than the cached one, with the cached version.
     doubts: HashMap<Key, Version>,
-    /// What showed twice that the server holds an older state than was seen before.
+    /// A key for which the server twice showed an older state than before.
     went_back: Option<Key>,
-    /// When the server last answered the object loop.
+    /// When the server last answered the object controller.
     answered_at: Option<Duration>,
-    /// Objects that are gone. Writes for the deletion of one are owed where its finalizer was taken off by hand, or come
-    /// to light where a process that died had sent one.
+    /// Deleted objects. They still need cleanup writes if a finalizer was removed by hand, or a dead process had a
+    /// write in flight.
     deleted: HashMap<Arc<str>, DeletedObject>,
     rollout: Rollout,
-    /// Of each kind that is listed anew, what the list held so far: the hash of each key under a number of this process. The
-    /// keys themselves are as many as there are accounts.
+    /// Per kind that is relisted, the hash of each key in the list so far. Keys are hashed, because there are as many
+    /// as accounts.
     relists: HashMap<Kind, HashSet<u64>>,
     hashes: RandomState,
     listed: HashSet<Kind>,
     started: bool,
-    /// What is to be said of the objects.
+    /// Status counts of the objects.
     pub tally: Tally,
 }
 
 impl Reconciler {
-    /// Nothing seen yet. `protected` as in [`Cluster::new`].
+    /// Starts empty. `protected` as in [`Cluster::new`].
     pub fn new(protected: impl IntoIterator<Item = String>) -> Self {
         Self {
             cluster: Cluster::new(protected),
@@ -150,27 +150,27 @@ impl Reconciler {
         }
     }
 
-    /// As in [`Cluster::managing`].
+    /// Manages only these names, as in [`Cluster::managing`].
     #[must_use]
     pub fn managing(mut self, names: BTreeSet<Arc<str>>) -> Self {
         self.cluster = self.cluster.managing(names);
         self
     }
 
-    /// The same, holding of labels those alone that an object selects by.
+    /// Keeps only the labels that objects select by.
     #[must_use]
     pub fn keeping(mut self, keys: LabelKeys) -> Self {
         self.keys = Some(keys);
         self
     }
 
-    /// The kinds of which the Secrets come.
+    /// The kinds that show Secrets.
     pub fn kinds_of_secrets(&self) -> Vec<Kind> {
         let named = |names: &BTreeSet<Arc<str>>| names.iter().cloned().map(Kind::Named).collect();
         self.cluster.managed().map_or_else(|| vec![Kind::Copy], named)
     }
 
-    /// The one which shows the Secrets of this name.
+    /// The kind that shows Secrets of this name.
     fn kind_of_secret(&self, name: &str) -> Kind {
         let managed = self.cluster.managed().and_then(|names| names.get(name));
         managed.map_or(Kind::Copy, |name| Kind::Named(Arc::clone(name)))
@@ -183,19 +183,18 @@ impl Reconciler {
         }
     }
 
-    /// The key that showed, twice, that the server holds an older state than was seen before: it was restored from a
-    /// backup. What is held here is then no longer true.
+    /// The key that proved a restore: the server twice showed an older state of it. Then the cache is no longer true.
     pub fn went_back(&self) -> Option<&Key> {
         self.went_back.as_ref()
     }
 
-    /// Whether the server showed an older version of it than is held here.
+    /// Whether the server showed an older version of the key than the cached one.
     pub fn is_doubtful(&self, key: &Key) -> bool {
         self.doubts.contains_key(key)
     }
 
-    /// The server showed `shown` of what is held as `held`. A race shows something older once, never twice. In a store that
-    /// was restored, what was made again since the backup has another uid.
+    /// Compares the version `shown` by the server with the cached version `held`. A race shows an older version once,
+    /// never twice. An object that was made again after the backup has another uid.
     fn compare(&mut self, key: &Key, shown: &Version, held: &Version, asked: bool) {
         let older = shown.resource_version.is_older_than(&held.resource_version);
         if !older {
@@ -207,18 +206,17 @@ impl Reconciler {
         }
     }
 
-    /// The server answered the object loop.
+    /// Records that the server answered the object controller.
     pub fn answered_elsewhere(&mut self, now: Duration) {
-        // While a deletion waits, it does so every ten seconds.
+        // While a deletion waits, that controller asks every ten seconds.
         if self.answered_at.is_none_or(|at| now > at + reply::HEARD_WITHIN) {
             self.tally.begin_again(now);
         }
         self.answered_at = Some(now);
     }
 
-    /// Whether it must be read if a retained copy has this name, before references to it go: no watch shows one.
-    ///
-    /// Or of an account, whether it is not held whole, and something is to be written.
+    /// Whether a read must precede a write of the key. A Secret may be a retained copy, which no watch shows; it is
+    /// read before references to it go. An account may be cached in part; it is read before it is written.
     pub fn is_unread(&self, key: &Key) -> bool {
         if let Target::Account(name) = &key.target {
             return self.is_to_be_read_first(key, name);
@@ -252,7 +250,7 @@ impl Reconciler {
         kinds.iter().all(|kind| self.listed.contains(kind))
     }
 
-    /// Everything was listed once, objects too: from here on it is planned.
+    /// Starts planning, because everything was listed once, objects included.
     pub fn start(&mut self, now: Duration) {
         self.started = true;
         for (name, place) in &mut self.places {
@@ -266,7 +264,7 @@ impl Reconciler {
                 }
             }
             let after = self.evaluate(&self.cluster, &namespace, &Affected::Whole, now);
-            // Nobody knows since when a namespace waits that came while nothing ran: none of them counts as new.
+            // It is unknown how long namespaces waited before the start, so none of them counts as new.
             self.apply_declared(&namespace, BTreeMap::new(), after, true, now);
         }
     }
@@ -276,17 +274,17 @@ impl Reconciler {
         self.started
     }
 
-    /// A list of this kind begins: what it does not hold at its end is gone.
+    /// Begins a list of this kind. At its end, cached keys that it lacks are gone.
     pub fn begin_list(&mut self, kind: Kind) {
-        // The first list has nothing to replace.
+        // The first list replaces no cached key.
         if self.listed.contains(&kind) {
             self.relists.insert(kind, HashSet::new());
         }
     }
 
-    /// The list of this kind is complete.
+    /// Ends a list of this kind.
     pub fn end_list(&mut self, kind: Kind, now: Duration) -> Vec<Work> {
-        // What a list shows older than it is held is read once more.
+        // A key that the list shows older than the cache is read once more.
         let doubtful = self.doubts.keys().filter(|key| self.kind_of(key) == kind);
         let mut work: Vec<Work> = doubtful.cloned().map(Work::now).collect();
         if let Some(listed) = self.relists.remove(&kind) {
@@ -296,7 +294,7 @@ impl Reconciler {
         work
     }
 
-    /// What is held of this kind and a complete list did not show is gone.
+    /// Drops the cached keys of this kind that a complete list lacks.
     fn drop_unlisted(&mut self, kind: &Kind, listed: &HashSet<u64>, now: Duration) -> Vec<Work> {
         if *kind == Kind::Namespace {
             let places = self.places.iter().filter(|(_, place)| place.known);
@@ -309,7 +307,7 @@ impl Reconciler {
         gone.iter().flat_map(|key| self.drop_held(key, now)).collect()
     }
 
-    /// The Secrets or accounts that a watch of this kind has shown.
+    /// The cached Secrets or accounts of this kind.
     fn held(&self, kind: &Kind) -> impl Iterator<Item = Key> {
         let held = move |(namespace, place): (&Arc<str>, &Place)| match kind {
             Kind::Namespace => Vec::new(),
@@ -374,7 +372,7 @@ impl Reconciler {
         }
     }
 
-    /// What a change of this key may touch, from `held` to `new`.
+    /// What a change of this key affects, from `held` to `new`.
     fn touched_by<'a, T: Observed>(
         &self,
         key: &Key,
@@ -386,14 +384,14 @@ impl Reconciler {
         if self.pending.is_unverified(key) || T::bears_on_others(held, new) {
             Affected::Offered(name)
         } else if held.is_some() != new.is_some() && self.is_recorded(key) {
-            // Whether a Secret is there decides whether a recorded reference to it may go.
+            // The existence of a Secret decides whether a recorded reference to it may be removed.
             Affected::Referred(name)
         } else {
             T::affected(name, records)
         }
     }
 
-    /// What an account records before or after a change, where copies wait for references to go.
+    /// The references that an account records before or after a change, if copies wait for them.
     fn records<T: Observed>(&self, held: Option<&T>, new: Option<&T>) -> Vec<Arc<str>> {
         let both = held.into_iter().chain(new).filter(|_| self.pending.has_removals());
         both.flat_map(T::records).cloned().collect()
@@ -405,7 +403,7 @@ impl Reconciler {
         }
     }
 
-    /// A namespace was seen.
+    /// Handles a namespace that was seen.
     pub fn see_namespace(&mut self, name: &str, mut labels: Labels, terminating: bool, now: Duration) -> Vec<Work> {
         let namespace = self.intern(name);
         if let Some(listed) = self.relists.get_mut(&Kind::Namespace) {
@@ -421,7 +419,7 @@ impl Reconciler {
             return Vec::new();
         }
         let is_new = self.started && !place.is_some_and(|place| place.known);
-        // Its name is one of them.
+        // Its name may be among the labels.
         labels.share(|word| {
             if word == name {
                 Arc::clone(&namespace)
@@ -446,7 +444,7 @@ impl Reconciler {
         work
     }
 
-    /// A namespace is gone, with all that was in it.
+    /// Drops a deleted namespace with its contents.
     pub fn forget_namespace(&mut self, name: &str, now: Duration) -> Vec<Work> {
         let namespace = self.intern(name);
         self.change(&namespace, &Affected::Whole, Trigger::Watched, now, |reconciler| {
@@ -457,12 +455,12 @@ impl Reconciler {
         })
     }
 
-    /// An account was seen, or was seen to be gone.
+    /// Handles an account that was seen or deleted.
     pub fn see_account(&mut self, namespace: &str, name: &str, seen: Seen<Account>, now: Duration) -> Vec<Work> {
         self.see(namespace, name, seen, now)
     }
 
-    /// A Secret was seen, or was seen to be gone, or to have lost our label.
+    /// Handles a Secret that was seen, was deleted, or lost our label.
     pub fn see_secret(&mut self, namespace: &str, name: &str, seen: Seen<Secret>, now: Duration) -> Vec<Work> {
         self.see(namespace, name, seen, now)
     }
@@ -473,7 +471,7 @@ impl Reconciler {
         self.observe(&namespace, &name, seen, Trigger::Watched, now, |_| {})
     }
 
-    /// Takes news in; what is older than what is held is none. `and_then` is changed together with it.
+    /// Updates the cache from an event, unless the cache is newer. `and_then` runs within the same change.
     fn observe<T: Observed>(
         &mut self,
         namespace: &Arc<str>,
@@ -529,7 +527,7 @@ impl Reconciler {
         })
     }
 
-    /// Takes over what was seen.
+    /// Stores what was seen.
     fn take_over<T: Observed>(&mut self, namespace: &Arc<str>, name: &Arc<str>, seen: Seen<T>) {
         match seen {
             Seen::There(new) => {
@@ -547,7 +545,8 @@ impl Reconciler {
         }
     }
 
-    /// What was ours stays ours. A copy that lost its label is known by its uid; and it is noted which copy goes out of sight.
+    /// Keeps proof of ownership. A copy that lost its label is recognized by its uid. Copies that leave the watch are
+    /// recorded.
     fn proven<T: Observed>(&mut self, namespace: &Arc<str>, name: &Arc<str>, seen: Seen<T>) -> Seen<T> {
         let key = T::key(namespace, name);
         let place = self.places.get(namespace);
@@ -589,9 +588,9 @@ impl Reconciler {
         }
     }
 
-    /// Whether a Secret is there under a name that an object asks for, and is not our copy, so that no watch tells when
-    /// it goes: that of copies does not, those of managed names do. One that nobody asks for, such as a retained copy, is
-    /// nothing to wait for.
+    /// Whether the key is a squatter: a foreign Secret under a wanted name, whose deletion no watch shows. The watch of
+    /// copies does not, those of managed names do. A Secret under a name that no object wants, such as a retained copy,
+    /// is none.
     pub fn is_squatted(&self, key: &Key) -> bool {
         let (Target::Secret(name), Some(place)) = (&key.target, self.places.get(&key.namespace)) else {
             return false;
@@ -606,7 +605,7 @@ impl Reconciler {
                 .is_some_and(|scope| scope.is_claimed(name))
     }
 
-    /// What is asked of a namespace that was seen.
+    /// The scope of a namespace that was seen.
     fn scope<'a>(&'a self, cluster: &'a Cluster, namespace: &'a Arc<str>) -> Option<Scope<'a>> {
         let place = self.places.get(namespace).filter(|place| place.known)?;
         Some(cluster.scope_of(namespace, &place.facts, &place.selecting))
@@ -619,16 +618,16 @@ impl Reconciler {
     }
 }
 
-/// Whether something is seen that is not held yet.
+/// Whether the event is newer than the cache.
 fn is_news<T: Observed>(seen: &Seen<T>, held: Option<&T>) -> bool {
     match (seen, held) {
-        // Equal versions are news too: the reply to our write does not show what admission made of the data.
+        // An equal version is news too, because the reply to a write does not show what admission made of the data.
         (Seen::There(new), Some(held)) => {
             let version = &new.version().resource_version;
             !version.is_older_than(&held.version().resource_version) && new != held
         }
         (Seen::There(_), None) => true,
-        // A copy that lost its label and was restored since is there, also when the news of the loss comes late.
+        // A copy that lost its label may have been restored since. A late event of the loss must not remove it.
         (Seen::Gone(gone), held) => held.is_some_and(|held| {
             let held = held.version();
             held.uid == gone.uid && !gone.resource_version.is_older_than(&held.resource_version)

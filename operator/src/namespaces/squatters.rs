@@ -1,5 +1,5 @@
-//! Squatters: Secrets of others under a name of ours. The watch of copies does not show when one goes, so each has a watch
-//! of its own.
+//! Squatters: foreign Secrets under one of our names. The watch of copies does not show their deletion, so each
+//! squatter has a watch of its own.
 
 use std::collections::HashMap;
 
@@ -22,7 +22,7 @@ pub(super) struct Squatters {
 }
 
 impl Squatters {
-    /// No watch yet. All of them end with the token.
+    /// Starts without watches. All later ones end with the token.
     pub(super) fn new(token: CancellationToken) -> Self {
         Self {
             watches: HashMap::new(),
@@ -30,7 +30,7 @@ impl Squatters {
         }
     }
 
-    /// Ends the watches of all other keys.
+    /// Ends the watches of keys for which `stays` is false.
     pub(super) fn retain(&mut self, stays: impl Fn(&Key) -> bool) {
         self.watches.retain(|key, task| {
             let stays = stays(key);

@@ -1,4 +1,4 @@
-//! Fights with another writer: told once, slowed, and over when the other one stops.
+//! Contention with another writer: it is reported once and backed off, and ends when the other writer stops.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,13 +11,13 @@ use super::{Reconciler, SHARED};
 use crate::tally::Entry;
 use crate::work::{Key, Work};
 
-/// What is known to be missing is read once more after this.
+/// How long a name without a Secret stays trusted before it is read again.
 const ABSENT_FOR: Duration = Duration::from_secs(60);
 
 const FORGET_EVERY: Duration = Duration::from_secs(2);
 
 impl Reconciler {
-    /// Whether a write is needed because somebody undid one that was made.
+    /// Whether a write is needed because another writer undid one of ours.
     pub(super) fn is_undone(
         &self,
         key: &Key,
@@ -30,7 +30,7 @@ impl Reconciler {
             return false;
         };
         match trigger {
-            // For one of its objects it was as declared, and no longer is, although nothing else was declared.
+            // It was as declared for one of its objects, and no longer is, although the declaration did not change.
             Trigger::Watched => {
                 let before_entries = before.map_or(&[][..], |before| &before.entries);
                 let was_outstanding = before.is_some_and(Evaluation::is_outstanding);
@@ -38,18 +38,18 @@ impl Reconciler {
                     let mut objects = after.entries.iter().filter(|is| is.object == was.object && !is.leaves);
                     was_in_place(was) && objects.any(|is| is.state != State::Ready)
                 };
-                // No object wanted it any more, and it was gone: as a whole, or as far as it was ours.
+                // No object wanted it, and it was already removed, as far as it was ours.
                 let was_wanted = |is: &Entry| before_entries.iter().any(|was| was.object == is.object && !was.leaves);
                 let is_back = |is: &Entry| is.leaves && !was_outstanding && !was_wanted(is);
-                // The object is no more.
+                // The object no longer exists.
                 let is_orphaned = after.entries.is_empty() && before_entries.is_empty() && !was_outstanding;
                 before.is_none_or(|before| before.write.is_none())
                     && (before_entries.iter().any(lost)
                         || after.entries.iter().any(is_back)
                         || is_orphaned && write.is_removal())
             }
-            // The server took the write, and yet the same one is needed again; not another one, because something else was
-            // declared meanwhile.
+            // The server accepted the write, yet the same one is needed again. A different write would follow from a
+            // new declaration.
             Trigger::Replied {
                 made: Some((written, made)),
             } => key == written && self.write(key, now).is_some_and(|again| again.repeats(made)),
@@ -57,7 +57,7 @@ impl Reconciler {
         }
     }
 
-    /// Notes that a key is to be restored. Whether that is a fight: it is then told, and slowed.
+    /// Records that a key needs repair. Returns whether it is contended, and thus reported and backed off.
     pub(super) fn record_undo(&mut self, key: &Key, entries: &[Entry], now: Duration) -> bool {
         let contention = self.pending.contention_or_new(key);
         contention.since.get_or_insert(now);
@@ -78,12 +78,12 @@ impl Reconciler {
             .and_then(|contention| contention.reported.as_ref())
     }
 
-    /// Since when there is something to restore, as long as that is remembered.
+    /// Since when there has been drift to repair, if that is known.
     pub(super) fn contended_since(&self, key: &Key) -> Option<Duration> {
         self.pending.contention(key)?.since
     }
 
-    /// While the fight over something that must go lasts, it is told although it may be gone at this moment.
+    /// Adds a lasting contention about a removal, even if the key is gone at this moment.
     pub(super) fn with_contention(&self, key: &Key, mut evaluation: Evaluation) -> Evaluation {
         let Some((contention, reported)) = self
             .pending
@@ -104,21 +104,21 @@ impl Reconciler {
         evaluation
     }
 
-    /// Whether another writer keeps undoing this key, and it was not asked yet who it is.
+    /// Whether another writer keeps undoing this key, and has not been looked up yet.
     pub fn wants_manager(&self, key: &Key) -> bool {
         self.pending
             .contention(key)
             .is_some_and(|contention| contention.reported.is_some() && !contention.asked)
     }
 
-    /// The field manager that last wrote what we declare of the key; none where managedFields do not tell: what is
-    /// made without any field, as the account `default` of each namespace, is not tracked until somebody applies it.
+    /// Names the field manager that last wrote what we declare. It is `None` if `managedFields` do not show it. An
+    /// object created without fields, such as the account `default`, is not tracked until its first apply.
     pub fn name_manager(&mut self, key: &Key, manager: Option<&str>, now: Duration) {
         let failure = contended(&match manager {
             Some(manager) => format!("field manager {manager:?} keeps undoing what is declared"),
             None => format!("{SOMEBODY}; managedFields name nobody, the audit log of the API server would"),
         });
-        // The write that learned it is still to be taken in, and finds the work.
+        // The write that found the manager is handled next, and returns the work.
         let _ = self.reconsider(key, now, |reconciler| {
             if let Some(contention) = reconciler.pending.contention_mut(key) {
                 contention.reported = Some(failure);
@@ -127,14 +127,14 @@ impl Reconciler {
         });
     }
 
-    /// When the fight over a key ends, given that nothing happens.
+    /// When the contention over a key ends, if no other change comes.
     pub(super) fn contended_until(&self, key: &Key) -> Option<Duration> {
         let contention = self.pending.contention(key)?;
         contention.reported.as_ref()?;
         contention.contention.contended_until()
     }
 
-    /// Says no more of a fight that is over.
+    /// Ends the report of a contention that is over.
     pub(super) fn settle(&mut self, key: &Key, now: Duration) {
         let over = self.contended_until(key).is_some_and(|at| at <= now);
         if over && let Some(contention) = self.pending.contention_mut(key) {
@@ -144,7 +144,7 @@ impl Reconciler {
         }
     }
 
-    /// What it was about is gone. Should it come back, that counts: to delete and create undoes as well.
+    /// Ends a contention whose key is gone. If the key returns, that counts, because deleting and creating also undoes.
     pub(super) fn end_contention(&mut self, key: &Key) {
         self.pending.bound_contentions(key);
         if let Some(contention) = self.pending.contention_mut(key) {
@@ -153,8 +153,8 @@ impl Reconciler {
         }
     }
 
-    /// Forgets fights that are over, and when accounts were written that need not wait any more. Now and then, not at each
-    /// reply: there may be as many fights as there are copies, if somebody deleted them all.
+    /// Drops contentions that are over, and old write times. It runs now and then, not at each reply, because there may
+    /// be as many contentions as copies.
     pub(super) fn forget_old(&mut self, now: Duration) {
         if now < self.forgot_at + FORGET_EVERY {
             return;

@@ -1,4 +1,4 @@
-//! Before and after: which keys a change touches, what the plan makes of each, and what follows from the difference.
+//! Evaluates the keys that a change affects, before and after, and derives counts and work from the difference.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -14,29 +14,29 @@ use super::{Reconciler, SHARED};
 use crate::tally::{Entry, Tried};
 use crate::work::{Key, Lane, Target, Work, Write};
 
-/// What made a key be surveyed.
+/// What caused an evaluation.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Trigger<'a> {
-    /// Somebody changed the cluster.
+    /// An event of the cluster.
     Watched,
-    /// We did, with this write of this key, or tried to.
+    /// The reply to our own write of this key, or to an attempt.
     Replied { made: Option<(&'a Key, &'a Write)> },
-    /// An object changed. `urgent`: it is a new edition of it.
+    /// A change of an object; `urgent` if it has a new edition.
     Declared { urgent: bool },
 }
 
-/// What a change may touch.
+/// What a change may affect.
 pub(super) enum Affected<'a> {
-    /// All of the namespace.
+    /// The whole namespace.
     Whole,
     /// The Secret of this name.
     Secret(&'a Arc<str>),
-    /// The Secret of this name, and the accounts that refer to it or record it.
+    /// The Secret of this name, and accounts that refer to it or record it.
     Referred(&'a Arc<str>),
-    /// The Secret of this name, and all accounts: those that are to refer to it too.
+    /// The Secret of this name, and all accounts, including those that should refer to it.
     Offered(&'a Arc<str>),
-    /// The account of this name, and copies that wait for its reference to go: those of which it records one now, and
-    /// these, of which it did before the change or does after it.
+    /// The account of this name, and copies that wait for its references to go. Those are the copies that it records
+    /// now, and the given ones, which it recorded before or after the change.
     Account(&'a Arc<str>, &'a [Arc<str>]),
 }
 
@@ -49,20 +49,20 @@ impl<'a> Affected<'a> {
     }
 }
 
-/// A key as the plan sees it, without the write itself. It is made anew before each change, and must then come out as
-/// it was booked: whatever a survey depends on is changed within [`Reconciler::change`], or where no survey shows it.
+/// The plan's answer for a key, without the write itself. Each change evaluates again, and must find what was recorded.
+/// So state that evaluations depend on changes only within [`Reconciler::change`], or where no evaluation shows it.
 pub(super) struct Evaluation {
     pub(super) entries: Vec<Entry>,
     owed_to: Vec<Arc<str>>,
     pub(super) write: Option<WriteKind>,
     again_after: Option<Duration>,
     removal_pending: bool,
-    /// Secrets that must be read before this can be decided.
+    /// Secrets to read before a decision is possible.
     to_read: Vec<Arc<str>>,
 }
 
 impl Evaluation {
-    /// Whether something is still to be done about it.
+    /// Whether the key still needs a write, another look or a read.
     pub(super) fn is_outstanding(&self) -> bool {
         self.write.is_some() || self.again_after.is_some() || !self.to_read.is_empty()
     }
@@ -94,7 +94,7 @@ impl WriteKind {
         }
     }
 
-    /// Whether it takes away what no object wants; of an account that may be.
+    /// Whether it may remove what no object wants. A patch of an account may or may not.
     pub(super) fn is_removal(self) -> bool {
         match self {
             Self::Release | Self::Delete | Self::Empty | Self::Patch => true,
@@ -110,11 +110,11 @@ impl WriteKind {
     }
 }
 
-/// Of what is found in one namespace at once. With more than this, it waits behind what is new elsewhere: a namespace may
-/// hold ten thousand accounts, and the others have done nothing for that.
+/// Most fresh work of one namespace at once. A namespace may have ten thousand accounts. Beyond this limit, its work
+/// waits behind fresh work elsewhere.
 const FRESH_AT_MOST: usize = 32;
 
-/// The work found in one namespace, in the lane that does not hold up the others.
+/// Demotes the work of a namespace with too much of it to the bulk lane.
 pub(super) fn beside_others(mut work: Vec<Work>) -> Vec<Work> {
     if work.len() > FRESH_AT_MOST {
         for work in work.iter_mut().filter(|work| work.lane == Lane::Fresh) {
@@ -144,7 +144,7 @@ impl Reconciler {
         }
     }
 
-    /// Whether an account that is not held whole is to be read for a write that it may need.
+    /// Whether a partly cached account must be read before a write that it may need.
     pub(super) fn is_to_be_read_first(&self, key: &Key, name: &str) -> bool {
         let Some(scope) = self.scope(&self.cluster, &key.namespace) else {
             return false;
@@ -153,7 +153,7 @@ impl Reconciler {
         seen.is_some_and(|seen| self.decide_account(&scope, key, name, seen, &[]).read_first)
     }
 
-    /// Makes a change and finds what came of it.
+    /// Makes a change, and derives counts and work from its effect.
     pub(super) fn change(
         &mut self,
         namespace: &Arc<str>,
@@ -192,7 +192,7 @@ impl Reconciler {
         };
         let secrets: BTreeSet<&Arc<str>> = match affected {
             Affected::Secret(name) | Affected::Referred(name) | Affected::Offered(name) => BTreeSet::from([*name]),
-            // The last reference that goes lets a copy go.
+            // Removing the last reference allows removal of the copy.
             Affected::Account(..) if !self.pending.has_removals() => BTreeSet::new(),
             Affected::Account(name, records) => {
                 let held = scope.seen.accounts.get(name.as_ref());
@@ -279,8 +279,8 @@ impl Reconciler {
         )
     }
 
-    /// The names under which a Secret is about to be made for the first time since the start: whether one of somebody
-    /// else stands there is known when that is answered.
+    /// Names of Secrets to create for the first time since the start. The answer to that create shows whether a
+    /// squatter has the name.
     fn unverified(&self, scope: &Scope<'_>, namespace: &Arc<str>, now: Duration) -> Vec<Arc<str>> {
         if !self.pending.has_unverified() {
             return Vec::new();
@@ -296,7 +296,7 @@ impl Reconciler {
         scope.secret_names().into_iter().filter(creates).cloned().collect()
     }
 
-    /// The Secrets of a namespace that are to be made, at the start.
+    /// The Secrets of a namespace that are missing at the start.
     pub(super) fn missing(&self, namespace: &Arc<str>, now: Duration) -> Vec<Key> {
         let evaluation = self.evaluate(&self.cluster, namespace, &Affected::Whole, now);
         let created =
@@ -308,7 +308,7 @@ impl Reconciler {
         self.pending.retry(key).and_then(|retry| retry.failure.as_ref())
     }
 
-    /// Takes the difference to the board, and finds the work.
+    /// Records the difference in the tally, and returns the work.
     pub(super) fn apply_diff(
         &mut self,
         mut before: BTreeMap<Key, Evaluation>,
@@ -323,7 +323,7 @@ impl Reconciler {
             if self.is_undone(&key, before.as_ref(), &after, trigger, now)
                 && self.record_undo(&key, &after.entries, now)
             {
-                // What is to be said of it has changed by this.
+                // This changed the entry to record.
                 let again = self
                     .evaluate(&self.cluster, &key.namespace, &Affected::of(&key), now)
                     .remove(&key);
@@ -337,7 +337,7 @@ impl Reconciler {
             }
             self.record_diff(&key, before.as_ref(), Some(&after), urgent, now);
             work.extend(self.work(&key, &after, trigger, now));
-            // What stands as a failure was booked with the trouble, and is looked up with it again.
+            // A failure was recorded with its retry state, so it is evaluated with it again.
             let failed = |entry: &Entry| matches!(entry.state, State::Failed(_));
             let is_told = after.entries.iter().any(failed) && self.contended_until(&key).is_none();
             let reads = self.is_uncertain(&key) || self.is_unread(&key);
@@ -354,7 +354,7 @@ impl Reconciler {
         beside_others(work)
     }
 
-    /// What is to be done about a key that was surveyed, and when.
+    /// What to do about an evaluated key, and when.
     pub(super) fn work(&self, key: &Key, evaluation: &Evaluation, trigger: Trigger<'_>, now: Duration) -> Vec<Work> {
         let reads = evaluation.to_read.iter().map(|name| {
             let key = Key::secret(&key.namespace, name);
@@ -371,7 +371,7 @@ impl Reconciler {
             let retry_at = retry.map(|retry| retry.retry_at);
             let retry_at = retry_at.filter(|_| !matches!(trigger, Trigger::Declared { .. }));
             let shared_at = self.pending.written_at(key).map(|at| at + SHARED);
-            // What was refused is tried again at a pace, whatever has changed: there may be ten thousand of it.
+            // Refused keys are retried at a limited rate after any change, because there may be ten thousand.
             let refused = retry.is_some_and(|retry| retry.refused_since.is_some());
             let lane = if refused { Lane::Retry } else { write.lane() };
             (lane, retry_at.max(shared_at).filter(|&at| at > now))
@@ -384,7 +384,7 @@ impl Reconciler {
         Some(Work { key, lane, at })
     }
 
-    /// Takes the difference to the board.
+    /// Records the difference in the tally.
     fn record_diff(
         &mut self,
         key: &Key,
@@ -445,12 +445,12 @@ fn evaluation<A>(decision: Decision<'_, A>, write: Option<WriteKind>) -> Evaluat
     }
 }
 
-/// Whether it has, or records, a reference of this name: whether that one may stay depends on the Secret.
+/// Whether the account has or records this reference, so that its place depends on the Secret.
 fn refers(account: &Account, name: &Arc<str>) -> bool {
     account.may_record(name) || account.entries.iter().any(|entry| entry.name() == name.as_ref())
 }
 
-/// Whether nothing of a namespace is held.
+/// Whether the cache of a namespace is empty.
 fn is_empty(facts: &plan::observed::Namespace) -> bool {
     facts.secrets.is_empty() && facts.accounts.is_empty()
 }

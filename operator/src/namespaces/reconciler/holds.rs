@@ -1,5 +1,5 @@
-//! Namespaces and webhooks that put writes off (429 with a reason): first the key waits, then all of the namespace, and
-//! all that the webhook has put off elsewhere. One of them asks again for the others, ever more rarely.
+//! Writes that a namespace or webhook postpones (429 with a reason). First only the key waits, then its whole
+//! namespace, and all keys that the webhook postponed elsewhere. One key retries for the others, with backoff.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,14 +12,14 @@ use super::Reconciler;
 use super::evaluate::{Affected, Trigger};
 use crate::work::{Key, Work};
 
-/// So many keys wait each for itself.
+/// Number of keys that wait only for themselves.
 const ALONE: u32 = 3;
-/// Within a minute, the jitter of the delay included.
+/// Stays within a minute, including jitter.
 const HOLDS: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(45));
-/// What was put off last so long ago is forgotten.
+/// How long after the last postponement a hold is dropped.
 const FORGOTTEN: Duration = Duration::from_secs(300);
 
-/// See the module.
+/// Postponed namespaces and webhooks; see the module.
 #[derive(Debug, Default)]
 pub(super) struct Holds {
     namespaces: HashMap<Arc<str>, Hold>,
@@ -28,7 +28,7 @@ pub(super) struct Holds {
 
 #[derive(Debug)]
 struct Hold {
-    /// How often in a row something was put off.
+    /// Consecutive postponements.
     times: u32,
     until: Duration,
     failure: Failure,
@@ -41,7 +41,7 @@ impl Hold {
             until: Duration::ZERO,
             failure: failure.clone(),
         });
-        // What was under way already when the others began to wait says no more than that.
+        // Keys in flight when the hold began carry no new information.
         if now < hold.until {
             return;
         }
@@ -53,7 +53,7 @@ impl Hold {
 }
 
 impl Reconciler {
-    /// A write of the key was put off.
+    /// Records that a write of the key was postponed.
     pub(super) fn hold(&mut self, key: &Key, by: Option<&Arc<str>>, failure: &Failure, wait: Duration, now: Duration) {
         let Holds { namespaces, webhooks } = &mut self.holds;
         Hold::extend(namespaces, &key.namespace, failure, wait, now);
@@ -62,7 +62,7 @@ impl Reconciler {
         }
     }
 
-    /// A write of the key was made: whoever put it off before does so no more.
+    /// Ends the hold after a successful write of the key.
     pub(super) fn let_off(&mut self, key: &Key) {
         self.holds.namespaces.remove(&key.namespace);
         if let Some(by) = self.pending.retry(key).and_then(|retry| retry.by.as_ref()) {
@@ -77,12 +77,12 @@ impl Reconciler {
         namespace.into_iter().chain(webhook).max_by_key(|hold| hold.until)
     }
 
-    /// Whether the namespace of the key, or the webhook that put it off, is not to be asked now.
+    /// Whether the namespace of the key, or the webhook that postponed it, is on hold.
     pub fn is_on_hold(&self, key: &Key, now: Duration) -> bool {
         self.hold_on(key).is_some_and(|hold| now < hold.until)
     }
 
-    /// The key waits with the others of its namespace, or webhook: as one that was refused as they were.
+    /// Postpones the key with its namespace or webhook, and reports the same failure.
     pub fn put_off(&mut self, key: &Key, now: Duration) -> Vec<Work> {
         let Some((until, failure)) = self.hold_on(key).map(|hold| (hold.until, hold.failure.clone())) else {
             return Vec::new();

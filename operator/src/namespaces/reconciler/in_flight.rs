@@ -1,7 +1,7 @@
-//! Writes that are under way: an object that is being deleted waits for those which bring something of it.
+//! Writes in flight. An object that is being deleted waits for those that may still add a copy or reference of it.
 //!
-//! A write planned before the deletion was seen may land after everything that was there is gone. Were the finalizer
-//! off by then, the reference that it adds would be nobody's.
+//! A write planned before the deletion may land after cleanup is complete. If the finalizer were already gone, its
+//! reference would stay without an owner.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::namespaces::pending::InFlight;
 use crate::work::{Key, Write};
 
 impl Reconciler {
-    /// The write is handed out.
+    /// Records a write that was handed out.
     pub fn start_write(&mut self, key: &Key, write: &Arc<Write>) {
         let started = InFlight {
             write: Arc::clone(write),
@@ -23,7 +23,8 @@ impl Reconciler {
         self.pending.start_write(key, started);
     }
 
-    /// The server has said how things are with the key. What the write was, if one was under way.
+    /// Ends the write in flight, because the server has shown the state of the key. Returns the write, if there was
+    /// one.
     pub(super) fn finish_write(&mut self, key: &Key) -> Option<Arc<Write>> {
         let ended = self.pending.finish_write(key)?;
         let objects = self.cluster.objects().iter();
@@ -33,7 +34,7 @@ impl Reconciler {
         Some(ended.write)
     }
 
-    /// Nobody knows whether the write was made.
+    /// Marks the outcome of the write as unknown.
     pub(super) fn outcome_unknown(&mut self, key: &Key) {
         if self.pending.in_flight(key).is_some_and(InFlight::brings_something) {
             self.pending.outcome_unknown(key);
@@ -42,13 +43,12 @@ impl Reconciler {
         }
     }
 
-    /// Whether nobody knows what came of the last write of the key: it is to be read, if nothing is to be written.
+    /// Whether the outcome of the last write is unknown. Then the key is read, unless it needs a write.
     pub fn is_uncertain(&self, key: &Key) -> bool {
         self.pending.in_flight(key).is_some_and(|write| write.uncertain)
     }
 
-    /// What is to be said of the object. To one that is being deleted, a write under way is owed as much as one that is
-    /// still to be made.
+    /// The summary of the object. For a deletion, writes in flight count as pending cleanup.
     pub fn summary(&self, object: &str) -> Option<Summary> {
         let mut summary = self.tally.summary(object)?;
         let object = self.cluster.object(object);
@@ -64,14 +64,14 @@ impl Reconciler {
         Some(summary)
     }
 
-    /// Whether nothing is owed any more to a deletion.
+    /// Whether a deletion has no pending cleanup.
     pub(super) fn is_done_with(&self, object: &str) -> bool {
         self.summary(object).is_none_or(|summary| summary.owed == 0)
     }
 }
 
 impl InFlight {
-    /// Whether the object must not go before the end of this write is known.
+    /// Whether the object must stay until the outcome of this write is known.
     fn keeps(&self, object: &Object) -> bool {
         object.lifecycle == Lifecycle::Deleting && self.brings(&object.spec.secret_name)
     }

@@ -1,18 +1,18 @@
-//! What is alike is held once.
+//! Interns equal values.
 
 use std::borrow::Borrow;
 use std::collections::HashSet;
 use std::hash::Hash;
 use std::sync::Arc;
 
-/// Values by themselves. Those that are held here alone go when there are a quarter more than were held last time.
+/// A set of shared values. Those without other users are dropped whenever the set has grown by a quarter.
 #[derive(Debug)]
 pub(super) struct Interner<T: ?Sized> {
     values: HashSet<Arc<T>>,
     full_at: usize,
 }
 
-/// So few are not worth a look.
+/// A smaller set is not searched for unused values.
 const FEW: usize = 64;
 
 impl<T: ?Sized> Default for Interner<T> {
@@ -25,7 +25,7 @@ impl<T: ?Sized> Default for Interner<T> {
 }
 
 impl<T: ?Sized + Eq + Hash> Interner<T> {
-    /// The one that is equal.
+    /// Returns the shared value that equals this one.
     pub(super) fn share(&mut self, value: impl Borrow<T> + Into<Arc<T>>) -> Arc<T> {
         if let Some(held) = self.values.get(value.borrow()) {
             return Arc::clone(held);

@@ -1,4 +1,4 @@
-//! Objects come, change and go: what that means for the namespaces.
+//! Handles new, changed and deleted objects, and their effect on namespaces.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -11,23 +11,24 @@ use super::evaluate::{Affected, Evaluation, Trigger, beside_others};
 use super::{DeletedObject, Place, Reconciler};
 use crate::work::{Key, Lane, Work};
 
-/// What a process that died had sent may reach an account so long after its object has gone: the server gives a request up
-/// after a minute, unless it is told otherwise. (A copy that comes late has an owner that is gone, and is collected.)
+/// How long after a deletion a write of a dead process may still reach an account. The server gives up a request after
+/// a minute, by default. A late copy needs no window: its owner is gone, so it is garbage-collected.
 pub(super) const LATE_WRITE_WINDOW: Duration = Duration::from_secs(120);
 
-/// What another installation removed before its object went is seen by then. Each kind has a watch of its own.
+/// How long the watches may take to show what another installation removed before its object went. Each kind has its
+/// own watch.
 const LAG: Duration = Duration::from_secs(5);
 
 impl Reconciler {
-    /// An object, in any lifecycle. `revision` comes back in its [`plan::summary::Summary`].
+    /// Handles a new or changed object in any lifecycle. `revision` returns in its [`plan::summary::Summary`].
     pub fn declare(&mut self, object: &Arc<Object>, revision: u64, urgent: bool, now: Duration) {
         self.deleted.remove(&object.name);
         self.tally.revise(&object.name, revision);
         self.redeclare(&object.name, Some(object), urgent, now);
     }
 
-    /// The object is gone. What is owed to its deletion is done all the same, unless it was not `ours`: another installation
-    /// acted for it, and removed everything before.
+    /// Handles a deleted object. Its pending cleanup is still done, unless it was not `ours`. Then another installation
+    /// managed it, and removed everything before.
     pub fn forget_object(&mut self, name: &str, ours: bool, now: Duration) {
         if ours {
             self.set_lifecycle(name, Lifecycle::Deleting, now);
@@ -46,7 +47,7 @@ impl Reconciler {
         self.expire(now);
     }
 
-    /// Drops what is over: departed objects to which nothing is owed any more, not even by a write on its way, and fights.
+    /// Drops deleted objects without pending cleanup or late writes, and contentions that are over.
     pub fn expire(&mut self, now: Duration) {
         self.forget_old(now);
         let is_over = |deleted: &DeletedObject| now >= deleted.since + LATE_WRITE_WINDOW;
@@ -71,7 +72,7 @@ impl Reconciler {
         }
     }
 
-    /// The object as it was known, in another lifecycle.
+    /// Sets the lifecycle of the object as it was known.
     fn set_lifecycle(&mut self, name: &str, lifecycle: Lifecycle, now: Duration) {
         let old = self.cluster.object(name);
         let Some(old) = old.filter(|object| object.lifecycle != lifecycle) else {
@@ -84,7 +85,7 @@ impl Reconciler {
         self.redeclare(name, Some(&new), false, now);
     }
 
-    /// The object of that name is now like this, or is no more.
+    /// Replaces the object of that name with its new state, or removes it.
     fn redeclare(&mut self, name: &str, new: Option<&Arc<Object>>, urgent: bool, now: Duration) {
         let before_cluster = self.cluster.clone();
         let old = self.cluster.remove(name);
@@ -118,7 +119,7 @@ impl Reconciler {
         }
     }
 
-    /// Books the difference at once; what is to be written is found when the turn of the namespace comes.
+    /// Records the difference at once. The work follows when the rollout reaches the namespace.
     pub(super) fn apply_declared(
         &mut self,
         namespace: &Arc<str>,
@@ -135,13 +136,12 @@ impl Reconciler {
         }
     }
 
-    /// What is to be written in the next namespace of this lane in which an object's change is still to be made; none when
-    /// there is no such namespace.
+    /// The work of the next namespace of this lane in the rollout queue; `None` if the lane is empty.
     pub fn next_namespace(&mut self, lane: Lane, now: Duration) -> Option<Vec<Work>> {
         let (namespace, waiting_since) = self.rollout.pop(lane)?;
         let evaluate = |reconciler: &Self| reconciler.evaluate(&reconciler.cluster, &namespace, &Affected::Whole, now);
         let mut evaluation = evaluate(self);
-        // The references get their time from now on: until here nobody took them out.
+        // The grace period of references starts now, because no write could remove them earlier.
         let mut put_off = false;
         for key in evaluation.keys() {
             let since = self.pending.removal_since(key);
@@ -160,13 +160,13 @@ impl Reconciler {
         Some(beside_others(work.collect()))
     }
 
-    /// How many keys wait in a lane for the turn of their namespace.
+    /// Number of keys in a lane of the rollout queue.
     pub fn waiting_in_rollout(&self, lane: Lane) -> usize {
         self.rollout.keys(lane)
     }
 }
 
-/// Where a Secret is called a source that was not before, or no longer is: there its name decides.
+/// Namespaces in which a Secret became a source, or stopped being one. There its name decides.
 fn namespaces_of_changed_sources<'a>(old: Option<&'a Arc<Object>>, new: Option<&'a Arc<Object>>) -> BTreeSet<&'a str> {
     let named = |object: &'a Arc<Object>| (object.lifecycle != Lifecycle::Deleted).then_some(&object.spec.sources);
     let (old, new) = (old.and_then(named), new.and_then(named));
@@ -177,7 +177,7 @@ fn namespaces_of_changed_sources<'a>(old: Option<&'a Arc<Object>>, new: Option<&
     all.map(|(namespace, _)| namespace.as_str()).collect()
 }
 
-/// Whether anything of the object may be in the namespace.
+/// Whether a copy or reference of the object may exist in the namespace.
 fn has_left(object: &Object, facts: &Namespace) -> bool {
     let secret = object.spec.secret_name.as_ref();
     facts.secrets.contains_key(secret) || facts.accounts.values().any(|account| account.may_record(secret))

@@ -1,4 +1,4 @@
-//! What Secrets and accounts have in common: both are seen, held, and written, each by its name in a namespace.
+//! What Secrets and accounts have in common: both are watched, cached and written, by name and namespace.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -14,15 +14,15 @@ use super::{Kind, Reconciler};
 use crate::wanted::prune;
 use crate::work::Key;
 
-/// A Secret or an account.
+/// A Secret or an account in the cache.
 pub(super) trait Observed: PartialEq + Sized {
-    /// Of the watch that shows what has this name.
+    /// The kind of the watch that shows this name.
     fn kind(reconciler: &Reconciler, name: &str) -> Kind;
     fn version(&self) -> &Version;
     fn key(namespace: &Arc<str>, name: &Arc<str>) -> Key;
     /// `records` as in [`Affected::Account`].
     fn affected<'a>(name: &'a Arc<str>, records: &'a [Arc<str>]) -> Affected<'a>;
-    /// The names that it records.
+    /// The names of the references that it records.
     fn records(&self) -> &[Arc<str>];
     fn all(facts: &Namespace) -> &LiteMap<Arc<str>, Self>;
     fn all_mut(facts: &mut Namespace) -> &mut LiteMap<Arc<str>, Self>;
@@ -30,20 +30,20 @@ pub(super) trait Observed: PartialEq + Sized {
     /// Whether it carries our label, or is known to have carried it.
     fn is_ours(&self) -> bool;
 
-    /// Whether this change bears on accounts that do not refer to it yet.
+    /// Whether this change affects accounts that do not refer to it yet.
     fn bears_on_others(held: Option<&Self>, new: Option<&Self>) -> bool;
 
-    /// What others took away the mark of, although it is ours as far as `held` and `known` show: the names of the entries
-    /// of an account.
+    /// The references that are ours by `held` and `known`, but whose record another writer removed. Only accounts have
+    /// any.
     fn lost(held: Option<&Self>, new: &Self, known: &[Arc<str>]) -> Vec<Arc<str>>;
 
-    /// Whether this one is ours without its label, given that one with this uid was seen with it.
+    /// Marks it as ours without its label, if an object with this uid was `labelled` before.
     fn proven(self, labelled: bool) -> Self;
 
-    /// Whether no Secret that a watch would not show can have its name when it goes.
+    /// Whether no Secret can have its name when it goes, except one that a watch shows.
     fn leaves_nothing(&self, cluster: &Cluster) -> bool;
 
-    /// The same, holding in common with others what is alike.
+    /// Replaces parts with interned equal values.
     fn shared(self, reconciler: &mut Reconciler) -> Self;
 }
 
@@ -84,7 +84,7 @@ impl Observed for Account {
         false
     }
 
-    /// The last reference that goes lets a copy go; the survey of an account sees to that.
+    /// Removing the last reference allows removal of a copy; the evaluation of an account handles that.
     fn bears_on_others(_: Option<&Self>, _: Option<&Self>) -> bool {
         false
     }
@@ -151,7 +151,7 @@ impl Observed for Secret {
         matches!(ownership(&self.traits), Ownership::Copy(_) | Ownership::Stripped)
     }
 
-    /// A copy of an object that says Delete is never left to its namespace.
+    /// A copy is never retained if its object says Delete.
     fn leaves_nothing(&self, cluster: &Cluster) -> bool {
         let Ownership::Copy(label) = ownership(&self.traits) else {
             return false;
@@ -160,7 +160,7 @@ impl Observed for Secret {
         object.is_some_and(|object| object.spec.deletion_policy == crd::DeletionPolicy::Delete)
     }
 
-    /// One that is not our copy bears on the references, by what it is and not by what it holds.
+    /// A Secret that is not our copy affects references, by its traits and not by its data.
     fn bears_on_others(held: Option<&Self>, new: Option<&Self>) -> bool {
         if held.map(|held| &held.traits) == new.map(|new| &new.traits) {
             return false;
@@ -190,11 +190,10 @@ impl Observed for Secret {
     }
 }
 
-/// Up to here a map has room for what it holds and no more, and then for an eighth more: there are as many maps as there
-/// are namespaces.
+/// Up to this size, a map has no spare room; above it, an eighth. There are as many maps as namespaces.
 const FEW: usize = 8;
 
-/// Holds a value under its name.
+/// Stores a value under its name.
 pub(super) fn hold<T>(map: &mut LiteMap<Arc<str>, T>, name: &Arc<str>, value: T) {
     let mut held = std::mem::take(map).into_tuple_vec();
     if held.len() == held.capacity() {

@@ -1,4 +1,4 @@
-//! Writes end: what is known now, and when a write that failed is tried again.
+//! Handles the ends of writes: updates the cache, and schedules retries of failed writes.
 
 use std::time::Duration;
 
@@ -14,20 +14,19 @@ use crate::namespaces::pending::RetryState;
 use crate::outcome::{ApiError, Outcome};
 use crate::work::{Key, Lane, Target, Work};
 
-/// A write that a policy, a quota or a missing right refuses is tried again ever more rarely.
-/// Within a minute, the jitter of its delay included.
+/// Backoff after a refusal by a policy, a quota or a missing right. It stays within a minute, including jitter.
 const REFUSED: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(45));
-/// No answer: the server is busy or gone, and comes back.
+/// Backoff after a missing answer: the server is busy or down, and will return.
 const UNANSWERED: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(10));
-/// A lost race: the next attempt knows more, so the first ones come at once.
+/// Backoff after lost races. The first retries come at once, because they start from newer state.
 const RACED: Backoff = Backoff::new(Duration::from_millis(20), Duration::from_secs(2));
 const RACES_AT_ONCE: u32 = 3;
-/// So many calls without an answer in a row are told as a failure of the namespace.
+/// Consecutive unanswered calls after which a namespace reports a failure.
 const UNANSWERED_UNTIL_TOLD: u32 = 4;
-/// So many lost races in a row are told too: another writer is always faster.
+/// Consecutive lost races after which a namespace reports a failure: another writer always wins.
 const LOST_UNTIL_TOLD: u32 = 8;
-/// A call without an answer is an attempt if the server answered another one so shortly before. Otherwise the whole server
-/// is away, and that is no reason to give up.
+/// How recently the server must have answered another call for an unanswered call to count as an attempt. Otherwise the
+/// whole server is down, which must not end a deletion.
 pub(super) const HEARD_WITHIN: Duration = Duration::from_secs(15);
 
 impl RetryState {
@@ -56,7 +55,7 @@ impl RetryState {
                 self.attempts += 1;
                 Duration::ZERO
             }
-            // Where it is true, the watch of namespaces shows it at once. Where it is not, it is a refusal like any other.
+            // If it is true, the watch of namespaces shows it at once. If not, it is a refusal like others.
             ApiError::NamespaceTerminating => {
                 if self.attempts > 0 {
                     let text = "the server says that the namespace is being terminated (403), although it is not";
@@ -82,7 +81,7 @@ impl RetryState {
         }
     }
 
-    /// Another race over a write was lost, with this answer.
+    /// Records a lost race over a write, with this answer.
     fn lose(&mut self, answer: &str, now: Duration) {
         self.tried_since = self.tried_since.or(Some(now));
         self.lost += 1;
@@ -94,12 +93,12 @@ impl RetryState {
 }
 
 impl Reconciler {
-    /// A write, or a read after one, of a Secret has ended.
+    /// Handles the end of a write of a Secret, or of the read after one.
     pub fn wrote_secret(&mut self, key: &Key, outcome: Outcome<Secret>, now: Duration) -> Vec<Work> {
         self.wrote(key, outcome, now)
     }
 
-    /// A write of an account has ended.
+    /// Handles the end of a write of an account.
     pub fn wrote_account(&mut self, key: &Key, outcome: Outcome<Account>, now: Duration) -> Vec<Work> {
         let failed = matches!(outcome, Outcome::Failed(_));
         let mut work = self.wrote(key, outcome, now);
@@ -111,7 +110,7 @@ impl Reconciler {
         work
     }
 
-    /// What was read of an account for a write is not held any longer than that.
+    /// Drops what was read of an account only for a write.
     fn shorten(&mut self, key: &Key, now: Duration) -> Vec<Work> {
         let (Target::Account(name), Some(place)) = (&key.target, self.places.get(&key.namespace)) else {
             return Vec::new();
@@ -152,7 +151,7 @@ impl Reconciler {
             self.let_off(key);
         }
         let (Target::Secret(name) | Target::Account(name)) = &key.target;
-        // What a list under way does not hold is taken for gone at its end: this was seen.
+        // A list in progress must not drop this key at its end.
         self.mark_listed(&T::kind(self, name), key);
         let held = self
             .places
@@ -198,7 +197,7 @@ impl Reconciler {
         self.observe(&key.namespace, name, seen, trigger, now, and_then)
     }
 
-    /// Asks the plan of a key again, since its time has come. Work that is still to wait comes out anew.
+    /// Evaluates a key whose time has come. Work that must still wait is returned again.
     pub fn revisit(&mut self, key: &Key, now: Duration) -> Vec<Work> {
         self.reconsider(key, now, |reconciler| reconciler.settle(key, now))
     }
@@ -214,7 +213,7 @@ impl Reconciler {
         retry.retry_at = late.map_or(now, |late| now + RACED.delay(late));
     }
 
-    /// A write has failed.
+    /// Handles a failed write.
     pub fn failed(&mut self, key: &Key, setback: ApiError, now: Duration) -> Vec<Work> {
         if matches!(setback, ApiError::Unavailable(_)) {
             self.outcome_unknown(key);
@@ -242,7 +241,7 @@ impl Reconciler {
                 reconciler.pending.set_retry(key, Some(retry));
             },
         );
-        // Nothing is to be written, yet something was to be read: that is still to be done.
+        // Without a write to make, a read may still be due.
         let unread = self.is_uncertain(key) || self.is_squatted(key) || self.is_unread(key) || self.is_doubtful(key);
         if unread && work.iter().all(|work| work.key != *key) {
             work.push(Work {
@@ -254,7 +253,7 @@ impl Reconciler {
         work
     }
 
-    /// The first answer about a Secret that was missing at the start lets the references to it go in.
+    /// The first answer about a missing Secret releases the references to it.
     fn touched<'a>(&self, key: &'a Key) -> Affected<'a> {
         match &key.target {
             Target::Secret(name) if self.pending.is_unverified(key) => Affected::Offered(name),

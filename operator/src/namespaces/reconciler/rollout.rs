@@ -1,6 +1,6 @@
-//! The long row: namespaces in which an object's change is still to be made. Each comes to its turn once, whatever else
-//! changes meanwhile, and what is to be written in it is found then. So an object of ten thousand namespaces costs
-//! a few words for each of them, and those that come together share their writes.
+//! Rollout queue: namespaces that wait for a changed object to be applied. Each waits at most once, and its writes are
+//! planned when its turn comes. So an object with ten thousand namespaces costs a few words for each, and changes that
+//! coincide share their writes.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -9,10 +9,10 @@ use std::time::Duration;
 use crate::shrink;
 use crate::work::Lane;
 
-/// Room for so many namespaces is not given back.
+/// Capacity for this many namespaces is kept when a map shrinks.
 const KEPT: usize = 256;
 
-/// See the module.
+/// The rollout queue; see the module.
 #[derive(Debug, Default)]
 pub(super) struct Rollout {
     waiting: HashMap<Arc<str>, Waiting>,
@@ -23,22 +23,22 @@ pub(super) struct Rollout {
 #[derive(Debug, Default)]
 struct RolloutLane {
     namespaces: VecDeque<Arc<str>>,
-    /// How many wait in them.
+    /// Number of keys in these namespaces.
     keys: usize,
 }
 
-/// A namespace that waits for its turn.
+/// A waiting namespace.
 #[derive(Clone, Copy, Debug)]
 struct Waiting {
-    /// Of the most urgent of its keys.
+    /// The lane of its most urgent key.
     lane: Lane,
-    /// How many, when it was asked last.
+    /// Number of keys at the last evaluation.
     keys: usize,
     since: Duration,
 }
 
 impl Rollout {
-    /// The namespace waits, if it does not already; in the fresh lane from now on, if this is more urgent.
+    /// Adds the namespace, or moves it to the fresh lane if this is more urgent.
     pub(super) fn push(&mut self, namespace: &Arc<str>, lane: Lane, keys: usize, now: Duration) {
         let held = self.waiting.get(namespace).copied();
         let stays = held.filter(|held| held.lane == lane || held.lane == Lane::Fresh);
@@ -57,11 +57,11 @@ impl Rollout {
         self.waiting.insert(Arc::clone(namespace), waiting);
     }
 
-    /// The next of this lane, which waits no more, and since when it did.
+    /// Removes the next namespace of this lane. Returns it, and since when it waited.
     pub(super) fn pop(&mut self, lane: Lane) -> Option<(Arc<str>, Duration)> {
         loop {
             let namespace = self.lane_of(lane).namespaces.pop_front()?;
-            // One that was moved to the other lane left its place behind.
+            // A namespace that moved to the other lane left a stale entry behind.
             if self.waiting.get(&namespace).is_none_or(|waiting| waiting.lane != lane) {
                 continue;
             }
@@ -75,7 +75,7 @@ impl Rollout {
         }
     }
 
-    /// How many keys wait in a lane.
+    /// Number of keys in a lane.
     pub(super) fn keys(&self, lane: Lane) -> usize {
         match lane {
             Lane::Fresh => self.fresh.keys,

@@ -1,4 +1,4 @@
-//! The world by itself: events, lists and replies in, work and summaries out.
+//! Tests of the reconciler alone: events, lists and replies in, work and summaries out.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,7 +29,7 @@ fn object(lifecycle: Lifecycle) -> Arc<Object> {
     object_for("default", lifecycle)
 }
 
-/// It selects the accounts of that name.
+/// An object that selects the accounts of that name.
 fn object_for(account: &str, lifecycle: Lifecycle) -> Arc<Object> {
     let spec: ClusterPullSecretSpec = serde_json::from_value(json!({
         "registries": [{"server": "ghcr.io", "credentials": {"dockerConfig": {"secretRef": {"name": "source"}}}}],
@@ -92,7 +92,7 @@ fn account_key() -> Key {
     Key::account(&"a".into(), &"default".into())
 }
 
-/// A started world with the object and the selected namespace `a`, in which nothing was written yet.
+/// A started reconciler with the object and the selected namespace `a`, before any write.
 fn started() -> Reconciler {
     let mut reconciler = Reconciler::new([]);
     for kind in [Kind::Namespace, Kind::Account, Kind::Copy] {
@@ -113,7 +113,7 @@ fn secret_action(reconciler: &Reconciler) -> SecretAction {
     }
 }
 
-/// The same world with copy and reference in place.
+/// The same, with copy and reference in place.
 fn served() -> Reconciler {
     let mut reconciler = started();
     let copy = written(&secret_action(&reconciler), "20");
@@ -137,7 +137,7 @@ fn keys(work: &[Work]) -> Vec<Key> {
     work.iter().map(|work| work.key.clone()).collect()
 }
 
-/// The work of all namespaces that wait in the long row.
+/// The work of all namespaces in the rollout queue.
 fn turns(reconciler: &mut Reconciler, now: Duration) -> Vec<Work> {
     let mut work = Vec::new();
     for lane in [Lane::Fresh, Lane::Bulk] {
@@ -421,7 +421,7 @@ fn another_writer_that_keeps_undoing_is_told_and_slowed() {
     assert_eq!(summary(&reconciler).accounts.failed, 1, "it goes on");
 }
 
-/// The same object under another name, as its copies.
+/// The same object under another name, which its copies have too.
 fn another(name: &str) -> Arc<Object> {
     let object = object(Lifecycle::Active);
     Arc::new(Object {
@@ -435,12 +435,12 @@ fn another(name: &str) -> Arc<Object> {
     })
 }
 
-/// Not put off, except for writes of the same account to be shared.
+/// Whether it is due at once, except that writes of one account are shared.
 fn is_soon(work: &Work, now: Duration) -> bool {
     work.at.is_none_or(|at| at <= now + SHARED)
 }
 
-/// The write that the account needs is handed out.
+/// Hands out the write that the account needs.
 fn patch(reconciler: &mut Reconciler, now: Duration) {
     let action = reconciler.write(&account_key(), now).unwrap();
     reconciler.start_write(&account_key(), &Arc::new(action));
@@ -597,7 +597,7 @@ fn an_object_whose_finalizer_was_taken_off_by_hand_is_cleaned_up_after() {
     assert_eq!(reconciler.tally.summary("company"), None);
 }
 
-/// The object went before its copy and its reference did, as this process saw it.
+/// The object went before its copy and reference did, as this process saw it.
 #[test]
 fn another_installation_has_removed_it_already() {
     let mut reconciler = served();
@@ -893,7 +893,7 @@ fn a_write_of_which_nobody_knows_the_end_is_read_before_its_object_goes() {
     assert!(reconciler.tally.has_changed());
 }
 
-/// A world that starts with everything listed and nothing written: what a restart finds beside a squatter.
+/// A reconciler that starts with everything listed and no write made, as after a restart beside a squatter.
 fn restarted() -> (Reconciler, Vec<Work>) {
     let mut reconciler = Reconciler::new([]);
     reconciler.declare(&object(Lifecycle::Active), 1, true, at(0));
@@ -940,8 +940,8 @@ fn a_restart_refers_to_nothing_before_it_knows_whose_secret_is_there() {
     assert_eq!(keys(&work), [account_key()], "nor one for which there is nothing yet");
 }
 
-/// As [`served`], where the names `company` and `other` are managed; in the namespace `b` somebody's Secret has the
-/// second name.
+/// As [`served`], with the managed names `company` and `other`. In the namespace `b`, a foreign Secret has the second
+/// name.
 fn served_by_name() -> Reconciler {
     let mut reconciler = Reconciler::new([]).managing(["company".into(), "other".into()].into());
     for kind in reconciler.kinds_of_secrets() {
@@ -1153,7 +1153,7 @@ fn a_namespace_that_puts_writes_off_waits_as_a_whole_and_no_other() {
     assert!(!work.is_empty() && !reconciler.is_on_hold(&key("a", 4), at(46)));
 }
 
-/// A started world with namespaces `a`, which the object will select, and `b`.
+/// A started reconciler with namespace `a`, which the object will select, and `b`.
 fn keeping() -> Reconciler {
     let keys = LabelKeys::new();
     keys.want(&object(Lifecycle::Active));
@@ -1168,7 +1168,7 @@ fn keeping() -> Reconciler {
     reconciler
 }
 
-/// So many that they are not held whole.
+/// So many references that the account is cached in part.
 fn long() -> Vec<String> {
     (0..100).map(|number| format!("theirs-{number}")).collect()
 }
@@ -1179,7 +1179,7 @@ fn long_account(version: &str, more: &[&str], attached: &[&str]) -> Account {
     account(version, &entries, attached)
 }
 
-/// As the watch shows it.
+/// The account as the watch shows it.
 fn shortened(mut account: Account, asked: &[&str]) -> Account {
     account.compact(|name| asked.contains(&name));
     account
@@ -1321,14 +1321,14 @@ fn a_record_that_others_take_away_is_restored() {
     };
     assert_eq!(*action.attached, ["company".into()]);
     assert_eq!(action.entries.len(), 2);
-    // Touched again before we come to it, it is still ours.
+    // Touched again before the write, it is still ours.
     let again = Account {
         version: Version::new("uid-account", "23"),
         ..replaced
     };
     reconciler.see_account("a", "default", Seen::There(again), at(2));
     assert!(reconciler.write(&account_key(), at(2)).is_some());
-    // Another account of that name is another's.
+    // Another account of that name is not ours.
     let another = Account {
         version: Version::new("uid-another", "24"),
         ..account("24", &["company"], &[])
@@ -1463,7 +1463,7 @@ fn deleting() -> Reconciler {
     reconciler
 }
 
-/// Deleting and creating undoes as well, and so does one who marks a Secret for an object that is no more.
+/// Deleting and creating counts as undoing. So does marking a Secret for an object that no longer exists.
 #[test]
 fn what_is_made_again_is_fought_over() {
     let mut reconciler = left(served());
@@ -1510,7 +1510,7 @@ fn what_is_made_again_is_fought_over() {
     assert!(waits >= 4, "{waits}");
 }
 
-/// What the object loop gives up after a minute: every way in which a removal may never succeed counts.
+/// After a minute, the object controller gives up. Every way in which a removal may fail for ever counts.
 #[test]
 fn whatever_keeps_a_removal_from_succeeding_counts_as_an_attempt() {
     let unavailable = || ApiError::Unavailable("the server answered 500".to_owned());
@@ -1549,7 +1549,7 @@ fn a_server_that_was_away_counts_for_nothing() {
     assert_eq!(summary(&reconciler).stuck_since, Some(at(40)));
 }
 
-/// One attempt in a namespace is enough: the others wait for the same webhook.
+/// One attempt in a namespace is enough, because the others wait for the same webhook.
 #[test]
 fn many_accounts_behind_one_refusal_are_given_up_together() {
     let mut reconciler = served();
@@ -1560,13 +1560,13 @@ fn many_accounts_behind_one_refusal_are_given_up_together() {
     reconciler.declare(&object(Lifecycle::Deleting), 2, false, at(1));
     reconciler.failed(&account_key(), forbidden(), at(21));
     assert_eq!(summary(&reconciler).stuck_since, Some(at(1)));
-    // Another one that goes is a step further.
+    // Another removal is progress.
     let gone = Outcome::Done(Some(account("30", &[], &[])));
     reconciler.wrote_account(&Key::account(&"a".into(), &"sa-7".into()), gone, at(22));
     assert_eq!(summary(&reconciler).stuck_since, Some(at(22)));
 }
 
-/// A tenant that puts a reference back, on the same account or on ever new ones, brings no deletion further.
+/// A tenant that restores references, on the same account or on new ones, makes no progress for the deletion.
 #[test]
 fn what_comes_back_brings_no_deletion_further() {
     for new in [false, true] {
@@ -1591,7 +1591,7 @@ fn what_comes_back_brings_no_deletion_further() {
     }
 }
 
-/// A copy that an object said to retain is not seen after a restart.
+/// After a restart, no watch shows a retained copy.
 #[test]
 fn a_reference_is_kept_until_its_secret_was_read() {
     let reconciler = |elsewhere: &str| {
@@ -1667,7 +1667,7 @@ fn an_older_state_of_the_store_is_believed_when_it_shows_twice() {
     reconciler.wrote_secret(&secret_key(), Outcome::Changed(Some(older())), at(2));
     assert_eq!(reconciler.went_back(), Some(&secret_key()));
 
-    // The copy was made again since the backup: it has another uid.
+    // The copy was made again since the backup, with another uid.
     let again = || Secret {
         version: Version::new("uid-before", "5"),
         ..older()
@@ -1699,14 +1699,14 @@ fn an_older_state_of_the_store_is_believed_when_it_shows_twice() {
     assert_eq!(reconciler.went_back(), Some(&account_key()), "without a list too");
 }
 
-/// A world with a server behind it that does what a die says. It holds what an independent reader would see.
+/// A reconciler on a server that acts at random. It also records what an independent reader would see.
 struct Diced {
     reconciler: Reconciler,
     random: rand::rngs::StdRng,
     now: Duration,
     version: u32,
     revision: u64,
-    /// Since when a namespace lacks its copy, or holds one that must go.
+    /// Since when a namespace lacks its copy, or has one that must go.
     wrong_since: std::collections::BTreeMap<&'static str, Duration>,
     payload: u8,
 }
@@ -1777,7 +1777,7 @@ impl Diced {
         }
     }
 
-    /// From now on the server does the same to each write: then each namespace that is wrong is named.
+    /// Makes the server fail every write the same way; then each wrong namespace is named.
     fn fail_all(&mut self) {
         let setback = self.setback();
         for _ in 0..20 {
@@ -1811,7 +1811,7 @@ impl Diced {
         self.judge(at(5));
     }
 
-    /// One write of the key, if it needs one: made, refused, or lost.
+    /// Makes one write of the key, if it needs one. It succeeds, is refused, or loses a race.
     fn write(&mut self, key: &Key) {
         let Some(action) = self.reconciler.write(key, self.now) else {
             self.reconciler.revisit(key, self.now);
@@ -1932,7 +1932,7 @@ impl Diced {
                 let elsewhere = self.roll(3) == 0;
                 let object = self.object(elsewhere);
                 self.reconciler.declare(&object, self.revision, true, self.now);
-                // What is wrong by this is wrong at once.
+                // A fault caused by this shows at once.
                 self.judge(Duration::ZERO);
             }
             _ => {}
@@ -1942,7 +1942,7 @@ impl Diced {
         }
     }
 
-    /// What an independent reader finds wrong with the namespace.
+    /// Whether an independent reader finds the namespace wrong.
     fn is_wrong(&self, namespace: &str) -> bool {
         let facts = &self.reconciler.places[namespace].facts;
         let object = self.reconciler.cluster.object("company").unwrap();
@@ -2019,7 +2019,7 @@ impl Diced {
                 key.iter()
                     .any(|key| self.reconciler.pending.retry(key).is_some() || self.reconciler.contended(key).is_some())
             };
-            // One without a login that its finalizer holds.
+            // Emptied copies that a finalizer holds.
             let emptied = |name: &str| {
                 let held = self.reconciler.places[name].facts.secrets.get("company");
                 held.is_some_and(|held| held.traits.deleting)
@@ -2031,8 +2031,8 @@ impl Diced {
     }
 }
 
-/// Under random refusals, lost races, edits, finalizers and selections: `Ready` is true only where each selected namespace has
-/// a copy that was seen with the bytes of the current payload, and no other has one; and each failure is named.
+/// Covers random refusals, lost races, edits, finalizers and selections. `Ready` is true only if each selected
+/// namespace was seen with a current copy, and no other has one. Each failure is named.
 #[test]
 fn ready_is_true_only_where_every_copy_was_seen() {
     let seed: u64 = rand::random();
@@ -2058,7 +2058,7 @@ fn ready_is_true_only_where_every_copy_was_seen() {
     assert!(was_ready > 100, "it never came to rest: {was_ready}");
 }
 
-/// A started world with a copy that nothing asks for yet, and many accounts of which one records it.
+/// A started reconciler with a copy that no object wants yet, and many accounts, one of which records it.
 fn crowded() -> Reconciler {
     let mut reconciler = served();
     for number in 0..50 {
