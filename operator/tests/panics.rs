@@ -1,5 +1,4 @@
-//! A panic says where it was, and nothing of the values that were at hand. The hook belongs to the whole process, so this
-//! test has one to itself.
+//! A panic logs its place, and no values. The hook belongs to the whole process, so this test has a process to itself.
 
 use std::io::Write;
 use std::sync::{Arc, Mutex};
@@ -19,7 +18,7 @@ impl Write for Log {
     }
 }
 
-/// What is logged of a panic in `careless`.
+/// Returns what is logged when `careless` panics.
 fn logged(log: &Log, careless: fn()) -> String {
     log.0.lock().expect("one writer").clear();
     let panicked = std::panic::catch_unwind(careless);
@@ -40,7 +39,7 @@ fn a_panic_is_logged_with_its_place_and_without_the_values_at_hand() {
         .init();
     operator::observability::panics::log();
     let quoting: [fn(); 4] = [
-        // The standard library quotes the whole text here.
+        // Here the standard library quotes the whole text.
         || drop(CANARY[..CANARY.len() - 1].to_owned()),
         || drop("no number".parse::<u8>().map_err(|_| CANARY).unwrap().to_string()),
         || panic!("the password is {CANARY}"),

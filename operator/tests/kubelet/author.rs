@@ -1,5 +1,5 @@
-//! What the author of an object would attach to a pod by hand, one pull secret for each registry, and how the design
-//! departs from it, one step at a time.
+//! The pull secrets that an author would attach to a pod by hand, one for each registry. Each step then applies one way
+//! in which the design departs from them.
 
 use std::collections::BTreeMap;
 
@@ -13,13 +13,13 @@ use crate::keyring::Secret;
 const HUB: &str = "https://index.docker.io/v1/";
 const HUB_HOSTS: [&str; 3] = ["docker.io", "index.docker.io", "registry-1.docker.io"];
 
-/// The kubelet's own normal form of every key in a case.
+/// The kubelet's normal form of every key in a case.
 pub(crate) type Normal = BTreeMap<String, String>;
 
-/// One pull secret: the entries that a registry takes from its source, as they are written there.
+/// One pull secret: the entries that a registry takes from its source, unchanged.
 #[derive(Clone)]
 struct Attached {
-    /// The server that is declared, in its one form.
+    /// The declared server, in its normal form.
     server: Option<String>,
     entries: Vec<(String, Entry)>,
 }
@@ -27,7 +27,7 @@ struct Attached {
 /// For each source, which of its entries have a login that we may use.
 pub(crate) type Usable = BTreeMap<String, Vec<bool>>;
 
-/// The pull secrets of all registries whose source was accepted.
+/// The pull secrets of all registries with an accepted source.
 #[derive(Clone)]
 pub(crate) struct Attachment<'a> {
     normal: &'a Normal,
@@ -67,7 +67,7 @@ impl<'a> Attachment<'a> {
             attached: Vec::new(),
         };
         for (registry, resolution) in case.registries.iter().zip(resolved) {
-            // Refused for what it is, it is no server.
+            // A server that is refused counts as none.
             let declared = registry.server.as_deref();
             let server = declared
                 .filter(|_| !matches!(&resolution.result, Err(problem) if problem.reason == Reason::InvalidSpec));
@@ -81,7 +81,7 @@ impl<'a> Attachment<'a> {
         all
     }
 
-    /// What a registry takes from its source: everything that can be used, or what of it belongs to its server.
+    /// The entries that a registry takes from its source: all usable ones, or those of its server.
     fn taken(&self, declared: Option<&str>, source: &str, content: &Content) -> Vec<(String, Entry)> {
         match (content, declared) {
             (Content::DockerConfig(config), declared) => {
@@ -108,8 +108,8 @@ impl<'a> Attachment<'a> {
         }
     }
 
-    /// The server that a key means: what the kubelet reads, and one name for Docker Hub. With escapes it is read by
-    /// kubelets alone, who know no other name of Docker Hub.
+    /// The server that a key means: what the kubelet reads, with one name for Docker Hub. Only kubelets read a key with
+    /// escapes, and they know no other name of Docker Hub.
     fn server(&self, key: &str) -> String {
         let normal = self.normal.get(key).map_or(key, String::as_str);
         let (host, path) = normal.split_at(normal.find('/').unwrap_or(normal.len()));
@@ -121,7 +121,7 @@ impl<'a> Attachment<'a> {
         format!("{host}{path}")
     }
 
-    /// Whether a key is one by which the kubelet knows the whole of Docker Hub.
+    /// Whether the kubelet reads the key as the whole of Docker Hub.
     fn is_hub(&self, key: &str) -> bool {
         let normal = self.normal.get(key).map_or(key, String::as_str);
         HUB_HOSTS[..2].contains(&normal) && !key.contains('%')
@@ -155,8 +155,8 @@ impl<'a> Attachment<'a> {
         entries.map(|(key, entry)| (key, entry.text())).collect()
     }
 
-    /// Of the keys of one config that differ in what kubelets drop only, the one stays that has no such part, else the
-    /// last in byte order.
+    /// Among keys of one config that differ only in parts that kubelets drop, the key without such parts stays. If
+    /// there is none, the last in byte order stays.
     fn one_of_equal_keys(&mut self) {
         for one in &mut self.attached {
             let rank = |key: &String| (*key == less_what_kubelets_drop(key), key.clone());
@@ -170,18 +170,18 @@ impl<'a> Attachment<'a> {
         }
     }
 
-    /// Of the spellings of a declared server its own key stays, else the first in byte order.
+    /// Among the spellings of a declared server, its own key stays, else the first in byte order.
     fn one_spelling(&mut self) {
         for one in &mut self.attached {
             let Some(server) = &one.server else { continue };
             let own = if server == "docker.io" { HUB } else { server };
-            // A key with escapes is read alike by kubelets only.
+            // Only kubelets read a key with escapes alike.
             let key = |(key, _): &&(String, Entry)| (key.contains('%'), key != own, key.clone());
             one.entries = one.entries.iter().min_by_key(key).cloned().into_iter().collect();
         }
     }
 
-    /// A declared server of Docker Hub means Docker Hub, by whichever host.
+    /// A declared server of Docker Hub means Docker Hub, by any of its hosts.
     fn declared_hub(&mut self) {
         let pure: Vec<bool> = self
             .attached
@@ -199,7 +199,7 @@ impl<'a> Attachment<'a> {
         }
     }
 
-    /// Of several names of the whole of Docker Hub in one config, the one that the kubelet would try stays.
+    /// Among several names of Docker Hub in one config, the one that the kubelet would try stays.
     fn one_hub(&mut self) {
         for at in 0..self.attached.len() {
             let entries = &self.attached[at].entries;
@@ -220,7 +220,7 @@ impl<'a> Attachment<'a> {
         self.drop_from_whole(&servers);
     }
 
-    /// A declared server keeps its place while its source gives nothing.
+    /// A declared server keeps its place while its source provides no login.
     fn broken_wins(&mut self) {
         let mut broken = Vec::new();
         for one in &mut self.attached {
@@ -244,7 +244,7 @@ impl<'a> Attachment<'a> {
         }
     }
 
-    /// Of two declared servers, or of two docker configs taken whole, the earlier wins.
+    /// Between two declared servers, or two docker configs taken whole, the earlier wins.
     fn earlier_wins(&mut self) {
         let mut taken: Vec<(usize, String)> = Vec::new();
         for at in 0..self.attached.len() {
@@ -263,7 +263,7 @@ impl<'a> Attachment<'a> {
         }
     }
 
-    /// Docker Hub's key is the one that all readers know, which is the kubelet's last resort.
+    /// Docker Hub's key is the one that all readers know. It is the kubelet's last resort.
     fn hub_key(&mut self) {
         for at in 0..self.attached.len() {
             let mut entries = self.attached[at].entries.clone();
@@ -274,7 +274,7 @@ impl<'a> Attachment<'a> {
     }
 }
 
-/// Less a user before the host, a query and a fragment, which kubelets drop.
+/// Removes what kubelets drop: a user before the host, a query and a fragment.
 fn less_what_kubelets_drop(key: &str) -> String {
     let (scheme, address) = key.split_at(key.find("://").map_or(0, |at| at + 3));
     let address = address.split(['?', '#']).next().unwrap_or_default();

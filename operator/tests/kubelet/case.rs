@@ -1,4 +1,4 @@
-//! One case: source Secrets, the registries that an object declares of them, and images.
+//! One case: source Secrets, the registries that an object declares from them, and images.
 
 use std::collections::BTreeMap;
 
@@ -14,17 +14,17 @@ use crate::configs::{Config, Logins};
 use crate::keyring::Secret;
 use crate::names::{Names, one};
 
-/// How many images are looked up in each case.
+/// Number of images that are looked up per case.
 const IMAGES: usize = 20;
 
-/// What a source Secret holds, as its author knows it.
+/// Content of a source Secret, as its author knows it.
 #[derive(Clone, Debug)]
 pub(crate) enum Content {
     DockerConfig(Config),
     BasicAuth { username: String, password: String },
 }
 
-/// A source Secret: what its author meant, and what stands there.
+/// A source Secret: what its author meant, and the bytes it has.
 #[derive(Clone, Debug)]
 pub(crate) struct Written {
     pub(crate) content: Content,
@@ -79,7 +79,7 @@ impl Case {
         })
     }
 
-    /// The source of a registry, if there is one: its name, and what the author put into it.
+    /// The source of a registry, if it exists: its name, and what its author wrote.
     pub(crate) fn source(&self, registry: &Registry) -> Option<(&String, &Written)> {
         let credentials = &registry.credentials;
         let basic = credentials.basic_auth.as_ref().map(|source| &source.secret_ref);
@@ -87,7 +87,7 @@ impl Case {
         self.sources.get_key_value(&reference.name)
     }
 
-    /// Every key that stands anywhere in this case, once each.
+    /// Every key in this case, once each.
     pub(crate) fn keys(&self) -> Vec<String> {
         let mut keys: Vec<String> = self
             .registries
@@ -125,10 +125,10 @@ fn docker_config(logins: &mut Logins, names: &Names, random: &mut StdRng) -> Wri
 fn basic_auth(logins: &mut Logins, random: &mut StdRng) -> Written {
     let (mut username, password) = logins.next(random);
     if random.random_bool(0.03) {
-        // Refused: kubelets would cut it there.
+        // Refused, because kubelets would cut it there.
         username += ":";
     }
-    // What a careless tool leaves at the end is no part of what its author meant.
+    // A careless tool may append these; the author did not mean them.
     let end = one(&["", "", "", "\n", "\r\n", "\n\n", "\r"], random);
     let mut data = vec![("username".to_owned(), username.clone().into_bytes())];
     if random.random_bool(0.97) {
@@ -175,7 +175,7 @@ fn registry(sources: &BTreeMap<String, Written>, names: &Names, random: &mut Std
     }
 }
 
-/// Mostly a server that some docker config of the case has, in whatever spelling.
+/// Mostly a server from some docker config of the case, in any spelling.
 fn server(all: &[(&String, &Written)], content: &Content, names: &Names, random: &mut StdRng) -> String {
     let any = all.choose(random).map(|(_, written)| &written.content);
     for content in [Some(content), any].into_iter().flatten() {

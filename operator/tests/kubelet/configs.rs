@@ -10,7 +10,7 @@ use rand::rngs::StdRng;
 use crate::keyring::Answer;
 use crate::names::{Names, one};
 
-/// One entry of `auths`: its fields as they are written, or something that is no object.
+/// One entry of `auths`: its fields as written, or a value that is not an object.
 #[derive(Clone, Debug)]
 pub(crate) enum Entry {
     Fields(Vec<(String, String)>),
@@ -28,22 +28,22 @@ impl Entry {
         }
     }
 
-    /// Whether we may use the login that a kubelet reads in this entry alone: it has both halves, which survive the
-    /// way to the registry.
+    /// Whether we may use the login that a kubelet reads in this entry alone. It needs both halves, and they must
+    /// survive the way to the registry.
     pub(crate) fn is_usable(&self, alone: &Answer) -> bool {
         let [(key, username, password)] = alone.logins.as_slice() else {
             return false;
         };
         let breaks = ['\n', '\r'];
         let fits = |text: &str| !text.is_empty() && !text.starts_with(breaks) && !text.ends_with(breaks);
-        // What is no text reads like half of a surrogate pair, which is one.
+        // Invalid text reads as U+FFFD, and so does half of a surrogate pair, which is valid.
         let is_text = !password.contains('\u{fffd}') || self.text().contains("\\ud800");
-        // An address with a zone is filed and matches nothing.
+        // The kubelet files an address with a zone, but never matches it.
         let is_zoned = key.starts_with('[') && key.contains('%');
         !key.is_empty() && !is_zoned && fits(username) && fits(password) && !username.contains(':') && is_text
     }
 
-    /// Without what is never copied.
+    /// The entry without fields that are never copied.
     pub(crate) fn less_what_is_not_copied(&self) -> Self {
         match self {
             Self::Fields(fields) => {
@@ -56,14 +56,14 @@ impl Entry {
     }
 }
 
-/// A docker config: its entries, and the text that holds them, or should.
+/// A docker config: its entries, and the text that should hold them.
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
     pub(crate) entries: Vec<(String, Entry)>,
     pub(crate) text: Vec<u8>,
 }
 
-/// A docker config with just these entries.
+/// A docker config with only these entries.
 pub(crate) fn text_of<'a>(entries: impl Iterator<Item = (&'a str, String)>) -> Vec<u8> {
     let entries = entries.map(|(key, entry)| format!("{}:{entry}", quoted(key)));
     format!(r#"{{"auths":{{{}}}}}"#, entries.collect::<Vec<_>>().join(",")).into_bytes()
@@ -158,7 +158,7 @@ impl Logins {
             .collect()
     }
 
-    /// An entry that we leave out; most stop every pull of the pod, some log in as nobody.
+    /// An entry that we leave out. Most stop every pull of the pod; some log in without a user.
     fn garbage(&mut self, random: &mut StdRng) -> Entry {
         let (user, password) = self.next(random);
         let encoded = STANDARD.encode(format!("{user}:{password}"));
@@ -195,7 +195,7 @@ impl Logins {
     }
 }
 
-/// The whole text: mostly right.
+/// The whole text, mostly valid.
 fn wrapped(entries: &[(String, Entry)], random: &mut StdRng) -> Vec<u8> {
     let plain = text_of(entries.iter().map(|(key, entry)| (key.as_str(), entry.text())));
     let inner = String::from_utf8(plain.clone()).expect("written as text");
@@ -242,7 +242,7 @@ fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
-/// A JSON string, now and then with every character escaped.
+/// A JSON string, sometimes with every character escaped.
 fn json_text(text: &str, random: &mut StdRng) -> String {
     if random.random_bool(0.9) {
         return quoted(text);
@@ -254,13 +254,13 @@ fn json_text(text: &str, random: &mut StdRng) -> String {
     escaped + "\""
 }
 
-/// As `base64` without `-w0` does.
+/// Broken into lines, as `base64` does without `-w0`.
 fn broken_into_lines(encoded: &str) -> String {
     let (first, second) = encoded.split_at(encoded.len() / 2);
     format!("{first}\r\n{second}\n")
 }
 
-/// The same bytes to Go, which does not look at the bits that the last character leaves over.
+/// The same bytes to Go, which ignores the spare bits of the last character.
 fn with_bits_left_over(encoded: &str) -> String {
     let alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let digits = encoded.trim_end_matches('=');

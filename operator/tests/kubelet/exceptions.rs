@@ -1,9 +1,9 @@
-//! Where a copy and its sources serve an image differently, and why that is meant.
+//! The ways in which a copy and its sources may serve an image differently, with reasons.
 
 use crate::author::Step;
 use crate::keyring::{Answer, Login};
 
-/// Each way in which a copy may differ from its sources, with the reason.
+/// A way in which a copy may differ from its sources, with the reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Exception {
     NotCopiedNotJudged,
@@ -74,21 +74,21 @@ impl Exception {
     }
 }
 
-/// What the kubelet answers for one image, before and after one step.
+/// The kubelet's answers for one image, before and after one step.
 pub(crate) struct Change<'a> {
     pub(crate) step: Step,
     pub(crate) image: &'a str,
     pub(crate) before: Vec<&'a Login>,
     pub(crate) after: Vec<&'a Login>,
-    /// Everything that is left after the step.
+    /// The answer for all that is left after the step.
     pub(crate) left: &'a Answer,
 }
 
-/// The exception that this change is, or none if the design does not allow it.
+/// Returns the exception that this change is, or `None` if the design does not allow it.
 pub(crate) fn allowed(change: &Change<'_>) -> Option<Exception> {
     let lost = missing_from(&change.after, &change.before);
     let gained = missing_from(&change.before, &change.after);
-    // Docker Hub's own key, the last resort, answers or falls silent as others go or come.
+    // Docker Hub's own key is the last resort, so it appears and disappears as other keys go and come.
     let last_resort = |logins: &[&Login]| logins.iter().all(|login| login.0 == "index.docker.io");
     let dropped = || {
         let gone = lost.iter().all(|login| !change.left.logins.contains(login));
@@ -129,7 +129,7 @@ fn on_host(key: &str, host: &str) -> bool {
         .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// The host of an image, as image names are read.
+/// The host of an image, parsed as image names are.
 fn host(image: &str) -> &str {
     match image.split_once('/') {
         Some(("index.docker.io", _)) | None => "docker.io",

@@ -1,4 +1,4 @@
-//! What must hold of every case.
+//! The properties that must hold in every case.
 
 use crd::Registry;
 use plan::keyring::{image_for, lookup};
@@ -10,7 +10,7 @@ use crate::table::Table;
 use crate::trial::{Trial, place};
 
 impl Trial {
-    /// Everything that must hold of this case.
+    /// Checks all properties of this case.
     pub(crate) fn judge(&self, table: &mut Table) -> Result<(), String> {
         self.count(table);
         self.our_lookup_is_the_kubelets("keys", &self.keys, &self.by_key)?;
@@ -48,7 +48,7 @@ impl Trial {
             let ours = lookup(keys.iter().map(String::as_str), image);
             let theirs = kubelet.tried(at).unwrap_or_default();
             let mut ours: Vec<Login> = ours.into_iter().map(|key| self.login(what, key)).collect();
-            // Within one normalised key the kubelet's order is random, and its answer sorted.
+            // Within one normalised key, the kubelet's order is random and its answer sorted.
             for (login, theirs) in ours.iter_mut().zip(&theirs) {
                 login.0.clone_from(&theirs.0);
             }
@@ -78,8 +78,8 @@ impl Trial {
         (String::new(), place(at), "x".to_owned())
     }
 
-    /// A docker config taken whole is used if the kubelet reads a login in it that we may use, and where the kubelet
-    /// refuses it, for the sake of the entries that it reads by themselves.
+    /// Checks that a docker config taken whole is used if the kubelet reads a usable login in it. If the kubelet
+    /// refuses the config, single entries that it reads must be used.
     fn what_the_kubelet_reads_is_used(&self, table: &mut Table) -> Result<(), String> {
         for ((name, written), asked) in self.case.sources.iter().zip(&self.sources) {
             let Content::DockerConfig(config) = &written.content else {
@@ -113,7 +113,7 @@ impl Trial {
         Ok(())
     }
 
-    /// What is said to match nothing does not match in the kubelet either.
+    /// Checks that a key which matches no image by our rules matches none in the kubelet.
     fn an_image_is_known_where_the_kubelet_matches_one(&self) -> Result<(), String> {
         for (at, image) in self.case.images.iter().enumerate() {
             for (_, place, _) in self.by_key.tried(at).unwrap_or_default() {
@@ -178,7 +178,7 @@ impl Trial {
         if let Some(error) = last.and_then(|answer| answer.error.as_ref()) {
             return Err(format!("the kubelet refuses what was accepted: {error}"));
         }
-        // The same keyring: nothing can tell the two apart, whatever the image.
+        // Equal keyrings cannot differ for any image.
         let expected = last.map(|answer| &answer.logins);
         if expected == Some(&self.copy.logins) {
             Ok(())
@@ -191,7 +191,7 @@ impl Trial {
     }
 }
 
-/// What a kubelet does with them: it is of no matter that it tries one login again.
+/// The attempts of a kubelet. Trying one login twice makes no difference.
 fn attempts<'a>(logins: &[&'a Login]) -> Vec<(&'a str, &'a str)> {
     let mut attempts = Vec::new();
     for (_, username, password) in logins {

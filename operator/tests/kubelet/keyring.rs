@@ -1,4 +1,4 @@
-//! The kubelet's own keyring, in a process of its own: see `keyring.go` of the control plane.
+//! The kubelet's own keyring in a separate process; see `keyring.go` of the control plane.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -10,7 +10,7 @@ use crd::names::{DOCKER_CONFIG_KEY, DOCKER_CONFIG_TYPE};
 use serde::Deserialize;
 use serde_json::json;
 
-/// A pull secret: its type and its data, not yet in base64.
+/// A pull secret: its type, and its data before base64.
 #[derive(Clone, Debug)]
 pub(crate) struct Secret {
     pub(crate) kind: String,
@@ -26,30 +26,30 @@ impl Secret {
     }
 }
 
-/// What the kubelet is asked: the pull secrets of a pod and the images that it names.
+/// A question to the kubelet: the pull secrets and images of a pod.
 pub(crate) struct Question<'a> {
     pub(crate) secrets: Vec<Secret>,
     pub(crate) images: &'a [String],
 }
 
-/// The normalised key that an entry is filed under, user name, password.
+/// Normalised key of an entry, user name, password.
 pub(crate) type Login = (String, String, String);
 
-/// What the kubelet makes of it.
+/// The kubelet's answer.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Answer {
-    /// Why it refuses the secrets, and with them every pull of the pod.
+    /// Why the kubelet refuses the secrets, and with them every pull of the pod.
     #[serde(default)]
     pub(crate) error: Option<String>,
     #[serde(default, deserialize_with = "null_is_empty")]
     pub(crate) logins: Vec<Login>,
-    /// For each image the positions of the logins it would try; none where it refuses the name.
+    /// Per image, the positions of the logins that it would try; `None` if it refuses the name.
     #[serde(default, deserialize_with = "null_is_empty")]
     images: Vec<Option<Vec<usize>>>,
 }
 
 impl Answer {
-    /// The logins that it would try for the image at that place, in its order; those of one key by user name.
+    /// The logins that it would try for this image, in its order; those of one key by user name.
     pub(crate) fn tried(&self, image: usize) -> Option<Vec<&Login>> {
         let positions = self.images[image].as_ref()?;
         Some(positions.iter().map(|&at| &self.logins[at]).collect())
@@ -90,7 +90,7 @@ impl Kubelet {
         })
     }
 
-    /// One answer for each question.
+    /// Returns one answer for each question.
     pub(crate) fn ask(&mut self, questions: &[Question<'_>]) -> anyhow::Result<Vec<Answer>> {
         let Self {
             questions: input,
@@ -99,7 +99,7 @@ impl Kubelet {
         } = self;
         let input = input.as_mut().expect("open until dropped");
         thread::scope(|scope| {
-            // Written beside the reading: a pipe holds less than a batch, both ways.
+            // Writes while it reads, because a pipe holds less than a batch in either direction.
             let writing = scope.spawn(move || -> std::io::Result<()> {
                 for question in questions {
                     input.write_all(&line(question))?;
@@ -121,7 +121,7 @@ impl Kubelet {
 
 impl Drop for Kubelet {
     fn drop(&mut self) {
-        // It ends with its input.
+        // The process ends with its input.
         drop(self.questions.take());
         let _ = self.process.wait();
     }

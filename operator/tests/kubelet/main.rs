@@ -1,7 +1,7 @@
-//! The kubelet agrees: its own code, on generated cases, finds in our copies the logins that it would find in their
-//! sources, and our telling of its lookup gives what it gives.
+//! The kubelet agrees, by its own code on generated cases. In our copies it finds the logins that it would find in
+//! their sources. Our model of its lookup gives the same results.
 //!
-//! `PULLSECRETS_KUBELET_SEED` and `PULLSECRETS_KUBELET_CASES` repeat a run, or one case of it.
+//! `PULLSECRETS_KUBELET_SEED` and `PULLSECRETS_KUBELET_CASES` repeat a run, or one case.
 
 mod author;
 mod case;
@@ -22,23 +22,23 @@ use trial::Trial;
 const SEED: &str = "PULLSECRETS_KUBELET_SEED";
 const CASES: &str = "PULLSECRETS_KUBELET_CASES";
 
-/// How many cases there are unless the environment says otherwise.
+/// Number of cases, unless the environment sets it.
 const DEFAULT_CASES: u64 = 10_000;
-/// How many cases are asked about at once.
+/// Number of cases per batch of questions.
 const BATCH: u64 = 200;
-/// So many times the cases, while some exception has not occurred.
+/// Most times that the cases are repeated, while an exception has not occurred.
 const AT_MOST: u64 = 10;
 
 #[test]
 fn the_kubelet_finds_in_a_copy_what_it_would_find_in_its_sources() -> anyhow::Result<()> {
     let seed = number(SEED).unwrap_or_else(rand::random);
     let cases = number(CASES).unwrap_or(DEFAULT_CASES);
-    // The seed of a case is the sum, so that one case can be repeated by itself.
+    // The seed of a case is the sum, so one case can be repeated alone.
     eprintln!("{SEED}={seed} {CASES}={cases}");
     let began = Instant::now();
     let mut kubelet = Kubelet::start()?;
     let mut table = Table::default();
-    // The rarest exception comes up in 2 to 20 of 10,000 cases.
+    // The rarest exception occurs in 2 to 20 of 10,000 cases.
     let enough = |first: u64, table: &Table| {
         first >= cases && (cases < DEFAULT_CASES || table.has_everything() || first >= AT_MOST * cases)
     };

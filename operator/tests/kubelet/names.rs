@@ -1,10 +1,10 @@
-//! Keys of docker configs, declared servers and images, from few enough parts that they often meet.
+//! Keys of docker configs, declared servers and images. They have few parts, so that they often coincide.
 
 use rand::Rng as _;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom as _;
 
-/// Hosts that belong together: as keys name them, and as images do.
+/// Hosts that belong together, as keys and images name them.
 struct Family {
     keys: &'static [&'static str],
     images: &'static [&'static str],
@@ -116,7 +116,7 @@ const SCOPES: [&str; 11] = [
     "/v1/v1/",
     "/v1/v2/acme",
 ];
-/// Paths that match nothing, or something else than they seem to; no kubelet refuses them.
+/// Paths that match no image, or other images than they seem to. No kubelet refuses them.
 const ODD_PATHS: [&str; 11] = [
     "/v1",
     "/v2",
@@ -130,7 +130,7 @@ const ODD_PATHS: [&str; 11] = [
     "/v1//acme",
     "/[x]",
 ];
-/// Whole keys that kubelets skip, cut, or match with nothing.
+/// Whole keys that kubelets skip, cut, or never match.
 const WEIRD: [&str; 26] = [
     "",
     "/",
@@ -183,7 +183,7 @@ const WRONG_REPOSITORIES: [&str; 6] = [
 ];
 const DIGEST: &str = "@sha256:0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a";
 
-/// What the keys and images of one case are made of.
+/// The parts for keys and images of one case.
 pub(crate) struct Names {
     families: Vec<&'static Family>,
     /// How often a key is odd or weird.
@@ -234,7 +234,7 @@ impl Names {
         format!("{}{host}{path}", one(&SCHEMES, random))
     }
 
-    /// An image as a pod names it, on a host of this case; now and then one that no pod can have.
+    /// An image of a host of this case, as a pod names it; sometimes one that no pod can have.
     pub(crate) fn image(&self, random: &mut StdRng) -> String {
         if random.random_bool(0.01) {
             return "0a".repeat(32);

@@ -1,4 +1,4 @@
-//! What a run saw, counted.
+//! Counts what a run saw.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -27,7 +27,7 @@ impl Table {
             .all(|exception| self.exceptions.contains_key(exception))
     }
 
-    /// An exception that never occurs is either no longer true or not generated.
+    /// Fails if an exception never occurred: it is no longer true, or not generated.
     pub(crate) fn assert_that_everything_occurred(&self) {
         for exception in Exception::ALL {
             assert!(self.exceptions.contains_key(&exception), "{exception:?} never occurred");

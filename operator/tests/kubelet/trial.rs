@@ -1,4 +1,4 @@
-//! One case with what we and the kubelet make of it.
+//! One case, with our result and the kubelet's.
 
 use std::fmt;
 
@@ -16,16 +16,16 @@ pub(crate) struct Trial {
     pub(crate) case: Case,
     pub(crate) resolved: Vec<Resolution>,
     pub(crate) merged: Merged,
-    /// Every key of the case in one Secret, whatever we think of it; its user names are the places of the keys.
+    /// Every key of the case in one Secret, usable or not. The user names are the positions of the keys.
     pub(crate) keys: Vec<String>,
     pub(crate) by_key: Answer,
     pub(crate) sources: Vec<Asked>,
-    /// By hand, then after each step that changes something.
+    /// By hand, then after each step that changes the result.
     pub(crate) stages: Vec<(Option<Step>, Answer)>,
     pub(crate) copy: Answer,
 }
 
-/// A case with the first answers.
+/// A case with its first answers.
 struct Begun {
     seed: u64,
     case: Case,
@@ -38,16 +38,16 @@ struct Begun {
     usable: Usable,
 }
 
-/// What the kubelet makes of one source by itself.
+/// The kubelet's answers for one source.
 pub(crate) struct Asked {
-    /// As it is, but of the type that kubelets read.
+    /// For the source as it is, but with the type that kubelets read.
     pub(crate) whole: Answer,
-    /// Each of its entries alone, less what is never copied.
+    /// For each of its entries alone, without what is never copied.
     pub(crate) entries: Vec<Answer>,
 }
 
 impl Trial {
-    /// Draws the cases of these seeds and asks the kubelet about them.
+    /// Draws the cases of these seeds, and asks the kubelet about them.
     pub(crate) fn all(seeds: impl Iterator<Item = u64>, kubelet: &mut Kubelet) -> anyhow::Result<Vec<Self>> {
         let drawn: Vec<(u64, Case)> = seeds.map(|seed| (seed, Case::draw(seed))).collect();
         let questions: Vec<Question<'_>> = drawn.iter().flat_map(|(_, case)| first_questions(case)).collect();
@@ -181,7 +181,7 @@ fn drawn(written: &Written) -> &[(String, Entry)] {
     }
 }
 
-/// The place of a key, so that the order of the texts is that of the keys.
+/// The position of a key as text that sorts like the position.
 pub(crate) fn place(at: usize) -> String {
     format!("{at:04}")
 }
