@@ -1,5 +1,5 @@
-//! The API of pullsecrets: the types of `ClusterPullSecret`, the rules by which the API server refuses bad input,
-//! the status with its one condition setter, and every name that others can see.
+//! API of pullsecrets: the types of `ClusterPullSecret`, its validation rules, the one setter of conditions, and all
+//! public names.
 //!
 //! # Rooms
 //!
@@ -11,23 +11,23 @@
 //! schema        bounds and rules of single values
 //! rules         rules of the whole object
 //! status        what the operator reports
-//! names         every name that others can see
+//! names         labels, annotations, field managers, types and keys
 //! ```
 //!
 //! # Not here
 //!
-//! No client, no runtime, no clock: time comes in as an argument. Canonical registry names and the kubelet's matching
-//! rules belong to the plan. What only a cluster can tell (a missing source, a refused login) is not a schema rule: it
-//! becomes a condition.
+//! The crate has no client, no runtime and no clock: callers pass the time in. Canonical registry names and the
+//! kubelet's matching rules belong to the plan. A fault that only a cluster can show, such as a missing source or a
+//! refused login, becomes a condition.
 //!
 //! # Invariants
 //!
-//! - Every string, list and map of the schema is bounded: the cost of validation rules is counted from the bounds, and
-//!   adding a bound later would break stored objects.
-//! - A field is in the schema only when its behaviour exists.
-//! - The root rules (length of the name, immutable secret name) are never tightened: the API server checks them on every
-//!   write, so an object that violates a later one could neither get a status nor lose its finalizer.
-//! - An absent value is left out, never `null`: a null would stay in the store.
+//! - Every string, list and map of the schema must be bounded. The API server counts the cost of validation rules from
+//!   the bounds, and adding a bound later would break stored objects.
+//! - A field enters the schema only together with its behaviour.
+//! - The root rules (length of the name, immutable secret name) must never be tightened. The API server checks them on
+//!   every write. An object that violates a later rule could get no status and could not lose its finalizer.
+//! - An absent value is left out and never written as `null`, because a null would stay in the store.
 
 pub mod manifest;
 pub mod names;

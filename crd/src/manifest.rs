@@ -1,4 +1,4 @@
-//! The `CustomResourceDefinition` as it is installed.
+//! `CustomResourceDefinition` as it is installed.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceDefinition, JSON, JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
@@ -8,14 +8,14 @@ use serde_json::json;
 
 use crate::{ClusterPullSecret, ConditionStatus, ConditionType, Counts, Reason};
 
-/// The definition of `ClusterPullSecret`, the same bytes for the same source.
+/// Returns the definition of `ClusterPullSecret`. The same source always gives the same bytes.
 ///
-/// It differs from what the types alone give in three ways:
+/// It differs from the derived definition in three ways:
 ///
-/// - no field is nullable: the API server drops a null instead of keeping it in the store for ever;
-/// - a new object has a status that says that the operator has not looked at it yet: `observedGeneration: -1`, so that
-///   tools that wait for objects see work outstanding, and conditions and counts, so that no column is blank;
-/// - a line break inside a paragraph of a description is a space, so that `kubectl explain` can fill the terminal.
+/// - No field is nullable, so the API server drops a null instead of storing it for ever.
+/// - A new object has a default status with `observedGeneration: -1`, so that tools that wait for objects see
+///   outstanding work. The default has conditions and counts too, so that no column is blank.
+/// - A line break inside a paragraph of a description becomes a space, so that `kubectl explain` can fill the terminal.
 pub fn crd() -> CustomResourceDefinition {
     let mut crd = ClusterPullSecret::crd();
     let schemas = crd
@@ -35,7 +35,7 @@ pub fn crd() -> CustomResourceDefinition {
     crd
 }
 
-/// The status of an object that the operator has not seen yet.
+/// Returns the status of an object that the operator has not seen yet.
 fn unseen() -> serde_json::Value {
     let condition = |type_: ConditionType, status: ConditionStatus| {
         json!({
@@ -57,7 +57,7 @@ fn unseen() -> serde_json::Value {
     })
 }
 
-/// [`crd()`] as the YAML that stands in `config/crd`, with a first line that says where it comes from.
+/// Returns [`crd()`] as the YAML in `config/crd`, with a first line that names its origin.
 pub fn yaml() -> Result<String, serde_saphyr::ser::Error> {
     Ok(format!(
         "# Generated from the types in crd/ by `cargo crdgen`; do not edit.\n{}",

@@ -1,6 +1,7 @@
-//! Every string that others can see: labels, annotations, field managers, types and keys.
+//! Public names: labels, annotations, field managers, types and keys.
 //!
-//! These are part of the API. A changed value orphans what an earlier version marked, so none is ever reused or renamed.
+//! These are part of the API. A changed value orphans what an earlier version marked, so none is ever reused or
+//! renamed.
 
 /// The API group of `ClusterPullSecret`, and the prefix of every label and annotation of this project.
 pub const GROUP: &str = "pullsecrets.dev";
@@ -14,41 +15,42 @@ pub const LABEL_MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 /// Value of [`LABEL_MANAGED_BY`].
 pub const MANAGED_BY: &str = "pullsecrets";
 
-/// Label set by users on a namespace or a service account: with the value `"true"` it is left out of every selection.
+/// Label that users set on a namespace or a service account. The value `"true"` excludes it from every selection.
 pub const LABEL_EXCLUDE: &str = "pullsecrets.dev/exclude";
 
-/// Annotation on a service account: the names of the pull secrets that the operator added to it, comma-separated.
-/// Written in the same call as the entries, so that only recorded entries are ever removed.
+/// Annotation on a service account: the names of the pull secrets that the operator added to it, comma-separated. The
+/// operator writes it in the same call as the entries, because it removes only recorded entries.
 pub const ANNOTATION_ATTACHED: &str = "pullsecrets.dev/attached";
 
-/// Annotation on a Secret that was kept by `deletionPolicy: Retain`: the name of the object that wrote it.
+/// Annotation on a Secret that `deletionPolicy: Retain` kept: the name of the object that wrote it.
 pub const ANNOTATION_RETAINED: &str = "pullsecrets.dev/retained";
 
-/// Annotation set by users on a `ClusterPullSecret`: any new value asks for an immediate reconciliation. The operator
-/// echoes the value in `status.lastHandledReconcileAt`.
+/// Annotation that users set on a `ClusterPullSecret` to request an immediate reconciliation; any new value counts. The
+/// operator echoes the value in `status.lastHandledReconcileAt`.
 pub const ANNOTATION_RECONCILE: &str = "pullsecrets.dev/reconcile-requested-at";
 
-/// Annotation set by users on a `ClusterPullSecret`, to hand it over: the installation that is to act for it, as
-/// `namespace/name`. The installation that acts is in `status.installation`.
+/// Annotation that users set on a `ClusterPullSecret` to hand it over: the `namespace/name` of the installation that
+/// must act for it. `status.installation` names the installation that acts.
 pub const ANNOTATION_INSTALLATION: &str = "pullsecrets.dev/installation";
 
-/// Finalizer on a `ClusterPullSecret`, and on nothing else.
+/// Finalizer on each `ClusterPullSecret`. The operator adds it to no other kind.
 pub const FINALIZER: &str = "pullsecrets.dev/cleanup";
 
 /// Field manager of every write to copies, accounts and objects.
 pub const FIELD_MANAGER: &str = "pullsecrets";
 
-/// Field manager of a write of `imagePullSecrets` after which the list has entries with names of objects that the
-/// operator did not record, or no record at all. Lists under [`FIELD_MANAGER`] are thereby proof of a lost record.
+/// Field manager of a write of `imagePullSecrets` that leaves entries without a record, although they have names of
+/// objects. Under [`FIELD_MANAGER`], a list without a record therefore proves that its record was lost.
 pub const FIELD_MANAGER_UNPROVEN: &str = "pullsecrets-unproven";
 
-/// Field manager of status writes. It is another one, so that an apply of the one never gives up fields of the other.
+/// Field manager of status writes. A separate manager keeps an apply of the object from giving up fields of the status,
+/// and the reverse.
 pub const FIELD_MANAGER_STATUS: &str = "pullsecrets-status";
 
 /// Type of the Secret in the operator's own namespace that holds the last good entries of one object.
 pub const STATE_TYPE: &str = "pullsecrets.dev/state";
 
-/// How the names of those Secrets begin; the uid of the object follows. No copy may have such a name.
+/// Prefix of the names of those Secrets; the uid of the object follows. No copy may have such a name.
 pub const STATE_NAME_PREFIX: &str = "pullsecrets-state-";
 
 /// The data key of [`DOCKER_CONFIG_TYPE`]: the only one that the kubelet reads.
@@ -57,7 +59,8 @@ pub const DOCKER_CONFIG_KEY: &str = ".dockerconfigjson";
 /// Type of every copy, and of a source of `dockerConfig`.
 pub const DOCKER_CONFIG_TYPE: &str = "kubernetes.io/dockerconfigjson";
 
-/// Type of a Secret with a docker config in the older form, which kubelets still read. A source only, never a copy.
+/// Type of a Secret with a docker config in the older form, which kubelets still read. Only sources have it, never
+/// copies.
 pub const LEGACY_CONFIG_TYPE: &str = "kubernetes.io/dockercfg";
 
 /// The data key of [`LEGACY_CONFIG_TYPE`].
@@ -66,26 +69,26 @@ pub const LEGACY_CONFIG_KEY: &str = ".dockercfg";
 /// The usual type of a source of `basicAuth`; its keys are the defaults of `usernameKey` and `passwordKey`.
 pub const BASIC_AUTH_TYPE: &str = "kubernetes.io/basic-auth";
 
-/// Namespaces of the cluster itself: selected by an exact entry in `spec.namespaces.names` only, never by a label
-/// selector or a glob. The operator's own and the source namespaces follow the same rule; they are known at run time.
+/// Namespaces of the cluster itself. Only an exact entry in `spec.namespaces.names` selects them; label selectors and
+/// globs do not. The operator's own and the source namespaces follow the same rule, but are known only at run time.
 pub const SYSTEM_NAMESPACES: [&str; 3] = ["kube-system", "kube-public", "kube-node-lease"];
 
-/// On a copy: the keys of `spec.secret.labels` and `spec.secret.annotations` as they were last applied, so that one
-/// taken out of the spec is told from one that somebody else added.
+/// Annotation on a copy: the keys of `spec.secret.labels` and `spec.secret.annotations` as last applied. With it the
+/// operator distinguishes a key that left the spec from a key that another writer added.
 pub const ANNOTATION_DECLARED: &str = "pullsecrets.dev/declared";
 
-/// The keys by which Kubernetes describes an object, as far as a copy takes them from `spec.secret.labels` and
-/// `spec.secret.annotations`.
+/// Keys by which Kubernetes describes an object and that `spec.secret.labels` and `spec.secret.annotations` may
+/// contain.
 pub const COPY_KEYS: [&str; 3] = [
     "app.kubernetes.io/component",
     "app.kubernetes.io/name",
     "app.kubernetes.io/version",
 ];
 
-/// How the prefix of every other key begins that a copy takes.
+/// Prefix of all other keys that a copy may have.
 pub const COPY_KEY_PREFIX: &str = "pull-secret.";
 
-/// Whether a copy takes this key: whatever has another key may make another controller act.
+/// Returns whether a copy may have this key. Any other key may make another controller act on the copy.
 pub fn is_copy_key(key: &str) -> bool {
     COPY_KEYS.contains(&key) || (key.starts_with(COPY_KEY_PREFIX) && key.contains('/'))
 }

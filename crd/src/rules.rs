@@ -1,22 +1,23 @@
-//! Rules over several fields, checked by the API server: each is a CEL expression and the message of its refusal.
+//! Rules over several fields, checked by the API server: each is a CEL expression with the message of its refusal.
 //!
-//! The message stands behind the path of the value, so it says what to do, not where. Rules over one value stand with
-//! its shape in `schema`.
+//! The API server prints the path of the value before the message, so a message says what to do and not where. Rules
+//! over one value are next to its type in `schema`.
 //!
-//! No rule takes it for granted that a field is there, required or not: for an object that an older schema let through
-//! without it the rule would be an error, which is not ratcheted, and the object could not even be deleted.
+//! A rule must not assume that a field is present, required or not. An older schema may have accepted an object without
+//! it. The rule would then fail with an error, which the API server does not ratchet, and the object could not even be
+//! deleted.
 
-/// A CEL expression that must be true, and what is said when it is not.
+/// A CEL expression that must be true, and the message when it is not.
 pub(crate) type Rule = (&'static str, &'static str);
 
-/// A root rule, hence never to be tightened.
+/// Root rule: must never be tightened.
 pub(crate) const NAME_FITS_A_LABEL: Rule = (
     "size(self.metadata.name) <= 63",
     "metadata.name must have at most 63 characters: it becomes the value of a label",
 );
 
-/// A root rule, hence never to be tightened. It compares the effective name: a rule on the field alone is passed by
-/// taking the field away and setting it again.
+/// Root rule: must never be tightened. It compares the effective name, because removing the field and setting it again
+/// would pass a rule on the field alone.
 pub(crate) const SECRET_NAME_IS_IMMUTABLE: Rule = (
     "(has(self.spec.secret.name) ? self.spec.secret.name : self.metadata.name) == \
      (has(oldSelf.spec.secret.name) ? oldSelf.spec.secret.name : oldSelf.metadata.name)",
@@ -24,15 +25,15 @@ pub(crate) const SECRET_NAME_IS_IMMUTABLE: Rule = (
      this one when the second is ready",
 );
 
-/// A root rule that is asked on creation only, so it never stands in the way of a status or of a finalizer. The name of
-/// the object is the name of its copies where the spec gives none.
+/// Root rule that the API server evaluates on creation only, so it never blocks a status or the removal of a finalizer.
+/// Copies take the name of the object where the spec gives none.
 pub(crate) const DEFAULT_SECRET_NAME_IS_NOT_RESERVED: Rule = (
     "oldSelf.hasValue() || has(self.spec.secret.name) || !self.metadata.name.startsWith('pullsecrets-state-')",
     "metadata.name must not start with pullsecrets-state-, which is reserved for the operator's own Secrets: give \
      spec.secret.name, or name the object otherwise",
 );
 
-/// What `spec.secret.name` must not be, whatever else a name of a Secret may be.
+/// Reserves the names of the operator's own Secrets.
 pub(crate) const SECRET_NAME_IS_NOT_RESERVED: Rule = (
     "!self.startsWith('pullsecrets-state-')",
     "must not start with pullsecrets-state-, which is reserved for the operator's own Secrets: choose another name",
@@ -43,9 +44,9 @@ pub(crate) const SERVERS_ARE_DISTINCT: Rule = (
     "registries must name each server at most once: remove the second entry, or give it another path",
 );
 
-/// Docker Hub has several hosts. Whole, it may have a scheme and an API version as well; with a path, what stands from
-/// the common end of the hosts on is compared. Nothing here is replaced or collected: the API server would take the
-/// cost of that for unbounded.
+/// Docker Hub has several hosts. Without a path, an entry may also have a scheme and an API version. With a path, the
+/// rule compares the part from the common end of the hosts on. The rule must not replace or collect, because the API
+/// server would estimate the cost of that as unbounded.
 pub(crate) const DOCKER_HUB_IS_DISTINCT: Rule = (
     r"!has(self.registries) || (
   self.registries.filter(r, has(r.server) && r.server.matches(r'^(https?://)?(index\.|registry-1\.)?docker\.io(/(v[12]/)?)?$')).size() <= 1 &&
@@ -71,38 +72,38 @@ pub(crate) const NAMESPACES_ARE_GIVEN: Rule = (
     "at least one of selectors and names must be given; selectors: [{}] selects every namespace",
 );
 
-/// Whether an entry of `matchExpressions` has the values that its operator needs.
+/// Requires values for the operators that compare with values.
 pub(crate) const OPERATOR_HAS_VALUES: Rule = (
     "!has(self.operator) || !(self.operator in ['In', 'NotIn']) || (has(self.values) && size(self.values) > 0)",
     "the operators In and NotIn need at least one entry in values",
 );
 
-/// Whether an entry of `matchExpressions` has values that its operator would ignore.
+/// Refuses values that the operator of the expression would ignore.
 pub(crate) const OPERATOR_HAS_NO_VALUES: Rule = (
     "!has(self.operator) || !(self.operator in ['Exists', 'DoesNotExist']) || !has(self.values) || size(self.values) == 0",
     "the operators Exists and DoesNotExist take no values: remove them, or use In or NotIn",
 );
 
-/// The pattern of a label key, once for the schema of Kubernetes' own fields and once inside an expression.
+/// Pattern of a label key, for the schema of Kubernetes' own fields and for the expression below.
 macro_rules! label_key {
     () => {
         r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$"
     };
 }
 
-/// The pattern of a label key, with or without a prefix.
+/// Pattern of a label key, with or without a prefix.
 pub(crate) const LABEL_KEY: &str = label_key!();
 
-/// Keys of a map have no bound of their own in a schema, so their length is part of the rule.
+/// A schema cannot bound the keys of a map, so the rule bounds their length.
 pub(crate) const KEYS_ARE_VALID: Rule = (
     concat!("self.all(key, size(key) <= 317 && key.matches(r'", label_key!(), "'))"),
     "each key must be a name of at most 63 letters, digits, '-', '_' and '.', with a letter or digit at both ends; \
      before it may stand a domain in lower case and a '/', as in example.com/team",
 );
 
-/// Another controller acts on a Secret because of its labels and annotations, and no list knows every controller. So the
-/// rule names what is allowed: the keys by which Kubernetes describes an object, and keys under a prefix that no
-/// controller listens to, unless somebody made it for the copies. The policy on the operator
+/// Other controllers act on a Secret because of its labels and annotations, and no list knows every controller. So the
+/// rule lists what is allowed: the keys by which Kubernetes describes an object, and keys under a prefix that no
+/// controller uses. Only a controller made for the copies can react to that prefix. The policy on the operator
 /// (`config/admission/operator/secrets.yaml`) allows the same keys.
 pub(crate) const KEYS_ARE_ALLOWED: Rule = (
     "self.all(key, key in ['app.kubernetes.io/component', 'app.kubernetes.io/name', 'app.kubernetes.io/version'] \

@@ -1,7 +1,7 @@
-//! The shape of single values: bounds, and rules that the API server checks.
+//! Schemas of single values: bounds, and rules that the API server checks.
 //!
-//! The bounds are chosen so that the estimated cost of all rules stays within the budget of the API server, which counts
-//! with the longest value in every place.
+//! The API server estimates the cost of all rules with the longest value in every place. The bounds keep that estimate
+//! within its budget.
 
 mod server;
 
@@ -19,13 +19,13 @@ const MAX_LIST: u32 = 64;
 const MAX_LABELS: u32 = 16;
 /// Labels or expressions of one selector.
 const MAX_SELECTOR: u32 = 32;
-/// A prefix of 253 characters, a slash, and a name of 63.
+/// Prefix of 253 characters, a slash, and a name of 63.
 const MAX_LABEL_KEY: u32 = 317;
-/// As Kubernetes has it for label values, namespaces and many names.
+/// Bound of Kubernetes for label values, namespaces and many names.
 const MAX_LABEL: u32 = 63;
-/// As Kubernetes has it for names of Secrets and service accounts, and for data keys.
+/// Bound of Kubernetes for names of Secrets and service accounts, and for data keys.
 const MAX_NAME: u32 = 253;
-/// Kubernetes has no bound for one annotation, but 256 KiB for all of an object.
+/// Kubernetes bounds all annotations of an object (256 KiB), but not a single one.
 const MAX_ANNOTATION: u32 = 1024;
 
 const LABEL_VALUE: &str = r"^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$";
@@ -78,7 +78,7 @@ pub(crate) fn data_key(_: &mut SchemaGenerator) -> Schema {
     )
 }
 
-/// Names of namespaces or service accounts, in which `*` and `?` are wild.
+/// Names of namespaces or service accounts, in which `*` and `?` are wildcards.
 pub(crate) fn globs(_: &mut SchemaGenerator) -> Schema {
     let glob = text(
         MAX_NAME,
@@ -90,14 +90,15 @@ pub(crate) fn globs(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "array", "maxItems": MAX_LIST, "items": glob, "x-kubernetes-list-type": "set" })
 }
 
-/// Label selectors with the semantics of Kubernetes. Its own schema has no bounds, so it stands here again.
+/// Label selectors with the semantics of Kubernetes. The schema of Kubernetes has no bounds, so this one repeats it
+/// with bounds.
 pub(crate) fn selectors(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "array",
         "maxItems": MAX_LIST,
         "x-kubernetes-list-type": "atomic",
         "items": {
-            "description": "A label selector of Kubernetes: both parts must hold, and an empty one matches everything.",
+            "description": "A label selector of Kubernetes. All labels and expressions must match, and an empty selector matches every object.",
             "type": "object",
             "x-kubernetes-map-type": "atomic",
             "properties": {
@@ -116,7 +117,7 @@ pub(crate) fn selectors(_: &mut SchemaGenerator) -> Schema {
 
 fn match_labels() -> Value {
     json!({
-        "description": "Labels that must all be there, with these values.",
+        "description": "Labels that must all be present, with these values.",
         "type": "object",
         "maxProperties": MAX_SELECTOR,
         "additionalProperties": label_value(),
@@ -173,7 +174,8 @@ pub(crate) fn copy_annotations(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
-/// A pattern rather than a rule: a pattern costs nothing of the budget, and values stand three lists deep.
+/// Schema of a label value. It uses a pattern rather than a rule, because values are nested three lists deep and a
+/// pattern costs no part of the budget.
 fn label_value() -> Value {
     json!({ "type": "string", "maxLength": MAX_LABEL, "pattern": LABEL_VALUE })
 }

@@ -1,4 +1,4 @@
-//! What a user declares. The doc comments of the fields are the text of `kubectl explain`.
+//! Desired state: what users write. `kubectl explain` prints the doc comments of the fields.
 
 #![expect(
     unreachable_pub,
@@ -14,7 +14,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{rules, schema, status::ClusterPullSecretStatus};
 
-/// Which registries, where their credentials come from, and which namespaces and service accounts may use them.
+/// Desired state: which registries, where their credentials come from, and which namespaces and service accounts may
+/// use them.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[kube(
     group = "pullsecrets.dev",
@@ -57,29 +58,29 @@ use crate::{rules, schema, status::ClusterPullSecretStatus};
 )]
 #[serde(rename_all = "camelCase")]
 pub struct ClusterPullSecretSpec {
-    /// Registries to log in to, 1 to 16, each server at most once. Where two sources give an entry for the same server,
-    /// the one that names the server wins, then the earlier one in this list.
+    /// Registries to log in to, 1 to 16, each server at most once. If two sources contain the same server, an entry
+    /// with that `server` wins over a docker config taken whole. Then the earlier one in this list wins.
     #[schemars(length(min = 1, max = 16), extend("x-kubernetes-list-type" = "atomic"))]
     pub registries: Vec<Registry>,
 
-    /// The namespaces that get a copy. A namespace labelled `pullsecrets.dev/exclude: "true"` is always left out.
+    /// The namespaces that get a copy. The label `pullsecrets.dev/exclude: "true"` always excludes a namespace.
     pub namespaces: NamespaceSelection,
 
     /// The service accounts in those namespaces that get a reference to the copy. Default: the account `default`.
     #[serde(default)]
     pub service_accounts: ServiceAccountSelection,
 
-    /// How the copies look.
+    /// Name, labels and annotations of the copies, and what to do about a name conflict.
     #[serde(default)]
     pub secret: SecretTemplate,
 
-    /// What becomes of copies and references when this object is deleted, or a namespace is no longer selected.
-    /// `Delete` takes both away. `Retain` leaves both, and marks the copies as retained. Default: `Delete`.
+    /// What happens to copies and references when this object is deleted, or when a namespace is no longer selected.
+    /// `Delete` removes both. `Retain` keeps both, and marks the copies as retained. Default: `Delete`.
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,
 
-    /// Set to true to stop all writes for this object. The status goes on to tell what is seen, and deletion still
-    /// works. Default: false.
+    /// Set to true to stop all writes of copies and references for this object. The operator still updates the status,
+    /// and deletion still works. Default: false.
     #[serde(default)]
     pub suspend: bool,
 }
@@ -89,15 +90,16 @@ pub struct ClusterPullSecretSpec {
 #[x_kube(validation = rules::SERVER_IS_GIVEN)]
 #[serde(rename_all = "camelCase")]
 pub struct Registry {
-    /// The registry as `host[:port][/path]` in lower case, for example `harbor.example.com`, `registry.example.com:5000`
-    /// or `ghcr.io/acme`. A path is a plain prefix of image names: `ghcr.io/acme` also serves `ghcr.io/acme-other`. A
-    /// `*` stands for one label of the host, or part of it: `*.dkr.ecr.eu-west-1.amazonaws.com`. May be left out with
-    /// `dockerConfig` only: then every entry of that docker config is taken.
+    /// The registry as `host[:port][/path]` in lower case, for example `harbor.example.com`,
+    /// `registry.example.com:5000` or `ghcr.io/acme`. A path is a plain prefix of image names: `ghcr.io/acme` also
+    /// matches `ghcr.io/acme-other`. A `*` matches one label of the host, or a part of one:
+    /// `*.dkr.ecr.eu-west-1.amazonaws.com`. Only `dockerConfig` works without a server. The operator then takes every
+    /// entry of that docker config.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::server")]
     pub server: Option<String>,
 
-    /// Where the user name and the password come from: exactly one source.
+    /// The source of the user name and password: exactly one of `basicAuth` and `dockerConfig`.
     pub credentials: Credentials,
 }
 
@@ -106,26 +108,27 @@ pub struct Registry {
 #[x_kube(validation = rules::EXACTLY_ONE_SOURCE)]
 #[serde(rename_all = "camelCase")]
 pub struct Credentials {
-    /// A Secret with a user name and a password, of type `kubernetes.io/basic-auth` or any other but those of tokens,
-    /// keys, Helm releases and this operator.
+    /// A Secret with a user name and a password, usually of type `kubernetes.io/basic-auth`. Any type works, except
+    /// tokens, keys, Helm releases and the operator's own Secrets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub basic_auth: Option<BasicAuthSource>,
 
-    /// A Secret with a docker config under `.dockerconfigjson`, of any type but those of tokens, keys, Helm releases and
-    /// this operator; or one of type `kubernetes.io/dockercfg`. With `server`, the entry of that server is taken; without it, every entry that kubelets can use.
+    /// A Secret with a docker config under `.dockerconfigjson`, or one of type `kubernetes.io/dockercfg`. Any type
+    /// works, except tokens, keys, Helm releases and the operator's own Secrets. With `server`, the operator takes the
+    /// entry of that server. Without it, the operator takes every entry that kubelets can use.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub docker_config: Option<DockerConfigSource>,
 }
 
 impl Credentials {
-    /// The Secrets that these credentials are read from: one, as the schema has it.
+    /// Returns the Secrets that these credentials come from. The schema allows exactly one.
     pub fn references(&self) -> impl Iterator<Item = &SecretReference> {
         let basic = self.basic_auth.iter().map(|source| &source.secret_ref);
         basic.chain(self.docker_config.iter().map(|source| &source.secret_ref))
     }
 }
 
-/// A Secret with a user name and a password under keys of its own.
+/// A Secret with a user name and a password under configurable keys.
 #[derive(JsonSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BasicAuthSource {
@@ -159,7 +162,7 @@ pub struct DockerConfigSource {
     pub secret_ref: SecretReference,
 }
 
-/// The name of a source Secret.
+/// Name and namespace of a source Secret.
 #[derive(JsonSchema, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-map-type" = "atomic"))]
@@ -168,57 +171,57 @@ pub struct SecretReference {
     #[schemars(schema_with = "schema::object_name")]
     pub name: String,
 
-    /// The namespace of the Secret. Default: the namespace of the operator. Another one must be allowed when the
-    /// operator is started (`--source-namespaces`).
+    /// The namespace of the Secret. Default: the namespace of the operator. The operator reads another namespace only
+    /// if its flag `--source-namespaces` lists it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::namespace_name")]
     pub namespace: Option<String>,
 }
 
-/// Which namespaces: at least one of `selectors` and `names`. `kube-system`, `kube-public`, `kube-node-lease`, the
-/// operator's own and the source namespaces are selected by an exact entry in `names` only.
+/// Selects namespaces by at least one of `selectors` and `names`. `kube-system`, `kube-public`, `kube-node-lease`, the
+/// operator's own namespace and the source namespaces need an exact entry in `names`.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[x_kube(validation = rules::NAMESPACES_ARE_GIVEN)]
 #[serde(rename_all = "camelCase")]
 pub struct NamespaceSelection {
-    /// Label selectors; a namespace that matches one of them is selected. `[{}]` means every namespace.
+    /// Label selectors. A namespace is selected if it matches at least one of them. `[{}]` selects every namespace.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::selectors")]
     pub selectors: Vec<LabelSelector>,
 
-    /// Names or globs of namespaces, in addition to the selectors: `*` stands for any characters, `?` for one.
-    /// For example `ci-*`.
+    /// Names or globs of namespaces, in addition to the selectors, for example `ci-*`. A `*` matches any characters,
+    /// and a `?` matches one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::globs")]
     pub names: Vec<String>,
 
-    /// Names or globs of namespaces that are never selected, whatever else says so.
+    /// Names or globs of namespaces that are never selected. `excluded` wins over `selectors` and `names`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::globs")]
     pub excluded: Vec<String>,
 }
 
-/// Which service accounts of the selected namespaces. With neither `names` nor `selectors`: the account `default`. An
-/// account labelled `pullsecrets.dev/exclude: "true"` is always left out.
+/// Selects service accounts in the selected namespaces. Without `names` and `selectors` it selects the account
+/// `default`. The label `pullsecrets.dev/exclude: "true"` always excludes an account.
 #[derive(JsonSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ServiceAccountSelection {
-    /// `Attach` adds the copy to the `imagePullSecrets` of the selected accounts. `None` touches no account: each Pod
-    /// must name the secret itself. Default: `Attach`.
+    /// `Attach` adds the copy to the `imagePullSecrets` of the selected accounts. `None` changes no account, and each
+    /// Pod must name the secret itself. Default: `Attach`.
     #[serde(default)]
     pub mode: AttachMode,
 
-    /// Names or globs of accounts: `*` stands for any characters, `?` for one. `["*"]` means every account.
+    /// Names or globs of accounts. A `*` matches any characters, and a `?` matches one. `["*"]` selects every account.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::globs")]
     pub names: Vec<String>,
 
-    /// Label selectors, in addition to the names; an account that matches one of them is selected.
+    /// Label selectors, in addition to the names. An account is selected if it matches at least one of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::selectors")]
     pub selectors: Vec<LabelSelector>,
 
-    /// Names or globs of accounts that are never selected, whatever else says so.
+    /// Names or globs of accounts that are never selected. `excluded` wins over `selectors` and `names`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::globs")]
     pub excluded: Vec<String>,
@@ -230,65 +233,66 @@ pub enum AttachMode {
     /// The selected accounts get a reference.
     #[default]
     Attach,
-    /// No account is touched.
+    /// No account is changed.
     None,
 }
 
-/// The looks of the copies.
+/// Name, labels and annotations of the copies, and what to do about a name conflict.
 #[derive(JsonSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SecretTemplate {
-    /// The name of the copy in every namespace. Default: the name of this object. The resulting name cannot be changed
-    /// later: create a second object instead, and delete this one when the second is ready. Names that start with
-    /// `pullsecrets-state-` are the operator's own. Under the name of a Secret that any object calls a source, no copy is
-    /// made in the namespace of that source (`SourceName`).
+    /// The name of the copy in every namespace. Default: the name of this object. The resulting name is immutable. To
+    /// change it, create a second object, and delete this one when the second is ready. Names that start with
+    /// `pullsecrets-state-` are reserved for the operator. If an object names a Secret as a source, that namespace gets
+    /// no copy under the same name (`SourceName`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::copy_name")]
     pub name: Option<String>,
 
-    /// Labels for the copies, at most 16. Keys: `app.kubernetes.io/component`, `app.kubernetes.io/name`,
-    /// `app.kubernetes.io/version`, and those of a prefix that begins with `pull-secret.`, for example
-    /// `pull-secret.example.com/team`. Any other key may make another controller act on the copies, and is refused.
+    /// Labels for the copies, at most 16. Allowed keys: `app.kubernetes.io/component`, `app.kubernetes.io/name`,
+    /// `app.kubernetes.io/version`, and keys with a prefix that begins with `pull-secret.`, for example
+    /// `pull-secret.example.com/team`. The API server refuses any other key, because it may make another controller act
+    /// on the copies.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(schema_with = "schema::copy_labels")]
     pub labels: BTreeMap<String, String>,
 
-    /// Annotations for the copies, at most 16, with the keys that `labels` may have.
+    /// Annotations for the copies, at most 16. The allowed keys are those of `labels`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(schema_with = "schema::copy_annotations")]
     pub annotations: BTreeMap<String, String>,
 
-    /// What to do where a Secret of that name exists and is not managed by the operator. `Fail` leaves it alone and
-    /// reports `SecretConflict`. `Adopt` takes it over if it is of type `kubernetes.io/dockerconfigjson`, has no
-    /// controller, is not immutable and is no object's source. Default: `Fail`.
+    /// What to do if a Secret of that name exists and the operator does not manage it. `Fail` leaves it as it is and
+    /// reports `SecretConflict`. `Adopt` takes over a Secret of type `kubernetes.io/dockerconfigjson` that is mutable,
+    /// has no controller, and is no source of an object. Default: `Fail`.
     #[serde(default)]
     pub conflict_policy: ConflictPolicy,
 }
 
-/// What to do with a Secret of the same name that is not ours.
+/// What to do with a Secret of the same name that the operator does not manage.
 #[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ConflictPolicy {
-    /// Leave it alone and report it.
+    /// The operator leaves it as it is and reports the conflict.
     #[default]
     Fail,
-    /// Take it over where that is safe.
+    /// The operator takes it over if that is safe.
     Adopt,
 }
 
-/// What becomes of copies and references that are no longer wanted.
+/// What happens to copies and references that are no longer wanted.
 #[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DeletionPolicy {
-    /// Both are taken away.
+    /// The operator removes both.
     #[default]
     Delete,
-    /// Both stay.
+    /// The operator keeps both.
     Retain,
 }
 
 impl ClusterPullSecret {
-    /// The name of the copy in every namespace: `spec.secret.name`, else `metadata.name`.
+    /// Returns the name of the copy in every namespace: `spec.secret.name`, else `metadata.name`.
     ///
-    /// Empty only for an object that was never stored and has no name.
+    /// It is empty only for an object that was never stored and has no name.
     pub fn effective_secret_name(&self) -> &str {
         self.spec
             .secret

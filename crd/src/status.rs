@@ -1,5 +1,5 @@
-//! What the operator reports. Values are made here, so that each fits the bounds of the schema: a status that the API
-//! server refuses would silence the object for good.
+//! Observed state: what the operator reports. The constructors cut every value to the bounds of the schema. If the API
+//! server refused a status, the object would never get another one.
 
 mod condition;
 
@@ -10,31 +10,31 @@ use serde::{Deserialize, Serialize};
 
 pub use condition::{Condition, ConditionStatus, ConditionType, Reason, remove_condition, set_condition};
 
-/// The most failures that a status lists; the rest shows in the counts only.
+/// The most failures that a status lists. The counts include the rest.
 pub const MAX_FAILURES: usize = 20;
 
-/// The most registries that a status lists: as many as a spec of this schema declares.
+/// The most registries that a status lists: as many as the schema allows in a spec.
 pub const MAX_REGISTRIES: usize = 16;
 
 /// The most servers that a status lists for one registry.
 pub const MAX_SERVERS: usize = 32;
 
-/// The length of every name and server in a status, in characters. An older schema may have let longer ones through.
+/// The most characters of a name or server in a status. An older schema may have accepted longer ones.
 pub const MAX_NAME: usize = 253;
 
-/// The length of every message in a status, in characters. Longer ones are cut.
+/// The most characters of a message in a status. Longer ones are cut.
 pub const MAX_MESSAGE: usize = 1024;
 
-/// What the operator last saw and did for this object.
+/// Observed state: what the operator last saw and did for this object.
 #[derive(JsonSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ClusterPullSecretStatus {
-    /// The `metadata.generation` that this status speaks of; -1 before the first visit.
+    /// The `metadata.generation` that this status describes; -1 before the operator first acts on the object.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
 
-    /// The installation that acts for this object, as `namespace/name` of its Lease. The first one wins; another
-    /// does not write for the object until the annotation `pullsecrets.dev/installation` names it.
+    /// The installation that acts for this object, as `namespace/name` of its Lease. The first one wins. Another
+    /// installation acts only after the annotation `pullsecrets.dev/installation` names it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
     pub installation: Option<String>,
@@ -53,15 +53,15 @@ pub struct ClusterPullSecretStatus {
     )]
     pub conditions: Vec<Condition>,
 
-    /// Counts of namespaces.
+    /// Counts of the selected namespaces.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespaces: Option<Counts>,
 
-    /// Counts of service accounts.
+    /// Counts of the selected service accounts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service_accounts: Option<Counts>,
 
-    /// Namespaces where something failed, the first 20 by name.
+    /// Namespaces with a failure, the first 20 by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 20), extend("x-kubernetes-list-type" = "atomic"))]
     pub failures: Vec<Failure>,
@@ -71,41 +71,41 @@ pub struct ClusterPullSecretStatus {
     #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "atomic"))]
     pub registries: Vec<RegistryStatus>,
 
-    /// Registries whose credentials are resolved, of those declared, for example `2/3`.
+    /// Registries with resolved credentials, of those declared, for example `2/3`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub registries_ready: Option<String>,
 
-    /// The Secret in the operator's own namespace that remembers the last good logins of this object. Absent until the
-    /// first login is remembered.
+    /// The Secret in the operator's own namespace that stores the last good logins of this object. Absent until the
+    /// operator stores the first login.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
     pub state_secret_name: Option<String>,
 
-    /// The value of the annotation `pullsecrets.dev/reconcile-requested-at` that was last acted on.
+    /// The last value of the annotation `pullsecrets.dev/reconcile-requested-at` that the operator acted on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub last_handled_reconcile_at: Option<String>,
 }
 
 impl ClusterPullSecretStatus {
-    /// The condition of this type.
+    /// Returns the condition of this type.
     pub fn condition(&self, type_: ConditionType) -> Option<&Condition> {
         let name = type_.as_str();
         self.conditions.iter().find(|condition| condition.type_ == name)
     }
 
-    /// The condition `Ready`.
+    /// Returns the condition `Ready`.
     pub fn ready(&self) -> Option<&Condition> {
         self.condition(ConditionType::Ready)
     }
 }
 
-/// How many of the selected are done.
+/// Counts of selected, ready and failed namespaces or accounts.
 #[derive(JsonSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Counts {
-    /// How many are selected. One that is no longer selected counts too while its removal fails.
+    /// How many are selected. One that is no longer selected still counts while its removal fails.
     #[schemars(range(min = 0))]
     pub selected: i64,
 
@@ -113,7 +113,7 @@ pub struct Counts {
     #[schemars(range(min = 0))]
     pub ready: i64,
 
-    /// How many of the selected were refused or are in conflict, and how many removals fail.
+    /// How many of the selected were refused or are in conflict, plus the removals that fail.
     #[schemars(range(min = 0))]
     pub failed: i64,
 
@@ -123,7 +123,7 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// Counts with the summary that goes with them. Negative numbers count as 0.
+    /// Creates counts with their summary. Negative numbers count as 0.
     pub fn new(selected: i64, ready: i64, failed: i64) -> Self {
         let (selected, ready, failed) = (selected.max(0), ready.max(0), failed.max(0));
         Self {
@@ -135,7 +135,7 @@ impl Counts {
     }
 }
 
-/// One namespace where something failed.
+/// A namespace with a failure.
 #[derive(JsonSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Failure {
@@ -143,16 +143,16 @@ pub struct Failure {
     #[schemars(length(max = 63))]
     pub namespace: String,
 
-    /// Why, in one word.
+    /// The cause, in one word.
     pub reason: FailureReason,
 
-    /// Why, in a sentence. Never holds anything that came from a credential.
+    /// The cause, in a sentence. It never contains any part of a credential.
     #[schemars(length(max = 1024))]
     pub message: String,
 }
 
 impl Failure {
-    /// A failure whose message fits the schema: it is cut to [`MAX_MESSAGE`] characters.
+    /// Creates a failure, and cuts its message to [`MAX_MESSAGE`] characters.
     pub fn new(namespace: impl Into<String>, reason: FailureReason, message: impl Into<String>) -> Self {
         Self {
             namespace: namespace.into(),
@@ -162,10 +162,10 @@ impl Failure {
     }
 }
 
-/// Why a namespace does not have what is declared for it, or still has what is not.
+/// Why a namespace lacks what is declared for it, or still has what should be gone.
 #[derive(JsonSchema, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum FailureReason {
-    /// A Secret of that name exists and is not ours, or an older object decides it.
+    /// The operator does not manage the Secret of that name, or an older object decides it.
     SecretConflict,
     /// RBAC refused the write.
     Forbidden,
@@ -173,22 +173,23 @@ pub enum FailureReason {
     QuotaExceeded,
     /// An admission policy or webhook refused the write.
     AdmissionDenied,
-    /// RBAC by name does not list the name of the copy.
+    /// The RBAC rule of `config/named` does not list the name of the copy.
     NameNotPermitted,
-    /// An object calls the Secret of that name a source, or the name is one of the operator's own: no copy is made there.
+    /// An object names the Secret of that name as a source, or the name is reserved for the operator. The operator
+    /// makes no copy there.
     SourceName,
     /// Another writer keeps undoing the write.
     Contended,
-    /// Somebody made the account larger than the operator holds: it is let be.
+    /// The `imagePullSecrets` of the account are too large for the operator, which leaves them as they are.
     TooLarge,
-    /// The copy is being deleted, and a finalizer that is not the operator's holds it.
+    /// The copy is being deleted, and a finalizer of another party holds it.
     HeldByFinalizer,
     /// The API server failed or did not answer.
     ServerError,
 }
 
 impl FailureReason {
-    /// The word that stands in the status.
+    /// Returns the word in the status.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::SecretConflict => "SecretConflict",
@@ -211,17 +212,17 @@ impl fmt::Display for FailureReason {
     }
 }
 
-/// The credentials of one declared registry.
+/// Credentials of one declared registry.
 #[derive(JsonSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RegistryStatus {
-    /// The server as declared; absent for a docker config that is taken whole.
+    /// The server as declared. Absent for a docker config taken whole.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
     pub server: Option<String>,
 
-    /// The servers that a docker config taken whole gives, sorted, at most 32. A key of that config that is not a plain
-    /// `host[:port][/path]` shows only as its place, as in `entry 3: not a server name`, because it may hold a password.
+    /// The servers of a docker config taken whole, sorted, at most 32. A key that is not a plain `host[:port][/path]`
+    /// may contain a password. It appears only by its position, as in `entry 3: not a server name`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "crate::schema::server_names")]
     pub servers: Vec<String>,
@@ -229,19 +230,18 @@ pub struct RegistryStatus {
     /// Whether its credentials are resolved.
     pub state: RegistryState,
 
-    /// Why, in one word.
+    /// The cause, in one word.
     #[schemars(length(min = 1, max = 128))]
     pub reason: String,
 
-    /// Why, in a sentence. Never holds anything that came from a credential.
+    /// The cause, in a sentence. It never contains any part of a credential.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub message: Option<String>,
 }
 
 impl RegistryStatus {
-    /// A registry's status that fits the schema: the message is cut to [`MAX_MESSAGE`] characters, the server to
-    /// [`MAX_NAME`].
+    /// Creates a registry's status. It cuts the message to [`MAX_MESSAGE`] characters, and the server to [`MAX_NAME`].
     pub fn new(server: Option<String>, state: RegistryState, reason: Reason, message: Option<String>) -> Self {
         Self {
             server: server.map(|server| cut_to(MAX_NAME, server)),
@@ -252,7 +252,7 @@ impl RegistryStatus {
         }
     }
 
-    /// The same with these servers: sorted, and as many as fit the schema.
+    /// Returns this status with the servers: sorted, distinct, and as many as the schema allows.
     #[must_use]
     pub fn with_servers(mut self, mut servers: Vec<String>) -> Self {
         servers.sort();
@@ -268,16 +268,16 @@ impl RegistryStatus {
 pub enum RegistryState {
     /// The declared credentials are in use.
     Ready,
-    /// They could not be resolved; the last good entry, if any, stays in use.
+    /// The operator could not resolve them. The last good entry, if any, stays in use.
     NotReady,
 }
 
-/// Cuts to [`MAX_MESSAGE`] characters, which is how the API server counts, and marks the cut with an ellipsis.
+/// Cuts to [`MAX_MESSAGE`] characters, the unit of the API server, and marks the cut with an ellipsis.
 fn cut(message: String) -> String {
     cut_to(MAX_MESSAGE, message)
 }
 
-/// As [`MAX_MESSAGE`], for text that may have at most `max` characters.
+/// Cuts to `max` characters, as [`MAX_MESSAGE`] describes for messages.
 pub fn cut_to(max: usize, mut text: String) -> String {
     if text.chars().nth(max).is_some() {
         let end = text.char_indices().nth(max - 1).map_or(text.len(), |(at, _)| at);

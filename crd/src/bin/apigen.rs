@@ -1,5 +1,5 @@
-//! Writes the tables of fields in `crd/README.md` from the schema: `cargo run --package crd --bin apigen`. With `--print`
-//! the page goes to standard output, and the file stays as it is.
+//! Writes the tables of fields in `crd/README.md` from the schema: `cargo run --package crd --bin apigen`. With
+//! `--print` it prints the page and leaves the file as it is.
 
 use std::{
     error::Error,
@@ -44,7 +44,7 @@ fn tables() -> Result<String, Box<dyn Error>> {
     Ok(text)
 }
 
-/// A row for each field of this schema, and below it those of its fields.
+/// Adds a row for each field of this schema, and below it the rows of its nested fields.
 fn rows(path: &str, schema: &Value, text: &mut String) -> Result<(), Box<dyn Error>> {
     let required: Vec<&str> = schema["required"]
         .as_array()
@@ -71,7 +71,7 @@ fn rows(path: &str, schema: &Value, text: &mut String) -> Result<(), Box<dyn Err
     Ok(())
 }
 
-/// What a field holds, in a few words.
+/// Returns the type, the bounds or the allowed values of a field.
 fn value(field: &Value) -> String {
     if let Some(words) = field["enum"].as_array() {
         let words: Vec<String> = words

@@ -1,43 +1,44 @@
-//! The shape of `server`: what the kubelet can match with an image name, and nothing else.
+//! Schema of `server`: accepts only what the kubelet can match with an image name.
 //!
-//! The kubelet takes a leading `http://` or `https://` away, then a leading `/v1/` or `/v2/` of the path; compares ports
-//! as strings, each label of the host as a glob, and the path as a plain prefix. Image names are in lower case, and
-//! carry neither tag nor digest by then. A server that no image can match is refused here: it would look configured
+//! The kubelet removes a leading `http://` or `https://`, then a leading `/v1/` or `/v2/` of the path. It compares
+//! ports as strings, each label of the host as a glob, and the path as a plain prefix. Image names are in lower case by
+//! then, without tag and digest. The rule refuses a server that no image can match, because it would look configured
 //! and never be used.
 
 use schemars::{Schema, SchemaGenerator, json_schema};
 
 const MAX_SERVER: u32 = 253;
 
-/// `localhost`, or a host with a dot or a port: an image named after any other host is one of Docker Hub. An IPv6
-/// address needs its port: without one the kubelet takes the brackets for a glob.
+/// Accepts `localhost`, or a host with a dot or a port: an image with any other host is one of Docker Hub. An IPv6
+/// address needs its port, because without one the kubelet reads the brackets as a glob.
 const ACCEPTED: &str = concat!(
     r"self.matches(r'^(https?://)?",
     r"((LABEL(\.LABEL)+|localhost)(:PORT)?|LABEL:PORT|\[[0-9a-f:]+\]:PORT)",
-    // Parts of an image name; the last may break off at a separator, because a path is a prefix.
+    // Parts of an image name. The last one may end in a separator, because a path is a prefix.
     r"((/PART)+(\.|__?|-+|/)?|/)?$')",
-    // These two are part of the image name to the kubelet, as the last part without a slash and behind each other.
+    // As the last part without a slash, or one after the other, `v1` and `v2` belong to the image name.
     r" && !self.matches('^(https?://)?[^/]+/v[12](/v[12](/.*)?)?$')",
 );
 
-/// A label of the host, in which `*` is wild.
+/// Label of the host, in which `*` is a wildcard.
 const LABEL: &str = "[a-z0-9*]([a-z0-9*-]*[a-z0-9*])?";
 
 /// One part of the path of an image name.
 const PART: &str = r"[a-z0-9]+((\.|__?|-+)[a-z0-9]+)*";
 
-/// 1 to 65535 without leading zeros, which the kubelet would compare as they are.
+/// 1 to 65535 without leading zeros: the kubelet compares ports as strings.
 const PORT: &str = "([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])";
 
-/// What is said when none of [`DIAGNOSES`] holds.
+/// The message when none of [`DIAGNOSES`] holds.
 const GENERAL: &str = "must be host[:port][/path], for example registry.example.com:5000/team";
 
-/// Conditions and what is said when one holds, the first that does. They are only asked of a refused server. Where an
-/// optional scheme stands before an expression, the expression cannot match the scheme itself: no `/` follows its `:/`.
+/// Conditions with their messages; the first that holds gives the message. The API server evaluates them only for a
+/// refused server. An expression behind an optional scheme cannot match the scheme itself, because no `/` follows its
+/// `:/`.
 const DIAGNOSES: [(&str, &str); 12] = [
     (
         r"self.matches(r'[^\x00-\x7F]')",
-        "must hold no other characters than ASCII, and one of these only looks as if it were: type it anew; an international name is written as xn--...",
+        "must have ASCII characters only, and one of these only looks like one: retype it; write an international name as xn--...",
     ),
     (r"self.matches(r'\s')", "must not contain white space"),
     (
@@ -79,7 +80,7 @@ const DIAGNOSES: [(&str, &str); 12] = [
     ),
 ];
 
-/// A registry server, with one message for one mistake.
+/// Schema of a registry server, with one message for each mistake.
 pub(crate) fn server(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "string",
@@ -93,7 +94,7 @@ pub(crate) fn server(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
-/// A chain of conditional expressions that ends in the general message.
+/// Builds a chain of conditional expressions that ends in the general message.
 fn diagnosis() -> String {
     DIAGNOSES
         .iter()

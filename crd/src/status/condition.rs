@@ -1,4 +1,4 @@
-//! Conditions and the one way to set them.
+//! Conditions and their one setter.
 
 use std::fmt;
 
@@ -7,8 +7,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-// The fields are those of `meta/v1`; the type is our own because that one has no bounds in its schema.
-/// One aspect of the state of the object.
+// The fields are those of `meta/v1`. That type has no bounds in its schema, so this crate defines its own.
+/// One aspect of the state of an object.
 #[derive(JsonSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Condition {
@@ -17,32 +17,32 @@ pub struct Condition {
     #[schemars(length(min = 1, max = 316))]
     pub type_: String,
 
-    /// Whether it holds: `True`, `False` or `Unknown`.
+    /// Whether the condition holds: `True`, `False` or `Unknown`.
     pub status: ConditionStatus,
 
-    /// Why, in one word.
+    /// The cause, in one word.
     #[schemars(
         length(min = 1, max = 1024),
         regex(pattern = r"^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$")
     )]
     pub reason: String,
 
-    /// Why, in a sentence. Never holds anything that came from a credential.
+    /// The cause, in a sentence. It never contains any part of a credential.
     #[schemars(length(max = 1024))]
     pub message: String,
 
-    /// When the status last changed from one value to another.
+    /// When `status` last changed.
     #[schemars(length(max = 64))]
     pub last_transition_time: Time,
 
-    /// The `metadata.generation` that this condition speaks of.
+    /// The `metadata.generation` that this condition describes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
     pub observed_generation: Option<i64>,
 }
 
 impl Condition {
-    /// Whether its reason says that nothing is wrong yet.
+    /// Returns whether the reason reports outstanding work rather than a failure.
     pub fn is_progress(&self) -> bool {
         self.reason == Reason::Progressing.as_str()
     }
@@ -53,14 +53,14 @@ impl Condition {
 pub enum ConditionStatus {
     /// It holds.
     True,
-    /// It does not.
+    /// It does not hold.
     False,
-    /// It could not be seen.
+    /// The operator could not observe it.
     Unknown,
 }
 
 impl ConditionStatus {
-    /// The word that stands in the status.
+    /// Returns the word in the status.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::True => "True",
@@ -82,10 +82,10 @@ impl fmt::Display for ConditionStatus {
     }
 }
 
-/// Every condition that the operator sets, in the order in which they stand in the status.
+/// Every condition that the operator sets, in their order in the status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ConditionType {
-    /// Everything declared holds in every selected namespace.
+    /// All selected namespaces and accounts are as declared.
     Ready,
     /// The credentials of every registry are resolved.
     CredentialsReady,
@@ -93,9 +93,9 @@ pub enum ConditionType {
     SecretsSynced,
     /// Every selected account refers to the copy.
     ServiceAccountsSynced,
-    /// Work is outstanding. Present only then; never together with `Stalled`.
+    /// Work is outstanding. It is present only then, and never together with `Stalled`.
     Reconciling,
-    /// A person must act. Present only then.
+    /// A person must act. It is present only then.
     Stalled,
 }
 
@@ -110,7 +110,7 @@ impl ConditionType {
         Self::Stalled,
     ];
 
-    /// The word that stands in the status.
+    /// Returns the word in the status.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Ready => "Ready",
@@ -136,40 +136,40 @@ impl fmt::Display for ConditionType {
 /// Every reason of a condition, and of a registry's status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Reason {
-    /// All is as declared.
+    /// Everything is as declared.
     Synced,
-    /// No namespace is selected; nothing is wrong.
+    /// No namespace is selected. This is not an error.
     NoNamespaceSelected,
-    /// The credentials of a registry are not resolved.
+    /// A registry has no resolved credentials.
     CredentialsNotReady,
     /// Some namespaces do not have the copy.
     NamespacesFailed,
     /// Some accounts do not refer to the copy.
     ServiceAccountsFailed,
-    /// Work is going on.
+    /// Work is outstanding.
     Progressing,
-    /// Credentials are resolved.
+    /// The credentials are resolved.
     Resolved,
-    /// Another registry of the object declares the same server and is used instead.
+    /// Another registry of the object declares the same server, and the operator uses that one.
     Superseded,
     /// The source Secret does not exist.
     SourceNotFound,
-    /// The source Secret cannot be used: wrong type, missing key, unparsable, or one of our own.
+    /// The source Secret is unusable: wrong type, missing key, unparsable, or one of the operator's own.
     SourceInvalid,
-    /// The source is in a namespace that the operator may not read sources from.
+    /// The operator may not read sources in the namespace of the source.
     SourceNamespaceNotAllowed,
-    /// The Secret that remembers the last good logins cannot be written: no new login is handed out before it is.
+    /// The operator cannot write the Secret with the last good logins, and hands out no new login before it can.
     StateNotWritten,
-    /// Accounts are not to be touched (`mode: None`).
+    /// The object asks for no change of accounts (`mode: None`).
     NotRequested,
-    /// Another writer keeps undoing our writes.
+    /// Another writer keeps undoing the operator's writes.
     Contended,
-    /// The spec cannot be understood by this version; nothing is added, nothing removed.
+    /// This version cannot read the spec. The operator adds and removes no copy and no reference.
     InvalidSpec,
 }
 
 impl Reason {
-    /// The word that stands in the status.
+    /// Returns the word in the status.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Synced => "Synced",
@@ -197,13 +197,14 @@ impl fmt::Display for Reason {
     }
 }
 
-/// Sets one condition: the only way in which conditions are written.
+/// Sets one condition. All code that writes conditions calls this function.
 ///
-/// - `lastTransitionTime` becomes `now`, less fractions of a second, only when `status` differs from what was there.
-/// - The list keeps the order of [`ConditionType`]; conditions of other writers stay, behind ours, in their own order.
+/// - `lastTransitionTime` becomes `now`, in whole seconds, only when `status` changes.
+/// - The list keeps the order of [`ConditionType`]. Conditions of other writers stay behind the operator's, in their
+///   own order.
 /// - The message is cut to [`MAX_MESSAGE`](super::MAX_MESSAGE) characters, on a character boundary.
 ///
-/// Setting the same values again changes nothing, whatever `now` is.
+/// Setting the same values again changes no field, even with a later `now`.
 pub fn set_condition(
     conditions: &mut Vec<Condition>,
     type_: ConditionType,
@@ -226,16 +227,16 @@ pub fn set_condition(
         last_transition_time: since,
         observed_generation: Some(generation),
     });
-    // The sort is stable, so what is not ours keeps its order.
+    // The sort is stable, so conditions of other writers keep their order.
     conditions.sort_by_key(|known| ConditionType::parse(&known.type_).map_or(ConditionType::ALL.len(), |t| t as usize));
 }
 
-/// Takes a condition out; nothing happens if it is not there.
+/// Removes a condition if it is present.
 pub fn remove_condition(conditions: &mut Vec<Condition>, type_: ConditionType) {
     conditions.retain(|known| known.type_ != type_.as_str());
 }
 
-/// The wire format has whole seconds: a finer time in memory would differ from itself after one round trip.
+/// Truncates to whole seconds, as the wire format does. A finer time would differ from itself after one round trip.
 fn whole_seconds(Time(now): Time) -> Time {
     Time(Timestamp::from_second(now.as_second()).unwrap_or(now))
 }
