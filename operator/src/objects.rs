@@ -3,5 +3,4 @@
 pub mod controller;
 pub mod events;
 mod object;
-pub mod report;
 pub mod sources;

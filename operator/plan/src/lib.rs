@@ -7,6 +7,7 @@
 //!
 //! ```text
 //! secret · service_account  decide about one Secret, and about one ServiceAccount
+//! status  what an object reports
 //! detach  when a recorded reference leaves a ServiceAccount
 //! ownership  whose a Secret is, and which objects own it
 //! summary  what an object's report needs to know of its namespaces
@@ -51,4 +52,5 @@ pub mod scope;
 pub mod secret;
 pub mod server;
 pub mod service_account;
+pub mod status;
 pub mod summary;

@@ -6,10 +6,10 @@ use crd::names::ANNOTATION_INSTALLATION;
 use crd::{ClusterPullSecretStatus, ConditionStatus};
 use k8s_openapi::api::core::v1::ObjectReference;
 use plan::decision::Failure;
+use plan::status::{DELETION_WAITS, NOT_HANDED_OVER};
 
 use crate::api::events::{NOTE, ObjectEvent};
 use crate::api::lease::LEASE;
-use crate::objects::report::{DELETION_WAITS, NOT_HANDED_OVER};
 
 impl ObjectEvent {
     /// Of a status that is about to be written: only when `Ready`, or its reason, changes, and not for mere progress.

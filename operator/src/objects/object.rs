@@ -28,11 +28,11 @@ use crate::api::events::ObjectEvent;
 use crate::api::lease::LEASE;
 use crate::api::partial::{DIGEST_KEY, SeenObject};
 use crate::api::write::ObjectStep;
-use crate::objects::report::{Blocked, DELETION_WAITS, Facts, Late, NOT_HANDED_OVER, Unread, report};
 use crate::objects::sources::{self, Sources};
 use crate::observability::metrics::{Facts as Measured, State};
 use crate::outcome::ApiError;
 use plan::last_good;
+use plan::status::{Blocked, DELETION_WAITS, Facts, Late, NOT_HANDED_OVER, Unread, report};
 use plan::summary::{Count, Summary};
 
 /// A busy object's status is written no oftener.
@@ -1081,10 +1081,12 @@ fn reduce(seen: &mut SeenObject) -> ClusterPullSecretStatus {
 mod tests {
     use crd::FailureReason;
     use kube::runtime::watcher::Event;
-    use plan::decision::Failure;
+    use plan::decision::{Failure, State as Found};
     use serde_json::json;
 
     use super::*;
+    use crate::tally::{Tally, Entry};
+    use crate::work::{Key, Target};
 
     #[test]
     fn a_spec_is_held_once_and_its_changes_are_seen() {
@@ -1616,5 +1618,66 @@ mod tests {
             writes += 1;
         }
         assert!(writes <= 12, "{writes} writes of the status in two minutes");
+    }
+
+    /// A Secret that failed in a namespace before, and so many accounts of one behind it.
+    #[test]
+    fn failed_accounts_are_reported_as_accounts() {
+        let object: Arc<str> = "company".into();
+        let mut tally = Tally::default();
+        let mut fail = |namespace: &str, target: Target, reason: FailureReason, message: &str| {
+            let key = Key {
+                namespace: namespace.into(),
+                target,
+            };
+            let entry = Entry {
+                object: object.clone(),
+                state: Found::Failed(Failure::new(reason, message)),
+                leaves: false,
+            };
+            tally.update(&key, &[], &[entry], Duration::ZERO, false);
+        };
+        for at in 0..30 {
+            let secret = Target::Secret("company".into());
+            fail(&format!("a{at:02}"), secret, FailureReason::Contended, "of a secret");
+        }
+        fail(
+            "b",
+            Target::Account("default".into()),
+            FailureReason::Forbidden,
+            "of an account",
+        );
+        let said = |tally: &Tally| {
+            let summary = tally.summary("company").unwrap();
+            let credentials = merge(&[], &LastGood::default());
+            let status = report(&Facts {
+                installation: "pullsecrets-system/pullsecrets",
+                remark: None,
+                generation: 1,
+                secret_name: "company",
+                previous: &ClusterPullSecretStatus::default(),
+                unreadable: None,
+                attaches: true,
+                left_out: &[],
+                credentials: Some(&credentials),
+                lasting_problem: false,
+                summary: Some(&summary),
+                blocked: None,
+                deleting: false,
+                unread: None,
+                state_secret: None,
+                late: Late::default(),
+                requested_at: None,
+                now: &Time(jiff::Timestamp::UNIX_EPOCH),
+            });
+            ["SecretsSynced", "ServiceAccountsSynced"].map(|type_| {
+                let condition = status.conditions.iter().find(|one| one.type_ == type_).unwrap();
+                (condition.reason.clone(), condition.message.clone())
+            })
+        };
+        let [secrets, accounts] = said(&tally);
+        assert_eq!(secrets.1, "30 of 30 namespaces failed, a00: of a secret");
+        let expected = r#"1 of 1 service accounts failed, b: service account "default": of an account"#;
+        assert_eq!(accounts, ("ServiceAccountsFailed".to_owned(), expected.to_owned()));
     }
 }

@@ -1968,7 +1968,7 @@ impl Diced {
         let late = |at: Option<Duration>| at.is_some_and(|at| at <= self.now);
         let time = k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(jiff::Timestamp::UNIX_EPOCH);
         let credentials = plan::registries::merge(&[], &plan::registries::LastGood::default());
-        let status = crate::objects::report::report(&crate::objects::report::Facts {
+        let status = plan::status::report(&plan::status::Facts {
             installation: "pullsecrets-system/pullsecrets",
             remark: None,
             generation: 1,
@@ -1984,7 +1984,7 @@ impl Diced {
             left_out: &[],
             unread: None,
             state_secret: None,
-            late: crate::objects::report::Late {
+            late: plan::status::Late {
                 namespaces: late(summary.namespaces_late_at),
                 accounts: late(summary.accounts_late_at),
                 copies_left: late(summary.copies_left.late_at),

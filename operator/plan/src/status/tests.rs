@@ -2,11 +2,11 @@
 
 use crd::{ConditionStatus, FailureReason, Reason};
 use k8s_openapi::jiff::Timestamp;
-use plan::decision::{Failure as Against, State};
-use plan::registries::Problem;
 
 use super::*;
-use crate::work::{Key, Target};
+use crate::decision::Failure as Against;
+use crate::registries::{LastGood, Problem, merge};
+use crate::summary::needs_person;
 
 /// What differs from an object all of whose three namespaces are served.
 struct Case {
@@ -102,7 +102,7 @@ fn status_of(case: &Case, previous: &ClusterPullSecretStatus, now: &Time) -> Clu
     });
     let credentials = Merged {
         problem,
-        ..plan::registries::merge(&[], &plan::registries::LastGood::default())
+        ..merge(&[], &LastGood::default())
     };
     let (selected, ready, failed) = case.namespaces;
     let failures = case.failed.map(|reason| ("a".into(), Against::new(reason, "why")));
@@ -114,7 +114,7 @@ fn status_of(case: &Case, previous: &ClusterPullSecretStatus, now: &Time) -> Clu
         },
         secret_failure: failures.clone(),
         failures: failures.into_iter().collect(),
-        needs_person: case.failed.is_some_and(plan::summary::needs_person),
+        needs_person: case.failed.is_some_and(needs_person),
         ..Summary::default()
     };
     report(&Facts {
@@ -212,67 +212,6 @@ fn a_namespace_that_is_new_is_not_said_to_be_served() {
     assert!(message.starts_with("2 of 3 namespaces"), "{message}");
 }
 
-/// A Secret that failed in a namespace before, and so many accounts of one behind it.
-#[test]
-fn what_is_said_of_accounts_is_about_accounts() {
-    let object: std::sync::Arc<str> = "company".into();
-    let mut tally = crate::tally::Tally::default();
-    let mut fail = |namespace: &str, target: Target, reason: FailureReason, message: &str| {
-        let key = Key {
-            namespace: namespace.into(),
-            target,
-        };
-        let entry = crate::tally::Entry {
-            object: object.clone(),
-            state: State::Failed(Against::new(reason, message)),
-            leaves: false,
-        };
-        tally.update(&key, &[], &[entry], std::time::Duration::ZERO, false);
-    };
-    for at in 0..30 {
-        let secret = Target::Secret("company".into());
-        fail(&format!("a{at:02}"), secret, FailureReason::Contended, "of a secret");
-    }
-    fail(
-        "b",
-        Target::Account("default".into()),
-        FailureReason::Forbidden,
-        "of an account",
-    );
-    let said = |tally: &crate::tally::Tally| {
-        let summary = tally.summary("company").unwrap();
-        let credentials = plan::registries::merge(&[], &plan::registries::LastGood::default());
-        let status = report(&Facts {
-            installation: "pullsecrets-system/pullsecrets",
-            remark: None,
-            generation: 1,
-            secret_name: "company",
-            previous: &ClusterPullSecretStatus::default(),
-            unreadable: None,
-            attaches: true,
-            left_out: &[],
-            credentials: Some(&credentials),
-            lasting_problem: false,
-            summary: Some(&summary),
-            blocked: None,
-            deleting: false,
-            unread: None,
-            state_secret: None,
-            late: Late::default(),
-            requested_at: None,
-            now: &time(1),
-        });
-        ["SecretsSynced", "ServiceAccountsSynced"].map(|type_| {
-            let condition = condition(&status, type_).unwrap();
-            (condition.reason.clone(), condition.message.clone())
-        })
-    };
-    let [secrets, accounts] = said(&tally);
-    assert_eq!(secrets.1, "30 of 30 namespaces failed, a00: of a secret");
-    let expected = r#"1 of 1 service accounts failed, b: service account "default": of an account"#;
-    assert_eq!(accounts, ("ServiceAccountsFailed".to_owned(), expected.to_owned()));
-}
-
 /// For as long as the test runs.
 fn kept<T>(value: T) -> &'static T {
     Box::leak(Box::new(value))
@@ -287,10 +226,7 @@ fn told(change: impl FnOnce(&mut Facts<'static>)) -> ClusterPullSecretStatus {
         previous: kept(ClusterPullSecretStatus::default()),
         unreadable: None,
         attaches: true,
-        credentials: Some(kept(plan::registries::merge(
-            &[],
-            &plan::registries::LastGood::default(),
-        ))),
+        credentials: Some(kept(merge(&[], &LastGood::default()))),
         lasting_problem: false,
         summary: Some(kept(Summary::default())),
         blocked: None,
@@ -313,7 +249,7 @@ fn ready_of(status: &ClusterPullSecretStatus) -> (ConditionStatus, &str, &str) {
 
 #[test]
 fn removals_that_are_due_are_outstanding_work() {
-    let left = |due, failed| plan::summary::Left {
+    let left = |due, failed| Left {
         due,
         failed,
         late_at: None,
@@ -374,7 +310,7 @@ fn before_the_first_look_ready_is_unknown_with_a_reason() {
 #[test]
 fn a_waiting_deletion_is_not_ready_and_says_why() {
     let refused = kept(Summary {
-        references_left: plan::summary::Left {
+        references_left: Left {
             due: 1,
             failed: 1,
             late_at: None,

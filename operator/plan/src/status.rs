@@ -1,5 +1,4 @@
-//! What the status says. Pure: the same facts give the same status, and one that says the same but for the time is
-//! not written.
+//! What the status of an object says. The same facts give the same status, but for the times of conditions.
 
 use crd::status::{MAX_MESSAGE, MAX_NAME, MAX_REGISTRIES, cut_to};
 use crd::{
@@ -7,8 +6,9 @@ use crd::{
     remove_condition, set_condition,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use plan::registries::Merged;
-use plan::summary::{Count, Left, Summary};
+
+use crate::registries::Merged;
+use crate::summary::{Count, Left, Summary};
 
 #[cfg(test)]
 mod tests;
@@ -154,7 +154,7 @@ pub fn report(facts: &Facts<'_>) -> ClusterPullSecretStatus {
     let summary = facts.summary.unwrap_or(&unlisted);
     status.namespaces = Some(counts(summary.namespaces, summary.copies_left));
     status.service_accounts = Some(counts(summary.accounts, summary.references_left));
-    let failure = |(namespace, failure): &(std::sync::Arc<str>, plan::decision::Failure)| {
+    let failure = |(namespace, failure): &(std::sync::Arc<str>, crate::decision::Failure)| {
         Failure::new(namespace.as_ref(), failure.reason, failure.message.as_ref())
     };
     status.failures = summary.failures.iter().map(failure).collect();
@@ -369,7 +369,7 @@ fn accounts_synced(facts: &Facts<'_>, summary: &Summary) -> Finding {
     served(summary.accounts, ["service accounts", "has the reference", "have it"])
 }
 
-fn shown(failure: Option<&(std::sync::Arc<str>, plan::decision::Failure)>) -> String {
+fn shown(failure: Option<&(std::sync::Arc<str>, crate::decision::Failure)>) -> String {
     failure.map_or_else(String::new, |(namespace, failure)| {
         format!(", {namespace}: {}", failure.message)
     })
