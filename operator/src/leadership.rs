@@ -5,13 +5,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::Instant;
+
+use crate::clock::Clock;
 
 /// Whether this process may write now.
 #[derive(Clone, Debug)]
 pub struct Leadership {
-    epoch: Instant,
-    /// Milliseconds since the epoch; 0 before the first term.
+    clock: Clock,
+    /// Milliseconds since the start of the process; 0 before the first term.
     until: Arc<AtomicU64>,
     changed: watch::Sender<()>,
 }
@@ -20,7 +21,7 @@ impl Leadership {
     /// A process that does not lead yet.
     pub fn new() -> Self {
         Self {
-            epoch: Instant::now(),
+            clock: Clock::start(),
             until: Arc::default(),
             changed: watch::Sender::new(()),
         }
@@ -36,17 +37,12 @@ impl Leadership {
     /// Whether this process leads now. A process that lost leadership is about to exit.
     pub fn is_held(&self) -> bool {
         let until = Duration::from_millis(self.until.load(Ordering::Relaxed));
-        self.epoch.elapsed() < until
+        self.clock.now() < until
     }
 
-    /// The time since the process started. The election counts its times by it.
-    pub fn elapsed(&self) -> Duration {
-        self.epoch.elapsed()
-    }
-
-    /// Converts a time since the start into an instant.
-    pub fn instant(&self, since_start: Duration) -> Instant {
-        self.epoch + since_start
+    /// The clock of the process. The election counts its times by it.
+    pub fn clock(&self) -> Clock {
+        self.clock
     }
 
     /// Waits until this process leads.
@@ -59,7 +55,7 @@ impl Leadership {
         }
     }
 
-    /// Leads until this time, counted as in [`Leadership::elapsed`].
+    /// Leads until this time, by [`Leadership::clock`].
     pub fn extend(&self, until: Duration) {
         let millis = u64::try_from(until.as_millis()).unwrap_or(u64::MAX);
         self.until.store(millis, Ordering::Relaxed);

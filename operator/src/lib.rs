@@ -19,14 +19,17 @@
 //! namespaces  the controller of namespaces: what was seen, what follows from it, the writes
 //! observability  metrics, health, logs, traces
 //! api  everything that holds a client: watches, writes, the Lease
+//! worker  the calls of a controller, one for each key
 //! queue · tally  which key is next · what is to be said of each object
 //! args · leadership · outcome · shrink · wanted · work  shared words
+//! clock  the time since the process started
 //! ```
 //!
 //! The crate `plan` holds the decisions and [`api`] the writes; no other room does either.
 
 pub mod api;
 pub mod args;
+pub mod clock;
 pub mod leadership;
 pub mod namespaces;
 pub mod objects;
@@ -38,3 +41,4 @@ mod shrink;
 pub mod tally;
 pub mod wanted;
 pub mod work;
+pub mod worker;

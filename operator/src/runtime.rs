@@ -11,7 +11,6 @@ use kube::{Client, Config};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::JoinError;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
@@ -138,7 +137,7 @@ fn start(
     } = shared;
     let others = args.other_source_namespaces();
     let writer = Writer::new(write.clone(), own.clone(), metrics.counter());
-    let (keys, epoch) = (LabelKeys::new(), Instant::now());
+    let (keys, clock) = (LabelKeys::new(), leadership.clock());
     let (command_sender, commands) = mpsc::unbounded_channel();
     let (summary_sender, summaries) = mpsc::unbounded_channel();
     let settings = namespaces::Settings {
@@ -149,7 +148,7 @@ fn start(
         protected: others.iter().cloned().chain([own.clone()]).collect(),
         managed,
         keys: keys.clone(),
-        epoch,
+        epoch: clock.instant(Duration::ZERO),
         pulse: namespace_pulse,
         metrics: metrics.clone(),
     };
@@ -162,7 +161,6 @@ fn start(
         sources: Sources::new(&own, &others),
         namespace: own,
         keys,
-        epoch,
         pulse: object_pulse,
         metrics,
     };

@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 
 use crate::credential::{Credential, Entries};
 use crate::docker_config::{DockerConfig, render};
-use crate::registries::{LastGood, Origin, Remembered};
+use crate::registries::{LastGood, Merged, Origin, Remembered};
 
 /// The only key of its data.
 pub const KEY: &str = "registries.json";
@@ -58,6 +58,29 @@ impl Content {
         });
         serde_json::to_vec(&rendered.collect::<BTreeMap<_, _>>()).unwrap_or_default()
     }
+}
+
+/// The state Secret as it was read.
+pub struct State {
+    /// Its resourceVersion.
+    pub resource_version: String,
+    /// The saved entries. `None` if they do not parse.
+    pub last_good: Option<LastGood>,
+}
+
+/// Returns whether saved entries that the credentials need are lost. Then the copies may be the only place that has them.
+///
+/// `was_saved` says whether the object once had a state Secret.
+pub fn is_lost(credentials: &Merged, state: Option<&State>, was_saved: bool) -> bool {
+    let is_readable = state.is_some_and(|state| state.last_good.is_some());
+    credentials.incomplete && !is_readable && was_saved
+}
+
+/// Returns the content to save before the credentials are copied, or `None` if it is saved already.
+pub fn to_save(credentials: &Merged, state: Option<&State>) -> Option<Content> {
+    let saved = state.and_then(|state| state.last_good.as_ref());
+    let replaces = state.map(|state| state.resource_version.clone());
+    (saved != Some(&credentials.last_good)).then(|| Content::new(credentials.last_good.clone(), replaces))
 }
 
 /// Parses the output of [`Content::to_json`], of this version or of an earlier one.

@@ -7,6 +7,7 @@
 //!
 //! ```text
 //! secret · service_account  decide about one Secret, and about one ServiceAccount
+//! step  which write an object itself needs next
 //! status  what an object reports
 //! detach  when a recorded reference leaves a ServiceAccount
 //! ownership  whose a Secret is, and which objects own it
@@ -53,4 +54,5 @@ pub mod secret;
 pub mod server;
 pub mod service_account;
 pub mod status;
+pub mod step;
 pub mod summary;

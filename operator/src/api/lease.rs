@@ -76,10 +76,10 @@ impl Election {
                 self.leadership.end();
                 return;
             }
-            let now = self.leadership.elapsed();
+            let now = self.leadership.clock().now();
             match self.candidate.next(now) {
                 Step::Wait(until) => {
-                    let at = self.leadership.instant(until) + self.jitter();
+                    let at = self.leadership.clock().instant(until) + self.jitter();
                     tokio::select! {
                         () = token.cancelled() => return,
                         () = tokio::time::sleep_until(at) => {}
@@ -139,7 +139,7 @@ impl Election {
 
     async fn read(&mut self) {
         let read = found(call_within(DEADLINE, self.api.get(LEASE)).await);
-        let now = self.leadership.elapsed();
+        let now = self.leadership.clock().now();
         match read {
             Ok(lease) => {
                 if let Some(lease) = &lease {
@@ -157,7 +157,7 @@ impl Election {
 
     /// Writes our identity and the time into the Lease that was seen, or into a new one.
     async fn write(&mut self, seen: Option<Lease>) {
-        let sent = self.leadership.elapsed();
+        let sent = self.leadership.clock().now();
         let params = PostParams::default();
         let written = match seen {
             None => {
@@ -187,10 +187,10 @@ impl Election {
                     self.leadership.extend(until);
                 }
             }
-            Err(ApiError::Conflict | ApiError::NotFound) => self.candidate.raced(self.leadership.elapsed()),
+            Err(ApiError::Conflict | ApiError::NotFound) => self.candidate.raced(self.leadership.clock().now()),
             Err(setback) => {
                 warn!(?setback, "failed to write the Lease, retrying");
-                self.candidate.failed(self.leadership.elapsed());
+                self.candidate.failed(self.leadership.clock().now());
             }
         }
     }

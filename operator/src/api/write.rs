@@ -24,8 +24,6 @@ use crate::api::call::found;
 use crate::api::replies;
 use crate::outcome::{ApiError, Outcome};
 
-pub use object::Step as ObjectStep;
-
 /// Performs the writes, over a client that does not retry.
 #[derive(Clone)]
 pub struct Writer {

@@ -1,4 +1,4 @@
-//! Events: one for each change of state of an object, never one for each namespace or pass.
+//! The Events of objects: one for each change of state, never one for each namespace.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::api::events::{NOTE, ObjectEvent};
 use crate::api::lease::LEASE;
 
 impl ObjectEvent {
-    /// Of a status that is about to be written: only when `Ready`, or its reason, changes, and not for mere progress.
+    /// Returns the Event of a status that is about to be written, if `Ready` or its reason changes. Progress has none.
     pub fn of_report(before: &ClusterPullSecretStatus, after: &ClusterPullSecretStatus) -> Option<Self> {
         let (was, is) = (before.ready(), after.ready()?);
         let is_misnamed = |ready: &crd::Condition| ready.message.ends_with(NOT_HANDED_OVER);
@@ -35,7 +35,7 @@ impl ObjectEvent {
         })
     }
 
-    /// Of the status of an object whose deletion waits: when it begins to wait, and when it waits for something else.
+    /// Returns the Event of the status of an object whose deletion waits, if it waits for another reason than before.
     pub fn of_waiting(before: &ClusterPullSecretStatus, after: &ClusterPullSecretStatus) -> Option<Self> {
         let (was, is) = (before.ready(), after.ready()?);
         let same = |was: &crd::Condition| was.reason == is.reason && was.message.starts_with(DELETION_WAITS);
@@ -46,7 +46,7 @@ impl ObjectEvent {
         })
     }
 
-    /// Of an object that a person hands over from the installation in this namespace to another.
+    /// Makes the Event of an object that a person hands over from the installation in this namespace to another.
     pub fn handed_over(namespace: &str, object: &str, other: &str) -> Self {
         let note = format!(
             "handed over: {namespace}/{LEASE} writes no more for this object, {other} does as soon as it runs; if there is no \
@@ -59,7 +59,7 @@ impl ObjectEvent {
         }
     }
 
-    /// Of an object that this installation takes over from another.
+    /// Makes the Event of an object that this installation takes over from another.
     pub fn taken_over(own: &str, before: &str) -> Self {
         Self {
             warning: false,
@@ -68,8 +68,9 @@ impl ObjectEvent {
         }
     }
 
-    /// Of an object that goes although not all could be taken away: what was left, the most important first, how much more
-    /// of it there is, and why.
+    /// Makes the Event of an object that goes although the cleanup failed.
+    ///
+    /// `left` names what stays, the most important first, and `unnamed` counts the rest of it. `failures` says why.
     pub fn left_behind(left: &[String], unnamed: usize, failures: &[(Arc<str>, Failure)]) -> Self {
         let mut named = String::new();
         let mut unnamed = left.len() + unnamed;
@@ -102,8 +103,8 @@ impl ObjectEvent {
     }
 }
 
-/// Of an object for which another installation acts, and of others for which it does: about the operator's own Lease,
-/// in the operator's own namespace.
+/// Makes the Event about objects of another installation, with one of them as the example. It is about the operator's own
+/// Lease.
 pub fn installed_twice(namespace: &str, object: &str, other: &str) -> (ObjectReference, ObjectEvent) {
     let note = format!(
         "ClusterPullSecret {object:?} belongs to the installation {other}, and {namespace}/{LEASE} does not write for it, nor \
@@ -133,7 +134,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_left_behind_is_named_and_counted() {
+    fn leftovers_are_named_and_counted() {
         let named = |left: usize, more: usize| {
             let left: Vec<String> = (0..left).map(|number| format!("secret {number:0>300}")).collect();
             ObjectEvent::left_behind(&left, more, &[]).note

@@ -1,5 +1,8 @@
 //! The Secrets of the source namespaces, as the watches show them.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -8,19 +11,20 @@ use crd::{Credentials, Registry, SecretReference};
 use kube::ResourceExt as _;
 use kube::runtime::watcher::Event;
 use plan::identity::ResourceVersion;
+use plan::last_good::{self, State};
 use plan::object::source_location;
-use plan::registries::{LastGood, Lookup, Source};
+use plan::registries::{Lookup, Source};
 use tokio::sync::watch;
 
 use crate::api::partial::SourceSecret;
 use crate::wanted::{Asker, Wanted, word};
-use plan::last_good;
 
-/// What an object reads: by namespace, the names of Secrets, and with [`word`] the keys of their data.
+/// What an object reads: for each namespace the names of Secrets, and the keys of their data as [`word`]s.
 pub type Words = BTreeMap<String, BTreeSet<String>>;
 
-/// What an object reads that names these Secrets, as (namespace, name), and declares these registries. `own` is the namespace
-/// of references that name none.
+/// Returns what an object reads that names these Secrets, as (namespace, name), and declares these registries.
+///
+/// `own` is the namespace of references that name none.
 pub fn words(named: &BTreeSet<(String, String)>, registries: &[Registry], own: &str) -> Words {
     let mut words = Words::new();
     for (namespace, name) in named {
@@ -36,7 +40,7 @@ pub fn words(named: &BTreeSet<(String, String)>, registries: &[Registry], own: &
     words
 }
 
-/// The keys that are read of the source of these credentials.
+/// Returns the keys that are read of the source of these credentials.
 fn keys(credentials: &Credentials) -> Vec<&str> {
     let basic = credentials.basic_auth.iter();
     let basic = basic.flat_map(|basic| [basic.username_key.as_str(), basic.password_key.as_str()]);
@@ -48,7 +52,7 @@ fn keys(credentials: &Credentials) -> Vec<&str> {
 /// The sources of all objects, and the state Secrets among them.
 #[derive(Debug)]
 pub struct Sources {
-    /// The operator's own namespace: the default for a reference, and where state lives.
+    /// The operator's own namespace: the default of a reference, and the place of state Secrets.
     own: String,
     namespaces: BTreeMap<String, View>,
 }
@@ -56,36 +60,28 @@ pub struct Sources {
 /// One namespace of sources.
 #[derive(Debug)]
 struct View {
-    /// Of the Secrets here only those are held that an object names, and state.
+    /// The Secrets to keep: those that an object names, and state Secrets.
     wanted: Wanted,
-    /// Which of those the last list showed.
+    /// The edition of these that the last list began at.
     listed: u64,
-    secrets: BTreeMap<String, Held>,
-    /// While a list comes in: what it held so far. Taken over only when the list is complete.
-    incoming: Option<BTreeMap<String, Held>>,
+    secrets: BTreeMap<String, Cached>,
+    /// While a list comes in: what it had so far. It replaces `secrets` when the list is complete.
+    incoming: Option<BTreeMap<String, Cached>>,
     complete: bool,
-    /// The server forbids what it once showed. What it showed is then no longer known to be true.
+    /// The server forbids what it once showed, so `secrets` may no longer be true.
     refused: watch::Sender<bool>,
 }
 
 #[derive(Clone, Debug)]
-struct Held {
+struct Cached {
     resource_version: String,
-    /// In seconds since 1970.
+    /// When it was last changed, in seconds of Unix time.
     changed_at: Option<i64>,
     source: Source,
 }
 
-/// The state Secret of an object.
-pub struct State {
-    /// For the precondition of the next write.
-    pub resource_version: String,
-    /// None when it does not read.
-    pub last_good: Option<LastGood>,
-}
-
 impl Sources {
-    /// `own` is the operator's namespace; sources live there and in `others`.
+    /// Makes an empty cache of the operator's namespace `own`, and of `others`.
     pub fn new(own: &str, others: &BTreeSet<String>) -> Self {
         let namespaces = others
             .iter()
@@ -98,21 +94,21 @@ impl Sources {
         }
     }
 
-    /// The namespaces to watch, what is wanted of their Secrets, and where to say whether the server forbids these.
+    /// Returns each namespace to watch, what is wanted of it, and the sender of whether the server forbids its Secrets.
     pub fn namespaces(&self) -> impl Iterator<Item = (&str, &Wanted, &watch::Sender<bool>)> {
         let each = self.namespaces.iter();
         each.map(|(name, view)| (name.as_str(), &view.wanted, &view.refused))
     }
 
-    /// For each source namespace, whether the server forbids what it once showed.
+    /// Returns for each source namespace whether the server forbids what it once showed.
     pub fn refusals(&self) -> Vec<(String, watch::Receiver<bool>)> {
         let each = self.namespaces.iter();
         each.map(|(name, view)| (name.clone(), view.refused.subscribe()))
             .collect()
     }
 
-    /// An object reads this, and no longer what it read before. `state` is the name of its state Secret; one that is not
-    /// `recorded` is still to be made.
+    /// The object reads this, and no longer what it read before. `state` is the name of its state Secret. Without
+    /// `recorded` that Secret does not exist yet.
     pub fn want(&mut self, object: &Arc<str>, words: &Words, state: Option<&str>, recorded: bool) {
         let none = BTreeSet::new();
         for (namespace, view) in &mut self.namespaces {
@@ -138,29 +134,29 @@ impl Sources {
         }
     }
 
-    /// An object is gone.
+    /// Drops what only this object reads, because it is gone.
     pub fn forget(&mut self, object: &Arc<str>) {
         self.want(object, &Words::new(), None, false);
     }
 
-    /// All sources that objects name are known: what is listed from now on need not be listed again.
+    /// All sources that objects name are known, so a list that begins now shows all of them.
     pub fn are_known(&self) {
         for view in self.namespaces.values() {
             view.wanted.complete();
         }
     }
 
-    /// Whether the Secrets of every source namespace were listed once.
+    /// Returns whether every source namespace was listed once.
     pub fn is_complete(&self) -> bool {
         self.namespaces.values().all(|view| view.complete)
     }
 
-    /// Whether the Secrets of this source namespace were listed once.
+    /// Returns whether this source namespace was listed once.
     pub fn is_listed(&self, namespace: &str) -> bool {
         self.namespaces.get(namespace).is_some_and(|view| view.complete)
     }
 
-    /// Takes an event of the watch of `namespace` in, whose list began at this edition of what is wanted.
+    /// Takes in an event of the watch of `namespace`, whose list began at this edition of what is wanted.
     pub fn take(&mut self, namespace: &str, event: Event<SourceSecret>, edition: u64) {
         let Some(view) = self.namespaces.get_mut(namespace) else {
             return;
@@ -171,8 +167,8 @@ impl Sources {
                 view.secrets.remove(&secret.name_any());
             }
             Event::InitApply(secret) => {
-                let held = held(secret.pruned(&view.wanted));
-                view.incoming.get_or_insert_default().insert(held.0, held.1);
+                let cached = cached(secret.pruned(&view.wanted));
+                view.incoming.get_or_insert_default().insert(cached.0, cached.1);
             }
             Event::InitDone => {
                 view.secrets = view.incoming.take().unwrap_or_default();
@@ -186,7 +182,7 @@ impl Sources {
         }
     }
 
-    /// The reply to a write of a state Secret: what it is now, or none when it is gone.
+    /// Takes in the reply to a write of a state Secret: what it is now, or `None` if it is gone.
     pub fn take_state(&mut self, uid: &str, secret: Option<SourceSecret>) {
         let Some(view) = self.namespaces.get_mut(&self.own) else {
             return;
@@ -199,8 +195,8 @@ impl Sources {
         }
     }
 
-    /// Finds the source that a reference in these credentials names; none while its namespace was not listed yet, or not
-    /// since an object asks for the keys that are read. What was seen before the server forbade it is not found.
+    /// Returns the source that a reference in these credentials names. `None` means that its namespace was not listed
+    /// yet, or not since an object asks for these keys. What the server forbids now is unread.
     pub fn find(&self, reference: &SecretReference, credentials: &Credentials) -> Option<Lookup<'_>> {
         let namespace = reference.namespace.as_deref().unwrap_or(&self.own);
         let Some(view) = self.namespaces.get(namespace) else {
@@ -212,7 +208,7 @@ impl Sources {
         let lookup = view
             .secrets
             .get(&reference.name)
-            .map_or(Lookup::Missing, |held| Lookup::Found(&held.source));
+            .map_or(Lookup::Missing, |cached| Lookup::Found(&cached.source));
         let mut words = vec![reference.name.clone()];
         words.extend(keys(credentials).into_iter().map(|key| word(&reference.name, key)));
         let edition = view.wanted.edition(words.iter().map(String::as_str));
@@ -220,25 +216,25 @@ impl Sources {
         is_listed.then_some(lookup)
     }
 
-    /// When a source was changed last, in seconds since 1970; none if it is not there.
+    /// Returns when a source was last changed, in seconds of Unix time, or `None` if it does not exist.
     pub fn changed_at(&self, namespace: &str, name: &str) -> Option<i64> {
         self.namespaces.get(namespace)?.secrets.get(name)?.changed_at
     }
 
-    /// The state Secret of the object with this uid.
+    /// Returns the state Secret of the object with this uid.
     pub fn state(&self, uid: &str) -> Option<State> {
-        let held = self
+        let cached = self
             .namespaces
             .get(&self.own)?
             .secrets
             .get(&last_good::secret_name(uid))?;
-        let value = held
+        let value = cached
             .source
             .data
             .get(last_good::KEY)
-            .filter(|_| held.source.type_ == STATE_TYPE);
+            .filter(|_| cached.source.type_ == STATE_TYPE);
         Some(State {
-            resource_version: held.resource_version.clone(),
+            resource_version: cached.resource_version.clone(),
             last_good: value.and_then(|bytes| last_good::from_json(bytes)),
         })
     }
@@ -256,19 +252,19 @@ impl View {
         }
     }
 
-    /// Drops what no object asks for any more.
+    /// Drops what no object asks for.
     fn forget_unwanted(&mut self) {
         let Self { wanted, secrets, .. } = self;
         secrets.retain(|name, _| wanted.has(name));
-        for (name, held) in secrets {
-            held.source.data.retain(|key, _| wanted.has(&word(name, key)));
+        for (name, cached) in secrets {
+            cached.source.data.retain(|key, _| wanted.has(&word(name, key)));
         }
     }
 
-    /// What is older than what is held is passed over: the reply to a write comes before its echo.
+    /// Keeps the Secret, unless a newer version is known: the reply to a write comes before its watch event.
     fn put(&mut self, secret: SourceSecret) {
-        let (name, new) = held(secret.pruned(&self.wanted));
-        let version = |held: &Held| ResourceVersion::from(held.resource_version.as_str());
+        let (name, new) = cached(secret.pruned(&self.wanted));
+        let version = |cached: &Cached| ResourceVersion::from(cached.resource_version.as_str());
         let old = self
             .secrets
             .get(&name)
@@ -279,116 +275,12 @@ impl View {
     }
 }
 
-fn held(secret: SourceSecret) -> (String, Held) {
+fn cached(secret: SourceSecret) -> (String, Cached) {
     let name = secret.name_any();
-    let held = Held {
+    let cached = Cached {
         resource_version: secret.resource_version().unwrap_or_default(),
         changed_at: secret.changed_at(),
         source: secret.into_source(),
     };
-    (name, held)
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    const OWN: &str = "pullsecrets-system";
-
-    fn registry(credentials: &serde_json::Value) -> Registry {
-        serde_json::from_value(json!({"server": "registry.example.com", "credentials": credentials})).unwrap()
-    }
-
-    fn secret(name: &str, type_: &str, keys: &[&str]) -> SourceSecret {
-        let data: BTreeMap<&str, String> = keys.iter().map(|&key| (key, "eHh4".repeat(100_000))).collect();
-        let labels: BTreeMap<String, String> = (0..1_000).map(|n| (format!("l{n}"), "v".to_owned())).collect();
-        let metadata = json!({"name": name, "resourceVersion": "5", "labels": labels});
-        serde_json::from_value(json!({"metadata": metadata, "type": type_, "data": data})).unwrap()
-    }
-
-    fn listed(sources: &mut Sources, secrets: Vec<SourceSecret>) {
-        sources.take(OWN, Event::Init, 0);
-        for secret in secrets {
-            sources.take(OWN, Event::InitApply(secret), 0);
-        }
-        sources.take(OWN, Event::InitDone, 9);
-    }
-
-    fn held(sources: &Sources) -> BTreeMap<&str, Vec<&str>> {
-        let held = sources.namespaces[OWN].secrets.iter();
-        held.map(|(name, held)| (name.as_str(), held.source.data.keys().map(String::as_str).collect()))
-            .collect()
-    }
-
-    #[test]
-    fn of_a_source_the_keys_that_objects_read_are_held() {
-        let mut sources = Sources::new(OWN, &BTreeSet::new());
-        let basic = registry(&json!({"basicAuth": {"secretRef": {"name": "a"}, "passwordKey": "token"}}));
-        let docker = registry(&json!({"dockerConfig": {"secretRef": {"name": "b"}}}));
-        let named = [(OWN.to_owned(), "a".to_owned()), (OWN.to_owned(), "b".to_owned())].into();
-        let read = words(&named, &[basic.clone(), docker], OWN);
-        sources.want(&"one".into(), &read, None, false);
-        let all = [
-            "username",
-            "token",
-            "password",
-            ".dockerconfigjson",
-            ".dockercfg",
-            "other",
-        ];
-        listed(
-            &mut sources,
-            ["a", "b", "c"].map(|name| secret(name, "Opaque", &all)).into(),
-        );
-        let both: BTreeMap<&str, Vec<&str>> = [
-            ("a", vec!["token", "username"]),
-            ("b", vec![".dockercfg", ".dockerconfigjson"]),
-        ]
-        .into();
-        assert_eq!(held(&sources), both);
-        let labels = |held: &Held| held.source.labels.iter().count();
-        assert!(sources.namespaces[OWN].secrets.values().all(|held| labels(held) == 0));
-        sources.take(OWN, Event::Apply(secret("a", "Opaque", &all)), 9);
-        assert_eq!(held(&sources), both);
-        let found = |registry: &Registry| {
-            let reference = &registry.credentials.basic_auth.as_ref().unwrap().secret_ref;
-            sources.find(reference, &registry.credentials).is_some()
-        };
-        assert!(found(&basic));
-        let other = registry(&json!({"basicAuth": {"secretRef": {"name": "a"}}}));
-        assert!(!found(&other), "that key was not held when it was listed");
-    }
-
-    #[test]
-    fn what_no_object_reads_any_more_is_dropped() {
-        let mut sources = Sources::new(OWN, &BTreeSet::new());
-        let (one, two) = ("one".into(), "two".into());
-        let named = [(OWN.to_owned(), "a".to_owned())].into();
-        let reads = |key: &str| {
-            let credentials =
-                json!({"basicAuth": {"secretRef": {"name": "a"}, "usernameKey": key, "passwordKey": key}});
-            words(&named, &[registry(&credentials)], OWN)
-        };
-        sources.want(&one, &reads("first"), None, false);
-        sources.want(&two, &reads("second"), None, false);
-        listed(&mut sources, vec![secret("a", "Opaque", &["first", "second"])]);
-        assert_eq!(held(&sources)["a"], ["first", "second"]);
-        sources.want(&one, &reads("second"), None, false);
-        assert_eq!(held(&sources)["a"], ["second"]);
-        sources.forget(&one);
-        sources.forget(&two);
-        assert!(held(&sources).is_empty());
-    }
-
-    #[test]
-    fn state_of_no_object_is_not_held() {
-        let mut sources = Sources::new(OWN, &BTreeSet::new());
-        sources.want(&"one".into(), &Words::new(), Some("pullsecrets-state-u"), true);
-        let states = ["pullsecrets-state-u", "pullsecrets-state-v"];
-        let states = states.map(|name| secret(name, STATE_TYPE, &[last_good::KEY, "other"]));
-        listed(&mut sources, states.into());
-        assert_eq!(held(&sources), [("pullsecrets-state-u", vec![last_good::KEY])].into());
-    }
+    (name, cached)
 }

@@ -1,4 +1,4 @@
-//! One row for each state: the facts, and what is said of them.
+//! What the status says in each state.
 
 use crd::{ConditionStatus, FailureReason, Reason};
 use k8s_openapi::jiff::Timestamp;
@@ -8,7 +8,7 @@ use crate::decision::Failure as Against;
 use crate::registries::{LastGood, Problem, merge};
 use crate::summary::needs_person;
 
-/// What differs from an object all of whose three namespaces are served.
+/// A state, as its difference from an object with copies in all of its three namespaces.
 struct Case {
     what: &'static str,
     problem: Option<Reason>,
@@ -147,17 +147,17 @@ fn condition<'a>(status: &'a ClusterPullSecretStatus, type_: &str) -> Option<&'a
 }
 
 #[test]
-fn each_state_is_told_by_ready_and_whether_a_person_must_act() {
+fn each_state_has_one_ready_reason() {
     for case in cases() {
         let status = status_of(&case, &ClusterPullSecretStatus::default(), &time(1));
         let ready = condition(&status, "Ready").unwrap();
-        let told = (
+        let said = (
             ready.reason.as_str(),
             ready.status == ConditionStatus::True,
             condition(&status, "Stalled").is_some(),
         );
         let (reason, is_ready, stalled) = case.expected;
-        assert_eq!(told, (reason.as_str(), is_ready, stalled), "{}", case.what);
+        assert_eq!(said, (reason.as_str(), is_ready, stalled), "{}", case.what);
         let reconciling = condition(&status, "Reconciling").is_some();
         assert_eq!(reconciling, !is_ready && !stalled, "{}: one of three", case.what);
         assert_eq!(status.observed_generation, Some(7), "{}", case.what);
@@ -169,9 +169,9 @@ fn each_state_is_told_by_ready_and_whether_a_person_must_act() {
     }
 }
 
-/// From every state to every other: nothing of the one before is left, and times move with the status only.
+/// From every state to every other: no trace of the former is left, and a condition keeps its time with its status.
 #[test]
-fn a_status_says_the_same_whatever_was_said_before_it() {
+fn a_status_depends_on_facts_alone() {
     let fresh = ClusterPullSecretStatus::default();
     for before in cases() {
         let before = status_of(&before, &fresh, &time(1));
@@ -197,7 +197,7 @@ fn a_status_says_the_same_whatever_was_said_before_it() {
             assert_eq!(
                 status_of(&case, &after, &time(20)),
                 after,
-                "{}: nothing new is no write",
+                "{}: without news there is no write",
                 case.what
             );
         }
@@ -205,19 +205,19 @@ fn a_status_says_the_same_whatever_was_said_before_it() {
 }
 
 #[test]
-fn a_namespace_that_is_new_is_not_said_to_be_served() {
+fn new_namespaces_are_not_counted_as_ready() {
     let new = cases().into_iter().find(|case| case.what == "one is new").unwrap();
     let status = status_of(&new, &ClusterPullSecretStatus::default(), &time(1));
     let message = &condition(&status, "Ready").unwrap().message;
     assert!(message.starts_with("2 of 3 namespaces"), "{message}");
 }
 
-/// For as long as the test runs.
+/// Keeps the value until the test ends.
 fn kept<T>(value: T) -> &'static T {
     Box::leak(Box::new(value))
 }
 
-fn told(change: impl FnOnce(&mut Facts<'static>)) -> ClusterPullSecretStatus {
+fn status_with(change: impl FnOnce(&mut Facts<'static>)) -> ClusterPullSecretStatus {
     let mut facts = Facts {
         installation: "pullsecrets-system/pullsecrets",
         remark: None,
@@ -248,7 +248,7 @@ fn ready_of(status: &ClusterPullSecretStatus) -> (ConditionStatus, &str, &str) {
 }
 
 #[test]
-fn removals_that_are_due_are_outstanding_work() {
+fn due_removals_are_outstanding_work() {
     let left = |due, failed| Left {
         due,
         failed,
@@ -267,7 +267,7 @@ fn removals_that_are_due_are_outstanding_work() {
     };
     let due = kept(summary(left(18, 0), Vec::new()));
     let refused = kept(summary(left(1, 1), vec![refusal()]));
-    let status = told(|facts| (facts.summary, facts.late) = (Some(due), late));
+    let status = status_with(|facts| (facts.summary, facts.late) = (Some(due), late));
     assert_eq!(
         ready_of(&status),
         (
@@ -276,7 +276,7 @@ fn removals_that_are_due_are_outstanding_work() {
             "18 copies are still to be removed"
         )
     );
-    let status = told(|facts| facts.summary = Some(refused));
+    let status = status_with(|facts| facts.summary = Some(refused));
     let (ready, reason, message) = ready_of(&status);
     assert_eq!((ready, reason), (ConditionStatus::False, "NamespacesFailed"));
     assert!(message.contains(", b: no"), "{message}");
@@ -294,13 +294,13 @@ fn removals_that_are_due_are_outstanding_work() {
         references_left: true,
         ..Late::default()
     };
-    let status = told(|facts| (facts.summary, facts.late, facts.attaches) = (Some(references), late, false));
+    let status = status_with(|facts| (facts.summary, facts.late, facts.attaches) = (Some(references), late, false));
     assert_eq!(ready_of(&status).1, "Progressing", "although no account is asked for");
 }
 
 #[test]
-fn before_the_first_look_ready_is_unknown_with_a_reason() {
-    let status = told(|facts| facts.summary = None);
+fn ready_is_unknown_before_the_summary() {
+    let status = status_with(|facts| facts.summary = None);
     let (ready, reason, message) = ready_of(&status);
     assert_eq!((ready, reason), (ConditionStatus::Unknown, "Progressing"));
     assert!(!message.is_empty());
@@ -308,7 +308,7 @@ fn before_the_first_look_ready_is_unknown_with_a_reason() {
 }
 
 #[test]
-fn a_waiting_deletion_is_not_ready_and_says_why() {
+fn waiting_deletions_say_why() {
     let refused = kept(Summary {
         references_left: Left {
             due: 1,
@@ -320,7 +320,7 @@ fn a_waiting_deletion_is_not_ready_and_says_why() {
         owed: 1,
         ..Summary::default()
     });
-    let status = told(|facts| (facts.summary, facts.deleting) = (Some(refused), true));
+    let status = status_with(|facts| (facts.summary, facts.deleting) = (Some(refused), true));
     let (ready, reason, message) = ready_of(&status);
     assert_eq!((ready, reason), (ConditionStatus::False, "ServiceAccountsFailed"));
     assert!(
@@ -332,7 +332,7 @@ fn a_waiting_deletion_is_not_ready_and_says_why() {
         message: "the finalizer stays".to_owned(),
         needs_person: true,
     });
-    let status = told(|facts| (facts.deleting, facts.blocked) = (true, Some(blocked)));
+    let status = status_with(|facts| (facts.deleting, facts.blocked) = (true, Some(blocked)));
     assert!(ready_of(&status).2.ends_with("the finalizer stays"));
     assert!(condition(&status, "Stalled").is_some());
 }

@@ -2,80 +2,42 @@
 //! credentials.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use crd::names::{FIELD_MANAGER, FIELD_MANAGER_STATUS, FINALIZER, GROUP, LABEL_MANAGED_BY, MANAGED_BY, STATE_TYPE};
-use crd::{ClusterPullSecretStatus, Condition};
 use k8s_openapi::ByteString;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, Preconditions};
 use kube::{Api, ResourceExt as _};
+use plan::last_good;
+use plan::step::ObjectStep;
 use serde_json::json;
 
 use super::{Writer, merging, outcome};
 use crate::api::call::{call, found};
 use crate::api::partial::{SeenObject, SourceSecret};
 use crate::outcome::{ApiError, Outcome};
-use plan::last_good;
-
-/// A write to a `ClusterPullSecret`.
-pub enum Step {
-    /// Records this installation in the status, before any other write for the object.
-    Claim {
-        /// This installation, as `namespace/name`.
-        installation: Arc<str>,
-        /// New conditions, if another installation wrote the present ones.
-        conditions: Option<Vec<Condition>>,
-    },
-    /// Adds our finalizer. An object without it gets no writes, because their results would never be removed.
-    Arm,
-    /// Removes our finalizer, because cleanup is complete.
-    Disarm,
-    /// Patches the status.
-    Report {
-        /// The complete status.
-        status: Box<ClusterPullSecretStatus>,
-        /// Fields of the present status that the new one lacks.
-        gone: Vec<String>,
-    },
-    /// Reads the object while its deletion waits. The answer shows that the server is up.
-    Look,
-}
-
-impl Step {
-    /// The name of the step in logs and spans.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Claim { .. } => "claim",
-            Self::Arm => "arm",
-            Self::Disarm => "disarm",
-            Self::Report { .. } => "report",
-            Self::Look => "look",
-        }
-    }
-}
 
 impl Writer {
     /// Performs the step. `seen` is the object that it was planned from.
-    pub async fn object(&self, seen: &SeenObject, step: &Step) -> Outcome<SeenObject> {
+    pub async fn object(&self, seen: &SeenObject, step: &ObjectStep) -> Outcome<SeenObject> {
         let api: Api<SeenObject> = Api::all(self.client.clone());
         let name = seen.name_any();
         let mut metadata = json!({"uid": seen.uid(), "resourceVersion": seen.resource_version()});
         let written = match step {
-            Step::Arm | Step::Disarm => {
+            ObjectStep::AddFinalizer | ObjectStep::RemoveFinalizer => {
                 let others = seen.finalizers().iter().filter(|held| held.as_str() != FINALIZER);
-                let ours = matches!(step, Step::Arm).then(|| FINALIZER.to_owned());
+                let ours = matches!(step, ObjectStep::AddFinalizer).then(|| FINALIZER.to_owned());
                 metadata["finalizers"] = others.cloned().chain(ours).collect();
                 call(api.patch(&name, &merging(), &Patch::Merge(json!({"metadata": metadata})))).await
             }
             // A merge patch, because an apply would keep fields that another manager owns.
-            Step::Report { status, gone } => {
+            ObjectStep::PatchStatus { status, gone } => {
                 let mut body = json!({ "metadata": metadata, "status": status });
                 for field in gone {
                     body["status"][field] = serde_json::Value::Null;
                 }
                 call(api.patch_status(&name, &reporting(), &Patch::Merge(body))).await
             }
-            Step::Claim {
+            ObjectStep::ClaimObject {
                 installation,
                 conditions,
             } => {
@@ -85,7 +47,7 @@ impl Writer {
                 }
                 call(api.patch_status(&name, &reporting(), &Patch::Merge(body))).await
             }
-            Step::Look => {
+            ObjectStep::ReadObject => {
                 let seen = match found(call(api.get(&name)).await) {
                     // A proxy may have made up the 404, so a second read must confirm it.
                     Ok(None) => found(call(api.get(&name)).await),
@@ -99,8 +61,8 @@ impl Writer {
         };
         let outcome = outcome(written, || call(api.get(&name))).await;
         let kind = match step {
-            Step::Arm | Step::Disarm => "finalizer",
-            Step::Claim { .. } | Step::Report { .. } | Step::Look => "status",
+            ObjectStep::AddFinalizer | ObjectStep::RemoveFinalizer => "finalizer",
+            ObjectStep::ClaimObject { .. } | ObjectStep::PatchStatus { .. } | ObjectStep::ReadObject => "status",
         };
         self.counted(kind, outcome)
     }
@@ -112,7 +74,7 @@ impl Writer {
     }
 
     /// Writes the state Secret of an object, over the content that was read.
-    pub async fn remember(&self, object: &SeenObject, content: &last_good::Content) -> Outcome<SourceSecret> {
+    pub async fn save_state(&self, object: &SeenObject, content: &last_good::Content) -> Outcome<SourceSecret> {
         let uid = object.uid().unwrap_or_default();
         let name = last_good::secret_name(&uid);
         let api: Api<SourceSecret> = Api::namespaced(self.client.clone(), &self.namespace);
@@ -140,13 +102,13 @@ impl Writer {
     }
 
     /// Deletes the state Secret of a deleted object, if it still has this resourceVersion.
-    pub async fn forget(&self, object: &SeenObject, version: &str) -> Outcome<SourceSecret> {
+    pub async fn delete_state(&self, object: &SeenObject, version: &str) -> Outcome<SourceSecret> {
         let api: Api<SourceSecret> = Api::namespaced(self.client.clone(), &self.namespace);
         let name = last_good::secret_name(&object.uid().unwrap_or_default());
         let outcome = match found(call(api.get(&name)).await) {
             Ok(None) => Outcome::Done(None),
             Ok(Some(seen)) if seen.resource_version().as_deref() != Some(version) => Outcome::Changed(Some(seen)),
-            Ok(Some(seen)) => match delete_state(&api, &seen).await {
+            Ok(Some(seen)) => match delete(&api, &seen).await {
                 Err(ApiError::NotFound) | Ok(()) => Outcome::Done(None),
                 // The next attempt reads the Secret first.
                 Err(setback) => Outcome::Failed(setback),
@@ -159,7 +121,7 @@ impl Writer {
 
 /// Deletes the Secret that was seen, never a later one of the same name. If a foreign finalizer delays that, its logins
 /// are removed at once.
-async fn delete_state(api: &Api<SourceSecret>, seen: &SourceSecret) -> Result<(), ApiError> {
+async fn delete(api: &Api<SourceSecret>, seen: &SourceSecret) -> Result<(), ApiError> {
     let preconditions = Preconditions {
         uid: seen.uid(),
         resource_version: seen.resource_version(),
@@ -186,8 +148,8 @@ fn reporting() -> PatchParams {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
     use std::sync::atomic::{AtomicU32, Ordering};
+    use std::sync::{Arc, Mutex};
 
     use http::{Request, Response};
     use kube::Client;
@@ -243,11 +205,11 @@ mod tests {
         let writer = Writer::new(client, "pullsecrets-system", |_, _| {});
         let seen: SeenObject = serde_json::from_value(json!({"metadata": {"name": "company", "uid": "u"}})).unwrap();
 
-        let outcome = writer.forget(&seen, "6").await;
+        let outcome = writer.delete_state(&seen, "6").await;
         assert!(matches!(outcome, Outcome::Changed(Some(_))), "{outcome:?}");
         assert_eq!(sent.lock().unwrap().len(), 1, "it was read alone");
 
-        let outcome = writer.forget(&seen, "7").await;
+        let outcome = writer.delete_state(&seen, "7").await;
         assert!(matches!(outcome, Outcome::Done(None)), "{outcome:?}");
         let sent = std::mem::take(&mut *sent.lock().unwrap());
         let (method, body) = &sent[2];
@@ -262,7 +224,7 @@ mod tests {
     async fn an_object_is_gone_when_the_server_says_it_twice() {
         let seen: SeenObject = serde_json::from_value(json!({"metadata": {"name": "company", "uid": "u"}})).unwrap();
         for (missing, gone) in [(0, false), (1, false), (2, true)] {
-            match writer(missing).object(&seen, &Step::Look).await {
+            match writer(missing).object(&seen, &ObjectStep::ReadObject).await {
                 Outcome::Changed(object) => assert_eq!(object.is_none(), gone, "{missing} times"),
                 Outcome::Done(_) | Outcome::Failed(_) => panic!("{missing} times"),
             }

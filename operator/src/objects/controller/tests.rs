@@ -1,0 +1,76 @@
+//! The controller against a server that never answers a write.
+
+use http::{Request, Response};
+use kube::Client;
+use kube::client::Body;
+use serde_json::{Value, json};
+use tower::service_fn;
+
+use super::*;
+use crate::api::watch::Lists;
+use crate::api::watch_health::Progress;
+
+/// A server that lists these objects, and no Secret. It answers no other call, and sends the name of each object that a
+/// call is about.
+fn server(objects: &[&str], asked: mpsc::UnboundedSender<String>) -> Client {
+    let object = |name: &&str| {
+        json!({"metadata": {"name": name, "uid": name, "resourceVersion": "5", "generation": 1},
+            "spec": {"registries": [], "namespaces": {"selectors": [{}]}}})
+    };
+    let objects: Vec<Value> = objects.iter().map(object).collect();
+    let answer = move |request: Request<Body>| {
+        let path = request.uri().path();
+        let items = if let Some((_, rest)) = path.split_once("/clusterpullsecrets/") {
+            let _ = asked.send(rest.trim_end_matches("/status").to_owned());
+            None
+        } else if path.ends_with("/clusterpullsecrets") {
+            Some(objects.clone())
+        } else {
+            Some(Vec::new())
+        };
+        let is_list = !request.uri().query().unwrap_or_default().contains("watch=");
+        let list = items.filter(|_| is_list);
+        async move {
+            let Some(items) = list else {
+                return std::future::pending().await;
+            };
+            let list =
+                json!({"kind": "List", "apiVersion": "v1", "metadata": {"resourceVersion": "9"}, "items": items});
+            let response = Response::builder().body(Body::from(list.to_string().into_bytes()));
+            Ok::<_, kube::Error>(response.unwrap())
+        }
+    };
+    Client::new(service_fn(answer), "default")
+}
+
+#[tokio::test(start_paused = true)]
+async fn slow_writes_delay_no_other_object() {
+    let (sender, mut asked) = mpsc::unbounded_channel();
+    let slow = ["a", "b", "c", "d", "e", "f", "g", "h"];
+    assert_eq!(slow.len(), CONCURRENCY);
+    let client = server(&[&slow[..], &["late"]].concat(), sender);
+    let metrics = Metrics::new(Leadership::alone(), Progress::new());
+    let settings = Settings {
+        watches: Watches::new(client.clone(), Lists::Paged, None, Progress::new()),
+        writer: Writer::new(client.clone(), "pullsecrets-system", |_, _| {}),
+        events: EventRecorder::new(client, |_, _| {}),
+        leadership: Leadership::alone(),
+        namespace: "pullsecrets-system".to_owned(),
+        sources: Sources::new("pullsecrets-system", &BTreeSet::new()),
+        keys: LabelKeys::new(),
+        pulse: Pulse::new(),
+        metrics,
+    };
+    let (commands, _received) = mpsc::unbounded_channel();
+    let (_sender, summaries) = mpsc::unbounded_channel();
+    let token = CancellationToken::new();
+    let run = tokio::spawn(run(settings, commands, summaries, token.clone()));
+    for _ in slow {
+        asked.recv().await.unwrap();
+    }
+    let late = async { while asked.recv().await.is_some_and(|name| name != "late") {} };
+    let late = tokio::time::timeout(Duration::from_secs(5), late).await;
+    assert!(late.is_ok(), "it waits for the slow ones");
+    token.cancel();
+    run.abort();
+}
