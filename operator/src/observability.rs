@@ -1,4 +1,4 @@
-//! What shows whether the operator works: metrics, health, logs, traces.
+//! Shows whether the operator works: metrics, health, logs, traces.
 
 pub mod health;
 mod listen;

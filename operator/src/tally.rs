@@ -53,7 +53,7 @@ struct ObjectCounts {
 /// controller that restores what was removed, even in new accounts, cannot reset that.
 #[derive(Debug)]
 struct Owing {
-    /// When the deletion was declared. That moment finds all pending writes.
+    /// When the deletion was declared, which is when all pending writes are found.
     begun_at: Duration,
     owed: usize,
     /// The fewest pending writes since the first attempt, and when that number was reached.

@@ -498,7 +498,7 @@ fn is_ours(reference: &OwnerReference) -> bool {
     reference.kind == "ClusterPullSecret" && reference.api_version.split('/').next() == Some(GROUP)
 }
 
-/// Most labels and annotations that the schema allows in one spec.
+/// Most labels and annotations together that the schema allows.
 const DECLARED: usize = 32;
 
 /// Extracts our own marks, and the values of keys that were declared last. Others may write a megabyte of labels on a

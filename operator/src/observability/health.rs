@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::api::watch_health::Progress;
 use crate::observability::listen;
 
-/// The sign of life of a loop: it beats with every turn, and turns at least every [`Pulse::INTERVAL`].
+/// Heartbeat of a controller. It beats on every turn, at least every [`Pulse::INTERVAL`].
 #[derive(Clone, Debug)]
 pub struct Pulse {
     epoch: Instant,
@@ -24,12 +24,12 @@ pub struct Pulse {
 }
 
 impl Pulse {
-    /// A loop turns at least this often.
+    /// A controller turns at least this often.
     pub const INTERVAL: Duration = Duration::from_secs(5);
-    /// A loop that did not turn for so long hangs.
+    /// A controller that has not turned for this long hangs.
     const DEAD: Duration = Duration::from_secs(60);
 
-    /// Beating now, not ready.
+    /// Beats now, and is not ready.
     pub fn new() -> Self {
         Self {
             epoch: Instant::now(),
@@ -38,13 +38,13 @@ impl Pulse {
         }
     }
 
-    /// The loop turns.
+    /// Records a turn of the controller.
     pub fn beat(&self) {
         let millis = u64::try_from(self.epoch.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.last.store(millis, Ordering::Relaxed);
     }
 
-    /// The loop has seen all that it needs to act.
+    /// Marks the controller as ready: it has seen all that it needs to act.
     pub fn ready(&self) {
         self.ready.store(true, Ordering::Relaxed);
     }
@@ -65,10 +65,11 @@ impl Default for Pulse {
     }
 }
 
-/// Binds at once, so that an address in use is an error at start, and serves until the token is cancelled.
+/// Serves both paths until the token is cancelled. Binds before it returns, so that an address in use is an error at
+/// start.
 ///
-/// Alive: every loop turns, and every watch moves if the server answers. An outage of the API server stops no loop and
-/// is held against no watch, so it restarts nobody. Ready: every kind was listed once.
+/// `/livez` succeeds while every controller turns, and no watch is stuck. An outage of the API server affects neither,
+/// so it causes no restart. `/readyz` succeeds once every kind was listed.
 pub async fn serve(
     address: SocketAddr,
     pulses: Vec<Pulse>,

@@ -1,10 +1,10 @@
-//! The two addresses that others may ask: `/livez` and `/readyz`, and `/metrics`. Anybody in the cluster reaches them, so
-//! what a connection may cost is bounded.
+//! Listeners for `/livez` and `/readyz`, and for `/metrics`. Every client in the cluster can reach them, so the cost of
+//! a connection is bounded.
 //!
-//! - One connection is one request: within `WITHIN` it has been sent and answered, or the connection ends.
-//! - The head of a request has at most `HEAD` bytes, and a body is not read.
-//! - There are at most `CONNECTIONS`. One more ends the oldest: hundreds of silent connections keep no probe of
-//!   the kubelet waiting.
+//! - A connection serves one request. It must be sent and answered within `WITHIN`, or the connection ends.
+//! - The head of a request has at most `HEAD` bytes, and the body is not read.
+//! - At most `CONNECTIONS` are open. One more ends the oldest, so that silent connections never block a probe of the
+//!   kubelet.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -19,16 +19,17 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
-/// For a probe that the kubelet gives five seconds, and a scrape of thousands of series by a slow reader.
+/// Enough for a probe, which gets five seconds from the kubelet, and for a slow scrape of thousands of series.
 pub(super) const WITHIN: Duration = Duration::from_secs(10);
-/// Connections at a time.
+/// Most open connections.
 pub(super) const CONNECTIONS: usize = 32;
-/// Bytes of the head of a request. hyper takes no less.
+/// Most bytes in the head of a request; hyper accepts no lower limit.
 const HEAD: usize = 8 * 1024;
-/// After an error of `accept`, such as too many open files.
+/// Pause after an error of `accept`, such as too many open files.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Binds at once, so that an address in use is an error at start, and serves until the token is cancelled.
+/// Serves the router until the token is cancelled. Binds before it returns, so that an address in use is an error at
+/// start.
 pub(super) async fn serve(address: SocketAddr, router: Router, token: CancellationToken) -> std::io::Result<()> {
     let listener = TcpListener::bind(address).await?;
     tokio::spawn(async move {
@@ -42,7 +43,7 @@ pub(super) async fn serve(address: SocketAddr, router: Router, token: Cancellati
 }
 
 async fn accept(listener: &TcpListener, router: &Router) {
-    // Ends with this task, and all connections with it.
+    // Dropping the set with this task ends all connections.
     let mut connections = JoinSet::new();
     let mut open: VecDeque<AbortHandle> = VecDeque::new();
     loop {
@@ -61,7 +62,7 @@ async fn accept(listener: &TcpListener, router: &Router) {
     }
 }
 
-/// Answers one request. A connection that ends early has nobody who would be told.
+/// Answers one request. An early end of the connection is ignored, because no client is left to answer.
 async fn answer(stream: TcpStream, router: Router) {
     let service = service_fn(move |request| router.clone().oneshot(request));
     let mut server = http1::Builder::new();
@@ -115,7 +116,7 @@ mod tests {
         assert!(asked(address).await.starts_with("HTTP/1.1 200"));
         let ended = async {
             for stream in silent.iter_mut().take(400 - CONNECTIONS) {
-                // The end, or an error where it was reset.
+                // Reads the end, or an error if the connection was reset.
                 let _ = stream.read(&mut [0; 16]).await;
             }
         };

@@ -1,11 +1,12 @@
-//! What is told on `/metrics`, in the text of `OpenMetrics`. `config/monitoring/metrics.md` lists it, made from here.
+//! Metrics served on `/metrics` in `OpenMetrics` format. `config/monitoring/metrics.md` lists them, and is generated
+//! from here.
 //!
 //! # Guarantees
 //!
-//! - No label holds a namespace, an account or anything of a Secret. The one that is not a word of this file is the name of
-//!   an object, and its series go when the object goes.
-//! - Nothing is allocated for an event or a write: counters exist from the start, and what is derived is so when asked.
-//! - A standby tells the truth of itself: it sees the objects and their status, writes nothing, and does not lead.
+//! - Labels never hold a namespace, an account or content of a Secret. The only variable label is the name of an
+//!   object, whose series end with the object.
+//! - An event or a write never allocates. Counters exist from the start, and derived values are computed per scrape.
+//! - A standby reports its own state: it sees the objects and their status, writes none, and does not lead.
 
 mod catalogue;
 mod object;
@@ -40,7 +41,7 @@ type One = [(&'static str, &'static str); 1];
 type Two = [(&'static str, &'static str); 2];
 type Seconds = Gauge<f64, AtomicU64>;
 
-/// What a write does, in a word of its own for each way in `apply`.
+/// Kinds of writes, the values of the label `kind`.
 pub const WRITES: [&str; 12] = [
     "create",
     "update",
@@ -56,7 +57,7 @@ pub const WRITES: [&str; 12] = [
     "event",
 ];
 
-/// What comes of a write.
+/// Results of writes, the values of the label `result`.
 pub const RESULTS: [&str; 6] = ["done", "conflict", "gone", "throttled", "refused", "unavailable"];
 
 const REASONS: [FailureReason; 10] = [
@@ -72,15 +73,15 @@ const REASONS: [FailureReason; 10] = [
     FailureReason::ServerError,
 ];
 
-/// From a write or two on an idle server to a namespace that waits for somebody else.
+/// Buckets from one or two writes on an idle server to a namespace that waits for another controller.
 const SERVED: [f64; 12] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0];
-/// From one namespace to tens of thousands.
+/// Buckets from one namespace to tens of thousands.
 const CARRIED_OUT: [f64; 10] = [0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0];
 
-/// The text is made once in so long, however many ask.
+/// The text is rendered at most once in this time, for any number of scrapes.
 const MADE_ONCE_IN: Duration = Duration::from_millis(100);
 
-/// See the module. All that have a clone count together.
+/// The metrics of the operator. All clones share them.
 #[derive(Clone, Debug)]
 pub struct Metrics(Arc<Inner>);
 
@@ -100,33 +101,33 @@ struct Inner {
     watch_age: Family<One, Seconds>,
     process: process::Gauges,
     objects: Objects,
-    /// By name, as the object loop holds them.
+    /// Facts by object name, as the object controller reports them.
     facts: Mutex<BTreeMap<Arc<str>, Facts>>,
-    /// The text that was told last, and when it was made. Held until another one is whole, so that two who ask at once do not
-    /// disturb each other.
+    /// The latest text, and when it was rendered. The lock is held until the next text is complete, so that concurrent
+    /// scrapes do not render twice.
     told: Mutex<Option<(Instant, Bytes)>>,
     leadership: Leadership,
     progress: Progress,
 }
 
 impl Metrics {
-    /// Everything at zero. Whether it leads, and how old its watches are, is asked of these two.
+    /// Starts all metrics at zero. Leadership and the ages of watches are read from the arguments at each scrape.
     pub fn new(leadership: Leadership, progress: Progress) -> Self {
         Self(Arc::new(Inner::new(&mut Catalogue::default(), leadership, progress)))
     }
 
-    /// [`Metrics::wrote`], for who writes.
+    /// Returns [`Metrics::wrote`] as a function for a writer.
     pub fn counter(&self) -> impl Fn(&'static str, &'static str) + Send + Sync + 'static {
         let metrics = self.clone();
         move |kind, result| metrics.wrote(kind, result)
     }
 
-    /// A write has ended. See [`WRITES`] and [`RESULTS`].
+    /// Counts a finished write. See [`WRITES`] and [`RESULTS`].
     pub fn wrote(&self, kind: &'static str, result: &'static str) {
         self.0.writes.get_or_create(&two(kind, result)).inc();
     }
 
-    /// A copy, or a reference, is there that was missing for so long.
+    /// Records how long a copy or reference was missing before it existed.
     pub fn served(&self, what: Served, after: Duration) {
         let histogram = match what {
             Served::Secret => &self.0.secrets_served,
@@ -135,12 +136,12 @@ impl Metrics {
         histogram.observe(after.as_secs_f64());
     }
 
-    /// What was asked for is carried out everywhere, so long after it was asked.
+    /// Records how long a change took until it was applied everywhere.
     pub fn carried_out(&self, after: Duration) {
         self.0.carried_out.observe(after.as_secs_f64());
     }
 
-    /// How much stands in the queue of the namespace loop, and how many of its writes are under way.
+    /// Records the depth of the namespace controller's queue, and its writes in flight.
     pub fn queue(&self, depth: Depth, in_flight: usize) {
         self.0.fresh.set(count(depth.fresh));
         self.0.bulk.set(count(depth.bulk));
@@ -148,7 +149,7 @@ impl Metrics {
         self.0.in_flight.set(count(in_flight));
     }
 
-    /// How many copies and references failed, by reason.
+    /// Records the number of failed copies and references per reason.
     pub fn failures(&self, of: impl Fn(FailureReason) -> usize) {
         for reason in REASONS {
             let series = [("reason", reason.as_str())];
@@ -156,17 +157,17 @@ impl Metrics {
         }
     }
 
-    /// An object stands like this now.
+    /// Records the facts of an object.
     pub fn object(&self, name: &Arc<str>, facts: Facts) {
         lock(&self.0.facts).insert(Arc::clone(name), facts);
     }
 
-    /// An object is gone.
+    /// Drops the series of a deleted object.
     pub fn forget_object(&self, name: &str) {
         lock(&self.0.facts).remove(name);
     }
 
-    /// All of it as it was a moment ago, as text: requests without a pause do not make it each time.
+    /// Returns the metrics as text, rendered at most `MADE_ONCE_IN` ago.
     pub fn tell(&self) -> Bytes {
         let mut told = lock(&self.0.told);
         let now = Instant::now();
@@ -180,7 +181,7 @@ impl Metrics {
         text
     }
 
-    /// All of it now, as text. For one at a time.
+    /// Renders the metrics as text. The caller must prevent concurrent calls.
     pub(crate) fn render(&self) -> String {
         let Inner {
             registry,
@@ -203,7 +204,7 @@ impl Metrics {
         let mut text = String::new();
         match prometheus_client::encoding::text::encode(&mut text, registry) {
             Ok(()) => text,
-            // A String takes everything.
+            // Writing to a String cannot fail.
             Err(_) => String::new(),
         }
     }
@@ -213,25 +214,24 @@ impl Inner {
     fn new(all: &mut Catalogue, leadership: Leadership, progress: Progress) -> Self {
         let version = Family::<One, Gauge>::default();
         version.get_or_create(&[("version", env!("CARGO_PKG_VERSION"))]).set(1);
-        let help = "The version of the operator; always 1";
+        let help = "Version of the operator; always 1";
         all.add("pullsecrets_build_info", None, &["version"], help, version);
-        let help = "1 if this replica holds the Lease and writes, else 0; always 1 without leader election";
+        let help = "1 if this replica leads and writes, else 0; always 1 without leader election";
         let leads = all.add("pullsecrets_leader", None, &[], help, Gauge::default());
         let objects = Objects::new(all);
 
-        let help =
-            "Copies and references that this replica could not bring about, by reason of the failure; 0 on a standby";
+        let help = "Copies and references that this replica failed to apply, by reason; 0 on a standby";
         let failures = Family::<One, Gauge>::default();
         for reason in REASONS {
             failures.get_or_create(&[("reason", reason.as_str())]).set(0);
         }
         let failures = all.add("pullsecrets_failures", None, &["reason"], help, failures);
 
-        let help = "Writes to the API server that have ended, the Lease aside, by what they do (create, update, reclaim, \
-            assign, release, delete, empty: a copy; account: references of a ServiceAccount; finalizer, status: an object; state: \
-            what is remembered of it; event) and what came of it (done; conflict: a race was lost or the name is taken; \
-            gone: the namespace or object is no more; throttled: 429; refused; unavailable: no answer, or an error of the \
-            server)";
+        let help = "Finished writes to the API server, without those of the Lease, by kind (create, update, reclaim, \
+            assign, release, delete, empty: a copy; account: references of a ServiceAccount; finalizer, status: an \
+            object; state: its state Secret; event) and result (done; conflict: the write lost a race or the name is \
+            taken; gone: the namespace or object no longer exists; throttled: 429; refused; unavailable: no answer, \
+            or an error of the server)";
         let writes = Family::<Two, Counter>::default();
         for kind in WRITES {
             for result in RESULTS {
@@ -240,30 +240,30 @@ impl Inner {
         }
         let writes = all.add("pullsecrets_writes", None, &["kind", "result"], help, writes);
 
-        let help = "From seeing that a selected namespace lacks its copy, or a selected account its reference, until it is \
-            there; changes of objects and the start of the operator aside";
+        let help = "Time from seeing that a selected namespace lacks its copy, or a selected ServiceAccount its \
+            reference, until it exists; changes of objects and the start of the operator do not count";
         let served = Family::<One, Histogram>::new_with_constructor(|| Histogram::new(SERVED));
         let of = |what| served.get_or_create_owned(&[("what", what)]);
         let (secrets_served, accounts_served) = (of("secret"), of("service_account"));
         let name = "pullsecrets_serve_duration";
         all.add(name, Some(Unit::Seconds), &["what"], help, served);
 
-        let help = "From seeing that an object, or a source of it, changed until it is carried out everywhere";
+        let help = "Time from seeing a change of an object, or of its source, until it is applied everywhere";
         let name = "pullsecrets_reconcile_duration";
         let carried_out = Histogram::new(CARRIED_OUT);
         let carried_out = all.add(name, Some(Unit::Seconds), &[], help, carried_out);
 
-        let help = "Copies and accounts that wait for a write, by lane: fresh (something is missing, or must go), bulk \
-            (something is to be changed), delayed (to be tried again later)";
+        let help = "Copies and ServiceAccounts that wait for a write, by lane: fresh (adds what is missing, or \
+            removes), bulk (changes what exists), delayed (retries later)";
         let queue = Family::<One, Gauge>::default();
         let lane = |lane| queue.get_or_create_owned(&[("lane", lane)]);
         let (fresh, bulk, delayed) = (lane("fresh"), lane("bulk"), lane("delayed"));
         all.add("pullsecrets_queue_depth", None, &["lane"], help, queue);
-        let help = "Writes into namespaces, and reads before or after them, that are under way; at most --concurrency";
+        let help = "Writes into namespaces in flight, with the reads before and after them; at most --concurrency";
         let in_flight = all.add("pullsecrets_writes_in_flight", None, &[], help, Gauge::default());
 
-        let help = "For how long the API server told a watch nothing, not even a bookmark; of several watches of a kind the \
-            longest. About a minute at most while all is well";
+        let help = "Time since a watch last received an event or a bookmark; of several watches of a kind the \
+            longest. A healthy watch stays below about a minute";
         let (name, watch_age) = ("pullsecrets_watch_age", Family::default());
         let watch_age = all.add(name, Some(Unit::Seconds), &["watch"], help, watch_age);
         let process = process::Gauges::new(all);

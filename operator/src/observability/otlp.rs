@@ -1,7 +1,7 @@
-//! Sends OTLP over HTTP with the client that is here anyway. The exporter's own thread has no runtime, so all of a request
-//! is spawned on ours.
+//! Sends OTLP over HTTP with the operator's own HTTP client. The exporter's thread has no runtime, so each request is
+//! spawned on the operator's.
 //!
-//! A collector that is away costs its spans and nothing else. The log says when it goes and when it comes back.
+//! An unreachable collector loses its spans and has no other effect. The log reports when it goes and when it returns.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,10 +17,10 @@ use opentelemetry_http::{HttpClient, HttpError};
 use tokio::runtime::Handle;
 use tracing::{info, warn};
 
-/// A collector that does not answer holds spans up for no longer.
+/// Deadline of a request. It limits how long an unresponsive collector delays spans.
 const DEADLINE: Duration = Duration::from_secs(10);
 
-/// So many bytes of its answer are read. It has nothing to say that is longer.
+/// Most bytes that are read of the collector's answer. Useful answers are shorter.
 const ANSWER: usize = 64 * 1024;
 
 /// An HTTP client for the exporter.
@@ -28,12 +28,12 @@ const ANSWER: usize = 64 * 1024;
 pub(crate) struct Sender {
     client: Client<HttpConnector, Full<Bytes>>,
     runtime: Handle,
-    /// The last request did not arrive.
+    /// Whether the last request failed.
     failing: Arc<AtomicBool>,
 }
 
 impl Sender {
-    /// Sends on the runtime that this is called on.
+    /// Sends on the current runtime.
     pub(crate) fn new() -> Self {
         Self {
             client: Client::builder(TokioExecutor::new()).build_http(),
@@ -50,7 +50,7 @@ impl Sender {
             let body = Limited::new(body, ANSWER).collect().await?.to_bytes();
             Ok::<_, HttpError>(Response::from_parts(head, body))
         };
-        // Even the timer is made on the runtime: where there is none, making it is a panic.
+        // The timer too must be created on the runtime; elsewhere that panics.
         let sent = self
             .runtime
             .spawn(async { tokio::time::timeout(DEADLINE, exchange).await });
@@ -58,7 +58,7 @@ impl Sender {
         sent.await?.map_err(late)?
     }
 
-    /// Once for each change, so that a collector that is away for a day does not fill the log.
+    /// Logs only changes, so that a collector that is down for a day does not fill the log.
     fn tell(&self, sent: &Result<Response<Bytes>, HttpError>) {
         let error = match sent {
             Ok(response) if response.status().is_success() => None,

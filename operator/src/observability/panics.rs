@@ -1,23 +1,23 @@
-//! What is said of a panic: where it was, in the log like all else, and nothing that was put together at run time.
+//! Logs panics with their place, and withholds messages that were formatted at run time.
 //!
-//! The message of a panic may quote the value that it stumbled over; slicing a text in the middle of a character quotes
-//! all of it. A fixed text says no more than the source does, so that one is shown.
+//! A formatted message may quote the value that caused the panic. Slicing a text inside of a character quotes all of
+//! it. A constant message is part of the source, so it is logged.
 
 use std::any::Any;
 use std::backtrace::{Backtrace, BacktraceStatus};
 
 use tracing::error;
 
-/// Stands for a message that was put together at run time.
+/// Replaces a formatted message.
 const WITHHELD: &str = "(not shown, since it may quote a value)";
 
-/// From now on panics are logged, instead of being printed with their message.
+/// Installs a panic hook that logs, in place of the one that prints the message.
 pub fn log() {
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
         let thread = std::thread::current();
         let message = fixed(panic.payload());
-        // Functions and lines; taken only if `RUST_BACKTRACE` asks for it.
+        // Holds functions and lines; captured only if `RUST_BACKTRACE` asks for it.
         let trace = Backtrace::capture();
         let trace = (trace.status() == BacktraceStatus::Captured).then(|| trace.to_string());
         error!(place, thread = thread.name(), message, trace, "a panic");

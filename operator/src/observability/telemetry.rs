@@ -1,8 +1,9 @@
-//! Logs, and traces where somebody wants them.
+//! Logs, and traces if a collector is configured.
 //!
-//! README lists the fields of a log line in JSON, which are an interface: others search and count by them.
+//! The JSON fields of a log line are an interface, because others search and count by them. operator/README.md lists
+//! them.
 //!
-//! The target `kube_client::client` is always dropped, whatever `RUST_LOG` says: it logs response bodies.
+//! The target `kube_client::client` logs response bodies. It is dropped under every setting of `RUST_LOG`.
 
 use std::time::Duration;
 
@@ -22,17 +23,17 @@ use crate::args::LogFormat;
 use crate::observability::otlp::Sender;
 use crate::observability::panics;
 
-/// Traces are exported when this is set, and only then.
+/// Traces are exported only if this variable is set.
 const ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
 
-/// The last spans get this long to arrive. No more: a process that was told to end has other promises to keep.
+/// How long the last spans may take to arrive. A stopping process must also keep its other deadlines.
 const FAREWELL: Duration = Duration::from_secs(2);
 
-/// Ends the export of traces when the process ends.
+/// Ends the export of traces on shutdown.
 pub struct Telemetry(Option<SdkTracerProvider>);
 
 impl Telemetry {
-    /// Sets logs and traces up, and what is said of a panic. Called once, on the runtime that sends the traces.
+    /// Sets up logs, traces and the panic hook. Must be called once, on the runtime that sends the traces.
     pub fn start(format: LogFormat) -> anyhow::Result<Self> {
         let provider = std::env::var_os(ENDPOINT).map(|_| provider()).transpose()?;
         let traces = provider.as_ref().map(|provider| {
@@ -45,10 +46,10 @@ impl Telemetry {
         Ok(Self(provider))
     }
 
-    /// Sends what is left, and waits 2 s for it at most; call it off the runtime's threads.
+    /// Sends the remaining spans, for at most 2 s. Must be called outside of the runtime's threads.
     pub fn stop(self) {
         if let Some(provider) = self.0 {
-            // The process ends: there is nobody left to tell.
+            // The process is about to end, so an error has no reader.
             let _ = provider.shutdown_with_timeout(FAREWELL);
         }
     }
@@ -80,14 +81,14 @@ fn logs<S: Subscriber + for<'a> LookupSpan<'a>>(format: LogFormat) -> Box<dyn La
     }
 }
 
-/// Everything but the target that logs bodies.
+/// All targets except the one that logs bodies.
 fn no_bodies() -> Targets {
     Targets::new()
         .with_default(LevelFilter::TRACE)
         .with_target("kube_client::client", LevelFilter::OFF)
 }
 
-/// Our own spans: a collector is not flooded with those of every connection.
+/// Only the operator's own spans, so that connection spans do not flood the collector.
 fn ours() -> Targets {
     Targets::new().with_target("operator", LevelFilter::INFO)
 }

@@ -12,7 +12,7 @@ use super::Reconciler;
 use super::evaluate::{Affected, Trigger};
 use crate::work::{Key, Work};
 
-/// Number of keys that wait only for themselves.
+/// Consecutive postponements from which a whole namespace or webhook is on hold.
 const ALONE: u32 = 3;
 /// Stays within a minute, including jitter.
 const HOLDS: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(45));

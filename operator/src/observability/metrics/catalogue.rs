@@ -1,4 +1,4 @@
-//! Each metric as it is registered, and the table that is made of it.
+//! Registers each metric, and makes the table of all metrics.
 
 use std::fmt::Write as _;
 
@@ -8,7 +8,7 @@ use prometheus_client::registry::{Metric, Registry, Unit};
 use crate::api::watch_health::Progress;
 use crate::leadership::Leadership;
 
-/// A registry that remembers what is in it.
+/// A registry that remembers its metrics.
 #[derive(Default)]
 pub(super) struct Catalogue {
     registry: Registry,
@@ -24,7 +24,7 @@ struct Row {
 }
 
 impl Catalogue {
-    /// Registers a metric, and gives it back to be counted with.
+    /// Registers a metric and returns it.
     pub(super) fn add<M: Metric + TypedMetric + Clone>(
         &mut self,
         name: &str,
@@ -36,7 +36,7 @@ impl Catalogue {
         let (kind, ending) = match M::TYPE {
             MetricType::Counter => ("counter", "_total"),
             MetricType::Histogram => ("histogram", ""),
-            // There is no other here.
+            // No other type is used.
             MetricType::Gauge | MetricType::Info | MetricType::Unknown => ("gauge", ""),
         };
         let of = unit
@@ -57,13 +57,13 @@ impl Catalogue {
         metric
     }
 
-    /// The registry, whole.
+    /// Takes the complete registry.
     pub(super) fn take(&mut self) -> Registry {
         std::mem::take(&mut self.registry)
     }
 }
 
-/// The metrics as a table in Markdown.
+/// All metrics as a Markdown table.
 pub fn table() -> String {
     let mut all = Catalogue::default();
     let _registered = super::Inner::new(&mut all, Leadership::new(), Progress::new());
@@ -78,7 +78,7 @@ pub fn table() -> String {
         help,
     } in &all.rows
     {
-        // A String takes everything.
+        // Writing to a String cannot fail.
         let _ = writeln!(text, "| `{name}` | {kind} | {unit} | {labels} | {help}. |");
     }
     text

@@ -1,4 +1,4 @@
-//! What is told of each object. All of it is in the object's own status, so that every replica tells the same.
+//! Metrics of each object. They come from the object's own status, so every replica reports the same values.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,20 +10,20 @@ use prometheus_client::registry::Unit;
 
 use super::catalogue::Catalogue;
 
-/// How an object stands, in one word.
+/// The state of an object, in one word.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum State {
-    /// It is being deleted.
+    /// The object is being deleted.
     Deleting,
     /// `spec.suspend` is set.
     Suspended,
-    /// A person must act.
+    /// The object needs a person to act.
     Stalled,
-    /// All is as declared.
+    /// The object is fully applied.
     Ready,
-    /// Another installation acts for it.
+    /// Another installation manages the object.
     Elsewhere,
-    /// None of these: at work, or in trouble that may pass by itself.
+    /// None of the others: the operator is working, or waits for a failure that may pass by itself.
     #[default]
     Progressing,
 }
@@ -41,28 +41,28 @@ impl State {
     }
 }
 
-/// One object.
+/// The facts of one object.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Facts {
-    /// How it stands.
+    /// Its state.
     pub state: State,
-    /// Namespaces.
+    /// Counts of namespaces.
     pub namespaces: Count,
-    /// `ServiceAccount`s.
+    /// Counts of `ServiceAccount`s.
     pub accounts: Count,
-    /// Registries, of which `selected` are declared and `ready` have their login.
+    /// Counts of registries: `selected` are declared, `ready` have their login.
     pub registries: Count,
-    /// When the source that changed longest ago was changed, in seconds since 1970.
+    /// The oldest last change of its sources, in seconds since 1970.
     pub oldest_source: Option<i64>,
-    /// What its deletion waits for, in one word, if it waits.
+    /// Why its deletion waits, in one word; `None` if it does not.
     pub waits: Option<&'static str>,
 }
 
 type Of = Family<[(&'static str, Arc<str>); 1], Gauge>;
-/// A number of an object, if it has it.
+/// Reads one number of an object, if it has it.
 type Number = fn(&Facts) -> Option<i64>;
 
-/// Gauges that are one number each.
+/// Gauges with one number each.
 const NUMBERS: [(&str, &str, Number); 8] = [
     (
         "pullsecrets_namespaces_selected",
@@ -71,12 +71,12 @@ const NUMBERS: [(&str, &str, Number); 8] = [
     ),
     (
         "pullsecrets_namespaces_ready",
-        "Selected namespaces with their copy as declared",
+        "Selected namespaces whose copy is as declared",
         |facts| Some(facts.namespaces.ready),
     ),
     (
         "pullsecrets_namespaces_failed",
-        "Selected namespaces where the copy was refused or is in conflict",
+        "Selected namespaces whose copy was refused or is in conflict",
         |facts| Some(facts.namespaces.failed),
     ),
     (
@@ -86,12 +86,12 @@ const NUMBERS: [(&str, &str, Number); 8] = [
     ),
     (
         "pullsecrets_service_accounts_ready",
-        "Selected ServiceAccounts with their reference",
+        "Selected ServiceAccounts that have their reference",
         |facts| Some(facts.accounts.ready),
     ),
     (
         "pullsecrets_service_accounts_failed",
-        "Selected ServiceAccounts where the reference was refused or is contended",
+        "Selected ServiceAccounts whose reference was refused or is contended",
         |facts| Some(facts.accounts.failed),
     ),
     (
@@ -101,16 +101,16 @@ const NUMBERS: [(&str, &str, Number); 8] = [
     ),
     (
         "pullsecrets_registries_ready",
-        "Declared registries whose source gives a login",
+        "Declared registries whose source provides a login",
         |facts| Some(facts.registries.ready),
     ),
 ];
 
 #[derive(Debug)]
 pub(super) struct Objects {
-    /// By name of the object and word of the state.
+    /// By object name and state.
     state: Family<[(&'static str, Arc<str>); 2], Gauge>,
-    /// By name of the object and reason.
+    /// By object name and reason.
     waits: Family<[(&'static str, Arc<str>); 2], Gauge>,
     numbers: Vec<(Of, Number)>,
 }
@@ -118,11 +118,11 @@ pub(super) struct Objects {
 impl Objects {
     pub(super) fn new(all: &mut Catalogue) -> Self {
         let help = "1 for the state that an object is in: Ready, Progressing, Stalled (a person must act), Suspended, \
-            Deleting or Elsewhere (another installation acts for it, and has its numbers); its other states have no series";
+            Deleting or Elsewhere (another installation manages it and reports its numbers); its other states have no series";
         let labels = ["object", "state"];
         let state = all.add("pullsecrets_object_state", None, &labels, help, Family::default());
-        let help = "1 for an object whose deletion waits, by reason of the first removal that fails, or Progressing; no series \
-            for others";
+        let help = "1 for an object whose deletion waits, by reason of the first failed removal, or Progressing; \
+            other objects have no series";
         let labels = ["object", "reason"];
         let waits = all.add("pullsecrets_deletion_waits", None, &labels, help, Family::default());
         let mut of = |name, unit, help, number| (all.add(name, unit, &["object"], help, Of::default()), number);
@@ -130,14 +130,14 @@ impl Objects {
             .into_iter()
             .map(|(name, help, number)| of(name, None, help, number))
             .collect();
-        let help = "When the source Secret of an object that was changed longest ago was changed, since 1970; no series if \
-            it has none";
+        let help = "Last change of the object's source Secret that has not changed for longest, since 1970; an object \
+            without sources has no series";
         let name = "pullsecrets_source_changed_timestamp";
         numbers.push(of(name, Some(Unit::Seconds), help, |facts| facts.oldest_source));
         Self { state, waits, numbers }
     }
 
-    /// Shows these and no other.
+    /// Replaces all series with those of these objects.
     pub(super) fn show(&self, objects: &BTreeMap<Arc<str>, Facts>) {
         self.state.clear();
         for (name, facts) in objects {
@@ -151,7 +151,7 @@ impl Objects {
         }
         for (family, number) in &self.numbers {
             family.clear();
-            // The installation that acts for it has its numbers.
+            // The other installation reports the numbers of such an object.
             let ours = objects.iter().filter(|(_, facts)| facts.state != State::Elsewhere);
             for (name, facts) in ours {
                 if let Some(value) = number(facts) {

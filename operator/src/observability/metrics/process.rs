@@ -1,4 +1,4 @@
-//! What the kernel says of the process, under the names that every dashboard knows.
+//! CPU and memory of the process, under the names that common dashboards use.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -8,7 +8,7 @@ use prometheus_client::registry::Unit;
 
 use super::catalogue::Catalogue;
 
-/// In `/proc/self/stat` times are in this many ticks a second, on every architecture that Linux shows to programs.
+/// Ticks per second of the times in `/proc/self/stat`. Linux shows the same value to programs on every architecture.
 const TICKS: f64 = 100.0;
 
 #[derive(Debug)]
@@ -19,9 +19,9 @@ pub(super) struct Gauges {
 
 impl Gauges {
     pub(super) fn new(all: &mut Catalogue) -> Self {
-        let help = "CPU time that the process has used";
+        let help = "CPU time of the process";
         let cpu = all.add("process_cpu", Some(Unit::Seconds), &[], help, Counter::default());
-        let help = "Memory of the process that is resident";
+        let help = "Resident memory of the process";
         let memory = all.add(
             "process_resident_memory",
             Some(Unit::Bytes),
@@ -32,7 +32,7 @@ impl Gauges {
         Self { cpu, memory }
     }
 
-    /// Reads both anew; what cannot be read stays as it was.
+    /// Updates both from `/proc`. A value that cannot be read stays unchanged.
     pub(super) fn read(&self) {
         let file = |name| std::fs::read_to_string(name).unwrap_or_default();
         if let Some(seconds) = cpu_seconds(&file("/proc/self/stat")) {
@@ -44,7 +44,7 @@ impl Gauges {
     }
 }
 
-/// The 14th and the 15th field. The second is the name of the program in parentheses, and may hold anything.
+/// Sums the 14th and 15th field. The second is the program's name in parentheses, which may hold any text.
 fn cpu_seconds(stat: &str) -> Option<f64> {
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
     let mut ticks = || fields.next()?.parse::<f64>().ok();

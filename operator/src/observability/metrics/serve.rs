@@ -1,4 +1,4 @@
-//! `/metrics`.
+//! Serves `/metrics`.
 
 use std::net::SocketAddr;
 
@@ -12,7 +12,8 @@ use crate::observability::listen;
 
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// Binds at once, so that an address in use is an error at start, and serves until the token is cancelled.
+/// Serves the metrics until the token is cancelled. Binds before it returns, so that an address in use is an error at
+/// start.
 pub async fn serve(address: SocketAddr, metrics: Metrics, token: CancellationToken) -> std::io::Result<()> {
     let answer = move || async move { ([(CONTENT_TYPE, OPENMETRICS)], metrics.tell()) };
     let router = Router::new().route("/metrics", get(answer));
