@@ -2,7 +2,7 @@
 
 #![expect(
     unreachable_pub,
-    reason = "KubeSchema repeats each type inside a function, where nothing is reachable"
+    reason = "KubeSchema repeats each type inside a function, where no type is reachable"
 )]
 
 use std::collections::BTreeMap;

@@ -1,8 +1,9 @@
-//! What was asked of the API server, from its own audit log.
+//! Requests to the API server, read from its own audit log.
 //!
-//! Every request is there once, with its outcome, in the order in which they ended; a watch is there as it begins. Bodies
-//! are not recorded. The server writes a record after it has answered, so a record may be a moment younger than the reply:
-//! read with [`wait::until`](crate::wait::until), or put a request of your own behind with [`Audit::settle`].
+//! The log has each request once, with its outcome, in the order of completion; a watch appears when it begins. Bodies
+//! are not recorded. The server writes a record after the response, so a record may appear slightly later than the
+//! reply. Read with [`wait::until`](crate::wait::until), or send a request of your own afterwards with
+//! [`Audit::settle`].
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -18,7 +19,7 @@ use serde::Deserialize;
 use crate::client;
 use crate::wait::until;
 
-/// The policy file: who asked what and what became of it, without bodies, once per request.
+/// Audit policy: records user, request and outcome once per request, without bodies.
 pub(crate) const POLICY: &str = "\
 apiVersion: audit.k8s.io/v1
 kind: Policy
@@ -27,7 +28,7 @@ rules:
 - level: Metadata
 ";
 
-/// No record is longer, in bytes.
+/// The longest record, in bytes.
 const LONGEST: u64 = 64 * 1024;
 
 /// One request.
@@ -37,7 +38,7 @@ pub struct Record {
     pub verb: String,
     /// The user name, for instance [`OPERATOR_USER`](crate::OPERATOR_USER).
     pub user: String,
-    /// Plural, lower case; empty for requests that are about no object, such as `/readyz`.
+    /// Plural, lower case. Empty for requests without an object, such as `/readyz`.
     pub resource: String,
     /// For instance `status`; mostly empty.
     pub subresource: String,
@@ -47,18 +48,18 @@ pub struct Record {
     pub name: String,
     /// The HTTP status of the answer.
     pub code: u16,
-    /// Whether the rights of the user allowed it. An admission policy or a quota may have refused it all the same.
+    /// Whether RBAC allowed it. An admission policy or a quota may still have refused it.
     pub authorized: bool,
     /// Path and query as sent.
     pub request_uri: String,
     /// When the server received it, to the microsecond.
     pub timestamp: Timestamp,
-    /// When the server had answered it.
+    /// When the server had sent its response.
     pub answered: Timestamp,
 }
 
 impl Record {
-    /// Whether it can change the store. Refused ones are writes too: they were sent.
+    /// Returns whether the request can change the store. A refused write counts too.
     pub fn is_write(&self) -> bool {
         matches!(
             self.verb.as_str(),
@@ -66,7 +67,7 @@ impl Record {
         )
     }
 
-    /// For a person: `patch serviceaccounts a/default 200`.
+    /// Returns a line for people: `patch serviceaccounts a/default 200`.
     pub fn summary(&self) -> String {
         let Self {
             verb,
@@ -82,31 +83,31 @@ impl Record {
     }
 }
 
-/// The writes of one user, those that are not about the state of the world apart.
+/// Writes of one user, with Leases and Events kept apart.
 #[derive(Debug, Clone, Default)]
 pub struct Writes {
-    /// Everything but the two below.
+    /// All other writes.
     pub objects: Vec<Record>,
     /// Leader election.
     pub leases: Vec<Record>,
-    /// Events told to people.
+    /// Kubernetes Events.
     pub events: Vec<Record>,
 }
 
 impl Writes {
-    /// The object writes to one resource, its subresources left out.
+    /// Returns the object writes to one resource, without its subresources.
     pub fn to(&self, resource: &str) -> Vec<&Record> {
         let matches = |record: &&Record| record.resource == resource && record.subresource.is_empty();
         self.objects.iter().filter(matches).collect()
     }
 
-    /// The object writes for a person, one a line.
+    /// Returns the object writes for people, one per line.
     pub fn summary(&self) -> String {
         self.objects.iter().map(Record::summary).collect::<Vec<_>>().join("\n")
     }
 }
 
-/// Picks the writes of `user`.
+/// Returns the writes of `user`.
 pub fn writes_of(user: &str, records: &[Record]) -> Writes {
     let mut writes = Writes::default();
     for record in records.iter().filter(|record| record.user == user && record.is_write()) {
@@ -120,7 +121,7 @@ pub fn writes_of(user: &str, records: &[Record]) -> Writes {
     writes
 }
 
-/// A place in the log; what is recorded later is "since" it. By default its beginning.
+/// A position in the log; later records are "since" it. The default is the beginning.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Mark(u64);
 
@@ -128,7 +129,7 @@ pub struct Mark(u64);
 #[derive(Debug, Clone)]
 pub struct Audit {
     log: PathBuf,
-    /// What was recorded before is not given.
+    /// Earlier records are not returned.
     start: Mark,
 }
 
@@ -140,12 +141,12 @@ impl Audit {
         }
     }
 
-    /// The log itself, one JSON object a line.
+    /// Returns the path of the log: one JSON object per line.
     pub fn file(&self) -> &Path {
         &self.log
     }
 
-    /// The end of the log now.
+    /// Returns the end of the log now.
     ///
     /// # Errors
     ///
@@ -153,7 +154,7 @@ impl Audit {
     pub fn mark(&self) -> anyhow::Result<Mark> {
         let mut file = File::open(&self.log).context("no audit log")?;
         let end = file.seek(SeekFrom::End(0))?;
-        // Another request's record may be half written: what is recorded later begins with it.
+        // The record of another request may be half written. The mark is then at its beginning.
         let start = end.saturating_sub(LONGEST);
         file.seek(SeekFrom::Start(start))?;
         let mut last = Vec::new();
@@ -162,7 +163,7 @@ impl Audit {
         Ok(Mark(start + u64::try_from(complete)?))
     }
 
-    /// Everything recorded since, by anybody.
+    /// Returns all records since `mark`, of all users.
     ///
     /// # Errors
     ///
@@ -172,18 +173,18 @@ impl Audit {
         self.advance(&mut mark)
     }
 
-    /// As [`since`](Self::since), and moves the mark behind what it gives, so that a long log is read once.
+    /// As [`since`](Self::since), and moves the mark past the returned records, so that a long log is read once.
     ///
     /// # Errors
     ///
-    /// As [`since`](Self::since); the mark stays then.
+    /// As [`since`](Self::since); the mark then stays.
     pub fn advance(&self, mark: &mut Mark) -> anyhow::Result<Vec<Record>> {
         let mut file = File::open(&self.log).context("no audit log")?;
         *mark = self.start.max(*mark);
         file.seek(SeekFrom::Start(mark.0))?;
         let mut text = String::new();
         file.read_to_string(&mut text)?;
-        // The last line may still be in the making.
+        // The last line may be incomplete.
         let complete = text.rfind('\n').map_or("", |end| &text[..=end]);
         let records = complete.lines().filter_map(|line| parse(line).transpose());
         let records = records.collect::<anyhow::Result<Vec<Record>>>()?;
@@ -191,7 +192,7 @@ impl Audit {
         Ok(records)
     }
 
-    /// The writes of `user` since `mark`.
+    /// Returns the writes of `user` since `mark`.
     ///
     /// # Errors
     ///
@@ -200,15 +201,15 @@ impl Audit {
         Ok(writes_of(user, &self.since(mark)?))
     }
 
-    /// The namespace and the name of every Secret that `user` has written to since the server began, and when it last did.
-    /// What was refused is no write, and neither is a deletion.
+    /// Returns namespace and name of every Secret that `user` has written since the server began, with the time of the
+    /// last write. Refused writes and deletions do not count.
     ///
     /// # Errors
     ///
     /// As [`since`](Self::since).
     pub fn secrets_written_by(&self, user: &str) -> anyhow::Result<BTreeMap<(String, String), Timestamp>> {
         let text = std::fs::read_to_string(&self.log).context("no audit log")?;
-        // Most lines are of others, and need not be taken apart.
+        // Most lines belong to other users and need no parsing.
         let of_user = text
             .lines()
             .filter(|line| line.contains(user) && line.contains(r#""secrets""#));
@@ -220,8 +221,8 @@ impl Audit {
             .collect())
     }
 
-    /// Comes back when a request sent now is in the log, so that those answered before are there too, save for a few that
-    /// the server had answered in the same instant.
+    /// Sends a request and returns when the log has it. Earlier requests are in the log by then, except a few that the
+    /// server answered in the same instant.
     ///
     /// # Errors
     ///
@@ -241,7 +242,7 @@ impl Audit {
     }
 }
 
-/// `None` for the end of a watch, which was recorded when it began.
+/// Returns `None` for the end of a watch, because its beginning was recorded.
 fn parse(line: &str) -> anyhow::Result<Option<Record>> {
     let event: Event = serde_json::from_str(line).context("an audit record")?;
     if event.verb == "watch" && event.stage != "ResponseStarted" {
@@ -330,7 +331,7 @@ mod tests {
         assert_eq!(parse(&line("ResponseComplete", "watch", "pods", "me")).unwrap(), None);
     }
 
-    /// A record that is half written is read once it is whole.
+    /// A half-written record is read once it is complete.
     #[test]
     fn half_written_record_is_read_when_whole() {
         let folder = crate::folder::Folder::new("pullsecrets-audit").unwrap();

@@ -1,14 +1,14 @@
-//! The programs under test and beside it, each built when its sources changed.
+//! Programs under test and their environment; each is built when its sources change.
 //!
-//! The control plane and the registry are two small Go modules in this crate's folder. What was built is kept outside
-//! the tree, under the hash of what it was built from, so that it survives a clean checkout and is never stale:
+//! The control plane and the registry are two small Go modules in this crate's folder. The cache keeps the builds
+//! outside of the tree, under the hash of their inputs. So they survive a clean checkout and are never stale:
 //!
 //! ```text
 //! $XDG_CACHE_HOME/pullsecrets-e2e/<key>/controlplane     (without XDG_CACHE_HOME: ~/.cache)
 //!                                      /kubectl          a link to it, for people
 //! ```
 //!
-//! The operator is built by Cargo, which knows by itself what changed.
+//! Cargo builds the operator, because it tracks those changes itself.
 
 mod go;
 mod operator;
@@ -23,25 +23,26 @@ use go::Module;
 
 pub use operator::{cargo, operator};
 
-/// What the Go modules gave.
+/// Binaries of the Go modules.
 #[derive(Debug, Clone)]
 pub struct Binaries {
-    /// The multi-call binary: etcd, kube-apiserver, kube-controller-manager and kubectl as its first argument.
+    /// The multi-call binary. Its first argument chooses etcd, kube-apiserver, kube-controller-manager or kubectl.
     pub controlplane: PathBuf,
-    /// The same file under the name that makes it behave as kubectl.
+    /// The same file, under a name that makes it act as kubectl.
     pub kubectl: PathBuf,
     /// The registry.
     pub registry: PathBuf,
 }
 
-/// The Go binaries, built first where needed: about seven minutes on two cores, once.
+/// Returns the Go binaries, and builds them first if the cache lacks them: about seven minutes on two cores, once.
 ///
-/// Progress is shown on standard error. Several processes that need the same build wait for one of them.
+/// Progress goes to standard error. Several processes that need the same build wait for one of them. The result, also
+/// an error, is kept for the life of this process.
 ///
 /// # Errors
 ///
-/// When Go is missing or too old, with what to do; when the build fails, with the compiler's last words; when the cache
-/// folder cannot be written. The answer is kept for the life of this process, the error too.
+/// When Go is missing or too old, with the fix. When the build fails, with the compiler's last lines. When the cache
+/// folder cannot be written.
 pub fn binaries() -> anyhow::Result<&'static Binaries> {
     static BUILT: OnceLock<Result<Binaries, String>> = OnceLock::new();
     BUILT
@@ -50,7 +51,7 @@ pub fn binaries() -> anyhow::Result<&'static Binaries> {
         .map_err(|error| anyhow!("{error}"))
 }
 
-/// What evaluates alerting rules: `e2e/alerts`. Half a minute on two cores, once.
+/// Returns the program that evaluates alerting rules, `e2e/alerts`. Its build takes half a minute on two cores, once.
 ///
 /// # Errors
 ///
@@ -59,11 +60,11 @@ pub fn alerts() -> anyhow::Result<PathBuf> {
     Module::alerts().built(&go::version()?)
 }
 
-/// The sources of the Prometheus operator, for the definitions of the kinds that it reads.
+/// Returns the sources of the Prometheus operator, for the definitions of its kinds.
 ///
 /// # Errors
 ///
-/// When Go is missing or cannot get them, or when they are not the ones that were looked at.
+/// When Go is missing or cannot download them, or when their hash is not the reviewed one.
 pub fn prometheus_operator() -> anyhow::Result<PathBuf> {
     let module = "github.com/prometheus-operator/prometheus-operator@v0.85.0";
     go::download(module, "h1:M5xLCLEoaW2IJfnuCwFzzpL+jSVQu3KGT84Pye+fW8s=")

@@ -1,37 +1,36 @@
-//! A credential that is looked for wherever it must not be.
+//! Canary: a recognisable credential that must not appear in the wrong places.
 //!
-//! Each scenario has a canary of its own: some random letters and digits that are in the user name and the password of
-//! every login it makes ([`Canary::login`]). At the end of the scenario they are looked for ([`secrecy`](crate::secrecy))
-//! in all that the operator said and wrote: in the forms that text takes on its way into logs and objects, and everywhere
-//! but in the Secrets that are there to hold it.
+//! Each scenario has its own canary: random letters and digits in the user name and password of every login that it
+//! makes ([`Canary::login`]). At the end, [`secrecy`](crate::secrecy) searches everything that the operator logged and
+//! wrote for it. The search covers the usual encodings, and every place except the Secrets that must contain the login.
 
 mod forms;
 
 use crate::login::Login;
 
-/// Before the canary in a user name.
+/// Precedes the canary in a user name.
 const ROBOT: &str = "robot";
 
-/// Before each random part of it.
+/// Precedes each random part.
 const SEPARATOR: char = '$';
 
-/// Enough that no other text has it by chance, in whatever form.
+/// Long enough that no other text contains it by chance, in any form.
 const LENGTH: usize = 16;
 
-/// Characters that no escape and no alphabet of base64 changes, so that one form stands for its escaped ones too.
+/// Characters that no escape and no alphabet of base64 changes, so that one form covers the escaped ones.
 const ALPHABET: &[u8; 36] = b"abcdefghijklmnopqrstuvwxyz0123456789";
 
-/// See the module.
+/// A recognisable credential; see the module.
 #[derive(Debug, Clone)]
 pub struct Canary {
     core: String,
-    /// What tells the logins of one user of it from those of the others.
+    /// Distinguishes the logins of one user from those of the others.
     own: Option<String>,
     needles: Vec<forms::Needle>,
 }
 
 impl Canary {
-    /// A new one, unlike any other.
+    /// Creates a canary that differs from all others.
     pub fn new() -> Self {
         let core = random();
         let needles = forms::needles(&core);
@@ -42,8 +41,7 @@ impl Canary {
         }
     }
 
-    /// The same one for another user of it. Whoever looks for it finds the logins of all; of which of them they are,
-    /// they tell too.
+    /// Returns the same canary for another user. A search finds the logins of all users, and each match shows the user.
     #[must_use]
     pub fn part(&self) -> Self {
         Self {
@@ -52,8 +50,8 @@ impl Canary {
         }
     }
 
-    /// A login that holds the canary in both halves, beside characters that must be escaped in JSON, in a URL and in a
-    /// shell. Logins for different `what` differ.
+    /// Returns a login with the canary in user name and password, beside characters that need escaping in JSON, URLs
+    /// and shells. Logins for different `what` differ.
     pub fn login(&self, what: &str) -> Login {
         let Self { core, own, .. } = self;
         let own = own.as_ref().map(|own| format!("{SEPARATOR}{own}")).unwrap_or_default();
@@ -63,12 +61,12 @@ impl Canary {
         )
     }
 
-    /// The random part itself, for values that are no login.
+    /// Returns the random part itself, for values other than logins.
     pub fn core(&self) -> &str {
         &self.core
     }
 
-    /// The form in which the text holds it, and where; none if it does not.
+    /// Returns the form and the position of the canary in the text, if the text contains it.
     pub fn found_in(&self, text: &str) -> Option<(&'static str, usize)> {
         let find = |needle: &forms::Needle| Some((needle.form, text.find(&needle.text)?));
         self.needles.iter().find_map(find)
@@ -80,13 +78,13 @@ fn random() -> String {
     (0..LENGTH).map(|_| letter()).collect()
 }
 
-/// The random part of a login that a canary made: of one user's of it, if there are several.
+/// Returns the random part of a login from a canary, for one user if there are several.
 pub(crate) fn core_of(login: &Login) -> Option<&str> {
     let (_, core) = login.username.strip_prefix(ROBOT)?.rsplit_once(SEPARATOR)?;
     (core.len() == LENGTH && core.bytes().all(|byte| ALPHABET.contains(&byte))).then_some(core)
 }
 
-/// All forms in which the random part may be in a text.
+/// Returns all forms of the random part in a text.
 pub(crate) fn forms(core: &str) -> impl Iterator<Item = String> {
     forms::needles(core).into_iter().map(|needle| needle.text)
 }

@@ -1,4 +1,4 @@
-//! Keys, certificates and kubeconfigs of a cluster that lives for minutes.
+//! Keys, certificates and kubeconfigs of a short-lived cluster.
 
 use std::path::{Path, PathBuf};
 
@@ -11,7 +11,7 @@ use rcgen::{
 };
 use serde_json::{Value, json};
 
-/// The names that the API server is called by: loopback, and the first address of the service range for completeness.
+/// Names of the API server: loopback, and the first address of the service range for completeness.
 const SERVER_NAMES: [&str; 6] = [
     "127.0.0.1",
     "10.0.0.1",
@@ -21,10 +21,10 @@ const SERVER_NAMES: [&str; 6] = [
     "kubernetes.default.svc",
 ];
 
-/// Paths of what the control plane reads, all of it in one folder.
+/// Paths of the files that the control plane reads, all in one folder.
 #[derive(Debug, Clone)]
 pub struct Certificates {
-    /// The authority's certificate, trusted by all clients and for all clients.
+    /// The authority's certificate: all clients trust it, and it signs their certificates.
     pub authority: PathBuf,
     /// The API server's serving certificate.
     pub server: PathBuf,
@@ -43,7 +43,7 @@ pub struct Certificates {
 }
 
 impl Certificates {
-    /// Makes everything anew in `folder` for the API server at `server_url`.
+    /// Creates all keys, certificates and kubeconfigs in `folder` for the API server at `server_url`.
     ///
     /// # Errors
     ///
@@ -78,12 +78,12 @@ impl Certificates {
         Ok(certificates)
     }
 
-    /// The text of a kubeconfig whose one user logs in with a bearer token.
+    /// Returns a kubeconfig whose one user logs in with a bearer token.
     pub fn token_kubeconfig(&self, token: &str) -> String {
         self.kubeconfig(&json!({"token": token}))
     }
 
-    /// JSON, which is YAML too.
+    /// Returns JSON, which is also YAML.
     fn kubeconfig(&self, user: &Value) -> String {
         let config = json!({
             "apiVersion": "v1",
@@ -110,7 +110,7 @@ fn authority() -> Result<Authority, rcgen::Error> {
     CertifiedIssuer::self_signed(params, KeyPair::generate()?)
 }
 
-/// Certificate and key in PEM.
+/// Returns certificate and key in PEM.
 fn server(authority: &Authority) -> Result<(String, String), rcgen::Error> {
     let mut params = CertificateParams::new(SERVER_NAMES.map(String::from))?;
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
@@ -118,7 +118,8 @@ fn server(authority: &Authority) -> Result<(String, String), rcgen::Error> {
     signed(params, authority)
 }
 
-/// The user part of a kubeconfig: the API server takes the common name as the user, the organisation as a group.
+/// Returns the user part of a kubeconfig. The API server takes the common name as the user and the organisation as a
+/// group.
 fn client(authority: &Authority, user: &str, group: Option<&str>) -> Result<Value, rcgen::Error> {
     let mut params = CertificateParams::new(Vec::new())?;
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];

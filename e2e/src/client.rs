@@ -6,13 +6,13 @@ use std::time::Duration;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 
-/// A client for a kubeconfig file that tries nothing twice.
+/// Creates a client without retries from a kubeconfig file.
 ///
 /// # Errors
 ///
-/// When the file is no kubeconfig.
+/// When the file is not a kubeconfig.
 pub async fn connect(kubeconfig: &Path) -> anyhow::Result<Client> {
-    // Fails when it is installed already, which is as good.
+    // Fails when a provider is already installed, which is fine.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let kubeconfig = Kubeconfig::read_from(kubeconfig)?;
     let options = KubeConfigOptions::default();
@@ -22,7 +22,7 @@ pub async fn connect(kubeconfig: &Path) -> anyhow::Result<Client> {
     Ok(Client::try_from(config)?)
 }
 
-/// As [`connect`], without what says who it is, and without an end to how long an answer may take.
+/// As [`connect`], without an identity and without a timeout for responses.
 pub(crate) async fn anonymous(kubeconfig: &Path) -> anyhow::Result<Client> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let kubeconfig = Kubeconfig::read_from(kubeconfig)?;
@@ -34,11 +34,11 @@ pub(crate) async fn anonymous(kubeconfig: &Path) -> anyhow::Result<Client> {
     Ok(Client::try_from(config)?)
 }
 
-/// The body of `GET PATH` from the API server.
+/// Returns the body of `GET PATH` from the API server.
 ///
 /// # Errors
 ///
-/// Any answer but success.
+/// Any response other than success.
 pub async fn get(client: &Client, path: &str) -> anyhow::Result<String> {
     let request = http::Request::get(path).body(Vec::new())?;
     Ok(client.request_text(request).await?)

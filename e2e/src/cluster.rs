@@ -1,7 +1,7 @@
-//! A real control plane: etcd, kube-apiserver and kube-controller-manager as processes of this machine.
+//! A real control plane: etcd, kube-apiserver and kube-controller-manager as local processes.
 //!
-//! Each cluster has ports, keys and data of its own, so any number of them can run side by side (about 0.6 GB each). It is
-//! ready in about five seconds: the API server answers and namespaces get their `default` `ServiceAccount`.
+//! Each cluster has its own ports, keys and data, so several clusters can run side by side (about 0.6 GB each). A
+//! cluster is ready in about five seconds: the API server answers, and namespaces get their `default` `ServiceAccount`.
 
 mod flags;
 mod install;
@@ -33,24 +33,24 @@ pub use install::named_overlay;
 pub use parts::Part;
 pub use snapshot::Snapshot;
 
-/// How long a part may take to answer. Generous: the machine may be building something else at the same time.
+/// Time limit for a part to answer. It is generous, because the machine may be building at the same time.
 const STARTS_WITHIN: Duration = Duration::from_mins(2);
 
-/// Tries with new ports, when others took the ones that were free a moment ago.
+/// Attempts with new ports, because another process may take a free port first.
 const ATTEMPTS: usize = 3;
 
-/// Lines of each log that a failing test shows.
+/// Lines of each log in the output of a failing test.
 const TAIL: usize = 25;
 
-/// Longer than any run; the API server gives no more than it likes, which is a year.
+/// Longer than any run. The API server caps it at a year.
 const TOKEN_SECONDS: i64 = 10 * 3600;
 
-/// What a scenario may ask of its control plane.
+/// Options of a scenario for its control plane.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Options {
-    /// Flags added to those of kube-apiserver, for instance `--feature-gates=WatchList=false`.
+    /// Additional flags of kube-apiserver, for instance `--feature-gates=WatchList=false`.
     pub apiserver_flags: Vec<String>,
-    /// Whether Deployments make Pods. None of them runs without a [`Node`](crate::node::Node).
+    /// Whether Deployments create Pods. The Pods run only with a [`Node`](crate::node::Node).
     pub workloads: bool,
 }
 
@@ -66,16 +66,17 @@ pub struct Cluster {
     certificates: Certificates,
     binaries: Binaries,
     options: Options,
-    /// Where the audit log begins for those who ask for it.
+    /// The start of the audit log for readers.
     audit_start: Mark,
 }
 
 impl Cluster {
-    /// Starts one and waits until it is of use.
+    /// Starts a control plane and waits until it is ready.
     ///
     /// # Errors
     ///
-    /// When the binaries cannot be built, or a part ends or does not answer within two minutes: with the tail of its log.
+    /// When the binaries cannot be built. When a part ends or does not answer within two minutes; the error then has
+    /// the tail of its log.
     pub async fn start(options: Options) -> anyhow::Result<Self> {
         let binaries = blocking(binaries).await?;
         for _ in 1..ATTEMPTS {
@@ -111,11 +112,11 @@ impl Cluster {
         Ok(cluster)
     }
 
-    /// Comes back when the API server says that it is ready.
+    /// Waits until the API server reports that it is ready.
     ///
     /// # Errors
     ///
-    /// When it is not within two minutes, or etcd or the server ends.
+    /// When it is not ready within two minutes, or when etcd or the server ends.
     pub async fn wait_for_server(&mut self) -> anyhow::Result<()> {
         let admin = self.admin().await?;
         self.wait_for("the API server is ready", async || {
@@ -139,7 +140,7 @@ impl Cluster {
         .await
     }
 
-    /// Waits for `attempt`, and no longer than the processes live.
+    /// Waits for `attempt` while the processes live.
     async fn wait_for(
         &mut self,
         what: &str,
@@ -158,7 +159,7 @@ impl Cluster {
         }
     }
 
-    /// The tail of the first part that has ended without being asked.
+    /// Returns the log tail of the first part that has ended unexpectedly.
     fn dead(&mut self) -> Option<String> {
         [&mut self.etcd, &mut self.apiserver, &mut self.controller_manager]
             .into_iter()
@@ -169,7 +170,7 @@ impl Cluster {
             })
     }
 
-    /// The last lines of each part's log, for a person.
+    /// Returns the last lines of each part's log, for people.
     pub fn tails(&self) -> String {
         [&self.etcd, &self.apiserver, &self.controller_manager]
             .into_iter()
@@ -179,8 +180,8 @@ impl Cluster {
             .join("\n")
     }
 
-    /// A client that may do anything and tries nothing twice, so that a test sees each answer. It belongs to the
-    /// async runtime that calls: make one for each test.
+    /// Returns an administrator's client without retries, so that a test sees each response. It belongs to the calling
+    /// async runtime, so each test needs its own.
     ///
     /// # Errors
     ///
@@ -189,7 +190,7 @@ impl Cluster {
         client::connect(&self.certificates.admin).await
     }
 
-    /// kubectl as the administrator.
+    /// Returns kubectl as the administrator.
     pub fn kubectl(&self) -> Kubectl {
         Kubectl::new(
             &self.binaries.kubectl,
@@ -198,32 +199,32 @@ impl Cluster {
         )
     }
 
-    /// The administrator's kubeconfig.
+    /// Returns the path of the administrator's kubeconfig.
     pub fn kubeconfig_path(&self) -> &Path {
         &self.certificates.admin
     }
 
-    /// Where this cluster keeps everything; a place for a scenario's own files too.
+    /// Returns the folder of this cluster, where scenarios may keep files too.
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
 
-    /// The log of the operator: one file for all runs, so that a search for something that must not be logged sees them
-    /// all.
+    /// Returns the path of the operator's log: one file for all runs, so that a search for leaked logins covers all of
+    /// them.
     pub fn operator_log(&self) -> PathBuf {
         self.folder().join("pullsecrets.log")
     }
 
-    /// The API server's audit log since the start, or since the store was last [restored](Self::restore).
+    /// Returns the API server's audit log since the start, or since the last [restoration](Self::restore).
     pub fn audit(&self) -> Audit {
         Audit::new(&flags::audit_log(self.folder.path()), self.audit_start)
     }
 
-    /// A kubeconfig with the rights of a `ServiceAccount`, good for ten hours.
+    /// Returns a kubeconfig with the rights of a `ServiceAccount`, valid for ten hours.
     ///
     /// # Errors
     ///
-    /// When there is no such account.
+    /// When the account does not exist.
     pub async fn service_account_kubeconfig(&self, namespace: &str, name: &str) -> anyhow::Result<PathBuf> {
         let token = self.service_account_token(namespace, name).await?;
         let path = self.folder.join(format!("{namespace}.{name}.kubeconfig"));
@@ -231,21 +232,21 @@ impl Cluster {
         Ok(path)
     }
 
-    /// A token of a `ServiceAccount`, good for ten hours, and unlike any other.
+    /// Returns a new, unique token of a `ServiceAccount`, valid for ten hours.
     ///
     /// # Errors
     ///
-    /// When there is no such account.
+    /// When the account does not exist.
     pub async fn service_account_token(&self, namespace: &str, name: &str) -> anyhow::Result<String> {
         token(&self.admin().await?, namespace, name).await
     }
 
-    /// The keys and certificates of this cluster.
+    /// Returns the keys and certificates of this cluster.
     pub(crate) fn certificates(&self) -> &Certificates {
         &self.certificates
     }
 
-    /// A client without any identity, for what passes on the identity of others.
+    /// Returns a client without an identity, for a proxy that passes on the identity of others.
     ///
     /// # Errors
     ///
@@ -254,7 +255,7 @@ impl Cluster {
         client::anonymous(&self.certificates.admin).await
     }
 
-    /// Ends everything in order, politely.
+    /// Stops all parts in order, with SIGTERM.
     ///
     /// # Errors
     ///
@@ -269,11 +270,11 @@ impl Cluster {
     }
 }
 
-/// A token of a `ServiceAccount`, good for ten hours.
+/// Returns a token of a `ServiceAccount`, valid for ten hours.
 ///
 /// # Errors
 ///
-/// When there is no such account.
+/// When the account does not exist.
 pub async fn token(client: &Client, namespace: &str, name: &str) -> anyhow::Result<String> {
     let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), namespace);
     let request = TokenRequest {

@@ -1,11 +1,11 @@
-//! Faults between the operator and the API server: a proxy that can kill, answer in the server's place, lose answers, and
-//! cut, repeat or hold back what a watch tells. The crate `campaign` plays them systematically.
+//! Faults between the operator and the API server. A proxy can kill the operator, answer for the server, lose
+//! responses, and cut, repeat or delay events of watches. The crate `campaign` runs all of them systematically.
 //!
-//! | module | what it gives |
+//! | module | content |
 //! |---|---|
-//! | [`plan`] | one fault and when it strikes, as one line of JSON |
+//! | [`plan`] | one fault and its trigger, as one line of JSON |
 //! | [`proxy`] | HTTP/1.1 in, the API server out |
-//! | [`targets`] | what a fault can reach besides the connection |
+//! | [`targets`] | targets of a fault beyond the connection |
 
 mod about;
 mod answers;

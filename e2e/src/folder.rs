@@ -1,4 +1,4 @@
-//! The folder that a cluster keeps its data, keys and logs in, and that of the workspace.
+//! The folder for data, keys and logs of a cluster, and the folder of the workspace.
 
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -8,12 +8,12 @@ use anyhow::Context;
 
 use crate::guardian;
 
-/// The environment variable that keeps folders after the run, when it is set to anything but the empty string.
+/// The environment variable that keeps folders after the run, if it is not empty.
 pub const KEEP: &str = "PULLSECRETS_E2E_KEEP";
 
-/// A folder of its own under the system's temporary folder, readable by this user only (it holds private keys).
+/// A new folder under the system's temporary folder. Only this user can read it, because it holds private keys.
 ///
-/// It is removed when this value is dropped or this process ends in any way; with [`KEEP`] it stays.
+/// It is removed when this value is dropped, or when this process ends in any way. With [`KEEP`] it stays.
 #[derive(Debug)]
 pub struct Folder {
     path: PathBuf,
@@ -21,11 +21,11 @@ pub struct Folder {
 }
 
 impl Folder {
-    /// Makes a new, empty folder whose name starts with `prefix`.
+    /// Creates a new, empty folder whose name starts with `prefix`.
     ///
     /// # Errors
     ///
-    /// When it cannot be made, or the guardian of this process cannot be started.
+    /// When it cannot be created, or the guardian of this process cannot be started.
     pub fn new(prefix: &str) -> anyhow::Result<Self> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -43,12 +43,12 @@ impl Folder {
         Ok(Self { path, keep })
     }
 
-    /// Where it is.
+    /// Returns its path.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The path of `name` in it.
+    /// Returns the path of `name` in it.
     pub fn join(&self, name: impl AsRef<Path>) -> PathBuf {
         self.path.join(name)
     }
@@ -59,7 +59,7 @@ impl Drop for Folder {
         if self.keep {
             eprintln!("kept: {}", self.path.display());
         } else {
-            // What stays is removed by the guardian when this process ends.
+            // If this fails, the guardian removes the rest when this process ends.
             let _ = remove(&self.path);
         }
     }
@@ -72,7 +72,7 @@ fn remove(path: &Path) -> std::io::Result<()> {
     }
 }
 
-/// The folder of the workspace that this crate was compiled in.
+/// Returns the folder of the workspace that this crate was compiled in.
 pub fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()

@@ -1,8 +1,8 @@
-//! The last to leave: a small shell that ends what this process started, however this process ends.
+//! Guardian: a small shell that ends everything this process started, however this process ends.
 //!
-//! A destructor does not run when a process is killed, nor for a `static`. So the first process or folder that is to be
-//! watched starts one shell with a pipe to us. The kernel closes our end of the pipe when we end in any way; the
-//! shell then kills the process groups that it was told of and removes the folders.
+//! A destructor does not run when a process is killed, nor for a `static`. So the first watched process or folder
+//! starts one shell with a pipe. The kernel closes this end of the pipe when this process ends. The shell then kills
+//! the watched process groups and removes the folders.
 
 use std::fmt::Display;
 use std::io::Write;
@@ -13,10 +13,10 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 use anyhow::{Context, anyhow};
 
-/// Reads one order a line. Groups are forgotten once they have ended, since their numbers can be given to others;
-/// a folder that is gone already is no error. It waits for killed groups (a second at most: a zombie that nobody
-/// reaps counts as alive) so that none of them writes into a folder while it is removed.
-/// `kill -s` because dash takes no group after `kill -KILL --`.
+/// Reads one order per line. It forgets groups that have ended, because another process may get their number. A missing
+/// folder is no error. It waits for killed groups, so that none of them writes into a folder during its removal. The
+/// wait is a second at most, because a zombie without a parent that reaps it counts as alive. `kill -s` because dash
+/// takes no group after `kill -KILL --`.
 const SCRIPT: &str = r#"
 trap '' HUP INT QUIT TERM PIPE
 groups=
@@ -40,20 +40,20 @@ for folder in "$@"; do rm -rf -- "$folder"; done
 
 struct Guardian {
     orders: Mutex<ChildStdin>,
-    /// Held so that the shell is not waited for: it ends after us.
+    /// Kept so that this process does not wait for the shell, which ends later.
     _shell: Child,
 }
 
-/// Kills the process group `group` when this process ends. The group number is that of its first process.
+/// Kills the process group `group` when this process ends. The number of a group is that of its first process.
 ///
 /// # Errors
 ///
-/// When the shell cannot be started or does not listen.
+/// When the shell cannot be started or does not read.
 pub(crate) fn watch_group(group: u32) -> anyhow::Result<()> {
     order("group", group)
 }
 
-/// Forgets a group whose first process has been reaped: its number is free for others from now on.
+/// Forgets a group after its first process was reaped, because its number is free for others then.
 pub(crate) fn group_ended(group: u32) -> anyhow::Result<()> {
     order("ended", group)
 }
@@ -85,7 +85,7 @@ impl Guardian {
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .current_dir("/")
-            // Out of reach of a Ctrl-C in the terminal, which goes to our whole group.
+            // Protects the shell from a Ctrl-C in the terminal, which reaches the whole group.
             .process_group(0)
             .spawn()?;
         let orders = shell

@@ -16,8 +16,8 @@ pub struct Kubectl {
 }
 
 impl Kubectl {
-    /// Runs `binary` with `kubeconfig`; what it learns about the server is kept in the folder `cache`, since kubectl's
-    /// own place for it is keyed by address and a later cluster may have the same port.
+    /// Creates a kubectl that runs `binary` with `kubeconfig`. It caches discovery in the folder `cache`. The default
+    /// cache is keyed by address, and a later cluster may have the same port.
     pub fn new(binary: &Path, kubeconfig: &Path, cache: &Path) -> Self {
         Self {
             binary: binary.to_owned(),
@@ -26,12 +26,12 @@ impl Kubectl {
         }
     }
 
-    /// The executable, which also works for a person.
+    /// Returns the executable, which also works for people.
     pub fn binary(&self) -> &Path {
         &self.binary
     }
 
-    /// Runs it with `input` as standard input and waits. A refusal is no error: it is in the output.
+    /// Runs it with `input` as standard input and waits. A refusal is not an error; the output contains it.
     ///
     /// # Errors
     ///
@@ -48,14 +48,14 @@ impl Kubectl {
             .spawn()
             .context("cannot run kubectl")?;
         let mut stdin = child.stdin.take().context("kubectl has no input")?;
-        // kubectl may end before it has read everything; what it says then matters, not the broken pipe.
+        // kubectl may end before it has read all input. Its message then matters, rather than the broken pipe.
         let _ = stdin.write_all(input.as_bytes()).await;
         drop(stdin);
         child.wait_with_output().await.context("kubectl does not end")
     }
 
-    /// Runs a shell script in `folder`, as a person would who has this kubectl on the path and this kubeconfig. It ends
-    /// with its first command that fails.
+    /// Runs a shell script in `folder`, with this kubectl on the path and this kubeconfig. It ends with its first
+    /// failing command.
     ///
     /// # Errors
     ///
@@ -85,11 +85,12 @@ impl Kubectl {
         command
     }
 
-    /// Runs it and gives its standard output.
+    /// Runs it and returns its standard output.
     ///
     /// # Errors
     ///
-    /// When it cannot be run or fails: the command and its standard error, never its input (manifests hold passwords).
+    /// When it cannot be run or fails. The error has the command and its standard error, never its input, because
+    /// manifests hold passwords.
     pub async fn run(&self, arguments: &[&str], input: &str) -> anyhow::Result<String> {
         let output = self.output(arguments, input).await?;
         if !output.status.success() {
@@ -99,7 +100,7 @@ impl Kubectl {
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
-    /// `kubectl apply -f -` of one or more YAML documents.
+    /// Runs `kubectl apply -f -` for one or more YAML documents.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! The whole product on a real Kubernetes control plane, on one machine, without a container runtime.
+//! End-to-end tests: the whole product on a real Kubernetes control plane, on one machine, without a container runtime.
 //!
 //! # Rooms
 //!
@@ -14,12 +14,12 @@
 //! pool            clusters that tests borrow, wiped between two
 //! cluster         etcd, kube-apiserver and kube-controller-manager on free loopback ports
 //! secrecy         the search for credentials wherever they must not be
-//! witness         what a status said during a scenario, held against the store at that moment
+//! witness         checks each status against the store at that moment, during a scenario
 //! oracle          what must be true of the store, written without the operator's code
-//! canary          a credential that can be found in whatever form
+//! canary          a credential that a search finds in every form
 //! login           a user name and a password
-//! store           all that the store holds, of whatever kind
-//! audit           what was asked of the API server, by whom
+//! store           the whole content of the store, of every kind
+//! audit           requests to the API server, by user
 //! client          clients of the API server
 //! kubectl         kubectl, for an administrator
 //! binaries        the control plane, the registry and the operator, built when their sources changed
@@ -28,8 +28,8 @@
 //! certificates · guardian · loopback · names · ports · wait
 //! ```
 //!
-//! Nothing here decides anything that the operator decides: this crate names neither `operator` nor `plan` as a
-//! dependency, so that a mistake in them cannot repeat itself in what judges them.
+//! This crate makes no decision of the operator. It depends neither on `operator` nor on `plan`, so that a mistake in
+//! them cannot repeat itself in their tests.
 //!
 //! Every process started from here ends with the process that started it, however that one ends (see [`process`]).
 

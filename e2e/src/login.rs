@@ -12,7 +12,7 @@ pub struct Login {
 }
 
 impl Login {
-    /// Both from text.
+    /// Creates a login.
     pub fn new(username: &str, password: &str) -> Self {
         Self {
             username: username.to_owned(),

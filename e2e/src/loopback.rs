@@ -1,4 +1,4 @@
-//! HTTP over plain loopback TCP, for what is not the Kubernetes client's.
+//! HTTP over plain loopback TCP, for endpoints other than the Kubernetes API.
 
 use std::time::Duration;
 
@@ -6,16 +6,16 @@ use anyhow::{Context, bail};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// A server on loopback that takes longer is as good as dead.
+/// Time limit for a server on loopback.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The status code and the body of `GET http://ADDRESS PATH`.
+/// Returns status code and body of `GET http://ADDRESS PATH`.
 ///
 /// `authorization` is the value of that header; it appears in no error.
 ///
 /// # Errors
 ///
-/// When nothing listens there, or what comes back within five seconds is not HTTP.
+/// When the address refuses the connection, or the response within five seconds is not HTTP.
 pub async fn get(address: &str, path: &str, authorization: Option<&str>) -> anyhow::Result<(u16, String)> {
     let mut request = format!("GET {path} HTTP/1.0\r\nHost: {address}\r\n");
     if let Some(value) = authorization {
@@ -27,7 +27,7 @@ pub async fn get(address: &str, path: &str, authorization: Option<&str>) -> anyh
     answered(address, path, &request).await
 }
 
-/// The status code and the body of `POST http://ADDRESS PATH` with a body of JSON.
+/// Returns status code and body of `POST http://ADDRESS PATH` with a body of JSON.
 ///
 /// # Errors
 ///
@@ -40,7 +40,7 @@ pub async fn post(address: &str, path: &str, body: &str) -> anyhow::Result<(u16,
     answered(address, path, &request).await
 }
 
-/// Whether nothing listened there.
+/// Returns whether the address refused the connection.
 pub fn is_refused(error: &anyhow::Error) -> bool {
     let refused = |cause: &std::io::Error| cause.kind() == std::io::ErrorKind::ConnectionRefused;
     error.chain().filter_map(|cause| cause.downcast_ref()).any(refused)

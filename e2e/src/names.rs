@@ -1,6 +1,6 @@
-//! What is installed under which name.
+//! Names of the installation.
 
-/// The namespace that the operator lives in, and the only one that it reads sources from by default.
+/// The operator's namespace, and by default the only one with sources.
 pub const SYSTEM_NAMESPACE: &str = "pullsecrets-system";
 
 /// The `ServiceAccount` of the operator.

@@ -1,14 +1,14 @@
-//! What a node does for the operator's Pods, where there is no container runtime: it runs each as a process of this machine.
+//! A node for the operator's Pods without a container runtime: it runs each Pod as a local process.
 //!
-//! The Deployment, its `ReplicaSet`s and the Pods are the API server's and the controller manager's own
-//! ([`Options::workloads`](crate::cluster::Options::workloads)). The node takes each Pod that its controller made and was
-//! admitted, and starts the real binary with the arguments and the environment of its container and nothing else, with
-//! the rights of its `ServiceAccount`; asks its probes, on the ports that the container names, and reports the Pod ready
-//! when both succeed; and when the Pod is deleted, sends SIGTERM, waits as long as the Pod grants, and reports it gone.
+//! The API server and the controller manager handle the Deployment, its `ReplicaSet`s and the Pods
+//! ([`Options::workloads`](crate::cluster::Options::workloads)). The node takes each admitted Pod and starts the real
+//! binary with the rights of its `ServiceAccount`. The process gets exactly the arguments and the environment of its
+//! container. The node calls its probes on the ports that the container names, and reports the Pod ready when both
+//! succeed. When the Pod is deleted, the node sends SIGTERM, waits for the grace period, and reports the Pod gone.
 //!
-//! Three things stand in for what only a container has: a kubeconfig in place of the mounted token, a port of loopback for
-//! each port that the binary says it listens on, and a path for the image. What a container keeps from its process (root,
-//! a file system to write to, more memory) is not kept from this one.
+//! Three parts differ from a container. A kubeconfig replaces the mounted token, a loopback port replaces each
+//! listening port, and a path replaces the image. Limits of a container (root, a writable file system, memory) do not
+//! apply.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -34,10 +34,10 @@ use crate::{SYSTEM_NAMESPACE, loopback, ports};
 /// The name of the node.
 const NAME: &str = "this-machine";
 
-/// Between two looks at the Pods; a kubelet is told, and asks its probes more rarely.
+/// Time between two polls of the Pods. A kubelet watches them, and calls probes more rarely.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Where every Pod finds the token of its account.
+/// The path of the account's token in every Pod.
 const TOKEN: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 
 /// A node on a cluster. Dropping it ends its processes.
@@ -48,7 +48,7 @@ pub struct Node {
 }
 
 impl Node {
-    /// Begins to run the Pods of [`SYSTEM_NAMESPACE`]: `images` says which binary an image holds.
+    /// Starts to run the Pods of [`SYSTEM_NAMESPACE`]; `images` maps each image to its binary.
     ///
     /// # Errors
     ///
@@ -86,8 +86,8 @@ impl Node {
         Ok(Self { task, troubles })
     }
 
-    /// What went wrong so far: a Pod that cannot be run as it says, a process that ended by itself, or did not end when it
-    /// was asked to.
+    /// Returns the problems so far: a Pod that cannot be run as specified, or a process that ended by itself or ignored
+    /// SIGTERM.
     pub fn troubles(&self) -> Vec<String> {
         self.troubles.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -111,7 +111,7 @@ struct Runner {
     log: PathBuf,
     /// By uid.
     running: BTreeMap<String, Running>,
-    /// Pods that cannot be run, or whose process has ended: told once.
+    /// Pods that cannot be run or whose process has ended; each is reported once.
     refused: BTreeSet<String>,
     troubles: Arc<Mutex<Vec<String>>>,
 }
@@ -202,7 +202,7 @@ impl Runner {
         Ok(())
     }
 
-    /// A Pod without a node is gone as soon as it is deleted, with no time to end.
+    /// Binds the Pod to the node. A Pod without a node is gone as soon as it is deleted, without a grace period.
     async fn bind(&self, pod: &Pod) -> anyhow::Result<()> {
         let name = pod.name_any();
         let body = json!({
@@ -217,7 +217,7 @@ impl Runner {
         Ok(())
     }
 
-    /// Asks the probes, and reports what changed.
+    /// Calls the probes, and reports changes.
     async fn ask(&mut self, pod: &Pod, uid: &str) -> anyhow::Result<()> {
         let running = self.running.get_mut(uid).context("it runs")?;
         if let Some(status) = running.process.ended()? {
@@ -252,7 +252,7 @@ impl Runner {
         Ok(())
     }
 
-    /// In a task of its own: the other Pods are looked after meanwhile.
+    /// Ends a Pod in a separate task, so that the other Pods are still served.
     fn end(&mut self, pod: &Pod, uid: String) {
         let running = self.running.remove(&uid);
         self.refused.insert(uid);
@@ -271,13 +271,13 @@ impl Runner {
                     troubles.push(format!("pod {name}: {error:#}"));
                 }
             }
-            // Gone already, where its namespace went.
+            // The Pod is already gone if its namespace was deleted.
             let _ = pods.delete(&name, &DeleteParams::default().grace_period(0)).await;
         });
     }
 }
 
-/// The value of a variable of the container.
+/// Returns the value of a variable of the container.
 fn value(variable: &EnvVar, pod: &Pod) -> anyhow::Result<String> {
     let field = variable.value_from.as_ref().and_then(|from| from.field_ref.as_ref());
     match field.map(|field| field.field_path.as_str()) {
@@ -288,7 +288,7 @@ fn value(variable: &EnvVar, pod: &Pod) -> anyhow::Result<String> {
     }
 }
 
-/// Where a binary listens if nobody says otherwise: the variables that say otherwise, and the ports; from its own help.
+/// Returns the default ports of a binary from its help, each with the environment variable that changes it.
 fn listens(binary: &Path) -> anyhow::Result<Vec<(String, i32)>> {
     let help = Command::new(binary).arg("--help").env_clear().output()?;
     let help = String::from_utf8(help.stdout)?;
@@ -307,7 +307,7 @@ fn listens(binary: &Path) -> anyhow::Result<Vec<(String, i32)>> {
     Ok(found)
 }
 
-/// Address and path of each probe, `here` being where the ports of the Pod are.
+/// Returns address and path of each probe; `here` maps the ports of the Pod to local addresses.
 fn probes(container: &Container, here: &BTreeMap<i32, String>) -> anyhow::Result<Vec<(String, String)>> {
     let named = |name: &str| {
         let mut ports = container.ports.iter().flatten();
@@ -321,7 +321,9 @@ fn probes(container: &Container, here: &BTreeMap<i32, String>) -> anyhow::Result
             IntOrString::Int(port) => *port,
             IntOrString::String(name) => named(name).with_context(|| format!("no port {name}"))?,
         };
-        let address = here.get(&port).with_context(|| format!("nothing listens on {port}"))?;
+        let address = here
+            .get(&port)
+            .with_context(|| format!("no process listens on {port}"))?;
         Ok((address.clone(), get.path.clone().unwrap_or_else(|| "/".to_owned())))
     };
     let probes: Vec<&Probe> = [
@@ -332,6 +334,6 @@ fn probes(container: &Container, here: &BTreeMap<i32, String>) -> anyhow::Result
     .into_iter()
     .flatten()
     .collect();
-    ensure!(container.readiness_probe.is_some(), "no probe tells when it is ready");
+    ensure!(container.readiness_probe.is_some(), "it has no readiness probe");
     probes.into_iter().map(one).collect()
 }

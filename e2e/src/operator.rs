@@ -1,4 +1,4 @@
-//! The operator as a process, with the rights that the installation gives it and no other.
+//! The operator as a process, with exactly the rights that the installation gives it.
 
 use std::path::Path;
 use std::process::ExitStatus;
@@ -12,30 +12,30 @@ use crate::process::{Process, Program};
 use crate::wait::{blocking, until};
 use crate::{OPERATOR_ACCOUNT, SYSTEM_NAMESPACE, binaries, loopback, ports};
 
-/// How long until it says that it is ready; generous, since other builds and tests may run beside it.
+/// Time limit until the operator is ready. It is generous, because other builds and tests may run at the same time.
 const STARTS_WITHIN: Duration = Duration::from_mins(1);
 
-/// What the operator promises: SIGTERM, and it is gone within this time.
+/// The operator's promise: it ends within this time after SIGTERM.
 const STOPS_WITHIN: Duration = Duration::from_secs(10);
 
-/// Tries with another port, when the free one was taken meanwhile.
+/// Attempts with another port, because another process may take the free one first.
 const ATTEMPTS: usize = 3;
 
-/// Lines of its log that a failing test shows.
+/// Lines of its log in the output of a failing test.
 const TAIL: usize = 60;
 
-/// How it is started.
+/// Options of a start.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// The value of `RUST_LOG`.
     pub log: String,
-    /// The name of its pod: another one is another replica.
+    /// The name of its Pod. Each replica has another one.
     pub pod: String,
     /// Its own namespace.
     pub namespace: String,
-    /// Flags added to the ones that every run has.
+    /// Flags in addition to those of every run.
     pub flags: Vec<String>,
-    /// Variables added to its environment.
+    /// Variables in addition to its environment.
     pub environment: Vec<(String, String)>,
 }
 
@@ -52,7 +52,7 @@ impl Default for Options {
 }
 
 impl Options {
-    /// The namespaces that its flags name as those of sources.
+    /// Returns the source namespaces in its flags.
     pub fn source_namespaces(&self) -> Vec<String> {
         let values = self
             .flags
@@ -71,12 +71,12 @@ pub struct Operator {
 }
 
 impl Operator {
-    /// Starts it outside the cluster, as the `ServiceAccount` of the installation, and
-    /// waits until it says that it is ready.
+    /// Starts the operator outside of the cluster, as the `ServiceAccount` of the installation, and waits until it is
+    /// ready.
     ///
     /// # Errors
     ///
-    /// When it does not build, ends early, or is not ready within a minute: with the tail of its log.
+    /// When it does not build, ends early, or is not ready within a minute; the error has the tail of its log.
     pub async fn start(cluster: &Cluster, options: &Options) -> anyhow::Result<Self> {
         let kubeconfig = cluster
             .service_account_kubeconfig(SYSTEM_NAMESPACE, OPERATOR_ACCOUNT)
@@ -88,7 +88,7 @@ impl Operator {
     ///
     /// # Errors
     ///
-    /// As there.
+    /// As [`start`](Self::start).
     pub async fn start_as(cluster: &Cluster, options: &Options, kubeconfig: &Path) -> anyhow::Result<Self> {
         let binary = blocking(binaries::operator).await?;
         for _ in 1..ATTEMPTS {
@@ -106,7 +106,7 @@ impl Operator {
         Ok(operator)
     }
 
-    /// Starts it with this kubeconfig, and does not wait for anything.
+    /// Starts the operator with this kubeconfig, without waiting.
     ///
     /// # Errors
     ///
@@ -127,7 +127,7 @@ impl Operator {
         program
             .environment
             .push(("RUST_LOG".to_owned(), options.log.clone().into()));
-        // Not as a flag: an older binary that is tried beside this one would not know it.
+        // Set by environment rather than by flag, because an older binary may not have the flag.
         let address = metrics.clone().into();
         program
             .environment
@@ -166,22 +166,22 @@ impl Operator {
         }
     }
 
-    /// Asks it to end (SIGTERM) and waits.
+    /// Sends SIGTERM and waits.
     ///
     /// # Errors
     ///
-    /// When it takes longer than the ten seconds that it promises, or does not end with code 0.
+    /// When it takes longer than the promised ten seconds, or does not end with code 0.
     pub fn stop(mut self) -> anyhow::Result<()> {
         let status: ExitStatus = self.process.stop(Signal::SIGTERM, STOPS_WITHIN)?;
         ensure!(status.success(), "the operator ended with {status}\n{}", self.tail());
         Ok(())
     }
 
-    /// Ends it at once, as a crash would (SIGKILL).
+    /// Ends the operator with SIGKILL, as a crash would.
     ///
     /// # Errors
     ///
-    /// When it had ended before, by itself.
+    /// When it had already ended by itself.
     pub fn kill(mut self) -> anyhow::Result<()> {
         if let Some(status) = self.process.ended()? {
             bail!("the operator had ended: {status}\n{}", self.tail());
@@ -189,7 +189,7 @@ impl Operator {
         self.process.kill()
     }
 
-    /// Its resident memory now, in KiB.
+    /// Returns its resident memory now, in KiB.
     ///
     /// # Errors
     ///
@@ -198,7 +198,7 @@ impl Operator {
         self.process.rss_kib()
     }
 
-    /// The most resident memory that it had since its start, in KiB.
+    /// Returns its peak resident memory since the start, in KiB.
     ///
     /// # Errors
     ///
@@ -207,26 +207,26 @@ impl Operator {
         self.process.peak_kib()
     }
 
-    /// The process, to pause it or to see that it lives.
+    /// Returns the process, to pause it or to check that it lives.
     pub fn process(&mut self) -> &mut Process {
         &mut self.process
     }
 
-    /// The address of `/livez` and `/readyz`.
+    /// Returns the address of `/livez` and `/readyz`.
     pub fn health_address(&self) -> &str {
         &self.health
     }
 
-    /// The address of `/metrics`.
+    /// Returns the address of `/metrics`.
     pub fn metrics_address(&self) -> &str {
         &self.metrics
     }
 
-    /// What `/livez` says.
+    /// Checks `/livez`.
     ///
     /// # Errors
     ///
-    /// Anything but yes.
+    /// Any answer other than success.
     pub async fn lives(&self) -> Result<(), String> {
         match loopback::get(&self.health, "/livez", None).await {
             Ok((200, _)) => Ok(()),
@@ -235,22 +235,22 @@ impl Operator {
         }
     }
 
-    /// Everything that operators of this cluster have logged, one JSON object a line.
+    /// Returns the log of all operators of this cluster, one JSON object per line.
     pub fn log(&self) -> String {
         self.process.log()
     }
 
-    /// The end of the log, for a person.
+    /// Returns the end of the log, for people.
     pub fn tail(&self) -> String {
         self.process.tail(TAIL)
     }
 }
 
-/// What all operators of `cluster` have logged so far, running or not; empty before the first.
+/// Returns the log of all operators of `cluster` so far, running or not. It is empty before the first one.
 ///
 /// # Errors
 ///
-/// When the log is there and cannot be read.
+/// When the log exists and cannot be read.
 pub fn logged(cluster: &Cluster) -> anyhow::Result<String> {
     match std::fs::read_to_string(cluster.operator_log()) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),

@@ -1,7 +1,7 @@
-//! What must be true of the store, whoever wrote it.
+//! Oracle: conditions that must hold for the store, independent of the writer.
 //!
-//! Everything is read from the API server with the administrator's client at the moment of asking. The names below are the
-//! ones that users see, spelled out here a second time on purpose: a name that changes by accident is noticed.
+//! Each check reads the API server with the administrator's client at that moment. The names below are those that users
+//! see. They are repeated here on purpose, so that an accidental change of a name fails a test.
 
 mod copies;
 pub(crate) mod declared;
@@ -26,10 +26,10 @@ pub use logins::{Allowed, Made, Needles, places};
 /// The label of every copy; its value is the object's name.
 pub const LABEL: &str = "pullsecrets.dev/cluster-pull-secret";
 
-/// The annotation on `ServiceAccount`s that records the references that are the operator's own.
+/// The annotation on `ServiceAccount`s that records the operator's own references.
 pub const ATTACHED: &str = "pullsecrets.dev/attached";
 
-/// The annotation of a copy that was left to its namespace; its value is the object's name.
+/// The annotation of a retained copy; its value is the object's name.
 pub const RETAINED: &str = "pullsecrets.dev/retained";
 
 /// The key and, with a dot before it, the data key of a docker config Secret.
@@ -38,21 +38,21 @@ pub const DATA_KEY: &str = ".dockerconfigjson";
 /// A namespace and a name in it.
 pub type Place = (String, String);
 
-/// What one `ClusterPullSecret` must have brought about.
+/// The expected effect of one `ClusterPullSecret`.
 #[derive(Debug, Clone)]
 pub struct Expected {
     /// The object's name.
     pub object: String,
     /// The effective name of its Secrets.
     pub secret: String,
-    /// Every login that each copy holds, by server as the docker config spells it.
+    /// Every login of each copy, by server as the docker config spells it.
     pub logins: BTreeMap<String, Login>,
-    /// Each namespace that holds a copy, with the `ServiceAccount`s that refer to it. No other namespace holds one.
+    /// Each namespace with a copy, and the `ServiceAccount`s that refer to it. No other namespace has one.
     pub holders: BTreeMap<String, BTreeSet<String>>,
 }
 
-/// Checks that `expected` and nothing else of that object is in the store: one right copy in each namespace, one recorded
-/// reference on each account, none elsewhere, and its logins in no other Secret.
+/// Checks that the store contains exactly the `expected` effect of that object. Each namespace has one correct copy,
+/// and each account one recorded reference. No other Secret holds the logins.
 ///
 /// # Errors
 ///
@@ -61,7 +61,7 @@ pub async fn check(client: &Client, expected: &Expected) -> Result<(), String> {
     check_allowing(client, expected, &Allowed::default()).await
 }
 
-/// As [`check`], where it is known what else may hold a login.
+/// As [`check`], with the other Secrets that may hold a login.
 ///
 /// # Errors
 ///
@@ -71,8 +71,8 @@ pub async fn check_allowing(client: &Client, expected: &Expected, allowed: &Allo
     check_references(client, expected).await
 }
 
-/// The half of [`check`] that is about copies, where they have other owners than their object: none under
-/// `deletionPolicy: Retain`, each object that wants them where several have one Secret's name.
+/// The part of [`check`] about copies, for copies with other owners than their object. Under `deletionPolicy: Retain`
+/// they have none. If several objects share a Secret's name, each of them owns it.
 ///
 /// # Errors
 ///
@@ -102,7 +102,7 @@ async fn copies_allowing(
     logins::check(client, &secrets, &needles, expected, allowed).await
 }
 
-/// The half of [`check`] that is about references.
+/// The part of [`check`] about references.
 ///
 /// # Errors
 ///
@@ -111,7 +111,7 @@ pub async fn check_references(client: &Client, expected: &Expected) -> Result<()
     references::check(client, expected).await
 }
 
-/// As [`check`], of one namespace alone.
+/// As [`check`], for one namespace.
 ///
 /// # Errors
 ///
@@ -133,7 +133,7 @@ pub async fn check_in(client: &Client, expected: &Expected, namespace: &str) -> 
 ///
 /// # Errors
 ///
-/// That it does, or what the API server says.
+/// A remembered login, or the error of the API server.
 pub async fn check_state(client: &Client, object: &str, former: &Needles) -> Result<(), String> {
     let uid = self::object(client, object)
         .await?
@@ -146,8 +146,8 @@ pub async fn check_state(client: &Client, object: &str, former: &Needles) -> Res
     Ok(())
 }
 
-/// Checks that each of the expected copies was left to its namespace: of use as before, and nobody's. Other namespaces
-/// have a login only where an object asks for it.
+/// Checks that each expected copy was left in its namespace, still usable and without an owner. Other namespaces may
+/// have a login only where an object declares it.
 ///
 /// # Errors
 ///
@@ -163,12 +163,12 @@ pub async fn check_retained(client: &Client, expected: &Expected) -> Result<(), 
     logins::check(client, &secrets, &needles, &nobodys, &Allowed::default()).await
 }
 
-/// Checks that nothing of a deleted object is left: not the object, no copy, no reference, no record of one, and none of
-/// its logins in any Secret. What other tools wrote may be there, unless it refers to a Secret of that name.
+/// Checks that a deleted object has left no trace: no object, copy, reference or record, and none of its logins in any
+/// Secret. Other tools may have written there, but not a reference to a Secret of that name.
 ///
 /// # Errors
 ///
-/// What is left.
+/// The trace.
 pub async fn check_gone(
     client: &Client,
     name: &str,
@@ -191,11 +191,11 @@ pub async fn check_gone(
     references::check(client, &nothing).await
 }
 
-/// The uid of the object's copy in each namespace that has one.
+/// Returns the uid of the object's copy in each namespace that has one.
 ///
 /// # Errors
 ///
-/// What the API server says.
+/// The error of the API server.
 pub async fn uids(client: &Client, object: &str) -> Result<BTreeMap<String, String>, String> {
     let copies = copies::of(client, object).await?;
     Ok(copies
@@ -209,22 +209,22 @@ pub async fn uids(client: &Client, object: &str) -> Result<BTreeMap<String, Stri
         .collect())
 }
 
-/// A `ClusterPullSecret` as the store has it; `None` when there is none of that name.
+/// Returns a `ClusterPullSecret` from the store, or `None` if it does not exist.
 ///
 /// # Errors
 ///
-/// What the API server says.
+/// The error of the API server.
 pub async fn object(client: &Client, name: &str) -> Result<Option<DynamicObject>, String> {
     objects(client).get_opt(name).await.map_err(|error| error.to_string())
 }
 
-/// The `ClusterPullSecret`s.
+/// Returns the API of `ClusterPullSecret`s.
 pub fn objects(client: &Client) -> Api<DynamicObject> {
     let kind = GroupVersionKind::gvk("pullsecrets.dev", "v1alpha1", "ClusterPullSecret");
     Api::all_with(client.clone(), &ApiResource::from_gvk(&kind))
 }
 
-/// The whole list in one answer.
+/// Returns the whole list in one response.
 async fn list<K>(api: &Api<K>, params: &ListParams) -> Result<Vec<K>, String>
 where
     K: Clone + serde::de::DeserializeOwned + std::fmt::Debug,

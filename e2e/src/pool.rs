@@ -1,24 +1,24 @@
-//! Control planes with `config/default` on them, each lent to one test at a time and wiped between two.
+//! Control planes with `config/default`, each lent to one test at a time and wiped in between.
 
 use std::ops::Deref;
 use std::sync::{Mutex, PoisonError};
 
 use crate::cluster::{self, Cluster, Snapshot};
 
-/// Those that are lent to no test. They end with this process.
+/// Idle control planes. They end with this process.
 static IDLE: Mutex<Vec<(Cluster, Snapshot)>> = Mutex::new(Vec::new());
 
-/// A control plane that one test has. Dropped, it may be lent again.
+/// A control plane on loan to one test. Dropping it returns it.
 #[derive(Debug)]
 pub struct Lent {
-    /// There until it is dropped.
+    /// Present until dropped.
     cluster: Option<Cluster>,
-    /// What its store held when it was installed; none if it is not to be lent again.
+    /// The content of its store after the installation, or `None` if it must not be lent again.
     installed: Option<Snapshot>,
 }
 
 impl Lent {
-    /// One with `config/default` on it, as new: one that is idle, wiped, or else another.
+    /// Returns a fresh control plane with `config/default`: an idle one after a wipe, or a new one.
     ///
     /// # Errors
     ///
@@ -37,7 +37,7 @@ impl Lent {
         Ok(Self::of(cluster, Some(installed)))
     }
 
-    /// One that is lent once, with nothing on it.
+    /// Returns an empty control plane that is lent only once.
     ///
     /// # Errors
     ///
@@ -68,7 +68,7 @@ impl Deref for Lent {
 
 impl Drop for Lent {
     fn drop(&mut self) {
-        // After a failure its end is worth a look, and its state is anything.
+        // After a failure its state is undefined.
         if std::thread::panicking() {
             return;
         }

@@ -2,10 +2,10 @@
 
 use std::net::{Ipv4Addr, TcpListener};
 
-/// A TCP port of 127.0.0.1 on which nothing listens at this moment.
+/// Returns a free TCP port of 127.0.0.1.
 ///
-/// Another process may take it before it is used, so whoever starts a server on it looks for "address already in use"
-/// and tries again with another one.
+/// Another process may take it before its use. A caller that starts a server on it must check for "address already in
+/// use" and try again with another port.
 ///
 /// # Errors
 ///
@@ -15,7 +15,7 @@ pub fn free() -> std::io::Result<u16> {
     Ok(listener.local_addr()?.port())
 }
 
-/// Different free ports, all of them held until the last one is found.
+/// Returns distinct free ports, and holds all of them until it has found the last one.
 ///
 /// # Errors
 ///
@@ -31,7 +31,7 @@ pub fn free_set<const N: usize>() -> std::io::Result<[u16; N]> {
     Ok(found)
 }
 
-/// Whether a server's log says that another process took its port.
+/// Returns whether a server's log reports that another process took its port.
 pub fn taken(log: &str) -> bool {
     log.to_ascii_lowercase().contains("address already in use")
 }

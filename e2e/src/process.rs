@@ -1,8 +1,8 @@
 //! A child process that cannot outlive the process that started it.
 //!
-//! Each child leads a process group of its own. Before it becomes the program that is asked for, it waits as a shell for
-//! one line from us, which is sent when the guardian knows the group. So whenever we die, the child
-//! either reads the end of its input and leaves, or is killed by the guardian: there is no moment between.
+//! Each child leads its own process group. It first waits as a shell for one line from its parent, which follows when
+//! the guardian knows the group. Then it becomes the requested program. If the parent dies, the child either reads the
+//! end of its input and exits, or the guardian kills it. No gap exists between the two.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -20,22 +20,22 @@ use crate::guardian;
 
 const GATE: &str = r#"read -r _ && exec "$@" </dev/null"#;
 
-/// How often an ending process is looked at.
+/// Poll interval for an ending process.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// What to run.
+/// The program to run.
 #[derive(Debug, Clone)]
 pub struct Program {
     /// The executable.
     pub path: PathBuf,
     /// Its arguments.
     pub arguments: Vec<OsString>,
-    /// Variables added to our own environment.
+    /// Variables in addition to those of this process.
     pub environment: Vec<(String, OsString)>,
 }
 
 impl Program {
-    /// An executable with arguments and nothing added to the environment.
+    /// Creates a program with arguments and an unchanged environment.
     pub fn new<A: AsRef<OsStr>>(path: impl Into<PathBuf>, arguments: impl IntoIterator<Item = A>) -> Self {
         Self {
             path: path.into(),
@@ -63,7 +63,7 @@ impl Process {
     ///
     /// # Errors
     ///
-    /// When there is no shell, or `log` cannot be opened. A missing executable shows as an early end with code 127.
+    /// When there is no shell, or `log` cannot be opened. A missing executable appears as an early end with code 127.
     pub fn start(name: &str, program: &Program, log: &Path) -> anyhow::Result<Self> {
         let output = File::options()
             .create(true)
@@ -83,7 +83,7 @@ impl Process {
             .with_context(|| format!("cannot start {name}"))?;
         let gate = child.stdin.take();
         let group = Pid::from_raw(i32::try_from(child.id())?);
-        // From here on, leaving early drops (and so kills) the child.
+        // From here on, an early return drops (and so kills) the child.
         let process = Self {
             name: name.to_owned(),
             child,
@@ -98,37 +98,37 @@ impl Process {
         Ok(process)
     }
 
-    /// The name that it was started under.
+    /// Returns the name given at its start.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Its number, which is also that of its group. Another process may have it once this one has ended.
+    /// Returns its number, which is also that of its group. Another process may get the number after its end.
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// How it ended; `None` while it runs.
+    /// Returns its exit status, or `None` while it runs.
     ///
     /// # Errors
     ///
-    /// When the system does not tell.
+    /// When the system call fails.
     pub fn ended(&mut self) -> std::io::Result<Option<ExitStatus>> {
         if self.ended.is_none()
             && let Some(status) = self.child.try_wait()?
         {
             self.ended = Some(status);
-            // The guardian is gone only if this process is about to be.
+            // The guardian is gone only if this process is about to end.
             let _ = guardian::group_ended(self.child.id());
         }
         Ok(self.ended)
     }
 
-    /// Asks it to end with `signal` and waits; kills it after `grace`.
+    /// Sends `signal` and waits; kills the child after `grace`.
     ///
     /// # Errors
     ///
-    /// When it had to be killed, so that a server which does not stop by itself is noticed.
+    /// When it had to be killed, so that a server that ignores the signal is reported.
     pub fn stop(&mut self, signal: Signal, grace: Duration) -> anyhow::Result<ExitStatus> {
         self.signal(signal)?;
         if let Some(status) = self.wait(grace)? {
@@ -138,7 +138,7 @@ impl Process {
         bail!("{} was killed: it did not end within {grace:?} of {signal}", self.name);
     }
 
-    /// Ends it at once, as a crash of the machine would (SIGKILL), and reaps it.
+    /// Kills the child with SIGKILL, as a crash of the machine would, and reaps it.
     ///
     /// # Errors
     ///
@@ -151,7 +151,7 @@ impl Process {
         }
     }
 
-    /// Stops its clock (SIGSTOP): it keeps its connections and answers nothing.
+    /// Stops it (SIGSTOP). It keeps its connections, but does not answer.
     ///
     /// # Errors
     ///
@@ -160,7 +160,7 @@ impl Process {
         self.signal(Signal::SIGSTOP)
     }
 
-    /// Lets it go on after [`pause`](Self::pause).
+    /// Continues it after [`pause`](Self::pause).
     ///
     /// # Errors
     ///
@@ -169,7 +169,7 @@ impl Process {
         self.signal(Signal::SIGCONT)
     }
 
-    /// Resident memory now, in KiB (`VmRSS`).
+    /// Returns its resident memory now, in KiB (`VmRSS`).
     ///
     /// # Errors
     ///
@@ -178,7 +178,7 @@ impl Process {
         self.memory("VmRSS:")
     }
 
-    /// The most resident memory that it ever had, in KiB (`VmHWM`).
+    /// Returns its peak resident memory, in KiB (`VmHWM`).
     ///
     /// # Errors
     ///
@@ -187,14 +187,14 @@ impl Process {
         self.memory("VmHWM:")
     }
 
-    /// All that it wrote to its output and errors so far; empty when that cannot be read.
+    /// Returns its output and errors so far, or an empty text if the log cannot be read.
     pub fn log(&self) -> String {
         std::fs::read(&self.log)
             .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
             .unwrap_or_default()
     }
 
-    /// The last `lines` lines of [`log`](Self::log), under a heading, for a person.
+    /// Returns the last `lines` lines of [`log`](Self::log), under a heading, for people.
     pub fn tail(&self, lines: usize) -> String {
         let log = self.log();
         let all: Vec<&str> = log.lines().collect();
@@ -202,7 +202,8 @@ impl Process {
         format!("---- {} ({}) ----\n{last}", self.name, self.log.display())
     }
 
-    /// Sends to the whole group; nothing to do once the process was reaped, since its number may be another's then.
+    /// Sends the signal to the whole group. After the process was reaped it does not, because its number may belong to
+    /// another process.
     fn signal(&mut self, signal: Signal) -> anyhow::Result<()> {
         if self.ended()?.is_some() {
             return Ok(());
@@ -230,7 +231,7 @@ impl Process {
             .lines()
             .find_map(|line| line.strip_prefix(field))
             .and_then(|rest| rest.trim().strip_suffix(" kB"))
-            .with_context(|| format!("the system tells no {field} of {}", self.name))?
+            .with_context(|| format!("the system reports no {field} of {}", self.name))?
             .parse()
             .context("a number of KiB")
     }
@@ -238,7 +239,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // A process that cannot be killed here is killed by the guardian.
+        // If this fails, the guardian kills the process.
         let _ = self.kill();
     }
 }

@@ -1,4 +1,4 @@
-//! A real registry that asks for a password.
+//! A real registry with password authentication.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,15 +15,15 @@ use crate::process::{Process, Program};
 use crate::wait::{blocking, until};
 use crate::{loopback, ports};
 
-/// How long until it answers.
+/// Time limit until it answers.
 const STARTS_WITHIN: Duration = Duration::from_secs(30);
 
-/// The cheapest bcrypt: the passwords protect nothing.
+/// The cheapest bcrypt, because the passwords protect no data.
 const BCRYPT_COST: u32 = 4;
 
-/// The CNCF registry on a loopback port, with nothing in it. Dropping it ends it.
+/// The CNCF registry on a loopback port, without images. Dropping it ends it.
 pub struct Registry {
-    /// Ended before its folder goes.
+    /// Ended before its folder is removed.
     _process: Process,
     folder: Folder,
     address: String,
@@ -40,11 +40,11 @@ impl fmt::Debug for Registry {
 }
 
 impl Registry {
-    /// Starts one that lets nobody in yet.
+    /// Starts a registry without users.
     ///
     /// # Errors
     ///
-    /// When it cannot be built, or does not answer within half a minute: with its log.
+    /// When it cannot be built, or does not answer within half a minute; the error has its log.
     pub async fn start() -> anyhow::Result<Self> {
         let binary = &blocking(binaries).await?.registry;
         let folder = Folder::new("pullsecrets-e2e-registry")?;
@@ -73,12 +73,12 @@ impl Registry {
         })
     }
 
-    /// `127.0.0.1:PORT`: the `server` of a `ClusterPullSecret` for it.
+    /// Returns `127.0.0.1:PORT`, the `server` of a `ClusterPullSecret` for it.
     pub fn address(&self) -> &str {
         &self.address
     }
 
-    /// Lets `user` in with this password from now on, and with no earlier one.
+    /// Accepts `user` with this password from now on, and with no earlier one.
     ///
     /// # Errors
     ///
@@ -89,7 +89,7 @@ impl Registry {
         write_htpasswd(&self.folder, &self.passwords)
     }
 
-    /// The status of `GET /v2/` with this user and password, or without any: 200 lets in, 401 does not.
+    /// Returns the status of `GET /v2/` with this login, or without one: 200 accepts it, 401 refuses it.
     ///
     /// # Errors
     ///
@@ -100,12 +100,13 @@ impl Registry {
         self.status(authorization.as_deref()).await
     }
 
-    /// The status of `GET /v2/` with what a docker config (the bytes of `.dockerconfigjson`) holds for this registry, sent
-    /// as a kubelet would: the entry's `auth` as it is.
+    /// Returns the status of `GET /v2/` with the entry for this registry in a docker config (the bytes of
+    /// `.dockerconfigjson`). It sends the entry's `auth` unchanged, as a kubelet would.
     ///
     /// # Errors
     ///
-    /// When it is no docker config, has no entry for this registry, or the registry does not answer. No error quotes it.
+    /// When it is not a docker config, has no entry for this registry, or the registry does not answer. No error quotes
+    /// it.
     pub async fn status_with_docker_config(&self, bytes: &[u8]) -> anyhow::Result<u16> {
         let Ok(config) = serde_json::from_slice::<Value>(bytes) else {
             bail!("the docker config is no JSON");
@@ -133,7 +134,7 @@ fn configuration(address: &str, folder: &Folder) -> String {
     )
 }
 
-/// The registry reads the file again when its time of change differs; it must never see half of one.
+/// Replaces the file atomically, because the registry reads it again when its modification time differs.
 fn write_htpasswd(folder: &Folder, passwords: &BTreeMap<String, String>) -> anyhow::Result<()> {
     let mut text = String::new();
     for (user, hash) in passwords {

@@ -1,15 +1,15 @@
-//! One scenario: a cluster with the operator on it, and names that no other scenario uses.
+//! One scenario: a cluster with the operator, and names that no other scenario uses.
 //!
-//! The operator serves a whole cluster, so scenarios share one of each ([`Scenario::shared`]) and keep apart by name: the
-//! namespaces of a scenario start with its name and carry it as a label, its object and its source have it as their name.
-//! Scenarios that stop the operator, or count everything that it does, borrow a cluster ([`Scenario::own`]), which is
-//! wiped between two.
+//! The operator serves a whole cluster, so scenarios share one ([`Scenario::shared`]) and separate by name. The
+//! namespaces of a scenario start with its name and have it as a label; its object and its source have it as their
+//! name. Scenarios that stop the operator, or count all of its actions, borrow a cluster ([`Scenario::own`]), which is
+//! wiped in between.
 //!
-//! The logins of a scenario ([`Scenario::login`]) hold its canary. When a scenario ends well, everything but the Secrets
-//! that are there for it is searched for the canary ([`crate::secrecy`]); a scenario that finds it fails.
+//! The logins of a scenario ([`Scenario::login`]) contain its canary. After a successful scenario, [`crate::secrecy`]
+//! searches for the canary everywhere except in the Secrets that must hold it. A match fails the scenario.
 //!
-//! Scenarios are for tests: whatever they themselves cannot do (start a process, run kubectl) is a panic that says so, and
-//! any panic prints the end of the operator's log.
+//! Scenarios are for tests. If the harness fails (to start a process, to run kubectl), it panics with the cause. Every
+//! panic prints the end of the operator's log.
 #![expect(clippy::missing_panics_doc, reason = "said once above, for all of them")]
 
 mod ending;
@@ -34,44 +34,44 @@ use crate::{binaries, loopback};
 
 pub use seeing::Condition;
 
-/// The registry that a scenario's object declares; nobody calls it.
+/// The registry of a scenario's object. It is never called.
 pub const SERVER: &str = "registry.example.com";
 
-/// How long a promise may take to come true. What takes milliseconds on an idle machine gets this much on a busy one.
+/// Time limit of a promise. It allows for a busy machine: an idle one takes milliseconds.
 pub const SOON: Duration = Duration::from_secs(30);
 
 /// The label of a scenario's namespaces.
 pub const LABEL: &str = "scenario";
 
-/// See the module.
+/// One scenario; see the module.
 pub struct Scenario {
     name: String,
     running: Arc<Running>,
     client: Client,
     canary: Canary,
-    /// Of another scenario, which answers for its end.
+    /// Whether it is part of another scenario, which makes the final checks.
     part: bool,
 }
 
 struct Running {
-    // Dropped in this order: the operator before what it talks to.
+    // Dropped in this order: the operator before its API server.
     operator: Mutex<Option<Operator>>,
     witness: Witness,
     cluster: Lent,
-    /// Flags that the installation gives the operator, however it is started.
+    /// Flags of the installation, for every start of the operator.
     flags: Mutex<Vec<String>>,
     shared: bool,
 }
 
 impl Running {
-    /// With `config/default`, or with `config/named` and the names given. Without an operator yet.
+    /// Starts a cluster with `config/default`, or with `config/named` and the given names. It starts no operator.
     async fn start(
         shared: bool,
         options: cluster::Options,
         named: Option<&[String]>,
         sources: Vec<String>,
     ) -> anyhow::Result<Self> {
-        // First what fails first when something does not compile.
+        // The build comes first, because compile errors are the most likely failure.
         blocking(binaries::operator).await?;
         let (cluster, flags) = match named {
             None if options == cluster::Options::default() => (Lent::installed().await?, Vec::new()),
@@ -125,11 +125,11 @@ impl Running {
 }
 
 impl Scenario {
-    /// A part of the cluster and of the operator that all scenarios of this test binary share. Its name is `name`, a DNS
-    /// label, and a few letters of its own, so that no two scenarios meet.
+    /// Creates a scenario on the cluster and operator that all scenarios of this test binary share. Its name is `name`,
+    /// a DNS label, plus a few random letters, so that no two scenarios collide.
     pub async fn shared(name: &str) -> Self {
-        // Tests have an async runtime each; what is kept here are processes, which belong to none.
-        // A failure is kept too: the next scenario would only fail in the same way, a minute later.
+        // Each test has its own async runtime. The static keeps only processes, which belong to no runtime. It keeps a
+        // failure too, because the next scenario would fail in the same way, a minute later.
         static SHARED: OnceCell<anyhow::Result<Arc<Running>>> = OnceCell::const_new();
         let running = SHARED
             .get_or_init(|| Running::start_with(true, None, operator::Options::default()))
@@ -138,30 +138,31 @@ impl Scenario {
         Self::on(&name, running.as_ref().expect("the shared cluster starts").clone()).await
     }
 
-    /// A cluster as new and an operator for this scenario alone.
+    /// Creates a fresh cluster and an operator for this scenario alone.
     pub async fn own(name: &str) -> Self {
         Self::own_with(name, operator::Options::default()).await
     }
 
-    /// As [`own`](Self::own), with the operator started in another way; a later start is the usual one again.
+    /// As [`own`](Self::own), with these options for the first start of the operator.
     pub async fn own_with(name: &str, options: operator::Options) -> Self {
         let running = Running::start_with(false, None, options).await;
         Self::on(name, running.expect("a cluster starts")).await
     }
 
-    /// A cluster of this kind for this scenario alone, with everything installed and no operator started.
+    /// Creates a cluster with these options for this scenario alone, with the installation but without an operator.
     pub async fn without_operator(name: &str, options: cluster::Options) -> Self {
         let running = Running::start(false, options, None, Vec::new()).await;
         Self::on(name, Arc::new(running.expect("a cluster starts"))).await
     }
 
-    /// As [`own_with`](Self::own_with), on `config/named` with these names for the copies.
+    /// As [`own_with`](Self::own_with), with `config/named` and these names for the copies.
     pub async fn own_named(name: &str, names: &[String], options: operator::Options) -> Self {
         let running = Running::start_with(false, Some(names), options).await;
         Self::on(name, running.expect("a cluster starts")).await
     }
 
-    /// Changes the installation to `config/named` with these names, and starts the operator anew. Not in a shared scenario.
+    /// Changes the installation to `config/named` with these names, and restarts the operator. Not for a shared
+    /// scenario.
     pub async fn install_named(&self, names: &[String], options: operator::Options) {
         self.stop_operator();
         let installed = self.cluster().install_named(names, &options.source_namespaces()).await;
@@ -169,13 +170,13 @@ impl Scenario {
         self.start_operator_with(options).await;
     }
 
-    /// Another scenario on the same cluster, with the same operator.
+    /// Creates another scenario on the same cluster, with the same operator.
     pub async fn beside(&self, name: &str) -> Self {
         Self::on(name, self.running.clone()).await
     }
 
-    /// As [`beside`](Self::beside), for many at once: they have the logins of this scenario, which searches for their canary
-    /// when all of them are over. Whether a status was false, each is asked ([`violations`](Self::violations)).
+    /// As [`beside`](Self::beside), for many at once. They use the logins of this scenario, which searches for their
+    /// canary after all of them. Call [`violations`](Self::violations) on each part to check its status.
     pub async fn part(&self, name: &str) -> Self {
         let mut part = self.beside(name).await;
         part.canary = self.canary.part();
@@ -194,32 +195,32 @@ impl Scenario {
         }
     }
 
-    /// The name of the scenario, of its object and of its source.
+    /// Returns the name of the scenario, of its object and of its source.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// A login of this scenario, with its canary in it. The same for the same `what`, another for another.
+    /// Returns a login of this scenario, with its canary. The same `what` gives the same login.
     pub fn login(&self, what: &str) -> Login {
         self.canary.login(what)
     }
 
-    /// What the end of the scenario looks for, to be put into values that are no login.
+    /// Returns the canary of the scenario, for values other than logins.
     pub fn canary(&self) -> &Canary {
         &self.canary
     }
 
-    /// The administrator.
+    /// Returns the administrator's client.
     pub fn client(&self) -> &Client {
         &self.client
     }
 
-    /// The cluster.
+    /// Returns the cluster.
     pub fn cluster(&self) -> &Cluster {
         &self.running.cluster
     }
 
-    /// Asks the operator to end, and waits. Not in a shared scenario.
+    /// Sends SIGTERM to the operator, and waits. Not for a shared scenario.
     pub fn stop_operator(&self) {
         self.running
             .take_operator()
@@ -227,7 +228,7 @@ impl Scenario {
             .expect("the operator ends by itself");
     }
 
-    /// Ends the operator as a crash would. Not in a shared scenario.
+    /// Kills the operator, as a crash would. Not for a shared scenario.
     pub fn kill_operator(&self) {
         self.running
             .take_operator()
@@ -240,24 +241,25 @@ impl Scenario {
         self.start_operator_with(operator::Options::default()).await;
     }
 
-    /// As [`start_operator`](Self::start_operator), in another way.
+    /// As [`start_operator`](Self::start_operator), with these options.
     pub async fn start_operator_with(&self, mut options: operator::Options) {
         options.flags.extend(self.running.flags().iter().cloned());
         let operator = Operator::start(self.cluster(), &options).await;
         *self.running.operator() = Some(operator.expect("the operator starts"));
     }
 
-    /// Stops the operator's process where it stands, until it is [resumed](Self::resume_operator). Not in a shared scenario.
+    /// Stops the operator's process with SIGSTOP, until it is [resumed](Self::resume_operator). Not for a shared
+    /// scenario.
     pub fn pause_operator(&self) {
         self.with_process(Process::pause);
     }
 
-    /// Lets it go on.
+    /// Continues it.
     pub fn resume_operator(&self) {
         self.with_process(Process::resume);
     }
 
-    /// Whether the operator has ended by itself, and with success.
+    /// Returns whether the operator has ended by itself, and with success.
     pub fn operator_ended(&self) -> Option<bool> {
         let mut operator = self.running.operator();
         let operator = operator.as_mut().expect("there is an operator");
@@ -274,7 +276,7 @@ impl Scenario {
         act(operator.as_mut().expect("the operator runs").process()).expect("it takes the signal");
     }
 
-    /// What the operator says on `/metrics`.
+    /// Returns the text of the operator's `/metrics`.
     pub async fn metrics(&self) -> String {
         let address = {
             let operator = self.running.operator();
@@ -291,7 +293,7 @@ impl Scenario {
         text
     }
 
-    /// The addresses of the operator's probes and of its metrics.
+    /// Returns the addresses of the operator's probes and of its metrics.
     pub fn addresses(&self) -> (String, String) {
         let operator = self.running.operator();
         let operator = operator.as_ref().expect("the operator runs");
@@ -301,7 +303,7 @@ impl Scenario {
         )
     }
 
-    /// The operator's resident memory now and at its peak, in KiB.
+    /// Returns the operator's resident memory now and at its peak, in KiB.
     pub fn memory_kib(&self) -> (u64, u64) {
         let operator = self.running.operator();
         let operator = operator.as_ref().expect("the operator runs");

@@ -1,4 +1,4 @@
-//! Where a canary is looked for.
+//! Search for the canary.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -14,52 +14,52 @@ use crate::oracle::{DATA_KEY, Declared, Place};
 use crate::store::{Listed, everything};
 use crate::{OPERATOR_USER, SYSTEM_NAMESPACE, loopback};
 
-/// The path of the one resource whose objects may hold credentials.
+/// The path of the only resource whose objects may hold credentials.
 const SECRETS: &str = "/api/v1/secrets";
 
-/// Where `kubectl apply` keeps what it was given, passwords included.
+/// The annotation in which `kubectl apply` keeps its input, passwords included.
 const KUBECTL: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
-/// Of the text before what was found, this much is shown.
+/// Characters before a match in an error.
 const BEFORE: usize = 160;
 
-/// What was said and written where.
+/// Places to search.
 #[derive(Debug, Clone)]
 pub struct Places {
-    /// Files of which nothing may hold it: the operator's log, the API server's record of what was asked.
+    /// Files that must not contain it: the operator's log, and the API server's audit log.
     pub files: Vec<PathBuf>,
     /// The address of the operator's `/livez` and `/readyz`, while it runs.
     pub health: Option<String>,
     /// The address of its `/metrics`, while it runs.
     pub metrics: Option<String>,
-    /// Which Secrets may hold it.
+    /// Secrets that may hold it.
     pub holders: Holders,
 }
 
-/// Which Secrets may hold a credential: those that somebody else wrote (sources, and what scenarios put there), and of
-/// what the operator wrote the copies that an object asked for and what it remembers of such an object.
+/// Secrets that may hold a credential. Secrets of other writers may: sources, and those of scenarios. Of the operator's
+/// Secrets, copies that an object declares and the state of such an object may.
 #[derive(Debug, Clone)]
 pub struct Holders {
-    /// What objects asked for in the course of time.
+    /// Declarations of objects over time.
     pub declared: Vec<Declared>,
-    /// What the operator wrote.
+    /// Secrets of the operator.
     pub written: Written,
 }
 
-/// The Secrets that the operator wrote.
+/// Secrets that the operator wrote.
 #[derive(Debug, Clone)]
 pub enum Written {
-    /// Those of which the API server recorded so.
+    /// By the API server's records.
     Recorded(Audit),
-    /// These.
+    /// Exactly these.
     Only(BTreeSet<Place>),
 }
 
-/// Looks for the canary in `places` and in the whole store.
+/// Searches `places` and the whole store for the canary.
 ///
 /// # Errors
 ///
-/// Each place that has it, with what stands before it; or that a place could not be searched.
+/// Each match with the text before it, or a place that could not be searched.
 pub async fn search(canary: &Canary, client: &Client, places: &Places) -> anyhow::Result<()> {
     let mut found = Vec::new();
     for file in &places.files {
@@ -79,7 +79,7 @@ pub async fn search(canary: &Canary, client: &Client, places: &Places) -> anyhow
         for path in paths {
             match loopback::get(address, path, None).await {
                 Ok((_, body)) => look(canary, path, &body, &mut found),
-                // A process that ends while it is asked says nothing more.
+                // A process that ends during the search serves no endpoint.
                 Err(error) if loopback::is_refused(&error) => {}
                 Err(error) => return Err(error),
             }
@@ -92,7 +92,7 @@ pub async fn search(canary: &Canary, client: &Client, places: &Places) -> anyhow
     }
     anyhow::ensure!(
         found.is_empty(),
-        "a credential is where it must not be:\n{}",
+        "a credential is in a wrong place:\n{}",
         found.join("\n")
     );
     Ok(())
@@ -113,7 +113,7 @@ fn look_at_list(
     found: &mut Vec<String>,
 ) -> anyhow::Result<()> {
     let secrets = listed.path == SECRETS;
-    // Most lists do not hold it at all, and need not be taken apart.
+    // Most lists do not contain it and need no parsing.
     if canary.found_in(&listed.text).is_none() {
         return Ok(());
     }
@@ -132,7 +132,7 @@ fn look_at_list(
     Ok(())
 }
 
-/// Takes out of a Secret that the operator wrote what may hold credentials there.
+/// Removes the fields of an operator's Secret that may hold credentials there.
 fn without_what_may_be(secret: &mut Value, place: &Place, declared: &[Declared]) {
     let (namespace, name) = place;
     let asks = |object: &Declared| object.secret == *name && object.namespaces.contains(namespace);

@@ -1,4 +1,4 @@
-//! All that the store holds, of whatever kind.
+//! The whole content of the store, of every kind.
 
 use futures::{StreamExt, TryStreamExt, stream};
 use kube::Client;
@@ -7,27 +7,27 @@ use serde_json::Value;
 
 use crate::client::get;
 
-/// Asks for the resources of all groups in one answer.
+/// Requests the resources of all groups in one response.
 const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
 
-/// Lists under way at a time; the API server is on the same machine.
+/// Concurrent lists; the API server is on the same machine.
 const AT_ONCE: usize = 8;
 
-/// One list as the API server gives it.
+/// One list from the API server.
 #[derive(Debug)]
 pub struct Listed {
     /// Its path, for instance `/api/v1/secrets`.
     pub path: String,
-    /// The answer, as text: a search for something in it need not take it apart.
+    /// The response as text: a search needs no parsing.
     pub text: String,
 }
 
 impl Listed {
-    /// The objects in it.
+    /// Returns the objects in it.
     ///
     /// # Errors
     ///
-    /// When the answer is no list.
+    /// When the response is not a list.
     pub fn items(&self) -> anyhow::Result<Vec<Value>> {
         #[derive(Deserialize)]
         struct Items {
@@ -42,7 +42,7 @@ impl Listed {
 ///
 /// # Errors
 ///
-/// Any answer of the API server but success.
+/// Any response other than success.
 pub async fn everything(client: &Client) -> anyhow::Result<Vec<Listed>> {
     let paths = paths(client).await?;
     let lists = paths.into_iter().map(|path| async move {
@@ -97,7 +97,8 @@ struct Resource {
 }
 
 impl Group {
-    /// The version that the server likes best comes first; a resource is listed in the first that has it.
+    /// Adds the paths of a group. Its preferred version comes first, and each resource is listed in the first version
+    /// that has it.
     fn list_into(&self, root: &str, paths: &mut Vec<String>) {
         let Self { metadata, versions } = self;
         let mut seen = Vec::new();

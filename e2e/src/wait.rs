@@ -1,18 +1,18 @@
-//! Waiting for a condition, never for a length of time.
+//! Waits for conditions, never for a length of time.
 
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use tokio::time::Instant;
 
-/// Time between two looks. Short against what is waited for, long against what a look costs.
+/// Time between two attempts. It is short compared with the wait, and long compared with an attempt.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Looks again and again until `attempt` succeeds, and gives its value.
+/// Repeats `attempt` until it succeeds, and returns its value.
 ///
 /// # Errors
 ///
-/// After `deadline`: `what`, and the reason that the last look gave. A look that hangs is cut off at the deadline.
+/// After `deadline`: `what`, and the reason of the last attempt. An attempt that hangs is cut off at the deadline.
 pub async fn until<T>(
     what: &str,
     deadline: Duration,
@@ -37,7 +37,7 @@ pub async fn until<T>(
 ///
 /// # Panics
 ///
-/// After `deadline`, with `what` and the reason that the last look gave.
+/// After `deadline`, with `what` and the reason of the last attempt.
 #[expect(clippy::panic, reason = "a promise that does not come true fails the test")]
 pub async fn eventually<T>(what: &str, deadline: Duration, attempt: impl AsyncFnMut() -> Result<T, String>) -> T {
     match until(what, deadline, attempt).await {
@@ -46,11 +46,11 @@ pub async fn eventually<T>(what: &str, deadline: Duration, attempt: impl AsyncFn
     }
 }
 
-/// Watches that nothing happens for `length`: the one case in which time itself is what is waited for.
+/// Checks for `length` that a change does not happen. This is the only wait for a length of time.
 ///
 /// # Panics
 ///
-/// As soon as `look` finds something, with `what` and what it found.
+/// As soon as `look` finds a change, with `what` and the change.
 #[expect(clippy::panic, reason = "a promise that does not hold fails the test")]
 pub async fn quiet(what: &str, length: Duration, mut look: impl AsyncFnMut() -> Result<(), String>) {
     let end = Instant::now() + length;
@@ -65,11 +65,11 @@ pub async fn quiet(what: &str, length: Duration, mut look: impl AsyncFnMut() -> 
     }
 }
 
-/// Runs blocking work of the harness (starting and stopping processes, builds) beside the async runtime.
+/// Runs blocking work of the harness (starting and stopping processes, builds) outside of the async runtime.
 ///
 /// # Errors
 ///
-/// Those of `work`; and its panic, as an error.
+/// Those of `work`, and its panic as an error.
 pub async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> anyhow::Result<T> + Send + 'static,
 ) -> anyhow::Result<T> {

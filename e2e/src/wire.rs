@@ -1,8 +1,8 @@
-//! What goes over the wire: a relay on loopback before the API server that counts bytes and understands none. It can be
-//! as far away as another continent.
+//! Bytes on the wire: a loopback relay before the API server that counts bytes without parsing them. Its delay can be
+//! that of another continent.
 //!
-//! TLS goes through it as it is, so what is counted is what a network would carry, handshakes included, less the headers
-//! of IP and TCP.
+//! TLS passes through unchanged. The count is therefore what a network would carry, with handshakes, but without the
+//! headers of IP and TCP.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
-/// Pieces that a connection may hold back, each of 16 KiB at most.
+/// Chunks that a connection may hold back, each of 16 KiB at most.
 const UNDER_WAY: usize = 256;
 
 /// A running relay. Dropping it ends it, and all connections through it.
@@ -35,22 +35,22 @@ struct Counts {
     received: AtomicU64,
 }
 
-/// Bytes since the start of the relay, as its client sees them.
+/// Bytes since the start of the relay, from the client's view.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bytes {
     /// To the server.
     pub sent: u64,
-    /// From it.
+    /// From the server.
     pub received: u64,
 }
 
 impl Wire {
-    /// Relays to the server of `kubeconfig`, whose answers take `delay` longer, and leaves a kubeconfig that leads through
-    /// here beside it.
+    /// Starts a relay to the server of `kubeconfig` that delays responses by `delay`. It writes a kubeconfig that leads
+    /// through the relay beside the original.
     ///
     /// # Errors
     ///
-    /// When the kubeconfig is not one of this crate's, or there is no port.
+    /// When the kubeconfig is not one of this crate's, or no port is free.
     pub async fn start(kubeconfig: &Path, delay: Duration) -> anyhow::Result<Self> {
         let mut config: Value = serde_json::from_str(&std::fs::read_to_string(kubeconfig)?)?;
         let server = config["clusters"][0]["cluster"]["server"].take();
@@ -69,12 +69,12 @@ impl Wire {
         })
     }
 
-    /// Leads through here.
+    /// Returns the kubeconfig that leads through the relay.
     pub fn kubeconfig(&self) -> &Path {
         &self.kubeconfig
     }
 
-    /// What went through until now.
+    /// Returns the bytes until now.
     pub fn bytes(&self) -> Bytes {
         Bytes {
             sent: self.counts.sent.load(Ordering::Relaxed),
@@ -92,7 +92,7 @@ async fn relay(listener: TcpListener, upstream: SocketAddr, delay: Duration, cou
             let Ok(server) = TcpStream::connect(upstream).await else {
                 return;
             };
-            // Small answers are not to wait for more.
+            // Small responses must not wait for more data.
             let _ = (client.set_nodelay(true), server.set_nodelay(true));
             let (client_reads, client_writes) = client.into_split();
             let (server_reads, server_writes) = server.into_split();
@@ -105,7 +105,8 @@ async fn relay(listener: TcpListener, upstream: SocketAddr, delay: Duration, cou
     }
 }
 
-/// Until one side is done, which the other then learns. What is read goes on after `delay`, however much is under way.
+/// Copies until one side ends, and then closes the other. Each chunk continues after `delay`, regardless of how much is
+/// in flight.
 async fn copy(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin, delay: Duration, count: &AtomicU64) {
     let (sender, mut under_way) = mpsc::channel::<(Instant, Vec<u8>)>(UNDER_WAY);
     let read = async move {

@@ -1,17 +1,18 @@
-//! Somebody who stands by during every scenario, and knows when a status said `Ready=True` and it was not so.
+//! Witness: watches every scenario, and reports each status with `Ready=True` that was false.
 //!
-//! The oracles look at the end; a status that was false for a second in between would pass. The witness watches objects,
-//! namespaces, copies and accounts, keeps since when it has seen something to be missing, and holds each status with
-//! `Ready=True` against that at the moment when the status was written.
+//! The oracles check the end, so they would miss a status that was false for a second in between. The witness watches
+//! objects, namespaces, copies and accounts, and keeps since when each part is missing. It compares each status with
+//! `Ready=True` with its observations at the moment of the write.
 //!
-//! It never cries wolf. What it reports, it has seen all the time from a moment more than the promised 5 s, and as
-//! much again for a busy machine, before the time in the status's own managed fields, which the server cuts to the
-//! second: a selected namespace had no copy with the logins that the sources hold, a selected account had no entry, or a
-//! namespace that is no longer selected still had a login. Its watches may lag behind each other, so what is found is
-//! looked at once more in the store itself, and is let pass where that shows that it was there, or no longer asked for.
+//! The witness must not raise false alarms. It reports only deviations older than the promised 5 s, and as much again
+//! for a busy machine, at the write of the status. The time of the write comes from the managed fields, which the
+//! server cuts to the second. A deviation is a selected namespace without a copy of the current logins, or a selected
+//! account without its entry. A login in a deselected namespace is one too. Watches may lag behind each other, so the
+//! witness checks each finding once more in the store. It drops a finding that the store refutes, or that no object
+//! declares any more.
 //!
-//! Whether a Secret is a copy follows from its name and its bytes. What the witness has seen objects declare, it
-//! remembers ([`Witness::declared`]): other judges go by that.
+//! Name and bytes of a Secret decide whether it is a copy. The witness remembers the declarations of objects
+//! ([`Witness::declared`]), and the other checks rely on them.
 
 mod observations;
 
@@ -33,7 +34,7 @@ use crate::client;
 use crate::oracle::{Declared, objects};
 use observations::{Memory, Observations, Thing, Violation};
 
-/// `Ready` speaks of what was selected more than 5 s ago; the rest is for a machine that does other things too.
+/// `Ready` covers what was selected more than 5 s ago. The rest allows for a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Watches until it is dropped.
@@ -46,19 +47,19 @@ pub struct Witness {
 }
 
 impl Witness {
-    /// Begins to watch the cluster of this kubeconfig. What is missing for longer than `patience` must not be called
-    /// ready; namespaces that sources are read in, besides the operator's, are left out.
+    /// Starts to watch the cluster of this kubeconfig. A status must not be ready while a part is missing for longer
+    /// than `patience`. The witness leaves out the namespaces in `sources` and the operator's own.
     ///
     /// # Errors
     ///
-    /// When there can be no further thread.
+    /// When no thread can be started.
     pub fn start(kubeconfig: &Path, patience: Duration, sources: Vec<String>) -> anyhow::Result<Self> {
         let violations = Arc::new(Mutex::new(Vec::new()));
         let (stop, stopped) = oneshot::channel();
         let (told, kubeconfig) = (Arc::clone(&violations), kubeconfig.to_owned());
         let memory = Memory::default();
         let seen = memory.clone();
-        // A thread and a runtime of its own: it outlives the tests that share its cluster, and their runtimes.
+        // Its own thread and runtime, because it outlives the tests that share its cluster, and their runtimes.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let watch = move || {
             runtime.block_on(async {
@@ -81,17 +82,17 @@ impl Witness {
         })
     }
 
-    /// What objects have declared so far, those that are gone too.
+    /// Returns the declarations of objects so far, also of deleted ones.
     pub fn declared(&self) -> Vec<Declared> {
         self.memory.all()
     }
 
-    /// Forgets what objects declared that are gone.
+    /// Forgets the declarations of deleted objects.
     pub fn forget_gone(&self) {
         self.memory.forget_gone();
     }
 
-    /// Every violation so far, in a sentence each. A scenario that ends well has none.
+    /// Returns every violation so far, one sentence each. A successful scenario has none.
     pub fn violations(&self) -> Vec<String> {
         self.violations.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -101,13 +102,13 @@ impl Drop for Witness {
     fn drop(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
-            // Its panic was printed as it happened.
+            // Its panic was already printed.
             let _ = thread.join();
         }
     }
 }
 
-/// Something that was seen.
+/// An observation.
 enum News {
     Object(Event<DynamicObject>),
     Namespace(Event<Namespace>),
@@ -133,7 +134,7 @@ async fn stand_by(client: Client, mut observations: Observations, told: &Mutex<V
     }
 }
 
-/// An error of a watch is followed by another try.
+/// Streams observations; after an error the watch is retried.
 fn news<K: Send + 'static>(
     events: impl futures::Stream<Item = watcher::Result<Event<K>>> + Send + 'static,
     wrap: fn(Event<K>) -> News,
@@ -142,8 +143,8 @@ fn news<K: Send + 'static>(
     good.map(wrap).boxed()
 }
 
-/// Looks at the store itself. There is no violation if it is no longer so there, or was so in time, or
-/// if the store does not answer.
+/// Checks a violation in the store. It is dropped if the store refutes it, shows that the state was right in time, or
+/// does not answer.
 async fn stands(client: &Client, observations: &Observations, violation: &Violation) -> Option<String> {
     let namespaces: Api<Namespace> = Api::all(client.clone());
     let namespace = namespaces.get_opt(&violation.namespace).await.ok()??;
@@ -163,7 +164,7 @@ async fn stands(client: &Client, observations: &Observations, violation: &Violat
         Thing::Reference(account) => {
             let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), &violation.namespace);
             let account = accounts.get_opt(account).await.ok()??;
-            // When an entry was added cannot be seen, so one that is there now counts as in time.
+            // The time of an added entry is unknown, so an existing one counts as in time.
             selected
                 && observations.asks_for(&violation.object, &account)
                 && !observations::refers(&account, &violation.secret)

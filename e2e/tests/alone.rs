@@ -1,4 +1,4 @@
-//! Tests that have the machine to themselves: what measures or keeps it busy, and the harness that everything stands on.
+//! Tests that need the machine to themselves: measurements, load, and the harness.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "also in what the tests share")]
 
 mod costs;
@@ -7,5 +7,5 @@ mod scale;
 
 use tokio::sync::RwLock;
 
-/// Tests of the harness read it, beside each other; what measures writes it, alone.
+/// Harness tests share it as readers; a measurement takes it alone, as a writer.
 static MACHINE: RwLock<()> = RwLock::const_new(());

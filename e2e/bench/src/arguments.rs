@@ -1,4 +1,4 @@
-//! What a run measures, and how it shows that.
+//! Arguments: what a run measures, and how it prints the result.
 
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -12,52 +12,52 @@ pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) part: Option<Part>,
 
-    /// How many namespaces; several sizes, separated by commas, get a cluster each.
+    /// Number of namespaces; several sizes, separated by commas, get a cluster each.
     #[arg(short, long, value_delimiter = ',', default_values_t = [1000])]
     pub(crate) namespaces: Vec<usize>,
 
-    /// How often operator and limit loop take turns at each piece of work.
+    /// Rounds in which operator and limit loop take turns at each task.
     #[arg(long, default_value_t = 5)]
     pub(crate) rounds: usize,
 
-    /// New namespaces whose time is taken, idle and for the floor.
+    /// New namespaces for the latency, on an idle operator and for the floor.
     #[arg(long, default_value_t = 300)]
     pub(crate) samples: usize,
 
-    /// Secrets of others that are added to see whether memory minds.
+    /// Foreign Secrets to add, to measure their effect on memory.
     #[arg(long, default_value_t = 0)]
     pub(crate) foreign: usize,
 
-    /// Accounts of the one tenant with many.
+    /// Accounts of a single tenant with many.
     #[arg(long, default_value_t = 0)]
     pub(crate) tenant: usize,
 
-    /// Objects with ten overlapping namespaces each; no more of them than namespaces.
+    /// Objects with ten overlapping namespaces each; at most as many objects as namespaces.
     #[arg(long, value_delimiter = ',', default_values_t = [100])]
     pub(crate) objects: Vec<usize>,
 
-    /// How many names the installation with fewer rights permits, on the last and largest of the sizes below 5,000.
+    /// Number of names that the installation with fewer rights permits, on the largest size below 5,000.
     #[arg(long, value_delimiter = ',', default_values_t = [1, 32])]
     pub(crate) names: Vec<usize>,
 
-    /// Seconds during which nothing changes and calls are counted.
+    /// Seconds without changes in which calls are counted.
     #[arg(long, default_value_t = 60)]
     pub(crate) steady: u64,
 
-    /// The sizes 100, 1,000 and 10,000, as many as 1,000 objects, 30,000 Secrets of others, a tenant with 10,000 accounts, ten
-    /// steady minutes.
+    /// Everything: sizes 100, 1,000 and 10,000, up to 1,000 objects, 30,000 foreign Secrets, a tenant with 10,000
+    /// accounts, ten steady minutes.
     #[arg(long)]
     full: bool,
 
-    /// What the passwords are made from; any number by default.
+    /// Seed of the passwords; random by default.
     #[arg(long)]
     seed: Option<u64>,
 
-    /// Where to draw how time, writes and memory grow, as SVG; for several sizes and numbers of objects.
+    /// SVG file for the growth of time, writes and memory; needs several sizes and numbers of objects.
     #[arg(long)]
     pub(crate) plot: Option<PathBuf>,
 
-    /// How the result is printed.
+    /// Format of the result.
     #[arg(short, long, value_enum, default_value_t = Output::Table)]
     pub(crate) output: Output,
 }
@@ -70,7 +70,7 @@ pub(crate) enum Output {
 
 #[derive(Clone, Debug, Subcommand)]
 pub(crate) enum Part {
-    /// The limit loop, as the benchmark starts it: a process of its own, so that its CPU seconds are its own.
+    /// The limit loop, as the benchmark starts it. It is a separate process, so that its CPU seconds are its own.
     #[command(hide = true)]
     Limit {
         #[arg(long)]
@@ -87,7 +87,7 @@ pub(crate) enum Part {
 }
 
 impl Arguments {
-    /// With what `--full` stands for, and a seed.
+    /// Applies `--full`, and chooses a seed.
     pub(crate) fn completed(mut self) -> Self {
         if self.full {
             self.namespaces = vec![100, 1000, 10_000];

@@ -1,4 +1,4 @@
-//! Who does the work: the operator, or the limit loop.
+//! Contenders: the operator and the limit loop.
 
 use std::process::Stdio;
 
@@ -10,7 +10,7 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use crate::env::Env;
 use crate::requests::Request;
 
-/// The operator as it is run in production: it logs what matters, and that is little.
+/// Starts the operator with the log level of production.
 pub(crate) async fn operator(env: &Env) -> anyhow::Result<Operator> {
     let options = operator::Options {
         log: "info".to_owned(),
@@ -38,7 +38,7 @@ impl Limit {
         if !env.permitted.is_empty() {
             command.args(["--names", &env.permitted.join(",")]);
         }
-        // It ends when its input does, which is at the latest when we end.
+        // It ends with its input, at the latest when this process ends.
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().context("the limit loop does not start")?;
         let (orders, answers) = (child.stdin.take(), child.stdout.take());
@@ -56,7 +56,7 @@ impl Limit {
         self.child.id().context("the limit loop has ended")
     }
 
-    /// Gives it the requests; nothing is sent yet.
+    /// Passes it the requests, but sends none yet.
     pub(crate) async fn load(&mut self, env: &Env, requests: &[Request]) -> anyhow::Result<()> {
         let path = env.cluster.folder().join("requests.json");
         std::fs::write(&path, serde_json::to_vec(requests)?)?;

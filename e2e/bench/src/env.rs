@@ -1,4 +1,4 @@
-//! The cluster that both contenders work on: its namespaces, the object, the logins.
+//! Cluster of both contenders: its namespaces, the object, the logins.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -19,43 +19,43 @@ use sha2::{Digest, Sha256};
 
 use crate::progress::Progress;
 
-/// The object, its source and its copies.
+/// Name of the object, its source and its copies.
 pub(crate) const OBJECT: &str = "bench";
 
-/// The registry in the copies; nobody calls it.
+/// The registry in the copies. It is never called.
 pub(crate) const SERVER: &str = "registry.example.com";
 
-/// Each namespace has these; the first is made by Kubernetes.
+/// Accounts of each namespace. Kubernetes creates the first.
 pub(crate) const ACCOUNTS: [&str; 3] = ["default", "build", "deploy"];
 
 /// The label of namespaces that the object selects.
 const LABEL: &str = "bench";
 
-/// Makes a docker config of about 1.4 kB, as that of a cloud registry is.
+/// Gives a docker config of about 1.4 kB, as that of a cloud registry.
 const PASSWORD_LENGTH: usize = 550;
 
-/// Requests in flight while it is set up.
+/// Concurrent requests during the setup.
 const AT_ONCE: usize = 32;
 
-/// See the module.
+/// The cluster of both contenders; see the module.
 pub(crate) struct Env {
     pub(crate) cluster: Cluster,
-    /// The administrator.
+    /// Client of the administrator.
     pub(crate) client: Client,
-    /// With the operator's rights.
+    /// Kubeconfig with the operator's rights.
     direct: PathBuf,
-    /// What both contenders go through, if anything.
+    /// The relay that both contenders use, if any.
     pub(crate) wire: Option<Wire>,
-    /// Of the operator.
+    /// Flags of the operator.
     pub(crate) flags: Vec<String>,
-    /// What it may call its copies; none: anything.
+    /// The permitted names of copies. Empty permits all names.
     pub(crate) permitted: Vec<String>,
     pub(crate) size: usize,
-    /// The processes whose CPU seconds are the server's.
+    /// The processes whose CPU seconds count as the server's.
     pub(crate) servers: [u32; 2],
     seed: u64,
     logins: u64,
-    /// All that sources ever held.
+    /// All logins that sources ever held.
     given: Vec<Login>,
 }
 
@@ -89,18 +89,18 @@ impl Env {
         Ok(env)
     }
 
-    /// With the operator's rights: both contenders use it.
+    /// Returns the kubeconfig of both contenders, with the operator's rights.
     pub(crate) fn kubeconfig(&self) -> &Path {
         self.wire.as_ref().map_or(&self.direct, Wire::kubeconfig)
     }
 
-    /// From here on, all goes through a relay whose answers take so much longer.
+    /// Sends all further requests through a relay that delays each response by `delay`.
     pub(crate) async fn go_through_a_wire(&mut self, delay: Duration) -> anyhow::Result<()> {
         self.wire = Some(Wire::start(&self.direct, delay).await?);
         Ok(())
     }
 
-    /// Bytes that went through it until now, to the server and back.
+    /// Returns the bytes through the relay until now, to the server and back.
     pub(crate) fn bytes(&self) -> [u64; 2] {
         self.wire.as_ref().map_or([0; 2], |wire| {
             let Bytes { sent, received } = wire.bytes();
@@ -112,12 +112,12 @@ impl Env {
         self.cluster.audit()
     }
 
-    /// How long anything may take before it counts as never.
+    /// Returns the time limit of every wait.
     pub(crate) fn patience(&self) -> Duration {
         Duration::from_secs(60) + Duration::from_millis(100) * u32::try_from(self.size).unwrap_or(u32::MAX)
     }
 
-    /// The namespaces that are there from the beginning.
+    /// Returns the initial namespaces.
     pub(crate) fn names(&self) -> Vec<String> {
         (0..self.size).map(|number| format!("bench-{number:05}")).collect()
     }
@@ -160,7 +160,7 @@ impl Env {
         Ok(())
     }
 
-    /// Takes the label off that the object selects by.
+    /// Removes the label that the object selects by.
     pub(crate) async fn deselect(&self, name: &str) -> anyhow::Result<()> {
         let api: Api<Namespace> = Api::all(self.client.clone());
         let patch = Patch::Merge(json!({"metadata": {"labels": {LABEL: null}}}));
@@ -189,7 +189,7 @@ impl Env {
         Ok(())
     }
 
-    /// A login that was not used before.
+    /// Returns a new login.
     pub(crate) fn next_login(&mut self) -> Login {
         self.logins += 1;
         let mut password = String::new();
@@ -206,7 +206,7 @@ impl Env {
         login
     }
 
-    /// Puts the login into the source.
+    /// Writes the login to the source.
     pub(crate) async fn write_source(&self, login: &Login) -> anyhow::Result<()> {
         let api: Api<Secret> = Api::namespaced(self.client.clone(), SYSTEM_NAMESPACE);
         let source = json!({
@@ -219,13 +219,13 @@ impl Env {
         Ok(())
     }
 
-    /// Makes the object, which selects the labelled namespaces and these of their accounts.
+    /// Creates the object, which selects the labelled namespaces and these accounts in them.
     pub(crate) async fn create_object(&self, accounts: &[&str]) -> anyhow::Result<()> {
         let namespaces = json!({"selectors": [{"matchLabels": {LABEL: "selected"}}]});
         self.create_object_of(OBJECT, &namespaces, accounts).await
     }
 
-    /// As [`create_object`](Self::create_object), of another name and for other namespaces.
+    /// As [`create_object`](Self::create_object), with another name and other namespaces.
     pub(crate) async fn create_object_of(
         &self,
         name: &str,
@@ -253,20 +253,20 @@ impl Env {
         Ok(())
     }
 
-    /// The store is as expected, or the round does not count and the benchmark ends.
+    /// Checks the store against `expected`. A difference voids the round and ends the benchmark.
     pub(crate) async fn check(&self, expected: &Expected) -> anyhow::Result<()> {
         let right = async || oracle::check(&self.client, expected).await;
         until("the store is as it should be", self.patience(), right).await
     }
 
-    /// Nothing of the object is left.
+    /// Checks that the object has left no trace.
     pub(crate) async fn check_gone(&self, name: &str) -> anyhow::Result<()> {
         let (needles, allowed) = (Needles::of(&self.given), Allowed::default());
         let gone = async || oracle::check_gone(&self.client, name, name, &needles, &allowed).await;
-        until("nothing of the object is left", self.patience(), gone).await
+        until("the object has left no trace", self.patience(), gone).await
     }
 
-    /// Deletes the object that everything before was about, and waits until it is gone.
+    /// Deletes the object of all rounds before, and waits until it is gone.
     pub(crate) async fn clear(&self) -> anyhow::Result<()> {
         self.delete_object(OBJECT).await?;
         self.check_gone(OBJECT).await
@@ -277,7 +277,7 @@ impl Env {
     }
 }
 
-/// What an object must bring about in these namespaces. Its copies have its name.
+/// Returns the expected effect of an object in these namespaces. Its copies have its name.
 pub(crate) fn expected(object: &str, namespaces: &[String], accounts: &[&str], login: &Login) -> Expected {
     let accounts: BTreeSet<String> = accounts.iter().map(|&name| name.to_owned()).collect();
     Expected {

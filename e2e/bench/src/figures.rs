@@ -1,9 +1,9 @@
-//! Numbers: samples and their middle, CPU seconds and memory of a process.
+//! Figures: samples and their median, CPU seconds and memory of a process.
 
 use anyhow::Context;
 use serde::Serialize;
 
-/// Samples of one thing, all of them kept.
+/// Samples of one quantity.
 #[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct Samples(pub(crate) Vec<f64>);
 
@@ -14,14 +14,14 @@ impl Samples {
         sorted
     }
 
-    /// The smallest value that so many percent of the samples do not exceed; 0 without any.
+    /// Returns the smallest value that `percent` of the samples do not exceed; 0 without samples.
     pub(crate) fn percentile(&self, percent: usize) -> f64 {
         let sorted = self.sorted();
         let rank = (sorted.len() * percent).div_ceil(100).max(1);
         sorted.get(rank - 1).copied().unwrap_or_default()
     }
 
-    /// The middle one, or the mean of the two in the middle.
+    /// Returns the median.
     pub(crate) fn median(&self) -> f64 {
         let sorted = self.sorted();
         let (low, high) = (sorted.len().saturating_sub(1) / 2, sorted.len() / 2);
@@ -35,7 +35,7 @@ impl Samples {
         (ends.0.copied().unwrap_or_default(), ends.1.copied().unwrap_or_default())
     }
 
-    /// Sample by sample: those of one round had the same machine.
+    /// Divides sample by sample, because both of one round had the same machine load.
     pub(crate) fn over(&self, other: &Self) -> Self {
         let pairs = self.0.iter().zip(&other.0);
         Self(pairs.map(|(ours, theirs)| ours / theirs).collect())
@@ -48,15 +48,15 @@ impl FromIterator<f64> for Samples {
     }
 }
 
-/// What a process has used since its start, in seconds, all threads together.
+/// Returns the CPU seconds of a process since its start, for all threads.
 pub(crate) fn cpu_seconds(pid: u32) -> anyhow::Result<f64> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).context("the process has ended")?;
-    // The name stands in parentheses and may hold anything.
+    // The name is in parentheses and may contain any characters.
     let (_, rest) = stat.rsplit_once(") ").context("/proc/PID/stat")?;
     let mut fields = rest.split(' ').skip(11);
     let mut ticks = || fields.next().and_then(|field| field.parse::<u32>().ok());
     let (user, system) = (ticks().context("utime")?, ticks().context("stime")?);
-    // Linux has told user space a hundred ticks a second on every architecture for decades.
+    // Linux has reported a hundred ticks per second to user space on every architecture for decades.
     Ok(f64::from(user + system) / 100.0)
 }
 
@@ -65,7 +65,7 @@ pub(crate) fn cpu_seconds(pid: u32) -> anyhow::Result<f64> {
 pub(crate) struct Memory {
     /// `VmRSS`.
     pub(crate) resident: f64,
-    /// `RssAnon`: without the pages of the binary, which all processes share and the kernel may drop.
+    /// `RssAnon`: excludes the pages of the binary, which all processes share and the kernel may drop.
     pub(crate) anonymous: f64,
     /// `VmHWM`.
     pub(crate) peak: f64,
@@ -88,7 +88,7 @@ impl Memory {
     }
 }
 
-/// Counts are far below what a double holds exactly.
+/// Counts are far below the exact range of a double.
 #[expect(clippy::cast_precision_loss, reason = "said above")]
 pub(crate) fn count(number: usize) -> f64 {
     number as f64
@@ -98,7 +98,7 @@ pub(crate) fn count(number: usize) -> f64 {
 mod tests {
     use super::*;
 
-    /// The middle of samples does not depend on their order.
+    /// The median of samples does not depend on their order.
     #[test]
     fn median_ignores_sample_order() {
         let odd: Samples = [3.0, 1.0, 2.0].into_iter().collect();

@@ -1,6 +1,6 @@
-//! The limit loop: sends what it is given over so many connections, beside the same three watches as the operator has.
+//! Limit loop: sends given requests over a number of connections, beside the same three watches as the operator.
 //!
-//! It is a process of its own, led over its standard input and output:
+//! It runs as a separate process, controlled over its standard input and output:
 //!
 //! ```text
 //! we:   ready                         the watches have shown all there was
@@ -10,7 +10,7 @@
 //! we:   done                          each was answered with success
 //! ```
 //!
-//! What it reads from the watches is thrown away; what it reads from answers too.
+//! It discards the content of watches and responses.
 #![expect(clippy::print_stdout, reason = "that is how it is led")]
 
 use std::path::Path;
@@ -27,7 +27,7 @@ use tokio::task::JoinSet;
 
 use crate::requests::{self, Request};
 
-/// A kind that the operator watches, and how.
+/// A kind that the operator watches, and its parameters.
 struct Watched {
     path: String,
     accept: &'static str,
@@ -36,7 +36,7 @@ struct Watched {
 const WHOLE: &str = "application/json";
 const METADATA: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
 
-/// What the operator watches; with names, in the installation with fewer rights.
+/// Returns the operator's watches; with names, those of the installation with fewer rights.
 fn kinds(names: &[String]) -> Vec<Watched> {
     let whole = |path: String| Watched { path, accept: WHOLE };
     let label = "labelSelector=pullsecrets.dev%2Fcluster-pull-secret";
@@ -55,17 +55,17 @@ fn kinds(names: &[String]) -> Vec<Watched> {
     all
 }
 
-/// As the operator has it.
+/// The parameters of the operator's watches.
 const WATCH: &str = "watch=true&timeoutSeconds=290&allowWatchBookmarks=true";
 
-/// With all that is there at first.
+/// Parameters for a watch that begins with a list.
 const STREAMED: &str = "&sendInitialEvents=true&resourceVersionMatch=NotOlderThan";
 
-/// In the bookmark behind what was there when a watch began.
+/// Annotation of the bookmark after the initial list of a watch.
 const ALL_SEEN: &str = "k8s.io/initial-events-end";
 
-/// Runs until its input ends. With `floor`, each new `default` account of namespaces with that prefix is answered with one
-/// write.
+/// Runs until its input ends. With `floor`, it answers each new `default` account of namespaces with that prefix with
+/// one write.
 pub(crate) async fn run(
     kubeconfig: &Path,
     connections: usize,
@@ -108,7 +108,7 @@ pub(crate) async fn run(
     }
 }
 
-/// As the operator's: no retry; a watch may be silent.
+/// Creates a client as the operator's: no retry, and no timeout for a silent watch.
 async fn client(kubeconfig: &Path) -> anyhow::Result<Client> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let kubeconfig = Kubeconfig::read_from(kubeconfig)?;
@@ -118,7 +118,7 @@ async fn client(kubeconfig: &Path) -> anyhow::Result<Client> {
     Ok(Client::try_from(config)?)
 }
 
-/// Goes on for ever: a server that finds a reader too slow ends its watch, and so it goes on from where it was.
+/// Watches for ever. A server that finds a reader too slow ends its watch, so the loop continues from its last version.
 async fn watch(
     client: Client,
     Watched { path, accept }: Watched,
@@ -148,7 +148,7 @@ async fn watch(
     }
 }
 
-/// So many connections, each with one request after the other.
+/// Sends the requests over this many connections, one after the other on each.
 async fn send_all(client: &Client, requests: Vec<Request>, connections: usize) -> anyhow::Result<()> {
     let requests = Arc::new(requests);
     let next = Arc::new(AtomicUsize::new(0));
@@ -182,7 +182,7 @@ async fn send(client: &Client, request: &Request) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What any operator must wait for, and the one write that it must make.
+/// The event that every operator must wait for, and the one write that it must make.
 #[derive(Clone)]
 struct Floor {
     prefix: String,

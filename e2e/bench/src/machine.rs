@@ -1,4 +1,4 @@
-//! On what, and with what, the figures were made.
+//! Machine and build behind the figures.
 
 use anyhow::Context;
 use serde::Serialize;
@@ -11,7 +11,7 @@ pub(crate) struct Machine {
     processor: String,
     cores: usize,
     kernel: String,
-    /// Others use the machine too when this is far above 0.
+    /// A value far above 0 means that other programs use the machine.
     load_at_start: String,
     operator: String,
     operator_mib: f64,
@@ -33,7 +33,7 @@ impl Machine {
         let load = read("/proc/loadavg")?;
         let binary = e2e::binaries::operator()?;
         let bytes = std::fs::metadata(&binary).context("the operator's binary")?.len();
-        // The last three say how it was built: target, profile, name.
+        // The last three parts are target, profile and name.
         let parts: Vec<_> = binary.iter().rev().take(3).map(|part| part.to_string_lossy()).collect();
         Ok(Self {
             processor,
@@ -47,7 +47,7 @@ impl Machine {
         })
     }
 
-    /// For a person, a line each.
+    /// Returns a text for people, one line per fact.
     pub(crate) fn lines(&self) -> Vec<String> {
         vec![
             format!(

@@ -1,8 +1,8 @@
-//! `just bench`: how fast, with how many calls and how much memory, beside the least that the API server allows.
+//! `just bench`: time, calls and memory, beside the minimum that the API server allows.
 //!
-//! The operator and the limit loop (see [`limit`]) do the same work in turns, on one real control plane, in one run. Calls
-//! and times come from the API server's audit log, never from a contender; each round is judged by the store, and one that
-//! is not right ends the benchmark with an error. What counts is the ratio of the two; the seconds are the machine's.
+//! The operator and the limit loop (see [`limit`]) do the same work in turns, on one real control plane, in one run.
+//! Calls and times come from the API server's audit log, never from a contender. The store decides each round, and a
+//! wrong result ends the benchmark with an error. Compare the ratio of the two: the seconds depend on the machine.
 //!
 //! # Rooms
 //!
@@ -16,15 +16,15 @@
 //! slow_server         bytes on the wire, and a server that is far away
 //! rounds              fill, rotate and delete, in turns with the limit loop
 //! contender           the operator or the limit loop
-//! limit               the loop that makes the least writes
+//! limit               the loop that makes the fewest writes
 //! requests            these writes
-//! phase               one piece of work measured
+//! phase               one task, measured
 //! env                 the cluster, its namespaces, the object, the logins
-//! plot                how time, writes and memory grow, as SVG
-//! table               how the numbers are shown
-//! machine             on what they were made
+//! plot                growth of time, writes and memory, as SVG
+//! table               the result as a table
+//! machine             the machine and the build
 //! arguments           what is measured
-//! figures · progress  the numbers themselves; what a person sees meanwhile
+//! figures · progress  the numbers themselves; progress for people
 //! ```
 
 mod arguments;
@@ -81,7 +81,7 @@ async fn bench(arguments: &Arguments) -> anyhow::Result<()> {
     let progress = Progress::start(arguments.namespaces.iter().map(|&size| steps(arguments, size)).sum());
     let mut table = Table::new(machine);
     for &size in &arguments.namespaces {
-        // Passwords of one size are not those of another, so that no copy can be right by chance.
+        // Each size has its own passwords, so that no copy is right by chance.
         let mut env = Env::start(size, arguments.seed().wrapping_add(size as u64), &progress).await?;
         rounds::run(&mut env, arguments, &progress, &mut table).await?;
         slow_server::run(&mut env, &progress, &mut table).await?;
@@ -100,7 +100,7 @@ async fn bench(arguments: &Arguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// How many steps a cluster of this size takes.
+/// Returns the number of steps for a cluster of this size.
 fn steps(arguments: &Arguments, size: usize) -> u64 {
     let rows = rounds::steps(arguments, size) + steady_state::steps(arguments, size);
     1 + rows + slow_server::STEPS + named::steps(arguments, size)

@@ -18,21 +18,21 @@ use crate::phase::{Log, SETTLED, is_done, is_ours};
 use crate::progress::Progress;
 use crate::table::{Row, Table};
 
-/// Namespaces of each object, and how far the next one is moved on: each namespace belongs to two, or to more where there
-/// are more objects than a fifth of the namespaces.
+/// Namespaces of each object, and the offset of the next one. Each namespace belongs to two objects, or to more if
+/// there are more objects than a fifth of the namespaces.
 const EACH: usize = 10;
 const STEP: usize = 5;
 
-/// Copies that somebody deletes, one after the other.
+/// Copies that a user deletes, one after the other.
 const DELETED: usize = 50;
 
-/// So many objects are judged by the store, evenly chosen: each takes a list of everything.
+/// Number of objects to check in the store, evenly chosen, because each check lists everything.
 const JUDGED: usize = 20;
 
 /// The namespace with many accounts.
 const TENANT: &str = "bench-tenant";
 
-/// New namespaces of others while it is served.
+/// New foreign namespaces while it is served.
 const LATE: usize = 100;
 
 fn numbers(arguments: &Arguments, size: usize) -> impl Iterator<Item = usize> {
@@ -43,7 +43,7 @@ pub(crate) fn steps(arguments: &Arguments, size: usize) -> u64 {
     numbers(arguments, size).count() as u64 + u64::from(arguments.tenant > 0)
 }
 
-/// `pid` is the operator's.
+/// `pid` is that of the operator.
 pub(crate) async fn run(
     env: &mut Env,
     pid: u32,
@@ -65,8 +65,8 @@ pub(crate) async fn run(
     Ok(())
 }
 
-/// All at once; an account that several want takes one write at best, not one for each. Then one event for one of them,
-/// which must not cost more where there are more of them.
+/// Creates all objects at once. An account of several objects takes one write at best. Then measures one event for one
+/// of them, which must not cost more with more objects.
 async fn objects(env: &Env, pid: u32, number: usize, login: &Login, table: &mut Table) -> anyhow::Result<()> {
     let all = env.names();
     let of = |index: usize| -> Vec<String> {
@@ -119,7 +119,7 @@ fn is_copy(record: &Record) -> bool {
     is_ours(record) && record.resource == "secrets"
 }
 
-/// What all objects at once took, beside what they must.
+/// Reports the cost of all objects at once, beside the minimum.
 fn report_writes(
     log: &Log,
     copies: usize,
@@ -142,7 +142,7 @@ fn report_writes(
     table.push(row("all at once: time", "s", seconds(log, is_ours)));
 }
 
-/// Somebody deletes a copy of one object after another: how long until each is there again, and what one takes.
+/// Deletes a copy of one object after another, and measures the time and cost of each restoration.
 async fn one_event(env: &Env, pid: u32, objects: &[(String, Vec<String>)]) -> anyhow::Result<(Samples, f64)> {
     let mut log = Log::start(env).await?;
     let before = cpu_seconds(pid)?;
@@ -177,7 +177,7 @@ async fn one_event(env: &Env, pid: u32, objects: &[(String, Vec<String>)]) -> an
     Ok((new_namespaces::times(&log, copies.len(), begins, ends)?, cpu))
 }
 
-/// Others do not wait for the one with many accounts.
+/// Checks that other namespaces do not wait for the one with many accounts.
 async fn tenant(env: &Env, number: usize, login: &Login, table: &mut Table) -> anyhow::Result<()> {
     env.make_namespaces(vec![TENANT.to_owned()], false).await?;
     let names: Vec<String> = (0..number).map(|number| format!("account-{number:05}")).collect();
@@ -189,7 +189,7 @@ async fn tenant(env: &Env, number: usize, login: &Login, table: &mut Table) -> a
     env.create_object_of(OBJECT, &namespaces, &["*"]).await?;
     let late = new_namespaces::namespaces(env, "bench-late-", LATE).await?;
     let is_tenants = |record: &Record| is_ours(record) && record.namespace == TENANT;
-    // Its `default` account and the copy too.
+    // Includes its `default` account and the copy.
     log.wait("the tenant is served", number + 2, env.patience(), is_tenants)
         .await?;
     let mut right = expected(OBJECT, &[TENANT.to_owned()], &accounts, login);
@@ -212,7 +212,7 @@ async fn tenant(env: &Env, number: usize, login: &Login, table: &mut Table) -> a
     env.clear().await
 }
 
-/// From the administrator's first object to the last of these writes.
+/// Returns the time from the administrator's first object to the last of these writes.
 fn seconds(log: &Log, of: impl Fn(&Record) -> bool) -> f64 {
     let begin = log
         .records

@@ -1,4 +1,4 @@
-//! The installation with fewer rights, `config/named`: a list and a watch for each name that copies may have.
+//! The installation with fewer rights, `config/named`: a list and a watch for each permitted name of copies.
 
 use crate::arguments::Arguments;
 use crate::contender;
@@ -10,7 +10,7 @@ use crate::requests::Order;
 use crate::rounds::{self, CONNECTIONS, LARGE};
 use crate::table::{Row, Table};
 
-/// The largest is slow enough without.
+/// Returns whether to run for this size. The largest one takes too long.
 fn is_run(arguments: &Arguments, size: usize) -> bool {
     let sizes = arguments.namespaces.iter().filter(|&&size| size < LARGE);
     sizes.max() == Some(&size)
@@ -36,7 +36,7 @@ pub(crate) async fn run(
     }
     let accounts = &ACCOUNTS[..1];
     for &number in &arguments.names {
-        // The object's own, and others that stay without a copy.
+        // The object's own name, and others without a copy.
         let others = (1..number).map(|other| format!("{OBJECT}-{other}"));
         let names: Vec<String> = [OBJECT.to_owned()].into_iter().chain(others).collect();
         env.flags = env.cluster.install_named(&names, &[]).await?;
@@ -71,7 +71,7 @@ pub(crate) async fn run(
     env.cluster.install().await
 }
 
-/// The seconds of the operator and of the limit loop, by work and round.
+/// Returns the seconds of the operator and of the limit loop, by task and round.
 async fn turns(
     env: &mut Env,
     accounts: &[&str],

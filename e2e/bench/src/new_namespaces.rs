@@ -1,7 +1,7 @@
-//! How long what is new has to wait: namespaces, accounts; and how long what is to lose its copy keeps it.
+//! Latency of changes: new namespaces, new accounts, and namespaces that lose their copy.
 //!
-//! They come at a fixed rate, whatever became of the ones before. Times are from the audit log: from the arrival of what
-//! the administrator asked until the operator's last write that it takes was answered.
+//! Changes arrive at a fixed rate, independent of earlier ones. Times come from the audit log. They begin with the
+//! arrival of the administrator's request, and end with the response to the operator's last necessary write.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -18,18 +18,18 @@ use crate::phase::{Log, SETTLED, is_ours};
 use crate::progress::Progress;
 use crate::table::{Row, Table};
 
-/// Between two of them.
+/// Time between two changes.
 const EVERY: Duration = Duration::from_millis(100);
 
-/// Namespaces that come during rotations, accounts that come, namespaces that go.
+/// New namespaces during rotations, new accounts, and deselected namespaces.
 const FEWER: usize = 100;
 
-/// The namespaces that nobody selects: the floor is measured with them.
+/// Prefix of namespaces that no object selects, for the floor.
 const FLOOR: &str = "bench-floor-";
 
 pub(crate) const STEPS: u64 = 5;
 
-/// The object selects all accounts of every labelled namespace.
+/// Runs all measurements. The object selects all accounts of every labelled namespace.
 pub(crate) async fn run(env: &mut Env, samples: usize, progress: &Progress, table: &mut Table) -> anyhow::Result<()> {
     progress.step(&format!("{samples} new namespaces"));
     let idle = namespaces(env, "bench-idle-", samples).await?;
@@ -63,7 +63,7 @@ pub(crate) async fn run(env: &mut Env, samples: usize, progress: &Progress, tabl
     Ok(())
 }
 
-/// What would be left of the time without any operator: the controller manager's account, and one write to it.
+/// Measures the time without any operator: the controller manager's account, and one write to it.
 pub(crate) async fn floor(env: &Env, samples: usize, progress: &Progress, table: &mut Table) -> anyhow::Result<()> {
     progress.step("the floor of a new namespace, without the operator");
     let limit = Limit::start(env, 1, Some(FLOOR)).await?;
@@ -85,7 +85,7 @@ fn push(env: &Env, what: &str, times: &Samples, middle: Option<&str>, late: Opti
     }
 }
 
-/// New namespaces that the object selects: copy and reference.
+/// Measures new namespaces that the object selects: copy and reference.
 pub(crate) async fn namespaces(env: &Env, prefix: &str, number: usize) -> anyhow::Result<Samples> {
     made(env, prefix, number, 2, true).await
 }
@@ -136,7 +136,7 @@ async fn deselected(env: &Env, prefix: &str, number: usize) -> anyhow::Result<Sa
     times(&log, number, begins, ends)
 }
 
-/// One rotation after the other for as long as namespaces come.
+/// Rotates the login again and again while new namespaces arrive.
 async fn during_rotations(env: &mut Env, number: usize) -> anyhow::Result<Samples> {
     let logins: Vec<_> = (0..1000).map(|_| env.next_login()).collect();
     let env = &*env;
@@ -157,7 +157,7 @@ async fn during_rotations(env: &mut Env, number: usize) -> anyhow::Result<Sample
     Ok(busy)
 }
 
-/// A fixed schedule: one that is late does not put the next one off.
+/// Keeps a fixed schedule: a late change does not delay the next one.
 pub(crate) async fn at_a_rate<F: Future<Output = anyhow::Result<()>>>(
     number: usize,
     create: impl Fn(usize) -> F,
@@ -174,7 +174,7 @@ pub(crate) async fn at_a_rate<F: Future<Output = anyhow::Result<()>>>(
     made.buffer_unordered(number.max(1)).try_collect().await
 }
 
-/// In milliseconds, from the first record that begins something until something of each kind that ends it was written.
+/// Returns milliseconds, from the first record that begins a change until each kind that completes it was written.
 pub(crate) fn times(
     log: &Log,
     number: usize,
@@ -187,7 +187,7 @@ pub(crate) fn times(
             begun.entry(key).or_insert(record.timestamp);
         }
     }
-    // Of each kind the first: a rotation meanwhile writes a new copy again.
+    // The first of each kind counts, because a rotation may write a new copy again.
     let mut last: BTreeMap<_, BTreeMap<&str, _>> = BTreeMap::new();
     for record in &log.records {
         if let Some(key) = ends(record) {

@@ -1,4 +1,4 @@
-//! One piece of work of one contender: how long, how many calls, how much CPU.
+//! One task of one contender: time, calls and CPU.
 
 use std::time::Duration;
 
@@ -10,21 +10,21 @@ use e2e::wait::until;
 use crate::env::{Env, OBJECT};
 use crate::figures::cpu_seconds;
 
-/// What is to be done in every namespace.
+/// The task in every namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Work {
-    /// From nothing: one copy in each, one reference on each account.
+    /// From an empty start: one copy in each, one reference on each account.
     Fill,
-    /// The login changed: each copy.
+    /// The login changes: each copy.
     Rotate,
-    /// The object goes: each reference, each copy.
+    /// The object is deleted: each reference, each copy.
     Delete,
 }
 
 impl Work {
     pub(crate) const ALL: [Self; 3] = [Self::Fill, Self::Rotate, Self::Delete];
 
-    /// The writes into namespaces that it takes.
+    /// Returns the number of writes into namespaces.
     pub(crate) fn writes(self, namespaces: usize, accounts: usize) -> usize {
         match self {
             Self::Fill | Self::Delete => namespaces * (1 + accounts),
@@ -32,7 +32,7 @@ impl Work {
         }
     }
 
-    /// What the administrator does to have the operator begin.
+    /// Returns whether the record is the administrator's request that starts the task.
     fn is_kick(self, record: &Record) -> bool {
         match self {
             Self::Fill => record.resource == "clusterpullsecrets" && record.verb == "create",
@@ -42,26 +42,26 @@ impl Work {
     }
 }
 
-/// What came of it.
+/// The result of a task.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Outcome {
-    /// From the kick, or the limit loop's first request, until the last write into a namespace was answered.
+    /// From the start, or the limit loop's first request, until the response to the last write into a namespace.
     pub(crate) seconds: f64,
-    /// From the same until the first of those writes arrived at the server.
+    /// From the same until the first of those writes reached the server.
     pub(crate) before_first: f64,
-    /// All writes, those to the object and its state too.
+    /// All writes, including those to the object and its state.
     pub(crate) writes: usize,
-    /// All that were no writes.
+    /// All other requests.
     pub(crate) reads: usize,
-    /// The contender's own.
+    /// CPU seconds of the contender.
     pub(crate) cpu: f64,
-    /// The API server's and etcd's.
+    /// CPU seconds of the API server and etcd.
     pub(crate) server_cpu: f64,
-    /// To the server and from it; 0 where nothing counts them.
+    /// Bytes to the server and from it; 0 without a relay.
     pub(crate) bytes: [u64; 2],
 }
 
-/// The audit log, read on as it grows.
+/// The audit log, read incrementally.
 pub(crate) struct Log {
     audit: Audit,
     mark: Mark,
@@ -69,7 +69,7 @@ pub(crate) struct Log {
 }
 
 impl Log {
-    /// From now on.
+    /// Starts to read at the current end.
     pub(crate) async fn start(env: &Env) -> anyhow::Result<Self> {
         let audit = env.audit();
         audit.settle(&env.client).await?;
@@ -80,7 +80,7 @@ impl Log {
         })
     }
 
-    /// Reads what has been written since, and says how much that was.
+    /// Reads new records, and returns their number.
     pub(crate) fn read(&mut self) -> anyhow::Result<usize> {
         let news = self.audit.advance(&mut self.mark)?;
         let count = news.len();
@@ -88,7 +88,7 @@ impl Log {
         Ok(count)
     }
 
-    /// Reads on until so many records match.
+    /// Reads until `number` records match.
     pub(crate) async fn wait(
         &mut self,
         what: &str,
@@ -111,7 +111,7 @@ impl Log {
         .await
     }
 
-    /// Reads on until the contenders' user asked nothing for so long.
+    /// Reads until the contenders' user sent no request for this long.
     pub(crate) async fn quiet(&mut self, length: Duration) -> anyhow::Result<()> {
         loop {
             let before = self.ours().count();
@@ -123,7 +123,7 @@ impl Log {
         }
     }
 
-    /// What the contenders' user asked, the lease aside.
+    /// Returns the requests of the contenders' user, except those of the Lease.
     pub(crate) fn ours(&self) -> impl Iterator<Item = &Record> {
         self.records
             .iter()
@@ -131,12 +131,12 @@ impl Log {
     }
 }
 
-/// A successful write of a contender.
+/// Returns whether it is a successful write of a contender.
 pub(crate) fn is_done(record: &Record) -> bool {
     record.user == OPERATOR_USER && record.is_write() && (200..300).contains(&record.code)
 }
 
-/// One into a namespace of the benchmark.
+/// Returns whether it is a write into a namespace of the benchmark.
 pub(crate) fn is_ours(record: &Record) -> bool {
     is_done(record) && record.namespace.starts_with("bench-")
 }
@@ -144,10 +144,10 @@ pub(crate) fn is_ours(record: &Record) -> bool {
 /// Longer than the operator waits between two writes of a status.
 pub(crate) const SETTLED: Duration = Duration::from_millis(1500);
 
-/// After the last write, until the watches have told it to everybody.
+/// Time after the last write until all watches have received it.
 const ECHOED: Duration = Duration::from_millis(200);
 
-/// A phase under way: readings were taken, the kick is next.
+/// A running phase: the initial readings are taken, and the start follows.
 pub(crate) struct Phase {
     work: Work,
     log: Log,
@@ -159,7 +159,7 @@ pub(crate) struct Phase {
 }
 
 impl Phase {
-    /// `kicked`: the clock starts with what the administrator does; else with the first write.
+    /// Begins a phase. With `kicked`, the clock starts with the administrator's request; else with the first write.
     pub(crate) async fn begin(env: &Env, work: Work, pid: u32, kicked: bool) -> anyhow::Result<Self> {
         let log = Log::start(env).await?;
         Ok(Self {
@@ -173,12 +173,13 @@ impl Phase {
         })
     }
 
-    /// Waits until the writes that it takes were made. The contender's other calls are counted until it is silent.
+    /// Waits until the necessary writes are done, and counts the other calls of the contender until it is silent.
     pub(crate) async fn end(mut self, env: &Env, accounts: usize) -> anyhow::Result<Outcome> {
         let expected = self.work.writes(env.size, accounts);
         let what = format!("{:?} is done", self.work);
         self.log.wait(&what, expected, env.patience(), is_ours).await?;
-        // The same for all: a server that waits uses time as well, and the operator's status comes a second later.
+        // Both contenders wait for the same time, because a waiting server uses time too and the operator's status
+        // comes a second later.
         tokio::time::sleep(ECHOED).await;
         let server_cpu = server_cpu(env)? - self.server_cpu;
         self.log.quiet(SETTLED).await?;

@@ -1,4 +1,4 @@
-//! How it grows: a picture of some of the rows, with both axes logarithmic, so that what is linear has the slope 1.
+//! Plot of the growth of some rows. Both axes are logarithmic, so that linear growth has the slope 1.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use plotters::prelude::*;
 use crate::figures::count;
 use crate::table::Table;
 
-/// Title, name of the row, unit, what it grows with.
+/// Title, name of the row, unit, and the growing quantity.
 const PANELS: [[&str; 4]; 6] = [
     ["fill, 3 accounts", "fill, 3 of 3 accounts: time", "s", "namespaces"],
     [
@@ -39,7 +39,7 @@ const SIZE: (u32, u32) = (1260, 760);
 ///
 /// # Errors
 ///
-/// Where rows were measured for one size alone, or the file cannot be written.
+/// When rows exist for one size only, or the file cannot be written.
 pub(crate) fn draw(table: &Table, path: &Path) -> anyhow::Result<()> {
     let root = SVGBackend::new(path, SIZE).into_drawing_area();
     let failed = |error: &dyn std::fmt::Display| anyhow!("{}: {error}", path.display());
@@ -49,7 +49,7 @@ pub(crate) fn draw(table: &Table, path: &Path) -> anyhow::Result<()> {
         let series = table.series(what);
         ensure!(
             series.len() > 1,
-            "nothing to plot: \"{what}\" was measured for one number of {over}"
+            "no plot: \"{what}\" was measured for one number of {over} only"
         );
         panel(area, &format!("{title}: {unit}"), over, &series).map_err(|error| failed(&error))?;
     }
@@ -100,7 +100,7 @@ fn panel(
     Ok(())
 }
 
-/// The smallest and the largest; a logarithm needs more than nothing.
+/// Returns the smallest and the largest value above zero, because of the logarithm.
 fn ends(values: impl Iterator<Item = f64>) -> (f64, f64) {
     values.fold((f64::INFINITY, f64::MIN_POSITIVE), |(low, high), value| {
         let value = value.max(0.001);

@@ -1,18 +1,18 @@
-//! What a person sees while it runs, on standard error.
+//! Progress for people, on standard error.
 
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// A bar where there is a terminal, a line for each step elsewhere.
+/// Shows a bar on a terminal, and otherwise a line for each step.
 pub(crate) struct Progress {
     bar: Option<ProgressBar>,
     started: Instant,
 }
 
 impl Progress {
-    /// Of so many steps.
+    /// Starts with this number of steps.
     pub(crate) fn start(total: u64) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let template = "[{bar:30}] {pos}/{len} {elapsed} {wide_msg}";
@@ -27,7 +27,7 @@ impl Progress {
         }
     }
 
-    /// Another step begins.
+    /// Begins another step.
     pub(crate) fn step(&self, what: &str) {
         match &self.bar {
             Some(bar) => {

@@ -1,6 +1,6 @@
-//! The writes that nobody can do without, as the operator sends them: same kind, same size, nothing besides.
+//! Requests that every solution needs, as the operator sends them: same kind, same size, and no others.
 //!
-//! They are made from the store before the clock runs, so that who sends them need not know anything.
+//! They are built from the store before the clock starts, so that the sender needs no knowledge.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -14,13 +14,13 @@ use serde_json::{Value, json};
 use crate::env::{Env, OBJECT, SERVER};
 use crate::phase::Work;
 
-/// One of them.
+/// One request.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Request {
     pub(crate) method: String,
     pub(crate) path: String,
     pub(crate) content_type: String,
-    /// Holds a login.
+    /// Contains a login.
     pub(crate) body: String,
 }
 
@@ -30,22 +30,22 @@ impl Request {
     }
 }
 
-/// A server-side apply that carries this makes an object, or is refused where there is one.
+/// With this value, a server-side apply creates an object, and is refused if the object exists.
 const ONLY_IF_ABSENT: &str = "1";
 
 const APPLY: &str = "application/apply-patch+yaml";
 const MERGE: &str = "application/merge-patch+json";
 
-/// What comes first where nothing says what has to.
+/// The order of requests, where the task allows several.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Order {
     /// All copies or all references, then the others.
     ByKind,
-    /// One namespace, then the next: as the operator does, so that a namespace need not wait for all others.
+    /// One namespace after the other, as the operator does, so that a namespace need not wait for all others.
     ByNamespace,
 }
 
-/// What the work takes, given the store as it is now.
+/// Returns the requests of the task for the current store.
 pub(crate) async fn of(
     env: &Env,
     work: Work,
@@ -124,7 +124,7 @@ fn removal(held: &Secret) -> Request {
     }
 }
 
-/// One for each of these accounts in the namespaces of the benchmark.
+/// Returns a request for each of these accounts in the namespaces of the benchmark.
 async fn references(env: &Env, accounts: &[&str], attach: bool) -> anyhow::Result<Vec<Request>> {
     let all: Api<ServiceAccount> = Api::all(env.client.clone());
     let names: std::collections::BTreeSet<String> = env.names().into_iter().collect();
@@ -148,7 +148,7 @@ async fn references(env: &Env, accounts: &[&str], attach: bool) -> anyhow::Resul
         .collect())
 }
 
-/// One account gets the reference, or loses it. `version` is the metadata to begin with.
+/// Returns the request that adds or removes the reference of one account. `version` is its initial metadata.
 pub(crate) fn reference(namespace: &str, name: &str, mut version: Value, attach: bool) -> Request {
     version["annotations"] = json!({ATTACHED: attach.then_some(OBJECT)});
     let entries = if attach { json!([{"name": OBJECT}]) } else { json!([]) };

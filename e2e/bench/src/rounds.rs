@@ -1,4 +1,4 @@
-//! Operator and limit loop in turns: fill, rotate, delete.
+//! Rounds of operator and limit loop in turns: fill, rotate, delete.
 
 use e2e::oracle::Login;
 
@@ -11,13 +11,13 @@ use crate::progress::Progress;
 use crate::requests::{self, Order};
 use crate::table::{Row, Table};
 
-/// Connections that the limit loop tries; the best of them stands for it.
+/// Numbers of connections that the limit loop tries; the best one counts.
 pub(crate) const CONNECTIONS: [usize; 3] = [8, 32, 64];
 
-/// How many accounts of each namespace the object selects.
+/// Numbers of accounts per namespace that the object selects.
 const SELECTED: [usize; 2] = [1, ACCOUNTS.len()];
 
-/// At this size one number of accounts is enough to wait for.
+/// From this size on, one number of accounts takes long enough.
 pub(crate) const LARGE: usize = 5000;
 
 fn selections(size: usize) -> &'static [usize] {
@@ -28,7 +28,7 @@ pub(crate) fn steps(arguments: &Arguments, size: usize) -> u64 {
     (CONNECTIONS.len() + selections(size).len() * arguments.rounds * 3) as u64
 }
 
-/// Of one contender, by work and round.
+/// Results of one contender, by task and round.
 #[derive(Default)]
 struct Results([Vec<Outcome>; 3]);
 
@@ -57,7 +57,7 @@ pub(crate) async fn run(
         for round in 0..arguments.rounds {
             let of_all = format!("{} of {} rounds, {selected} accounts", round + 1, arguments.rounds);
             for turn in 0..2 {
-                // Whoever begins this round comes second in the next: the store is a little larger each time.
+                // The contenders alternate, because the store grows a little each time.
                 let is_ours = (round + turn) % 2 == 0;
                 let who = if is_ours { "operator" } else { "limit loop" };
                 progress.step(&format!("{of_all}: {who}"));
@@ -76,7 +76,7 @@ pub(crate) async fn run(
     Ok(())
 }
 
-/// Also a warm-up for the server.
+/// Finds the best number of connections, and warms up the server.
 async fn best_connections(env: &mut Env, progress: &Progress, table: &mut Table) -> anyhow::Result<[usize; 3]> {
     let mut best = [(f64::INFINITY, 0); 3];
     for connections in CONNECTIONS {
@@ -114,7 +114,7 @@ pub(crate) async fn operator(env: &mut Env, accounts: &[&str]) -> anyhow::Result
     Ok(outcomes)
 }
 
-/// `connections` by work. Its object is there for its copies to be owned by, with nobody to act on it.
+/// Runs the limit loop, with `connections` by task. Its object exists only to own the copies; no operator acts on it.
 pub(crate) async fn limit_loop(
     env: &mut Env,
     accounts: &[&str],
@@ -128,7 +128,7 @@ pub(crate) async fn limit_loop(
     for ((work, outcome), connections) in Work::ALL.into_iter().zip(&mut outcomes).zip(connections) {
         let login = if work == Work::Fill { &first } else { &second };
         let requests = requests::of(env, work, accounts, login, order).await?;
-        // As the operator, it keeps its connections from one work to the next.
+        // It keeps its connections between tasks, as the operator does.
         let mut limit = match running.take() {
             Some((held, limit)) if held == connections => limit,
             _ => Limit::start(env, connections, None).await?,
@@ -147,7 +147,7 @@ pub(crate) async fn limit_loop(
     Ok(outcomes)
 }
 
-/// By the store.
+/// Checks the result in the store.
 async fn judge(env: &Env, work: Work, accounts: &[&str], login: &Login) -> anyhow::Result<()> {
     match work {
         Work::Fill | Work::Rotate => env.check(&expected(OBJECT, &env.names(), accounts, login)).await,
@@ -158,7 +158,7 @@ async fn judge(env: &Env, work: Work, accounts: &[&str], login: &Login) -> anyho
 const TIME: Figure = Figure::new("time", "s", "1.1 times", |outcome| outcome.seconds);
 const CPU_OF_SERVER: Figure = Figure::new("CPU of the server", "s", "1.15 times", |outcome| outcome.server_cpu);
 
-/// What is told of each work.
+/// Reported figures of each task.
 const FIGURES: [Figure; 6] = [
     TIME,
     Figure::new("of it before the first write", "s", "", |outcome| outcome.before_first),
@@ -192,7 +192,8 @@ fn report(size: usize, selected: usize, ours: &Results, limit: &Results, table: 
     }
 }
 
-/// What the operator's order costs the loop itself: of time and server, and not of a rotation, which is one kind of write.
+/// Reports the cost of the operator's order for the loop, in time and CPU. A rotation has only one kind of write, so it
+/// is left out.
 fn report_order(size: usize, selected: usize, by_namespace: &Results, by_kind: &Results, table: &mut Table) {
     for (index, work) in Work::ALL
         .into_iter()

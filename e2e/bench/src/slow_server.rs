@@ -1,4 +1,4 @@
-//! Through a relay: how many bytes go over the wire, and what becomes of a server that is far away.
+//! Measurements through a relay: bytes on the wire, and a distant server.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use crate::requests::Order;
 use crate::rounds;
 use crate::table::{Row, Table};
 
-/// How much longer each answer takes.
+/// Delay of each response.
 const FAR: Duration = Duration::from_millis(100);
 
-/// As many as the operator has writes under way.
+/// The operator's number of concurrent writes.
 const CONNECTIONS: usize = 32;
 
 pub(crate) const STEPS: u64 = 4;
@@ -42,7 +42,7 @@ pub(crate) async fn run(env: &mut Env, progress: &Progress, table: &mut Table) -
     Ok(())
 }
 
-/// Of a whole piece of work, spread over the namespaces; finalizer, state and status are in it.
+/// Reports the bytes of a whole task per namespace, with finalizer, state and status.
 fn bytes(size: usize, work: Work, ours: &Outcome, limit: &Outcome, table: &mut Table) {
     for (index, way) in ["sent", "received"].into_iter().enumerate() {
         let each = |outcome: &Outcome| count(usize::try_from(outcome.bytes[index]).unwrap_or(usize::MAX) / size);

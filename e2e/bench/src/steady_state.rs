@@ -1,4 +1,4 @@
-//! The operator with everything in place: memory, silence, a restart.
+//! Operator in a steady state: memory, silence, a restart.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
@@ -18,22 +18,22 @@ use crate::progress::Progress;
 use crate::table::{Row, Table};
 use crate::{contender, many_objects, new_namespaces};
 
-/// After the last write and before memory is looked at.
+/// Time between the last write and the reading of memory.
 const IDLE: Duration = Duration::from_secs(10);
 
-/// So long a kubelet waits for it (`timeoutSeconds` of `config/manager`).
+/// Time limit of a kubelet's probe (`timeoutSeconds` of `config/manager`).
 const PROBE_WAITS: &str = "5000 ms";
 
-/// Between an answer of `/livez` and the next question.
+/// Time between a response of `/livez` and the next request.
 const BETWEEN_ANSWERS: Duration = Duration::from_millis(20);
 
-/// The namespaces of Secrets that are nothing to us begin with this.
+/// Prefix of namespaces with foreign Secrets.
 const OTHERS: &str = "others";
 
-/// Writes that a restart would make are made by then.
+/// The writes of a restart, if any, are done by then.
 const AFTER_RESTART: Duration = Duration::from_secs(5);
 
-/// Secrets of others that are as large as a Secret may be, one for each hundred of the small ones.
+/// Size of large foreign Secrets, near the maximum; there is one for each hundred small ones.
 const LARGE: usize = 1_000_000;
 const LARGE_AMONG: usize = 100;
 
@@ -64,7 +64,7 @@ pub(crate) async fn run(
     new_namespaces::floor(env, arguments.samples, progress, table).await
 }
 
-/// The object is there before the operator is.
+/// The object exists before the operator starts.
 async fn start_fill_and_rotate(env: &mut Env, table: &mut Table) -> anyhow::Result<Operator> {
     let (first, second) = (env.next_login(), env.next_login());
     env.write_source(&first).await?;
@@ -77,7 +77,7 @@ async fn start_fill_and_rotate(env: &mut Env, table: &mut Table) -> anyhow::Resu
     let filling = longest_answer(&operator, served).await?;
     let written = log.records.iter().filter(|record| is_ours(record));
     if let Some(first) = written.map(|record| record.timestamp).min() {
-        // In it: a token, a shell that becomes the operator, every list, the finalizer and the state.
+        // It includes a token, a shell that becomes the operator, every list, the finalizer and the state.
         let seconds = first.duration_since(start).as_secs_f64();
         let what = "a cold start: until the first write into a namespace";
         table.push(Row::single(env.size, what, "s", seconds).target("0.2 s and the lists"));
@@ -94,8 +94,8 @@ async fn start_fill_and_rotate(env: &mut Env, table: &mut Table) -> anyhow::Resu
     Ok(operator)
 }
 
-/// The longest that `/livez` took to answer meanwhile. What answers shares its thread with the loops, as what renews the
-/// lease does: a survey of all namespaces holds both up.
+/// Returns the longest response time of `/livez` during the work. The probe shares its thread with the loops and the
+/// lease renewal, so an evaluation of all namespaces delays both.
 async fn longest_answer(
     operator: &Operator,
     meanwhile: impl Future<Output = anyhow::Result<()>>,
@@ -157,7 +157,7 @@ async fn restart(env: &Env, operator: Operator, progress: &Progress, table: &mut
     operator.stop()?;
     let mut log = Log::start(env).await?;
     let start = Instant::now();
-    // In it: a token, a shell that becomes the operator, and up to 20 ms until somebody looks.
+    // It includes a token, a shell that becomes the operator, and a poll interval of up to 20 ms.
     let mut operator = contender::operator(env).await?;
     let seconds = start.elapsed().as_secs_f64();
     tokio::time::sleep(AFTER_RESTART).await;
@@ -171,7 +171,7 @@ async fn restart(env: &Env, operator: Operator, progress: &Progress, table: &mut
     Ok(operator)
 }
 
-/// Also started anew with them, since that is when they would be listed.
+/// Adds foreign Secrets, and restarts the operator too, because it would list them at its start.
 async fn foreign(
     env: &Env,
     operator: &mut Operator,

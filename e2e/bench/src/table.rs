@@ -1,4 +1,4 @@
-//! How the result is shown.
+//! Result as a table.
 #![expect(clippy::print_stdout, reason = "the result is what it prints")]
 
 use serde::Serialize;
@@ -6,31 +6,31 @@ use serde::Serialize;
 use crate::figures::Samples;
 use crate::machine::Machine;
 
-/// One thing measured.
+/// One measured quantity.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Row {
     namespaces: usize,
-    /// Where it is about many objects.
+    /// The number of objects, if the row is about many.
     objects: Option<usize>,
     what: String,
     unit: &'static str,
-    /// The operator; none where it had no part.
+    /// The operator's figure, or none if it took no part.
     ours: Option<f64>,
-    /// Smallest and largest of the rounds.
+    /// Smallest and largest value of the rounds.
     range: Option<(f64, f64)>,
-    /// The limit loop, or the floor, at the same.
+    /// The figure of the limit loop, or the floor.
     limit: Option<f64>,
     limit_range: Option<(f64, f64)>,
-    /// Of ours to the limit: the middle one of the rounds.
+    /// The operator's figure divided by the limit: the median of the rounds.
     ratio: Option<f64>,
-    /// What it should be at most.
+    /// The upper bound.
     target: Option<String>,
     samples: Option<Samples>,
     limit_samples: Option<Samples>,
 }
 
 impl Row {
-    /// One figure, with nothing beside it.
+    /// Creates a row with one figure and no comparison.
     pub(crate) fn single(namespaces: usize, what: impl Into<String>, unit: &'static str, ours: f64) -> Self {
         Self {
             namespaces,
@@ -48,7 +48,7 @@ impl Row {
         }
     }
 
-    /// The same in several rounds, of the operator and of the limit loop.
+    /// Creates a row with rounds of the operator and of the limit loop.
     pub(crate) fn rounds(
         namespaces: usize,
         what: impl Into<String>,
@@ -68,7 +68,7 @@ impl Row {
         }
     }
 
-    /// Of the limit loop alone.
+    /// Creates a row of the limit loop alone.
     pub(crate) fn limit(namespaces: usize, what: impl Into<String>, unit: &'static str, limit: f64) -> Self {
         Self {
             ours: None,
@@ -77,7 +77,7 @@ impl Row {
         }
     }
 
-    /// Of the limit loop alone, in another way than elsewhere; the ratio is to the way that it has elsewhere.
+    /// Creates a row for a variant of the limit loop, with the ratio to its usual variant.
     pub(crate) fn limit_rounds(
         namespaces: usize,
         what: impl Into<String>,
@@ -93,38 +93,38 @@ impl Row {
         }
     }
 
-    /// Beside a figure of the same kind.
+    /// Adds a figure of the same kind to compare with.
     pub(crate) fn beside(mut self, limit: f64) -> Self {
         self.limit = Some(limit);
         self.ratio = self.ours.map(|ours| ours / limit);
         self
     }
 
-    /// What the figure was taken from.
+    /// Adds the samples of the figure.
     pub(crate) fn of(mut self, samples: &Samples) -> Self {
         self.samples = Some(samples.clone());
         self
     }
 
-    /// With so many objects.
+    /// Adds the number of objects.
     pub(crate) fn objects(mut self, objects: usize) -> Self {
         self.objects = Some(objects);
         self
     }
 
-    /// What it should be at most, in words.
+    /// Adds the upper bound, in words.
     pub(crate) fn target(mut self, target: &str) -> Self {
         self.target = Some(target.to_owned());
         self
     }
 }
 
-/// The middle one of the rounds; of nothing there is none.
+/// Returns the median ratio of the rounds, or none without rounds.
 fn ratio(samples: &Samples, to: &Samples) -> Option<f64> {
     Some(samples.over(to).median()).filter(|ratio| ratio.is_finite())
 }
 
-/// All of it.
+/// All rows.
 #[derive(Debug, Serialize)]
 pub(crate) struct Table {
     machine: Machine,
@@ -143,8 +143,8 @@ impl Table {
         self.rows.push(row);
     }
 
-    /// Each figure of that name: how many namespaces or objects it is for, the operator's, the limit loop's. Of objects those
-    /// among the most namespaces.
+    /// Returns each figure of that name: the number of namespaces or objects, the operator's value, the limit loop's
+    /// value. Rows about objects count only at the largest number of namespaces.
     pub(crate) fn series(&self, what: &str) -> Vec<(usize, Option<f64>, Option<f64>)> {
         let rows = || self.rows.iter().filter(|row| row.what == what);
         let most = rows().map(|row| row.namespaces).max();
@@ -180,7 +180,7 @@ impl Table {
 
 fn joined(cells: &[String; 6], widths: &[usize; 6]) -> String {
     let padded = cells.iter().zip(widths).enumerate().map(|(column, (cell, &width))| {
-        // Words to the left, numbers to the right.
+        // Words are aligned to the left, numbers to the right.
         if matches!(column, 1 | 5) {
             format!("{cell:<width$}")
         } else {
@@ -209,7 +209,7 @@ fn cells(row: &Row) -> [String; 6] {
     ]
 }
 
-/// Three digits are as much as such figures are worth; counts are shown whole.
+/// Figures are accurate to three digits at most. Counts are shown in full.
 fn short(value: f64) -> String {
     if value.fract() == 0.0 || value >= 100.0 {
         format!("{value:.0}")

@@ -1,7 +1,8 @@
-//! Bugs that others had, or that this design warns of, as patches in `e2e/bugs`: an oracle must notice each.
+//! Seeded bugs: patches in `e2e/bugs` with bugs that other operators had, or that this design warns of. An oracle must
+//! notice each.
 //!
-//! A patch begins with a line that says what it seeds, and a line `try: ` for each plan, or workload in which nothing
-//! goes wrong, that is to show it. `M01` to `M16` are those of operators of this kind; the others have names.
+//! A patch begins with a line that describes the bug. A line `try: ` follows for each plan, or workload without a
+//! fault, that should show it. `M01` to `M16` are bugs of similar operators; the others have names.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,25 +12,25 @@ use anyhow::{Context, ensure};
 use e2e::faults::plan::{Fault, Plan, Trigger};
 use e2e::workspace;
 
-/// One of them.
+/// One seeded bug.
 #[derive(Debug, Clone)]
 pub struct Bug {
     /// The name of its file.
     pub name: String,
-    /// What it seeds.
+    /// Description of the bug.
     pub seeds: String,
-    /// What is to show it, the first that does being enough.
+    /// The plans that should show it; the first that does is enough.
     pub tries: Vec<Try>,
     /// The patch.
     pub patch: PathBuf,
 }
 
-/// A workload, and what goes wrong in it.
+/// A workload, and its fault.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Try {
     /// The workload.
     pub workload: String,
-    /// When what goes wrong; nothing in a clean run.
+    /// The trigger and the fault, or none in a clean run.
     pub strike: Option<(Trigger, Fault)>,
 }
 
@@ -53,11 +54,11 @@ impl Try {
     }
 }
 
-/// All of them, by name.
+/// Returns all bugs, by name.
 ///
 /// # Errors
 ///
-/// When one does not begin as it must.
+/// When a patch does not begin as it must.
 pub fn all() -> anyhow::Result<Vec<Bug>> {
     let folder = workspace().join("e2e/bugs");
     let mut patches = Vec::new();
@@ -82,21 +83,21 @@ fn read(patch: PathBuf) -> anyhow::Result<Bug> {
         tries: tries.map(Try::parse).collect::<anyhow::Result<_>>()?,
         patch,
     };
-    ensure!(!bug.tries.is_empty(), "{} says nothing to try", bug.patch.display());
+    ensure!(!bug.tries.is_empty(), "{} has no line `try: `", bug.patch.display());
     Ok(bug)
 }
 
 impl Bug {
-    /// Applies the patch to a tree, or only asks whether it could be.
+    /// Applies the patch to a tree, or only checks that it applies.
     ///
     /// # Errors
     ///
-    /// When it does not apply: what git says.
+    /// When it does not apply: the error of git.
     pub fn apply(&self, tree: &Path, only_check: bool) -> anyhow::Result<()> {
         let mut git = Command::new("git");
         git.arg("apply").current_dir(tree);
         if let Some(parent) = tree.parent() {
-            // A tree within another's working copy is none of its.
+            // Git must not use the outer working copy for a tree inside it.
             git.env("GIT_CEILING_DIRECTORIES", parent);
         }
         if only_check {

@@ -1,23 +1,23 @@
-//! What must be true at the end of a run.
+//! Expected state at the end of a run.
 
 use crate::env::Env;
 use e2e::oracle::{self, Expected, Login, Needles};
 
-/// What must be true in the end.
+/// The expected state.
 #[derive(Debug, Clone)]
 pub struct End {
-    /// Of each object that is there.
+    /// The expected effect of each existing object.
     pub served: Vec<Expected>,
-    /// Objects that are gone, with all that was theirs.
+    /// Deleted objects, which must have left no trace.
     pub gone: Vec<String>,
-    /// `Ready` of each object that is there: its reason.
+    /// The expected reason of `Ready` of each existing object.
     pub reason: &'static str,
-    /// The selected namespaces that have no copy, and that the status says so of.
+    /// The selected namespaces that lack a copy, and that the status must report.
     pub failed: Vec<String>,
 }
 
 impl End {
-    /// All is well with this object, the only one.
+    /// Returns the end with this object alone, fully served.
     pub(crate) fn served(expected: Expected) -> Self {
         Self {
             served: vec![expected],
@@ -27,7 +27,7 @@ impl End {
         }
     }
 
-    /// This object is gone, the only one.
+    /// Returns the end with this object deleted, and no other.
     pub(crate) fn deleted(object: &str) -> Self {
         Self {
             served: Vec::new(),
@@ -37,7 +37,7 @@ impl End {
         }
     }
 
-    /// Whether the store is like this.
+    /// Checks the store.
     ///
     /// # Errors
     ///
@@ -59,7 +59,7 @@ impl End {
     }
 }
 
-/// The logins, in the order in which they are declared.
+/// Returns the logins in the order of their declaration.
 pub fn logins(env: &Env) -> [Login; 3] {
     ["first", "second", "third"].map(|what| env.login(what))
 }

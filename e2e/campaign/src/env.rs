@@ -1,7 +1,7 @@
-//! A small cluster, a proxy and a supervised operator; the same at the beginning of each run.
+//! Environment of a run: a small cluster, a proxy and a supervised operator, the same at the beginning of each run.
 //!
-//! Five namespaces `fault-a` to `fault-e`, of which the first three carry the label that objects select; in each the accounts
-//! `default` and `builder`, with an entry of somebody else's on `default`, and a Secret of somebody else's.
+//! The cluster has five namespaces, `fault-a` to `fault-e`. Objects select the label of the first three. Each namespace
+//! has the accounts `default` and `builder`, a foreign entry on `default`, and a foreign Secret.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -29,32 +29,32 @@ use e2e::wait::{blocking, until};
 use e2e::witness::{self, Witness};
 use e2e::{OPERATOR_ACCOUNT, SYSTEM_NAMESPACE, binaries};
 
-/// The object of most workloads, and of its copies and its source.
+/// The object of most workloads; its copies and its source have the same name.
 pub const OBJECT: &str = "company";
-/// The other object, where there are two.
+/// The second object, if there are two.
 pub const OTHER: &str = "other";
-/// The registry that objects declare; nobody calls it.
+/// The registry that objects declare. It is never called.
 const SERVER: &str = "registry.example.com";
-/// The second registry of an object of two.
+/// The second registry of an object with two.
 const SECOND_SERVER: &str = "second.example.com/team";
 /// The label that objects select.
 const LABEL: (&str, &str) = ("pull", "yes");
 const NAMESPACES: [&str; 5] = ["a", "b", "c", "d", "e"];
 const SELECTED: usize = 3;
-/// A clean slate needs what the garbage collector needs.
+/// Time limit of the cleanup, which waits for the garbage collector.
 const CLEAN_WITHIN: Duration = Duration::from_secs(60);
 
-/// The label that leaves a namespace or an account out.
+/// The label that excludes a namespace or an account.
 pub(super) const EXCLUDE: &str = "pullsecrets.dev/exclude";
 
-/// An annotation of somebody else's on each account.
+/// A foreign annotation on each account.
 pub(crate) const THEIRS: &str = "example.com/theirs";
 
-/// See the module.
+/// Environment of a run; see the module.
 pub struct Env {
     cluster: Arc<Cluster>,
     client: Client,
-    /// Before each of two replicas; most runs have one.
+    /// One for each of two replicas; most runs use one.
     replicas: [Replica; 2],
     binary: PathBuf,
     token_file: PathBuf,
@@ -69,7 +69,7 @@ struct Replica {
 }
 
 impl Env {
-    /// Starts a control plane with the product on it and a proxy before it; no operator yet.
+    /// Starts a control plane with the installation and a proxy, but no operator yet.
     ///
     /// # Errors
     ///
@@ -78,11 +78,11 @@ impl Env {
         Self::with(blocking(binaries::operator).await?).await
     }
 
-    /// As [`Env::start`], with an operator that was built already.
+    /// As [`Env::start`], with a given operator binary.
     ///
     /// # Errors
     ///
-    /// As there.
+    /// As [`Env::start`].
     pub async fn with(binary: PathBuf) -> anyhow::Result<Self> {
         let mut cluster = Cluster::start(cluster::Options::default()).await?;
         cluster.install().await?;
@@ -130,11 +130,11 @@ impl Env {
         Ok(env)
     }
 
-    /// Takes the policies on the operator out of force: they refuse some wrong writes before an oracle sees what comes of them.
+    /// Removes the policies on the operator, because they refuse some wrong writes before an oracle could notice them.
     ///
     /// # Errors
     ///
-    /// What the API server says.
+    /// The error of the API server.
     pub async fn lift_policies(&self) -> anyhow::Result<()> {
         let bindings: Api<ValidatingAdmissionPolicyBinding> = Api::all(self.client.clone());
         let all = ListParams::default();
@@ -142,21 +142,21 @@ impl Env {
         Ok(())
     }
 
-    /// From here on another operator is started.
+    /// Uses another operator binary from here on.
     pub fn replace(&mut self, binary: PathBuf) {
         self.binary = binary;
     }
 
-    /// A login that is looked for where it must not be.
+    /// Returns a login with this environment's canary.
     pub fn login(&self, what: &str) -> Login {
         self.canary.login(what)
     }
 
-    /// Looks for the logins in all that was said and written since the start.
+    /// Searches for the logins in all logs and objects since the start.
     ///
     /// # Errors
     ///
-    /// Where one was found.
+    /// The place of a match.
     pub async fn check_secrecy(&self) -> Result<(), String> {
         let places = Places {
             files: vec![self.cluster.operator_log()],
@@ -171,8 +171,8 @@ impl Env {
         searched.map_err(|error| format!("{error:#}"))
     }
 
-    /// What may hold a login beside the copies that are expected: the sources that a run makes, and what objects of this
-    /// run have declared.
+    /// Returns the Secrets that may hold a login besides the expected copies: the sources of a run, and the
+    /// declarations of its objects.
     pub fn allowed(&self) -> Allowed {
         let sources = [OBJECT, OTHER].map(|name| (SYSTEM_NAMESPACE.to_owned(), name.to_owned()));
         Allowed {
@@ -181,40 +181,39 @@ impl Env {
         }
     }
 
-    /// What tells the logins of this environment, whatever they are for.
+    /// Returns the texts that identify all logins of this environment.
     pub fn needles(&self) -> Needles {
         Needles::of([&self.login("any")])
     }
 
-    /// Every status so far that said `Ready=True` and was not true.
+    /// Returns every status so far with `Ready=True` that was false.
     pub fn violations(&self) -> Vec<String> {
         self.witness.violations()
     }
 
-    /// The proxy of the replica that leads at first.
+    /// Returns the proxy of the first leader.
     pub fn proxy(&self) -> &Proxy {
         &self.replicas[0].proxy
     }
 
-    /// How many writes of either replica came through since the start, the lease aside.
+    /// Returns the number of writes of both replicas since the start, except those of the Lease.
     pub fn writes(&self) -> u64 {
         self.replicas.iter().map(|replica| replica.proxy.writes()).sum()
     }
 
-    /// The administrator.
+    /// Returns the administrator's client.
     pub fn client(&self) -> &Client {
         &self.client
     }
 
-    /// The end of the operators' log, for a person.
+    /// Returns the end of the operators' log, for people.
     pub fn log(&self) -> String {
         let log = e2e::operator::logged(&self.cluster).unwrap_or_default();
         let lines: Vec<&str> = log.lines().collect();
         lines[lines.len().saturating_sub(40)..].join("\n")
     }
 
-    /// Starts the operator, to be started again whenever it ends; one that lists everything anew every few seconds, or
-    /// hardly ever.
+    /// Starts the operator and restarts it whenever it ends. It relists every few seconds, or almost never.
     pub fn supervise(&self, relists: bool) -> Supervisor {
         self.replica(0, relists)
     }
@@ -263,11 +262,11 @@ impl Env {
         Ok(())
     }
 
-    /// Makes everything as it was at the start. No operator may run.
+    /// Restores the initial state. No operator may run.
     ///
     /// # Errors
     ///
-    /// What the API server says, or when something does not go.
+    /// The error of the API server, or an object that is not removed.
     pub async fn clean(&self) -> anyhow::Result<()> {
         std::fs::write(&self.token_file, &self.tokens[0])?;
         for replica in &self.replicas {
@@ -276,7 +275,7 @@ impl Env {
             replica.proxy.raises(false);
             replica.proxy.restore().await?;
         }
-        // That of a replica which is gone would have to run out first.
+        // The Lease of a replica that is gone would have to expire first.
         let leases: Api<Lease> = Api::namespaced(self.client.clone(), SYSTEM_NAMESPACE);
         leases
             .delete_collection(&DeleteParams::default(), &ListParams::default())
@@ -285,7 +284,7 @@ impl Env {
         let strip = Patch::Merge(json!({"metadata": {"finalizers": null}}));
         for object in objects.list(&ListParams::default()).await?.items {
             let name = object.name_any();
-            // One that is being deleted goes with its last finalizer.
+            // An object that is being deleted goes with its last finalizer.
             let _ = objects.delete(&name, &DeleteParams::default()).await;
             let _ = objects.patch(&name, &PatchParams::default(), &strip).await;
         }
@@ -343,21 +342,21 @@ impl Env {
         Ok(())
     }
 
-    /// Puts the label that objects select on a namespace, or takes it off.
+    /// Adds the label that objects select to a namespace, or removes it.
     ///
     /// # Errors
     ///
-    /// What the API server says.
+    /// The error of the API server.
     pub async fn label(&self, part: &str, selected: bool) -> anyhow::Result<()> {
         self.mark("Namespace", "", &name(part), (LABEL.0, selected.then_some(LABEL.1)))
             .await
     }
 
-    /// Puts a label on something, or takes it off.
+    /// Adds a label to an object of the API, or removes it.
     ///
     /// # Errors
     ///
-    /// What the API server says.
+    /// The error of the API server.
     pub async fn mark(
         &self,
         kind: &str,
@@ -375,11 +374,11 @@ impl Env {
         Ok(())
     }
 
-    /// Makes or changes an object, as `kubectl apply --server-side` does.
+    /// Creates or changes an object, as `kubectl apply --server-side` does.
     ///
     /// # Errors
     ///
-    /// What the API server says.
+    /// The error of the API server.
     pub async fn apply(&self, object: &Value) -> anyhow::Result<()> {
         let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
         let (group, version) = match text("/apiVersion").split_once('/') {
@@ -398,11 +397,11 @@ impl Env {
         Ok(())
     }
 
-    /// Makes or changes the source of an object of that name.
+    /// Creates or changes the source of the object of that name.
     ///
     /// # Errors
     ///
-    /// What the API server says.
+    /// The error of the API server.
     pub async fn source(&self, object: &str, login: &Login) -> anyhow::Result<()> {
         let Login { username, password } = login;
         self.apply(&json!({
@@ -413,7 +412,7 @@ impl Env {
         .await
     }
 
-    /// An object of that name for both accounts of the labelled namespaces.
+    /// Returns an object of that name for both accounts of the labelled namespaces.
     pub fn object(&self, object: &str) -> Value {
         json!({
             "apiVersion": "pullsecrets.dev/v1alpha1", "kind": "ClusterPullSecret",
@@ -436,14 +435,14 @@ impl Env {
         object
     }
 
-    /// What an object of two must bring about in the labelled namespaces.
+    /// Returns the expected effect of an object with two registries in the labelled namespaces.
     pub fn both(&self, login: &Login, second: &Login) -> Expected {
         let mut expected = self.expected(OBJECT, &["a", "b", "c"], login);
         expected.logins.insert(SECOND_SERVER.to_owned(), second.clone());
         expected
     }
 
-    /// What such an object must bring about in these namespaces.
+    /// Returns the expected effect of such an object in these namespaces.
     pub fn expected(&self, object: &str, parts: &[&str], login: &Login) -> Expected {
         let accounts = |part: &str| {
             let both: &[&str] = if part.starts_with("new") {
@@ -461,23 +460,24 @@ impl Env {
         }
     }
 
-    /// What belongs to others now; Secrets called as the objects are, and references to them, are the operator's.
+    /// Returns the current foreign state. Secrets with the names of objects, and references to them, belong to the
+    /// operator.
     ///
     /// # Errors
     ///
-    /// What the API server says.
+    /// The error of the API server.
     pub async fn foreign(&self, objects: &[&str]) -> Result<Foreign, String> {
         let namespaces: Vec<String> = NAMESPACES.into_iter().map(name).collect();
         Foreign::in_namespaces(&self.client, &namespaces, objects).await
     }
 }
 
-/// A part of a name for a namespace that a run makes.
+/// Returns the last part of the name of a new namespace.
 pub(crate) fn new_part() -> String {
     format!("new-{}", rand::random::<u32>())
 }
 
-/// The name of a namespace, from its last part.
+/// Returns the name of a namespace, from its last part.
 pub fn name(part: &str) -> String {
     format!("fault-{part}")
 }

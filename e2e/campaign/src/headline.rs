@@ -1,4 +1,4 @@
-//! What a reader wants to know first.
+//! Headline: the summary of a campaign.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::output::say;
 
-/// Says what the record holds. An error where something in it is wrong.
+/// Prints the summary of the record, and returns an error if a run in it is wrong.
 pub(crate) fn report(path: &Path) -> anyhow::Result<()> {
     let text = std::fs::read_to_string(path).context("the record of the campaign")?;
     let lines: Vec<Value> = text.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
@@ -52,7 +52,7 @@ pub(crate) fn report(path: &Path) -> anyhow::Result<()> {
     }
     let wrong = lines.iter().filter(|line| !line["wrong"].is_null()).count();
     if wrong > 0 {
-        bail!("{wrong} runs did not end as they must");
+        bail!("{wrong} runs ended with an error");
     }
     Ok(())
 }

@@ -1,7 +1,8 @@
-//! Every version of every Secret and account during a run, in the order of the store, and what must hold at each step.
+//! History: every version of every Secret and account during a run, in the order of the store, and the rules for each
+//! step.
 //!
-//! The end of a run may be right although something was wrong for a moment: a copy that was deleted and made again, an
-//! old password that came back, an entry of somebody else that was away.
+//! The end of a run may be right although a moment before was wrong. Examples are a copy that was deleted and
+//! recreated, an old password that came back, and a foreign entry that was missing for a while.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::pin::pin;
@@ -22,23 +23,23 @@ use crate::verdict::{Oracle, Wrong};
 use e2e::faults::proxy::lock;
 use e2e::oracle::{ATTACHED, DATA_KEY, LABEL, Login};
 
-/// The type of the Secrets in which the operator remembers what was good.
+/// Type of the state Secrets.
 const STATE: &str = "pullsecrets.dev/state";
-/// Whoever refuses that a reference is taken away does not keep the credential longer than ten seconds.
+/// A party that blocks the removal of a reference must not keep the credential for more than ten seconds.
 const REFERENCE_FIRST: Duration = Duration::from_secs(9);
 
-/// See the module. It watches until it is dropped.
+/// The history of a run; see the module. It watches until it is dropped.
 pub struct History {
     client: Client,
     changes: Arc<Mutex<Vec<Change>>>,
     _watches: JoinSet<()>,
 }
 
-/// One version of an object, or its end.
+/// One version of an object, or its deletion.
 struct Change {
     version: u64,
     at: Instant,
-    /// It was there when the watch began.
+    /// Whether it existed when the watch began.
     listed: bool,
     gone: bool,
     object: Object,
@@ -49,32 +50,32 @@ enum Object {
     Account(ServiceAccount),
 }
 
-/// What is meant in a run.
+/// The rules of a run.
 pub struct Rules<'a> {
     /// The names of copies.
     pub names: &'a [&'a str],
-    /// The logins, in the order in which they are declared.
+    /// The logins in the order of their declaration.
     pub logins: &'a [Login],
-    /// Copies, by namespace and name, that are to be there in the end.
+    /// Copies that must exist in the end, by namespace and name.
     pub copies: BTreeSet<(String, String)>,
-    /// References, by namespace, account and name, that are to be there in the end.
+    /// References that must exist in the end, by namespace, account and name.
     pub references: BTreeSet<(String, String, String)>,
-    /// The version of the store at which users began to act, and when that was.
+    /// The version of the store at which users began to act, and its time.
     pub begun: (u64, Instant),
-    /// Others change what is the operator's: only what is not is looked at.
+    /// Whether users edit the operator's objects. Only foreign objects are checked then.
     pub edited: bool,
-    /// Somebody else may write to a Secret of others too.
+    /// Whether another writer may edit a foreign Secret too.
     pub concurrent_edit: bool,
-    /// The operator may not see what it should.
+    /// Whether a fault hides objects from the operator.
     pub blind: bool,
 }
 
 impl History {
-    /// Begins with what is there now.
+    /// Begins with the current state.
     ///
     /// # Errors
     ///
-    /// What the API server says.
+    /// The error of the API server.
     pub async fn begin(client: &Client) -> anyhow::Result<Self> {
         let changes = Arc::default();
         let mut watches = JoinSet::new();
@@ -87,22 +88,22 @@ impl History {
         })
     }
 
-    /// The version of the store now.
+    /// Returns the current version of the store.
     ///
     /// # Errors
     ///
-    /// What the API server says.
+    /// The error of the API server.
     pub async fn version(&self) -> anyhow::Result<u64> {
         let secrets: Api<Secret> = Api::all(self.client.clone());
         let list = secrets.list_metadata(&ListParams::default().limit(1)).await?;
         number(list.metadata.resource_version.as_deref())
     }
 
-    /// Whether all of it was as it must be.
+    /// Checks all versions against the rules.
     ///
     /// # Errors
     ///
-    /// The first thing that was not.
+    /// The first violation.
     pub fn judge(&self, rules: &Rules<'_>) -> Result<(), Wrong> {
         let mut changes = lock(&self.changes);
         changes.sort_by_key(|change| change.version);
@@ -161,7 +162,7 @@ where
     Ok(())
 }
 
-/// What a copy held last: one of the logins, by its place among them; none of them, or nothing that can be read.
+/// The last content of a copy: the index of one of the logins, or none for any other content.
 type Held = Option<usize>;
 
 type Reference = (String, String, String);
@@ -171,17 +172,17 @@ type Reference = (String, String, String);
 struct Seen {
     /// Copies, by namespace and name, with their uids.
     copies: BTreeMap<(String, String), (String, Held)>,
-    /// Secrets of others under a name of copies, by uid.
+    /// Foreign Secrets under a name of copies, by uid.
     squatters: BTreeSet<String>,
-    /// Copies of an earlier run, in a namespace on its way out, by uid.
+    /// Copies of an earlier run, in a terminating namespace, by uid.
     leftovers: BTreeSet<String>,
-    /// What each object remembers, or has remembered, by its name.
+    /// What each object remembers or has remembered, by its name.
     remembered: BTreeMap<String, Vec<Held>>,
     /// By namespace and name.
     accounts: BTreeMap<(String, String), ServiceAccount>,
-    /// References, by namespace, account and name, that stood when the act began.
+    /// References that existed when users began to act, by namespace, account and name.
     standing: BTreeSet<Reference>,
-    /// Copies and references that stood then and are to stand in the end.
+    /// Copies and references that existed then and must exist in the end.
     steady: Option<Steady>,
 }
 
@@ -202,7 +203,7 @@ impl Seen {
         }
     }
 
-    /// Users begin to act.
+    /// Records that users begin to act.
     fn begin(&mut self, rules: &Rules<'_>) {
         let copies = rules.copies.iter().filter(|copy| self.copies.contains_key(*copy));
         for ((namespace, name), account) in &self.accounts {
@@ -254,7 +255,7 @@ impl Seen {
         if rules.edited {
             return Ok(());
         }
-        // Another party's finalizer holds it: its login goes instead.
+        // Another party's finalizer holds it, so its login goes instead.
         let deleted = secret.metadata.deletion_timestamp.is_some() && !rules.copies.contains(&place);
         if held.is_none() && deleted {
             return self.may_go(&place, change, rules);
@@ -281,7 +282,7 @@ impl Seen {
         fail_if(steady, Oracle::Gap, || {
             format!("secret {namespace}/{name} was deleted, and is to be there")
         })?;
-        // One that comes at the moment when its object goes may be on its way.
+        // An account created as its object is deleted may still get a reference.
         let refers = |((holder, account), seen): (&(String, String), &ServiceAccount)| {
             let reference = (holder.clone(), account.clone(), name.clone());
             holder == namespace && self.standing.contains(&reference) && records(seen, name) && refers(seen, name)
@@ -297,8 +298,8 @@ impl Seen {
         let Some(object) = owner.map(|owner| owner.name.clone()) else {
             return;
         };
-        // What was remembered once is enough: a write that was held up lands although the next login came meanwhile, and
-        // what an object of this name remembered in an earlier run may go in the middle of this one.
+        // A login that was remembered once counts. A delayed write may arrive after the next login. The state of an
+        // object of this name from an earlier run may also go during this one.
         if gone {
             return;
         }
@@ -328,7 +329,7 @@ impl Seen {
                 .next()
                 .cloned();
             fail_if(lost.is_some(), Oracle::Foreign, || {
-                format!("{told}: {} of somebody else is lost", lost.unwrap_or_default())
+                format!("{told}: the foreign {} is lost", lost.unwrap_or_default())
             })?;
         }
         let steady = self.steady.iter().flat_map(|steady| &steady.references);
@@ -337,7 +338,7 @@ impl Seen {
             .any(|(_, _, secret)| !refers(account, secret));
         self.accounts.insert(place, account.clone());
         fail_if(away && !rules.edited, Oracle::Gap, || {
-            format!("{told}: the reference was away")
+            format!("{told}: the reference was missing for a moment")
         })
     }
 }
@@ -346,7 +347,7 @@ fn fail_if(wrong: bool, oracle: Oracle, what: impl FnOnce() -> String) -> Result
     if wrong { Err(Wrong::new(oracle, what())) } else { Ok(()) }
 }
 
-/// The entries and annotations that are not the operator's.
+/// Returns the foreign entries and annotations.
 fn theirs(account: &ServiceAccount, names: &[&str]) -> BTreeSet<String> {
     let entries = account.image_pull_secrets.iter().flatten();
     let entries = entries.filter(|entry| !names.contains(&entry.name.as_str()));
@@ -380,7 +381,7 @@ fn place_of(password: &str, logins: &[Login]) -> Held {
     logins.iter().position(|login| login.password == password)
 }
 
-/// The values of every field `password`, however deep.
+/// Returns the values of every field `password`, at any depth.
 fn passwords(value: &Value) -> Vec<String> {
     match value {
         Value::Object(fields) => {

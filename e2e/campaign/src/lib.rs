@@ -1,20 +1,20 @@
-//! The fault campaign: what users do, with one fault at each moment, judged by oracles that know nothing of the operator's
-//! code. `main` carries out all of it, `power` asks whether it is blind.
+//! Fault campaign: actions of users with one fault at each moment, checked by oracles that share no code with the
+//! operator. `main` runs all of it; `power` measures whether it notices bugs.
 //!
 //! # Rooms
 //!
 //! Each line uses only lines below it; `.ci/checks walls` reads this.
 //!
 //! ```text
-//! plans         which plans there are
-//! run           one plan carried out and judged
-//! workload      what users do meanwhile
-//! history       every version of every Secret and account on the way, and what must hold at each step
-//! verdict       what may be found wrong
-//! end           what must be true at the end
+//! plans         the list of plans
+//! run           one plan, run and checked
+//! workload      the actions of users
+//! history       every version of every Secret and account, and the rules for each step
+//! verdict       the kinds of errors
+//! end           the expected state at the end
 //! env           a cluster, a proxy before each of two replicas, and supervised operators, made clean for each run
 //! supervisor    the operator's process, started again whenever it ends, as a kubelet does
-//! bugs          what the campaign must notice
+//! bugs          bugs that the campaign must notice
 //! ```
 
 pub mod bugs;

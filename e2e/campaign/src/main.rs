@@ -1,16 +1,16 @@
-//! Every fault at every write, read and event of every workload: `just campaign`.
+//! `just campaign`: every fault at every write, read and event of every workload.
 //!
-//! One line of JSON for each run goes to `target/campaign.jsonl`. What is in there already is not run again, so that a
-//! campaign goes on where it stopped; `--anew` begins from nothing. A plan as `--plan` repeats one run. Most of a run is
-//! waiting, so several go on at a time, each with a control plane of its own (0.5 GiB).
+//! One line of JSON for each run goes to `target/campaign.jsonl`. Runs in that file are skipped, so that a campaign
+//! continues where it stopped; `--anew` starts over. A plan as `--plan` repeats one run. Runs mostly wait, so several
+//! of them run at a time, each with its own control plane (0.5 GiB).
 //!
 //! # Rooms
 //!
 //! Each line uses only lines below it; `.ci/checks walls` reads this.
 //!
 //! ```text
-//! headline    what a reader wants to know first
-//! output      a line for a person
+//! headline    the summary of a campaign
+//! output      a line for people
 //! ```
 
 mod headline;
@@ -38,33 +38,33 @@ use output::say;
 
 #[derive(Parser)]
 struct Arguments {
-    /// Only these workloads; all without it.
+    /// Only these workloads; all by default.
     workloads: Vec<String>,
-    /// Forget what was run before.
+    /// Discard the results of earlier runs.
     #[arg(long)]
     anew: bool,
     /// Only this plan, as a line of JSON.
     #[arg(long)]
     plan: Option<Plan>,
-    /// Every so-manieth plan only.
+    /// Only one plan in this many.
     #[arg(long, default_value_t = 1)]
     every: usize,
-    /// The first of them.
+    /// Index of the first of them.
     #[arg(long, default_value_t = 0)]
     from: usize,
     /// Only faults of these classes, separated by commas: crash, answer, failover, outage...
     #[arg(long, value_delimiter = ',')]
     class: Vec<String>,
-    /// Leave out what takes longer than ten seconds.
+    /// Leave out runs that take longer than ten seconds.
     #[arg(long)]
     short: bool,
-    /// Stop after so many seconds.
+    /// Stop after this many seconds.
     #[arg(long)]
     seconds: Option<u64>,
-    /// How many plans are carried out at a time, each on a control plane of its own.
+    /// Number of concurrent runs, each on its own control plane.
     #[arg(long, default_value_t = 2)]
     jobs: usize,
-    /// Say what was found so far, and run nothing.
+    /// Print the results so far, without a run.
     #[arg(long)]
     headline: bool,
 }
@@ -86,7 +86,7 @@ async fn main() -> anyhow::Result<()> {
         };
     }
     if arguments.anew {
-        // It may not be there.
+        // The file may not exist.
         let _ = std::fs::remove_file(&path);
     }
     let envs = try_join_all((0..arguments.jobs.max(1)).map(|_| Env::start())).await?;
@@ -123,7 +123,7 @@ async fn main() -> anyhow::Result<()> {
     bar.finish();
     for env in envs {
         if let Err(leak) = env.check_secrecy().await {
-            bail!("a credential is where it must not be: {leak}");
+            bail!("a credential is in a wrong place: {leak}");
         }
     }
     headline::report(&path)

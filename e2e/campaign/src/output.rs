@@ -1,4 +1,4 @@
-//! What a person reads, on standard output.
+//! Output for people, on standard output.
 
 use std::io::Write as _;
 

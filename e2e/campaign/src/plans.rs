@@ -1,4 +1,4 @@
-//! Which plans there are, learned from a run of each workload in which nothing goes wrong, and how they are carried out.
+//! Plans: learned from a clean run of each workload, and run by a pool of environments.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -11,10 +11,10 @@ use crate::env::Env;
 use crate::run::{Outcome, run};
 use e2e::faults::plan::{ACT, Fault, Plan, RULES, Trigger};
 
-/// Occurrences of one kind of event beyond these tell nothing new.
+/// More occurrences of one kind of event give no new result.
 const OCCURRENCES: u32 = 3;
 
-/// Every fault at every write, read and event of a watch of a clean run, and everything that goes wrong with all of it.
+/// Returns every fault at every write, read and watch event of a clean run, and every fault of all requests.
 fn plans(workload: &str, clean: &Outcome) -> Vec<Plan> {
     let mut counts: BTreeMap<&str, u32> = BTreeMap::new();
     for what in &clean.seen {
@@ -69,7 +69,7 @@ fn plans(workload: &str, clean: &Outcome) -> Vec<Plan> {
     plans
 }
 
-/// Puts plans into an order in which all classes of faults come in turn, each in a random order.
+/// Orders plans so that all classes of faults take turns, each in a random order.
 pub fn mixed(plans: Vec<Plan>, random: &mut impl rand::Rng) -> Vec<Plan> {
     let mut classes: BTreeMap<&str, VecDeque<Plan>> = BTreeMap::new();
     let mut shuffled = plans;
@@ -87,18 +87,18 @@ pub fn mixed(plans: Vec<Plan>, random: &mut impl rand::Rng) -> Vec<Plan> {
     mixed
 }
 
-/// The plans of these workloads, each of which is carried out once with nothing going wrong. In the order of their names,
-/// whichever environment is done first.
+/// Runs each of these workloads once without a fault, and returns their plans in the order of the names, independent of
+/// the environments.
 ///
 /// # Errors
 ///
-/// When one does not end right.
+/// When a clean run fails.
 pub async fn learn(envs: &[Env], workloads: Vec<&str>) -> anyhow::Result<Vec<Plan>> {
     let learned = RefCell::new(BTreeMap::new());
     share(envs, workloads, async |env, workload| {
         let clean = run(env, workload, None).await?;
         if let Some(wrong) = clean.wrong {
-            bail!("{workload}, and nothing went wrong: {wrong}\n{}", env.log());
+            bail!("{workload} fails without a fault: {wrong}\n{}", env.log());
         }
         learned.borrow_mut().insert(workload, plans(workload, &clean));
         Ok(())
@@ -107,20 +107,20 @@ pub async fn learn(envs: &[Env], workloads: Vec<&str>) -> anyhow::Result<Vec<Pla
     Ok(learned.into_inner().into_values().flatten().collect())
 }
 
-/// What comes of a plan.
+/// Runs a plan and returns its outcome.
 ///
 /// # Errors
 ///
-/// When the environment itself fails; what is wrong at the end is in the outcome.
+/// When the environment itself fails. A wrong end is part of the outcome.
 pub async fn carry_out(env: &Env, plan: &Plan) -> anyhow::Result<Outcome> {
     run(env, &plan.workload, Some((plan.trigger.clone(), plan.fault))).await
 }
 
-/// Each environment takes the next piece of work as soon as it has done the last.
+/// Distributes the work: each environment takes the next item when it has finished the last.
 ///
 /// # Errors
 ///
-/// The first that `each` returned; what the other environments had under way is dropped.
+/// The first error of `each`. The other environments then drop their current items.
 pub async fn share<Work>(
     envs: &[Env],
     work: Vec<Work>,

@@ -1,4 +1,4 @@
-//! One plan carried out, and judged by what the store holds: nothing here asks the operator.
+//! One run of a plan. The store decides the verdict, without any report of the operator.
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
@@ -21,59 +21,59 @@ use e2e::faults::proxy::{LATE, Record};
 use e2e::oracle::{self, Expected, Foreign};
 use e2e::wait::until;
 
-/// A start in peace, on a busy machine.
+/// Time limit of a start without faults, on a busy machine.
 const PEACE_WITHIN: Duration = Duration::from_secs(30);
-/// Nothing is written for so long in the end: longer than the second between two writes of a status.
+/// Time without writes at the end: longer than the second between two writes of a status.
 const QUIET: Duration = Duration::from_millis(1300);
-/// More writes than a clean run by this much is a loop, and as many again for each second of an outage.
+/// This many writes more than a clean run count as a loop; each second of an outage allows as many again.
 const WRITES_TOO_MANY: u64 = 40;
-/// What somebody undoes at once for four seconds is restored three times at once, and then ever more rarely.
+/// If another writer undoes a write for four seconds, the operator restores it three times at once, and then backs off.
 const RESTORES_TOO_MANY: usize = 8;
-/// A workload in which nothing goes wrong.
+/// Time limit of a workload without a fault.
 const CLEAN_WITHIN: Duration = Duration::from_secs(3);
-/// Between two looks at the store, at first.
+/// Initial time between two checks of the store.
 const LOOKS_EVERY: Duration = Duration::from_millis(20);
-/// What a bound grows by where other things run beside.
+/// Extension of each bound for other load on the machine.
 const BUSY_MACHINE: Duration = Duration::from_secs(5);
-/// What is not right so long after its bound is called lost, and no longer slow.
+/// An error that lasts this long after its bound counts as lost rather than slow.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// The names of the objects, and of their copies.
+/// The names of the objects and of their copies.
 const NAMES: [&str; 2] = [OBJECT, OTHER];
 
-/// What came of a run.
+/// The outcome of a run.
 #[derive(Debug, Clone, Serialize)]
 pub struct Outcome {
-    /// The plan, or the workload alone.
+    /// The plan, or the workload of a clean run.
     pub plan: String,
-    /// The fault struck: a run in which it did not is no evidence of anything.
+    /// Whether the fault struck. Without it, a run proves no behaviour.
     pub fired: bool,
-    /// From the end of the fault, and of the act, to the right end, in seconds.
+    /// Seconds from the end of the fault, and of the users' actions, to the right end.
     pub recovery: f64,
-    /// What was not as it must be; none when all was.
+    /// The error, or none.
     pub wrong: Option<Wrong>,
-    /// Each effective write, read and event of a watch during the act, in their order.
+    /// Each effective write, read and watch event during the actions, in order.
     #[serde(skip)]
     pub seen: Vec<String>,
-    /// Writes of the operator during the act.
+    /// Writes of the operator during the actions.
     pub writes: u64,
 }
 
-/// What goes on in a run.
+/// A run in progress.
 struct Running<'a> {
     env: &'a Env,
     workload: &'a str,
     fault: Option<Fault>,
-    /// What it strikes.
+    /// The subject of the trigger.
     what: Option<String>,
     history: History,
     replicas: Vec<Supervisor>,
 }
 
-/// Carries a workload out with a fault, or with none.
+/// Runs a workload with a fault, or with none.
 ///
 /// # Errors
 ///
-/// When the environment itself fails. What the operator does wrong is in the outcome.
+/// When the environment itself fails. Errors of the operator are in the outcome.
 pub async fn run(env: &Env, workload: &str, strike: Option<(Trigger, Fault)>) -> anyhow::Result<Outcome> {
     let plan = strike.as_ref().map_or_else(
         || workload.to_owned(),
@@ -133,7 +133,7 @@ pub async fn run(env: &Env, workload: &str, strike: Option<(Trigger, Fault)>) ->
 }
 
 impl Running<'_> {
-    /// Stops all replicas. How their processes ended.
+    /// Stops all replicas, and returns how their processes ended.
     async fn stop(self) -> Ends {
         let mut ends = Ends::default();
         for replica in self.replicas {
@@ -146,14 +146,14 @@ impl Running<'_> {
         ends
     }
 
-    /// The beginning, in peace. What is wrong with it is the operator's fault already.
+    /// Sets up the workload without a fault. An error here is already the operator's.
     async fn begin(&mut self) -> anyhow::Result<Result<(), Wrong>> {
         if let Some(begun) = workload::begin(self.workload, self.env).await? {
             let settled = until("the beginning comes true", PEACE_WITHIN, async || {
                 settled(self.env, &begun).await
             });
             if let Err(late) = settled.await {
-                // What was wrong on the way says more than how it ended.
+                // An error on the way is more specific than a wrong end.
                 if let Err(wrong) = self.history_is_right(&begun, (u64::MAX, Instant::now())) {
                     return Ok(Err(wrong));
                 }
@@ -169,7 +169,7 @@ impl Running<'_> {
         Ok(Ok(()))
     }
 
-    /// Whether the fault hides what is in a list.
+    /// Returns whether the fault hides objects in a list.
     fn is_blind(&self) -> bool {
         self.fault == Some(Fault::Empty)
     }
@@ -199,7 +199,7 @@ impl Running<'_> {
         self.history_is_right(&end, begun)?;
         came?;
         self.is_silent().await?;
-        // Still so, after the last write.
+        // The state must still be right after the last write.
         if let Err(seen) = settled(self.env, &end).await {
             return Err(verdict::of_end(self.env, &end, &seen).await);
         }
@@ -215,7 +215,7 @@ impl Running<'_> {
         unchanged.map_err(|what| Wrong::new(Oracle::Foreign, what))
     }
 
-    /// What an empty list hides is seen with the next one: until then nothing is promised but that no harm is done.
+    /// Waits for the list after an empty one. Until then, the operator promises only to do no harm.
     async fn lists_again(&self) -> Result<(), Wrong> {
         let proxy = self.env.proxy();
         let struck = until("the list is asked for", PEACE_WITHIN, async || {
@@ -233,7 +233,7 @@ impl Running<'_> {
         Ok(())
     }
 
-    /// Notes whether a status says that what the fault is about is refused.
+    /// Records whether a status reports the refusal of the fault.
     async fn hears_of_refusal(&self, told: &Cell<bool>) -> Infallible {
         loop {
             if let Some(namespace) = self.refused().filter(|_| !told.get()) {
@@ -245,13 +245,13 @@ impl Running<'_> {
         }
     }
 
-    /// Waits until all is right, and not only for as long as the fault lasts.
+    /// Waits until the state is right, and stays right beyond the fault.
     async fn comes_right(&self, end: &End, told: bool, recovery: &mut Duration) -> Result<(), Wrong> {
         let acted = Instant::now();
         let bound = self.fault.map_or(CLEAN_WITHIN, Fault::bound) + BUSY_MACHINE;
         let mut untold = self.refused().filter(|_| !told);
         let lasts = |until: Option<Instant>| until.is_none_or(|until| until > acted);
-        // What was refused before the last step says nothing of the others since.
+        // A refusal before the last step does not excuse the other namespaces afterwards.
         let mut unserved = self.refused().filter(|_| lasts(self.env.proxy().record().lasts_until));
         loop {
             if let Some(namespace) = &untold
@@ -292,13 +292,13 @@ impl Running<'_> {
                 }
                 Err(_) => {}
             }
-            // A look costs the server some twenty reads: the longer it takes, the rarer.
+            // A check costs the server some twenty reads, so the pause grows with the wait.
             let pause = (acted.elapsed() / 20).clamp(LOOKS_EVERY, 10 * LOOKS_EVERY);
             tokio::time::sleep(pause).await;
         }
     }
 
-    /// The namespace of the object whose write is refused for long.
+    /// Returns the namespace of the object whose write is refused persistently.
     fn refused(&self) -> Option<String> {
         self.fault?.persists()?;
         let place = self.what.as_ref()?.split(' ').nth(2)?;
@@ -324,16 +324,17 @@ impl Running<'_> {
             copies: end.served.iter().flat_map(secrets).collect(),
             references,
             begun,
-            // Whoever is shown an old source goes back to it, and rightly: no server shows one to who asks for the latest.
+            // An operator that sees an old source returns to it, and rightly: no server shows one to a request for the
+            // latest.
             edited: matches!(self.workload, "drift" | "held-current")
                 || matches!(self.fault, Some(Fault::Undo(_) | Fault::Stale(2 | 4))),
             concurrent_edit: self.fault == Some(Fault::ConcurrentEdit),
-            // References that a list does not show cannot go first.
+            // If a list hides references, the operator cannot remove them first.
             blind: self.is_blind(),
         })
     }
 
-    /// Nothing is written for a while.
+    /// Checks that no write happens for a while.
     async fn is_silent(&self) -> Result<(), Wrong> {
         let (mut writes, mut since) = (self.env.writes(), Instant::now());
         let end = Instant::now() + 10 * QUIET;
@@ -351,7 +352,7 @@ impl Running<'_> {
     }
 }
 
-/// Whether the processes ended as they may.
+/// Checks that the processes ended only in allowed ways.
 fn process(ends: &Ends, fault: Option<Fault>) -> Result<(), Wrong> {
     let allowed = fault.map_or(0, Fault::ends_allowed);
     let asked = u32::from(fault == Some(Fault::HandOver));
@@ -363,12 +364,12 @@ fn process(ends: &Ends, fault: Option<Fault>) -> Result<(), Wrong> {
         return wrong(format!("it ended by itself: {:?}", ends.by_itself));
     }
     if ends.asked > asked {
-        return wrong("it ended with success, and nobody had asked".to_owned());
+        return wrong("it ended with success without SIGTERM".to_owned());
     }
     Ok(())
 }
 
-/// Whether it wrote about as much as it must.
+/// Checks that the number of writes is near the minimum.
 fn economy(record: &Record, writes: u64, begun: Instant) -> Result<(), Wrong> {
     let seen = u64::try_from(record.seen.len()).unwrap_or_default();
     let disturbed = record
@@ -386,14 +387,14 @@ fn economy(record: &Record, writes: u64, begun: Instant) -> Result<(), Wrong> {
     Ok(())
 }
 
-/// Whether a status says that this namespace fails.
+/// Returns whether a status reports a failure of this namespace.
 async fn fails(env: &Env, end: &End, namespace: &str) -> bool {
     for expected in &end.served {
         if names_failure(env, &expected.object, namespace).await == Some(true) {
             return true;
         }
     }
-    // One that is gone says no more, and nothing was refused that it still wanted.
+    // A deleted object has no status, and no refused write that it still needs.
     for object in &end.gone {
         if names_failure(env, object, namespace).await != Some(false) {
             return true;
@@ -402,7 +403,7 @@ async fn fails(env: &Env, end: &End, namespace: &str) -> bool {
     false
 }
 
-/// Whether the status of the object says that this namespace fails; none if the object is gone.
+/// Returns whether the status of the object reports a failure of this namespace; none if the object is gone.
 async fn names_failure(env: &Env, object: &str, namespace: &str) -> Option<bool> {
     let Ok(found) = oracle::object(env.client(), object).await else {
         return Some(false);
@@ -412,7 +413,7 @@ async fn names_failure(env: &Env, object: &str, namespace: &str) -> Option<bool>
     Some(failures.any(|failure| failure["namespace"] == namespace))
 }
 
-/// Whether all is right everywhere but there.
+/// Returns whether all other namespaces are right.
 async fn serves_others(env: &Env, end: &End, namespace: &str) -> bool {
     for expected in &end.served {
         for other in expected.holders.keys().filter(|other| *other != namespace) {
@@ -424,7 +425,7 @@ async fn serves_others(env: &Env, end: &End, namespace: &str) -> bool {
     true
 }
 
-/// The store is right, and the status tells it.
+/// Checks that the store is right and the status reports it.
 async fn settled(env: &Env, end: &End) -> Result<(), String> {
     end.check(env).await?;
     for expected in &end.served {
@@ -435,7 +436,7 @@ async fn settled(env: &Env, end: &End) -> Result<(), String> {
     Ok(())
 }
 
-/// Of this generation: the reason, the counts, and each namespace that lacks a copy.
+/// Checks the status of this generation: the reason, the counts, and each namespace that lacks a copy.
 fn tells(object: &Value, end: &End, expected: &Expected) -> Result<(), String> {
     let status = &object["status"];
     let conditions = status["conditions"].as_array().map_or(&[][..], Vec::as_slice);
@@ -443,7 +444,7 @@ fn tells(object: &Value, end: &End, expected: &Expected) -> Result<(), String> {
     let told = ready.is_some_and(|ready| ready["reason"] == end.reason)
         && status["observedGeneration"] == object["metadata"]["generation"];
     if !told {
-        return Err(format!("{} is not told: {status}", end.reason));
+        return Err(format!("the status does not report {}: {status}", end.reason));
     }
     let (served, failed) = (expected.holders.len(), end.failed.len());
     let accounts: usize = expected.holders.values().map(BTreeSet::len).sum();
@@ -466,7 +467,7 @@ fn tells(object: &Value, end: &End, expected: &Expected) -> Result<(), String> {
         Ok(())
     } else {
         Err(format!(
-            "{served} copies, {accounts} references, failures {:?} are not told: {status}",
+            "{served} copies, {accounts} references, failures {:?} are not in the status: {status}",
             end.failed
         ))
     }

@@ -1,4 +1,4 @@
-//! The operator's process, started again whenever it ends, as a kubelet does.
+//! Supervisor of the operator's process: restarts it whenever it ends, as a kubelet does.
 
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
@@ -15,14 +15,14 @@ use e2e::faults::proxy::{Proxy, lock};
 use e2e::operator::{self, Operator};
 use e2e::{loopback, ports, wait};
 
-/// How often it is looked at.
+/// Poll interval for its end.
 const LOOKS_EVERY: Duration = Duration::from_millis(2);
-/// How often it is asked whether it lives.
+/// Interval of the liveness probe.
 const ASKS_EVERY: Duration = Duration::from_secs(1);
-/// A start, on a busy machine.
+/// Time limit of a start, on a busy machine.
 const READY_WITHIN: Duration = Duration::from_secs(30);
 
-/// See the module. Dropping it ends the process.
+/// The supervisor; see the module. Dropping it ends the process.
 pub struct Supervisor {
     token: CancellationToken,
     task: JoinHandle<()>,
@@ -30,21 +30,21 @@ pub struct Supervisor {
     health: Arc<Mutex<String>>,
 }
 
-/// How the processes ended so far.
+/// How the processes have ended so far.
 #[derive(Debug, Clone, Default)]
 pub struct Ends {
-    /// Killed, as a fault does.
+    /// Killed by a fault.
     pub killed: u32,
-    /// With success, as it was asked.
+    /// Ended with success after SIGTERM.
     pub asked: u32,
-    /// By itself.
+    /// Ended by themselves.
     pub by_itself: Vec<String>,
-    /// It said that it does not live: a kubelet would have ended it.
+    /// Failed liveness probes, after which a kubelet would have ended the process.
     pub not_alive: u32,
 }
 
 impl Supervisor {
-    /// Starts the operator, and lets the proxy know each process of it.
+    /// Starts the operator, and passes each of its processes to the proxy.
     pub fn start(
         cluster: Arc<Cluster>,
         proxy: Arc<Proxy>,
@@ -69,7 +69,7 @@ impl Supervisor {
                 see_through(&mut operator, &cluster, &stop, &told).await;
                 if stop.is_cancelled() {
                     proxy.aim_at(0);
-                    // Ended already, or killed now: either is its end.
+                    // It has ended already, or is killed now.
                     let _ = operator.process().kill();
                 } else if proxy.stays_dead() {
                     stop.cancelled().await;
@@ -84,11 +84,11 @@ impl Supervisor {
         }
     }
 
-    /// Comes back when it has seen everything.
+    /// Waits until the operator has listed everything.
     ///
     /// # Errors
     ///
-    /// When that takes half a minute.
+    /// When it takes more than half a minute.
     pub async fn is_ready(&self) -> anyhow::Result<()> {
         wait::until("the operator is ready", READY_WITHIN, async || {
             let address = lock(&self.health).clone();
@@ -100,7 +100,7 @@ impl Supervisor {
         .await
     }
 
-    /// How the processes ended so far.
+    /// Returns how the processes have ended so far.
     pub fn ends(&self) -> Ends {
         lock(&self.ends).clone()
     }
@@ -108,12 +108,12 @@ impl Supervisor {
     /// Ends it for good.
     pub async fn stop(self) {
         self.token.cancel();
-        // A panic in there is told by the run that waits for the operator in vain.
+        // The run that waits for the operator in vain reports a panic of the task.
         let _ = self.task.await;
     }
 }
 
-/// Somebody else took one of its ports between our choice and its start.
+/// Returns whether another process took one of its ports before its start.
 fn lost_its_port(operator: &Operator, cluster: &Cluster) -> bool {
     let log = operator::logged(cluster).unwrap_or_default();
     let addresses = [operator.health_address(), operator.metrics_address()];
@@ -121,7 +121,7 @@ fn lost_its_port(operator: &Operator, cluster: &Cluster) -> bool {
     log.lines().any(says)
 }
 
-/// Until the process ends, or shall.
+/// Waits until the process ends, or must end.
 async fn see_through(operator: &mut Operator, cluster: &Cluster, stop: &CancellationToken, told: &Arc<Mutex<Ends>>) {
     let mut asks_at = Instant::now() + ASKS_EVERY;
     loop {
@@ -144,7 +144,7 @@ async fn see_through(operator: &mut Operator, cluster: &Cluster, stop: &Cancella
             asks_at = Instant::now() + ASKS_EVERY;
             let (address, told) = (operator.health_address().to_owned(), Arc::clone(told));
             tokio::spawn(async move {
-                // No answer is none: it may stand still, or just have ended.
+                // A missing response does not count: the process may be stopped, or may just have ended.
                 if let Ok((code, _)) = loopback::get(&address, "/livez", None).await
                     && code != 200
                 {

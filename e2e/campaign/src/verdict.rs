@@ -1,4 +1,4 @@
-//! What may be found wrong, in the words of the headline.
+//! Kinds of errors, in the words of the headline.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -13,7 +13,7 @@ use crate::env::Env;
 use e2e::SYSTEM_NAMESPACE;
 use e2e::oracle::{self, Expected, Place};
 
-/// Who noticed.
+/// The oracle that noticed the error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Oracle {
@@ -21,29 +21,29 @@ pub enum Oracle {
     Lost,
     /// A copy is not as declared in the end.
     Stale,
-    /// A copy is where none is to be in the end.
+    /// A copy exists in the end where none should.
     Orphaned,
-    /// A reference is where none is to be in the end.
+    /// A reference exists in the end where none should.
     Dangling,
-    /// Something of others was changed, at whatever moment.
+    /// A foreign object was changed, at any moment.
     Foreign,
-    /// What was to be there throughout was away or wrong for a moment.
+    /// A copy or reference that should exist throughout was missing or wrong for a moment.
     Gap,
     /// Two writes were made in the wrong order.
     Order,
-    /// A credential is where it must not be.
+    /// A credential is in a wrong place.
     Leak,
-    /// An object that was deleted is still there.
+    /// A deleted object still exists.
     Stuck,
-    /// It does not come to rest, or writes far more than it must.
+    /// The operator keeps writing, or writes far more than it must.
     Loop,
-    /// The status does not tell what is so.
+    /// The status does not report the state.
     Untold,
-    /// A status said that all is well when it was not.
+    /// A status was ready when the state was wrong.
     FalseReady,
-    /// The process ended, or said that it does not live.
+    /// The process ended, or failed its liveness probe.
     Ended,
-    /// All is right in the end, and was not within the bound.
+    /// The end is right, but came after the bound.
     Slow,
 }
 
@@ -88,17 +88,17 @@ impl fmt::Display for Oracle {
     }
 }
 
-/// Something that is not as it must be.
+/// An error.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Wrong {
-    /// Who noticed.
+    /// The oracle that noticed it.
     pub oracle: Oracle,
-    /// What, in a sentence.
+    /// The error, in a sentence.
     pub what: String,
 }
 
 impl Wrong {
-    /// Noticed by `oracle`.
+    /// Creates an error noticed by `oracle`.
     pub fn new(oracle: Oracle, what: impl Into<String>) -> Self {
         Self {
             oracle,
@@ -115,14 +115,14 @@ impl fmt::Display for Wrong {
 
 impl std::error::Error for Wrong {}
 
-/// Gives an end that did not come a name.
+/// Classifies a wrong end.
 pub(crate) async fn of_end(env: &Env, end: &End, seen: &str) -> Wrong {
     let oracle = name(env, end).await.unwrap_or(Oracle::Untold);
     Wrong::new(oracle, seen)
 }
 
 async fn name(env: &Env, end: &End) -> Result<Oracle, String> {
-    // By their bytes: a login without a label is there all the same.
+    // By their bytes, because a login without a label is still a login.
     let holders = oracle::places(env.client(), &env.needles()).await?;
     let holders: BTreeSet<&Place> = holders.iter().filter(|place| place.0 != SYSTEM_NAMESPACE).collect();
     for object in &end.gone {

@@ -1,4 +1,4 @@
-//! What users do while something goes wrong: each with a beginning that is carried out in peace, and an act.
+//! Workloads: the actions of users during a fault. Each has a setup without faults, and then the actions.
 
 use std::time::{Duration, Instant};
 
@@ -44,24 +44,24 @@ pub const ALL: [&str; 25] = [
     "held-current",
 ];
 
-/// As many names as an annotation has room for.
+/// As many names as fit into an annotation.
 const NAMES_OF_TENANT: u32 = 40_000;
-/// As many entries as the operator still adds one to.
+/// As many entries as the operator still extends.
 const ENTRIES_OF_TENANT: u32 = 200;
-/// How often a tenant writes to an account meanwhile.
+/// How often a tenant writes to an account during the actions.
 const TOUCHES: u32 = 10;
-/// Longer than the operator needs for what it does while it is not suspended.
+/// Longer than the operator needs for its work while not suspended.
 const SUSPENDED_FOR: Duration = Duration::from_millis(700);
-/// How long a step of an act may take before the next one: longer than a watch may be silent.
+/// Time limit of each step: longer than a watch may be silent.
 const STEP_WITHIN: Duration = Duration::from_secs(120);
-/// Time for all that an operator does which was shown an empty list.
+/// Time for the reaction of an operator to an empty list.
 const BLIND_FOR: Duration = Duration::from_secs(3);
 
-/// The beginning, in peace. What stands at its end.
+/// Sets the workload up without faults, and returns the expected state.
 ///
 /// # Errors
 ///
-/// What the API server says.
+/// The error of the API server.
 pub async fn begin(workload: &str, env: &Env) -> anyhow::Result<Option<End>> {
     let [first, second, _] = logins(env);
     if workload == "sources-late" {
@@ -81,7 +81,7 @@ pub async fn begin(workload: &str, env: &Env) -> anyhow::Result<Option<End>> {
             Ok(Some(End::served(env.both(&first, &second))))
         }
         "two-objects" => {
-            // Another login: what belongs to one is nothing for the other.
+            // Another login, so that a mix-up of the two is visible.
             env.source(OTHER, &second).await?;
             env.apply(&env.object(OBJECT)).await?;
             env.apply(&env.object(OTHER)).await?;
@@ -108,23 +108,24 @@ pub async fn begin(workload: &str, env: &Env) -> anyhow::Result<Option<End>> {
 }
 
 fn squatter() -> serde_json::Value {
-    // Of the type of a copy: nothing but whose it is stands in the way of taking it over.
+    // It has the type of a copy, so that only its owner prevents a takeover.
     json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": OBJECT, "namespace": name("c")},
         "type": "kubernetes.io/dockerconfigjson", "stringData": {oracle::DATA_KEY: r#"{"auths":{}}"#}})
 }
 
-/// What users do. What must be true in the end. Who is `blind` is shown an empty list by the fault, and is not waited for long.
+/// Performs the actions of users, and returns the expected end. With `blind`, the fault shows the operator an empty
+/// list, so waits are short.
 ///
 /// # Errors
 ///
-/// What the API server says; when a step does not come true within a minute.
+/// The error of the API server, or a step that does not complete within its time limit.
 pub async fn run_workload(workload: &str, env: &Env, blind: bool) -> anyhow::Result<End> {
     let client = env.client();
     let [first, second, _] = logins(env);
     let all = ["a", "b", "c"];
     let end = |parts: &[&str], login: &Login| end(env, parts, login);
     match workload {
-        // From two registries to one, in the latter case.
+        // The last one goes from two registries to one.
         "create" | "registry-removed" | "hostile-sizes" => {
             if workload == "hostile-sizes" {
                 touch(env).await?;
@@ -179,7 +180,7 @@ fn end(env: &Env, parts: &[&str], login: &Login) -> End {
     End::served(env.expected(OBJECT, parts, login))
 }
 
-/// Other namespaces, by their names.
+/// Selects other namespaces, by their names.
 async fn select_others(env: &Env) -> anyhow::Result<End> {
     let [first, ..] = logins(env);
     let mut object = env.object(OBJECT);
@@ -188,7 +189,7 @@ async fn select_others(env: &Env) -> anyhow::Result<End> {
     Ok(end(env, &["c", "d", "e"], &first))
 }
 
-/// A namespace with the label comes.
+/// Creates a namespace with the label.
 async fn new_namespace(env: &Env) -> anyhow::Result<End> {
     let [first, ..] = logins(env);
     let new = new_part();
@@ -198,7 +199,7 @@ async fn new_namespace(env: &Env) -> anyhow::Result<End> {
     Ok(end(env, &["a", "b", "c", &new], &first))
 }
 
-/// An account is deleted and made again.
+/// Deletes an account and creates it again.
 async fn account_again(env: &Env) -> anyhow::Result<End> {
     let [first, ..] = logins(env);
     let accounts: Api<ServiceAccount> = Api::namespaced(env.client().clone(), &name("b"));
@@ -209,7 +210,7 @@ async fn account_again(env: &Env) -> anyhow::Result<End> {
     Ok(end(env, &["a", "b", "c"], &first))
 }
 
-/// The source goes, a namespace comes, and the source comes back with another login.
+/// Deletes the source, creates a namespace, and creates the source again with another login.
 async fn source_lost(env: &Env) -> anyhow::Result<End> {
     let [first, second, _] = logins(env);
     let secrets: Api<Secret> = Api::namespaced(env.client().clone(), SYSTEM_NAMESPACE);
@@ -221,7 +222,7 @@ async fn source_lost(env: &Env) -> anyhow::Result<End> {
     Ok(end(env, &["a", "b", "c", "d"], &second))
 }
 
-/// A namespace by its label, another by its name, and an account by its label.
+/// Excludes a namespace by its label, another by its name, and an account by its label.
 async fn exclude(env: &Env) -> anyhow::Result<End> {
     let [first, ..] = logins(env);
     let excluded = (EXCLUDE, Some("true"));
@@ -237,7 +238,7 @@ async fn exclude(env: &Env) -> anyhow::Result<End> {
     Ok(End::served(expected))
 }
 
-/// No account is asked for any more.
+/// Deselects all accounts.
 async fn narrow(env: &Env) -> anyhow::Result<End> {
     let [first, ..] = logins(env);
     let mut object = env.object(OBJECT);
@@ -252,7 +253,7 @@ async fn narrow(env: &Env) -> anyhow::Result<End> {
     Ok(End::served(expected))
 }
 
-/// The second password is on its way when the third one comes.
+/// Sets a third password while the second one is being written.
 async fn rotate_again(env: &Env) -> anyhow::Result<End> {
     let [_, second, third] = logins(env);
     let end = |login: &Login| End::served(env.expected(OBJECT, &["a", "b", "c"], login));
@@ -266,7 +267,7 @@ async fn rotate_again(env: &Env) -> anyhow::Result<End> {
     Ok(end(&third))
 }
 
-/// All that can happen while nobody watches; with the lists as a stream, or in pages.
+/// Makes all kinds of changes while no operator runs, with streamed or paged lists.
 async fn restart(env: &Env, paged: bool) -> anyhow::Result<End> {
     let [_, second, _] = logins(env);
     env.proxy().pages(paged);
@@ -278,14 +279,14 @@ async fn restart(env: &Env, paged: bool) -> anyhow::Result<End> {
     Ok(End::served(env.expected(OBJECT, &["a", "c", "d"], &second)))
 }
 
-/// Deleted while it is carried out, so that writes are under way.
+/// Deletes an object while it is being served, so that writes are in flight.
 async fn come_and_go(env: &Env, blind: bool) -> anyhow::Result<End> {
     let client = env.client();
     env.apply(&env.object(OBJECT)).await?;
     let applied = Instant::now();
     until("a copy is there", STEP_WITHIN, async || {
         let copies = oracle::uids(client, OBJECT).await?;
-        // A process that saw no namespace, or no source, makes none before its next list.
+        // An operator that saw no namespace, or no source, creates no copies before its next list.
         let waits = !blind || !env.proxy().record().fired || applied.elapsed() < BLIND_FOR;
         if copies.is_empty() && waits {
             Err("none is".to_owned())
@@ -298,7 +299,7 @@ async fn come_and_go(env: &Env, blind: bool) -> anyhow::Result<End> {
     Ok(End::deleted(OBJECT))
 }
 
-/// What was left behind is taken back.
+/// Deletes an object with `Retain` and creates it again, which takes its copies back.
 async fn retain(env: &Env) -> anyhow::Result<End> {
     let [first, ..] = logins(env);
     let mut object = env.object(OBJECT);
@@ -316,7 +317,7 @@ async fn retain(env: &Env) -> anyhow::Result<End> {
     Ok(End::served(env.expected(OBJECT, &["a", "b", "c"], &first)))
 }
 
-/// Everything that others do to what is ours.
+/// Makes all kinds of changes to the operator's objects.
 async fn drift(env: &Env) -> anyhow::Result<End> {
     let [first, ..] = logins(env);
     let (client, params) = (env.client(), PatchParams::default());
@@ -333,7 +334,7 @@ async fn drift(env: &Env) -> anyhow::Result<End> {
     Ok(End::served(env.expected(OBJECT, &["a", "b", "c"], &first)))
 }
 
-/// The most that a tenant may put on an account: in a namespace that nobody selects, and in one that is selected.
+/// Puts the most that a tenant may put on an account, in a namespace that no object selects and in a selected one.
 async fn largest(env: &Env) -> anyhow::Result<()> {
     let names: Vec<String> = (0..NAMES_OF_TENANT).map(|number| format!("{number:05}")).collect();
     let labels: serde_json::Map<_, _> = (0..200)
@@ -354,7 +355,7 @@ async fn largest(env: &Env) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A tenant writes to it again and again.
+/// Lets a tenant write to the account again and again.
 async fn touch(env: &Env) -> anyhow::Result<()> {
     let accounts: Api<ServiceAccount> = Api::namespaced(env.client().clone(), &name("d"));
     for touch in 0..TOUCHES {
@@ -366,7 +367,8 @@ async fn touch(env: &Env) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Another party's finalizer keeps a copy that is to go: its login goes at once, and the status says what stays.
+/// Keeps a copy with another party's finalizer when it should go: its login goes at once, and the status reports the
+/// rest.
 async fn held_out(env: &Env) -> anyhow::Result<End> {
     let [first, ..] = logins(env);
     hold(env, "b", true).await?;
@@ -385,7 +387,7 @@ async fn held_out(env: &Env) -> anyhow::Result<End> {
     Ok(End::served(env.expected(OBJECT, &["a", "c"], &first)))
 }
 
-/// Another party's finalizer keeps a copy that somebody deleted: it is kept current, and made again when it goes.
+/// Keeps a deleted copy with another party's finalizer: it stays current, and is recreated when it goes.
 async fn held_current(env: &Env) -> anyhow::Result<End> {
     let [_, second, _] = logins(env);
     hold(env, "b", true).await?;
@@ -405,7 +407,7 @@ async fn held_current(env: &Env) -> anyhow::Result<End> {
     Ok(End::served(env.expected(OBJECT, &["a", "b", "c"], &second)))
 }
 
-/// Puts another party's finalizer on a copy, or takes it off.
+/// Adds another party's finalizer to a copy, or removes it.
 async fn hold(env: &Env, part: &str, held: bool) -> anyhow::Result<()> {
     let finalizers = held.then(|| json!(["example.com/holds"]));
     let patch = json!({"metadata": {"finalizers": finalizers}});
@@ -416,7 +418,7 @@ async fn hold(env: &Env, part: &str, held: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Whether the failures in the status name this namespace.
+/// Checks that the failures in the status name this namespace.
 async fn names(env: &Env, namespace: &str) -> Result<(), String> {
     let object = oracle::object(env.client(), OBJECT).await?.ok_or("it is gone")?;
     let failures = &object.data["status"]["failures"];
@@ -427,7 +429,7 @@ async fn names(env: &Env, namespace: &str) -> Result<(), String> {
         .ok_or_else(|| format!("{namespace} is not in {failures}"))
 }
 
-/// Nothing happens while it is suspended, and then all of it.
+/// Suspends an object during changes. The operator makes none of them until it resumes.
 async fn suspend(env: &Env) -> anyhow::Result<End> {
     let [first, second, _] = logins(env);
     let mut object = env.object(OBJECT);
@@ -442,11 +444,11 @@ async fn suspend(env: &Env) -> anyhow::Result<End> {
     env.label("b", false).await?;
     env.label("d", true).await?;
     tokio::time::sleep(SUSPENDED_FOR).await;
-    // Only now: what is not remembered yet would hold up the rest.
+    // Only now, because a login without a stored state would delay the rest.
     env.source(OBJECT, &second).await?;
     tokio::time::sleep(SUSPENDED_FOR).await;
     let before = End::served(env.expected(OBJECT, &["a", "b", "c"], &first));
-    // A process that was shown the object as it had been knows of no suspension.
+    // An operator that saw an old version of the object does not know that it is suspended.
     if let Err(seen) = before.check(env).await
         && !env.proxy().record().stale
     {
@@ -476,7 +478,7 @@ async fn half_broken(env: &Env) -> anyhow::Result<End> {
 async fn sources_late(env: &Env) -> anyhow::Result<End> {
     let [first, second, _] = logins(env);
     env.apply(&env.object_of_two()).await?;
-    until("the missing sources are told", STEP_WITHIN, async || {
+    until("the status reports the missing sources", STEP_WITHIN, async || {
         told(env, OBJECT, "CredentialsNotReady").await
     })
     .await?;
@@ -498,7 +500,7 @@ async fn told(env: &Env, object: &str, reason: &str) -> Result<(), String> {
     if told {
         Ok(())
     } else {
-        Err(format!("{reason} is not told: {status}"))
+        Err(format!("the status does not report {reason}: {status}"))
     }
 }
 

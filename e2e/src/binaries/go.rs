@@ -1,4 +1,4 @@
-//! Building a Go module into the cache.
+//! Builds a Go module into the cache.
 
 use std::fmt::Write as _;
 use std::fs::File;
@@ -12,20 +12,20 @@ use sha2::{Digest, Sha256};
 
 use super::progress::Progress;
 
-/// The oldest Go that the modules' `go` lines allow.
+/// The oldest Go that the `go` lines of the modules allow.
 const OLDEST: (u32, u32) = (1, 26);
 
-/// What a module is built from, beside its Go files; with them all that the result depends on but the compiler.
+/// Files that a module is built from, besides its Go files. With them the result depends only on the compiler.
 const MODULE_FILES: [&str; 2] = ["go.mod", "go.sum"];
 
-/// How many of the compiler's last lines an error shows.
+/// How many of the compiler's last lines an error includes.
 const LAST_WORDS: usize = 30;
 
 /// A Go module in this crate's folder with one `main`.
 pub(super) struct Module {
     name: &'static str,
     folder: PathBuf,
-    /// Linker settings for the module's `go.mod`, given as text.
+    /// Returns linker settings for the text of the module's `go.mod`.
     linker: fn(&str) -> anyhow::Result<String>,
 }
 
@@ -47,7 +47,7 @@ impl Module {
         Self { name, folder, linker }
     }
 
-    /// The binary of these sources and this compiler, built if the cache lacks it.
+    /// Returns the binary of these sources and this compiler, and builds it if the cache lacks it.
     pub(super) fn built(&self, go: &str) -> anyhow::Result<PathBuf> {
         let cache = cache()?;
         let folder = cache.join(self.key(go)?);
@@ -56,11 +56,11 @@ impl Module {
             return Ok(binary);
         }
         std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-        // One lock for all modules: two builds at once would only share the same cores.
+        // One lock for all modules, because two builds at once would only share the same cores.
         let lock = File::create(cache.join("lock"))?;
         lock.lock().context("cannot lock the cache of test binaries")?;
         if !binary.exists() {
-            // Renamed when whole, so that whoever sees the name sees a finished binary.
+            // Renamed when complete, so that a file under this name is always a finished binary.
             let unfinished = folder.join(format!("{}.unfinished", self.name));
             self.build(&unfinished)?;
             std::fs::rename(&unfinished, &binary)?;
@@ -68,13 +68,13 @@ impl Module {
         Ok(binary)
     }
 
-    /// SHA-256 over compiler and sources, in hexadecimal.
+    /// Returns the SHA-256 of compiler and sources, in hexadecimal.
     fn key(&self, go: &str) -> anyhow::Result<String> {
         let mut hash = Sha256::new();
         hash.update(go);
         for path in self.sources()? {
             let bytes = std::fs::read(&path).with_context(|| path.display().to_string())?;
-            // The length keeps two files from passing as one.
+            // The length separates one file from the next.
             hash.update(bytes.len().to_le_bytes());
             hash.update(bytes);
         }
@@ -93,7 +93,7 @@ impl Module {
                 go_files.push(path);
             }
         }
-        // A folder is listed in any order.
+        // The order of a folder's listing is undefined.
         go_files.sort();
         let module_files = MODULE_FILES.iter().map(|name| self.folder.join(name));
         Ok(module_files.chain(go_files).collect())
@@ -132,7 +132,8 @@ impl Module {
         Ok(())
     }
 
-    /// The number of packages of the whole build; those in Go's own cache count too, since Go does not tell them apart.
+    /// Returns the number of packages of the whole build. It includes packages in Go's own cache, because Go does not
+    /// distinguish them.
     fn packages(&self) -> anyhow::Result<u64> {
         let output = go(&self.folder)
             .args(["list", "-deps", "."])
@@ -146,13 +147,13 @@ impl Module {
     }
 }
 
-/// The installed Go, for instance `go1.26.8`.
+/// Returns the installed Go, for instance `go1.26.8`.
 ///
 /// # Errors
 ///
-/// When there is none or it is too old, with what to do.
+/// When Go is missing or too old, with the fix.
 pub(super) fn version() -> anyhow::Result<String> {
-    // Asked outside the modules: inside, an old Go refuses `go.mod` before it names itself.
+    // Runs outside of the modules: inside, an old Go refuses `go.mod` before it prints its version.
     let output = go(&std::env::temp_dir())
         .args(["env", "GOVERSION"])
         .output()
@@ -166,11 +167,11 @@ pub(super) fn version() -> anyhow::Result<String> {
     }
 }
 
-/// The folder of a module's sources, of which Go itself says that they have this hash.
+/// Returns the folder of a module's sources, after Go has verified their hash.
 ///
 /// # Errors
 ///
-/// When Go is missing or does not get it, or the hash is another.
+/// When Go is missing or cannot download it, or when the hash differs.
 pub(super) fn download(module: &str, hash: &str) -> anyhow::Result<PathBuf> {
     #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase")]
@@ -178,7 +179,7 @@ pub(super) fn download(module: &str, hash: &str) -> anyhow::Result<PathBuf> {
         dir: PathBuf,
         sum: String,
     }
-    // Outside the modules, none of which needs it.
+    // Runs outside of the modules, because none of them needs it.
     let output = go(&std::env::temp_dir())
         .args(["mod", "download", "-json", module])
         .output()
@@ -191,7 +192,7 @@ pub(super) fn download(module: &str, hash: &str) -> anyhow::Result<PathBuf> {
     Ok(dir)
 }
 
-/// A link of that name beside `target`, so that a multi-call binary knows what it is asked to be.
+/// Creates a link of that name beside `target`. A multi-call binary chooses its program by that name.
 pub(super) fn link(target: &Path, name: &str) -> anyhow::Result<PathBuf> {
     let link = target.with_file_name(name);
     match std::os::unix::fs::symlink(target, &link) {
@@ -202,14 +203,14 @@ pub(super) fn link(target: &Path, name: &str) -> anyhow::Result<PathBuf> {
     }
 }
 
-/// The same settings everywhere, so that Go's own build cache is used by all builds.
+/// All builds use the same settings, so that they share Go's build cache.
 fn go(folder: &Path) -> Command {
     let mut command = Command::new("go");
     command
         .current_dir(folder)
         .env("CGO_ENABLED", "0")
         .env("GOFLAGS", "-mod=readonly")
-        // A module that needs a newer Go must fail at once, not fetch a toolchain.
+        // A module that needs a newer Go must fail at once, rather than download a toolchain.
         .env("GOTOOLCHAIN", "local");
     command
 }
@@ -235,15 +236,16 @@ fn is_new_enough(version: &str) -> bool {
     found >= OLDEST
 }
 
-/// `go build -v` names each package as it compiles it; everything else that it says is prose.
+/// Returns whether the line names a package: `go build -v` prints each package as it compiles it. All other output is
+/// messages.
 fn is_package(line: &str) -> bool {
     !line.is_empty() && !line.starts_with('#') && !line.contains([' ', '\t', ':'])
 }
 
-/// Tells the binaries which release they are, from the version that `go.mod` requires.
+/// Returns linker settings that embed the Kubernetes release, from the version that `go.mod` requires.
 ///
-/// Without it `kubectl version` and whatever parses the server's version as semver fail. A wrong minor would move the
-/// server's feature gates, so it is never written twice.
+/// Without them `kubectl version` fails, and so do programs that parse the server's version as semver. A wrong minor
+/// version would change the server's feature gates, so the version has one source.
 fn kubernetes_version(module: &str) -> anyhow::Result<String> {
     let version = module
         .lines()

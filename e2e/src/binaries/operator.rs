@@ -1,4 +1,4 @@
-//! The operator, as Cargo builds it from this workspace.
+//! The operator, built by Cargo from this workspace.
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -9,23 +9,22 @@ use serde_json::Value;
 
 use crate::workspace;
 
-/// The environment variable that chooses the profile: `release`; `static`, which is that without a C library to be found
-/// where it runs, as images have it; else the one for development.
+/// The environment variable that chooses the profile. `release` is optimised. `static` is `release` without a dynamic C
+/// library, as images have it. The default is the development profile.
 pub(super) const PROFILE: &str = "PULLSECRETS_E2E_PROFILE";
 
-/// The environment variable that names a binary to be used as it is, for instance one out of an image.
+/// The environment variable that names an existing binary, for instance one from an image.
 pub(super) const BINARY: &str = "PULLSECRETS_E2E_OPERATOR";
 
-/// `rustup target add` it first.
+/// Requires `rustup target add`.
 const STATIC_TARGET: &str = "x86_64-unknown-linux-musl";
 
 const STATIC_COMPILER: &str = "CC_x86_64_unknown_linux_musl";
 
-/// The path of the `pullsecrets` binary of the sources as they are now, built first where needed; or of the one that
-/// `PULLSECRETS_E2E_OPERATOR` names. `PULLSECRETS_E2E_PROFILE=release` builds it optimised,
-/// `=static` as it is shipped.
+/// Returns the path of the `pullsecrets` binary, and builds it first if its sources changed. `PULLSECRETS_E2E_OPERATOR`
+/// names another binary. `PULLSECRETS_E2E_PROFILE=release` builds it optimised, and `=static` as in the image.
 ///
-/// So neither `cargo test` nor `cargo demo` needs anything to be run before it. Cargo is asked once for each process.
+/// Because of this, `cargo test` and `cargo demo` need no build step. Each process asks Cargo once.
 ///
 /// # Errors
 ///
@@ -38,13 +37,13 @@ pub fn operator() -> anyhow::Result<PathBuf> {
         .map_err(|error| anyhow!("{error}"))
 }
 
-/// Cargo, in the environment that the first Cargo had: build scripts (ring's, proc-macro2's) run again when a variable
-/// differs, and what they make replaces files that the first Cargo has yet to link.
+/// Returns a Cargo command with the environment of the first Cargo. If a variable differs, the build scripts of ring
+/// and proc-macro2 run again. Their output would then replace files that the first Cargo has yet to link.
 pub fn cargo() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
-        // Set by `.ci/timed`; set by Cargo for a test.
+        // `.ci/timed` sets the first; Cargo sets the others for a test.
         if text == "RUSTC_BOOTSTRAP" || text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
             command.env_remove(&name);
         }
@@ -70,7 +69,7 @@ fn build() -> anyhow::Result<PathBuf> {
         }
         Ok("static") => {
             command.args(["--release", "--target", STATIC_TARGET]);
-            // What little C there is (in ring) needs no header of a C library, so that any compiler will do.
+            // The little C code (in ring) needs no header of a C library, so any compiler works.
             if std::env::var_os(STATIC_COMPILER).is_none() {
                 command.env(STATIC_COMPILER, "cc");
             }
@@ -91,7 +90,7 @@ fn build() -> anyhow::Result<PathBuf> {
         .context("cargo names no binary of the operator")
 }
 
-/// The path in one of Cargo's messages, if it is about the binary.
+/// Returns the path in one of Cargo's messages, if the message is about the binary.
 fn executable(line: &str) -> Option<PathBuf> {
     let message: Value = serde_json::from_str(line).ok()?;
     (message["target"]["name"] == "pullsecrets").then_some(())?;

@@ -1,11 +1,11 @@
-//! What a person sees while a Go module is being built.
+//! Progress of a Go build, for people.
 
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// Without a terminal, one line after this many packages: enough to see in a CI log that it lives.
+/// Without a terminal, the build prints a line after this many packages, so that a CI log shows activity.
 const LINE_EVERY: u64 = 250;
 
 pub(super) struct Progress {
@@ -20,7 +20,7 @@ impl Progress {
     pub(super) fn start(name: &'static str, total: u64) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::new(total).with_style(style()).with_prefix(name);
-            // The clock moves even while one big package is being compiled, or the linker works.
+            // The clock moves while one large package is compiled, or while the linker works.
             bar.enable_steady_tick(Duration::from_millis(200));
             bar
         });
@@ -36,7 +36,7 @@ impl Progress {
         }
     }
 
-    /// One package more is being compiled.
+    /// Counts one more package.
     pub(super) fn package(&self, package: &str) {
         let done = self.done.get() + 1;
         self.done.set(done);
@@ -52,7 +52,7 @@ impl Progress {
         }
     }
 
-    /// The binary is there; packages that Go had cached are not waited for.
+    /// Completes the bar when the binary exists; packages in Go's cache do not count.
     pub(super) fn finish(self) {
         if let Some(bar) = self.bar {
             bar.finish_and_clear();

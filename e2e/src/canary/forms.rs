@@ -1,4 +1,4 @@
-//! What a text looks like after it was encoded together with what stands around it.
+//! Forms of a text after it was encoded together with the text around it.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
@@ -6,12 +6,13 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 /// One text to look for.
 #[derive(Debug, Clone)]
 pub(super) struct Needle {
-    /// For a person.
+    /// Name of the form, for people.
     pub(super) form: &'static str,
     pub(super) text: String,
 }
 
-/// All forms of a text of lower case letters and digits. Escaped for JSON, a URL or a shell it is the same as plain.
+/// Returns all forms of a text of lower case letters and digits. Escaping for JSON, a URL or a shell does not change
+/// such a text.
 pub(super) fn needles(plain: &str) -> Vec<Needle> {
     let once: Vec<String> = in_base64(plain).collect();
     let twice = once.iter().flat_map(|once| in_base64(once));
@@ -35,11 +36,12 @@ pub(super) fn needles(plain: &str) -> Vec<Needle> {
         .collect()
 }
 
-/// The characters that stand for `plain` whatever is before and after it, for each of the three alignments.
+/// Returns the base64 characters that `plain` always produces, independent of the text around it, for each of the three
+/// alignments.
 fn in_base64(plain: &str) -> impl Iterator<Item = String> {
     ["", "x", "xx"].into_iter().map(move |before| {
         let whole = STANDARD_NO_PAD.encode(format!("{before}{plain}"));
-        // Characters that hold bits of what is before, and the last one if it has bits of what comes after.
+        // Skips characters with bits of the text before, and the last one if it has bits of the text after.
         let start = (before.len() * 8).div_ceil(6);
         let end = (before.len() + plain.len()) * 8 / 6;
         whole[start..end].to_owned()
@@ -57,7 +59,7 @@ mod tests {
 
     use crate::canary::Canary;
 
-    /// It is found in every form and at every alignment.
+    /// The text is found in every form and at every alignment.
     #[test]
     fn canary_is_found_in_every_form() {
         use super::Engine;

@@ -1,24 +1,24 @@
-//! How the parts are started.
+//! Command-line flags of the parts.
 
 use std::path::{Path, PathBuf};
 
 use crate::certificates::Certificates;
 use crate::ports;
 
-/// What the scenarios need: namespaces that end, accounts and their tokens, garbage collection, quotas, aggregated roles
-/// and the type check of admission policies. No workloads run here, unless [`WORKLOADS`] are asked for.
+/// Controllers for the scenarios: deletion of namespaces, accounts and their tokens, garbage collection, quotas,
+/// aggregated roles and the type check of admission policies. Workloads run only with [`WORKLOADS`].
 const CONTROLLERS: &str = "namespace-controller,serviceaccount-controller,serviceaccount-token-controller,\
     root-ca-certificate-publisher-controller,garbage-collector-controller,resourcequota-controller,\
     clusterrole-aggregation-controller,validatingadmissionpolicy-status-controller,\
     legacy-serviceaccount-token-cleaner-controller";
 
-/// What makes Pods of a Deployment, beside those.
+/// Further controllers, which create the Pods of a Deployment.
 pub(super) const WORKLOADS: &str = "deployment-controller,replicaset-controller";
 
 /// The issuer and audience of `ServiceAccount` tokens, as in a real cluster.
 const ISSUER: &str = "https://kubernetes.default.svc";
 
-/// One port each. A part that is started again keeps its own.
+/// One port for each part. A restarted part keeps its port.
 #[derive(Debug, Clone)]
 pub(super) struct Ports {
     etcd: u16,
@@ -81,14 +81,14 @@ pub(super) fn apiserver(folder: &Path, ports: &Ports, keys: &Certificates) -> Ve
         format!("--api-audiences={ISSUER}"),
         format!("--service-account-key-file={}", keys.account_public_key.display()),
         format!("--service-account-signing-key-file={}", keys.account_key.display()),
-        // As on OpenShift: who names an owner needs rights of its own.
+        // As on OpenShift: a client that names an owner needs rights of its own.
         "--enable-admission-plugins=OwnerReferencesPermissionEnforcement".to_owned(),
         "--enable-priority-and-fairness=false".to_owned(),
         "--profiling=false".to_owned(),
         format!("--audit-policy-file={}", audit_policy(folder).display()),
         format!("--audit-log-path={}", audit_log(folder).display()),
         "--audit-log-format=json".to_owned(),
-        // A record is written before the request is over, so that counts are complete; never rotated away.
+        // The server writes a record before it ends the request, so that counts are complete. The log is never rotated.
         "--audit-log-mode=blocking".to_owned(),
         "--audit-log-maxsize=4096".to_owned(),
     ]
@@ -104,7 +104,8 @@ pub(super) fn controller_manager(folder: &Path, ports: &Ports, keys: &Certificat
         "--use-service-account-credentials=true".to_owned(),
         format!("--service-account-private-key-file={}", keys.account_key.display()),
         format!("--root-ca-file={}", keys.authority.display()),
-        // Else its own limit, not the operator, would decide how fast a thousand namespaces get their accounts.
+        // Otherwise its own limit, rather than the operator, would decide how fast a thousand namespaces get their
+        // accounts.
         "--kube-api-qps=500".to_owned(),
         "--kube-api-burst=1000".to_owned(),
         format!("--controllers={CONTROLLERS}"),

@@ -1,4 +1,4 @@
-//! Putting the product on a cluster, as its users do.
+//! Installs the product on a cluster, as users do.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -17,30 +17,29 @@ use crate::client;
 use crate::wait::until;
 use crate::{OPERATOR_ACCOUNT, OPERATOR_USER, SYSTEM_NAMESPACE, workspace};
 
-/// Where the API serves the objects.
+/// The API path of the objects.
 const OBJECTS: &str = "/apis/pullsecrets.dev/v1alpha1/clusterpullsecrets";
 
 const SERVED_WITHIN: Duration = Duration::from_secs(30);
 
 impl Cluster {
     /// Applies `config/default` with kubectl, and waits until the API serves `ClusterPullSecret`s and the policy on the
-    /// operator is in force. No Pod comes of the Deployment in it, since nothing here runs workloads: the operator itself
-    /// is not started.
+    /// operator is in force. It starts no operator: the Deployment gets no Pod, because this cluster runs no workloads.
     ///
     /// # Errors
     ///
-    /// What kubectl says, or when it takes longer than half a minute.
+    /// The error of kubectl, or a wait of more than half a minute.
     pub async fn install(&self) -> anyhow::Result<()> {
         self.install_from(Path::new("config/default")).await?;
-        // Where another installation was before, the server has to learn of it.
+        // After another installation, the server must learn of the new roles.
         self.wait_for_right("", "").await
     }
 
-    /// As [`install`](Self::install), with `config/named` and these names for the copies. Comes back with the flags that
-    /// its Deployment gives the operator. Again with other names, it changes the installation.
+    /// As [`install`](Self::install), with `config/named` and these names for the copies. Returns the flags that its
+    /// Deployment gives the operator. A second call with other names changes the installation.
     ///
-    /// `source_namespaces`, further ones than the operator's own, are made, with a Role to read the sources in them: in
-    /// this installation the operator has no right on them otherwise.
+    /// The function creates the additional `source_namespaces`, each with a Role to read sources. Without it, this
+    /// installation gives the operator no right there.
     ///
     /// # Errors
     ///
@@ -69,8 +68,8 @@ impl Cluster {
         Ok(command.chain(container.args.into_iter().flatten()).collect())
     }
 
-    /// The server learns of roles by a watch of its own. Asked by the administrator, so that nothing of the operator is
-    /// refused meanwhile.
+    /// Waits until the server has seen new roles through its own watch. The administrator asks, so that the server
+    /// refuses no request of the operator until then.
     async fn wait_for_right(&self, namespace: &str, name: &str) -> anyhow::Result<()> {
         let reviews: Api<SubjectAccessReview> = Api::all(self.admin().await?);
         let review = SubjectAccessReview {
@@ -99,7 +98,7 @@ impl Cluster {
         let folder = folder.to_str().context("a folder with a name in UTF-8")?;
         self.kubectl().run(&["apply", "-k", folder], "").await?;
         let admin = self.admin().await?;
-        // A definition that is established is still answered with 429 while the server gets ready to store its objects.
+        // The server still answers 429 for an established definition while it prepares the storage of its objects.
         until("the API serves ClusterPullSecrets", SERVED_WITHIN, async || {
             client::get(&admin, OBJECTS)
                 .await
@@ -110,7 +109,7 @@ impl Cluster {
         self.wait_for_policy().await
     }
 
-    /// Waits until the controller that checks policies has written to the status of each that there is.
+    /// Waits until the type checker has written to the status of each policy.
     ///
     /// # Errors
     ///
@@ -131,7 +130,7 @@ impl Cluster {
         .await
     }
 
-    /// A server looks at policies once a second.
+    /// Waits for the policy; a server reloads policies once a second.
     async fn wait_for_policy(&self) -> anyhow::Result<()> {
         let kubeconfig = self
             .service_account_kubeconfig(SYSTEM_NAMESPACE, OPERATOR_ACCOUNT)
@@ -151,12 +150,11 @@ impl Cluster {
     }
 }
 
-/// `config` copied to the folder `to`, with these names in the place that `config/named` has for them. Comes back with the
-/// folder of the overlay.
+/// Copies `config` to the folder `to` and writes these names into `config/named`. Returns the folder of the overlay.
 ///
 /// # Errors
 ///
-/// When files cannot be copied, or that place is not there.
+/// When files cannot be copied, or the place for the names is missing.
 pub fn named_overlay(to: &Path, names: &[String]) -> anyhow::Result<PathBuf> {
     copy(&workspace().join("config"), to)?;
     let overlay = to.join("named");

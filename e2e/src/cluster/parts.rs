@@ -1,4 +1,4 @@
-//! The processes, one by one.
+//! Processes of the control plane.
 
 use std::time::Duration;
 
@@ -8,17 +8,17 @@ use nix::sys::signal::Signal;
 use super::{Cluster, flags};
 use crate::process::{Process, Program};
 
-/// How long a part may take to end by itself.
+/// Time limit for the graceful end of a part.
 const STOPS_WITHIN: Duration = Duration::from_secs(20);
 
-/// The parts, in the order in which they are started.
+/// The parts, in starting order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
     /// The store.
     Etcd,
     /// The API server.
     ApiServer,
-    /// Makes `ServiceAccount`s, deletes the contents of namespaces, collects garbage.
+    /// Creates `ServiceAccount`s, deletes the contents of namespaces, collects garbage.
     ControllerManager,
 }
 
@@ -54,7 +54,7 @@ impl Cluster {
         Ok(())
     }
 
-    /// Asks a part to end and waits for it. Stop the API server before etcd.
+    /// Sends SIGTERM to a part and waits for its end. Stop the API server before etcd.
     ///
     /// # Errors
     ///
@@ -64,7 +64,7 @@ impl Cluster {
         process.stop(Signal::SIGTERM, STOPS_WITHIN).map(|_| ())
     }
 
-    /// The process of a part, to kill or to pause it.
+    /// Returns the process of a part, to kill or to pause it.
     ///
     /// # Errors
     ///

@@ -1,7 +1,7 @@
-//! What the store held at one moment, and putting it back.
+//! Snapshots of the store, and their restoration.
 //!
-//! The store is asked past the API server, by etcd's JSON gateway, so that a namespace goes at once with all that is in
-//! it: the namespace controller takes seconds for each. Servers and controllers learn of it as of any other change.
+//! Snapshots bypass the API server and use etcd's JSON gateway. So a namespace disappears at once with its contents,
+//! where the namespace controller takes seconds. Servers and controllers see it as any other change.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,16 +14,16 @@ use serde_json::{Value, json};
 use super::Cluster;
 use crate::{client, loopback};
 
-/// Below it is all that the API server stores.
+/// Prefix of all keys of the API server.
 const BEGIN: &str = "/registry/";
-/// The first key behind them: `0` comes after `/`.
+/// The first key after them: `0` comes after `/`.
 const END: &str = "/registry0";
 
-/// What servers renew by themselves.
+/// Keys that servers renew by themselves.
 const RENEWED: [&str; 2] = ["/registry/leases/kube-system/", "/registry/masterleases/"];
 
-/// What a server compiles and keeps for a while (definitions, policies, webhooks, roles). It may act by the old ones for
-/// seconds after they are back, so a store in which one of them has changed is not put back.
+/// Kinds that a server compiles and caches (definitions, policies, webhooks, roles). The server may use the old ones
+/// for seconds after a restoration, so a store with a change in one of them is not restored.
 const COMPILED: [&str; 7] = [
     "/registry/apiextensions.k8s.io/",
     "/registry/apiregistration.k8s.io/",
@@ -34,25 +34,25 @@ const COMPILED: [&str; 7] = [
     "/registry/priorityclasses/",
 ];
 
-/// Operations in one transaction; etcd takes 128.
+/// Operations per transaction; etcd allows 128.
 const AT_ONCE: usize = 100;
 
-/// Looks until the store is as it was: a controller may finish a write of a moment ago in between.
+/// Checks until the restored store is stable, because a controller may still finish an earlier write.
 const LOOKS: usize = 20;
 
-/// Between two looks.
+/// Time between two checks.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Keys and values, in base64 as the gateway has them.
+/// Keys and values in base64, as the gateway returns them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Snapshot(BTreeMap<String, String>);
 
 impl Cluster {
-    /// What the store holds when it has held the same for a moment.
+    /// Returns the contents of the store once they are stable for a moment.
     ///
     /// # Errors
     ///
-    /// When etcd does not answer, or the store goes on changing.
+    /// When etcd does not answer, or the store keeps changing.
     pub async fn snapshot(&self) -> anyhow::Result<Snapshot> {
         let mut before = self.stored().await?;
         for _ in 0..LOOKS {
@@ -66,12 +66,12 @@ impl Cluster {
         bail!("the store goes on changing");
     }
 
-    /// Puts back what `snapshot` holds and removes all else; the audit log begins anew ([`Cluster::audit`]), and so does the
-    /// operator's log. No operator may run.
+    /// Restores the `snapshot` and removes everything else. The audit log ([`Cluster::audit`]) and the operator's log
+    /// start again. No operator may run.
     ///
     /// # Errors
     ///
-    /// When something has changed that servers keep for a while, or etcd does not answer: start another cluster then.
+    /// When a cached kind has changed, or etcd does not answer. Start another cluster then.
     pub async fn restore(&mut self, snapshot: &Snapshot) -> anyhow::Result<()> {
         let Snapshot(wanted) = snapshot;
         let mut unchanged = 0;
@@ -87,7 +87,7 @@ impl Cluster {
             tokio::time::sleep(PAUSE / 2).await;
         }
         ensure!(unchanged == 2, "the store goes on changing");
-        // A list that must be consistent is answered once the server has seen all of it.
+        // The server answers a consistent list once it has seen the whole store.
         client::get(&self.admin().await?, "/api/v1/namespaces").await?;
         self.audit_start = self.audit().mark()?;
         match std::fs::remove_file(self.operator_log()) {
@@ -117,7 +117,7 @@ impl Cluster {
     }
 }
 
-/// The operations that lead from `now` to `wanted`.
+/// Returns the operations that lead from `now` to `wanted`.
 fn changes(now: &BTreeMap<String, String>, wanted: &BTreeMap<String, String>) -> anyhow::Result<Vec<Value>> {
     let mut changes = Vec::new();
     for key in now.keys().filter(|key| !wanted.contains_key(*key)) {

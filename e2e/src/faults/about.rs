@@ -1,16 +1,16 @@
-//! Names for requests, which are the same in each run.
+//! Names of requests, the same in each run.
 
 use http::Method;
 
-/// What a request is about. Its verb is that of HTTP, but for reads: `get` of one object, `list`, `stream` (a watch with a
-/// list at its head), `open` (a watch without).
+/// The subject of a request. The verb is that of HTTP for writes. For reads it is `get` (one object), `list`, `stream`
+/// (a watch that begins with a list) or `open` (a watch without one).
 pub(super) struct About {
     pub(super) verb: String,
-    /// With its subresource: `clusterpullsecrets/status`.
+    /// Includes the subresource: `clusterpullsecrets/status`.
     pub(super) resource: String,
     pub(super) namespace: String,
     pub(super) name: String,
-    /// A list or watch of one object, by its name.
+    /// Whether it is a list or watch of one object, by name.
     pub(super) of_one: bool,
 }
 
@@ -47,12 +47,12 @@ impl About {
         }
     }
 
-    /// Whether it begins a watch, with a list at its head or without.
+    /// Returns whether the request begins a watch, with or without a list.
     pub(super) fn is_watch(&self) -> bool {
         matches!(self.verb.as_str(), "stream" | "open")
     }
 
-    /// The path of the object, without a subresource.
+    /// Returns the path of the object, without a subresource.
     pub(super) fn path(&self) -> String {
         let Self {
             resource,
@@ -85,14 +85,14 @@ impl std::fmt::Display for About {
     }
 }
 
-/// What namespaces that a run makes begin with.
+/// Prefix of the namespaces that a run creates.
 const NEW: &str = "fault-new-";
 
-/// What the name of an object's state begins with.
+/// Prefix of the names of state Secrets.
 const STATE: &str = "pullsecrets-state-";
 
-/// A namespace that a run makes has a name of its own, since the last one may still be on its way out, and an object's
-/// state has its uid in its name; what happened is named without either.
+/// Returns the text with fixed names. Each run names its namespaces differently, because the last ones may still be
+/// terminating, and a state Secret has a uid in its name. Plans must not depend on either.
 pub(crate) fn plain(what: &str) -> String {
     for (before, letters) in [(NEW, "0123456789"), (STATE, "0123456789abcdef-")] {
         if let Some((start, rest)) = what.split_once(before) {

@@ -1,4 +1,4 @@
-//! Answers that the proxy gives by itself, and those that it passes on.
+//! Responses that the proxy makes itself, and responses that it forwards.
 
 use bytes::Bytes;
 use futures::StreamExt;
@@ -13,7 +13,7 @@ use super::plan::Answer;
 pub(super) type Error = Box<dyn std::error::Error + Send + Sync>;
 pub(super) type Answered = Response<UnsyncBoxBody<Bytes, Error>>;
 
-/// The body as it comes.
+/// Forwards the body unchanged.
 pub(super) fn passed(response: Response<Body>) -> Answered {
     response.map(|body| {
         let frames = body.into_data_stream().map(|chunk| match chunk {
@@ -24,7 +24,7 @@ pub(super) fn passed(response: Response<Body>) -> Answered {
     })
 }
 
-/// A Status in the server's place.
+/// Returns a Status instead of the server's response.
 pub(super) fn answered(answer: Answer) -> Answered {
     let (code, reason, details) = answer.status();
     let status = serde_json::json!({
@@ -43,12 +43,12 @@ pub(super) fn answered(answer: Answer) -> Answered {
     response
 }
 
-/// Success, and not JSON.
+/// Returns success with a body that is not JSON.
 pub(super) fn garbage() -> Answered {
     text(StatusCode::OK, "<html>injected</html>".to_owned())
 }
 
-/// Half of the body, and then the connection ends.
+/// Forwards half of the body, and then ends the connection.
 pub(super) async fn truncated(response: Response<Body>) -> Result<Answered, Error> {
     let (mut parts, body) = response.into_parts();
     let bytes = body.collect().await.map_err(Error::from)?.to_bytes();
@@ -62,7 +62,7 @@ pub(super) async fn truncated(response: Response<Body>) -> Result<Answered, Erro
     ))
 }
 
-/// The list without what it lists, and without a next page.
+/// Returns the list without its items and without a next page.
 pub(super) async fn emptied(response: Response<Body>) -> Result<Answered, Error> {
     let bytes = response.into_body().collect().await.map_err(Error::from)?.to_bytes();
     let mut list: serde_json::Value = serde_json::from_slice(&bytes)?;

@@ -1,4 +1,4 @@
-//! What somebody else writes to the object that the operator has just written.
+//! Concurrent edits of the object that the operator has just written.
 
 use http::Request;
 use serde_json::{Value, json};
@@ -7,14 +7,14 @@ use super::about::About;
 use super::answers::Error;
 use super::shared::{Shared, lock};
 
-/// What others have in the list of an account from the beginning.
+/// The entry of another party in the list of an account from the beginning.
 const FOREIGN: &str = "theirs";
 
-/// The entry that somebody else adds to an account.
+/// The entry that another writer adds to an account.
 pub const LATE: &str = "late";
 
 impl Shared {
-    /// Writes the same object, in a way that the operator must let be. What is not there yet is let be too.
+    /// Edits the same object in a way that the operator must leave alone. Skips an object that does not exist.
     pub(super) async fn edit_concurrently(&self, about: &About) -> Result<(), Error> {
         let patch = if about.resource == "serviceaccounts" {
             let mut entries = self.entries(about).await?;
@@ -26,11 +26,11 @@ impl Shared {
         self.patch(about, &patch).await
     }
 
-    /// Undoes what was written.
+    /// Undoes a write of the operator.
     pub(super) async fn undo(&self, about: &About, what: &str) -> Result<(), Error> {
         let patch = if about.resource == "serviceaccounts" {
             let mut entries = self.entries(about).await?;
-            // Only what the operator adds: where it has taken something away, nothing of this is undone.
+            // Undoes additions only: a removal by the operator stays.
             entries.retain(|entry| entry["name"] == FOREIGN || entry["name"] == LATE);
             json!({"imagePullSecrets": entries})
         } else {
@@ -50,7 +50,7 @@ impl Shared {
         let request = Request::patch(about.path())
             .header(http::header::CONTENT_TYPE, "application/merge-patch+json")
             .body(patch.to_string().into_bytes())?;
-        // Nothing of that name: there is nothing to edit.
+        // Without an object of that name there is nothing to edit.
         let _ = self.targets.admin.request::<Value>(request).await;
         Ok(())
     }

@@ -1,5 +1,4 @@
-//! What goes wrong with everything for a while: outages, storms, a token or a right that is gone, a process that stands
-//! still.
+//! Faults that affect all requests for a while: outages, storms, a missing token or right, a stopped process.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -16,14 +15,14 @@ use super::shared::{Outage, Shared, lock};
 use super::targets::{CLUSTER_ROLE, FaultTargets, role};
 use crate::SYSTEM_NAMESPACE;
 
-/// How long a right is gone.
+/// How long a right is missing.
 const WITHOUT_RIGHT: Duration = Duration::from_secs(3);
 
-/// How long the server is away while its store is put back.
+/// How long the server is down while its store is restored.
 const PUT_BACK_FOR: Duration = Duration::from_millis(500);
 
 impl Shared {
-    /// Begins what a fault does to everything, and sees to its end.
+    /// Begins a fault that affects all requests, and schedules its end.
     pub(super) fn begin(self: &Arc<Self>, fault: Fault) {
         let shared = Arc::clone(self);
         let millis = |millis: u32| Duration::from_millis(millis.into());
@@ -44,7 +43,7 @@ impl Shared {
                     spare_token,
                     ..
                 } = &self.targets;
-                // A run in which the token is not there is told as one that never comes right.
+                // If the token is missing, the run fails because it never recovers.
                 let _ = std::fs::write(token_file, spare_token);
                 self.outage.send_replace(Outage::Token(spare_token.clone()));
             }
@@ -59,7 +58,7 @@ impl Shared {
                     if shared.without_right(usize::from(rule)).await.is_ok() {
                         tokio::time::sleep(WITHOUT_RIGHT).await;
                     }
-                    // Cleaning up for the next run tries again, and says what is wrong.
+                    // The cleanup before the next run tries again, and reports the error.
                     let _ = shared.restore_rights().await;
                 });
             }
@@ -73,7 +72,7 @@ impl Shared {
         let shared = Arc::clone(self);
         tokio::spawn(async move {
             tokio::time::sleep(length).await;
-            // Another run may have begun, with an outage of its own.
+            // A later run may have begun an outage of its own.
             shared.outage.send_if_modified(|now| {
                 let same = *now == outage;
                 if same {
@@ -84,13 +83,13 @@ impl Shared {
         });
     }
 
-    /// SIGSTOP, and SIGCONT after a while.
+    /// Sends SIGSTOP, and SIGCONT after a while.
     fn stands_still(&self, process: u32, length: Duration) {
         let Some(pid) = i32::try_from(process).ok().filter(|&pid| pid > 0).map(Pid::from_raw) else {
             return;
         };
         self.lasts(length);
-        // One that has just ended needs no SIGSTOP.
+        // A process that has just ended needs no SIGSTOP.
         if kill(pid, Signal::SIGSTOP).is_ok() {
             self.fired.store(true, Ordering::SeqCst);
         }
@@ -100,18 +99,19 @@ impl Shared {
         });
     }
 
-    /// Comes back when what goes wrong is like that.
+    /// Waits until the outage matches.
     pub(super) async fn becomes(&self, like: impl Fn(&Outage) -> bool) {
-        // The sender lives as long as this.
+        // The sender lives as long as `self`.
         let _ = self.outage.subscribe().wait_for(like).await;
     }
 
-    /// Something met what goes wrong with everything.
+    /// Records that a request met the outage.
     pub(super) fn met_outage(&self) {
         self.fired.store(true, Ordering::SeqCst);
     }
 
-    /// What a request meets before it targetses the server: an answer, or nothing in its way. An error ends the connection.
+    /// Applies the outage to a request before it reaches the server: an answer, or `None` to let it pass. An error ends
+    /// the connection.
     pub(super) async fn meets(&self, headers: &HeaderMap) -> Result<Option<Answered>, Error> {
         let outage = self.outage.borrow().clone();
         if outage == Outage::None {
@@ -160,7 +160,7 @@ impl Shared {
         self.targets.put_rules(&path, &rules).await
     }
 
-    /// Gives the rights back that a fault took.
+    /// Restores the rights that a fault removed.
     pub(super) async fn restore_rights(&self) -> Result<(), Error> {
         let Some((cluster, own)) = lock(&self.rights).clone() else {
             return Ok(());
@@ -171,13 +171,13 @@ impl Shared {
         Ok(())
     }
 
-    /// Takes the Lease from whoever holds it, as if its time were over.
+    /// Clears the Lease, as if it had expired.
     pub(super) fn end_lease(self: &Arc<Self>) {
         let shared = Arc::clone(self);
         tokio::spawn(async move {
             let path = format!("/apis/coordination.k8s.io/v1/namespaces/{SYSTEM_NAMESPACE}/leases/pullsecrets");
             if let Ok(request) = Request::delete(path).body(Vec::new()) {
-                // Where there is none, nobody leads.
+                // Without a Lease there is no leader.
                 let _ = shared.targets.admin.request::<Value>(request).await;
             }
         });

@@ -1,4 +1,4 @@
-//! One fault and when it strikes.
+//! One fault and its trigger.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,120 +7,121 @@ use std::time::Duration;
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
-/// What is to go wrong in one run. Written as one line of JSON, from which the run can be repeated.
+/// The fault of one run. It is stored as one line of JSON that is enough to repeat the run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
-    /// What users do meanwhile.
+    /// The actions of users during the fault.
     pub workload: String,
-    /// When it strikes.
+    /// When the fault strikes.
     pub trigger: Trigger,
-    /// What happens then.
+    /// The fault.
     pub fault: Fault,
 }
 
-/// A watch that says nothing for so many seconds is opened anew by the operator.
+/// The operator reopens a watch that is silent for this many seconds.
 const SILENCE: u64 = 90;
 
-/// A request, or an event of a watch, by what it is about. The order of writes differs from run to run; this does not.
+/// A request, or an event of a watch, identified by its subject. The order of writes differs between runs, but the
+/// subjects do not.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Trigger {
     /// `patch secrets fault-a/company`, `list namespaces /`, `watch serviceaccounts MODIFIED fault-a/default`, [`ACT`].
     pub what: String,
-    /// The how-manieth of its kind since the fault was armed, from 1.
+    /// Counts requests and events of the same subject since the fault was armed, from 1.
     pub occurrence: u32,
 }
 
-/// What happens. Numbers are milliseconds, but for [`Fault::Rights`] and [`Fault::Stale`].
+/// The fault. Numbers are milliseconds, except in [`Fault::Rights`] and [`Fault::Stale`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Fault {
     /// The process dies before the write reaches the server.
     KillBefore,
-    /// The process dies when the server has made the write, and before it learns that.
+    /// The server makes the write, and the process dies before it receives the response.
     KillUnacknowledged,
-    /// The process dies as it learns that the write was made.
+    /// The process dies as it receives the response to the write.
     KillAfter,
-    /// The process dies, and what it sent reaches the server when the next one has been at work for a while.
+    /// The process dies. Its write reaches the server after the next process has worked for a while.
     Late,
-    /// The process dies as it learns that the write was made, and for three seconds the next one is shown the kind of that
-    /// number in [`KINDS`] as it was before users began to act; all kinds, where there is none of that number.
+    /// The process dies as it receives the response to the write. For three seconds, the next process sees old state:
+    /// the kind of that index in [`KINDS`] as it was before users acted. An index out of range means all kinds.
     Stale(u8),
-    /// The server's place answers with this, and the server learns nothing.
+    /// The proxy answers with this, and the server receives no request.
     Answer(Answer),
-    /// Somebody else writes the same object just before.
+    /// Another writer edits the same object just before.
     ConcurrentEdit,
-    /// For so long, somebody else undoes each write of the object at once.
+    /// For this long, another writer undoes each write of the object at once.
     Undo(u32),
-    /// For so long, somebody else undoes each write of any account at once.
+    /// For this long, another writer undoes each write of any account at once.
     UndoAccounts(u32),
-    /// For so long, this is the answer to each such write of the object.
+    /// For this long, the proxy gives this answer to each such write of the object.
     Persist(Answer, u32),
-    /// The request reaches the server only after so long.
+    /// The request reaches the server only after this delay.
     Hold(u32),
     /// The connection ends before the request reaches the server.
     ResetBefore,
-    /// The connection ends when the server has done what was asked.
+    /// The connection ends after the server has handled the request.
     ResetAfter,
-    /// It is done, and half of the answer arrives.
+    /// The server handles the request, and half of the response arrives.
     Truncate,
-    /// It is done, and the answer is not JSON.
+    /// The server handles the request, and the response is not JSON.
     Garbage,
-    /// A list is answered with success, and holds nothing.
+    /// The list succeeds, but is empty.
     Empty,
-    /// The event is held back, with all that follow it in its watch, for so long.
+    /// The proxy holds back the event, and all that follow it in its watch, for this long.
     Delay(u32),
-    /// The event comes twice.
+    /// The event arrives twice.
     Duplicate,
-    /// The event never comes, and its watch goes on.
+    /// The event never arrives, and its watch continues.
     Lose,
     /// The watch ends before the event.
     Cut,
     /// The watch ends within the event.
     CutWithin,
-    /// The watch says that its history is lost, and ends; the list that follows takes half a second.
+    /// The watch reports that its history is lost, and ends. The next list takes half a second.
     Expire,
-    /// From this event on the watch says nothing more, and does not end.
+    /// From this event on, the watch is silent but stays open.
     Silence,
-    /// For so long, every connection ends at once: the server is down.
+    /// For this long, every connection ends at once, as if the server were down.
     Refuse(u32),
-    /// For so long, nothing is answered and no watch says anything.
+    /// For this long, all requests and watches hang.
     Hang(u32),
-    /// For so long, everything is answered with 429 and `Retry-After: 1`.
+    /// For this long, every request gets 429 and `Retry-After: 1`.
     Throttle(u32),
-    /// For so long, everything is answered with 500.
+    /// For this long, every request gets 500.
     Fail(u32),
-    /// For so long, no watch says anything, although everything else is answered: another server has taken the connection,
-    /// and lags.
+    /// For this long, all watches are silent, but every request is answered, as when another server lags behind after a
+    /// failover.
     Lag(u32),
-    /// The store is put back to an older state while the process runs: all versions are lower than before, by far.
+    /// The store returns to an older state while the process runs. All versions are then much lower than before.
     Restore,
-    /// From here on, everything takes so much longer.
+    /// From here on, every request takes this much longer.
     Slow(u32),
-    /// The store stands still (SIGSTOP) for so long.
+    /// The store is stopped (SIGSTOP) for this long.
     Etcd(u32),
-    /// The process stands still (SIGSTOP) for so long.
+    /// The process is stopped (SIGSTOP) for this long.
     Sleep(u32),
-    /// The token is refused from here on; another one is in its file already.
+    /// From here on, the server refuses the token. Its file already has another one.
     Token,
-    /// The rule of that number is gone from the operator's roles for three seconds.
+    /// The rule of that index is missing from the operator's roles for three seconds.
     Rights(u8),
-    /// Of two replicas, the one that leads is asked to end (SIGTERM).
+    /// With two replicas, the leader gets SIGTERM.
     HandOver,
-    /// Of two replicas, the one that leads dies for good.
+    /// With two replicas, the leader dies for good.
     LeaderDies,
-    /// Of two replicas, the one that leads sleeps through its lease and wakes up, its write still on the way.
+    /// With two replicas, the leader is stopped until its lease has expired, and continues with a write in flight.
     LeaderSleeps,
-    /// Of two replicas, the one that leads is cut off from the server for as long as the other needs to take over.
+    /// With two replicas, the leader loses the server for as long as the other one needs to take over.
     LeaderCut,
 }
 
-/// An answer in the server's place.
+/// An answer of the proxy instead of the server's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Answer {
-    /// 409: it is not what it was.
+    /// 409: the object has changed.
     Conflict,
-    /// 409: it exists.
+    /// 409: the object exists.
     AlreadyExists,
     /// 404.
     NotFound,
@@ -130,15 +131,15 @@ pub enum Answer {
     Forbidden,
     /// 403 by a quota.
     Quota,
-    /// 403: the namespace is on its way out. It is not: the server that says so lags.
+    /// 403: the namespace is terminating. In truth it is not, because the answering server lags.
     NamespaceTerminating,
-    /// 410: what is asked for is too old.
+    /// 410: the requested version is too old.
     Gone,
     /// 422 with causes: an admission refusal.
     Invalid,
     /// 429 with `Retry-After: 1`.
     TooManyRequests,
-    /// 429 about this object, with a `Retry-After` of three minutes.
+    /// 429 for this object, with a `Retry-After` of three minutes.
     Later,
     /// 500.
     InternalError,
@@ -148,23 +149,23 @@ pub enum Answer {
     Timeout,
 }
 
-/// The trigger that strikes as the act begins, for what goes wrong with everything.
+/// The trigger of faults that affect all requests: they strike when users act.
 pub const ACT: &str = "act";
 
-/// The rules of the operator's roles: those of the `ClusterRole`, then those of the `Role`.
+/// Number of rules in the operator's roles: those of the `ClusterRole`, then those of the `Role`.
 pub const RULES: u8 = 9;
 
-/// What the operator watches.
+/// Kinds that the operator watches.
 pub const KINDS: [&str; 4] = ["namespaces", "serviceaccounts", "secrets", "clusterpullsecrets"];
 
-/// How long a refusal persists: longer than the operator takes to tell of it.
+/// How long a refusal persists: longer than the operator takes to report it.
 const PERSISTS: u32 = 8000;
 
-/// How often the operator lists everything anew where an event never comes; else once an hour.
+/// How often the operator relists where an event never arrives. The default is once an hour.
 pub const RELISTS_EVERY: Duration = Duration::from_secs(5);
 
 impl Fault {
-    /// Those of a write.
+    /// Faults of each write.
     pub const OF_WRITES: [Self; 23] = [
         Self::KillBefore,
         Self::KillUnacknowledged,
@@ -191,7 +192,7 @@ impl Fault {
         Self::LeaderCut,
     ];
 
-    /// Those of the first write of a copy or an account, besides.
+    /// Additional faults of the first write of a copy or an account.
     pub const OF_FIRST_WRITES: [Self; 7] = [
         Self::Late,
         Self::Undo(4000),
@@ -213,13 +214,13 @@ impl Fault {
         Self::Persist(Answer::Unavailable, PERSISTS),
     ];
 
-    /// Those of the first write of an account: several are fought over.
+    /// Faults of the first write of an account: another writer contends for several.
     pub const OF_ACCOUNTS: [Self; 1] = [Self::UndoAccounts(4000)];
 
-    /// Those of the first removal of a copy.
+    /// Faults of the first removal of a copy.
     pub const OF_FIRST_REMOVALS: [Self; 1] = [Self::Persist(Answer::Invalid, PERSISTS)];
 
-    /// Those of a read, a list or the start of a watch.
+    /// Faults of a read, a list or the start of a watch.
     pub const OF_READS: [Self; 13] = [
         Self::Answer(Answer::Unauthorized),
         Self::Answer(Answer::Forbidden),
@@ -236,7 +237,7 @@ impl Fault {
         Self::Empty,
     ];
 
-    /// Those of an event of a watch.
+    /// Faults of an event of a watch.
     pub const OF_EVENTS: [Self; 6] = [
         Self::Delay(1000),
         Self::Duplicate,
@@ -246,7 +247,7 @@ impl Fault {
         Self::Expire,
     ];
 
-    /// Those of everything at once, rights aside: once for each workload.
+    /// Faults of all requests, except missing rights: once for each workload.
     pub const OF_ALL: [Self; 16] = [
         Self::Refuse(1000),
         Self::Refuse(30_000),
@@ -266,10 +267,10 @@ impl Fault {
         Self::Token,
     ];
 
-    /// An outage that is longer than any backoff: once.
+    /// An outage longer than any backoff: once.
     pub const LONGEST: Self = Self::Refuse(600_000);
 
-    /// A word for a table: what has a bound of its own.
+    /// Returns the group of the fault in tables. Each group has its own bound.
     pub fn class(self) -> &'static str {
         match self {
             Self::KillBefore | Self::KillUnacknowledged | Self::KillAfter | Self::Late => "crash",
@@ -296,17 +297,17 @@ impl Fault {
         }
     }
 
-    /// How long after the end of the fault, and of what users do, the world may be wrong, on a machine that does nothing
-    /// else.
+    /// Returns how long the state may be wrong after the end of the fault and of the users' actions, on an idle
+    /// machine.
     pub fn bound(self) -> Duration {
         let seconds = match self {
-            // A token's file is read once a minute, and what is refused for so long is tried again within one.
+            // The operator reads its token once a minute, and retries such a refusal within a minute.
             Self::Token | Self::Answer(Answer::Later) => 65,
             Self::Answer(Answer::NamespaceTerminating) => 15,
-            // A list that says the same twice is believed, or the process begins anew.
+            // The operator trusts a list after a second equal one, or starts again.
             Self::Restore => 60,
-            // A start takes a second. A refusal is tried again after a second, an answer without a meaning sooner, 429 when
-            // it says; a watch is opened again after one to two seconds.
+            // A start takes a second. The operator retries a refusal after a second, a broken response sooner, and 429
+            // when the response says. It reopens a watch after one to two seconds.
             Self::KillBefore
             | Self::KillUnacknowledged
             | Self::KillAfter
@@ -326,26 +327,26 @@ impl Fault {
             | Self::CutWithin
             | Self::Expire => 3,
             Self::ConcurrentEdit | Self::Hold(_) => 2,
-            // The last delay of a fight that lasted four seconds, and ten of peace until it is called over. What was
-            // refused again and again for eight is next tried within twice as many.
+            // A contention of four seconds backs off that long, and ends after ten quiet seconds. After refusals for
+            // eight seconds, the next attempt follows within twice that time.
             Self::Undo(_) | Self::UndoAccounts(_) | Self::Persist(..) => 20,
             Self::Silence => SILENCE + 5,
-            // A tenth more at most.
+            // Jitter adds a tenth at most.
             Self::Lose => RELISTS_EVERY.as_secs() + 4,
             // The longest pause between two attempts at a watch is half a minute.
             Self::Refuse(millis) | Self::Hang(millis) | Self::Fail(millis) => (u64::from(millis) / 1000).min(30) + 5,
-            // One after another: the probe, the lists, finalizer, state, copies and accounts, two statuses.
+            // The requests follow one another: probe, lists, finalizer, state, copies and accounts, two statuses.
             Self::Slow(millis) => 3 + 12 * u64::from(millis) / 1000,
             Self::Etcd(_) | Self::Sleep(_) => 5,
-            // What was refused for three seconds is tried again within as many.
+            // After refusals for three seconds, the next attempt follows within that time.
             Self::Rights(_) => 10,
-            // The other one looks at the lease every two seconds.
+            // The other replica checks the Lease every two seconds.
             Self::HandOver | Self::LeaderDies | Self::LeaderSleeps | Self::LeaderCut => 6,
         };
         Duration::from_secs(seconds)
     }
 
-    /// How long its effect goes on by itself after it has struck; what happens to everything says so where it is done.
+    /// Returns how long the effect lasts after the fault has struck. A fault of all requests reports its length itself.
     pub fn lasts(self) -> Duration {
         let millis = match self {
             Self::Hold(millis)
@@ -353,7 +354,7 @@ impl Fault {
             | Self::Undo(millis)
             | Self::UndoAccounts(millis)
             | Self::Persist(_, millis) => millis,
-            // What the proxy keeps on its way.
+            // How long the proxy holds the write.
             Self::Late => 4000,
             Self::Stale(_) => 3000,
             Self::LeaderSleeps | Self::LeaderCut => 11_000,
@@ -362,7 +363,7 @@ impl Fault {
         Duration::from_millis(millis.into())
     }
 
-    /// Whether a run takes longer than ten seconds: left out of samples.
+    /// Returns whether a run takes longer than ten seconds. Samples leave such runs out.
     pub fn is_long(self) -> bool {
         match self {
             Self::Silence
@@ -380,7 +381,7 @@ impl Fault {
         }
     }
 
-    /// The refusal that it goes on with, if the operator can tell what it means.
+    /// Returns the refusal that persists, if the operator can report its cause.
     pub fn persists(self) -> Option<Answer> {
         match self {
             Self::Persist(answer @ (Answer::Forbidden | Answer::Quota | Answer::Invalid), _) => Some(answer),
@@ -388,12 +389,13 @@ impl Fault {
         }
     }
 
-    /// Whether it takes two replicas.
+    /// Returns whether the fault needs two replicas.
     pub fn is_failover(self) -> bool {
         self.class() == "failover"
     }
 
-    /// How often the process may end by itself: once where it cannot renew its lease, or finds another one in it.
+    /// Returns how often the process may exit by itself: once if it cannot renew its Lease, or finds another holder in
+    /// it.
     pub fn ends_allowed(self) -> usize {
         let loses_the_lease = match self {
             Self::LeaderSleeps | Self::LeaderCut | Self::Token | Self::Restore => true,
@@ -405,7 +407,7 @@ impl Fault {
 }
 
 impl Answer {
-    /// The status code, the reason, and the `details` of the Status object.
+    /// Returns the status code, the reason, and the `details` of the Status object.
     pub fn status(self) -> (u16, &'static str, serde_json::Value) {
         let details = serde_json::json!({});
         match self {
@@ -433,7 +435,7 @@ impl Answer {
         }
     }
 
-    /// The text of the Status object.
+    /// Returns the message of the Status object.
     pub fn message(self) -> &'static str {
         match self {
             Self::Quota => {

@@ -1,5 +1,5 @@
-//! Between the operator and the API server. Plain HTTP on loopback in, TLS out; what the operator says of itself (its
-//! token) goes through.
+//! Proxy between the operator and the API server. It accepts plain HTTP on loopback and sends TLS. It forwards the
+//! operator's identity (its token).
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -33,14 +33,14 @@ use super::{versions, watching};
 pub use super::edits::LATE;
 pub use super::shared::{Record, lock};
 
-/// How long a process that is to die as it learns of an answer gets to read it.
+/// How long a process may read a response before the proxy kills it.
 const READS_WITHIN: Duration = Duration::from_millis(3);
 
-/// How long a write is on its way that outlives its process: another one has begun by then.
+/// How long the proxy holds a write that outlives its process. The next process has begun by then.
 const ON_THE_WAY: Duration = Duration::from_secs(4);
 
-/// How long a leader is away: by its own clock too, its Lease is over then. One whose Lease is taken from it earlier, as
-/// nothing but a hand does, goes by what it saw until it next looks.
+/// How long a leader is away. By its own clock, its Lease has expired by then. If its Lease is taken earlier, which
+/// only a person does, it relies on what it saw until it next looks.
 const PAST_THE_LEASE: Duration = Duration::from_secs(11);
 
 /// A running proxy. Dropping it ends it, and all connections through it.
@@ -51,16 +51,16 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Listens on a free port of loopback. `upstream` has no identity of its own, `admin` may do anything.
+    /// Listens on a free port of loopback. `upstream` must have no identity of its own; `admin` must have all rights.
     ///
     /// # Errors
     ///
-    /// When there is no port.
+    /// When no port is free.
     pub async fn start(upstream: Client, admin: Client) -> anyhow::Result<Self> {
         Self::with_targets(upstream, FaultTargets::of(admin)).await
     }
 
-    /// As [`start`](Self::start), for faults that reach further.
+    /// As [`start`](Self::start), for faults beyond the connection.
     pub async fn with_targets(upstream: Client, targets: FaultTargets) -> anyhow::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await.context("a port for the proxy")?;
         let address = listener.local_addr()?.to_string();
@@ -76,7 +76,7 @@ impl Proxy {
                 let connection =
                     hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
                 connections.spawn(async move {
-                    // A connection that a fault ends is an error here, and meant.
+                    // A connection that a fault ends is an intended error.
                     let _ = connection.await;
                 });
                 while connections.try_join_next().is_some() {}
@@ -90,11 +90,11 @@ impl Proxy {
         &self.address
     }
 
-    /// A kubeconfig beside `direct`, for the same user, that leads through here.
+    /// Writes a kubeconfig beside `direct` that leads the same user through the proxy.
     ///
     /// # Errors
     ///
-    /// When `direct` is none, or the new one cannot be written.
+    /// When `direct` is not a kubeconfig, or the new one cannot be written.
     pub fn kubeconfig(&self, direct: &Path) -> anyhow::Result<PathBuf> {
         let mut config: Value = serde_json::from_str(&std::fs::read_to_string(direct)?)?;
         config["clusters"][0]["cluster"] = json!({"server": format!("http://{}", self.address)});
@@ -103,52 +103,52 @@ impl Proxy {
         Ok(path)
     }
 
-    /// The process that a fault kills.
+    /// Sets the process that a fault kills.
     pub fn aim_at(&self, pid: u32) {
         self.shared
             .target
             .store(i32::try_from(pid).unwrap_or(0), Ordering::SeqCst);
     }
 
-    /// Begins a record, with a fault or none. Whatever went wrong before is over.
+    /// Begins a record, with or without a fault. It ends all earlier faults.
     pub fn arm(&self, fault: Option<(Trigger, Fault)>) {
         self.shared.arm(fault);
     }
 
-    /// The version of the store that a stale view shows.
+    /// Sets the version of the store for stale views.
     pub fn begun_at(&self, version: u64) {
         self.shared.begun.store(version, Ordering::SeqCst);
     }
 
-    /// The act begins: what goes wrong with everything does so from here on.
+    /// Begins the action of users, and with it a fault that affects all requests.
     pub fn act(&self) {
         if let Some(fault) = self.shared.strikes(ACT) {
             self.shared.begin(fault);
         }
     }
 
-    /// Ends the process, as if the machine had lost it; it is started again.
+    /// Kills the process, as if its machine had failed. The supervisor starts it again.
     pub fn kill(&self) {
         self.shared.lasts(Duration::ZERO);
         self.shared.kill();
     }
 
-    /// From here on the server streams no lists, as one of 1.33 does by default, and its pages are small; or no more.
+    /// Sets whether the server lacks streamed lists and has small pages, as one of 1.33 by default.
     pub fn pages(&self, paged: bool) {
         self.shared.paged.store(paged, Ordering::SeqCst);
     }
 
-    /// From here on all versions seem to be much higher than they are, until the store is put back; or no more.
+    /// Sets whether all versions appear much higher than they are, until the store is restored.
     pub fn raises(&self, raised: bool) {
         self.shared.raised.store(raised, Ordering::SeqCst);
     }
 
-    /// Whether a process that ended is not to be started again.
+    /// Returns whether a process that ended must stay down.
     pub fn stays_dead(&self) -> bool {
         self.shared.stays_dead.load(Ordering::SeqCst)
     }
 
-    /// Gives back what a fault has taken from everybody. For a proxy that reaches further than the server.
+    /// Restores what a fault has taken from the cluster. Needs a proxy with targets beyond the server.
     pub async fn restore(&self) -> anyhow::Result<()> {
         let etcd = i32::try_from(self.shared.targets.etcd)?;
         kill(Pid::from_raw(etcd), Signal::SIGCONT).context("etcd")?;
@@ -156,12 +156,12 @@ impl Proxy {
         restored.map_err(|error| anyhow::anyhow!("the operator's rights: {error}"))
     }
 
-    /// What happened since it was armed.
+    /// Returns the events since the proxy was armed.
     pub fn record(&self) -> Record {
         self.shared.record()
     }
 
-    /// How many writes came through since the start, the lease aside.
+    /// Returns how many writes came through since the start, without those of the Lease.
     pub fn writes(&self) -> u64 {
         self.shared.writes.load(Ordering::SeqCst)
     }
@@ -173,7 +173,7 @@ impl Drop for Proxy {
     }
 }
 
-/// One request. An error ends the connection without an answer.
+/// Handles one request. An error ends the connection without a response.
 async fn handle(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Answered, Error> {
     let (mut parts, body) = request.into_parts();
     let body = body.collect().await?.to_bytes();
@@ -181,7 +181,7 @@ async fn handle(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Answe
         return Ok(answer);
     }
     let about = About::of(&parts.method, parts.uri.path(), parts.uri.query().unwrap_or_default());
-    // Renewals of the lease come by the clock, whatever happens.
+    // The clock alone triggers renewals of the Lease.
     if about.resource == "leases" {
         return Ok(passed(shared.forward(parts, body).await?));
     }
@@ -194,12 +194,12 @@ async fn handle(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Answe
     if let Some(until) = shared.is_stale(&about.resource) {
         match about.verb.as_str() {
             "list" => parts.uri = as_of(&parts.uri, shared.begun.load(Ordering::SeqCst))?,
-            // It goes on from the list, with all that came since.
+            // The watch continues from the list, with all later events.
             "open" => tokio::time::sleep_until(until).await,
             _ => {}
         }
     }
-    // A stream cannot be had of what was: asked once, by a process that starts, which then lists in pages.
+    // The server cannot stream an old state. A starting process asks once, and then lists in pages.
     if about.verb == "stream" && lock(&shared.stale).is_some_and(|(_, until)| Instant::now() < until) {
         return Ok(answered(Answer::Invalid));
     }
@@ -226,7 +226,7 @@ async fn handle(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Answe
     answer
 }
 
-/// The same list, as it was at that version.
+/// Returns the request for the same list at that version.
 fn as_of(uri: &http::Uri, version: u64) -> Result<http::Uri, Error> {
     let query = uri.query().unwrap_or_default();
     if query.contains("continue=") {
@@ -283,7 +283,7 @@ async fn write(
         shared.kill();
         tokio::spawn(async move {
             tokio::time::sleep(ON_THE_WAY).await;
-            // Whatever the server says, nobody is there to hear it.
+            // The process that sent the write is gone, so the response is dropped.
             let _ = shared.forward(parts, body).await;
         });
         return Err("killed".into());
@@ -315,7 +315,8 @@ async fn write(
     }
 }
 
-/// What a fault does before a write reaches the server: an answer in its place, or none. An error ends the connection.
+/// Applies a fault before a write reaches the server: an answer, or `None` to let it pass. An error ends the
+/// connection.
 async fn before_write(
     shared: &Arc<Shared>,
     about: &About,
@@ -379,7 +380,7 @@ impl Shared {
             body = versions::lowered(&body);
             parts.headers.remove(http::header::CONTENT_LENGTH);
         }
-        // Raised line by line.
+        // Versions of a watch are raised line by line.
         let is_watch = path_is_watch(&parts.uri);
         let request = Request::from_parts(parts, Body::from(body.to_vec()));
         let mut response = self.upstream.send(request).await?;
@@ -389,7 +390,7 @@ impl Shared {
             let bytes = body.collect().await.map_err(Error::from)?.to_bytes();
             response = Response::from_parts(head, Body::from(versions::raised(&bytes).to_vec()));
         }
-        // A right that is gone has been missed.
+        // The missing right was noticed.
         if response.status() == http::StatusCode::FORBIDDEN && lock(&self.rights).is_some() {
             self.fired.store(true, Ordering::SeqCst);
         }

@@ -1,4 +1,4 @@
-//! What the connections of one proxy share: the fault that is armed, what has happened, and what goes on for a while.
+//! State shared by the connections of one proxy: the armed fault, the record, and lasting effects.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
@@ -15,49 +15,49 @@ use tokio::time::Instant;
 use super::plan::{ACT, Answer, Fault, Trigger};
 use super::targets::FaultTargets;
 
-/// What happened at the proxy since it was last armed.
+/// Record of the proxy since it was last armed.
 #[derive(Debug, Clone, Default)]
 pub struct Record {
-    /// Each write and read that the server took, and each event of a watch, in their order, by what it is about.
+    /// The subject of each write and read that the server accepted, and of each event of a watch, in order.
     pub seen: Vec<String>,
-    /// The fault struck.
+    /// Whether the fault struck.
     pub fired: bool,
-    /// When its effect is over, if it struck and has a length.
+    /// When its effect ends, if it struck and has a length.
     pub lasts_until: Option<Instant>,
-    /// How often somebody else undid a write, of the object of which it was most often.
+    /// How often another writer undid a write, for the object with the most undone writes.
     pub undone: usize,
-    /// Something was shown as it had been.
+    /// Whether the proxy showed old state.
     pub stale: bool,
-    /// A watch that the fault ended is not open again yet: what the operator makes of it is still to come.
+    /// Whether a watch that the fault ended is not open yet. The operator's reaction to it is then still outstanding.
     pub watch_is_shut: bool,
 }
 
-/// What goes wrong with every request now.
+/// The current effect on every request.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) enum Outage {
-    /// Nothing does.
+    /// No effect.
     #[default]
     None,
-    /// Its connection ends.
+    /// The connection ends.
     Refuse,
-    /// It waits.
+    /// The request waits.
     Hang,
-    /// It gets this.
+    /// The proxy answers with this.
     Answer(Answer),
-    /// It is answered, and watches say nothing.
+    /// The request is answered, but watches are silent.
     Lag,
-    /// It waits for so long.
+    /// The request waits this long.
     Slow(Duration),
-    /// One with another token than this gets 401.
+    /// A request with any other token gets 401.
     Token(String),
 }
 
-/// See the module.
+/// State shared by the connections; see the module.
 pub(super) struct Shared {
     pub(super) upstream: Client,
-    /// What else a fault can reach.
+    /// Targets of a fault beyond the connection.
     pub(super) targets: FaultTargets,
-    /// The operator, for a fault that ends it.
+    /// The process of the operator, for a fault that ends it.
     pub(super) target: AtomicI32,
     armed: Mutex<Option<(Trigger, Fault)>>,
     counts: Mutex<HashMap<String, u32>>,
@@ -65,27 +65,27 @@ pub(super) struct Shared {
     pub(super) fired: AtomicBool,
     until: Mutex<Option<Instant>>,
     pub(super) outage: watch::Sender<Outage>,
-    /// The rules as they were, while one of them is gone.
+    /// The original rules, while one of them is missing.
     pub(super) rights: Mutex<Option<(Vec<Value>, Vec<Value>)>>,
-    /// The next streamed list of this kind takes its time.
+    /// The kind whose next streamed list is slow.
     slow_list: Mutex<Option<String>>,
     /// The kind of the watch that a fault ended, until it is open again.
     shut: Mutex<Option<String>>,
-    /// The version of the store before users began to act.
+    /// The version of the store before users acted.
     pub(super) begun: AtomicU64,
-    /// What is shown as it was then, and until when.
+    /// The kinds with old state, and until when.
     pub(super) stale: Mutex<Option<(Option<&'static str>, Instant)>>,
-    /// What somebody else undoes (every account, if none is named), and until when.
+    /// The object whose writes are undone (every account, if it names none), and until when.
     pub(super) undoes: Mutex<Option<(Option<String>, Instant)>>,
-    /// How often, by what it is about.
+    /// How often, by subject.
     pub(super) undone: Mutex<HashMap<String, usize>>,
-    /// What is answered in the server's place, with what, and until when.
+    /// The subject with a persistent answer, the answer, and until when.
     pub(super) persists: Mutex<Option<(String, Answer, Instant)>>,
-    /// The process that died is not to be started again.
+    /// Whether the process that died must stay down.
     pub(super) stays_dead: AtomicBool,
-    /// The server streams no lists, and its pages are small.
+    /// Whether the server lacks streamed lists and has small pages.
     pub(super) paged: AtomicBool,
-    /// All versions seem to be much higher than they are.
+    /// Whether all versions appear much higher than they are.
     pub(super) raised: AtomicBool,
     pub(super) writes: AtomicU64,
 }
@@ -117,7 +117,7 @@ impl Shared {
         }
     }
 
-    /// Begins a record, with a fault or none. Whatever went wrong before is over.
+    /// Begins a record, with or without a fault. It ends all earlier faults.
     pub(super) fn arm(&self, fault: Option<(Trigger, Fault)>) {
         self.outage.send_replace(Outage::None);
         *lock(&self.armed) = fault;
@@ -134,7 +134,7 @@ impl Shared {
         self.stays_dead.store(false, Ordering::SeqCst);
     }
 
-    /// What happened since it was armed.
+    /// Returns the events since the proxy was armed.
     pub(super) fn record(&self) -> Record {
         Record {
             seen: lock(&self.seen).clone(),
@@ -146,7 +146,7 @@ impl Shared {
         }
     }
 
-    /// Counts what is about to happen, and gives the fault that strikes here.
+    /// Counts the next request or event, and returns the fault that strikes there.
     pub(super) fn strikes(&self, what: &str) -> Option<Fault> {
         let mut counts = lock(&self.counts);
         let count = counts.entry(what.to_owned()).or_default();
@@ -156,34 +156,34 @@ impl Shared {
             .as_ref()
             .is_some_and(|(trigger, _)| trigger.what == what && trigger.occurrence == *count);
         let (_, fault) = if strikes { armed.take() } else { None }?;
-        // What goes wrong with everything has struck when something met it.
+        // A fault of all requests has struck when a request met it.
         self.fired.store(what != ACT, Ordering::SeqCst);
         self.lasts(fault.lasts());
         Some(fault)
     }
 
-    /// The effect of the fault goes on for at least so long.
+    /// Extends the effect of the fault to at least this length.
     pub(super) fn lasts(&self, length: Duration) {
         let mut until = lock(&self.until);
         *until = (*until).max(Some(Instant::now() + length));
     }
 
-    /// A fault ends a watch of this kind.
+    /// Records that a fault ends a watch of this kind.
     pub(super) fn shuts(&self, resource: &str) {
         *lock(&self.shut) = Some(resource.to_owned());
     }
 
-    /// A watch of this kind is open.
+    /// Records that a watch of this kind is open.
     pub(super) fn opened(&self, resource: &str) {
         lock(&self.shut).take_if(|shut| shut == resource);
     }
 
-    /// The history of this kind is lost.
+    /// Records that the history of this kind is lost.
     pub(super) fn lost_history(&self, resource: &str) {
         *lock(&self.slow_list) = Some(resource.to_owned());
     }
 
-    /// Whether this watch begins with the list that replaces a lost history.
+    /// Returns whether this watch begins with the list that replaces a lost history.
     pub(super) fn replaces_history(&self, resource: &str) -> bool {
         lock(&self.slow_list).take_if(|lost| lost == resource).is_some()
     }
@@ -192,20 +192,20 @@ impl Shared {
         lock(&self.seen).push(what.to_owned());
     }
 
-    /// What this write is answered with for now, in the server's place.
+    /// Returns the current persistent answer to this write.
     pub(super) fn persists(&self, what: &str) -> Option<Answer> {
         let persists = lock(&self.persists);
         let (key, refusal, until) = persists.as_ref()?;
         (key == what && Instant::now() < *until).then_some(*refusal)
     }
 
-    /// Until when things of this kind are shown as they were.
+    /// Returns until when this kind shows old state.
     pub(super) fn is_stale(&self, resource: &str) -> Option<Instant> {
         let (kind, until) = (*lock(&self.stale))?;
         (kind.is_none_or(|kind| kind == resource) && Instant::now() < until).then_some(until)
     }
 
-    /// Whether the fault that is armed is one of events that come to pass, and not of a list at the head of a watch.
+    /// Returns whether the armed fault affects events only, and not the list at the head of a watch.
     pub(super) fn spares_lists(&self) -> bool {
         lock(&self.armed)
             .as_ref()
@@ -215,7 +215,7 @@ impl Shared {
     pub(super) fn kill(&self) {
         let pid = self.target.swap(0, Ordering::SeqCst);
         if pid > 0 {
-            // It may have ended by itself.
+            // The process may have ended by itself.
             let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
         }
     }
@@ -228,7 +228,7 @@ impl Shared {
     }
 }
 
-/// What the mutex guards, also after a panic of somebody who held it.
+/// Locks the mutex, also after a panic of an earlier holder.
 pub fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

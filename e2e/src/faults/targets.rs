@@ -1,4 +1,4 @@
-//! What a fault can reach besides the connection: the API server, its store, the operator's token and rights.
+//! Targets of a fault beyond the connection: the API server, its store, the operator's token and rights.
 
 use std::path::PathBuf;
 
@@ -17,20 +17,20 @@ pub(super) fn role() -> String {
     format!("/apis/rbac.authorization.k8s.io/v1/namespaces/{SYSTEM_NAMESPACE}/roles/pullsecrets")
 }
 
-/// What a fault can reach besides the connection.
+/// Targets of a fault beyond the connection.
 pub struct FaultTargets {
-    /// Somebody who may do anything.
+    /// A client with all rights.
     pub admin: Client,
     /// The process of the store.
     pub etcd: u32,
     /// The file of the operator's token.
     pub token_file: PathBuf,
-    /// A token that is as good as the one in the file.
+    /// A second valid token.
     pub spare_token: String,
 }
 
 impl FaultTargets {
-    /// Nothing but the server.
+    /// Targets the server alone.
     pub(super) fn of(admin: Client) -> Self {
         Self {
             admin,
@@ -40,7 +40,7 @@ impl FaultTargets {
         }
     }
 
-    /// The rules of the operator's two roles.
+    /// Returns the rules of the operator's two roles.
     pub(super) async fn rules(&self) -> Result<(Vec<Value>, Vec<Value>), Error> {
         let mut found = Vec::new();
         for path in [CLUSTER_ROLE.to_owned(), role()] {
@@ -51,7 +51,7 @@ impl FaultTargets {
         Ok((found.pop().unwrap_or_default(), own))
     }
 
-    /// Gives a role these rules.
+    /// Replaces the rules of a role.
     pub(super) async fn put_rules(&self, path: &str, rules: &[Value]) -> Result<(), Error> {
         let request = Request::patch(path)
             .header(http::header::CONTENT_TYPE, "application/merge-patch+json")

@@ -1,26 +1,26 @@
-//! The versions of a store that seem to be much higher than they are, until it seems to be put back to an older state.
+//! Versions of a store that appear much higher than they are, until the store appears to return to an older state.
 
 use bytes::Bytes;
 use http::Uri;
 
-/// So much higher.
+/// The amount.
 pub(super) const HIGHER: u64 = 1_000_000_000;
 
 const IN_JSON: &str = "\"resourceVersion\":\"";
 const IN_QUERY: &str = "resourceVersion=";
 
-/// What the server says, with all versions raised.
+/// Returns the server's text with all versions raised.
 pub(super) fn raised(text: &[u8]) -> Bytes {
     let raise = |version: u64| version.checked_add(HIGHER);
     rewritten(&String::from_utf8_lossy(text), IN_JSON, raise).into()
 }
 
-/// What the server is sent, with all raised versions lowered again; others are meant as they are.
+/// Returns the client's text with all raised versions lowered. Other versions stay.
 pub(super) fn lowered(text: &[u8]) -> Bytes {
     rewritten(&String::from_utf8_lossy(text), IN_JSON, lower).into()
 }
 
-/// As [`lowered`], of what is asked for.
+/// As [`lowered`], for the URI of a request.
 pub(super) fn lowered_in(uri: &Uri) -> Result<Uri, http::uri::InvalidUri> {
     rewritten(&uri.to_string(), IN_QUERY, lower).parse()
 }
@@ -29,7 +29,7 @@ fn lower(version: u64) -> Option<u64> {
     version.checked_sub(HIGHER)
 }
 
-/// The number behind each `before`, changed where `change` gives another.
+/// Replaces the number after each `before` if `change` returns another.
 fn rewritten(text: &str, before: &str, change: impl Fn(u64) -> Option<u64>) -> String {
     let mut parts = text.split(before);
     let mut whole = parts.next().unwrap_or_default().to_owned();

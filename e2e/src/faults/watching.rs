@@ -20,13 +20,13 @@ use super::plan::Fault;
 use super::shared::{Outage, Shared};
 use super::versions;
 
-/// How long a list takes that replaces a lost history: whoever takes for gone what it has not shown yet has time to act.
+/// How long the list after a lost history takes. An operator that wrongly treats objects as gone has time to act.
 const LIST_TAKES: Duration = Duration::from_millis(500);
 
-/// What a watch of the API server answers when the version that it is asked for is too old.
+/// The API server's answer to a watch from a version that is too old.
 const EXPIRED: &str = r#"{"type":"ERROR","object":{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"too old resource version","reason":"Expired","code":410}}"#;
 
-/// The head of a line: enough to say what it is about.
+/// The head of a line: enough to identify its subject.
 #[derive(Deserialize)]
 struct Line {
     #[serde(rename = "type")]
@@ -48,14 +48,14 @@ struct Metadata {
     annotations: HashMap<String, String>,
 }
 
-/// In the bookmark behind the list at the head of a watch.
+/// Annotation of the bookmark after the list at the head of a watch.
 const LISTED: &str = "k8s.io/initial-events-end";
 
-/// Passes a watch on, with the fault that is meant for one of its events, or for all of its list.
+/// Forwards a watch, with the fault for one of its events or for its whole list.
 pub(super) fn pass(shared: Arc<Shared>, about: &About, response: Response<Body>, fault: Option<Fault>) -> Answered {
     let (mut parts, body) = response.into_parts();
     parts.headers.remove(http::header::CONTENT_LENGTH);
-    // Nobody reads ahead of the operator, so that what it has not taken is not seen.
+    // The proxy reads no further than the operator, so that it records only what the operator took.
     let (sender, receiver) = mpsc::channel(1);
     let watch = Watch {
         shared,
@@ -75,14 +75,14 @@ pub(super) fn pass(shared: Arc<Shared>, about: &About, response: Response<Body>,
     Response::from_parts(parts, BodyExt::boxed_unsync(StreamBody::new(stream)))
 }
 
-/// A watch that is passed on.
+/// A forwarded watch.
 struct Watch {
     shared: Arc<Shared>,
     resource: String,
     of_one: bool,
-    /// The list at its head goes on.
+    /// Whether the list at its head is still in progress.
     lists: bool,
-    /// What is in that list is left out.
+    /// Whether the items of that list are left out.
     hollow: bool,
     sender: mpsc::Sender<Result<Bytes, Error>>,
 }
@@ -90,20 +90,20 @@ struct Watch {
 impl Watch {
     async fn pass(mut self, body: Body, truncate: bool) {
         let mut lines = std::pin::pin!(lines(body));
-        // Behind the head of the answer, which is where the operator begins to take a list in.
+        // After the head of the response, where the operator begins to read a list.
         if self.shared.replaces_history(&self.resource) {
             tokio::time::sleep(LIST_TAKES).await;
         }
         self.shared.opened(&self.resource);
         if truncate {
-            // Half of its first line, whatever that is.
+            // Half of the first line.
             if let Some(line) = lines.next().await {
                 send(&self.sender, line, Some(Fault::CutWithin)).await;
             }
             return;
         }
         loop {
-            // A watch of a process that is gone shows nobody anything.
+            // A watch of a dead process ends.
             let line = tokio::select! {
                 () = self.sender.closed() => return,
                 () = self.shared.becomes(|now| *now == Outage::Refuse) => {
@@ -122,7 +122,7 @@ impl Watch {
         }
     }
 
-    /// Whether the watch goes on.
+    /// Forwards a line, and returns whether the watch continues.
     async fn pass_line(&mut self, line: Bytes) -> bool {
         let Self { shared, resource, .. } = self;
         let says_nothing = |now: &Outage| matches!(now, Outage::Hang | Outage::Lag);
@@ -134,7 +134,7 @@ impl Watch {
         let line = if raised { versions::raised(&line) } else { line };
         let head = serde_json::from_slice::<Line>(&line).ok();
         if self.hollow {
-            // The bookmark at the end of a list comes through.
+            // The bookmark at the end of a list passes.
             self.hollow = head.as_ref().is_some_and(|head| head.kind == "ADDED");
             if self.hollow {
                 return true;
@@ -152,7 +152,7 @@ impl Watch {
         if fault == Some(Fault::Expire) {
             shared.lost_history(resource);
         }
-        // One Secret of others is watched only for as long as it stands in the way.
+        // The operator watches a single foreign Secret only while it blocks a copy.
         if !self.of_one && matches!(fault, Some(Fault::Cut | Fault::CutWithin | Fault::Expire)) {
             shared.shuts(resource);
         }
@@ -160,7 +160,7 @@ impl Watch {
     }
 }
 
-/// Whether the watch goes on.
+/// Returns whether the watch continues.
 async fn send(sender: &mpsc::Sender<Result<Bytes, Error>>, line: Bytes, fault: Option<Fault>) -> bool {
     match fault {
         None => sender.send(Ok(line)).await.is_ok(),
@@ -193,7 +193,7 @@ impl Line {
         self.kind == "BOOKMARK" && self.object.metadata.annotations.contains_key(LISTED)
     }
 
-    /// `None` for bookmarks, which come when they like.
+    /// Returns `None` for bookmarks, because they come at any time.
     fn about(&self, resource: &str) -> Option<String> {
         let Metadata { name, namespace, .. } = &self.object.metadata;
         let counts = matches!(self.kind.as_str(), "ADDED" | "MODIFIED" | "DELETED");
@@ -201,7 +201,7 @@ impl Line {
     }
 }
 
-/// Whole lines, each with its end.
+/// Returns whole lines, each with its line end.
 fn lines(body: Body) -> impl Stream<Item = Bytes> {
     let chunks = body.into_data_stream();
     futures::stream::unfold(

@@ -1,4 +1,4 @@
-//! The copies: one in each namespace that is to have one, right in every field, and no other.
+//! Oracle of the copies: each expected namespace has one, correct in every field, and no other namespace has one.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::logins::place_of;
 use super::{DATA_KEY, Expected, LABEL, Login, list};
 
-/// All Secrets that carry the object's label.
+/// Returns all Secrets with the object's label.
 pub(super) async fn of(client: &Client, object: &str) -> Result<Vec<Secret>, String> {
     list(
         &Api::all(client.clone()),
@@ -21,8 +21,8 @@ pub(super) async fn of(client: &Client, object: &str) -> Result<Vec<Secret>, Str
     .await
 }
 
-/// `owners` are the objects that own each copy, with their uids. A copy is what lies where one is expected, and
-/// whatever says that it is one.
+/// Checks the copies. `owners` are the objects that own each copy, with their uids. A copy is a Secret in an expected
+/// place, or one with the mark of a copy.
 pub(super) fn check(secrets: &[Value], expected: &Expected, owners: &BTreeMap<String, String>) -> Result<(), String> {
     let is_copy = |secret: &&Value| {
         let (namespace, name) = place_of(secret);
@@ -54,7 +54,7 @@ pub(super) fn check(secrets: &[Value], expected: &Expected, owners: &BTreeMap<St
     same_bytes(&copies)
 }
 
-/// All but the data.
+/// Checks all fields except the data.
 fn fields(copy: &Secret, expected: &Expected, owners: &BTreeMap<String, String>) -> Result<(), String> {
     if copy.name_any() != expected.secret {
         return Err(format!("is not called {}", expected.secret));
@@ -85,10 +85,10 @@ fn fields(copy: &Secret, expected: &Expected, owners: &BTreeMap<String, String>)
     Ok(())
 }
 
-/// Exactly the expected logins, compared as values; a difference is told by server, never by value.
+/// Checks for exactly the expected logins, compared as values. An error names the server, never a value.
 pub(super) fn data(copy: &Secret, wanted: &Value) -> Result<(), String> {
     let data = copy.data.as_ref().ok_or("has no data")?;
-    // Keys that others have added are theirs, and no kubelet reads them.
+    // Other writers own the keys that they added, and no kubelet reads them.
     let bytes = data.get(DATA_KEY).ok_or("has no docker config")?;
     let found: Value = serde_json::from_slice(&bytes.0).map_err(|_| "its docker config is no JSON")?;
     if &found == wanted {
@@ -128,7 +128,8 @@ fn entry(login: &Login) -> Value {
     json!({"username": username, "password": password, "auth": auth})
 }
 
-/// Kubelets remember a verified login by the bytes of its Secret, so one object's copies are the same bytes everywhere.
+/// Checks that all copies of an object have the same bytes, because kubelets remember a verified login by the bytes of
+/// its Secret.
 fn same_bytes(copies: &[Secret]) -> Result<(), String> {
     let distinct: BTreeSet<_> = copies
         .iter()

@@ -1,4 +1,4 @@
-//! What an object declares, as users wrote it: of nothing else follows where a login may be.
+//! The declaration of an object, as users wrote it. Only this declaration decides where a login may be.
 
 use std::collections::BTreeSet;
 
@@ -9,8 +9,7 @@ use serde_json::Value;
 use super::Place;
 use crate::SYSTEM_NAMESPACE;
 
-/// What the name of the Secret begins with in which the operator remembers an object's last good logins; the object's uid
-/// follows.
+/// Prefix of the Secret with an object's last good logins; the object's uid follows.
 pub(crate) const STATE_PREFIX: &str = "pullsecrets-state-";
 
 /// One object.
@@ -22,18 +21,18 @@ pub struct Declared {
     pub uid: String,
     /// The name of its copies.
     pub secret: String,
-    /// Whether it says, or has ever said, that copies stay when it goes.
+    /// Whether its `deletionPolicy` is or ever was `Retain`.
     pub retains: bool,
-    /// What it says now, or said last; sources without a namespace with the one in which they live.
+    /// Its spec, or the last one. A source without a namespace has the operator's namespace here.
     pub spec: Value,
     /// The namespace of the installation that acts for it.
     pub home: String,
-    /// The namespaces that it has ever selected, as far as somebody watched.
+    /// The namespaces that it has ever selected, as far as observed.
     pub namespaces: BTreeSet<String>,
 }
 
 impl Declared {
-    /// By an object as it is now.
+    /// Reads an object as it is now.
     pub(crate) fn by(object: &DynamicObject) -> Self {
         let (name, mut spec) = (object.name_any(), object.data["spec"].clone());
         let home = home(&object.data["status"]);
@@ -54,7 +53,7 @@ impl Declared {
     }
 }
 
-/// The namespace of the installation in this status: before there is one, that of the only one.
+/// Returns the namespace of the installation in this status, or of the only installation before there is a status.
 fn home(status: &Value) -> String {
     let installation = status["installation"].as_str().and_then(|text| text.split_once('/'));
     installation
@@ -70,7 +69,7 @@ fn references(spec: &mut Value) -> impl Iterator<Item = &mut Value> {
         .filter_map(|(_, credentials)| credentials.get_mut("secretRef"))
 }
 
-/// The Secrets that its registries take their logins from.
+/// Returns the Secrets that its registries take their logins from.
 pub(crate) fn sources(spec: &Value) -> impl Iterator<Item = Place> {
     let registries = spec["registries"].as_array().into_iter().flatten();
     registries.flat_map(|registry| {

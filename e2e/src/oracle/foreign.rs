@@ -1,4 +1,4 @@
-//! What belongs to others, before and after.
+//! Objects of other parties, before and after.
 
 use std::collections::BTreeMap;
 
@@ -8,11 +8,11 @@ use kube::{Api, Client, ResourceExt};
 
 use super::{ATTACHED, LABEL, list};
 
-/// Everything in some namespaces that is not the operator's, as it was at one moment.
+/// The state of everything in some namespaces that the operator does not own, at one moment.
 ///
-/// Of a foreign Secret the `resourceVersion` is kept, so that a write which changes nothing is noticed too. Of a
-/// `ServiceAccount` everything but the references to one Secret and the operator's own annotation is kept: the operator
-/// shares the object, not these parts of it.
+/// For a foreign Secret the `resourceVersion` counts, so that even a write without a change is noticed. For a
+/// `ServiceAccount` all fields count, except references to one Secret and the operator's own annotation. The operator
+/// shares the object, but not its other parts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Foreign {
     secrets: Vec<String>,
@@ -21,11 +21,11 @@ pub struct Foreign {
 }
 
 impl Foreign {
-    /// Looks at these namespaces now; references to `secrets` are the operator's.
+    /// Reads these namespaces now. References to `secrets` belong to the operator.
     ///
     /// # Errors
     ///
-    /// What the API server says.
+    /// The error of the API server.
     pub async fn in_namespaces(client: &Client, namespaces: &[String], secrets: &[&str]) -> Result<Self, String> {
         let ours: Vec<String> = secrets.iter().map(|&name| name.to_owned()).collect();
         let mut found = BTreeMap::new();
@@ -49,7 +49,7 @@ impl Foreign {
         })
     }
 
-    /// Leaves Secrets out that are the operator's although they lack its label just now. `ours` tells by uid.
+    /// Leaves out Secrets of the operator that lack its label at the moment. `ours` decides by uid.
     #[must_use]
     pub fn without(mut self, ours: impl Fn(&str) -> bool) -> Self {
         self.found
@@ -57,14 +57,14 @@ impl Foreign {
         self
     }
 
-    /// Leaves one out that users do something to: `secret NAMESPACE/NAME` or `serviceaccount NAMESPACE/NAME`.
+    /// Leaves out an object that users change: `secret NAMESPACE/NAME` or `serviceaccount NAMESPACE/NAME`.
     #[must_use]
     pub fn except(mut self, place: &str) -> Self {
         self.found.remove(place);
         self
     }
 
-    /// Checks that it is all there, and as it was. What others have added since is no difference.
+    /// Checks that every object still exists unchanged. Additions of other writers do not count.
     ///
     /// # Errors
     ///
@@ -83,12 +83,12 @@ impl Foreign {
     }
 }
 
-/// The first word.
+/// Returns the first word.
 fn uid_of(text: &str) -> &str {
     text.split(' ').next().unwrap_or_default()
 }
 
-/// The part of an account that the operator has no business with, in one line.
+/// Returns the parts of an account that the operator must not change, in one line.
 fn theirs(account: ServiceAccount, ours: &[String]) -> String {
     let mut annotations = account.metadata.annotations.unwrap_or_default();
     annotations.remove(ATTACHED);

@@ -1,7 +1,8 @@
-//! Logins by their bytes, in whatever Secret of whatever namespace they are.
+//! Logins by their bytes, in any Secret of any namespace.
 //!
-//! A label, a name, a type or a key says nothing here: an operator that only takes its marks off a copy leaves the login
-//! in place. What may hold a login follows from what objects declare, and from what the scenario itself made.
+//! Labels, names, types and keys do not matter here: an operator that only removes its marks from a copy would leave
+//! the login in place. The declarations of objects, and the Secrets that the scenario made, decide which Secrets may
+//! hold a login.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,22 +21,22 @@ use crate::audit::Audit;
 use crate::store::Listed;
 use crate::{OPERATOR_USER, SYSTEM_NAMESPACE, canary, client};
 
-/// The name under which the operator writes.
+/// The operator's field manager.
 const OPERATOR: &str = "pullsecrets";
 
-/// A text may be encoded in a text that is encoded in a text.
+/// Levels of encoding: an encoded text may itself be encoded.
 const DEPTH: u8 = 5;
 
 /// A shorter password may be in a text by chance.
 const DISTINCT: usize = 12;
 
-/// Texts that tell a login from everything else.
+/// Texts that identify a login.
 #[derive(Clone, Default)]
 pub struct Needles(BTreeSet<String>);
 
 impl Needles {
-    /// Of the logins of a canary, the canary: it is in every other login of it too. Of others, their passwords, if these
-    /// are long enough to be nowhere by chance.
+    /// Returns the canary of logins with one, which all of its logins share. Returns the passwords of other logins, if
+    /// they are too long to occur by chance.
     pub fn of<'a>(logins: impl IntoIterator<Item = &'a Login>) -> Self {
         let mut texts = BTreeSet::new();
         for login in logins {
@@ -48,12 +49,12 @@ impl Needles {
         Self(texts)
     }
 
-    /// Of these logins alone, also where they are a canary's.
+    /// Returns only these logins, even if they have a canary.
     pub fn whole<'a>(logins: impl IntoIterator<Item = &'a Login>) -> Self {
         Self(logins.into_iter().map(|login| login.password.clone()).collect())
     }
 
-    /// Whether a login is anywhere in it, however often encoded.
+    /// Returns whether a login is anywhere in the value, at any level of encoding.
     pub fn is_in(&self, value: &Value) -> bool {
         !self.0.is_empty() && self.in_value(value, DEPTH)
     }
@@ -84,7 +85,7 @@ impl Needles {
     }
 }
 
-/// What a text stands for in base64, if it is that.
+/// Returns the decoded text, if it is base64.
 fn decoded(text: &str) -> impl Iterator<Item = Vec<u8>> {
     let joined: String = text.split_ascii_whitespace().collect();
     [STANDARD, URL_SAFE].into_iter().filter_map(move |alphabet: Alphabet| {
@@ -94,28 +95,29 @@ fn decoded(text: &str) -> impl Iterator<Item = Vec<u8>> {
     })
 }
 
-/// Which Secrets the operator has not made.
+/// Secrets that the operator has not made.
 #[derive(Clone, Default)]
 pub enum Made {
-    /// These, and no others.
+    /// Exactly these.
     These(BTreeSet<Place>),
-    /// Those that it has not written to since they were made, as the API server recorded it: what managedFields say is the writer's own word.
+    /// Secrets that the operator has not written since they were made, by the API server's records. The writer itself
+    /// chooses its name in managedFields.
     Recorded(Audit),
-    /// Those of which managedFields do not say that it has written to them.
+    /// Secrets whose managedFields do not name the operator.
     #[default]
     Unknown,
 }
 
-/// What may hold a login beside the copies that are expected.
+/// Secrets that may hold a login besides the expected copies.
 #[derive(Clone, Default)]
 pub struct Allowed {
     /// The Secrets that the scenario made itself.
     pub made: Made,
-    /// What objects have declared so far. Where that is not known, a copy that says so is taken for left behind.
+    /// The declarations of objects so far. If they are unknown, the check accepts a copy that is marked as retained.
     pub declared: Option<Vec<Declared>>,
 }
 
-/// All Secrets of all namespaces.
+/// Returns all Secrets of all namespaces.
 pub(super) async fn secrets(client: &Client) -> Result<Vec<Value>, String> {
     let path = "/api/v1/secrets".to_owned();
     let text = client::get(client, &path).await.map_err(|error| format!("{error:#}"))?;
@@ -127,11 +129,11 @@ pub(super) fn place_of(secret: &Value) -> Place {
     (text("namespace"), text("name"))
 }
 
-/// Where a login is, of all places.
+/// Returns all places that hold a login.
 ///
 /// # Errors
 ///
-/// What the API server says.
+/// The error of the API server.
 pub async fn places(client: &Client, needles: &Needles) -> Result<BTreeSet<Place>, String> {
     let holders = secrets(client)
         .await?
@@ -140,8 +142,8 @@ pub async fn places(client: &Client, needles: &Needles) -> Result<BTreeSet<Place
     Ok(holders.map(|secret| place_of(&secret)).collect())
 }
 
-/// Checks that a login is in no Secret but the expected copies and what may hold it beside them. `owners` are the objects
-/// whose copies the expected ones are: of other objects, what they ask for may be there.
+/// Checks that only the expected copies, and the Secrets allowed besides, hold a login. `owners` are the objects of the
+/// expected copies. For other objects, their own declared places count too.
 pub(super) async fn check(
     client: &Client,
     secrets: &[Value],
@@ -193,7 +195,7 @@ pub(super) fn without_docker_config(secret: &Value) -> Value {
 }
 
 impl Made {
-    /// What the operator has written to, where that is recorded.
+    /// Returns the Secrets that the operator wrote, where the records show it.
     async fn written(&self, client: &Client) -> Result<BTreeMap<Place, Timestamp>, String> {
         let Self::Recorded(audit) = self else {
             return Ok(BTreeMap::new());
@@ -206,7 +208,7 @@ impl Made {
     }
 
     fn has(&self, place: &Place, secret: &Value, written: &BTreeMap<Place, Timestamp>) -> bool {
-        // By a person, such as one who restores a backup, where the operator wrote to the one before.
+        // A person made it, for instance by restoring a backup, in the place of one that the operator wrote.
         let made_since = |written: &Timestamp| {
             let made = secret["metadata"]["creationTimestamp"].as_str();
             made.and_then(|made| made.parse::<Timestamp>().ok())
@@ -220,7 +222,7 @@ impl Made {
     }
 }
 
-/// What the server recorded of who wrote it.
+/// Returns whether managedFields name the operator as a writer.
 fn is_written_by_operator(secret: &Value) -> bool {
     let entries = secret["metadata"]["managedFields"].as_array().into_iter().flatten();
     entries
@@ -228,12 +230,12 @@ fn is_written_by_operator(secret: &Value) -> bool {
         .any(is_managed_by_operator)
 }
 
-/// Whether a field manager is the operator's.
+/// Returns whether a field manager belongs to the operator.
 pub(crate) fn is_managed_by_operator(manager: Option<&str>) -> bool {
     manager == Some(OPERATOR)
 }
 
-/// What the objects in the store ask for now.
+/// The current declarations in the store.
 struct Asked<'a> {
     expected: &'a Expected,
     allowed: &'a Allowed,
@@ -255,7 +257,7 @@ impl<'a> Asked<'a> {
 
     fn may_hold(&self, place: &Place, secret: &Value) -> bool {
         let (namespace, name) = place;
-        // What is in a namespace on its way out goes with it.
+        // The content of a terminating namespace goes with it.
         let Some(seen) = self
             .namespaces
             .get(namespace)
@@ -278,7 +280,7 @@ impl<'a> Asked<'a> {
         asked || self.is_left_behind(place, secret)
     }
 
-    /// Whether an object that said Retain left it there.
+    /// Returns whether an object with `deletionPolicy: Retain` left it.
     fn is_left_behind(&self, place: &Place, secret: &Value) -> bool {
         let (namespace, name) = place;
         let left = |object: &Declared| object.retains && object.secret == *name;
@@ -299,7 +301,7 @@ mod tests {
     use super::*;
     use crate::canary::Canary;
 
-    /// However it is kept, under whatever key.
+    /// The search covers every encoding and every key.
     #[test]
     fn login_is_found_however_it_is_kept() {
         let encode = |text: &str| general_purpose::STANDARD.encode(text);

@@ -1,4 +1,4 @@
-//! The references: one on each account that is to have one, recorded as ours, and no other anywhere.
+//! Oracle of the references: each expected account has one, recorded as the operator's, and no other account has one.
 
 use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::api::ListParams;

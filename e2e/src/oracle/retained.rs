@@ -1,4 +1,4 @@
-//! Copies that `deletionPolicy: Retain` left to their namespaces.
+//! Copies that `deletionPolicy: Retain` left in their namespaces.
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client, ResourceExt};
@@ -21,7 +21,7 @@ pub(super) async fn check(client: &Client, expected: &Expected) -> Result<(), St
     Ok(())
 }
 
-/// Nothing takes it away any more, and what it was for still works.
+/// Checks that the garbage collector does not remove the copy, and that its login still works.
 fn released(copy: &Secret, object: &str, data: &Value) -> Result<(), String> {
     if copy.labels().contains_key(LABEL) || copy.labels().contains_key("app.kubernetes.io/managed-by") {
         return Err("still carries a label of ours".to_owned());

@@ -1,4 +1,5 @@
-//! What an object selects, read from its JSON: a second reading of the API's text, that shares nothing with the first.
+//! Selection of an object, read from its JSON. This second implementation of the API's text shares no code with the
+//! first.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,10 +11,10 @@ type Labels = BTreeMap<String, String>;
 
 const EXCLUDE: &str = "pullsecrets.dev/exclude";
 
-/// Namespaces that only their exact name selects.
+/// Namespaces that only an exact name selects.
 const PROTECTED: [&str; 4] = ["kube-system", "kube-public", "kube-node-lease", SYSTEM_NAMESPACE];
 
-/// Whether `spec` selects the namespace; `sources` are further namespaces that sources are read in.
+/// Returns whether `spec` selects the namespace. `sources` are additional source namespaces.
 pub(crate) fn namespace(spec: &Value, name: &str, labels: &Labels, sources: &BTreeSet<String>) -> bool {
     let wanted = &spec["namespaces"];
     if is_excluded(labels) || globs(&wanted["excluded"]).any(|glob| matches(glob, name)) {
@@ -25,7 +26,7 @@ pub(crate) fn namespace(spec: &Value, name: &str, labels: &Labels, sources: &BTr
     any_of(wanted, name, labels)
 }
 
-/// Whether `spec` selects the account, in a namespace that it selects.
+/// Returns whether `spec` selects the account, in a selected namespace.
 pub(crate) fn account(spec: &Value, name: &str, labels: &Labels) -> bool {
     let wanted = &spec["serviceAccounts"];
     if wanted["mode"] == "None" || is_excluded(labels) || globs(&wanted["excluded"]).any(|glob| matches(glob, name)) {
@@ -71,7 +72,7 @@ fn holds(expression: &Value, labels: &Labels) -> bool {
     }
 }
 
-/// `*` stands for any characters, `?` for one.
+/// Matches a glob: `*` stands for any characters, `?` for one.
 fn matches(glob: &str, name: &str) -> bool {
     fn rest(glob: &[u8], name: &[u8]) -> bool {
         match (glob.split_first(), name.split_first()) {

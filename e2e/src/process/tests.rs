@@ -1,9 +1,9 @@
-//! Nothing outlives its parent, and a stubborn child is noticed.
+//! Children end with their parent, and a child that ignores SIGTERM is reported.
 
 use super::*;
 use crate::folder::Folder;
 
-/// Set in a second run of this test binary, in which [`victim`] is not a test but the process that gets killed.
+/// Set in a second run of this test binary. There [`victim`] is the process that gets killed, rather than a test.
 const VICTIM: &str = "PULLSECRETS_E2E_VICTIM";
 
 fn sleeper(folder: &Folder) -> Process {

@@ -1,14 +1,14 @@
-//! What becomes of a scenario that is over.
+//! Checks at the end of a scenario.
 
 use super::Scenario;
 use crate::operator::Operator;
 use crate::secrecy::{self, Holders, Places, Written};
 
 impl Scenario {
-    /// Where nothing of the scenario's logins may be.
+    /// Returns the places that must not contain the scenario's logins.
     fn places(&self) -> Places {
         let mut operator = self.running.operator();
-        // One that ended in the course of the scenario says nothing any more.
+        // An operator that has ended no longer serves its endpoints.
         let lives = |operator: &mut Operator| matches!(operator.process().ended(), Ok(None));
         let operator = operator
             .as_mut()
@@ -24,7 +24,7 @@ impl Scenario {
         }
     }
 
-    /// On a thread with a runtime of its own, since the end of a scenario cannot wait for the one that it is on.
+    /// Runs on a thread with its own runtime, because the end of a scenario cannot wait on the current one.
     fn search_for_the_canary(&self) -> anyhow::Result<()> {
         let (places, cluster, canary) = (self.places(), self.cluster(), &self.canary);
         let search = move || {
@@ -34,7 +34,7 @@ impl Scenario {
         std::thread::scope(|scope| scope.spawn(search).join()).expect("the search ends")
     }
 
-    /// Where the status of this scenario's object said more than was so; others that share the cluster answer for their own.
+    /// Returns the violations of the status of this scenario's object. Other scenarios on the cluster check their own.
     pub fn violations(&self) -> Vec<String> {
         let violations = self.running.witness.violations().into_iter();
         violations
@@ -43,10 +43,7 @@ impl Scenario {
     }
 }
 
-#[expect(
-    clippy::panic,
-    reason = "a credential that leaks, or a false status, fails the test, whatever else it found"
-)]
+#[expect(clippy::panic, reason = "a leaked credential, or a false status, fails every test")]
 impl Drop for Scenario {
     fn drop(&mut self) {
         if std::thread::panicking() {
@@ -54,7 +51,7 @@ impl Drop for Scenario {
             let tail = operator.as_ref().map_or_else(String::new, Operator::tail);
             eprintln!("scenario {}\n{tail}", self.name);
         } else if self.part {
-            // The scenario that it is a part of looks at everything.
+            // The enclosing scenario searches everything.
         } else if let Err(leak) = self.search_for_the_canary() {
             panic!("scenario {}: {leak:#}", self.name);
         } else if let Some(violation) = self.violations().first() {

@@ -1,4 +1,4 @@
-//! What a scenario makes: namespaces, sources, objects.
+//! Namespaces, sources and objects that a scenario creates.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,29 +13,29 @@ use crate::SYSTEM_NAMESPACE;
 use crate::oracle::Login;
 use crate::wait::eventually;
 
-/// Requests in flight while a scenario makes many things; the API server is on the same machine.
+/// Concurrent requests of a scenario that creates many objects; the API server is on the same machine.
 const AT_ONCE: usize = 32;
 
 impl Scenario {
-    /// The names of this scenario's namespaces, from their last parts.
+    /// Returns the names of this scenario's namespaces, from their last parts.
     pub fn in_scenario(&self, parts: &[&str]) -> Vec<String> {
         parts.iter().map(|part| format!("{}-{part}", self.name)).collect()
     }
 
-    /// Makes namespaces that the scenario's object selects.
+    /// Creates namespaces that the scenario's object selects.
     pub async fn namespaces(&self, parts: &[&str]) {
         let labels = BTreeMap::from([(LABEL.to_owned(), self.name.clone())]);
         self.make_namespaces(self.in_scenario(parts), &labels).await;
     }
 
-    /// Makes namespaces that it does not select, and waits for their `default` accounts.
+    /// Creates namespaces that it does not select, and waits for their `default` accounts.
     pub async fn unselected_namespaces(&self, parts: &[&str]) {
         let names = self.in_scenario(parts);
         self.make_namespaces(names.clone(), &BTreeMap::new()).await;
         self.wait_for_accounts(&names).await;
     }
 
-    /// Makes namespaces with these names and labels, many at once.
+    /// Creates namespaces with these names and labels, concurrently.
     pub async fn make_namespaces(&self, names: Vec<String>, labels: &BTreeMap<String, String>) {
         let api: Api<Namespace> = Api::all(self.client.clone());
         let made = stream::iter(names).map(|name| {
@@ -78,7 +78,8 @@ impl Scenario {
         .await;
     }
 
-    /// Makes or changes the object's source: a basic-auth Secret named as the scenario in the operator's namespace.
+    /// Creates or changes the object's source: a basic-auth Secret with the scenario's name in the operator's
+    /// namespace.
     pub async fn source(&self, login: &Login) {
         self.source_named(&self.name, login).await;
     }
@@ -94,8 +95,8 @@ impl Scenario {
         .await;
     }
 
-    /// The scenario's object: one registry, whose login is in [`source`](Self::source), for the `default` account of all
-    /// namespaces with the scenario's label. To be changed as needed and given to [`apply`](Self::apply).
+    /// Returns the scenario's object: one registry with the login of [`source`](Self::source), for the `default`
+    /// account of all namespaces with the scenario's label. Change it as needed and pass it to [`apply`](Self::apply).
     pub fn object(&self) -> Value {
         json!({
             "apiVersion": "pullsecrets.dev/v1alpha1",
@@ -111,18 +112,18 @@ impl Scenario {
         })
     }
 
-    /// The selector that chooses this scenario's namespaces, for objects of another shape.
+    /// Returns the selector of this scenario's namespaces, for custom objects.
     pub fn selector(&self) -> Value {
         json!({"matchLabels": {LABEL: self.name}})
     }
 
-    /// `kubectl apply` of one object.
+    /// Runs `kubectl apply` for one object.
     pub async fn apply(&self, object: &Value) {
         let applied = self.cluster().kubectl().apply(&object.to_string()).await;
         applied.expect("kubectl apply is accepted");
     }
 
-    /// Runs kubectl, which must succeed, and gives what it prints.
+    /// Runs kubectl, which must succeed, and returns its output.
     pub async fn kubectl(&self, arguments: &[&str]) -> String {
         let output = self.cluster().kubectl().run(arguments, "").await;
         output.expect("kubectl succeeds")

@@ -1,4 +1,4 @@
-//! What a scenario waits for and looks at.
+//! Waits and observations of a scenario.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,12 +17,12 @@ pub struct Condition {
     pub status: String,
     /// The reason, in one word.
     pub reason: String,
-    /// For a person.
+    /// For people.
     pub message: String,
 }
 
 impl Scenario {
-    /// What the scenario's object must bring about in these namespaces, on their `default` accounts.
+    /// Returns the expected effect of the scenario's object in these namespaces, on their `default` accounts.
     pub fn expected(&self, parts: &[&str], login: &Login) -> Expected {
         let accounts = BTreeSet::from(["default".to_owned()]);
         Expected {
@@ -37,7 +37,7 @@ impl Scenario {
         }
     }
 
-    /// The usual beginning: namespaces, a source, the object, and all of it come true.
+    /// The usual setup: creates namespaces, a source and the object, and waits until the object is served.
     pub async fn set_up(&self, parts: &[&str], login: &Login) {
         self.namespaces(parts).await;
         self.source(login).await;
@@ -54,22 +54,22 @@ impl Scenario {
         .await;
     }
 
-    /// Waits until nothing of the scenario's object is left.
+    /// Waits until the scenario's object has left no trace.
     pub async fn gone(&self, what: &str) {
         eventually(what, SOON, async || self.check_gone().await).await;
     }
 
-    /// Whether nothing of the scenario's object is left, and none of its logins in any Secret.
+    /// Checks that the scenario's object has left no trace, and none of its logins in any Secret.
     ///
     /// # Errors
     ///
-    /// What is left.
+    /// The trace.
     pub async fn check_gone(&self) -> Result<(), String> {
         let needles = Needles::of([&self.login("any")]);
         oracle::check_gone(&self.client, &self.name, &self.name, &needles, &self.allowed()).await
     }
 
-    /// What may hold a login beside the copies that are expected.
+    /// Returns the Secrets that may hold a login besides the expected copies.
     fn allowed(&self) -> Allowed {
         Allowed {
             made: Made::Recorded(self.cluster().audit()),
@@ -77,21 +77,21 @@ impl Scenario {
         }
     }
 
-    /// What is not the operator's in these namespaces, now.
+    /// Returns the current state of the other parties' objects in these namespaces.
     pub async fn foreign(&self, parts: &[&str]) -> Foreign {
         let namespaces = self.in_scenario(parts);
         let foreign = Foreign::in_namespaces(&self.client, &namespaces, &[&self.name]).await;
         foreign.expect("the store can be read")
     }
 
-    /// The uid of the copy in each namespace.
+    /// Returns the uid of the copy in each namespace.
     pub async fn uids(&self) -> BTreeMap<String, String> {
         oracle::uids(&self.client, &self.name)
             .await
             .expect("the store can be read")
     }
 
-    /// The object as it is now.
+    /// Returns the object as it is now.
     pub async fn current(&self) -> Value {
         let object = oracle::object(&self.client, &self.name)
             .await
@@ -99,7 +99,7 @@ impl Scenario {
         serde_json::to_value(object.expect("the object exists")).expect("an object is JSON")
     }
 
-    /// One condition of the object, if it is there and speaks of the object's present generation.
+    /// Returns a condition of the object, if it is present and describes the current generation.
     pub async fn condition(&self, kind: &str) -> Option<Condition> {
         let object = self.current().await;
         if object["status"]["observedGeneration"] != object["metadata"]["generation"] {
@@ -115,14 +115,14 @@ impl Scenario {
         })
     }
 
-    /// Waits until a condition has this status and this reason, and gives its message.
+    /// Waits until a condition has this status and this reason, and returns its message.
     pub async fn says(&self, kind: &str, status: &str, reason: &str) -> String {
         let what = format!("{} says {kind}={status} {reason}", self.name);
         let right = |seen: &Condition| seen.status == status && seen.reason == reason;
         self.condition_that(&what, kind, right).await.message
     }
 
-    /// Waits until a condition has this status, for whatever reason.
+    /// Waits until a condition has this status, with any reason.
     pub async fn reaches(&self, kind: &str, status: &str) -> Condition {
         let what = format!("{} says {kind}={status}", self.name);
         self.condition_that(&what, kind, |seen| seen.status == status).await
@@ -147,14 +147,14 @@ impl Scenario {
         .await;
     }
 
-    /// The place in the audit log behind everything that was answered by now.
+    /// Returns the position in the audit log after everything that was answered by now.
     pub async fn mark(&self) -> Mark {
         let audit = self.cluster().audit();
         audit.settle(&self.client).await.expect("the audit log catches up");
         audit.mark().expect("the audit log is there")
     }
 
-    /// What the operator wrote since `mark` into this scenario's namespaces, or to its object.
+    /// Returns the operator's writes since `mark` to this scenario's namespaces, or to its object.
     pub async fn writes_since(&self, mark: Mark) -> Vec<Record> {
         let audit = self.cluster().audit();
         audit.settle(&self.client).await.expect("the audit log catches up");

@@ -1,4 +1,4 @@
-//! What the witness has seen, and since when it has seen that something is not as a status may say.
+//! Observations of the witness, and since when it has seen each deviation from what a status may claim.
 
 mod bytes;
 mod memory;
@@ -23,18 +23,18 @@ pub(super) use memory::Memory;
 /// The field manager of the status.
 const MANAGER: &str = "pullsecrets";
 
-/// What is not so.
+/// A deviation.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Thing {
-    /// A copy with the logins of now is missing.
+    /// A copy with the current logins is missing.
     Copy,
     /// The entry of this account is missing.
     Reference(String),
-    /// A copy is there, and none is asked for.
+    /// A copy exists that no object declares.
     Leftover,
 }
 
-/// A status that said `Ready=True` while something had not been so for too long, as far as was seen.
+/// A status with `Ready=True` during a deviation that had lasted too long.
 #[derive(Debug, Clone)]
 pub(super) struct Violation {
     pub(super) object: String,
@@ -59,7 +59,7 @@ impl fmt::Display for Violation {
         let what = match thing {
             Thing::Copy => "lacked a copy with the logins of now".to_owned(),
             Thing::Reference(account) => format!("lacked the reference on {account}"),
-            Thing::Leftover => "kept a login that nobody asks for".to_owned(),
+            Thing::Leftover => "kept a login that no object declares".to_owned(),
         };
         write!(
             formatter,
@@ -69,28 +69,28 @@ impl fmt::Display for Violation {
 }
 
 impl Violation {
-    /// Whether the copy was made after the status.
+    /// Returns whether the copy was made after the status.
     pub(super) fn is_before(&self, copy: &Secret) -> bool {
         let created = copy.metadata.creation_timestamp.as_ref();
         created.is_some_and(|created| created.0 > self.written)
     }
 }
 
-/// A namespace, and something in it.
+/// A namespace, and a deviation in it.
 type Spot = (String, Thing);
 
 struct Seen {
     declared: Declared,
     going: bool,
-    /// The `auth` of each login that its copies must hold, as far as sources say it plainly.
+    /// The `auth` of each login that its copies must hold, as far as its sources are simple.
     logins: BTreeSet<String>,
-    /// All that they ever were.
+    /// All earlier ones too.
     ever: BTreeSet<String>,
-    /// What is not so, and since when.
+    /// Deviations, and since when.
     wrong: BTreeMap<Spot, Timestamp>,
 }
 
-/// See the module.
+/// Observations of the witness; see the module.
 pub(super) struct Observations {
     patience: Duration,
     sources: BTreeSet<String>,
@@ -101,7 +101,7 @@ pub(super) struct Observations {
     accounts: BTreeMap<String, BTreeMap<String, ServiceAccount>>,
 }
 
-/// Whether the account has the entry.
+/// Returns whether the account has the entry.
 pub(super) fn refers(account: &ServiceAccount, secret: &str) -> bool {
     account
         .image_pull_secrets
@@ -123,7 +123,7 @@ impl Observations {
         }
     }
 
-    /// Whether the object, as last seen, selects the namespace, and that is not going.
+    /// Returns whether the object, as last seen, selects the namespace, and whether that is not terminating.
     pub(super) fn is_selected(&self, object: &str, namespace: &Namespace) -> bool {
         let selects = |seen: &Seen| {
             let spec = &seen.declared.spec;
@@ -132,13 +132,13 @@ impl Observations {
         namespace.metadata.deletion_timestamp.is_none() && self.objects.get(object).is_some_and(selects)
     }
 
-    /// Whether the object, as last seen, asks for an entry on the account.
+    /// Returns whether the object, as last seen, declares an entry on the account.
     pub(super) fn asks_for(&self, object: &str, account: &ServiceAccount) -> bool {
         let selects = |seen: &Seen| selection::account(&seen.declared.spec, &account.name_any(), account.labels());
         account.metadata.deletion_timestamp.is_none() && self.objects.get(object).is_some_and(selects)
     }
 
-    /// Whether a Secret holds what the object's copies must hold now.
+    /// Returns whether a Secret has the current content of the object's copies.
     pub(super) fn is_current(&self, object: &str, secret: &Secret) -> bool {
         let held = Held::of(secret);
         self.objects
@@ -146,8 +146,8 @@ impl Observations {
             .is_none_or(|seen| held.is_copy_of(&seen.logins))
     }
 
-    /// Whether a Secret of the object's name, in a namespace that it does not select, is a copy that it left there, and not
-    /// because it said so.
+    /// Returns whether a Secret of the object's name is an unintended leftover, in a namespace that the object does not
+    /// select.
     pub(super) fn is_leftover(&self, object: &str, namespace: &Namespace, secret: &Secret) -> bool {
         let others = |name: &String| name != object && self.is_selected(name, namespace);
         let of_others = self.objects.iter().any(|(name, seen)| {
@@ -164,7 +164,7 @@ impl Observations {
         !stays && seen.is_some_and(|seen| Held::of(secret).has_any(&seen.ever))
     }
 
-    /// Takes it in; what a list leaves out is not noticed, which can only hide a violation.
+    /// Adds an observation. It misses what a list leaves out, which can only hide a violation.
     pub(super) fn take(&mut self, news: News) -> Vec<Violation> {
         match news {
             News::Object(Event::Apply(object) | Event::InitApply(object)) => return self.object(&object),
@@ -239,7 +239,7 @@ impl Observations {
         self.violations(&name, object)
     }
 
-    /// A Secret came, changed or went: a copy, or a source.
+    /// Handles a new, changed or deleted Secret: a copy, or a source.
     fn secret(&mut self, place: &Place) {
         let takes = |seen: &Seen| sources(&seen.declared.spec).any(|source| source == *place);
         let of_it = self.objects.iter().filter(|(_, seen)| takes(seen));
@@ -250,7 +250,7 @@ impl Observations {
         self.look_everywhere(&place.0);
     }
 
-    /// Brings up to date what concerns one object.
+    /// Updates the deviations of one object.
     fn look_at_all(&mut self, object: &str) {
         if let Some(seen) = self.objects.get_mut(object) {
             seen.logins = bytes::logins(&seen.declared.spec, &self.secrets);
@@ -269,7 +269,7 @@ impl Observations {
         }
     }
 
-    /// Brings up to date what of one namespace is not as one object asks for.
+    /// Updates the deviations of one object in one namespace.
     fn look(&mut self, object: &str, namespace: &str) {
         let wrong = self.wrong_now(object, namespace);
         let Some(seen) = self.objects.get_mut(object) else {
@@ -299,7 +299,7 @@ impl Observations {
         };
         let held = self.secrets.get(&(namespace.to_owned(), seen.declared.secret.clone()));
         if !self.is_selected(object, found) {
-            // Whether it is one is looked at where a status says otherwise.
+            // The check of the status decides whether it is a leftover.
             let leftover = held.is_some_and(|held| held.is_written_by_operator() && held.has_any(&seen.ever));
             return leftover.then_some(Thing::Leftover).into_iter().collect();
         }
@@ -312,7 +312,7 @@ impl Observations {
         entries.chain((!copy).then_some(Thing::Copy)).collect()
     }
 
-    /// What the status must not have said.
+    /// Returns the violations of the status.
     fn violations(&self, name: &str, object: &DynamicObject) -> Vec<Violation> {
         let Some(seen) = self.objects.get(name).filter(|seen| !seen.going && says_ready(object)) else {
             return Vec::new();
@@ -347,7 +347,7 @@ fn says_ready(object: &DynamicObject) -> bool {
     ready && status["observedGeneration"].as_i64() == object.metadata.generation
 }
 
-/// When the status was last written, as the server has it: in whole seconds, and so never too late.
+/// Returns when the status was last written, by the server's record. It has whole seconds, and so is never too late.
 fn written(object: &DynamicObject) -> Option<Timestamp> {
     let entries = object.managed_fields().iter();
     let of_status = entries

@@ -1,7 +1,8 @@
-//! The server is away, or a watch is silent: whom a kubelet would restart. These tests wait for minutes, and begin first.
+//! An absent API server and a silent watch, as a kubelet's probes see them. These tests wait for minutes, so they begin
+//! first.
 //!
-//! A watch that hangs for good cannot be brought about from outside, since every way to hang is cut short by a timeout of
-//! the watch: that one is a test of `operator/src/api/watch_health`.
+//! A test from outside cannot make a watch hang for good, because the watch's timeout ends every hang. A test of
+//! `operator/src/api/watch_health` covers that case.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -16,16 +17,16 @@ use e2e::{OPERATOR_ACCOUNT, SYSTEM_NAMESPACE};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-/// A connection is given up when it was silent for 90 s, and the watch goes on 2 s later; the rest is for a slow machine.
-/// The last bookmark may have come a minute before the event that is not told.
+/// The operator drops a connection after 90 s of silence, and reopens the watch 2 s later; the rest allows for a slow
+/// machine. The last bookmark may come a minute before the lost event.
 const NOT_BEFORE: Duration = Duration::from_secs(25);
 const GOES_ON_WITHIN: Duration = Duration::from_secs(100);
 
-/// Longer than the three minutes after which a watch that does nothing is held against the operator.
+/// Longer than the three minutes after which the liveness probe counts a stuck watch.
 const LONG: Duration = Duration::from_secs(200);
 
-/// Neither a watch that falls silent nor one that is forbidden makes the operator report that it does not live.
-/// On one cluster and at the same time, since each of them takes its time.
+/// Neither a silent watch nor a forbidden one fails the liveness probe. Both run on one cluster at the same time,
+/// because each takes long.
 #[tokio::test]
 async fn silent_or_forbidden_watch_keeps_the_operator_alive() {
     let scenario = Scenario::own("silent").await;
@@ -66,7 +67,7 @@ async fn silent_or_forbidden_watch_keeps_the_operator_alive() {
     scenario.start_operator().await;
 }
 
-/// An operator that may not see accounts, and has said so.
+/// Starts an operator that may not list accounts, and waits until it reports that.
 async fn blind(scenario: &Scenario) -> Operator {
     let role = ["get", "clusterrole", "pullsecrets", "-o", "json"];
     let mut role: Value = serde_json::from_str(&scenario.kubectl(&role).await).unwrap();
@@ -113,7 +114,7 @@ async fn blind(scenario: &Scenario) -> Operator {
 async fn server_outage_keeps_the_operator_alive() {
     let mut cluster = Cluster::start(cluster::Options::default()).await.unwrap();
     cluster.install().await.unwrap();
-    // Who leads ends when it cannot renew the Lease: that is another matter.
+    // A leader ends when it cannot renew the Lease, so this one has no leader election.
     let options = Options {
         flags: vec!["--leader-elect=false".to_owned()],
         ..Options::default()

@@ -1,4 +1,4 @@
-//! A `ServiceAccount` is born with its reference.
+//! A new `ServiceAccount` has its reference from the start.
 
 use std::collections::BTreeMap;
 
@@ -10,10 +10,10 @@ use serde_json::{Value, json};
 
 use crate::admission::bare::{self, SOON};
 
-/// The plan is held to the same table in `operator/plan/tests/selection.rs`.
+/// A test of the plan uses the same table, in `operator/plan/tests/selection.rs`.
 const SELECTION: &str = include_str!("../../../operator/plan/tests/selection.json");
 
-/// An account gets the reference where the table of the plan says so.
+/// An account gets the reference where the table of the plan selects it.
 #[tokio::test]
 async fn accounts_get_references_as_the_plan_says() {
     let cluster = bare::shared().await;
@@ -52,7 +52,7 @@ fn declared((at, case): (usize, &Value)) -> Value {
     bare::object(&name_of(at), &json!(spec))
 }
 
-/// Deleted, and held up by somebody's finalizer.
+/// Deletes an account that another party's finalizer holds.
 async fn delete_held(client: &Client, name: &str) {
     let api = objects(client);
     let finalizer = json!({"metadata": {"finalizers": ["example.com/held"]}});
@@ -63,7 +63,7 @@ async fn delete_held(client: &Client, name: &str) {
     assert!(deleted.is_left(), "{name} is there until the finalizer goes");
 }
 
-/// Other objects add their own references; those of this case and the ones given are looked at.
+/// Checks an account. Other objects add their own references, so only those of this case and the given ones count.
 async fn check(client: &Client, case: &Value, object: &Value) {
     let secret = object["spec"]["secret"]["name"]
         .as_str()
@@ -111,7 +111,7 @@ async fn check(client: &Client, case: &Value, object: &Value) {
     assert_eq!((seen, seen_recorded), (entries, recorded), "{}", case["says"]);
 }
 
-/// The largest object that the schema takes is within what an expression may cost.
+/// The largest object that the schema accepts stays within the cost limit of an expression.
 #[tokio::test]
 async fn largest_object_is_within_the_expression_cost() {
     let cluster = bare::shared().await;
@@ -124,7 +124,7 @@ async fn largest_object_is_within_the_expression_cost() {
             .map(|at| format!("{first}{at:02}{}z", "*a".repeat(124)))
             .collect()
     };
-    // Everything holds but the last expression; the very last selector holds.
+    // Every expression except the last one holds; the very last selector holds.
     let mut expressions = vec![json!({"key": "l0", "operator": "NotIn", "values": ["a", "b"]}); 16];
     expressions.push(json!({"key": "absent", "operator": "Exists"}));
     let all: BTreeMap<&str, &str> = labels.iter().copied().collect();
@@ -151,7 +151,7 @@ async fn account_with_generated_name_is_left_to_operator() {
     assert_eq!(made.image_pull_secrets, None);
 }
 
-/// Who applied the account applies it again, which takes the reference from no one.
+/// A writer that applies its account again removes no reference.
 #[tokio::test]
 async fn account_applied_again_keeps_the_reference() {
     let cluster = bare::shared().await;
@@ -170,13 +170,13 @@ async fn account_applied_again_keeps_the_reference() {
     }
 }
 
-/// An object on which an expression fails holds no account up.
+/// An object on which an expression fails blocks no account.
 #[tokio::test]
 async fn failing_expression_blocks_no_account() {
     let cluster = bare::shared().await;
     let client = cluster.admin().await.unwrap();
     bare::namespace(&client, "broken", &[("broken", "true")]).await;
-    // An object that has no label `breaks` breaks this one.
+    // An object without the label `breaks` breaks this one.
     let shipped = bare::manifest("accounts").replace("name: pullsecrets-accounts", "name: broken");
     let broken = shipped
         .replace("policyName: pullsecrets-accounts", "policyName: broken")

@@ -1,4 +1,4 @@
-//! Who names a source must be able to read it.
+//! The author of an object must be able to read its sources.
 
 use e2e::SYSTEM_NAMESPACE;
 use e2e::cluster::Cluster;
@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 
 use crate::admission::bare::{self, SOON};
 
-/// An author, the sources that the object names as `name` or `namespace/name`, and the first that stands in the way.
+/// An author, the sources of the object as `name` or `namespace/name`, and the first one that the refusal names.
 type Row = (&'static str, &'static [&'static str], Option<&'static str>);
 
-/// `reader` may get all Secrets of the operator's namespace, `one` may get `a` there, `none` may get nothing.
+/// `reader` may get all Secrets of the operator's namespace. `one` may get `a` there. `none` may get no Secret.
 const ROWS: [Row; 11] = [
     ("reader", &["a"], None),
     ("reader", &["a", "b"], None),
@@ -25,7 +25,7 @@ const ROWS: [Row; 11] = [
     ("elsewhere", &["elsewhere/a", "a"], Some("pullsecrets-system/a")),
 ];
 
-/// An object is accepted from those who may get every Secret that it names.
+/// An object is accepted from authors who may get every Secret that it names.
 #[tokio::test]
 async fn author_must_read_every_named_secret() {
     let cluster = bare::shared().await;
@@ -53,7 +53,7 @@ async fn each_of_sixteen_registries_is_asked_for() {
     }
 }
 
-/// What is not the spec is changed by all who may change the object.
+/// Every author who may change the object may change its other fields.
 #[tokio::test]
 async fn other_fields_need_no_right_to_sources() {
     let cluster = bare::shared().await;
@@ -122,7 +122,7 @@ async fn handing_over_needs_the_right_to_read_sources() {
     moved_object_belongs_to_its_new_installation(cluster, there).await;
 }
 
-/// `there` is what a change lacks whose author may not read the sources of the installation that acts for the object.
+/// `there` is what the refusal names when the author may not read the sources of the acting installation.
 async fn moved_object_belongs_to_its_new_installation(cluster: &Cluster, there: Option<&str>) {
     bare::apply(cluster, &[object("authors-moved", &["a"])]).await;
     let patch = async |author: &str, patch: &str| {
@@ -167,7 +167,7 @@ async fn moved_object_belongs_to_its_new_installation(cluster: &Cluster, there: 
     );
 }
 
-/// Everybody may write objects.
+/// Lets every author write objects.
 async fn people(cluster: &Cluster) {
     let role = |name: &str, rule: Value| {
         json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole",
@@ -203,7 +203,7 @@ async fn people(cluster: &Cluster) {
     bare::apply(cluster, &made).await;
 }
 
-/// Policies take effect within a second, rights within less.
+/// Waits until policies and rights are in force. Policies take a second, rights less.
 async fn in_force(cluster: &Cluster) {
     eventually("the policy and the rights are in force", SOON, async || {
         let (refused, told) = dry_run(cluster, "none", "create", &object("authors-probe", &["a"])).await;
@@ -240,7 +240,7 @@ fn object(name: &str, sources: &[&str]) -> Value {
     )
 }
 
-/// Whether it was accepted, and what was said.
+/// Returns whether the request was accepted, and the message.
 async fn dry_run(cluster: &Cluster, author: &str, verb: &str, object: &Value) -> (bool, String) {
     let arguments = [verb, &format!("--as={author}"), "--dry-run=server", "-f", "-"];
     let output = cluster.kubectl().output(&arguments, &object.to_string()).await.unwrap();

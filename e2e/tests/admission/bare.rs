@@ -1,4 +1,4 @@
-//! A cluster with the product installed and no operator running, so that whatever is seen is the work of a policy.
+//! A cluster with the installation but without an operator, so that every effect comes from a policy.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,16 +11,16 @@ use kube::{Api, Client, ResourceExt};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
-/// What takes a server a second at most gets this much on a busy machine.
+/// A server takes a second at most. The limit allows for a busy machine.
 pub(crate) const SOON: Duration = Duration::from_secs(30);
 
-/// The cluster that the tests of this binary share, with every optional policy on it and without any account. What the
-/// shipped policies ignore is an error there, so that no expression fails unseen.
+/// Returns the shared cluster of this binary, with every optional policy and no account. An error that the shipped
+/// policies ignore fails here, so that no expression fails unseen.
 pub(crate) async fn shared() -> &'static Cluster {
     static SHARED: OnceCell<anyhow::Result<Cluster>> = OnceCell::const_new();
     let started = SHARED.get_or_init(|| async {
         let mut cluster = own().await?;
-        // It would make the accounts named `default`, which the tests make, or try to, themselves.
+        // It would create the accounts named `default`, which the tests create, or try to create, themselves.
         cluster.stop_part(Part::ControllerManager)?;
         let client = cluster.admin().await?;
         let everywhere: Api<ServiceAccount> = Api::all(client.clone());
@@ -36,14 +36,14 @@ pub(crate) async fn shared() -> &'static Cluster {
     started.await.as_ref().expect("the shared cluster starts")
 }
 
-/// A cluster for one test, with what `config/default` installs.
+/// Returns a cluster for one test, with `config/default`.
 pub(crate) async fn own() -> anyhow::Result<Cluster> {
     let cluster = Cluster::start(Options::default()).await?;
     cluster.install().await?;
     Ok(cluster)
 }
 
-/// As [`own`], with what `config/named` installs for these names.
+/// As [`own`], with `config/named` for these names.
 pub(crate) async fn own_named(names: &[&str]) -> anyhow::Result<Cluster> {
     let cluster = Cluster::start(Options::default()).await?;
     let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
@@ -51,7 +51,7 @@ pub(crate) async fn own_named(names: &[&str]) -> anyhow::Result<Cluster> {
     Ok(cluster)
 }
 
-/// The manifest of a policy as it is shipped.
+/// Returns the shipped manifest of a policy.
 pub(crate) fn manifest(policy: &str) -> String {
     let path = e2e::workspace()
         .join("config/admission")
@@ -67,7 +67,7 @@ fn strict(policy: &str) -> String {
     strict
 }
 
-/// Makes a namespace, or gives labels to the one that is there.
+/// Creates a namespace, or labels an existing one.
 pub(crate) async fn namespace(client: &Client, name: &str, labels: &[(&str, &str)]) {
     let api: Api<Namespace> = Api::all(client.clone());
     let labels: BTreeMap<&str, &str> = labels.iter().copied().collect();
@@ -76,7 +76,8 @@ pub(crate) async fn namespace(client: &Client, name: &str, labels: &[(&str, &str
     api.patch(name, &params, &Patch::Apply(namespace)).await.unwrap();
 }
 
-/// A `ClusterPullSecret` with these fields in its spec; without `registries`, one that nobody calls.
+/// Returns a `ClusterPullSecret` with these fields in its spec. The default of `registries` is one that is never
+/// called.
 pub(crate) fn object(name: &str, spec: &Value) -> Value {
     let mut full = json!({
         "registries": [{
@@ -93,7 +94,7 @@ pub(crate) fn object(name: &str, spec: &Value) -> Value {
     })
 }
 
-/// `kubectl apply` of these, in one call.
+/// Runs `kubectl apply` for these objects, in one call.
 pub(crate) async fn apply(cluster: &Cluster, objects: &[Value]) {
     let list = json!({"apiVersion": "v1", "kind": "List", "items": objects});
     let arguments = ["apply", "--server-side", "-f", "-"];
@@ -101,7 +102,7 @@ pub(crate) async fn apply(cluster: &Cluster, objects: &[Value]) {
     applied.expect("kubectl apply is accepted");
 }
 
-/// What an account would be once it is created; nothing is stored.
+/// Returns the account as it would be created, by a dry run.
 pub(crate) async fn would_be(client: &Client, account: &Value) -> Result<ServiceAccount, String> {
     let account: ServiceAccount = serde_json::from_value(account.clone()).unwrap();
     let api: Api<ServiceAccount> = Api::namespaced(client.clone(), account.metadata.namespace.as_deref().unwrap());
@@ -112,13 +113,13 @@ pub(crate) async fn would_be(client: &Client, account: &Value) -> Result<Service
     api.create(&params, &account).await.map_err(|error| error.to_string())
 }
 
-/// The names in a list of references.
+/// Returns the names in a list of references.
 pub(crate) fn names(references: Option<Vec<k8s_openapi::api::core::v1::LocalObjectReference>>) -> Vec<String> {
     references.into_iter().flatten().map(|entry| entry.name).collect()
 }
 
-/// Waits until the server has seen the objects applied so far: it sees them in the order in which they came, and the last
-/// is this one, for every namespace and every account.
+/// Waits until the server has seen the objects applied so far. It sees them in order, and the last is this one, for
+/// every namespace and every account.
 pub(crate) async fn wait_until_seen(cluster: &Cluster, client: &Client, marker: &str) {
     let everything = json!({"namespaces": {"selectors": [{}]}, "serviceAccounts": {"names": ["*"]}});
     apply(cluster, &[object(marker, &everything)]).await;

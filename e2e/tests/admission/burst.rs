@@ -1,4 +1,4 @@
-//! The moment between an account and its reference.
+//! The moment between the creation of an account and its reference.
 
 use std::collections::BTreeMap;
 
@@ -15,12 +15,11 @@ use crate::admission::bare::{self, SOON};
 
 const NAMESPACES: usize = 200;
 
-/// So many installations at a time.
+/// Concurrent installations.
 const AT_ONCE: usize = 8;
 
-/// No Pod is admitted without the reference, however fast it comes after its account.
-/// A namespace with its labels, an account, a Pod, each as soon as the one before is there: what `helm install
-/// --create-namespace` does.
+/// No Pod is admitted without the reference, even right after its account. Each installation creates a namespace with
+/// labels, an account and a Pod in a row, as `helm install --create-namespace` does.
 #[tokio::test]
 async fn no_pod_is_admitted_without_the_reference() {
     let scenario = Scenario::own("burst").await;
@@ -53,7 +52,7 @@ async fn no_pod_is_admitted_without_the_reference() {
     scenario.gone("and takes it away").await;
 }
 
-/// A dry run shows it, and leaves nothing behind.
+/// Waits until the policy is in force, by a dry run.
 async fn in_force(scenario: &Scenario) {
     let apply = ["apply", "-k", "config/admission/accounts"];
     scenario.kubectl(&apply).await;

@@ -1,4 +1,4 @@
-//! Every manifest that is shipped is one that a server takes.
+//! A server accepts every shipped manifest.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -25,7 +25,7 @@ async fn every_manifest_and_folder_can_be_applied() {
         if file.components().any(elsewhere) || file.ends_with("flux-kustomization.yaml") {
             continue;
         }
-        // What kustomize alone reads is no object of any cluster.
+        // Some files are only for kustomize.
         if std::fs::read_to_string(&file)
             .unwrap()
             .contains("config.kubernetes.io/local-config")
@@ -58,7 +58,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// The samples come true, and no expression of a policy is of a doubtful type.
+/// The samples become ready, and no expression of a policy has type warnings.
 #[tokio::test]
 async fn samples_come_true_and_policies_type_check() {
     let scenario = Scenario::own("samples").await;
@@ -98,8 +98,8 @@ async fn samples_come_true_and_policies_type_check() {
     .await;
 }
 
-/// Runs the commands that each sample says in its head, as somebody who is logged in to a registry, and tells how many
-/// samples there are.
+/// Runs the commands in the head of each sample, as a user who is logged in to a registry. Returns the number of
+/// samples.
 async fn make_their_sources(scenario: &Scenario) -> usize {
     let home = Folder::new("pullsecrets-home").unwrap();
     std::fs::create_dir(home.join(".docker")).unwrap();

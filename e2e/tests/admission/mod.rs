@@ -1,5 +1,6 @@
-//! What the policies of `config/admission` allow and refuse, what the rules of `config/rbac` and of `config/named` are used
-//! for, and that every manifest under `config` is one that a server takes.
+//! Policies, rights and manifests under `config`. The tests check what the policies of `config/admission` allow and
+//! refuse, and that the operator uses each rule of `config/rbac` and `config/named`. They also check that a server
+//! accepts every manifest.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "also in what the tests share")]
 
 mod accounts;

@@ -1,4 +1,4 @@
-//! `config/named`: what it renders to, and what becomes of objects whose names it does not list.
+//! `config/named`: its manifests, and objects whose names it does not list.
 
 use e2e::cluster::{Cluster, named_overlay};
 use e2e::operator::Options;
@@ -26,7 +26,7 @@ async fn named_differs_from_default_in_names_only() {
     }
 }
 
-/// Without any name no manifest is rendered, since that would be a right to every name.
+/// Without any name kustomize renders no manifest, because the Role would give a right to every name.
 #[tokio::test]
 async fn named_without_names_renders_nothing() {
     let refused = rendered_with(bare::shared().await, &[]).await.unwrap_err();
@@ -39,7 +39,7 @@ async fn rendered_with(cluster: &Cluster, names: &[String]) -> anyhow::Result<Va
     rendered(cluster, folder.to_str().unwrap()).await
 }
 
-/// All that is applied, by kind and name.
+/// Returns all applied objects, by kind and name.
 async fn rendered(cluster: &Cluster, folder: &str) -> anyhow::Result<Value> {
     let apply = ["apply", "-k", folder, "--dry-run=server", "-o", "json"];
     let list: Value = serde_json::from_str(&cluster.kubectl().run(&apply, "").await?)?;
@@ -47,7 +47,7 @@ async fn rendered(cluster: &Cluster, folder: &str) -> anyhow::Result<Value> {
     for item in list["items"].as_array().unwrap() {
         let key = format!("{} {}", item["kind"], item["metadata"]["name"]);
         let mut item = item.clone();
-        // What the server makes of it besides, and kubectl's copy of all that was given.
+        // Fields that the server adds, and kubectl's copy of the manifest.
         for field in [
             "uid",
             "resourceVersion",
@@ -65,7 +65,8 @@ async fn rendered(cluster: &Cluster, folder: &str) -> anyhow::Result<Value> {
     Ok(found)
 }
 
-/// The names, which must be the same in both places that need them; what holds them is taken out.
+/// Returns the names, which must be the same in both places that need them, and removes their holders from the
+/// manifests.
 fn names_taken_out(rendered: &mut Value) -> Vec<String> {
     let texts = |list: Value| -> Vec<String> { serde_json::from_value(list).unwrap() };
     let rules = rendered["\"ClusterRole\" \"pullsecrets\""]["rules"]
@@ -88,7 +89,7 @@ fn names_taken_out(rendered: &mut Value) -> Vec<String> {
     confined
 }
 
-/// An object whose name is not listed says so; its name can be listed, and taken off the list again.
+/// An object with an unlisted name reports it. The name can be listed, and removed from the list again.
 #[tokio::test]
 async fn unlisted_name_is_reported_and_can_be_listed() {
     let (other, both) = (["other".to_owned()], ["other".to_owned(), "unlisted".to_owned()]);
@@ -102,7 +103,7 @@ async fn unlisted_name_is_reported_and_can_be_listed() {
     says_that_the_name_is_not_listed(&scenario).await;
     let others = scenario.foreign(&["a", "b"]).await;
 
-    // Nothing waits for what may not be written.
+    // A deletion does not wait for objects that the operator may not write.
     scenario.kubectl(&["delete", "cps", "unlisted", "--timeout=20s"]).await;
     others.check_unchanged(scenario.client()).await.unwrap();
     let writes = scenario.writes_since(mark).await;
@@ -126,7 +127,7 @@ async fn unlisted_name_is_reported_and_can_be_listed() {
         .await;
     scenario.says("Ready", "True", "Synced").await;
 
-    // What was made stays in use: that it may not be read any more takes nothing away.
+    // Existing copies stay in use: the loss of a right removes no copy.
     let (uids, others) = (scenario.uids().await, scenario.foreign(&["a", "b"]).await);
     scenario.install_named(&other, Options::default()).await;
     says_that_the_name_is_not_listed(&scenario).await;
@@ -149,7 +150,8 @@ async fn unlisted_name_is_reported_and_can_be_listed() {
     references_are_out_and_copies_left_to_garbage_collection(&scenario, &uid).await;
 }
 
-/// Which may take its time: it learns of new kinds every half a minute, and tries ever more rarely what it does not know.
+/// Waits for the garbage collector. It learns of new kinds every half a minute, and backs off for kinds that it does
+/// not know.
 async fn references_are_out_and_copies_left_to_garbage_collection(scenario: &Scenario, owner: &str) {
     let items = async |kind: &str| -> Vec<Value> {
         let listed = scenario.kubectl(&["get", kind, "-A", "-o", "json"]).await;

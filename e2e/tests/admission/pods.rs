@@ -1,4 +1,4 @@
-//! A Pod with references of its own gets ours where it needs it.
+//! A Pod with references of its own gets the operator's reference where it needs it.
 
 use std::collections::BTreeSet;
 
@@ -9,13 +9,13 @@ use serde_json::{Value, json};
 
 use crate::admission::bare;
 
-/// The rules of kubelets, as the plan has them, are held to the same table in `operator/plan/tests/selection.rs`.
+/// A test of the plan's kubelet rules uses the same table, in `operator/plan/tests/selection.rs`.
 const IMAGES: &str = include_str!("../../../operator/plan/tests/images.json");
 
-/// Objects in the namespaces `pods*`, Pods there, and the references that are added to each.
+/// Objects in the namespaces `pods*`, Pods there, and the references added to each.
 const PODS: &str = include_str!("pods.json");
 
-/// A Pod gets the reference for the images that the table of the plan says.
+/// A Pod gets the reference for the images that the table of the plan lists.
 #[tokio::test]
 async fn pods_get_references_as_the_plan_says() {
     let cluster = bare::shared().await;
@@ -52,7 +52,7 @@ async fn pods_get_references_as_the_plan_says() {
     }
 }
 
-/// A Pod that is not to have the reference, or has it, is admitted as it is.
+/// A Pod that must not have the reference, or has it, is admitted unchanged.
 #[tokio::test]
 async fn other_pods_are_admitted_unchanged() {
     let cluster = bare::shared().await;
@@ -80,7 +80,7 @@ async fn other_pods_are_admitted_unchanged() {
         let seen = references(&client, namespace, &row["labels"], &row["spec"]).await;
         let own = named(&row["spec"]["imagePullSecrets"]);
         assert_eq!(seen[..own.len()], own, "{}: its own stay in front", row["says"]);
-        // The server is free in the order of objects, and other tests have theirs.
+        // The server may return objects in any order, and other tests have their own.
         let added = seen[own.len()..].iter().map(String::as_str);
         let added: BTreeSet<&str> = added.filter(|name| name.starts_with("pods-")).collect();
         let listed = row["added"].as_array().unwrap().iter();
@@ -89,13 +89,13 @@ async fn other_pods_are_admitted_unchanged() {
     }
 }
 
-/// The names in a list of a manifest.
+/// Returns the names in a list of a manifest.
 fn named(entries: &Value) -> Vec<&str> {
     let entries = entries.as_array().into_iter().flatten();
     entries.filter_map(|entry| entry["name"].as_str()).collect()
 }
 
-/// Two accounts without references, in a namespace of that name.
+/// Creates two accounts without references, in a namespace of that name.
 async fn account(client: &Client, namespace: &str) {
     bare::namespace(client, namespace, &[]).await;
     let api: Api<ServiceAccount> = Api::namespaced(client.clone(), namespace);
@@ -107,7 +107,7 @@ async fn account(client: &Client, namespace: &str) {
     }
 }
 
-/// What a Pod would refer to once it is created; nothing is stored.
+/// Returns the references of a Pod as it would be created, by a dry run.
 async fn references(client: &Client, namespace: &str, labels: &Value, spec: &Value) -> Vec<String> {
     let pod: Pod = serde_json::from_value(json!({"metadata": {"name": "a", "labels": labels}, "spec": spec})).unwrap();
     let params = PostParams {

@@ -1,7 +1,7 @@
-//! What an author can try to have a login handed out that she may not read, with the policy `authors` and without it.
+//! Ways in which an author can try to get a login that she may not read, with the policy `authors` and without it.
 //!
-//! Alice may write objects, may do everything in her namespaces, and may get one Secret of the operator's namespace, which
-//! does not exist. The login of each object is another's.
+//! Alice may write objects, has all rights in her namespaces, and may get one Secret of the operator's namespace, which
+//! does not exist. The login of each object belongs to another party.
 
 use e2e::SYSTEM_NAMESPACE;
 use e2e::oracle::Login;
@@ -15,13 +15,13 @@ use serde_json::{Value, json};
 
 use super::bare;
 
-/// Something to try.
+/// One attempt.
 struct Way {
-    /// Of its objects and namespaces.
+    /// Name of its objects and namespaces.
     name: &'static str,
-    /// What `registries` becomes, by the name of the object and of its state Secret; none where it stays.
+    /// Returns the new `registries`, from the name of the object and of its state Secret; none keeps the old ones.
     registries: fn(&str, &str) -> Option<Value>,
-    /// What Alice has in her namespace under the name of the copies.
+    /// Alice's Secret in her namespace under the name of the copies.
     squatter: Option<fn(&str) -> Value>,
     /// Whether the policy refuses it.
     refused: bool,
@@ -119,7 +119,7 @@ async fn a_login_reaches_only_whom_its_reader_chose() {
         for (part, way, login) in &tried {
             check(part, way, login, policy).await;
         }
-        // What is remembered says it too.
+        // The stored state must agree.
         scenario.kill_operator();
         scenario.start_operator().await;
         for (part, way, login) in &tried {
@@ -165,8 +165,8 @@ async fn in_force(scenario: &Scenario) {
     .await;
 }
 
-/// Alice changes the object so that it selects her namespace, and names what she tries. Returns the login that the object
-/// had.
+/// Alice changes the object so that it selects her namespace, and makes the attempt. Returns the object's earlier
+/// login.
 async fn attempt(part: &Scenario, way: &Way, policy: bool) -> Login {
     let (name, login) = (part.name(), part.login(part.name()));
     part.namespaces(&["a"]).await;
@@ -216,12 +216,12 @@ async fn check(part: &Scenario, way: &Way, login: &Login, policy: bool) {
     .await;
 }
 
-/// Whether any Secret of the namespace holds the login.
+/// Returns whether any Secret of the namespace holds the login.
 async fn holds(part: &Scenario, namespace: &str, login: &Login) -> bool {
     let api: Api<Secret> = Api::namespaced(part.client().clone(), &part.in_scenario(&[namespace])[0]);
     let secrets = api.list(&ListParams::default()).await.unwrap().items;
     let values = secrets.iter().flat_map(|secret| secret.data.iter().flatten());
-    // As it is, and as it stands in JSON.
+    // Plain, and as quoted in JSON.
     let quoted = json!(login.password).to_string();
     let forms = [login.password.as_bytes(), quoted.trim_matches('"').as_bytes()];
     let has = |value: &[u8]| {

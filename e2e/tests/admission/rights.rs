@@ -1,4 +1,4 @@
-//! The rules of `config/rbac`, and those of `config/named`: all that the operator needs, and no more.
+//! The rules of `config/rbac` and `config/named` are sufficient and minimal.
 
 use e2e::audit::{Mark, Record};
 use e2e::cluster::{Cluster, Options};
@@ -54,7 +54,7 @@ struct Right {
     verb: String,
     resource: String,
     group: String,
-    /// Of a Role; the right of a `ClusterRole` on Secrets has to be of use elsewhere than where the Role gives it.
+    /// The namespace of a Role. A `ClusterRole`'s right on Secrets must be used outside of that namespace.
     namespace: Option<String>,
 }
 
@@ -83,7 +83,7 @@ fn rights(role: &Value) -> Vec<Right> {
 
 impl Right {
     fn covers(&self, record: &Record) -> bool {
-        // An apply that creates asks for both, and is recorded as a patch.
+        // An apply that creates needs both verbs, and the log records a patch.
         let verb = match (record.verb.as_str(), record.code) {
             ("patch", 201) => "create",
             (verb, _) => verb,
@@ -98,7 +98,7 @@ impl Right {
     }
 }
 
-/// What the operator asked, and what was answered.
+/// Returns the operator's requests and their responses.
 async fn requests(cluster: &Cluster) -> Vec<Record> {
     let audit = cluster.audit();
     audit.settle(&cluster.admin().await.unwrap()).await.unwrap();
@@ -109,7 +109,7 @@ async fn requests(cluster: &Cluster) -> Vec<Record> {
         .collect()
 }
 
-/// Those of a start on a server that does not stream lists, as Kubernetes 1.33 is by default.
+/// Returns the requests of a start on a server without streamed lists, the default of Kubernetes 1.33.
 async fn requests_in_pages(named: Option<&[String]>) -> Vec<Record> {
     let options = Options {
         apiserver_flags: vec!["--feature-gates=WatchList=false".to_owned()],
@@ -127,7 +127,7 @@ async fn requests_in_pages(named: Option<&[String]>) -> Vec<Record> {
     records
 }
 
-/// Whether the operator has asked for this by now.
+/// Returns whether the operator has sent this request by now.
 async fn asked(scenario: &Scenario, verb: &str, resource: &str, name: &str) -> bool {
     let records = requests(scenario.cluster()).await;
     records
@@ -159,7 +159,7 @@ async fn everything_happens(scenario: &Scenario) {
     scenario.gone("nothing is left").await;
 }
 
-/// The second `Synced` is a repeated Event.
+/// Makes the operator repeat an Event: the second `Synced`.
 async fn a_squatter_comes_and_goes(scenario: &Scenario) {
     let squat = [
         "create",
@@ -203,7 +203,7 @@ async fn a_foreign_secret_is_adopted_and_left_again(scenario: &Scenario) {
     assert_eq!(retained, "adopted");
 }
 
-/// Until the operator looks who it is.
+/// Removes the reference until the operator reads the account to find the other writer.
 async fn somebody_takes_the_reference_away(scenario: &Scenario) {
     let remove = [
         "patch",
@@ -225,7 +225,7 @@ async fn somebody_takes_the_reference_away(scenario: &Scenario) {
     .await;
 }
 
-/// Until a write of the operator loses the race, and it reads the object.
+/// Changes the object until a write of the operator loses the race, and the operator reads the object.
 async fn somebody_changes_the_object_all_the_time(scenario: &Scenario) {
     let api = e2e::oracle::objects(scenario.client());
     eventually("the operator reads the object", SOON, async || {
@@ -243,7 +243,7 @@ async fn somebody_changes_the_object_all_the_time(scenario: &Scenario) {
     .await;
 }
 
-/// Before it leaves the copy, the operator reads it.
+/// Retains a copy in the operator's own namespace, which the operator reads before it leaves it.
 async fn a_copy_in_the_operators_own_namespace_is_left_to_it(scenario: &Scenario) {
     let mut object = scenario.object();
     object["metadata"]["name"] = json!("own");

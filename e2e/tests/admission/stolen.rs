@@ -1,4 +1,4 @@
-//! What whoever holds the operator's token can do, with and without the policy on it.
+//! What a thief of the operator's token can do, with and without the policy on the operator.
 
 use e2e::client;
 use e2e::cluster::Cluster;
@@ -9,12 +9,12 @@ use serde_json::{Value, json};
 
 use crate::admission::bare::{self, SOON};
 
-/// What it is, the verb, the path and the body; what comes of it without the policy, and with it: `done`, `no right`
-/// (refused by RBAC) or `policy`. No admission sees a read: there the rule on Secrets in `config/rbac/cluster_role.yaml`
+/// Description, verb, path and body, and the result without the policy and with it: `done`, `no right` (refused by
+/// RBAC) or `policy`. Admission does not see reads, so there the rule on Secrets in `config/rbac/cluster_role.yaml`
 /// decides alone.
 const ROWS: &str = include_str!("stolen.json");
 
-/// As [`ROWS`], where the names `company` and `base` are managed: verb by verb and name by name, all about Secrets.
+/// As [`ROWS`], where the names `company` and `base` are managed: verb by verb and name by name, for Secrets only.
 const NAMED: &str = include_str!("stolen_named.json");
 
 const CORE: &str = "/api/v1/namespaces/victim";
@@ -34,8 +34,8 @@ async fn stolen_token_writes_only_copies_and_references() {
     check(&thief, &rows, "without").await;
 }
 
-/// The server gives up on an expression that costs too much, and refuses the write. So a tenant that puts much on a copy, or
-/// on an account, must not make the policy cost too much.
+/// Checks the cost of the policy with large copies and accounts. The server refuses a write whose expression costs too
+/// much, so a tenant's additions must not make it so.
 async fn what_much_there_is_may_be_rotated(cluster: &Cluster, thief: &Client) {
     let many = |value: &str| -> Value { (0..5_000).map(|at| (format!("x{at}"), json!(value))).collect() };
     let mut copy = secret("victim", "crowded", "kubernetes.io/dockerconfigjson", &many("a"));
@@ -92,7 +92,7 @@ async fn stolen_named_token_reads_no_other_secret() {
     check(&thief, &rows, "without").await;
 }
 
-/// `probe` is the name of a Secret that is not there, and that RBAC lets the thief make in `namespace`.
+/// Removes the policy. `probe` is the name of a missing Secret that RBAC lets the thief create in `namespace`.
 async fn take_the_policy_away(cluster: &Cluster, thief: &Client, namespace: &str, probe: &str) {
     cluster
         .kubectl()
@@ -110,7 +110,7 @@ async fn take_the_policy_away(cluster: &Cluster, thief: &Client, namespace: &str
     .await;
 }
 
-/// A role that is bound by mistake does not widen what the operator writes.
+/// A role that is bound by mistake does not widen the operator's writes.
 #[tokio::test]
 async fn mistaken_role_binding_widens_no_write() {
     let cluster = bare::own().await.unwrap();
@@ -200,7 +200,7 @@ fn victims() -> Vec<Value> {
     ]
 }
 
-/// A copy of an object that an older schema let through, and what a tenant put on it since.
+/// Returns a copy of an object from an older schema, with a tenant's additions.
 fn added_to() -> Value {
     let labels = json!({LABEL: "object", "team": "a", "argocd.argoproj.io/secret-type": "cluster"});
     let mut copy = secret("victim", "shared-copy", "kubernetes.io/dockerconfigjson", &labels);
@@ -217,7 +217,7 @@ fn secret(namespace: &str, name: &str, kind: &str, labels: &Value) -> Value {
         "metadata": {"name": name, "namespace": namespace, "labels": labels}})
 }
 
-/// Nothing is stored: a dry run passes every check of a real one.
+/// Returns the result of a dry run, which passes every check of a real request.
 async fn answer(client: &Client, verb: &str, path: &str, body: &Value) -> &'static str {
     let method = match verb {
         "apply" | "merge" => http::Method::PATCH,

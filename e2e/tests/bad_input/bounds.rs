@@ -1,4 +1,5 @@
-//! Every bound of the schema, broken one at a time: made from the definition that is installed, so that none is forgotten.
+//! Violations of every bound of the schema, one at a time. The cases come from the installed definition, so that none
+//! is missing.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::bad_input::cases::Refused;
 
-/// A good spec with every field that there is.
+/// Returns a valid spec with every field.
 fn full() -> Value {
     let reference = json!({"name": "s", "namespace": "n"});
     let selectors = json!([{
@@ -30,7 +31,7 @@ fn full() -> Value {
     })
 }
 
-/// One case for each bound, each type, each required field, and one unknown field for each object.
+/// Returns one case for each bound, each type, each required field, and one unknown field for each object.
 pub(crate) fn cases() -> Vec<Refused> {
     let text = std::fs::read_to_string(workspace().join("config/crd/clusterpullsecrets.yaml")).unwrap();
     let definition: Value = serde_saphyr::from_str(&text).unwrap();
@@ -53,7 +54,7 @@ pub(crate) fn cases() -> Vec<Refused> {
     walk.cases
 }
 
-/// Every place of a schema.
+/// Returns every path of a schema.
 fn paths(schema: &Value, path: &str) -> Vec<String> {
     let mut all = vec![path.to_owned()];
     for (name, field) in schema["properties"].as_object().into_iter().flatten() {
@@ -70,12 +71,12 @@ fn paths(schema: &Value, path: &str) -> Vec<String> {
 struct Walk {
     full: Value,
     cases: Vec<Refused>,
-    /// Places of the schema that were visited already.
+    /// Visited paths of the schema.
     seen: BTreeSet<String>,
 }
 
 impl Walk {
-    /// `pointer` is where the full spec has a value of `schema`, which is at `path`.
+    /// Adds the cases of `schema` at `path`; `pointer` is its value in the full spec.
     fn node(&mut self, schema: &Value, path: &str, pointer: &str) {
         let Some(value) = self.full.pointer(pointer).cloned() else {
             return;
@@ -167,7 +168,7 @@ impl Walk {
     }
 }
 
-/// `/registries/0/server` as the API server writes it: `spec.registries[0].server`.
+/// Returns `/registries/0/server` as the API server prints it: `spec.registries[0].server`.
 fn field_at(pointer: &str) -> String {
     let steps = pointer.split('/').skip(1);
     steps.fold("spec".to_owned(), |path, step| {

@@ -1,4 +1,4 @@
-//! Objects to apply, and what the API server must say.
+//! Objects to apply, and the expected answers of the API server.
 
 use std::path::{Path, PathBuf};
 
@@ -9,17 +9,17 @@ use serde_json::{Value, json};
 /// One object that must be refused.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Refused {
-    /// A part of what is said.
+    /// A part of the expected message.
     pub(crate) says: String,
-    /// The field that must be named.
+    /// The field in the message.
     pub(crate) field: String,
-    /// What is applied.
+    /// The object to apply.
     #[serde(default)]
     pub(crate) spec: Value,
-    /// What stands there already; none: nothing.
+    /// The spec of an existing object, if any.
     #[serde(default)]
     pub(crate) was: Option<Value>,
-    /// `metadata.name`, where the case is about it. An object with that name is not there.
+    /// `metadata.name`, if the case is about it. No object of that name exists.
     #[serde(default)]
     pub(crate) name: Option<String>,
     #[serde(default)]
@@ -27,7 +27,7 @@ pub(crate) struct Refused {
 }
 
 impl Refused {
-    /// A new object with this spec, whole.
+    /// Creates a case with this whole spec for a new object.
     pub(crate) fn new(says: &str, field: &str, spec: Value) -> Self {
         Self {
             says: says.to_owned(),
@@ -39,7 +39,7 @@ impl Refused {
         }
     }
 
-    /// A case is written down as far as it differs from a good object.
+    /// Completes a case, which lists only its differences from a valid object.
     fn whole(mut self) -> Self {
         self.spec = differing(&self.spec);
         self.was = self.was.as_ref().map(differing);
@@ -58,7 +58,7 @@ fn differing(fields: &Value) -> Value {
     spec
 }
 
-/// The smallest spec that is good.
+/// Returns the smallest valid spec.
 pub(crate) fn good() -> Value {
     json!({
         "registries": [{"server": "r.example.com", "credentials": {"basicAuth": {"secretRef": {"name": "s"}}}}],
@@ -66,13 +66,13 @@ pub(crate) fn good() -> Value {
     })
 }
 
-/// The cases that are written down, which the tests of the schema know too.
+/// Returns the cases of the file, which the tests of the schema use too.
 pub(crate) fn refused() -> Vec<Refused> {
     let cases: Vec<Refused> = read("crd/tests/refused.yaml");
     cases.into_iter().map(Refused::whole).collect()
 }
 
-/// Specs that must be accepted.
+/// Returns specs that must be accepted.
 pub(crate) fn accepted() -> Vec<Value> {
     read("crd/tests/accepted.yaml")
 }
@@ -82,12 +82,12 @@ fn read<T: serde::de::DeserializeOwned>(path: &str) -> Vec<T> {
     serde_saphyr::from_str(&text).unwrap()
 }
 
-/// The name of the case at this place of a list.
+/// Returns the name of the case at this index.
 pub(crate) fn name(at: usize) -> String {
     format!("case-{at:03}")
 }
 
-/// A `ClusterPullSecret`.
+/// Returns a `ClusterPullSecret`.
 pub(crate) fn object(name: &str, spec: &Value) -> Value {
     json!({
         "apiVersion": "pullsecrets.dev/v1alpha1", "kind": "ClusterPullSecret",
@@ -95,7 +95,7 @@ pub(crate) fn object(name: &str, spec: &Value) -> Value {
     })
 }
 
-/// A folder with one file for each object, so that one kubectl takes them all and names the file of each refusal.
+/// Creates a folder with one file for each object. One kubectl applies all of them, and names the file of each refusal.
 pub(crate) fn folder(parent: &Path, name: &str, objects: impl IntoIterator<Item = Value>) -> PathBuf {
     let folder = parent.join(name);
     std::fs::create_dir(&folder).unwrap();

@@ -1,5 +1,4 @@
-//! Docker configs as people really have them: some entries of use and others not, keys of several lines, and more than
-//! fits into a Secret.
+//! Realistic docker configs: entries with and without use, keys of several lines, and more than fits into a Secret.
 
 use std::collections::BTreeMap;
 
@@ -10,9 +9,8 @@ use serde_json::{Value, json};
 
 const SECOND: &str = "second.example.com";
 
-/// A config taken whole serves what can be used.
-/// Of a config taken whole each usable entry is served and each other one named, never by a key that is no server; one
-/// that breaks keeps its last good login, and the rest moves on.
+/// A config taken whole serves its usable entries. Each usable entry is served, and each other one is reported. An
+/// invalid key is never printed. A broken entry keeps its last good login, and the others are updated.
 #[tokio::test]
 async fn whole_config_serves_its_usable_entries() {
     let scenario = Scenario::shared("whole-config").await;
@@ -65,7 +63,7 @@ async fn whole_config_serves_its_usable_entries() {
     assert!(message.starts_with(&stays), "{message}");
 }
 
-/// `kubectl create secret docker-registry` with the key of a service account, as registries of clouds ask for.
+/// `kubectl create secret docker-registry` with the key of a service account, as cloud registries need it.
 #[tokio::test]
 async fn a_password_of_several_lines_is_served() {
     let scenario = Scenario::shared("several-lines").await;
@@ -95,7 +93,8 @@ async fn a_password_of_several_lines_is_served() {
     scenario.says("Ready", "True", "Synced").await;
 }
 
-/// The status says at once by how much and because of which sources; what fits is served, and no good login goes.
+/// The status reports at once by how much and because of which sources. The operator serves what fits, and keeps every
+/// good login.
 #[tokio::test]
 async fn what_is_too_large_is_reported_at_once() {
     let scenario = Scenario::shared("too-large").await;

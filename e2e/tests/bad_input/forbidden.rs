@@ -41,7 +41,7 @@ async fn a_source_namespace_that_becomes_unreadable_is_reported() {
         (!allowed).then_some(()).ok_or_else(|| "it may list them".to_owned())
     })
     .await;
-    // A right that goes ends no watch: what ends it is the next cut, or its own age.
+    // The loss of a right ends no watch. The next cut, or the age of the watch, ends it.
     proxy.arm(Some((
         Trigger {
             what: format!("watch secrets MODIFIED {VAULT}/{name}"),

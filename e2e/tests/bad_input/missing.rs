@@ -1,17 +1,17 @@
-//! Sources that are missing: the object says so, nothing good goes away, and once they are there they are taken.
+//! Missing sources: the object reports them, good copies stay, and the operator takes each source once it exists.
 
 use e2e::SYSTEM_NAMESPACE;
 use e2e::oracle::Login;
 use e2e::scenario::Scenario;
 use serde_json::{Value, json};
 
-/// A source that was good and then is not.
+/// A good source that breaks.
 struct Broken {
     scenario: &'static str,
-    /// The source afterwards, less its name; `None`: there is none any more.
+    /// The source afterwards, without its name; `None` if it is deleted.
     source: Option<Value>,
     reason: &'static str,
-    /// Words that the message must have besides the name of the Secret.
+    /// Words that the message must contain besides the name of the Secret.
     names: &'static [&'static str],
 }
 
@@ -76,7 +76,7 @@ async fn broken_source_is_named_and_copies_stay() {
     .await;
 }
 
-/// A source that comes after its object is taken when it comes.
+/// The operator takes a source that is created after its object.
 #[tokio::test]
 async fn late_source_is_taken_when_it_comes() {
     let scenario = Scenario::shared("source-late").await;
@@ -131,7 +131,7 @@ fn basic_auth(login: &Login) -> Value {
     json!({"type": "kubernetes.io/basic-auth", "stringData": {"username": username, "password": password}})
 }
 
-/// The type of a Secret cannot be changed, so the source is made anew, as its users have to.
+/// Replaces the source. The type of a Secret is immutable, so its users delete and create it too.
 async fn replace_source(scenario: &Scenario, source: Option<Value>) {
     let name = scenario.name();
     scenario

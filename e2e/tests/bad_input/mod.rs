@@ -1,5 +1,5 @@
-//! What people get wrong: objects that are refused as they are applied, sources that are of no use, and objects that an
-//! older schema let through. Whatever it is, it is named, and nothing good goes away for it.
+//! Mistakes of users: refused objects, unusable sources, and objects from an older schema. The product reports each of
+//! them, and keeps every good copy.
 #![allow(clippy::unwrap_used, reason = "also in what the tests share")]
 
 mod bounds;

@@ -1,5 +1,5 @@
-//! Objects that an older, looser schema let through: they are in the store, and the schema of now would refuse them.
-//! Nobody else suffers for it, each says what is wrong, and each can be deleted.
+//! Objects from an older, looser schema: they are stored, but today's schema would refuse them. They affect no other
+//! object, each reports its problem, and each can be deleted.
 
 use e2e::oracle;
 use e2e::scenario::{SOON, Scenario};
@@ -10,12 +10,12 @@ use serde_json::{Value, json};
 
 use crate::bad_input::cases::object;
 
-/// An object that only an older schema lets through, and what it says.
+/// An object that only an older schema accepts, and its report.
 struct Row {
     name: &'static str,
     /// The fields of its spec that differ from a good one.
     spec: Value,
-    /// The condition that says what is wrong.
+    /// The condition that reports the problem.
     condition: &'static str,
     reason: &'static str,
     words: &'static str,
@@ -31,7 +31,7 @@ fn row(name: &'static str, spec: Value, (condition, reason, words): (&'static st
     }
 }
 
-/// Nothing can be done for these: nothing is added or removed.
+/// Returns unreadable objects. The operator adds and removes no copy for them.
 fn unreadable() -> Vec<Row> {
     let row = |name, spec, words| row(name, spec, ("Ready", "InvalidSpec", words));
     let selector = json!([{"matchExpressions": [{"key": "a", "operator": "Equals"}]}]);
@@ -64,7 +64,7 @@ fn unreadable() -> Vec<Row> {
     ]
 }
 
-/// In these a registry, or the secret, cannot be served.
+/// Returns objects with a registry, or a secret, that the operator cannot serve.
 fn unservable() -> Vec<Row> {
     let basic = || json!({"basicAuth": {"secretRef": {"name": "older"}}});
     let row = |name, server: Option<&str>, credentials: Value, words| {
@@ -100,7 +100,7 @@ fn unservable() -> Vec<Row> {
     ]
 }
 
-/// What was let through may also be of use.
+/// Returns objects that only an older schema accepts, and that work.
 fn of_use() -> Vec<Row> {
     let registry =
         |at| json!({"server": format!("r{at}.io"), "credentials": {"basicAuth": {"secretRef": {"name": "older"}}}});
@@ -124,8 +124,8 @@ fn of_use() -> Vec<Row> {
     ]
 }
 
-/// Fields of another type than now. To these the API server takes no write at all, of status or finalizer either: they
-/// cannot say anything, and must be in nobody's way all the same.
+/// Returns objects whose fields had another type. The API server accepts no write to them, of status or finalizer
+/// either. They cannot report a problem, and must not affect other objects.
 fn silent() -> Vec<Row> {
     let credentials = json!({"basicAuth": {"secretRef": {"name": "older"}}});
     let row = |name, spec| row(name, spec, ("", "", ""));
@@ -138,7 +138,7 @@ fn silent() -> Vec<Row> {
     ]
 }
 
-/// What an older schema let through says what is wrong and blocks no other object.
+/// An object from an older schema reports its problem and blocks no other object.
 #[tokio::test]
 async fn invalid_old_object_is_reported_and_blocks_none() {
     let scenario = Scenario::own("older").await;
@@ -184,7 +184,7 @@ async fn store_with_a_looser_schema(scenario: &Scenario, rows: &[Row]) {
     let mut loose = strict.clone();
     loose["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"] =
         json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
-    // A rule over a part that is not described does not compile.
+    // A rule over a part without a schema does not compile.
     loose["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["x-kubernetes-validations"].take();
     scenario.apply(&loose).await;
     for Row { name, spec, .. } in rows {

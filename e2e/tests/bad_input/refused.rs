@@ -1,5 +1,5 @@
-//! What can be refused as it is applied, is: the field is named and what to do, for `--dry-run=server` too, and nothing
-//! in the store changes.
+//! Refusals at apply: a message names the field and the fix, also for `--dry-run=server`, and the store does not
+//! change.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::bad_input::cases::{self, Refused, folder, name, object};
 
-/// What can never work is refused at apply, and the store stays as it is.
+/// The API server refuses an object that can never work, and the store does not change.
 #[tokio::test]
 async fn impossible_specs_are_refused_at_apply() {
     let cluster = Lent::installed().await.unwrap();
@@ -74,7 +74,7 @@ async fn impossible_specs_are_refused_at_apply() {
     assert_eq!(versions(&client).await, before, "the store");
 }
 
-/// What can work is accepted as it is written.
+/// An object that can work is accepted as written.
 #[tokio::test]
 async fn possible_specs_are_accepted_as_written() {
     let cluster = Lent::installed().await.unwrap();
@@ -88,7 +88,7 @@ async fn possible_specs_are_accepted_as_written() {
     assert_eq!(objects(&client).await, cases.len());
 }
 
-/// What no file should hold: ten million characters where a few belong.
+/// Returns absurd cases: ten million characters in a short field.
 fn huge() -> Vec<Refused> {
     let megabytes = |count: usize| json!("a".repeat(count * 1_000_000));
     let spec = |pointer: &str, value: Value| {
@@ -109,7 +109,7 @@ fn huge() -> Vec<Refused> {
     all
 }
 
-/// Applies every file of a folder; the error is all that kubectl says.
+/// Applies every file of a folder; the error has the whole output of kubectl.
 async fn apply(kubectl: &Kubectl, folder: &Path, mode: &[&str]) -> Result<(), String> {
     let folder = folder.display().to_string();
     let arguments: Vec<&str> = ["apply", "-f", &folder]
@@ -123,7 +123,7 @@ async fn apply(kubectl: &Kubectl, folder: &Path, mode: &[&str]) -> Result<(), St
     Err(String::from_utf8_lossy(&output.stderr).into_owned())
 }
 
-/// What was said of one file: a refusal names its file, and stands before the next one's.
+/// Returns the output for one file: a refusal names its file, and precedes that of the next one.
 fn of_file<'a>(told: &'a str, name: &str) -> &'a str {
     let file = format!("{name}.json\"");
     let start = told.rfind(&file).map_or(told.len(), |at| at + file.len());
@@ -136,7 +136,7 @@ async fn settled(audit: &Audit, client: &Client) -> Mark {
     audit.mark().unwrap()
 }
 
-/// The resourceVersion of everything, less what the control plane renews by itself.
+/// Returns the resourceVersion of every object, except those that the control plane renews by itself.
 async fn versions(client: &Client) -> BTreeMap<String, String> {
     let mut versions = BTreeMap::new();
     for listed in everything(client).await.unwrap() {

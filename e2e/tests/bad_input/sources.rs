@@ -1,4 +1,4 @@
-//! Sources in every state of disrepair, all at once on one operator that says all that it can.
+//! Broken sources of every kind at once, on one operator at its highest log level.
 
 mod odd;
 mod rows;
@@ -21,13 +21,13 @@ const BASIC: &str = "kubernetes.io/basic-auth";
 const DOCKER: &str = "kubernetes.io/dockerconfigjson";
 const CONFIG_KEY: &str = ".dockerconfigjson";
 
-/// An object whose copy stands in the operator's own namespace.
+/// An object with a copy in the operator's own namespace.
 const COPIER: &str = "copier";
 
-/// Another registry of every object, and its source: it stays good, so that there is always something to write.
+/// The second registry of every object. Its source stays good, so that there is always a write to make.
 const SECOND: &str = "second.example.com";
 
-/// How the registry of an object that the rows are about is declared.
+/// Form of the declaration of a registry.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Kind {
@@ -39,30 +39,30 @@ enum Kind {
     Whole,
 }
 
-/// A Secret, less its name.
+/// A Secret without its name.
 #[derive(Clone)]
 struct Source {
     type_: String,
     data: BTreeMap<String, Vec<u8>>,
 }
 
-/// What becomes of a source that was good.
+/// Fate of a good source.
 enum Bad {
     Secret(Source),
     Gone,
     /// It stays, and the object now refers to this.
     Refers(Value),
-    /// As before, to the state Secret of the object itself.
+    /// As above, to the state Secret of the object itself.
     RefersToState,
 }
 
 struct Row {
-    /// Of the object, its source and its copy.
+    /// The name of the object, its source and its copy.
     name: String,
     kind: Kind,
     bad: Bad,
     reason: &'static str,
-    /// The data key that must be named; empty: none.
+    /// The data key in the report, or empty.
     key: String,
     says: String,
 }
@@ -153,7 +153,7 @@ async fn bad_sources_are_named_and_copies_stay() {
     only_a_mended_source_is_taken_after_a_restart(&scenario, &rows, &core, &copies).await;
 }
 
-/// Only the state knows the good logins now. Where a source is mended it is at work again.
+/// Restarts the operator, so that only the state has the good logins. A repaired source is used again.
 async fn only_a_mended_source_is_taken_after_a_restart(
     scenario: &Scenario,
     rows: &[Row],
@@ -195,11 +195,11 @@ async fn odd_source_that_kubelets_accept_is_taken() {
             .map(|(name, kind, source)| set_up(&scenario, name, kind, source)),
     )
     .await;
-    // As the key that was declared, or, taken whole, as the key that was found.
+    // By the declared key, or for a config taken whole by the found one.
     all_hold(&scenario, &names, &scenario.login("odd")).await;
 }
 
-/// A server that is declared in two spellings is served once, and the status says so.
+/// A server declared in two spellings is served once, and the status reports it.
 #[tokio::test]
 async fn two_spellings_of_a_server_are_merged() {
     let scenario = Scenario::shared("two-spellings").await;
@@ -226,7 +226,7 @@ async fn two_spellings_of_a_server_are_merged() {
     );
 }
 
-/// Waits until the object says what the row wants, in the condition and in the registry's own status.
+/// Waits until the condition and the registry's own status report what the row expects.
 async fn is_told(scenario: &Scenario, row: &Row, core: &str) {
     let what = format!("{} says CredentialsReady=False {}: {}", row.name, row.reason, row.says);
     let status = eventually(&what, SOON, async || {
@@ -251,7 +251,7 @@ async fn is_told(scenario: &Scenario, row: &Row, core: &str) {
     let registries = status["registries"].as_array().unwrap();
     assert_eq!(registries.len(), 2, "{}: {status}", row.name);
     let registry = &registries[0];
-    // Where the object refers to another Secret now, they go to no other namespace.
+    // An object that now refers to another Secret gets no further namespaces.
     let stays = |message: &Value| {
         let ends = [
             "; the last good credentials stay",

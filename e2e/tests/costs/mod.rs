@@ -1,4 +1,4 @@
-//! What one party can cost the others: each sends the worst that it may, while namespaces come elsewhere.
+//! Cost of one party for the others: each sends the worst that it may, while new namespaces arrive elsewhere.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "also in what the tests share")]
 
 mod parties;
@@ -12,23 +12,23 @@ use k8s_openapi::api::core::v1::{Secret, ServiceAccount};
 use kube::Api;
 use tokio::time::Instant;
 
-/// Namespaces that come, one after another. The slowest of them stands for the 99th of a hundred.
+/// New namespaces, one after another. The slowest stands for the 99th of a hundred.
 const NEWCOMERS: usize = 12;
 
-/// A machine with two cores that runs a control plane beside the test has pauses of its own.
+/// Pauses of the machine itself: two cores run a control plane beside the test.
 const NOISE: Duration = Duration::from_millis(400);
 
-/// How much more may be resident.
+/// Allowed growth of resident memory.
 const MORE_KIB: u64 = 16 * 1024;
 
-/// How it was before the party began.
+/// Figures before the party began.
 struct Before {
     slowest: Duration,
     resident_kib: u64,
 }
 
 impl Before {
-    /// Serves the scenario's object, and some newcomers.
+    /// Measures the service of the scenario's object and some new namespaces.
     async fn measure(scenario: &Scenario) -> Self {
         let login = scenario.login("first");
         scenario.set_up(&["old"], &login).await;
@@ -36,7 +36,7 @@ impl Before {
         Self { slowest, resident_kib }
     }
 
-    /// Serves as many newcomers while the party goes on: none waits for it, and it is not kept in memory.
+    /// Measures again while the party goes on. New namespaces must not wait, and memory must not grow.
     async fn holds_during(&self, scenario: &Scenario, party: &str) {
         let (slowest, resident_kib) = newcomers(scenario, "during").await;
         let allowed = 2 * self.slowest.max(NOISE);
@@ -56,7 +56,7 @@ impl Before {
     }
 }
 
-/// How long the slowest of some new namespaces took to be served, and the most memory meanwhile.
+/// Returns the service time of the slowest new namespace, and the peak memory during it.
 async fn newcomers(scenario: &Scenario, when: &str) -> (Duration, u64) {
     let (mut slowest, mut resident_kib) = (Duration::ZERO, 0);
     for number in 0..NEWCOMERS {
@@ -86,7 +86,7 @@ async fn is_served(scenario: &Scenario, namespace: &str) {
     .await;
 }
 
-/// The label of the namespaces that the scenario's object selects.
+/// Returns the label of the namespaces that the scenario's object selects.
 fn selected(scenario: &Scenario) -> (String, String) {
     (LABEL.to_owned(), scenario.name().to_owned())
 }

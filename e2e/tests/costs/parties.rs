@@ -1,5 +1,5 @@
-//! The parties: whoever may write in a namespace, an object, or a namespace of sources; who asks the operator's two
-//! addresses; who takes its traces; and a webhook.
+//! Parties: writers of a namespace, an object or a source namespace; clients of the operator's addresses; receivers of
+//! its traces; and a webhook.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -21,10 +21,10 @@ use super::webhook::{Manner, Webhook};
 use super::{Before, selected};
 use crate::MACHINE;
 
-/// The label of the namespaces that a webhook is for.
+/// The label of the namespaces under the webhook.
 const REVIEWED: &str = "example.com/reviewed";
 
-/// Does something again and again until it is dropped.
+/// Repeats an action until dropped.
 struct Goes(JoinHandle<()>);
 
 impl Goes {
@@ -98,7 +98,7 @@ async fn a_tenant_costs_the_others_nothing() {
     before.holds_during(&scenario, "tenant").await;
 }
 
-/// Accounts and Secrets that are no larger than what is held of one that is asked for.
+/// Creates accounts and Secrets at the size limits of what the operator keeps.
 async fn just_below_the_bounds(scenario: &Scenario, namespace: &str) {
     let accounts = (0..300).map(|account| {
         let names: Vec<String> = (0..255).map(|entry| format!("{account:03}-{entry:0>58}")).collect();
@@ -140,7 +140,7 @@ async fn an_author_costs_the_others_nothing() {
     other["metadata"]["name"] = "restless".into();
     scenario.apply(&other).await;
     let kubectl = scenario.cluster().kubectl().clone();
-    // Each edition selects by keys that were never asked for, so that all is listed anew.
+    // Each edit selects by new keys, so that the operator relists everything.
     let _edits = Goes::on(Duration::from_millis(200), move |number| {
         let (kubectl, mut other) = (kubectl.clone(), other.clone());
         async move {
@@ -168,7 +168,7 @@ async fn a_source_namespace_costs_the_others_nothing() {
         let secret: Secret = serde_json::from_value(secret).unwrap();
         api.create(&PostParams::default(), &secret).await.unwrap();
     }
-    // Named as sources, they are held without what no object reads of them.
+    // As sources, the operator keeps them without the keys that no object reads.
     let mut other = scenario.object();
     other["metadata"]["name"] = "curious".into();
     let registry = |number: usize| {
@@ -193,7 +193,7 @@ async fn a_prober_costs_the_others_nothing() {
     for address in [&health, &metrics] {
         for _ in 0..400 {
             let mut stream = TcpStream::connect(address).await.unwrap();
-            // It may be closed before all of this is sent.
+            // The operator may close the connection before it has received all.
             let _ = stream.write_all(b"GET /livez HTTP/1.1\r\nX: ").await;
             let _ = tokio::time::timeout(Duration::from_millis(1), stream.write_all(&head)).await;
             silent.push(stream);
@@ -217,7 +217,7 @@ async fn a_collector_costs_the_others_nothing() {
     let _alone = MACHINE.write().await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
-    // Its answers have no end.
+    // Its response never ends.
     let endless = tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
             tokio::spawn(async move {
@@ -247,7 +247,7 @@ async fn a_collector_costs_the_others_nothing() {
     endless.abort();
 }
 
-/// Forty accounts of one tenant, and one of each of forty namespaces, behind the webhook.
+/// Creates forty accounts of one tenant, and one in each of forty namespaces, behind the webhook.
 async fn reviewed(scenario: &Scenario, webhook: &Webhook, under_way: usize) {
     scenario.apply(&webhook.configuration(scenario.name(), REVIEWED)).await;
     let labels = BTreeMap::from([selected(scenario), (REVIEWED.to_owned(), "yes".to_owned())]);
@@ -263,7 +263,7 @@ async fn reviewed(scenario: &Scenario, webhook: &Webhook, under_way: usize) {
         let mut lines = metrics.lines();
         let in_flight = lines.find_map(|line| line.strip_prefix("pullsecrets_writes_in_flight "));
         let in_flight: usize = in_flight.unwrap().parse().unwrap();
-        // More than there are slots: the first have ended, or were found slow and given up.
+        // More than the number of slots: the first have ended, or were given up as slow.
         let known = reviews > 32 && in_flight <= under_way;
         known
             .then_some(())
@@ -272,7 +272,7 @@ async fn reviewed(scenario: &Scenario, webhook: &Webhook, under_way: usize) {
     .await;
 }
 
-/// So many writes wait for the webhook when it is known.
+/// Checks one webhook: `under_way` writes may wait for it once the operator knows that it is slow.
 async fn a_webhook(name: &str, manner: Manner, under_way: usize) {
     let _alone = MACHINE.write().await;
     let scenario = Scenario::own(name).await;
@@ -293,7 +293,7 @@ async fn a_slow_webhook_costs_the_others_nothing() {
     a_webhook("slow-webhook", Manner::Waits(Duration::from_secs(20)), 16).await;
 }
 
-/// A webhook that puts off costs the others no time.
+/// A webhook that defers writes delays no other namespace.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn deferring_webhook_does_not_delay_others() {
     let status = json!({"code": 429, "message": "x".repeat(2_000_000), "details": {"retryAfterSeconds": 3600}});

@@ -1,4 +1,4 @@
-//! An admission webhook that is slow, or puts everything off.
+//! An admission webhook that is slow, or asks every client to retry later.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -10,16 +10,16 @@ use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serde_json::{Value, json};
 
-/// What it does with a review.
+/// Its answer to a review.
 #[derive(Clone)]
 pub(crate) enum Manner {
-    /// Allows it after so long.
+    /// Allows it after this long.
     Waits(Duration),
     /// Denies it with this.
     Denies(Value),
 }
 
-/// Runs until it is dropped. What waits then waits on in its own thread.
+/// Runs until dropped. Pending reviews then continue in their own threads.
 pub(crate) struct Webhook {
     address: String,
     certificate: String,
@@ -54,14 +54,14 @@ impl Webhook {
                 }
                 reviews.fetch_add(1, Ordering::SeqCst);
                 let (config, manner) = (Arc::clone(&config), manner.clone());
-                // A client that goes away is an error, and meant.
+                // A client that goes away is an intended error.
                 std::thread::spawn(move || drop(answer(&config, &manner, stream)));
             }
         });
         webhook
     }
 
-    /// For updates of accounts in namespaces with this label.
+    /// Returns its configuration for updates of accounts in namespaces with this label.
     pub(crate) fn configuration(&self, name: &str, label: &str) -> Value {
         use base64::Engine as _;
         let bundle = base64::engine::general_purpose::STANDARD.encode(&self.certificate);
@@ -79,7 +79,7 @@ impl Webhook {
         })
     }
 
-    /// How many reviews came.
+    /// Returns the number of reviews.
     pub(crate) fn reviews(&self) -> usize {
         self.reviews.load(Ordering::SeqCst)
     }

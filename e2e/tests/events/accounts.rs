@@ -1,4 +1,4 @@
-//! `ServiceAccount`s that come into the selection, and go out of it.
+//! `ServiceAccount`s that enter and leave the selection.
 
 use k8s_openapi::api::core::v1::Pod;
 use serde_json::{Value, json};
@@ -76,7 +76,7 @@ rows! {
         writes (0, 1, 0)
     }
 
-    /// An account that is deleted and made again gets the reference again.
+    /// A recreated account gets the reference again.
     account_made_again_gets_the_reference {
         given |it| { it.served(&["a"]).await; }
         when others |it| {
@@ -127,7 +127,7 @@ rows! {
         writes (0, 1, 0)
     }
 
-    /// Mode None takes the references away and leaves the copies.
+    /// Mode `None` removes the references and keeps the copies.
     mode_none_removes_references_keeps_copies {
         given |it| { it.served(&["a", "b"]).await; }
         when |it| { it.declares(json!({"serviceAccounts": {"mode": "None"}})).await; }

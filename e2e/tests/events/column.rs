@@ -1,9 +1,8 @@
 //! A column of the table: all of its rows on one control plane with one operator, side by side.
 //!
-//! The first test of a column that runs plays all rows that were asked for; the others wait for it and tell what came
-//! of theirs. In the column `down` all rows have their operator killed at once, and started at once: an outage of one
-//! row would be one of every other row anyhow. In the column `named` the rows are played in so many groups that the names
-//! of a group's copies are few enough; each group is another installation.
+//! The first test of a column runs all selected rows; the other tests wait for it and report their row. In the column
+//! `down` all rows kill and start their operator together, because an outage of one row affects every other row. In the
+//! column `named` the rows run in groups, each with its own installation, because an installation lists few names.
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -21,27 +20,26 @@ use crate::events::env::{Env, SOURCES};
 use crate::events::ledger::Ledger;
 use crate::events::row::Row;
 
-/// Rows under way at a time: enough that those which wait hold nobody up, few enough that all see their server answer
-/// soon.
+/// Concurrent rows: enough that waiting ones block no others, few enough that the server answers all of them soon.
 const AT_ONCE: usize = 12;
 
-/// Names of copies in one installation, which takes no more.
+/// The most names of copies in one installation.
 const NAMES: usize = 32;
 
-/// Lines of the operator's log that a failed row shows.
+/// Lines of the operator's log in the report of a failed row.
 const TAIL: usize = 40;
 
-/// A row that failed says why.
+/// A failed row has a reason.
 type Outcome = Result<(), String>;
 
-/// Whether the operator runs while events happen.
+/// Whether the operator runs during the events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Column {
-    /// It does.
+    /// It runs.
     Up,
-    /// It does not.
+    /// It does not run.
     Down,
-    /// It does, with rights on Secrets of the names of its copies alone.
+    /// It runs, with rights only on Secrets of the names of its copies.
     Named,
 }
 
@@ -60,7 +58,7 @@ impl Column {
         if !outcomes.contains_key(row.name) {
             let rows = self.asked_for(row);
             let played = std::panic::catch_unwind(AssertUnwindSafe(|| self.play(rows.clone())));
-            // What ends the column ends each of its rows: another try would only fail in the same way.
+            // An error of the column fails each of its rows, because another attempt would fail in the same way.
             outcomes.extend(played.unwrap_or_else(|panic| {
                 let reason = format!("{self:?} as a whole: {}", words(&*panic));
                 rows.iter().map(|row| (row.name, Err(reason.clone()))).collect()
@@ -72,8 +70,8 @@ impl Column {
         assert!(reason.is_empty(), "{reason}");
     }
 
-    /// The rows of this column that the test binary was told to run, so that one row alone is quick. When in doubt a
-    /// row is left out: it is played once its test comes.
+    /// Returns the selected rows of this column, so that one row alone is quick. In doubt it leaves a row out, which
+    /// then runs with its own test.
     fn asked_for(self, asking: &'static Row) -> Vec<&'static Row> {
         let filters = filters(std::env::args().skip(1));
         let suffix = self.suffix();
@@ -87,7 +85,7 @@ impl Column {
         crate::events::rows().into_iter().filter(wanted).collect()
     }
 
-    /// The name of its tests, and the end of the names of its environments.
+    /// Returns the name of its tests, which is also the suffix of its environments.
     fn suffix(self) -> &'static str {
         match self {
             Self::Up => "up",
@@ -109,7 +107,7 @@ impl Column {
             };
             let failed = judged.values().filter(|outcome| outcome.is_err()).count();
             eprintln!("{self:?}: {} rows, {failed} failed", judged.len());
-            // The end of the scenario looks at all rows together. Where one has failed, that one says more.
+            // The end of the scenario checks all rows together. The error of a failed row is more specific.
             let ended = std::panic::catch_unwind(AssertUnwindSafe(|| drop(scenario)));
             match ended {
                 Err(panic) if failed == 0 => std::panic::resume_unwind(panic),
@@ -148,12 +146,12 @@ impl Column {
         (scenario, judged)
     }
 
-    /// Rows, with the names that their copies have.
+    /// Returns groups of rows, with the names of their copies.
     fn groups(self, rows: Vec<&'static Row>) -> Vec<(Vec<String>, Vec<&'static Row>)> {
         let mut groups: Vec<(Vec<String>, Vec<&'static Row>)> = Vec::new();
         for row in rows {
             let name = stage_name(self, row);
-            // Only there is a second object with copies of its own name.
+            // Only these modules have a second object with another name of copies.
             let two = ["::pairs::", "::objects::"].iter().any(|part| row.name.contains(part));
             let second = two.then(|| format!("{name}-2"));
             let names: Vec<String> = std::iter::once(name).chain(second).collect();
@@ -169,7 +167,7 @@ impl Column {
     }
 }
 
-/// No such name is the beginning of another: environments are told apart by it.
+/// Returns the name of a row's environment. No such name is a prefix of another, because names separate environments.
 fn stage_name(column: Column, row: &Row) -> String {
     let at = crate::events::rows()
         .iter()
@@ -178,7 +176,7 @@ fn stage_name(column: Column, row: &Row) -> String {
     format!("row{at:02}-{}", column.suffix())
 }
 
-/// One source namespace more than usual, for the row that is about one.
+/// Returns options with an additional source namespace, for the row that needs one.
 pub(crate) fn options() -> Options {
     let mut options = Options::default();
     options.flags.push(format!("--source-namespaces={SOURCES}"));
@@ -209,7 +207,7 @@ async fn each(plays: &mut [Play], step: impl AsyncFn(&mut Play)) {
         .await;
 }
 
-/// A row as it is played.
+/// A row in progress.
 struct Play {
     row: &'static Row,
     env: Env,
@@ -235,7 +233,7 @@ impl Play {
         self.outcome = guarded("given", given.boxed_local()).await;
     }
 
-    /// `unseen`: the operator does not run, so that after the event nothing of anybody's is changed yet.
+    /// Runs the event. With `unseen`, the operator does not run, so that the event alone has changed the store.
     async fn when(&mut self, unseen: bool) {
         if self.outcome.is_err() {
             return;
@@ -281,7 +279,7 @@ impl Play {
     }
 }
 
-/// A part that panics ends its row, not the column.
+/// Runs a part. A panic ends its row, but not the column.
 async fn guarded(part: &str, work: LocalBoxFuture<'_, ()>) -> Outcome {
     let caught = AssertUnwindSafe(work).catch_unwind().await;
     caught.map_err(|panic| format!("{part}: {}", words(&*panic)))
@@ -293,7 +291,7 @@ fn words(panic: &(dyn Any + Send)) -> &str {
         .unwrap_or("a panic without words")
 }
 
-/// The names, or parts of names, among the arguments of a test binary.
+/// Returns the names, or parts of names, among the arguments of a test binary.
 fn filters(arguments: impl Iterator<Item = String>) -> Vec<String> {
     const WITH_VALUE: [&str; 7] = [
         "--skip",

@@ -1,4 +1,4 @@
-//! Copies that others change or take away, and marks that the spec puts on them.
+//! Copies that others change or remove, and labels and annotations from the spec.
 
 use e2e::oracle::LABEL;
 use kube::ResourceExt;
@@ -32,7 +32,7 @@ rows! {
             it.holds(&["a", "b"]).await;
             it.same_copies(&["a", "b"]).await;
         }
-        // It looks deleted: the attempt to create it again finds that it is there.
+        // It looks deleted, so a create is refused first.
         writes (2, 0, 0)
     }
 
@@ -44,7 +44,7 @@ rows! {
             it.holds(&["a"]).await;
             it.same_copies(&["a"]).await;
         }
-        // It looks deleted: the attempt to create it again finds that it is there.
+        // It looks deleted, so a create is refused first.
         writes (2, 0, 0)
     }
 
@@ -94,7 +94,7 @@ rows! {
         writes (1, 0, 0)
     }
 
-    /// A copy that is made immutable is deleted and created at once.
+    /// An immutable copy is replaced at once.
     immutable_copy_is_replaced_at_once {
         given |it| { it.served(&["a", "b"]).await; }
         when |it| { it.patch_secret("a", json!({"immutable": true})).await; }
@@ -106,7 +106,7 @@ rows! {
         writes (2, 0, 0)
     }
 
-    /// A copy that is made again with the operator's label and another type is deleted and created at once.
+    /// A copy recreated with the operator's label and another type is replaced at once.
     copy_of_another_type_is_replaced {
         given |it| { it.served(&["a", "b"]).await; }
         when |it| {
@@ -118,11 +118,11 @@ rows! {
             it.another_copy("a").await;
             it.same_copies(&["b"]).await;
         }
-        // While the operator runs both race for the name, until it slows down: it wins at most three times at once.
+        // While the operator runs, both race for the name until it backs off. It wins at most three times at once.
         writes (8, 0, 0)
     }
 
-    /// What others add to a copy stays.
+    /// Foreign additions to a copy stay.
     foreign_additions_to_a_copy_stay {
         given |it| { it.served(&["a"]).await; }
         when |it| { it.patch_secret("a", additions()).await; }
@@ -133,7 +133,7 @@ rows! {
         writes (0, 0, 0)
     }
 
-    /// Labels and annotations that come into the spec come onto the copies.
+    /// New labels and annotations of the spec reach the copies.
     marks_of_the_spec_reach_the_copies {
         given |it| { it.served(&["a", "b"]).await; }
         when |it| { it.declares(json!({"secret": {"labels": {LABEL_OF_SPEC: "x"}, "annotations": {NOTE_OF_SPEC: "y"}}})).await; }
@@ -145,7 +145,7 @@ rows! {
         writes (2, 0, 0)
     }
 
-    /// Labels and annotations that leave the spec leave the copies, and those of others stay.
+    /// Labels and annotations that leave the spec leave the copies, and foreign ones stay.
     marks_leave_copies_with_the_spec {
         given |it| {
             it.served_as(&["a"], json!({"secret": {"labels": {LABEL_OF_SPEC: "x"}, "annotations": {NOTE_OF_SPEC: "y"}}})).await;
@@ -160,7 +160,7 @@ rows! {
         writes (1, 0, 0)
     }
 
-    /// A label or annotation of the spec that is taken off a copy is put back.
+    /// A label or annotation of the spec that is removed from a copy is restored.
     removed_mark_of_spec_is_restored {
         given |it| { it.served_as(&["a"], json!({"secret": {"labels": {LABEL_OF_SPEC: "x"}}})).await; }
         when |it| { it.patch_secret("a", json!({"metadata": {"labels": {LABEL_OF_SPEC: null}}})).await; }
@@ -180,7 +180,7 @@ fn additions() -> Value {
     json!({"metadata": {"labels": theirs, "annotations": theirs}, "stringData": theirs})
 }
 
-/// Label and annotation of the spec; then label, annotation and key of others. Empty where there is none.
+/// Returns label and annotation of the spec, then label, annotation and key of other writers. A missing one is empty.
 async fn marks(it: &Env) -> [String; 5] {
     let copy = it.secret("a").await;
     let key = copy.data.as_ref().and_then(|data| data.get("theirs"));

@@ -1,4 +1,4 @@
-//! The entry on an account, and the record of it: removed, claimed or put back by others.
+//! Entries on accounts and their records: removed, claimed or restored by others.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::events::env::Entries;
 use crate::events::row::rows;
 
-/// Whoever keeps a reference in place keeps the credential no longer than this, and what a busy machine needs.
+/// A party that restores the reference keeps the credential no longer than this, plus the time of a busy machine.
 const REFERENCES_FIRST: Duration = Duration::from_secs(10 + 10);
 
 rows! {
@@ -39,7 +39,7 @@ rows! {
         writes (0, 1, 0)
     }
 
-    /// An entry that is removed with its record is put back with it.
+    /// An entry that is removed with its record is restored with it.
     entry_and_record_are_restored_together {
         given |it| { it.served(&["a"]).await; }
         when |it| {
@@ -50,7 +50,7 @@ rows! {
         writes (0, 1, 0)
     }
 
-    /// A record that another writer takes away is restored.
+    /// A record that another writer removes is restored.
     record_removed_by_others_is_restored {
         given |it| { it.served(&["a"]).await; }
         when |it| { it.patch_account("a", "default", json!({"metadata": {"annotations": {ATTACHED: null}}})).await; }
@@ -63,7 +63,7 @@ rows! {
         only up "another writer owns the list since, and without it no proof is left"
     }
 
-    /// An entry whose record is taken away goes with the namespace.
+    /// An entry whose record is removed leaves with the namespace.
     unrecorded_entry_goes_with_the_namespace {
         given |it| { it.served(&["a", "b"]).await; }
         when |it| {
@@ -78,7 +78,7 @@ rows! {
         only up "another writer owns the list since, and without it no proof is left"
     }
 
-    /// A record that claims entries of others does not take them away.
+    /// A record that claims foreign entries does not remove them.
     forged_record_removes_no_foreign_entry {
         given |it| { it.served(&["a", "b"]).await; }
         when |it| {
@@ -93,7 +93,7 @@ rows! {
         writes (1, 1, 0)
     }
 
-    /// An entry that is removed again and again is reported and put back more slowly.
+    /// An entry that is removed repeatedly is reported and restored more slowly.
     contended_entry_is_reported_and_backs_off {
         given |it| { it.served(&["a"]).await; }
         when |it| {
@@ -169,8 +169,8 @@ rows! {
             .await;
             it.holds(&["a"]).await;
         }
-        // The reference is taken away three times at once, then after one, two, four and eight seconds; a few are
-        // refused since the account changes meanwhile.
+        // The operator removes the reference three times at once, then after one, two, four and eight seconds. A few
+        // removals lose a race against the other writer.
         writes (1, 12, 0)
     }
 }

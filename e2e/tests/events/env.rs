@@ -1,5 +1,4 @@
-//! What a row stands on, and the verbs that it is told in: a scenario, its login, and what was seen of it before the
-//! event.
+//! The environment of a row, and its verbs: a scenario, its login, and the state before the event.
 
 mod acts;
 mod effects;
@@ -19,7 +18,7 @@ use kube::api::ListParams;
 use kube::{Api, ResourceExt};
 use serde_json::json;
 
-/// The one namespace besides the operator's own in which the operators of this table read sources.
+/// The only additional source namespace of the operators of this table.
 pub(crate) const SOURCES: &str = "events-sources";
 
 /// The environment of one row in one column.
@@ -28,14 +27,14 @@ pub(crate) struct Env {
     seen: RefCell<Seen>,
 }
 
-/// What was noted down.
+/// Notes of a row.
 #[derive(Default)]
 struct Seen {
     began: Option<Timestamp>,
     opened: Option<Mark>,
     /// The uid of the copy in each namespace, retained ones too.
     copies: BTreeMap<String, String>,
-    /// Uids of Secrets that are or become ours although they lack our label before the event.
+    /// Uids of Secrets that belong to the operator, now or later, without its label before the event.
     ours: BTreeSet<String>,
     others: Option<Foreign>,
     noted: String,
@@ -53,37 +52,38 @@ impl Env {
         &self.scenario
     }
 
-    /// The login that sources hold at first.
+    /// Returns the initial login of sources.
     pub(crate) fn first(&self) -> Login {
         self.scenario.login("first")
     }
 
-    /// The login after a change.
+    /// Returns the login after a change.
     pub(crate) fn second(&self) -> Login {
         self.scenario.login("second")
     }
 
-    /// Of the environment, its object, its source and its copies; so is what is called so with `-` and more.
+    /// Returns the name of the environment, its object, its source and its copies. Other names of the environment add
+    /// `-` and a suffix.
     pub(crate) fn name(&self) -> &str {
         self.scenario.name()
     }
 
-    /// The name of a second object of this environment.
+    /// Returns the name of the second object of this environment.
     pub(crate) fn second_name(&self) -> String {
         format!("{}-2", self.name())
     }
 
-    /// The whole name of a namespace.
+    /// Returns the full name of a namespace.
     pub(crate) fn namespace(&self, part: &str) -> String {
         format!("{}-{part}", self.name())
     }
 
-    /// When the event was about to happen.
+    /// Returns the time right before the event.
     pub(crate) fn began(&self) -> Option<Timestamp> {
         self.seen.borrow().began
     }
 
-    /// A place in the audit log before the event.
+    /// Returns a position in the audit log before the event.
     pub(crate) fn opened(&self) -> Mark {
         self.seen.borrow().opened.unwrap()
     }
@@ -93,23 +93,23 @@ impl Env {
         self.seen.borrow_mut().noted = word;
     }
 
-    /// What was noted.
+    /// Returns the noted word.
     pub(crate) fn noted(&self) -> String {
         self.seen.borrow().noted.clone()
     }
 
-    /// The uid that the copy had before the event.
+    /// Returns the uid of the copy before the event.
     pub(crate) fn uid_before(&self, part: &str) -> Option<String> {
         self.seen.borrow().copies.get(&self.namespace(part)).cloned()
     }
 
-    /// What stands there now becomes the operator's by right.
+    /// Assigns the current Secret to the operator.
     pub(crate) async fn yields(&self, part: &str) {
         let uid = self.secret(part).await.uid().unwrap();
         self.seen.borrow_mut().ours.insert(uid);
     }
 
-    /// The end of `given`: others settle in beside the operator, and what there is is noted down.
+    /// Ends `given`: creates the objects of other parties beside the operator's, and notes the state.
     pub(crate) async fn settle_in(&self) {
         for namespace in self.live_namespaces().await {
             self.plant(&namespace).await;
@@ -130,7 +130,7 @@ impl Env {
         seen.began = Some(Timestamp::now());
     }
 
-    /// A Secret, an account, an entry and an annotation that are none of the operator's business.
+    /// Creates a foreign Secret, account, entry and annotation.
     async fn plant(&self, namespace: &str) {
         let theirs = json!([{"name": "theirs"}]);
         let secret = json!({
@@ -143,7 +143,7 @@ impl Env {
         self.merge_entries(namespace, &theirs).await;
     }
 
-    /// Notes down what belongs to others.
+    /// Notes the state of foreign objects.
     pub(crate) async fn look_at_others(&self) {
         let namespaces = self.live_namespaces().await;
         let second = self.second_name();
@@ -156,13 +156,13 @@ impl Env {
         seen.others = Some(found);
     }
 
-    /// Nothing of theirs was written since they were looked at.
+    /// Checks that foreign objects have not been written since then.
     pub(crate) async fn others_are_as_they_were(&self) {
         let others = self.seen.borrow().others.clone();
         others.unwrap().check_unchanged(self.scenario.client()).await.unwrap();
     }
 
-    /// The environment's namespaces that are not on their way out.
+    /// Returns the environment's namespaces that are not terminating.
     async fn live_namespaces(&self) -> Vec<String> {
         let api: Api<Namespace> = Api::all(self.scenario.client().clone());
         let prefix = self.namespace("");

@@ -1,4 +1,4 @@
-//! What the operator wrote, row by row, from the audit log.
+//! Ledger of the operator's writes, row by row, from the audit log.
 
 use std::time::Duration;
 
@@ -13,24 +13,24 @@ use crate::events::row::{Row, Writes};
 /// Longer than the second between two writes of a status.
 const A_WHILE: Duration = Duration::from_secs(3);
 
-/// The place in the audit log where a column begins.
+/// The position in the audit log where a column begins.
 pub(crate) struct Ledger(Mark);
 
-/// All that the operator wrote in a column.
+/// All writes of the operator in a column.
 pub(crate) struct Records {
     writes: Vec<Record>,
-    /// Every row was over by then.
+    /// The time by which every row was over.
     over: Timestamp,
 }
 
 impl Ledger {
-    /// Before anything happens.
+    /// Opens the ledger before the first event.
     pub(crate) fn open(scenario: &Scenario) -> Self {
         Self(scenario.cluster().audit().mark().unwrap())
     }
 
-    /// Watches that nothing more happens, with `restart` not even after another start of the operator, whatever state
-    /// the rows ended in.
+    /// Checks that no more writes follow. With `restart`, none must follow after a restart of the operator either, in
+    /// any final state of the rows.
     pub(crate) async fn close(self, scenario: &Scenario, restart: bool) -> Records {
         let audit = scenario.cluster().audit();
         let over = Timestamp::now();
@@ -47,7 +47,7 @@ impl Ledger {
 }
 
 impl Records {
-    /// The writes for one environment.
+    /// Returns the writes for one environment.
     fn env<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Record> {
         let prefix = format!("{name}-");
         self.writes.iter().filter(move |write| {
@@ -55,21 +55,21 @@ impl Records {
         })
     }
 
-    /// For a person.
+    /// Returns a text for people.
     pub(crate) fn of(&self, name: &str) -> String {
         let line = |write: &Record| format!("{} {}", write.timestamp, write.summary());
         self.env(name).map(line).collect::<Vec<_>>().join("\n")
     }
 
-    /// Checks that the row took no more writes than it may, and that it is over.
+    /// Checks that the row took no more writes than allowed, and that it is over.
     pub(crate) fn check(&self, env: &Env, row: &Row) -> Result<(), String> {
         let began = env.began().ok_or("it never began")?;
         let writes: Vec<&Record> = self.env(env.name()).filter(|write| write.timestamp >= began).collect();
         let (first, later): (Vec<_>, Vec<_>) = writes.into_iter().partition(|write| write.timestamp < self.over);
         within(&first, row.writes)?;
         within(&later, row.restart).map_err(|what| format!("when everything was in place, {what}"))?;
-        // Late words are allowed, one on copies and one on references: that a source is missing is a matter for a person
-        // after half a minute, and who waits for more than five seconds is not ready.
+        // Late status writes are allowed, one about copies and one about references. The operator reports a missing
+        // source after half a minute, and an object as not ready after five seconds.
         let told = later.iter().filter(|write| write.subresource == "status").count();
         if told > 2 {
             return Err(format!("when everything was in place, {told} writes of a status"));
@@ -78,7 +78,7 @@ impl Records {
     }
 }
 
-/// Others may write the very object that the operator is writing; it then knows better, and comes again.
+/// Others may write an object while the operator writes it. The operator then reads it and retries.
 const RACES_LOST: usize = 3;
 
 fn lost_a_race(write: &Record, writes: &[&Record]) -> bool {
@@ -90,8 +90,8 @@ fn lost_a_race(write: &Record, writes: &[&Record]) -> bool {
     write.code == 409 && writes.iter().any(came_again)
 }
 
-/// Counts what was written to Secrets and accounts of the row's namespaces, and to its objects; sources and state are
-/// not there.
+/// Counts the writes to Secrets and accounts of the row's namespaces, and to its objects. Sources and state are in
+/// other namespaces.
 fn within(writes: &[&Record], most: Writes) -> Result<(), String> {
     let kinds = [
         ("secrets", most.secrets),

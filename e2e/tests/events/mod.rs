@@ -1,26 +1,26 @@
-//! What happens in a cluster, and what comes of it: one row for each event, told three times.
+//! Events in a cluster and their effects: one row for each event, run three times.
 //!
-//! `up`: the operator runs while the event happens. `down`: it was killed before, and is started again afterwards;
-//! the same must come of it. `named`: as `up`, in the installation with fewer rights, `config/named`. A row is what was
-//! `given`, `when` it happens, and what must hold `then`; its name is its sentence.
+//! `up`: the operator runs during the event. `down`: it was killed before, and starts again afterwards, with the same
+//! effect. `named`: as `up`, in the installation with fewer rights, `config/named`. A row has a state that is `given`,
+//! the event `when`, and the effect `then`; its name is its sentence.
 //!
 //! | event | rows |
 //! |---|---|
 //! | namespace created, labelled in or out, excluded, deselected by a spec change | [`namespaces`] |
-//! | namespace on its way out, gone, made anew | [`terminating`] |
-//! | `ServiceAccount` created, relabelled, made anew, chosen by another spec | [`accounts`] |
-//! | our entry, or our record of it, removed or claimed by others | [`entries`] |
-//! | copy edited, relabelled, disowned, deleted, made immutable or anew; marks in the spec | [`copies`] |
-//! | source changed, deleted, broken, of another type, mended, late | [`sources`] |
-//! | squatter before us, gone, adopted | [`squatters`] |
-//! | object created, deleted in each way, renamed, its finalizer taken | [`objects`] |
+//! | namespace terminating, gone, recreated | [`terminating`] |
+//! | `ServiceAccount` created, relabelled, recreated, chosen by another spec | [`accounts`] |
+//! | the operator's entry, or its record, removed or claimed by others | [`entries`] |
+//! | copy edited, relabelled, disowned, deleted, made immutable or recreated; marks in the spec | [`copies`] |
+//! | source changed, deleted, broken, of another type, repaired, late | [`sources`] |
+//! | squatter before the operator, gone, adopted | [`squatters`] |
+//! | object created, deleted in each way, renamed, its finalizer removed | [`objects`] |
 //! | two objects for the same namespaces, and for the same Secret's name | [`pairs`] |
 //! | `deletionPolicy: Retain`, on deletion and on deselection, and taken back | [`retain`] |
-//! | `suspend`, and what happens meanwhile | [`suspend`] |
+//! | `suspend`, and events during it | [`suspend`] |
 //!
-//! The rows of one column share a control plane and run side by side in namespaces of their own (see [`column`]).
-//! After each row the oracle has found nothing wrong, what belongs to others is as it was, and the audit log holds no
-//! more writes than the row allows, nor any later one.
+//! The rows of one column share a control plane and run side by side in their own namespaces (see [`column`]). After
+//! each row the oracle must find no error, and foreign objects must be unchanged. The audit log must hold no more
+//! writes than the row allows, and no later one.
 #![allow(clippy::unwrap_used, reason = "also in what the tests share")]
 
 mod column;
@@ -40,7 +40,7 @@ mod squatters;
 mod suspend;
 mod terminating;
 
-/// The whole table.
+/// Returns the whole table.
 fn rows() -> Vec<&'static row::Row> {
     let tables: [&[&'static row::Row]; 11] = [
         namespaces::ROWS,

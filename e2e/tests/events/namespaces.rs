@@ -1,4 +1,4 @@
-//! Namespaces that come into the selection, and go out of it.
+//! Namespaces that enter and leave the selection.
 
 use e2e::audit::Record;
 use e2e::scenario::LABEL;
@@ -96,7 +96,7 @@ rows! {
         writes (1, 1, 0)
     }
 
-    /// A spec that selects other namespaces is carried out in both directions.
+    /// A spec that selects other namespaces adds and removes copies.
     changed_selection_adds_and_removes {
         given |it| {
             it.scenario().unselected_namespaces(&["b"]).await;
@@ -107,7 +107,7 @@ rows! {
         writes (2, 2, 0)
     }
 
-    /// A namespace that is deleted is counted no more, and no write fails.
+    /// A deleted namespace is no longer counted, and no write fails.
     deleted_namespace_is_no_longer_counted {
         given |it| { it.served(&["a", "b"]).await; }
         when others |it| { it.deletes_namespace("b").await; }
@@ -116,11 +116,11 @@ rows! {
             it.scenario().counts(1).await;
             it.scenario().says("Ready", "True", "Synced").await;
         }
-        // Its contents may be seen to go before it is seen to go itself: then one attempt each is refused.
+        // The operator may see its contents go before the namespace itself. Then one attempt each is refused.
         writes (1, 1, 0)
     }
 
-    /// A namespace that is deleted and made again gets reference and copy again.
+    /// A recreated namespace gets reference and copy again.
     namespace_made_again_gets_both {
         given |it| { it.served(&["a", "b"]).await; }
         when others |it| {
@@ -136,7 +136,7 @@ rows! {
         writes (2, 2, 0)
     }
 
-    /// A selected namespace that is deleted in the moment it comes fails no object.
+    /// A selected namespace that is deleted right after its creation fails no object.
     namespace_deleted_as_it_comes_fails_nothing {
         given |it| { it.served(&["a"]).await; }
         when |it| {
@@ -153,8 +153,9 @@ rows! {
     }
 }
 
-/// The reference was taken away before the copy was, by the server's clock. A watch may show that it went before the reply
-/// to the write comes, so the time of that reply says nothing. The campaign judges the same by versions of the store.
+/// Checks that the reference went before the copy, by the server's clock. A watch may show its removal before the
+/// response to the write, so the time of that response does not count. The campaign checks the same by versions of the
+/// store.
 async fn reference_went_first(it: &Env, part: &str) {
     let writes = it.writes_into(part).await;
     let at = |found: &dyn Fn(&Record) -> bool| writes.iter().find(|write| found(write));

@@ -1,4 +1,4 @@
-//! Objects that come, go, and are renamed.
+//! Objects that are created, deleted and renamed.
 
 use e2e::oracle::Expected;
 use kube::ResourceExt;
@@ -12,7 +12,7 @@ use crate::events::env::Env;
 use crate::events::row::rows;
 
 rows! {
-    /// A new object is carried out in each selected namespace and nowhere else.
+    /// A new object is served in exactly the selected namespaces.
     new_object_serves_exactly_the_selected_namespaces {
         given |it| {
             it.scenario().unselected_namespaces(&["other"]).await;
@@ -39,20 +39,20 @@ rows! {
         given |it| { it.served(&["a", "b"]).await; }
         when |it| { it.deletes_object(PropagationPolicy::Foreground).await; }
         then |it| { it.gone().await; }
-        // The garbage collector may change or take a copy in the same moment.
+        // The garbage collector may change or remove a copy at the same moment.
         writes (4, 2, 1)
     }
 
-    /// An object that is deleted with orphans asked for leaves no copy and no reference.
+    /// An object deleted with `--cascade=orphan` leaves no copy and no reference.
     object_deleted_with_orphans_leaves_nothing {
         given |it| { it.served(&["a", "b"]).await; }
         when |it| { it.deletes_object(PropagationPolicy::Orphan).await; }
         then |it| { it.gone().await; }
-        // The garbage collector takes the owner off a copy in the same moment.
+        // The garbage collector removes the owner of a copy at the same moment.
         writes (4, 2, 2)
     }
 
-    /// A finalizer that is taken off a live object comes back.
+    /// A finalizer removed from a live object is restored.
     finalizer_taken_off_comes_back {
         given |it| { it.served(&["a"]).await; }
         when |it| {
@@ -77,11 +77,11 @@ rows! {
         when |it| {
             it.deletes_object(PropagationPolicy::Background).await;
             let bare = Patch::Merge(json!({"metadata": {"finalizers": null}}));
-            // It may be gone already.
+            // The object may already be gone.
             let _ = it.objects().patch(it.name(), &PatchParams::default(), &bare).await;
         }
         then |it| { it.object_is_gone().await; }
-        // Copies go by garbage collection as well.
+        // The garbage collector deletes copies as well.
         writes (4, 4, 1)
     }
 
@@ -96,12 +96,12 @@ rows! {
             it.gone().await;
             it.comes_true(&renamed(it, &it.second_name())).await;
         }
-        // Entries come and go in one write of an account, or in two.
+        // Entries change in one write of an account, or in two.
         writes (4, 4, 2)
     }
 }
 
-/// What the second object brings about in place of the first.
+/// Returns the expected effect of the second object in place of the first.
 fn renamed(it: &Env, secret: &str) -> Expected {
     Expected {
         object: it.second_name(),

@@ -1,4 +1,4 @@
-//! Two objects for the same namespaces: under two Secrets' names, and under one.
+//! Two objects for the same namespaces, with two Secret names and with one.
 
 use e2e::SYSTEM_NAMESPACE;
 use e2e::oracle::Expected;
@@ -13,7 +13,7 @@ use crate::events::env::Env;
 use crate::events::row::rows;
 
 rows! {
-    /// A second object for the same accounts is carried out beside the first.
+    /// A second object for the same accounts is served beside the first.
     second_object_shares_accounts_with_first {
         given |it| {
             it.served(&["a", "b"]).await;
@@ -104,7 +104,7 @@ rows! {
         writes (4, 0, 2)
     }
 
-    /// A copy passes as it is to an object whose source is missing.
+    /// A copy passes unchanged to an object whose source is missing.
     copy_passes_to_object_without_source {
         given |it| { it.before_it_passes_on().await; }
         when |it| {
@@ -115,7 +115,7 @@ rows! {
         writes (4, 0, 2)
     }
 
-    /// A copy passes as it is to an object that is suspended.
+    /// A copy passes unchanged to a suspended object.
     copy_passes_to_suspended_object {
         given |it| { it.before_it_passes_on().await; }
         when |it| {
@@ -157,15 +157,15 @@ rows! {
 }
 
 impl Env {
-    /// Something that goes by garbage collection with the object, and what the copy in `a` holds.
+    /// Creates a dependent for the garbage collector, and notes the content of the copy in `a`.
     async fn before_it_passes_on(&self) {
         self.served(&["a", "b"]).await;
         self.leaves_garbage("a").await;
         self.note(format!("{:?}", self.secret("a").await.data));
     }
 
-    /// The object is gone, garbage collection has been there, and the copies are what they were. Whether they name the
-    /// second object on their label depends on whether it became an owner before the first one was deleted.
+    /// Checks that the object is gone, the garbage collector has run, and the copies are unchanged. Their label names
+    /// the second object only if it became an owner before the first one was deleted.
     async fn passed_on(&self) {
         self.object_is_gone().await;
         self.garbage_is_collected("a").await;
@@ -184,7 +184,7 @@ impl Env {
     }
 }
 
-/// An older object and a younger one that waits.
+/// Creates an older object and a younger one that waits.
 async fn both(it: &Env) {
     it.served(&["a", "b"]).await;
     second_source(it).await;

@@ -30,7 +30,7 @@ rows! {
         writes (2, 0, 0)
     }
 
-    /// An object that retains, deleted in the background, leaves copies and references.
+    /// A retaining object, deleted in the background, leaves copies and references.
     retain_deleted_in_background_leaves_both {
         given |it| { retaining(it, &["a", "b"]).await; }
         when |it| { it.deletes_object(PropagationPolicy::Background).await; }
@@ -38,7 +38,7 @@ rows! {
         writes (2, 0, 1)
     }
 
-    /// An object that retains, deleted in the foreground, leaves copies and references.
+    /// A retaining object, deleted in the foreground, leaves copies and references.
     retain_deleted_in_foreground_leaves_both {
         given |it| { retaining(it, &["a", "b"]).await; }
         when |it| { it.deletes_object(PropagationPolicy::Foreground).await; }
@@ -46,7 +46,7 @@ rows! {
         writes (2, 0, 1)
     }
 
-    /// An object that retains, deleted with orphans asked for, leaves copies and references.
+    /// A retaining object, deleted with `--cascade=orphan`, leaves copies and references.
     retain_deleted_with_orphans_leaves_both {
         given |it| { retaining(it, &["a", "b"]).await; }
         when |it| { it.deletes_object(PropagationPolicy::Orphan).await; }
@@ -62,7 +62,7 @@ rows! {
             it.deletes_object(PropagationPolicy::Background).await;
         }
         then |it| { left(it).await; }
-        // The owners may go before everything else of ours does.
+        // The owners may go before all other marks do.
         writes (4, 0, 1)
     }
 
@@ -99,7 +99,7 @@ rows! {
             it.retained(&["a", "b"], &[]).await;
             it.same_copies(&["a", "b"]).await;
         }
-        // First the mark, then what it holds.
+        // First the mark, then the content.
         writes (2, 0, 0)
     }
 
@@ -117,7 +117,7 @@ rows! {
             it.same_copies(&["a", "b"]).await;
             it.scenario().counts(2).await;
         }
-        // At most one release and two to take it back, each time.
+        // Each time, at most one release and two writes to take it back.
         writes (15, 0, 0)
     }
 
@@ -152,7 +152,7 @@ rows! {
             it.comes_true(&second).await;
             it.same_copies(&["a", "b"]).await;
         }
-        // Found by trying, marked, then written.
+        // Found by a refused create, marked, then written.
         writes (6, 0, 1)
     }
 

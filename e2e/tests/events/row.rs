@@ -1,4 +1,4 @@
-//! A row of the table, and how it is written down.
+//! A row of the table, and its notation.
 
 use futures::future::LocalBoxFuture;
 
@@ -9,46 +9,46 @@ pub(crate) type Part = for<'a> fn(&'a Env) -> LocalBoxFuture<'a, ()>;
 
 /// An event and its effect.
 pub(crate) struct Row {
-    /// The name of its tests, less the column.
+    /// The name of its tests, without the column.
     pub(crate) name: &'static str,
-    /// What there is before, carried out by a running operator.
+    /// The initial state, served by a running operator.
     pub(crate) given: Part,
     /// The event.
     pub(crate) when: Part,
-    /// The effect, waited for with a bound.
+    /// The effect, with a time limit.
     pub(crate) then: Part,
     /// How many writes the effect may take.
     pub(crate) writes: Writes,
-    /// How many another start may take, however often: none, but where something is only found out by trying.
+    /// How many writes each restart may take: none, except where only a refused write finds a conflict.
     pub(crate) restart: Writes,
-    /// Whether the event itself changes what belongs to others; what is theirs is then compared from after it on.
+    /// Whether the event itself changes foreign objects, which are then compared from after it on.
     pub(crate) event: Event,
-    /// Why there is nothing to tell in the column `down`.
+    /// Why the row has no meaning in the column `down`.
     pub(crate) only_up: Option<&'static str>,
 }
 
-/// What the event does to what belongs to others.
+/// Effect of the event on foreign objects.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Event {
-    /// Nothing.
+    /// No effect.
     LeavesOthers,
-    /// Something: they do it.
+    /// Other parties change them.
     ByOthers,
 }
 
-/// The most writes that the operator may make from the event on, refused ones included, lost races not. Status, state and
-/// Events aside.
+/// The most writes of the operator from the event on. Refused writes count, lost races do not. Status, state and Events
+/// do not count.
 #[derive(Clone, Copy)]
 pub(crate) struct Writes {
     /// To Secrets in the row's namespaces.
     pub(crate) secrets: usize,
     /// To its `ServiceAccount`s.
     pub(crate) accounts: usize,
-    /// To its objects, which means their finalizer.
+    /// To its objects: their finalizer.
     pub(crate) objects: usize,
 }
 
-/// Writes down rows, each of which becomes a test for each column, and a list `ROWS` of them.
+/// Defines rows, each of which becomes a test for each column, and a list `ROWS` of them.
 ///
 /// ```text
 /// /// The sentence.

@@ -1,4 +1,4 @@
-//! Sources that change, break and go: nothing good goes with them.
+//! Sources that change, break and disappear. Every good copy stays.
 
 use e2e::SYSTEM_NAMESPACE;
 use k8s_openapi::api::core::v1::Secret;
@@ -42,7 +42,7 @@ rows! {
         writes (0, 0, 0)
     }
 
-    /// A source that is made again with another type leaves the copies.
+    /// A source that is recreated with another type leaves the copies.
     source_of_another_type_leaves_the_copies {
         given |it| {
             let config = it.docker_config();
@@ -75,7 +75,7 @@ rows! {
         writes (0, 0, 0)
     }
 
-    /// A namespace that comes while the source is broken gets the last good login.
+    /// A namespace created while the source is broken gets the last good login.
     new_namespace_gets_the_last_good_login {
         given |it| {
             it.served(&["a"]).await;
@@ -102,7 +102,7 @@ rows! {
         writes (2, 0, 0)
     }
 
-    /// A source that comes after its object is taken when it comes.
+    /// The operator takes a source that is created after its object.
     late_source_is_taken_when_it_comes {
         given |it| {
             it.scenario().namespaces(&["a", "b"]).await;
@@ -114,7 +114,7 @@ rows! {
             it.holds(&["a", "b"]).await;
             it.scenario().says("Ready", "True", "Synced").await;
         }
-        // The references may have waited for nothing.
+        // The operator may have added the references early.
         writes (2, 2, 0)
     }
 

@@ -1,4 +1,4 @@
-//! Secrets of the copies' name that are not ours.
+//! Foreign Secrets under the copies' name.
 
 use e2e::oracle::{self, Login};
 use k8s_openapi::api::core::v1::{Namespace, Secret};
@@ -26,7 +26,7 @@ rows! {
             it.holds(&["a"]).await;
             it.scenario().says("Ready", "False", "NamespacesFailed").await;
         }
-        // One attempt finds it; the reference does not wait for that, and goes again.
+        // One create finds it. The reference does not wait for that, and is removed again.
         writes (1, 2, 0)
         restart (1, 0)
     }
@@ -48,7 +48,7 @@ rows! {
         restart (1, 0)
     }
 
-    /// A squatter that goes makes room for reference and copy.
+    /// A squatter that is deleted makes room for reference and copy.
     departed_squatter_makes_room_for_both {
         given |it| {
             squatted(it).await;
@@ -61,7 +61,7 @@ rows! {
         writes (1, 1, 0)
     }
 
-    /// A squatter whose namespace is deselected is reported no more.
+    /// A squatter in a deselected namespace is no longer reported.
     squatter_in_deselected_namespace_is_not_reported {
         given |it| { squatted(it).await; }
         when |it| { it.labels_out("b").await; }
@@ -72,7 +72,7 @@ rows! {
         writes (0, 0, 0)
     }
 
-    /// A squatter is adopted in place once the spec says so.
+    /// A squatter is adopted in place once the spec allows it.
     squatter_is_adopted_when_spec_allows {
         given |it| {
             it.scenario().unselected_namespaces(&["b"]).await;
@@ -89,7 +89,7 @@ rows! {
             assert_eq!(it.secret("b").await.uid().unwrap(), it.noted(), "in place");
             it.scenario().says("Ready", "True", "Synced").await;
         }
-        // Another start finds it by trying.
+        // Another start finds it by a refused create.
         writes (2, 1, 0)
     }
 
@@ -100,7 +100,7 @@ rows! {
             it.conflict_in("b", "another type").await;
             it.holds(&["a"]).await;
         }
-        // Another start finds it by trying.
+        // Another start finds it by a refused create.
         writes (1, 2, 0)
         restart (1, 0)
     }
@@ -179,7 +179,7 @@ fn sources(it: &Env) -> Api<Secret> {
     Api::namespaced(it.scenario().client().clone(), SOURCES)
 }
 
-/// The source that has the name of the copies.
+/// Returns the source with the name of the copies.
 async fn source(it: &Env) -> Secret {
     sources(it).get(it.name()).await.unwrap()
 }
@@ -195,7 +195,7 @@ async fn source_of_that_name(it: &Env, login: &Login, annotations: Value) -> Sec
     .await
 }
 
-/// A change of a spec after which its source has the name of its copies.
+/// Changes a spec so that its source has the name of its copies.
 fn reading_its_own_name(mut change: Value, it: &Env) -> Value {
     let reference = json!({"name": it.name(), "namespace": SOURCES});
     let credentials = json!({"dockerConfig": {"secretRef": reference}});
@@ -212,7 +212,7 @@ async fn source_name_is_told(it: &Env) {
     .await;
 }
 
-/// A namespace that is served, and one that is selected and has a squatter.
+/// Creates a served namespace, and a selected one with a squatter.
 async fn squatted(it: &Env) {
     it.scenario().unselected_namespaces(&["b"]).await;
     it.squats("b").await;

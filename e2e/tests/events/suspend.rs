@@ -1,4 +1,4 @@
-//! `suspend`: nothing is written, and the status goes on telling what is seen.
+//! `suspend`: the operator makes no write, but its status still reports every change.
 
 use kube::api::PropagationPolicy;
 use serde_json::json;
@@ -7,7 +7,7 @@ use crate::events::env::Env;
 use crate::events::row::rows;
 
 rows! {
-    /// An object that is suspended stays as it is.
+    /// A suspension leaves copies and references as they are.
     suspension_leaves_everything_as_it_is {
         given |it| { it.served(&["a", "b"]).await; }
         when |it| { it.declares(json!({"suspend": true})).await; }
@@ -19,7 +19,7 @@ rows! {
         writes (0, 0, 0)
     }
 
-    /// Namespaces that come and go while the object is suspended are counted and not written to.
+    /// Namespaces selected and deselected during a suspension are counted and not written.
     suspended_object_counts_namespaces_and_writes_nothing {
         given |it| { suspended(it).await; }
         when |it| {
@@ -44,7 +44,7 @@ rows! {
         writes (0, 0, 0)
     }
 
-    /// What others do while the object is suspended is counted and not undone.
+    /// Foreign changes during a suspension are counted and not undone.
     suspended_object_undoes_no_foreign_change {
         given |it| { suspended(it).await; }
         when |it| {
@@ -72,7 +72,7 @@ rows! {
             it.scenario().says("Ready", "True", "Synced").await;
             it.same_copies(&["a"]).await;
         }
-        // One rotated, one taken away, one made.
+        // One rotated, one removed, one created.
         writes (3, 2, 0)
     }
 

@@ -1,4 +1,4 @@
-//! Namespaces that are on their way out for a long time, since something in them is held up.
+//! Namespaces that terminate for a long time, because a finalizer blocks an object in them.
 
 use kube::api::{DeleteParams, PropagationPolicy};
 use serde_json::json;
@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::events::row::rows;
 
 rows! {
-    /// A namespace that takes long to go gets no write and fails no object.
+    /// A slowly terminating namespace gets no write and fails no object.
     slowly_terminating_namespace_is_left_alone {
         given |it| {
             it.served(&["a", "b"]).await;
@@ -18,7 +18,7 @@ rows! {
             it.scenario().counts(1).await;
             it.scenario().says("Ready", "True", "Synced").await;
         }
-        // Its contents may be seen to go before it is seen to go itself: then one attempt each is refused.
+        // The operator may see its contents go before the namespace itself. Then one attempt each is refused.
         writes (1, 1, 0)
     }
 
@@ -38,7 +38,7 @@ rows! {
         writes (0, 0, 0)
     }
 
-    /// A new password passes by a namespace that is terminating.
+    /// A new password skips a namespace that is terminating.
     new_password_skips_terminating_namespace {
         given |it| {
             it.served(&["a", "b"]).await;
@@ -53,7 +53,7 @@ rows! {
         writes (1, 0, 0)
     }
 
-    /// An object that is deleted while a namespace of it is terminating is not held up.
+    /// An object is deleted without delay while a namespace of it is terminating.
     object_goes_while_namespace_is_terminating {
         given |it| {
             it.served(&["a", "b"]).await;
@@ -65,7 +65,7 @@ rows! {
         writes (1, 1, 1)
     }
 
-    /// An object that is deleted while its copy and account are held up goes all the same.
+    /// An object is deleted although finalizers hold its copy and account.
     object_goes_while_copy_is_held {
         given |it| {
             it.served(&["a", "b"]).await;

@@ -1,4 +1,4 @@
-//! Another controller that wants otherwise.
+//! Another controller with other intentions.
 
 use std::time::Duration;
 
@@ -12,15 +12,16 @@ use crate::fights::rival::{self, Rival};
 
 /// Restores at once, after 1, 2 and 4 s, and the beginning of the next wait.
 const A_FIGHT: Duration = Duration::from_secs(9);
-/// Three at once and one at each of those times; each may lose a race against the rival's own write.
+/// Three at once and one at each of those times. Each may lose a race against the rival's own write.
 const RESTORES_IN_A_FIGHT: usize = 8;
 
-/// A controller that keeps removing the operator's entry is named, slowed and reported once, and forgotten when it stops.
+/// A controller that keeps removing the operator's entry is named, slowed and reported once, and forgotten when it
+/// stops.
 #[tokio::test]
 async fn contended_reference_is_reported_once_and_backs_off() {
     let scenario = Scenario::shared("removing").await;
     scenario.namespaces(&["a"]).await;
-    // What is made without any field is not tracked in managedFields, so it has to have one.
+    // The server tracks managedFields only for an account created with fields.
     scenario
         .apply(&json!({"apiVersion": "v1", "kind": "ServiceAccount",
             "metadata": {"name": "builder", "namespace": format!("{}-a", scenario.name()), "labels": {"team": "x"}}}))
@@ -92,7 +93,7 @@ async fn is_told_by_name(scenario: &Scenario, kind: &str, reason: &str) {
     assert_eq!(failures[0]["reason"], "Contended", "{failures}");
 }
 
-/// Also in the moments in which what was undone is restored.
+/// Checks that the report stays, even while the undone write is restored.
 async fn stays_told(scenario: &Scenario) {
     quiet(
         "the fight stays told while it lasts",

@@ -1,4 +1,5 @@
-//! Others who undo, revert or refuse what the operator writes: named, slowed, told once, and forgotten when they stop.
+//! Other writers that undo, revert or refuse the operator's writes. The operator names them, backs off, reports them
+//! once, and forgets them when they stop.
 #![allow(clippy::unwrap_used, reason = "also in what the tests share")]
 
 mod controllers;

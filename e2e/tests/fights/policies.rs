@@ -1,4 +1,4 @@
-//! Admission that refuses or reverts what the operator writes.
+//! Admission policies that refuse or revert the operator's writes.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use e2e::scenario::{LABEL, SOON, Scenario};
 use e2e::wait::eventually;
 use serde_json::{Value, json};
 
-/// Refused writes are tried again after 1, 2, 4, ... s.
+/// The operator retries refused writes after 1, 2, 4, ... s.
 const A_WHILE: Duration = Duration::from_secs(8);
 
 /// A policy that refuses the reference is named and slows the operator; the reference comes when the policy goes.
@@ -131,7 +131,7 @@ fn policy(scenario: &Scenario, kind: &str, resource: &str, operation: &str, spec
     policy
 }
 
-/// Applies the policy and waits until the server enforces it, on an account of a namespace of its own.
+/// Applies the policy and waits until the server enforces it, on an account of a separate namespace.
 async fn enforce(scenario: &Scenario, policy: &Value, kind: &str) {
     let mut binding = json!({
         "apiVersion": "admissionregistration.k8s.io/v1", "kind": format!("{kind}Binding"),

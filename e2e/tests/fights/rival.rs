@@ -1,4 +1,4 @@
-//! Another controller, with a field manager of its own, that wants what the operator does not want.
+//! A rival: a controller with its own field manager that contradicts the operator.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -13,20 +13,20 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::task::JoinHandle;
 
-/// What it calls itself in managedFields.
+/// Its field manager.
 pub(crate) const NAME: &str = "rival-controller";
 
-/// As good as at once, and no load.
+/// Close to immediate, without load.
 const LOOKS_EVERY: Duration = Duration::from_millis(100);
 
-/// See the module. It works until it is told to stop.
+/// The rival; see the module. It runs until stopped.
 pub(crate) struct Rival {
     stop: Arc<AtomicBool>,
     task: JoinHandle<()>,
 }
 
 impl Rival {
-    /// Patches `name` in the scenario's namespace `a` whenever `undo` says so of what is there.
+    /// Patches `name` in the scenario's namespace `a` whenever `undo` returns a patch for the current object.
     pub(crate) fn start<K>(
         scenario: &Scenario,
         name: &str,
@@ -48,7 +48,7 @@ impl Rival {
                 if let Ok(seen) = api.get(&name).await
                     && let Some(patch) = undo(&serde_json::to_value(seen).unwrap())
                 {
-                    // One that loses a race comes again.
+                    // A patch that loses a race is retried.
                     let _ = api.patch(&name, &params, &Patch::Merge(patch)).await;
                 }
                 tokio::time::sleep(LOOKS_EVERY).await;
@@ -57,7 +57,7 @@ impl Rival {
         Self { stop, task }
     }
 
-    /// Ends it, and waits until it has ended.
+    /// Stops it, and waits for its end.
     pub(crate) async fn stop(self) {
         self.stop.store(true, Ordering::Relaxed);
         self.task.await.unwrap();

@@ -1,4 +1,4 @@
-//! What a status says after the operator was away.
+//! Statuses after the operator was away.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

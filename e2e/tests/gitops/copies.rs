@@ -1,11 +1,11 @@
-//! Copies belong to their object, and to no tool: not even where source and object belong to one.
+//! Copies belong to their object, and to no tool, even if source and object belong to one.
 
 use e2e::SYSTEM_NAMESPACE;
 use e2e::oracle::Login;
 use e2e::scenario::{LABEL, Scenario};
 use serde_json::{Value, json};
 
-/// What tools mark their objects with.
+/// Returns the marks of tools on their objects.
 fn marks(kind: &str) -> (Value, Value) {
     let labels = json!({
         "app.kubernetes.io/instance": "platform",
@@ -58,7 +58,7 @@ async fn copies_carry_no_mark_of_deploying_tools() {
         "app.kubernetes.io/managed-by": "pullsecrets", "pullsecrets.dev/cluster-pull-secret": scenario.name(),
     });
     assert_eq!(copy["metadata"]["labels"], ours);
-    // With an owner, Argo CD never takes it for something of its own to prune, whatever labels it goes by.
+    // Argo CD never prunes an object with an owner, independent of its labels.
     assert_eq!(copy["metadata"]["ownerReferences"][0]["kind"], "ClusterPullSecret");
 }
 
@@ -92,14 +92,15 @@ async fn account_changes_are_what_argo_cd_ignores() {
     assert_eq!(compared(&before, &ignored), compared(&after, &ignored));
 }
 
-/// The JSON pointers of `config/argocd/service-accounts.yaml`.
+/// Returns the JSON pointers of `config/argocd/service-accounts.yaml`.
 fn ignored() -> Vec<String> {
     let text = std::fs::read_to_string(e2e::workspace().join("config/argocd/service-accounts.yaml")).unwrap();
     let pointers = text.lines().filter_map(|line| line.trim().strip_prefix("- "));
     pointers.map(str::to_owned).collect()
 }
 
-/// The account as it is compared with Git: less what is ignored, and less what Git never states.
+/// Returns the account as Argo CD compares it with Git: without ignored fields, and without those that Git never
+/// states.
 fn compared(account: &Value, ignored: &[String]) -> Value {
     let mut account = account.clone();
     let never = ["/metadata/resourceVersion".to_owned()];
@@ -109,7 +110,7 @@ fn compared(account: &Value, ignored: &[String]) -> Value {
             fields.remove(&field.replace("~1", "/"));
         }
     }
-    // Git does not tell an empty map from none.
+    // Git does not distinguish an empty map from a missing one.
     if account["metadata"]["annotations"] == json!({}) {
         account["metadata"].as_object_mut().unwrap().remove("annotations");
     }

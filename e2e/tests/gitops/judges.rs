@@ -1,4 +1,4 @@
-//! Asking the engines of the tools themselves, with what this project ships for them.
+//! Verdicts of the tools' own engines, with this project's configuration for them.
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};
@@ -18,7 +18,7 @@ pub(crate) struct Verdict {
     pub(crate) kstatus: String,
 }
 
-/// The verdicts on these objects, in their order.
+/// Returns the verdicts on these objects, in order.
 pub(crate) async fn judge(objects: &[Value]) -> Vec<Verdict> {
     let lines = objects.iter().map(Value::to_string).collect::<Vec<_>>().join("\n");
     let argo_cd = ask(&["lua", "config/argocd/health.yaml"], &lines).await;
@@ -31,7 +31,7 @@ pub(crate) async fn judge(objects: &[Value]) -> Vec<Verdict> {
         .collect()
 }
 
-/// The status in each line of the answer.
+/// Returns the status in each line of the answer.
 async fn ask(arguments: &[&str], lines: &str) -> Vec<String> {
     let arguments: Vec<String> = arguments.iter().map(|&argument| argument.to_owned()).collect();
     let lines = lines.to_owned();
@@ -43,7 +43,7 @@ async fn ask(arguments: &[&str], lines: &str) -> Vec<String> {
             .stdout(Stdio::piped())
             .spawn()?;
         let mut input = child.stdin.take().expect("standard input");
-        // Written beside: the child answers each object as it comes, and nobody reads before the end of this.
+        // Written in a second thread: the child answers each object at once, and this thread reads only later.
         let writer = std::thread::spawn(move || input.write_all(lines.as_bytes()));
         let output = child.wait_with_output()?;
         writer.join().expect("the writer")?;

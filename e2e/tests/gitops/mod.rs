@@ -1,5 +1,5 @@
-//! What those see who deploy with Argo CD, with Flux, or by kstatus: health in every state, a status that can be
-//! trusted at every moment, and copies that no tool takes for its own.
+//! Views of Argo CD, Flux and kstatus. Health is right in every state, a status is true at every moment, and no tool
+//! claims a copy.
 #![allow(clippy::unwrap_used, reason = "also in what the tests share")]
 
 mod away;

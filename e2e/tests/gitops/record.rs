@@ -1,4 +1,4 @@
-//! Every version of every object that was ever in the store while a scenario was on.
+//! Record of every version of every object in the store during a scenario.
 
 use std::sync::{Arc, Mutex};
 
@@ -11,14 +11,14 @@ use serde_json::Value;
 use std::time::Duration;
 use tokio::task::JoinHandle;
 
-/// A watch that keeps what it sees.
+/// A watch that keeps all versions.
 pub(crate) struct Record {
     versions: Arc<Mutex<Vec<Value>>>,
     task: JoinHandle<()>,
 }
 
 impl Record {
-    /// Begins with the versions that are there now.
+    /// Begins with the current versions.
     pub(crate) fn of(scenario: &Scenario) -> Self {
         let versions = Arc::new(Mutex::new(Vec::new()));
         let seen = Arc::clone(&versions);
@@ -35,7 +35,7 @@ impl Record {
         Self { versions, task }
     }
 
-    /// The versions of one object so far, oldest first.
+    /// Returns the versions of one object so far, oldest first.
     pub(crate) fn versions(&self, name: &str) -> Vec<Value> {
         let versions = self.versions.lock().expect("the record");
         let mut of_name: Vec<Value> = versions
@@ -43,12 +43,12 @@ impl Record {
             .filter(|object| object["metadata"]["name"] == name)
             .cloned()
             .collect();
-        // A list that was made again repeats what was seen.
+        // A relist repeats known versions.
         of_name.dedup_by_key(|object| object["metadata"]["resourceVersion"].clone());
         of_name
     }
 
-    /// The names of all objects so far.
+    /// Returns the names of all objects so far.
     pub(crate) fn names(&self) -> Vec<String> {
         let versions = self.versions.lock().expect("the record");
         let mut names: Vec<String> = versions
@@ -60,7 +60,7 @@ impl Record {
         names
     }
 
-    /// The first version that is so; waits until there is one.
+    /// Waits for the first version that matches, and returns it.
     pub(crate) async fn first(&self, name: &str, what: &str, within: Duration, so: impl Fn(&Value) -> bool) -> Value {
         let what = format!("{name} is seen {what}");
         eventually(&what, within, async || {
@@ -82,24 +82,24 @@ impl Drop for Record {
     }
 }
 
-/// The status of a condition of this version, if it is there.
+/// Returns the status of a condition of this version, if present.
 pub(crate) fn condition<'a>(object: &'a Value, kind: &str) -> Option<&'a Value> {
     let conditions = object["status"]["conditions"].as_array()?;
     conditions.iter().find(|condition| condition["type"] == kind)
 }
 
-/// Whether the status speaks of this version's spec, and `Ready` has this status and this reason.
+/// Returns whether the status describes this version's spec, and `Ready` has this status and this reason.
 pub(crate) fn ready_is(object: &Value, status: &str, reason: &str) -> bool {
     let ready = condition(object, "Ready");
     is_observed(object) && ready.is_some_and(|ready| ready["status"] == status && ready["reason"] == reason)
 }
 
-/// Whether the condition is there and holds.
+/// Returns whether the condition is present and holds.
 pub(crate) fn holds(object: &Value, kind: &str) -> bool {
     condition(object, kind).is_some_and(|condition| condition["status"] == "True")
 }
 
-/// Whether the status speaks of this version's spec.
+/// Returns whether the status describes this version's spec.
 pub(crate) fn is_observed(object: &Value) -> bool {
     object["status"]["observedGeneration"] == object["metadata"]["generation"]
 }

@@ -1,11 +1,11 @@
-//! What must be true of every status that was ever there, whatever the object went through.
+//! Rules that every status must meet, in every state of the object.
 
 use serde_json::Value;
 
 use crate::gitops::judges::{Verdict, judge};
 use crate::gitops::record::{Record, condition, holds, is_observed};
 
-/// Checks all of it.
+/// Checks all rules.
 pub(crate) async fn check(record: &Record) {
     for name in record.names() {
         let versions = record.versions(&name);
@@ -29,7 +29,7 @@ pub(crate) async fn check(record: &Record) {
     }
 }
 
-/// The conditions, in the order in which a status has them.
+/// Conditions in their order in a status.
 const ORDER: [&str; 6] = [
     "Ready",
     "CredentialsReady",
@@ -43,7 +43,7 @@ fn conditions(status: &Value) -> impl Iterator<Item = &Value> {
     status["conditions"].as_array().into_iter().flatten()
 }
 
-/// What is wrong with one version.
+/// Returns the error of one version.
 fn by_itself(object: &Value, verdict: &Verdict) -> Option<&'static str> {
     let status = &object["status"];
     let at_rest = ["Current", "Failed"].contains(&verdict.kstatus.as_str());
@@ -103,7 +103,7 @@ fn miscounted(counts: &Value) -> bool {
     !counts.is_null() && (ready + failed > selected || counts["summary"] != format!("{ready}/{selected}"))
 }
 
-/// What is wrong with a version that came after another.
+/// Returns the error of a version relative to the previous one.
 fn after_another(before: &Value, after: &Value) -> Option<String> {
     if before["metadata"]["uid"] != after["metadata"]["uid"] {
         return None;
@@ -129,7 +129,7 @@ fn after_another(before: &Value, after: &Value) -> Option<String> {
     })
 }
 
-/// What somebody may mean to change: all but the bookkeeping of the server.
+/// Returns the fields with meaning, without the bookkeeping of the server.
 fn meant(part: &Value) -> Value {
     let mut part = part.clone();
     if let Some(fields) = part.as_object_mut() {

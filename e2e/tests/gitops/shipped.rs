@@ -1,4 +1,4 @@
-//! What is shipped for Argo CD can be put on it.
+//! The shipped configuration of Argo CD can be applied to it.
 
 use e2e::scenario::Scenario;
 use serde_json::Value;

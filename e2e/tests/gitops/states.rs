@@ -1,4 +1,4 @@
-//! Every state that an object can be in, brought about for real, and how each tool must see it.
+//! Every state of an object, produced for real, and the expected view of each tool.
 
 use std::collections::BTreeSet;
 
@@ -38,12 +38,12 @@ const TABLE: [(&str, &str, &str, &str); 17] = [
     ("going", "Progressing", "InProgress", "Terminating"),
 ];
 
-/// Enough for one write at a time to take longer than what is told as progress.
+/// Enough that one write at a time takes longer than the operator reports as progress.
 pub(crate) const MANY: usize = 400;
 
 type Seen = Vec<(&'static str, Value)>;
 
-/// Every tool sees every state as the table says, and no status ever breaks a rule.
+/// Every tool shows every state as the table expects, and no status breaks a rule.
 #[tokio::test]
 async fn tools_judge_every_state_as_tabled() {
     let options = Options {
@@ -83,7 +83,7 @@ fn wrongly_seen(state: &str, verdict: &Verdict, object: &Value) -> Option<String
     (!right).then(|| format!("{state}: {verdict:?} of {}", object["status"]))
 }
 
-/// One call at a time: most of the namespaces wait.
+/// Limits the operator to one call at a time, so that most of the namespaces wait.
 async fn working(scenario: &Scenario, record: &Record) -> Seen {
     let parts: Vec<String> = (0..MANY).map(|number| number.to_string()).collect();
     scenario
@@ -230,7 +230,7 @@ async fn suspended(scenario: Scenario, record: &Record) -> Seen {
     ]
 }
 
-/// As after a downgrade: the definition knows a field that this operator does not.
+/// Creates the state after a downgrade: the definition has a field that this operator does not know.
 async fn unknown_field(scenario: Scenario, record: &Record) -> Seen {
     let add = json!([{
         "op": "add", "value": {"type": "string"},
@@ -244,7 +244,7 @@ async fn unknown_field(scenario: Scenario, record: &Record) -> Seen {
     scenario.source(&Login::new("robot", "first")).await;
     let mut object = scenario.object();
     object["spec"]["novelty"] = json!("yes");
-    // The server takes a moment to serve the wider definition; until then kubectl refuses the field.
+    // The server takes a moment to serve the wider definition. Until then kubectl refuses the field.
     let applied = e2e::wait::eventually("the field is taken", SOON, async || {
         let kubectl = scenario.cluster().kubectl();
         kubectl
@@ -265,7 +265,7 @@ async fn unknown_field(scenario: Scenario, record: &Record) -> Seen {
     vec![("an unknown field", frozen), ("its own again", again)]
 }
 
-/// Somebody else's finalizer holds an object up that is being deleted.
+/// Deletes an object that another party's finalizer holds.
 async fn others(scenario: &Scenario, record: &Record) -> Seen {
     let scenario = scenario.beside("going").await;
     scenario.set_up(&["a"], &Login::new("robot", "first")).await;

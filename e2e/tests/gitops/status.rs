@@ -1,4 +1,4 @@
-//! How the status is written, and how it is shown.
+//! Writes of the status, and its columns.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ use crate::gitops::rules;
 /// More than a status names.
 const SQUATTERS: usize = 25;
 
-/// The promise is a second; what lies between two times of arrival at the server may be a little less.
+/// The promise is a second. The interval between two arrivals at the server may be slightly less.
 const NEARLY_A_SECOND: f64 = 0.9;
 
 /// Twenty of many failures are named by namespace, and all are counted.
@@ -70,7 +70,7 @@ async fn status_is_written_once_a_second_at_most() {
     let scenario = Scenario::shared("busy").await;
     scenario.set_up(&["first"], &Login::new("robot", "first")).await;
     let mark = scenario.mark().await;
-    // Namespaces come all the time, for longer than a few of those seconds.
+    // New namespaces arrive all the time, for a few of those seconds.
     for number in 0..40 {
         let labels = BTreeMap::from([(LABEL.to_owned(), scenario.name().to_owned())]);
         scenario
@@ -101,7 +101,7 @@ async fn status_is_written_once_a_second_at_most() {
     .await;
 }
 
-/// When the operator wrote the status of the scenario's object, in seconds.
+/// Returns the times of the operator's writes to the status of the scenario's object, in seconds.
 async fn status_writes(scenario: &Scenario, mark: e2e::audit::Mark) -> Vec<f64> {
     let audit = scenario.cluster().audit();
     audit.settle(scenario.client()).await.unwrap();

@@ -1,5 +1,5 @@
-//! The search for leaked credentials finds them wherever they are put, and does not stumble over those that may be there.
-//! No operator runs here: what one would leak is leaked by hand.
+//! The search for leaked credentials finds them everywhere, and accepts allowed ones. No operator runs here: the test
+//! leaks them by hand.
 
 use std::collections::BTreeSet;
 
@@ -17,7 +17,7 @@ use tokio::net::TcpListener;
 
 use crate::MACHINE;
 
-/// A leak, and how kubectl puts it there.
+/// A leak, and the kubectl command that makes it.
 struct Leak {
     object: Value,
     arguments: &'static [&'static str],
@@ -104,7 +104,7 @@ async fn each_leak_is_found(canary: &Canary, client: &Client, kubectl: &Kubectl,
     }
 }
 
-/// The address of a server that gives everybody this text.
+/// Returns the address of a server that always answers with this text.
 async fn says(text: String) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
@@ -119,7 +119,7 @@ async fn says(text: String) -> String {
     address
 }
 
-/// An object that selects one namespace.
+/// Returns an object that selects one namespace.
 fn company() -> Declared {
     Declared {
         name: "company".to_owned(),
@@ -132,7 +132,7 @@ fn company() -> Declared {
     }
 }
 
-/// A copy that an object asks for, with no mark, and what the operator remembers: what they hold they may hold.
+/// Returns a declared copy without a mark, and the operator's state. Both may hold the login.
 fn allowed(canary: &Canary) -> [Value; 2] {
     let login = canary.login("one");
     let config =
@@ -171,7 +171,7 @@ fn leaks(canary: &Canary) -> Vec<Leak> {
     });
     let mut noted = secret("leak", &json!({"pullsecrets.dev/cluster-pull-secret": "company"}), "{}");
     noted["metadata"]["annotations"] = json!({"a": once});
-    // No mark says that a login may be there.
+    // The mark alone does not allow a login.
     let labels = json!({"pullsecrets.dev/cluster-pull-secret": "company"});
     let mut marked = secret("leak", &labels, &json!({"a": login.password}).to_string());
     marked["metadata"]["annotations"] = json!({"pullsecrets.dev/retained": "company"});

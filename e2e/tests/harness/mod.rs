@@ -1,4 +1,4 @@
-//! The harness itself: what every scenario stands on.
+//! The harness itself, which every scenario relies on.
 #![allow(clippy::unwrap_used, reason = "also in what the tests share")]
 
 mod canary;
@@ -66,7 +66,7 @@ async fn the_installation_and_the_samples_are_accepted() {
     assert_eq!(listed, "");
 }
 
-/// The registry lets in those who have the password of now.
+/// The registry accepts the current password only.
 #[tokio::test]
 async fn registry_accepts_only_the_current_password() {
     let _beside = MACHINE.read().await;

@@ -1,5 +1,5 @@
-//! The oracles see what is wrong. No operator runs here: what one would write is written by hand, rightly first, and then
-//! wrong in one way after the other.
+//! The oracles notice errors. No operator runs here: the test writes a correct state by hand, and then one error after
+//! the other.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,7 +16,7 @@ use e2e::wait::eventually;
 
 use crate::MACHINE;
 
-/// One way to be wrong: what a person types to get there and back, and a word of what the oracle says.
+/// One error: the commands that make and undo it, and a word of the oracle's report.
 const WRONGS: [(&str, &str, &str); 12] = [
     (
         "label secret company -n a app.kubernetes.io/managed-by-",
@@ -137,7 +137,7 @@ async fn what_a_deleted_object_left_is_seen(kubectl: &Kubectl, client: &Client, 
     gone().await.unwrap();
 }
 
-/// Also where managedFields name another manager.
+/// Checks that this holds even if managedFields name another manager.
 async fn what_the_operator_wrote_is_its_own(
     cluster: &Cluster,
     kubectl: &Kubectl,
@@ -215,7 +215,7 @@ async fn foreign_changes_are_seen_own_are_not() {
     assert!(told.contains("secret a/theirs is gone"), "{told}");
 }
 
-/// The words of a command have no blanks in them.
+/// Runs a command. Its words must have no blanks.
 async fn run(kubectl: &Kubectl, command: &str) {
     kubectl.run(&command.split(' ').collect::<Vec<_>>(), "").await.unwrap();
 }
@@ -275,7 +275,7 @@ async fn write_copy(kubectl: &Kubectl, client: &Client) {
         },
         "stringData": {".dockerconfigjson": CONFIG},
     });
-    // As the operator does, so that it is nobody else's.
+    // Under the operator's field manager, so that it counts as the operator's.
     let arguments = [
         "apply",
         "--server-side",

@@ -1,4 +1,4 @@
-//! The witness sees a status that says more than is so, and none that does not. No operator runs here.
+//! The witness reports false statuses, and only those. No operator runs here.
 
 use std::time::Duration;
 
@@ -14,11 +14,11 @@ use super::SOON;
 
 use crate::MACHINE;
 
-/// What it grants here; the server's times are whole seconds.
+/// The patience of this witness. The server's times are whole seconds.
 const PATIENCE: Duration = Duration::from_secs(1);
 const LONGER: Duration = Duration::from_secs(3);
 
-/// `Ready` that is not so is seen, and `Ready` that is so is not.
+/// The witness reports a false `Ready`, and no true one.
 #[tokio::test]
 async fn false_ready_is_seen_true_ready_is_not() {
     let _beside = MACHINE.read().await;
@@ -63,11 +63,11 @@ async fn false_ready_is_seen_true_ready_is_not() {
         .run(&["label", "namespace", "served", "pulls-"], "")
         .await
         .unwrap();
-    // Without any mark, it is a login all the same.
+    // Even without a mark, it is a login.
     eventually_says(&kubectl, &witness, "served had kept a login").await;
 }
 
-/// Two namespaces, of which the object selects one, whose copy and reference are there.
+/// Creates two namespaces. The object selects one of them, which has copy and reference.
 async fn serve_one_of_two(kubectl: &Kubectl) {
     for namespace in ["served", "young"] {
         let labels = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}});
@@ -95,7 +95,7 @@ async fn serve_one_of_two(kubectl: &Kubectl) {
     kubectl.apply(&object.to_string()).await.unwrap();
 }
 
-/// Says again and again that all is well, until the witness has had enough of it.
+/// Writes a ready status again and again, until the witness reports it.
 async fn eventually_says(kubectl: &Kubectl, witness: &Witness, violation: &str) {
     eventually(violation, SOON, async || {
         say_ready(kubectl, &format!("{violation}? {}", rand::random::<u32>())).await;
@@ -123,7 +123,7 @@ async fn write_source(kubectl: &Kubectl, password: &str) {
     kubectl.apply(&source.to_string()).await.unwrap();
 }
 
-/// As the operator does, but for its marks.
+/// Writes a copy as the operator does, but without its marks.
 async fn write_copy(kubectl: &Kubectl, password: &str) {
     let auth = STANDARD.encode(format!("robot:{password}"));
     let copy = json!({

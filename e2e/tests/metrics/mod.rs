@@ -1,4 +1,4 @@
-//! What `/metrics` says, held against the table that is shipped and against what happens.
+//! Values of `/metrics`, compared with the shipped table and with events.
 #![allow(clippy::unwrap_used, reason = "also in what the tests share")]
 
 mod monitoring;

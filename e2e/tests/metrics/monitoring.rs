@@ -1,4 +1,4 @@
-//! `config/monitoring`: what it asks for exists, fires when it must, and is accepted where it is meant for.
+//! `config/monitoring`: its metrics exist, its alerts fire when they must, and its manifests are accepted.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
@@ -34,7 +34,7 @@ fn rules() -> Vec<Value> {
         .collect()
 }
 
-/// Asks `e2e/alerts`.
+/// Calls `e2e/alerts`.
 async fn ask(command: &'static str, question: Value) -> Value {
     let answer = blocking(move || {
         let mut child = Command::new(binaries::alerts()?)
@@ -59,7 +59,7 @@ fn seconds(minutes: &str) -> u64 {
 #[tokio::test]
 async fn every_alert_fires_only_when_it_must() {
     let (rules, cases) = (rules(), yaml("e2e/alerts/rules_test.yaml"));
-    // By alert: whether it was seen to fire, and whether it was seen not to.
+    // By alert: whether it fired, and whether it stayed silent.
     let mut seen: BTreeMap<&str, [bool; 2]> = rules.iter().map(|rule| (text(&rule["alert"]), [false; 2])).collect();
     for case in list(&cases["tests"]) {
         let question = json!({
@@ -100,7 +100,7 @@ async fn alerts_and_panels_use_existing_metrics() {
         .map(|asks| text(&asks["expr"]).replace("$__rate_interval", "5m"))
         .collect();
     let (known, names) = (table(), ask("names", json!(asked)).await);
-    // What Prometheus adds to every series.
+    // Labels that Prometheus adds to every series.
     let added = BTreeSet::from(["job", "pod", "le"]);
     for (expression, selectors) in asked.iter().zip(list(&names)) {
         for selector in list(selectors) {
@@ -155,7 +155,7 @@ async fn monitoring_is_accepted_by_prometheus_operator_definitions() {
         serde_json::from_str(&found).unwrap()
     };
 
-    // What finds what: the monitor the Service, the Service and the NetworkPolicy the pods and their ports.
+    // The monitor must select the Service. The Service and the NetworkPolicy must select the Pods and their ports.
     let (monitor, service) = (
         get("servicemonitor/pullsecrets").await,
         get("service/pullsecrets-metrics").await,

@@ -1,4 +1,4 @@
-//! Each metric is as the table says, and moves when what it counts does.
+//! Each metric matches the table, and changes with what it counts.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -14,13 +14,13 @@ use e2e::wait::eventually;
 
 use crate::metrics::scrape::{Scrape, table};
 
-/// Enough for a queue that can be seen, where one write is under way at a time.
+/// Enough for a visible queue, at one write at a time.
 const MANY: u32 = 80;
 
-/// Shown only while it is so.
+/// Present only while a deletion waits.
 const WAITS: &str = "pullsecrets_deletion_waits";
 
-/// A scenario whose `/metrics` is looked at again and again.
+/// A scenario with repeated scrapes of its `/metrics`.
 struct Watched {
     scenario: Scenario,
     first: Scrape,
@@ -44,7 +44,7 @@ impl Watched {
         now
     }
 
-    /// Waits until a series has a value that is right.
+    /// Waits until a series has a right value.
     async fn says(&mut self, series: &str, right: impl Fn(f64) -> bool) -> f64 {
         let what = format!("{series} is right");
         let (scenario, first, moved) = (&self.scenario, &self.first, &mut self.moved);
@@ -66,7 +66,7 @@ impl Watched {
     }
 }
 
-/// Every metric is what the table says, and moves.
+/// Every metric matches the table, and changes.
 #[tokio::test]
 async fn every_metric_is_as_documented_and_moves() {
     let options = Options {
@@ -95,7 +95,7 @@ async fn every_metric_is_as_documented_and_moves() {
     the_object_goes(&mut all).await;
 
     all.scrape().await;
-    // It moves where there are two replicas.
+    // It moves only with two replicas.
     let elsewhere = "pullsecrets_leader";
     let still = table()
         .into_keys()
@@ -123,7 +123,7 @@ async fn the_object_comes_true(all: &mut Watched) {
         all.is_over(&series, 0.0).await;
     }
     all.is_over("pullsecrets_reconcile_duration_seconds_count", 0.0).await;
-    // Now every label has a value, but of a deletion that waits.
+    // Every label has a value by now, except that of a waiting deletion.
     let mut documented = table();
     documented.remove(WAITS);
     assert_eq!(all.scrape().await.about, documented);
@@ -253,7 +253,7 @@ async fn a_queue(all: &mut Watched) {
 }
 
 async fn the_object_goes(all: &mut Watched) {
-    // What can neither go nor be emptied.
+    // An object that can be neither removed nor emptied.
     let held = r#"{"metadata":{"finalizers":["example.com/theirs"]},"immutable":true}"#;
     patch_a_copy(&all.scenario, held).await;
     all.scenario.kubectl(&["delete", "cps", "moves", "--wait=false"]).await;
@@ -282,7 +282,7 @@ async fn patch_a_copy(scenario: &Scenario, patch: &str) {
     scenario.kubectl(&copy).await;
 }
 
-/// An answer that is none is counted by what it was.
+/// A response with an error is counted by its class.
 #[tokio::test]
 async fn failed_requests_are_counted_by_cause() {
     let scenario = Scenario::own("answers").await;
@@ -315,7 +315,7 @@ async fn failed_requests_are_counted_by_cause() {
         scenario.namespaces(&[part]).await;
         scenario.holds(result, &scenario.expected(&parts, &login)).await;
         let series = format!(r#"pullsecrets_writes_total{{kind="create",result="{result}"}}"#);
-        // The text may be of a moment ago.
+        // The text may be slightly old.
         eventually(&series, SOON, async || {
             let told = loopback::get(operator.metrics_address(), "/metrics", None).await;
             let (_, told) = told.map_err(|error| error.to_string())?;

@@ -1,4 +1,4 @@
-//! A standby tells the truth too.
+//! Metrics and probes of a standby.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use e2e::wait::eventually;
 
 use crate::metrics::scrape::Scrape;
 
-/// A Lease is free so long after its last renewal; what a slow machine needs comes on top.
+/// A Lease expires this long after its last renewal. The rest allows for a slow machine.
 const TAKES_OVER_WITHIN: Duration = Duration::from_secs(20);
 
 async fn told(operator: &Operator) -> Scrape {

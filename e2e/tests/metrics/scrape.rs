@@ -1,8 +1,8 @@
-//! The text of `/metrics`, and the table that says what must be in it.
+//! The text of `/metrics`, and the table with its expected content.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What is said of a metric beside its series.
+/// Metadata of a metric.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct About {
     pub(crate) kind: String,
@@ -13,9 +13,9 @@ pub(crate) struct About {
 
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Scrape {
-    /// By the name as the table has it.
+    /// By the name in the table.
     pub(crate) about: BTreeMap<String, About>,
-    /// By name and labels, as they stand in the text.
+    /// By name and labels, as in the text.
     pub(crate) series: BTreeMap<String, f64>,
 }
 
@@ -50,12 +50,12 @@ impl Scrape {
         scrape
     }
 
-    /// The value of a series; 0 if there is none.
+    /// Returns the value of a series; 0 if it does not exist.
     pub(crate) fn value(&self, series: &str) -> f64 {
         self.series.get(series).copied().unwrap_or_default()
     }
 
-    /// The metrics that are not as they were.
+    /// Returns the metrics that have changed.
     pub(crate) fn moved_since(&self, before: &Self) -> BTreeSet<String> {
         let all = self.series.keys().chain(before.series.keys());
         all.filter(|series| self.series.get(*series) != before.series.get(*series))
@@ -64,7 +64,7 @@ impl Scrape {
     }
 }
 
-/// `pullsecrets_x_seconds` of `pullsecrets_x_seconds_bucket{le="1"}`.
+/// Returns `pullsecrets_x_seconds` for `pullsecrets_x_seconds_bucket{le="1"}`.
 fn family(series: &str) -> String {
     let name = series.split('{').next().unwrap();
     let parts = ["_bucket", "_sum", "_count"];
@@ -72,7 +72,7 @@ fn family(series: &str) -> String {
     whole.unwrap_or(name).to_owned()
 }
 
-/// The names of the labels, `le` aside. No value in these tests holds a comma or an equals sign.
+/// Returns the names of the labels, except `le`. No value in these tests holds a comma or an equals sign.
 fn labels(series: &str) -> Vec<String> {
     let inside = series
         .split_once('{')
@@ -84,7 +84,7 @@ fn labels(series: &str) -> Vec<String> {
         .collect()
 }
 
-/// `config/monitoring/metrics.md`.
+/// Returns the table of `config/monitoring/metrics.md`.
 pub(crate) fn table() -> BTreeMap<String, About> {
     let text = std::fs::read_to_string(e2e::workspace().join("config/monitoring/metrics.md")).unwrap();
     let plain = |cell: &str| cell.trim().replace('`', "");

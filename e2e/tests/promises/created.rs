@@ -1,4 +1,4 @@
-//! What the status of a new object says.
+//! Status of a new object.
 
 use e2e::scenario::Scenario;
 use serde_json::json;
@@ -24,7 +24,7 @@ async fn the_status_counts_what_is_served() {
     assert!(shown.contains("2/2"), "{shown}");
 }
 
-/// An object that selects nothing is ready and says so.
+/// An object without selected namespaces is ready and reports that.
 #[tokio::test]
 async fn empty_selection_is_ready_and_says_so() {
     let scenario = Scenario::shared("nothing").await;
@@ -33,7 +33,7 @@ async fn empty_selection_is_ready_and_says_so() {
     scenario.says("Ready", "True", "NoNamespaceSelected").await;
 }
 
-/// Mode `None` writes copies and touches no `ServiceAccount`.
+/// Mode `None` writes copies and changes no `ServiceAccount`.
 #[tokio::test]
 async fn mode_none_touches_no_service_account() {
     let scenario = Scenario::shared("copies-only").await;

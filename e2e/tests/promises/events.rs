@@ -1,9 +1,9 @@
-//! Events: what a person sees under `kubectl describe`.
+//! Events, as `kubectl describe` shows them.
 
 use e2e::scenario::{LABEL, SOON, Scenario};
 use e2e::wait::eventually;
 
-/// Each change of state is one Event that `describe` shows, for however many namespaces.
+/// Each change of state is one Event that `describe` shows, for any number of namespaces.
 #[tokio::test]
 async fn each_change_of_state_is_one_event() {
     let scenario = Scenario::shared("told").await;
@@ -51,7 +51,7 @@ async fn each_change_of_state_is_one_event() {
     events_are(&scenario, &again).await;
 }
 
-/// Types and reasons, sorted; one that is repeated counts as often as it was told.
+/// Waits for these types and reasons, sorted; a repeated Event counts once for each repetition.
 async fn events_are(scenario: &Scenario, expected: &[&str]) {
     let about = format!("regarding.name={}", scenario.name());
     let columns = r#"jsonpath={range .items[*]}{.type} {.reason} {.series.count}{"\n"}{end}"#;

@@ -1,6 +1,6 @@
-//! What the operator promises while it runs and the table of [`events`](crate::events) does not show.
+//! Promises of a running operator that the table of [`events`](crate::events) does not cover.
 //!
-//! All scenarios share one cluster and one operator, and keep to namespaces and names of their own.
+//! All scenarios share one cluster and one operator, and use their own namespaces and names.
 #![allow(clippy::unwrap_used, reason = "also in what the tests share")]
 
 mod created;

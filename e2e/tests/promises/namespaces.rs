@@ -1,4 +1,4 @@
-//! What `everything` leaves out.
+//! Namespaces that a selection of all leaves out.
 
 use e2e::oracle;
 use e2e::scenario::{SOON, Scenario};

@@ -1,4 +1,4 @@
-//! Uninstalling, in order and out of order: no object of the product stays, and no object of others changes.
+//! Uninstalling, in order and out of order: no object of the product stays, and no foreign object changes.
 
 use std::time::Duration;
 
@@ -18,8 +18,8 @@ use crate::readme::left::nothing_is_left;
 
 const DEFINITION: &str = "crd/clusterpullsecrets.pullsecrets.dev";
 
-/// A company at work: two served namespaces, and a second object with `deletionPolicy: Retain`. Beside them are objects of
-/// others, some of which look like the operator's.
+/// A company at work: two served namespaces, and a second object with `deletionPolicy: Retain`. Beside them are foreign
+/// objects, some of which look like the operator's.
 struct Company {
     scenario: Scenario,
     theirs: Foreign,
@@ -107,7 +107,7 @@ impl Company {
     }
 }
 
-/// A Secret and entries of others, and an account that refers to a Secret with the copy's name on its own.
+/// Creates a foreign Secret and entries, and an account that refers to a Secret with the copy's name on its own.
 async fn beside_ours(scenario: &Scenario, namespace: &str) {
     let secret = [
         "create",
@@ -184,7 +184,8 @@ async fn commands_clean_up_without_the_operator() {
     let company = Company::new("gone").await;
     company.scenario.stop_operator();
     company.follow("by-hand-objects").await;
-    // A copy of an object that says Delete has an owner; garbage collection looks for new kinds twice a minute.
+    // A copy of an object with `deletionPolicy: Delete` has an owner. The garbage collector looks for new kinds twice a
+    // minute.
     eventually(
         "garbage collection takes the copies with an owner",
         SOON * 3,
@@ -264,7 +265,7 @@ async fn definition_may_be_deleted_first() {
     }
     company.nothing_of_others_changed().await;
 
-    // Deleted by mistake, for instance: everything is applied again, and the operator is the one that runs.
+    // As after an accidental deletion: all manifests are applied again, and the operator still runs.
     scenario.kubectl(&["apply", "-k", "config/crd"]).await;
     let object = scenario.object();
     eventually("objects are taken again", SOON, async || {
@@ -286,7 +287,7 @@ async fn operators_namespace_deleted_first_takes_no_copy() {
     let company = Company::new("namespace").await;
     let scenario = &company.scenario;
     let (login, uids) = (scenario.login("first"), scenario.uids().await);
-    // The operator sees its sources go, one by one, for as long as it has a token.
+    // The operator sees its sources disappear one by one, as long as it has a token.
     scenario
         .kubectl(&["delete", "namespace", SYSTEM_NAMESPACE, "--timeout=60s"])
         .await;

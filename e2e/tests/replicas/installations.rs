@@ -17,7 +17,7 @@ const SECOND: &str = "second/pullsecrets";
 const SECOND_NAMESPACE: &str = "second";
 const SECOND_USER: &str = "system:serviceaccount:second:pullsecrets";
 
-/// Longer than the second between two writes of a status, and than the back-off of a fight.
+/// Longer than the second between two writes of a status, and than the back-off of a contention.
 const A_WHILE: Duration = Duration::from_secs(3);
 
 /// The garbage collector looks for new definitions every 30 s, and then lists their objects.
@@ -83,7 +83,8 @@ async fn the_first_installation_wins_until_handed_over() {
     other.stop().unwrap();
 }
 
-/// What the first remembers is older than what the copies hold: they keep that until the source is there again.
+/// Hands the object back. The first installation's state is older than the copies, which keep their login until the
+/// source exists again.
 async fn goes_back(scenario: &Scenario, parts: &[&str]) {
     scenario
         .kubectl(&["delete", "secret", "twice", "-n", e2e::SYSTEM_NAMESPACE])
@@ -98,7 +99,7 @@ async fn goes_back(scenario: &Scenario, parts: &[&str]) {
         (now == before).then_some(()).ok_or(now)
     })
     .await;
-    // What the second remembers stays in its namespace, until a person or the collector takes it away.
+    // The state of the second installation stays in its namespace, until a person or the garbage collector removes it.
     let managed = "app.kubernetes.io/managed-by=pullsecrets";
     scenario
         .kubectl(&["delete", "secrets", "-n", SECOND_NAMESPACE, "-l", managed])
@@ -112,7 +113,7 @@ async fn goes_back(scenario: &Scenario, parts: &[&str]) {
     does_not_write(scenario, SECOND_USER, mark, Duration::ZERO).await;
 }
 
-/// Objects that come while both look: each has one installation, which alone writes for it.
+/// Objects created while both run: each gets one installation, and only that one writes for it.
 #[tokio::test]
 async fn two_installations_never_write_for_one_object() {
     const OBJECTS: usize = 12;
@@ -208,7 +209,7 @@ async fn a_cleared_status_stays_with_its_installation() {
     does_not_write(&scenario, SECOND_USER, mark, A_WHILE).await;
     other.stop().unwrap();
 
-    // As an object from before there was the field.
+    // As an object from before the field existed.
     scenario.stop_operator();
     patch_status(&scenario, r#"{"status":{"installation":null}}"#).await;
     let before = versions(&scenario).await;
@@ -242,7 +243,7 @@ async fn a_wrong_annotation_is_reported_and_undone() {
     scenario.holds("it is acted for as before", &served).await;
     scenario.counts(2).await;
 
-    // A name as it should be, of an installation that there is not: the first stops at once and says how to go on.
+    // A valid name of a missing installation: the first one stops at once, and reports how to go on.
     let mark = scenario.mark().await;
     hand_over(&scenario, "nowhere/pullsecrets").await;
     let note = event(&scenario, "HandedOver", "default").await;
@@ -275,8 +276,8 @@ async fn patch_status(scenario: &Scenario, patch: &str) {
     scenario.kubectl(&arguments.collect::<Vec<_>>()).await;
 }
 
-/// The object is gone with all that was its own. What the other installation remembered of it is garbage then, which its own
-/// namespace keeps until the collector has learned of the definition.
+/// Waits until the object and its dependents are gone. The other installation's state of it is then garbage, which its
+/// namespace keeps until the garbage collector knows the definition.
 async fn is_collected(scenario: &Scenario) {
     eventually("everything is taken away", COLLECTED, async || {
         scenario.check_gone().await
@@ -284,7 +285,7 @@ async fn is_collected(scenario: &Scenario) {
     .await;
 }
 
-/// `config/default` in another namespace, as an overlay would have it: the steps of `config/README.md`.
+/// Returns `config/default` in another namespace, as an overlay would: the steps of `config/README.md`.
 #[tokio::test]
 async fn a_second_apply_elsewhere_is_a_move() {
     let scenario = Scenario::own("moved").await;
@@ -351,7 +352,7 @@ async fn installation_of(scenario: &Scenario, object: &str) -> String {
         .await
 }
 
-/// Waits for an Event of this reason, and gives its note.
+/// Waits for an Event of this reason, and returns its note.
 async fn event(scenario: &Scenario, reason: &str, namespace: &str) -> String {
     eventually(&format!("the event {reason}"), SOON, async || {
         let events = scenario
@@ -377,7 +378,7 @@ async fn shows(operator: &Operator, line: &str) {
     .await;
 }
 
-/// The versions of all copies.
+/// Returns the versions of all copies.
 async fn versions(scenario: &Scenario) -> String {
     let label = format!("pullsecrets.dev/cluster-pull-secret={}", scenario.name());
     let versions = "jsonpath={.items[*].metadata.resourceVersion}";
@@ -386,7 +387,7 @@ async fn versions(scenario: &Scenario) -> String {
         .await
 }
 
-/// The writes of both installations, their Leases and Events aside.
+/// Returns the writes of both installations, except their Leases and Events.
 async fn writes(scenario: &Scenario, mark: Mark) -> Vec<Record> {
     let audit = scenario.cluster().audit();
     audit.settle(scenario.client()).await.unwrap();
@@ -398,7 +399,7 @@ async fn writes(scenario: &Scenario, mark: Mark) -> Vec<Record> {
         .collect()
 }
 
-/// Not since the mark, and not in this time.
+/// Checks that no write was made since the mark, and none follows for a while.
 async fn does_not_write(scenario: &Scenario, user: &str, mark: Mark, within: Duration) {
     quiet(&format!("{user} does not write"), within, async || {
         let all = writes(scenario, mark).await;
@@ -420,7 +421,7 @@ async fn source_in_second(scenario: &Scenario, login: &Login) {
         .await;
 }
 
-/// Its account has the rights of `config/rbac`, in a namespace of its own.
+/// Creates the second installation: its account has the rights of `config/rbac`, in its own namespace.
 async fn install_second(scenario: &Scenario) {
     let group = "rbac.authorization.k8s.io";
     let metadata = json!({"name": "pullsecrets", "namespace": SECOND_NAMESPACE});

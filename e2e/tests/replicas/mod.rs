@@ -11,10 +11,10 @@ use e2e::wait::{eventually, quiet};
 use e2e::{OPERATOR_USER, SYSTEM_NAMESPACE};
 use tokio::time::Instant;
 
-/// A Lease is free so long after its last renewal; what a slow machine needs comes on top.
+/// A Lease expires this long after its last renewal. The rest allows for a slow machine.
 const LEASE: Duration = Duration::from_secs(15);
 const SLOW_MACHINE: Duration = Duration::from_secs(5);
-/// A leader that ends by itself gives the Lease back.
+/// A leader that ends after SIGTERM releases the Lease.
 const HANDED_OVER: Duration = Duration::from_secs(2);
 
 async fn standby(scenario: &Scenario) -> Operator {
@@ -73,7 +73,7 @@ async fn standby_takes_over_after_a_kill() {
     standby.stop().unwrap();
 }
 
-/// A leader that is asked to end hands over at once.
+/// A leader hands over at once after SIGTERM.
 #[tokio::test]
 async fn stopping_leader_hands_over_at_once() {
     let scenario = Scenario::own("rolled").await;
@@ -106,7 +106,7 @@ async fn leader_past_its_lease_does_no_harm() {
     is_led_by(&scenario, "pullsecrets-0", SOON).await;
     let standby = standby(&scenario).await;
 
-    // In the middle of a rotation, so that there are writes under way.
+    // In the middle of a rotation, so that writes are in flight.
     let mark = scenario.mark().await;
     scenario.source(&second).await;
     eventually("the rotation has begun", SOON, async || {
@@ -149,7 +149,7 @@ async fn leader_past_its_lease_does_no_harm() {
     standby.stop().unwrap();
 }
 
-/// A Lease that is deleted is made again, and one that is taken by hand ends the leader.
+/// A deleted Lease is recreated, and a Lease taken by hand ends the leader.
 #[tokio::test]
 async fn lost_lease_is_made_again_taken_ends_leader() {
     let scenario = Scenario::own("edited-lease").await;

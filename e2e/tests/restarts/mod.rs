@@ -1,4 +1,4 @@
-//! What holds when the operator is not there all the time, and when nothing happens at all; and what it never says.
+//! The operator after an absence, and in a cluster without changes; and what it never logs.
 #![allow(clippy::unwrap_used, reason = "also in what the tests share")]
 
 mod proxied;

@@ -1,4 +1,4 @@
-//! A proxy between the operator and the API server, as the environment of a company has it.
+//! A proxy between the operator and the API server, as in the network of a company.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -10,7 +10,7 @@ use e2e::{OPERATOR_ACCOUNT, SYSTEM_NAMESPACE};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 
-/// A name in the certificate of the server, which resolves to nothing here: only the proxy knows the way.
+/// A name in the certificate of the server that does not resolve here: only the proxy knows the address.
 const SERVER: &str = "kubernetes.default.svc:6443";
 
 #[tokio::test]
@@ -23,7 +23,7 @@ async fn the_operator_honours_the_proxy_variables() {
         .await
         .unwrap();
 
-    // What was an exit before: a proxy that is not for this server, and an odd list.
+    // Each of these once ended the operator: a proxy for other servers, and an odd list.
     let unused = [
         ("HTTPS_PROXY", "http://127.0.0.1:1"),
         ("NO_PROXY", "127.0.0.1,10.0.0.0/8,.svc,"),
@@ -45,7 +45,7 @@ async fn the_operator_honours_the_proxy_variables() {
     );
 }
 
-/// It is ready, and ends in order.
+/// Starts it, waits until it is ready, and stops it in order.
 async fn start(cluster: &Cluster, kubeconfig: &Path, variables: &[(&str, &str)]) {
     let variables = variables
         .iter()
@@ -58,7 +58,7 @@ async fn start(cluster: &Cluster, kubeconfig: &Path, variables: &[(&str, &str)])
     operator.stop().unwrap();
 }
 
-/// The kubeconfig with another address of the server, and the one that it had.
+/// Returns the kubeconfig with another address of the server, and the original address.
 fn with_another_server(kubeconfig: &Path) -> (PathBuf, String) {
     let text = std::fs::read_to_string(kubeconfig).unwrap();
     let (_, rest) = text.split_once("https://").unwrap();
@@ -68,7 +68,7 @@ fn with_another_server(kubeconfig: &Path) -> (PathBuf, String) {
     (elsewhere, server)
 }
 
-/// A proxy that leads to one server wherever it is asked to; its address, and what it was asked with which login.
+/// Starts a proxy that forwards every request to one server. Returns its address, and the requests with their logins.
 async fn proxy(server: String) -> (String, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://robot:p%2Fs@{}", listener.local_addr().unwrap());

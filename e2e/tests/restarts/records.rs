@@ -1,4 +1,4 @@
-//! What is ours although its record was taken away while no operator ran.
+//! The operator's entries whose record was removed while no operator ran.
 
 use e2e::oracle::ATTACHED;
 use e2e::scenario::{SOON, Scenario};
@@ -8,8 +8,8 @@ use kube::api::PostParams;
 use kube::{Api, ResourceExt};
 use serde_json::json;
 
-/// The whole account is replaced, as by `kubectl replace`: the list stays as it is, and so does its field manager. The
-/// account was made with a label: of one that was made without any field the server tracks no manager.
+/// The test replaces the whole account, as `kubectl replace` does: the list and its field manager stay. The account was
+/// created with a label, because the server tracks no manager for one without any field.
 #[tokio::test]
 async fn a_record_lost_while_down_is_restored() {
     let scenario = Scenario::own("records").await;

@@ -1,5 +1,5 @@
-//! Credentials are in copies, in the state Secret and in their source, and nowhere else, whatever the operator has to say.
-//! Every scenario looks for them at its end; this one makes the operator say as much as it can.
+//! Credentials are only in copies, in the state Secret and in their source, at every log level. Every scenario searches
+//! for them at its end; this one makes the operator log as much as it can.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -8,7 +8,7 @@ use e2e::operator::{self, Options};
 use e2e::scenario::Scenario;
 use serde_json::json;
 
-/// No credential is in the log at any level, nor in any object but Secrets.
+/// No credential is in the log at any level, and none in an object other than a Secret.
 #[tokio::test]
 async fn no_credential_leaks_at_any_log_level() {
     let options = Options {
@@ -20,7 +20,7 @@ async fn no_credential_leaks_at_any_log_level() {
     scenario.set_up(&["a", "b"], &first).await;
     scenario.says("Ready", "True", "Synced").await;
 
-    // Everything that makes the operator speak of a Secret: a rotation, an edit, a squatter, a broken source.
+    // Each of these makes the operator log a Secret: a rotation, an edit, a squatter, a broken source.
     scenario.source(&second).await;
     scenario
         .holds("rotated", &scenario.expected(&["a", "b"], &second))

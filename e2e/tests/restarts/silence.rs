@@ -7,10 +7,10 @@ use e2e::audit::Mark;
 use e2e::scenario::{SOON, Scenario};
 use e2e::wait::{eventually, quiet};
 
-/// Longer than the second between two writes of a status, and than what a start needs.
+/// Longer than the second between two writes of a status, and than a start needs.
 const A_WHILE: Duration = Duration::from_secs(5);
 
-/// No write is made while there is no change, nor after a restart.
+/// The operator makes no write without a change, and none after a restart.
 #[tokio::test]
 async fn steady_state_and_restart_write_nothing() {
     let scenario = Scenario::own("silence").await;
@@ -33,7 +33,7 @@ async fn steady_state_and_restart_write_nothing() {
     scenario.start_operator().await;
     writes_nothing_since(&scenario, mark, "it starts after a crash and all is in place").await;
 
-    // It is silent because it has nothing to do, not because it does nothing.
+    // The operator is silent because all is done, and not because it is stuck.
     scenario.namespaces(&["d"]).await;
     scenario
         .holds(
@@ -43,7 +43,7 @@ async fn steady_state_and_restart_write_nothing() {
         .await;
 }
 
-/// An Event is published beside the step that it is about, and may come after it.
+/// Waits for an Event, because the operator publishes it beside its step, and possibly later.
 async fn is_announced(scenario: &Scenario, reason: &str) {
     let of = format!("involvedObject.name={},reason={reason}", scenario.name());
     let get = ["get", "events", "-A", "-o", "name", "--field-selector", &of];
@@ -54,9 +54,8 @@ async fn is_announced(scenario: &Scenario, reason: &str) {
     .await;
 }
 
-/// After a restart beside a squatter no write is made.
-/// A first list of copies does not show a Secret that is not ours: the create that finds it there is refused, and
-/// nothing else is tried.
+/// After a restart beside a squatter, the operator makes no write. The first list of copies does not show a foreign Secret. The
+/// operator therefore tries one create, which is refused.
 #[tokio::test]
 async fn restart_beside_a_squatter_writes_nothing() {
     let scenario = Scenario::own("beside").await;
@@ -78,7 +77,7 @@ async fn restart_beside_a_squatter_writes_nothing() {
     scenario
         .holds("the free one is served", &scenario.expected(&["a"], &login))
         .await;
-    // What is not told yet would be told after the restart, and rightly.
+    // The operator would rightly publish missing reports after the restart.
     eventually("everything is told", SOON, async || {
         let status = scenario.current().await["status"].clone();
         let (namespaces, accounts) = (&status["namespaces"], &status["serviceAccounts"]);
@@ -107,7 +106,7 @@ async fn restart_beside_a_squatter_writes_nothing() {
     scenario.says("Ready", "False", "NamespacesFailed").await;
 }
 
-/// Leases aside; Events are writes too.
+/// Checks that no write follows. Events count, Leases do not.
 async fn writes_nothing_since(scenario: &Scenario, mark: Mark, when: &str) {
     let audit = scenario.cluster().audit();
     quiet(

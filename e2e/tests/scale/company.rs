@@ -13,10 +13,10 @@ use crate::MACHINE;
 
 const ACCOUNTS: usize = 200;
 
-/// What the other writer adds to each list, one after the other.
+/// The other writer's entries in each list, one after the other.
 const THEIRS: [&str; 3] = ["theirs-1", "theirs-2", "theirs-3"];
 
-/// Tries of the other writer for one entry; it loses a race now and then, as we do.
+/// Attempts of the other writer for one entry, which sometimes loses a race, as the operator does.
 const TRIES: usize = 100;
 
 /// No entry is lost while another writer adds its own.
@@ -80,7 +80,7 @@ async fn add_all(scenario: &Scenario, namespace: &str) {
     }
 }
 
-/// One JSON patch without a resourceVersion: to the end of the list, or a new list if there still is none.
+/// Sends one JSON patch without a resourceVersion. It appends to the list, or creates it if it does not exist.
 async fn add(accounts: &Api<ServiceAccount>, entry: &str) -> bool {
     let account = accounts.get("default").await.unwrap();
     let patch: Value = if account.image_pull_secrets.is_some() {

@@ -1,4 +1,4 @@
-//! Exactly so many calls, and no other: what can be counted does not depend on how fast the machine is.
+//! Exact numbers of calls. Counts do not depend on the speed of the machine.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -15,22 +15,22 @@ use crate::scale::fill::make_accounts;
 
 const NAMESPACES: usize = 200;
 
-/// Served in each namespace that has them; a new one has the first only.
+/// Served accounts of each namespace; a new namespace has only the first.
 const ACCOUNTS: [&str; 2] = ["default", "build"];
 
-/// What would be written too much is written by then: longer than the second between two writes of a status.
+/// Superfluous writes are visible by then: longer than the second between two writes of a status.
 const A_WHILE: Duration = Duration::from_secs(2);
 
-/// What the operator asked in a step, by what it was about.
+/// Requests of the operator in a step, by subject.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Calls {
     copies: usize,
     accounts: usize,
     finalizers: usize,
     states: usize,
-    /// All that is no write, the lease aside.
+    /// All requests except writes and the Lease.
     reads: Vec<String>,
-    /// Writes of any other kind, status and Events aside: those are told in the course of time. The first of the status
+    /// Writes of any other kind. Status and Events do not count, because their times vary. The first status write
     /// records the installation, before the finalizer.
     others: Vec<String>,
 }
@@ -39,7 +39,7 @@ impl Calls {
     fn count(&mut self, record: &Record) {
         let resource = (record.resource.as_str(), record.subresource.as_str());
         match resource {
-            // Which replica leads is asked by the clock.
+            // The clock decides when a replica checks its Lease.
             ("leases", _) => {}
             _ if !record.is_write() => self.reads.push(read(record)),
             _ if !(200..300).contains(&record.code) => self.others.push(record.summary()),
@@ -55,7 +55,7 @@ impl Calls {
 
 const SOURCES: &str = "sources";
 
-/// What [`read`] says of the watches that begin with a list of these.
+/// Returns the entries of [`read`] for watches that begin with a list of these.
 fn lists(kinds: &[&str]) -> Vec<String> {
     let read = |kind: &&str| match *kind {
         SOURCES => format!("watch secrets {SYSTEM_NAMESPACE}"),
@@ -64,7 +64,7 @@ fn lists(kinds: &[&str]) -> Vec<String> {
     kinds.iter().map(read).collect()
 }
 
-/// Where a watch began and what it asked for is the same in each run, unlike the version that it began at.
+/// Describes a read. Its kind and parameters are the same in each run, but its version is not.
 fn read(record: &Record) -> String {
     let place = if record.namespace.is_empty() {
         "everywhere"
@@ -74,7 +74,7 @@ fn read(record: &Record) -> String {
     format!("{} {} {place}", record.verb, record.resource)
 }
 
-/// Namespaces with their accounts and the source; the object that is to serve them, and what it must bring about.
+/// Creates namespaces with their accounts and the source. Returns the object and its expected effect.
 async fn many_namespaces(scenario: &Scenario) -> (Value, Expected) {
     let first = scenario.login("first");
     let parts: Vec<String> = (0..NAMESPACES).map(|number| format!("{number:03}")).collect();
@@ -109,7 +109,7 @@ async fn each_step_takes_the_least_calls() {
         accounts: NAMESPACES * ACCOUNTS.len(),
         finalizers: 1,
         states: 1,
-        // What no object asked for was not kept: the first object makes the operator list both again.
+        // The operator kept no data that no object needed, so the first object makes it list both again.
         reads: lists(&["namespaces", SOURCES]),
         ..Calls::default()
     };
@@ -129,7 +129,7 @@ async fn each_step_takes_the_least_calls() {
     scenario.stop_operator();
     let mark = scenario.mark().await;
     scenario.start_operator().await;
-    // One for each kind, one for the sources, and one that asks whether the server streams lists.
+    // One for each kind, one for the sources, and one that checks whether the server streams lists.
     let kinds = [
         "clusterpullsecrets",
         "namespaces",
@@ -153,7 +153,7 @@ async fn each_step_takes_the_least_calls() {
     single_changes(&scenario, &mut expected).await;
 }
 
-/// A namespace comes, a copy is edited, a namespace is labelled out.
+/// Creates a namespace, edits a copy, and labels a namespace out.
 async fn single_changes(scenario: &Scenario, expected: &mut Expected) {
     let mark = scenario.mark().await;
     scenario.namespaces(&["new"]).await;
@@ -196,7 +196,7 @@ async fn single_changes(scenario: &Scenario, expected: &mut Expected) {
     .await;
 }
 
-/// The store is as expected, the status says so, and that took these calls.
+/// Waits until store and status are as expected, and checks the calls.
 async fn takes(scenario: &Scenario, mark: Mark, what: &str, expected: &Expected, exactly: Calls) {
     scenario.holds(what, expected).await;
     scenario.counts(expected.holders.len()).await;

@@ -1,4 +1,4 @@
-//! A thousand namespaces: filled and rotated with exactly the writes that it takes.
+//! A thousand namespaces, filled and rotated with the exact number of writes.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -18,19 +18,19 @@ use crate::MACHINE;
 
 const NAMESPACES: usize = 1000;
 
-/// Served in each namespace.
+/// Served accounts of each namespace.
 const ACCOUNTS: [&str; 2] = ["default", "build"];
 
 /// Finalizer, state, and status at most once a second for a run of a minute.
 const CONSTANT: usize = 70;
 
-/// In tenths of the memory that the same process needed in an empty cluster, most of which is its own code; it is 12 or 13.
+/// Memory in tenths of what the same process needed in an empty cluster, most of which is its own code. It is 12 or 13.
 const GROWS_TO: u64 = 15;
 
-/// The most that it ever had, in tenths of what it has at the end.
+/// Peak memory in tenths of the final one.
 const PEAK: u64 = 13;
 
-/// An unoptimised operator on a machine that does other things too.
+/// Time limit of an unoptimised operator on a busy machine.
 const PATIENCE: Duration = Duration::from_mins(2);
 
 /// A thousand namespaces take one write for each copy and each reference.
@@ -83,7 +83,7 @@ async fn thousand_namespaces_take_one_write_each() {
     );
 }
 
-/// An account of each of these names in each namespace.
+/// Creates an account of each of these names in each namespace.
 pub(crate) async fn make_accounts(scenario: &Scenario, namespaces: &[String], names: &[&str]) {
     let all = namespaces
         .iter()
@@ -113,7 +113,7 @@ async fn come_true(scenario: &Scenario, what: &str, expected: &Expected) {
     .await;
 }
 
-/// Exactly so many successful writes to copies and accounts, hardly any others, and no read of a single one of them.
+/// Checks for the exact number of successful writes to copies and accounts, few others, and no read of a single one.
 async fn check_calls(scenario: &Scenario, mark: Mark, secrets: usize, accounts: usize) {
     let audit = scenario.cluster().audit();
     audit.settle(scenario.client()).await.unwrap();

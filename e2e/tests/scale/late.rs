@@ -1,4 +1,4 @@
-//! What comes while there is much to do.
+//! New namespaces during much other work.
 
 use std::time::Duration;
 
@@ -12,15 +12,14 @@ use serde_json::{Value, json};
 use crate::MACHINE;
 use crate::scale::fill::make_accounts;
 
-/// Namespaces, and accounts of the one that has many.
+/// Number of namespaces, and of accounts in the large one.
 const MANY: usize = 400;
 
-/// Writes of the filling, when the new namespace comes.
+/// Number of writes before the new namespace arrives.
 const DONE: usize = 100;
 
-/// Those that are under way when the namespace is heard of, as many that were called up, and some that end while the news
-/// comes in; a namespace that waited for all had 678 before it, and 270 behind
-/// one with many accounts.
+/// Writes that may precede it: those in flight, as many that were scheduled, and some that end while the event arrives.
+/// A namespace that waited for all had 678 before it, and 270 behind one with many accounts.
 const BEFORE_IT: usize = 200;
 
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -59,8 +58,8 @@ async fn new_namespace_does_not_wait_for_many_accounts() {
     is_served_meanwhile(&scenario, &object, &login, &expected, BEFORE_IT / 2).await;
 }
 
-/// The namespace `new` comes while the object is carried out. At most so many writes are made before it is served, and at
-/// least as many after.
+/// Creates the namespace `new` while the object is being served. Few writes may precede it, and at least as many must
+/// follow.
 async fn is_served_meanwhile(scenario: &Scenario, object: &Value, login: &Login, expected: &Expected, most: usize) {
     scenario.source(login).await;
     let mark = scenario.mark().await;
@@ -93,7 +92,7 @@ async fn is_served_meanwhile(scenario: &Scenario, object: &Value, login: &Login,
     );
 }
 
-/// A write to a copy or a reference.
+/// Returns whether it is a write to a copy or a reference.
 fn is_filled(record: &Record) -> bool {
     record.user == OPERATOR_USER && record.is_write() && record.namespace.starts_with("late-")
 }

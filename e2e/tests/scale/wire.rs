@@ -1,5 +1,5 @@
-//! What a namespace costs on the wire. Requests, answers and events have the same length each time but for a few bytes;
-//! status, written once a second, is why the bounds are not closer.
+//! Cost of a namespace on the wire. The length of requests, responses and events varies only by a few bytes. The bounds
+//! are wider because of the status, which is written once a second.
 
 use std::time::Duration;
 
@@ -12,13 +12,13 @@ use crate::MACHINE;
 
 const NAMESPACES: u64 = 200;
 
-/// Bytes for each namespace of one account, to the server and from it. A copy with the login of a scenario is about 300 bytes
-/// of data; both writes are answered with metadata, and both come back as events with everything that the object has. The
-/// first object also makes the operator list the namespaces again, since it kept nothing of those that no object selects.
+/// Bytes for each namespace with one account, to the server and from it. A copy with a scenario's login has about 300
+/// bytes of data. The server answers both writes with metadata, and sends both back as events with the whole object.
+/// The first object also makes the operator relist the namespaces, because it kept none that no object selects.
 const FILL: [u64; 2] = [3200, 4400];
 const ROTATE: [u64; 2] = [2000, 2700];
 
-/// A namespace costs so many bytes and no more.
+/// A namespace costs no more bytes than the bound.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn bytes_for_each_namespace_are_bounded() {
     let _alone = MACHINE.write().await;

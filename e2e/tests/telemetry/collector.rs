@@ -1,4 +1,4 @@
-//! A collector of traces on loopback: OTLP over HTTP, taken apart with the messages of the protocol.
+//! A trace collector on loopback: OTLP over HTTP, decoded with the messages of the protocol.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -17,7 +17,7 @@ use prost::Message;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-/// What it does with what it is sent.
+/// Its answer to requests.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Manner {
     Takes,
@@ -25,7 +25,7 @@ pub(crate) enum Manner {
     NeverAnswers,
 }
 
-/// Dropping it ends it.
+/// A running collector. Dropping it ends it.
 pub(crate) struct Collector {
     address: String,
     received: Arc<Mutex<Vec<Received>>>,
@@ -40,7 +40,7 @@ pub(crate) struct Received {
     pub(crate) body: Bytes,
 }
 
-/// One span, its attributes and those of its events as text.
+/// One span, with its attributes and those of its events as text.
 #[derive(Clone, Debug)]
 pub(crate) struct Span {
     pub(crate) name: String,
@@ -74,7 +74,7 @@ impl Collector {
         }
     }
 
-    /// The value of `OTEL_EXPORTER_OTLP_ENDPOINT`.
+    /// Returns the value of `OTEL_EXPORTER_OTLP_ENDPOINT`.
     pub(crate) fn endpoint(&self) -> String {
         format!("http://{}", self.address)
     }
@@ -83,7 +83,7 @@ impl Collector {
         self.received.lock().unwrap().clone()
     }
 
-    /// All spans so far.
+    /// Returns all spans so far.
     pub(crate) fn spans(&self) -> Vec<Span> {
         self.received()
             .iter()

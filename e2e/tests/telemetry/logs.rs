@@ -1,4 +1,4 @@
-//! Log lines in JSON, as README promises them to whoever searches and counts by them.
+//! Log lines in JSON with the documented fields, for searches and counts.
 
 use std::collections::BTreeSet;
 
@@ -11,10 +11,10 @@ use serde_json::Value;
 
 const README: &str = include_str!("../../../operator/README.md");
 
-/// In every line.
+/// Fields of every line.
 const ALWAYS: [&str; 4] = ["timestamp", "level", "target", "message"];
 
-/// The fields in README's table, and the names of spans.
+/// Returns the fields in README's table, and the names of spans.
 fn documented() -> (BTreeSet<&'static str>, BTreeSet<&'static str>) {
     let table = README
         .split_once("| fields of a log line |")
@@ -36,7 +36,7 @@ fn documented() -> (BTreeSet<&'static str>, BTreeSet<&'static str>) {
     (fields, spans)
 }
 
-/// The line, which must be an object with what every line has.
+/// Parses a line, which must be an object with the common fields.
 fn line(text: &str) -> Value {
     let line: Value = serde_json::from_str(text).unwrap_or_default();
     assert!(line.is_object(), "no JSON object: {text}");
@@ -54,14 +54,14 @@ fn names(object: &Value) -> impl Iterator<Item = &str> {
     object.as_object().into_iter().flatten().map(|(name, _)| name.as_str())
 }
 
-/// Every line is JSON and has the fields that are documented, and no other.
+/// Every line is JSON and has only documented fields.
 #[tokio::test]
 async fn every_line_has_exactly_the_documented_fields() {
     let (fields, spans) = documented();
     let scenario = Scenario::own("logs").await;
     let login = scenario.login("first");
     scenario.set_up(&["a"], &login).await;
-    // Whatever it has to say: a conflict, a lost race, a refusal, a source of no use, an object that goes.
+    // Causes for the operator to log: a conflict, a lost race, a refusal, an unusable source, a deleted object.
     scenario.unselected_namespaces(&["b"]).await;
     scenario
         .kubectl(&["create", "secret", "generic", "logs", "-n", "logs-b"])
@@ -102,7 +102,7 @@ async fn every_line_has_exactly_the_documented_fields() {
     }
 }
 
-/// What keeps the operator from starting is a line like all others.
+/// A failed start is logged as a line like all others.
 #[tokio::test]
 async fn failed_start_is_logged_like_all_else() {
     let binary = e2e::wait::blocking(binaries::operator).await.unwrap();

@@ -1,4 +1,4 @@
-//! What the operator tells those who run it: traces over OTLP, and log lines that machines read.
+//! Telemetry: traces over OTLP, and log lines for machines.
 #![allow(clippy::unwrap_used, reason = "also in what the tests share")]
 
 mod collector;

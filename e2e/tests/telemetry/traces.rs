@@ -1,4 +1,4 @@
-//! Traces: what is in them, what is not, and that nothing depends on who takes them. On several threads, since the
+//! Traces: their content, and the operator's independence of the collector. The tests use several threads, because the
 //! collector must answer while a test waits for the operator's end.
 
 use e2e::SYSTEM_NAMESPACE;
@@ -9,7 +9,7 @@ use http::StatusCode;
 
 use crate::telemetry::collector::{Collector, Manner, Span};
 
-/// An operator that sends its traces there, and not only every five seconds.
+/// Returns options of an operator that sends its traces there, more often than every five seconds.
 fn tracing_to(endpoint: &str) -> Options {
     let variable = |name: &str, value: &str| (name.to_owned(), value.to_owned());
     Options {
@@ -67,7 +67,7 @@ async fn steps_writes_and_sources_are_spans() {
         arrives(&collector, "reconcile", &[("object", "traces"), ("step", step)]).await;
     }
 
-    // Whatever makes it speak of a credential: a new one, one that is edited, one that is of no use.
+    // Causes for the operator to handle a credential: a new one, an edited one, an unusable one.
     scenario.source(&second).await;
     scenario.holds("rotated", &scenario.expected(&["a"], &second)).await;
     let edit = r#"{"data":{".dockerconfigjson":"eyJhdXRocyI6e319"}}"#; // {"auths":{}}
@@ -90,7 +90,7 @@ async fn steps_writes_and_sources_are_spans() {
     )
     .await;
 
-    // What is left is sent before the process ends.
+    // The operator sends the remaining spans before it ends.
     scenario.kubectl(&["delete", "cps", "traces"]).await;
     scenario.stop_operator();
     arrives(&collector, "reconcile", &[("object", "traces"), ("step", "disarm")]).await;
@@ -101,7 +101,7 @@ async fn steps_writes_and_sources_are_spans() {
     }
 }
 
-/// Whether a collector takes the spans or not, the operator goes on and ends in time.
+/// With or without a working collector, the operator keeps working and ends in time.
 #[tokio::test(flavor = "multi_thread")]
 async fn missing_collector_does_not_delay_the_operator() {
     let refusing = Collector::start(Manner::Refuses(StatusCode::SERVICE_UNAVAILABLE)).await;

@@ -1,4 +1,4 @@
-//! Another version of the definition, of the operator, and of everything: upgrade, downgrade, restore from a backup.
+//! Changes of the definition, the operator, and the whole installation: upgrade, downgrade, restore from a backup.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "also in what the tests share")]
 
 mod restore;

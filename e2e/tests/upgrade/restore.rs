@@ -1,4 +1,4 @@
-//! Everything deleted, and put back from a backup: with other uids, without a status, copies and accounts included.
+//! Restore from a backup after a total deletion: with other uids, without a status, copies and accounts included.
 
 use std::collections::BTreeMap;
 
@@ -10,16 +10,16 @@ use serde_json::{Value, json};
 
 const STATE: &str = "--field-selector=type=pullsecrets.dev/state";
 
-/// What a tool does with the owners of what it restores, which have other uids now.
+/// How a tool treats the owners of restored objects, which have other uids now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Owners {
-    /// Restores them as they were, as `kubectl create` of a saved list does.
+    /// Restores them unchanged, as `kubectl create` of a saved list does.
     Stale,
-    /// Leaves them out and restores who wrote which field, as Velero does.
+    /// Leaves them out and restores the managedFields, as Velero does.
     LeftOut,
 }
 
-/// What was saved of a scenario, as the API server gave it.
+/// A scenario's backup, as returned by the API server.
 struct Backup {
     secrets: Vec<Value>,
     accounts: Vec<Value>,
@@ -42,8 +42,8 @@ impl Backup {
         }
     }
 
-    /// In Velero's order: Secrets, accounts, and then what it knows nothing about. An account that is there already gets
-    /// what it lacks.
+    /// Restores in Velero's order: Secrets, accounts, and then kinds unknown to it. An existing account gets its
+    /// missing fields.
     async fn restore(&self, scenario: &Scenario, owners: Owners) {
         scenario.namespaces(&["a", "b"]).await;
         scenario.wait_for_accounts(&scenario.in_scenario(&["a", "b"])).await;
@@ -87,7 +87,7 @@ impl Backup {
         create(scenario, &reset(&self.object, owners)).await;
     }
 
-    /// What others had in the namespaces, less what only this cluster can know.
+    /// Returns the foreign objects in the namespaces, without fields that only this cluster can know.
     fn foreign(&self, secret: &str) -> BTreeMap<String, String> {
         let theirs = |item: &&Value| item["type"] == "Opaque" && item["metadata"]["namespace"] != SYSTEM_NAMESPACE;
         let secrets = self.secrets.iter().filter(theirs).map(|item| {
@@ -152,7 +152,7 @@ async fn list(scenario: &Scenario, what: &[&str]) -> Vec<Value> {
     listed["items"].as_array().unwrap().clone()
 }
 
-/// Two namespaces served, and in them what belongs to others.
+/// Creates two served namespaces with foreign objects.
 async fn company(name: &str) -> (Scenario, Login) {
     let scenario = Scenario::own(name).await;
     let (first, second) = (scenario.login("first"), scenario.login("second"));
@@ -205,7 +205,7 @@ async fn company(name: &str) -> (Scenario, Login) {
     (scenario, second)
 }
 
-/// All that the backup holds goes; with the operator down, its finalizer is taken off by hand.
+/// Deletes everything in the backup. With the operator down, it removes the finalizer by hand.
 async fn wipe(scenario: &Scenario) {
     scenario
         .kubectl(&["delete", "cps", scenario.name(), "--wait=false"])
@@ -218,7 +218,7 @@ async fn wipe(scenario: &Scenario) {
         "-p",
         r#"{"metadata":{"finalizers":null}}"#,
     ];
-    // Gone already, where the operator was quicker.
+    // Already gone if the operator was faster.
     let _ = scenario.cluster().kubectl().output(&arguments, "").await.unwrap();
     delete_namespaces(scenario).await;
     scenario
@@ -241,7 +241,7 @@ async fn everything_is_right_again(scenario: &Scenario, before: &Backup, login: 
     scenario.says("Ready", "True", "Synced").await;
     let after = Backup::take(scenario).await;
     assert_eq!(after.foreign(scenario.name()), before.foreign(scenario.name()));
-    // Restored without an owner, what was remembered of the object of then is nobody's. As README says:
+    // A restored state Secret without an owner belongs to no object. As README says:
     scenario
         .kubectl(&["delete", "secrets", "-n", SYSTEM_NAMESPACE, STATE])
         .await;
@@ -265,7 +265,8 @@ async fn everything_is_right_again(scenario: &Scenario, before: &Backup, login: 
     assert_eq!(left.len(), 0, "something is still remembered");
 }
 
-/// Of what has the name of the copies, by namespace: a running operator takes our label off a copy that nobody asks for.
+/// Returns the uids of Secrets with the copies' name, by namespace. A running operator removes its label from a copy
+/// that no object declares.
 async fn uids(scenario: &Scenario) -> BTreeMap<String, String> {
     let mut uids = BTreeMap::new();
     for namespace in scenario.in_scenario(&["a", "b"]) {
@@ -278,7 +279,7 @@ async fn uids(scenario: &Scenario) -> BTreeMap<String, String> {
     uids
 }
 
-/// Restored without owners, every copy stays and is taken back in place.
+/// Copies restored without owners stay and are taken back in place.
 #[tokio::test]
 async fn restore_without_owners_keeps_every_copy() {
     let (scenario, login) = company("velero").await;
@@ -296,7 +297,7 @@ async fn restore_without_owners_keeps_every_copy() {
     everything_is_right_again(&scenario, &backup, &login).await;
 }
 
-/// Restored without owners beside a running operator, every copy stays.
+/// Copies restored without owners beside a running operator stay.
 #[tokio::test]
 async fn restore_beside_running_operator_loses_nothing() {
     let (scenario, login) = company("beside").await;
@@ -313,7 +314,7 @@ async fn restore_beside_running_operator_loses_nothing() {
     everything_is_right_again(&scenario, &backup, &login).await;
 }
 
-/// Restored with owners that are no more, copies are collected and made again.
+/// Copies restored with deleted owners are collected and recreated.
 #[tokio::test]
 async fn restore_with_stale_owners_makes_copies_again() {
     let (scenario, login) = company("stale").await;
@@ -333,7 +334,7 @@ async fn restore_with_stale_owners_makes_copies_again() {
     scenario.start_operator().await;
     everything_is_right_again(&scenario, &backup, &login).await;
 
-    // And so it is where the operator is up, whoever is first.
+    // The same holds with a running operator, in either order.
     scenario
         .kubectl(&["delete", "secrets", "-n", SYSTEM_NAMESPACE, "--all"])
         .await;

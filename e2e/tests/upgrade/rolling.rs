@@ -1,7 +1,8 @@
-//! A rolling update, as the Deployment does it: the new Pod is ready before an old one is asked to end.
+//! A rolling update, as the Deployment does it: the new Pod is ready before an old one gets SIGTERM.
 //!
-//! There is no release yet, so this updates a version to itself, under another image. With
-//! `PULLSECRETS_E2E_PREVIOUS=REVISION` the old one is that commit: its manifests, and its operator built from its sources.
+//! There is no release yet, so this test updates a version to itself, under another image.
+//! `PULLSECRETS_E2E_PREVIOUS=REVISION` selects a commit for the old version: its manifests, and its operator built from
+//! its sources.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -25,7 +26,7 @@ const PREVIOUS: &str = "PULLSECRETS_E2E_PREVIOUS";
 const OLD: &str = "registry.example.com/pullsecrets:old";
 const NEW: &str = "registry.example.com/pullsecrets:new";
 
-/// One version: where its manifests are, and its operator.
+/// One version: its manifests and its operator.
 #[derive(Clone)]
 struct Version {
     tree: PathBuf,
@@ -41,7 +42,7 @@ fn this() -> Version {
     }
 }
 
-/// The one before: of the commit that the environment names, else this one once more.
+/// Returns the previous version: the commit in the environment variable, or this version again.
 fn previous(folder: &Path) -> anyhow::Result<Version> {
     let Some(revision) = std::env::var_os(PREVIOUS).filter(|value| !value.is_empty()) else {
         return Ok(Version { image: OLD, ..this() });
@@ -56,7 +57,7 @@ fn previous(folder: &Path) -> anyhow::Result<Version> {
         .arg(&archive)
         .arg(revision))?;
     run(Command::new("tar").arg("-xf").arg(&archive).arg("-C").arg(&tree))?;
-    // What it has in common with this version, its dependencies, is compiled already.
+    // The dependencies that it shares with this version are already compiled.
     let build = ["build", "--quiet", "--package=operator", "--bin=pullsecrets"];
     run(binaries::cargo()
         .args(build)
@@ -78,7 +79,7 @@ fn run(command: &mut Command) -> anyhow::Result<()> {
 }
 
 impl Version {
-    /// As README says: the definition, then everything, under the name of this version's image.
+    /// Installs the version as README says: the definition, then everything, under the name of its image.
     async fn install(&self, scenario: &Scenario) {
         let kubectl = scenario.cluster().kubectl();
         for part in ["config/crd", "config/default"] {
@@ -102,7 +103,7 @@ async fn rolled_out(scenario: &Scenario) {
     scenario.kubectl(&wait).await;
 }
 
-/// Looks again and again until `done`; the first time that `look` finds something amiss is a gap.
+/// Repeats `look` until `done`; its first error is a gap.
 async fn without_a_gap(look: impl AsyncFn() -> Result<(), String>, change: impl Future<Output = ()>) {
     let mut change = std::pin::pin!(change);
     let mut looks = 0;
@@ -120,7 +121,7 @@ async fn without_a_gap(look: impl AsyncFn() -> Result<(), String>, change: impl 
     assert!(looks > 20, "{looks} looks");
 }
 
-/// The copies are the same objects as before, and the accounts refer to them; whichever password they hold.
+/// Checks that the copies are the same objects as before, with any password, and that the accounts refer to them.
 async fn served(scenario: &Scenario, uids: &BTreeMap<String, String>) -> Result<(), String> {
     let now = oracle::uids(scenario.client(), scenario.name()).await?;
     let accounts: Api<ServiceAccount> = Api::all(scenario.client().clone());
@@ -156,7 +157,7 @@ async fn pods(scenario: &Scenario) -> Result<BTreeSet<String>, String> {
     Ok(staying.map(|pod| pod.name_any()).collect())
 }
 
-/// Comes back as soon as so many of these Pods have been asked to end.
+/// Waits until this many of the Pods have been asked to end.
 async fn ending(scenario: &Scenario, before: &BTreeSet<String>, count: usize) {
     eventually("another Pod is asked to end", SOON * 3, async || {
         let ended = before.difference(&pods(scenario).await?).count();
@@ -199,7 +200,7 @@ async fn update_and_rollback_leave_no_gap() {
     scenario.says("Ready", "True", "Synced").await;
     let (uids, old_leader) = (scenario.uids().await, leader(&scenario).await);
 
-    // Nothing happens but the update.
+    // Only the update happens.
     let mark = scenario.mark().await;
     let look = async || served(&scenario, &uids).await;
     without_a_gap(look, this().install(&scenario)).await;
@@ -210,7 +211,7 @@ async fn update_and_rollback_leave_no_gap() {
     let written = scenario.writes_since(mark).await;
     assert!(written.is_empty(), "{written:#?}");
 
-    // The way back, with a new password as the first Pod ends, and a new namespace as the second does.
+    // The rollback, with a new password as the first Pod ends, and a new namespace as the second does.
     let mark = scenario.mark().await;
     let look = async || served(&scenario, &uids).await;
     let before = pods(&scenario).await.unwrap();
@@ -235,7 +236,7 @@ async fn update_and_rollback_leave_no_gap() {
     assert_eq!(node.troubles(), Vec::<String>::new());
 }
 
-/// One update of each copy, and what a new namespace needs. A write that lost a race changed nothing.
+/// Checks for one update of each copy, and the writes of a new namespace. A write that lost a race does not count.
 fn each_is_written_once(writes: &[Record], uids: &BTreeMap<String, String>) {
     let taken = writes
         .iter()

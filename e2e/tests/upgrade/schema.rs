@@ -1,5 +1,5 @@
-//! The definition of another version: applied again while everything is at work, and a newer one with fields that this
-//! version does not know.
+//! Definitions of other versions: this one applied again during work, and a newer one with fields that this version
+//! does not know.
 
 use std::time::Duration;
 
@@ -11,13 +11,13 @@ use e2e::{OPERATOR_USER, workspace};
 use futures::future::join_all;
 use serde_json::{Value, json};
 
-/// This version's.
+/// Returns this version's definition.
 fn ours() -> Value {
     let text = std::fs::read_to_string(workspace().join("config/crd/clusterpullsecrets.yaml")).unwrap();
     serde_saphyr::from_str(&text).unwrap()
 }
 
-/// One of the future: it has more fields, more values of a field, and other words.
+/// Returns a future definition, with more fields, more values of a field, and other descriptions.
 fn newer() -> Value {
     let mut definition = ours();
     let spec = &mut definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"];
@@ -33,7 +33,7 @@ fn newer() -> Value {
     definition
 }
 
-/// Applies a definition, and comes back when it is the one that the server goes by.
+/// Applies a definition, and waits until the server uses it.
 async fn apply(scenario: &Scenario, definition: &Value) {
     scenario.apply(definition).await;
     let fields = &definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"];
@@ -59,12 +59,12 @@ async fn apply(scenario: &Scenario, definition: &Value) {
     .await;
 }
 
-/// What a newer schema lets a spec say, and the words in which this version says that it does not understand.
+/// A spec that only a newer schema accepts, and the words in which this version reports it.
 struct Row {
     name: &'static str,
     patch: Value,
     words: &'static str,
-    /// An older schema takes the field away as it is read; a value of a field that it has stays.
+    /// Whether an older schema drops the field on reads. A value of a known field stays.
     pruned: bool,
 }
 
@@ -102,7 +102,7 @@ fn rows() -> Vec<Row> {
 }
 
 impl Row {
-    /// A scenario of its own on the cluster, with the same source.
+    /// Creates a separate scenario on the cluster, with the same source.
     async fn scenario(&self, whole: &Scenario) -> Scenario {
         let part = whole.part(self.name).await;
         part.unselected_namespaces(&["left", "new"]).await;
@@ -130,7 +130,7 @@ impl Row {
     }
 }
 
-/// Each of these namespaces has what is expected. All rows have one login, so no more can be said of a row.
+/// Checks that each of these namespaces is served. All rows share one login, so a single row cannot be checked further.
 async fn holds(part: &Scenario, namespaces: &[&str], login: &Login) -> Result<(), String> {
     let expected = part.expected(namespaces, login);
     for namespace in expected.holders.keys() {
@@ -139,7 +139,7 @@ async fn holds(part: &Scenario, namespaces: &[&str], login: &Login) -> Result<()
     Ok(())
 }
 
-/// Everything that would be a write if the object were understood.
+/// Makes changes that would all cause writes if the operator understood the object.
 async fn a_lot_happens(part: &Scenario) {
     let (left, new) = (
         part.in_scenario(&["left"]).remove(0),
@@ -150,7 +150,7 @@ async fn a_lot_happens(part: &Scenario) {
         .await;
 }
 
-/// Writes of the operator into namespaces, or of what it remembers: all but those to its objects, Events and its Lease.
+/// Returns the operator's writes into namespaces and to its state, without those to its objects, Events and its Lease.
 async fn writes(scenario: &Scenario, mark: Mark) -> Vec<Record> {
     scenario.mark().await;
     let writes = scenario.cluster().audit().writes_since(mark, OPERATOR_USER).unwrap();
@@ -159,7 +159,7 @@ async fn writes(scenario: &Scenario, mark: Mark) -> Vec<Record> {
     objects
 }
 
-/// What a newer schema stored is frozen, says so, can be deleted, and thaws.
+/// An object from a newer schema is frozen, reports it, can be deleted, and thaws.
 #[tokio::test]
 async fn object_of_newer_schema_is_frozen() {
     let scenario = Scenario::own("newer").await;
@@ -177,7 +177,7 @@ async fn object_of_newer_schema_is_frozen() {
         row.is_frozen(part).await;
     }
 
-    // The newer definition stays: nothing is added, nothing is removed, not after a restart either.
+    // The newer definition stays. The operator adds and removes no copy, not after a restart either.
     let mark = scenario.mark().await;
     scenario.source(&second).await;
     for part in &parts {
@@ -209,8 +209,8 @@ async fn object_of_newer_schema_is_frozen() {
     }
 }
 
-/// This version's definition again: what it has no field for is dropped by the server, and the rest is carried out, once
-/// the operator is shown the object.
+/// Applies this version's definition again. The server drops unknown fields, and the operator serves the rest once it
+/// sees the object.
 async fn what_this_version_knows_thaws(
     scenario: &Scenario,
     rows: &[Row],
@@ -254,7 +254,7 @@ async fn definition_applied_again_costs_no_write() {
     let written = scenario.writes_since(mark).await;
     assert!(written.is_empty(), "{written:#?}");
 
-    // The server ended the watch of each definition that it replaced.
+    // The server ended the watch of each replaced definition.
     scenario.namespaces(&["c"]).await;
     scenario
         .holds(

@@ -36,7 +36,7 @@ impl Store {
     }
 }
 
-/// The act begins after the third version.
+/// Users act after the third version.
 fn rules() -> Rules<'static> {
     let logins = ["one", "two"].map(|password| Login::new("robot", password));
     Rules {
@@ -79,7 +79,7 @@ fn account(entries: &[&str]) -> Value {
         "namespace": "fault-a", "uid": "a", "annotations": {ATTACHED: attached}}})
 }
 
-/// One copy with its reference, beside an entry of somebody else.
+/// Returns a copy with its reference, beside a foreign entry.
 fn served() -> Store {
     let mut store = Store::new();
     for object in [state("one"), copy("one"), account(&["theirs", "company"])] {

@@ -3,7 +3,7 @@
 use campaign::bugs;
 use campaign::workload;
 
-/// Each seeded bug still applies to the tree and says which plans are to show it.
+/// Each seeded bug still applies to the tree and names the plans that should show it.
 #[test]
 fn each_seeded_bug_applies_and_names_its_plans() {
     let all = bugs::all().unwrap();

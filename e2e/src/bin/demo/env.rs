@@ -1,4 +1,4 @@
-//! The cluster, the operator and the registry of the demo.
+//! Cluster, operator and registry of the demo.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -16,16 +16,16 @@ use anyhow::{Context, ensure};
 
 use crate::terminal::{Terminal, say};
 
-/// The object, and so its copies.
+/// Name of the object, and so of its copies.
 pub(crate) const OBJECT: &str = "company";
 
-/// The Secret that holds the login.
+/// The Secret with the login.
 pub(crate) const SOURCE: &str = "robot-login";
 
-/// The user whom the registry knows.
+/// The user that the registry accepts.
 pub(crate) const USER: &str = "robot";
 
-/// How long a promise may take on a busy machine.
+/// Time limit for each promise, for a busy machine.
 const SOON: Duration = Duration::from_secs(30);
 
 /// A cluster with the operator on it, and a registry.
@@ -50,37 +50,37 @@ impl Env {
         })
     }
 
-    /// Ends everything, and says so if something would not end by itself.
+    /// Stops everything, and reports a process that had to be killed.
     pub(crate) fn end(self) -> anyhow::Result<()> {
         self.operator.stop()?;
         self.cluster.stop()
     }
 
-    /// Shows a kubectl command, runs it, shows what it prints.
+    /// Prints a kubectl command, runs it, and prints its output.
     pub(crate) async fn kubectl(&self, terminal: &Terminal, command: &str) -> anyhow::Result<()> {
         terminal.command(&format!("kubectl {command}"));
-        // The story's commands have no quoted blanks, save for a label selector or a patch without any.
+        // The commands of the story have no quoted blanks, except in a label selector or a patch without blanks.
         let arguments: Vec<String> = command
             .split_whitespace()
             .map(|word| word.trim_matches('\'').to_owned())
             .collect();
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         let output = self.cluster.kubectl().output(&arguments, "").await?;
-        // A terminal shows both; "No resources found" is on standard error.
+        // A terminal shows both streams; "No resources found" is on standard error.
         say(&String::from_utf8_lossy(&output.stdout));
         say(&String::from_utf8_lossy(&output.stderr));
         ensure!(output.status.success(), "kubectl {command} fails");
         Ok(())
     }
 
-    /// Shows and runs `kubectl apply` of a manifest.
+    /// Prints and runs `kubectl apply` of a manifest.
     pub(crate) async fn apply(&self, terminal: &Terminal, manifest: &str) -> anyhow::Result<()> {
         terminal.command(&format!("kubectl apply -f - <<'EOF'\n{manifest}EOF"));
         say(&self.cluster.kubectl().apply(manifest).await?);
         Ok(())
     }
 
-    /// Puts the login into its Secret, new or not. The password is not shown.
+    /// Creates or updates the source Secret with the login, without printing the password.
     pub(crate) async fn write_source(&self, terminal: &Terminal, password: &str) -> anyhow::Result<()> {
         let create = format!(
             "create secret generic {SOURCE} -n {SYSTEM_NAMESPACE} --type=kubernetes.io/basic-auth \
@@ -98,7 +98,7 @@ impl Env {
         Ok(())
     }
 
-    /// What must be in the store when the object serves the `default` accounts of these namespaces.
+    /// Returns the expected state of the store when the object serves the `default` accounts of these namespaces.
     pub(crate) fn expected(&self, namespaces: &[&str], password: &str) -> Expected {
         let accounts = BTreeSet::from(["default".to_owned()]);
         let login = Login::new(USER, password);
@@ -113,16 +113,16 @@ impl Env {
         }
     }
 
-    /// Waits until the store is so.
+    /// Waits until the store is in the expected state.
     pub(crate) async fn holds(&self, what: &str, expected: &Expected) -> anyhow::Result<()> {
         until(what, SOON, async || oracle::check(&self.client, expected).await).await
     }
 
-    /// Waits until nothing of the object is left.
+    /// Waits until all copies, references and state of the object are gone.
     pub(crate) async fn gone(&self, passwords: &[&str]) -> anyhow::Result<()> {
         let logins: Vec<Login> = passwords.iter().map(|password| Login::new(USER, password)).collect();
         let (needles, allowed) = (Needles::of(&logins), Allowed::default());
-        until("nothing is left of it", SOON, async || {
+        until("the object has left no trace", SOON, async || {
             oracle::check_gone(&self.client, OBJECT, OBJECT, &needles, &allowed).await
         })
         .await
@@ -148,7 +148,7 @@ impl Env {
         .await
     }
 
-    /// What the registry answers to the login in a namespace's copy.
+    /// Returns the registry's answer to the login in a namespace's copy.
     pub(crate) async fn answer(&self, namespace: &str) -> anyhow::Result<u16> {
         let copies: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
         let copy = copies.get(OBJECT).await?;
@@ -157,7 +157,7 @@ impl Env {
         self.registry.status_with_docker_config(&bytes.0).await
     }
 
-    /// Shows what the registry answers to each namespace's copy, and checks it.
+    /// Prints and checks the registry's answer for the copy of each namespace.
     pub(crate) async fn check_answers(
         &self,
         terminal: &Terminal,

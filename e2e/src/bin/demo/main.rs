@@ -1,7 +1,7 @@
 //! `cargo demo`: the product on a real control plane, step by step, through kubectl.
 //!
-//! Every command that is shown is the one that was run, and every claim beside it was checked: the demo ends with code 1
-//! at the first thing that is not as promised.
+//! The demo runs every command that it prints, and checks every claim beside it. It ends with code 1 at the first
+//! broken promise.
 //!
 //! # Rooms
 //!
@@ -24,11 +24,11 @@ use clap::Parser;
 use env::Env;
 use terminal::{Terminal, note, say};
 
-/// Plays one `ClusterPullSecret` from its creation to its end on a control plane of its own.
+/// Shows one `ClusterPullSecret` from its creation to its deletion on a control plane of its own.
 #[derive(Parser)]
 #[command(name = "cargo demo")]
 struct Arguments {
-    /// Leave everything running afterwards, to look around; Ctrl-C ends it.
+    /// Keep everything running afterwards, to explore; Ctrl-C ends it.
     #[arg(long)]
     keep: bool,
 }
@@ -61,7 +61,7 @@ async fn run(terminal: &Terminal, keep: bool) -> anyhow::Result<()> {
     env.end()
 }
 
-/// Says how to get in, and waits for Ctrl-C.
+/// Prints how to connect, and waits for Ctrl-C.
 async fn stay(env: &Env) -> anyhow::Result<()> {
     let kubectl = env.cluster.kubectl();
     let folder = kubectl.binary().parent().map(|path| path.display().to_string());

@@ -1,4 +1,4 @@
-//! The story, in the order in which it is told.
+//! Steps of the demo, in order.
 
 use anyhow::{Context, ensure};
 use e2e::OPERATOR_USER;
@@ -12,17 +12,17 @@ use crate::terminal::Terminal;
 
 const NAMESPACES: [&str; 3] = ["payments", "search", "checkout"];
 
-/// The namespace that comes later.
+/// The namespace that the demo creates later.
 const LATER: &str = "brand-new";
 
-/// Passwords of a registry that lives as long as the demo.
+/// Passwords of the demo's own registry.
 const PASSWORDS: [&str; 2] = ["first-password", "second-password"];
 
-/// Tells all of it.
+/// Runs all steps.
 ///
 /// # Errors
 ///
-/// The first thing that is not as promised.
+/// The first broken promise.
 pub(crate) async fn play(env: &mut Env, terminal: &Terminal) -> anyhow::Result<()> {
     three_namespaces(env, terminal)
         .await
@@ -40,14 +40,14 @@ async fn three_namespaces(env: &mut Env, terminal: &Terminal) -> anyhow::Result<
         env.kubectl(terminal, &format!("label namespace {namespace} pulls=company"))
             .await?;
     }
-    // Somebody else's pull secret, to see later that it is let be.
+    // A foreign pull secret, to show later that the operator leaves it alone.
     let patch = r#"'{"imagePullSecrets":[{"name":"theirs"}]}'"#;
     let command = format!("patch serviceaccount default -n {} -p {patch}", NAMESPACES[0]);
     env.kubectl(terminal, &command).await?;
 
     env.registry.set_password(USER, PASSWORDS[0])?;
     let code = env.registry.status_with(None).await?;
-    ensure!(code == 401, "the registry answers {code} to nobody");
+    ensure!(code == 401, "the registry answers {code} without a login");
     terminal.holds(&format!(
         "the registry {} answers 401 without a login",
         env.registry.address()
@@ -69,7 +69,7 @@ async fn one_object(env: &Env, terminal: &Terminal) -> anyhow::Result<()> {
 }
 
 async fn a_new_namespace(env: &Env, terminal: &Terminal) -> anyhow::Result<()> {
-    terminal.step("3. A new namespace, and nobody does anything");
+    terminal.step("3. A new namespace, without any further step");
     let mark = env.cluster.audit().mark()?;
     let manifest =
         format!("apiVersion: v1\nkind: Namespace\nmetadata:\n  name: {LATER}\n  labels: {{pulls: company}}\n");
@@ -93,7 +93,7 @@ async fn rotation(env: &mut Env, terminal: &Terminal) -> anyhow::Result<()> {
         .await?;
     env.check_answers(terminal, &all(), 200).await?;
     let after = oracle::uids(&env.client, OBJECT).await.map_err(anyhow::Error::msg)?;
-    ensure!(before == after, "a copy was made anew instead of being updated");
+    ensure!(before == after, "a copy was recreated rather than updated");
     terminal.holds("every copy is the same object as before, updated in place");
     check_theirs(env, terminal).await
 }
@@ -151,8 +151,8 @@ async fn check_theirs(env: &Env, terminal: &Terminal) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// From the API server's log: the time from the arrival of the new namespace until the operator's last write to it was
-/// answered, and the part of it since its `default` account was there; in milliseconds.
+/// Returns two times in milliseconds, from the API server's log. The first is from the creation of the namespace to the
+/// response to the operator's last write there. The second starts when its `default` account exists.
 fn milliseconds(env: &Env, mark: Mark) -> anyhow::Result<(f64, f64)> {
     let records = env.cluster.audit().since(mark)?;
     let created = |record: &&Record| record.resource == "namespaces" && record.is_write() && record.name == LATER;
@@ -171,7 +171,7 @@ fn milliseconds(env: &Env, mark: Mark) -> anyhow::Result<(f64, f64)> {
         .filter(|record| record.user == OPERATOR_USER && record.is_write() && record.namespace == LATER)
         .map(|record| record.answered)
         .max()
-        .context("the operator wrote nothing to the new namespace")?;
+        .context("the operator did not write to the new namespace")?;
     let since = |start: jiff::Timestamp| end.duration_since(start).as_secs_f64() * 1e3;
     Ok((since(begin.timestamp), since(account.answered)))
 }

@@ -1,4 +1,4 @@
-//! What the person sees. Plain text when standard output is not a terminal.
+//! Output for people. It is plain text when standard output is not a terminal.
 #![expect(clippy::print_stdout, reason = "the demo is what it prints")]
 
 use std::io::IsTerminal;
@@ -9,19 +9,19 @@ const GREEN: &str = "\x1b[32m";
 const RED: &str = "\x1b[31m";
 const PLAIN: &str = "\x1b[0m";
 
-/// Text as it is; nothing for nothing.
+/// Prints text as it is, and no blank line for empty text.
 pub(crate) fn say(text: &str) {
     if !text.is_empty() {
         println!("{}", text.trim_end_matches('\n'));
     }
 }
 
-/// Beside the story, so on standard error.
+/// Prints a side note, to standard error.
 pub(crate) fn note(line: &str) {
     eprintln!("{line}");
 }
 
-/// Headings, commands and verdicts, each in its colour if there are colours.
+/// Prints headings, commands and verdicts, in colours if the terminal has them.
 pub(crate) struct Terminal {
     colour: bool,
 }
@@ -32,22 +32,22 @@ impl Terminal {
         Self { colour }
     }
 
-    /// The heading of a step.
+    /// Prints the heading of a step.
     pub(crate) fn step(&self, heading: &str) {
         println!("\n{}", self.paint(BOLD, heading));
     }
 
-    /// A command, as a person would type it.
+    /// Prints a command as a person would type it.
     pub(crate) fn command(&self, command: &str) {
         println!("{}", self.paint(DIM, &format!("$ {command}")));
     }
 
-    /// Something checked and found true.
+    /// Prints a claim that was checked and holds.
     pub(crate) fn holds(&self, claim: &str) {
         println!("{} {claim}", self.paint(GREEN, "✓"));
     }
 
-    /// Why the demo ends early.
+    /// Prints why the demo ends early.
     pub(crate) fn failure(&self, error: &anyhow::Error) {
         eprintln!("{} {error:#}", self.paint(RED, "✗ not as promised:"));
     }

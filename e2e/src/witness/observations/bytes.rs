@@ -1,4 +1,4 @@
-//! What Secrets hold, and what they must hold.
+//! Actual and required content of Secrets.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -40,14 +40,14 @@ impl Held {
         self.by_operator
     }
 
-    /// Whether a kubelet finds all these logins in it.
+    /// Returns whether a kubelet finds all these logins in it.
     pub(super) fn is_copy_of(&self, logins: &BTreeSet<String>) -> bool {
         let config = self.data.get(DATA_KEY).map(|bytes| String::from_utf8_lossy(bytes));
         let has_all = |config: &str| logins.iter().all(|auth| config.contains(auth.as_str()));
         self.type_ == "kubernetes.io/dockerconfigjson" && config.is_some_and(|config| has_all(&config))
     }
 
-    /// Whether one of these logins is in it, under whatever key.
+    /// Returns whether it contains one of these logins, under any key.
     pub(super) fn has_any(&self, logins: &BTreeSet<String>) -> bool {
         let texts = self.data.values().map(|bytes| String::from_utf8_lossy(bytes));
         texts
@@ -56,8 +56,8 @@ impl Held {
     }
 }
 
-/// The `auth` of each login that copies must hold now: of registries with a server and a source that is plain and there.
-/// Of what else is declared, this says nothing.
+/// Returns the `auth` of each login that copies must hold now. It covers registries with a server whose source exists
+/// and is simple, and ignores all other declarations.
 pub(super) fn logins(spec: &Value, secrets: &BTreeMap<Place, Held>) -> BTreeSet<String> {
     let registries = spec["registries"].as_array().into_iter().flatten();
     let auths = registries.filter_map(|registry| {

@@ -1,11 +1,11 @@
-//! What objects declare, and declared as long as somebody watched.
+//! Declarations of objects, also earlier ones that the witness observed.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::oracle::Declared;
 
-/// By uid. Clones are one memory.
+/// By uid. Clones share one memory.
 #[derive(Debug, Clone, Default)]
 pub(in crate::witness) struct Memory(Arc<Mutex<BTreeMap<String, Known>>>);
 
@@ -20,7 +20,7 @@ impl Memory {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// An object as it is now; what it selected and said before stays known.
+    /// Adds an object as it is now. Its earlier selections and declarations stay.
     pub(super) fn keep(&self, declared: &Declared) {
         let mut known = self.known();
         let before = known.remove(&declared.uid).map(|known| known.declared);
@@ -32,7 +32,7 @@ impl Memory {
         known.insert(declared.uid.clone(), Known { declared, gone: false });
     }
 
-    /// The object selects the namespace.
+    /// Records that the object selects the namespace.
     pub(super) fn selected(&self, uid: &str, namespace: &str) {
         if let Some(known) = self.known().get_mut(uid)
             && !known.declared.namespaces.contains(namespace)
@@ -41,7 +41,7 @@ impl Memory {
         }
     }
 
-    /// The object is no more.
+    /// Records that the object is gone.
     pub(super) fn is_gone(&self, uid: &str) {
         if let Some(known) = self.known().get_mut(uid) {
             known.gone = true;

@@ -1,4 +1,4 @@
-//! Sources that look odd and that kubelets would take: they are taken, as the login that a kubelet would use.
+//! Unusual sources that kubelets accept. The operator takes them, with the login that a kubelet would use.
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 
 use super::{BASIC, CONFIG_KEY, Kind, Source};
 
-/// A name, how it is declared, and the Secret.
+/// A name, its declaration, and the Secret.
 pub(super) type Odd = (&'static str, Kind, Source);
 
-/// All of them mean `login`.
+/// Returns the sources, which all mean `login`.
 pub(super) fn sources(login: &Login) -> Vec<Odd> {
     let Login { username, password } = login;
     let pair = format!("{username}:{password}");

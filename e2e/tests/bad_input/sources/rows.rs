@@ -1,4 +1,4 @@
-//! The bad sources: those of `bad.yaml`, and those that cannot be written down there.
+//! The bad sources: those of `bad.yaml`, and those that the file cannot express.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::{Bad, CONFIG_KEY, DOCKER, Kind, Row, Source};
 
-/// A row as it is written down.
+/// A row of the file.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Written {
@@ -57,7 +57,7 @@ impl Written {
     }
 }
 
-/// All of them, with `core` in their values.
+/// Returns all rows, with `core` in their values.
 pub(super) fn all(core: &str) -> Vec<Row> {
     let written: Vec<Written> = serde_saphyr::from_str(include_str!("bad.yaml")).expect("the rows can be read");
     let mut rows: Vec<Row> = written.into_iter().map(|row| row.row(core)).collect();
@@ -92,7 +92,7 @@ fn extreme(core: &str) -> [Row; 2] {
     ]
 }
 
-/// The source is not there, or may not be one.
+/// Returns sources that do not exist, or are not allowed.
 fn not_to_be_had() -> [Row; 6] {
     let elsewhere = Bad::Refers(json!({"name": "any", "namespace": "default"}));
     let copy = Bad::Refers(json!({"name": super::COPIER}));
@@ -123,7 +123,7 @@ fn not_to_be_had() -> [Row; 6] {
     ]
 }
 
-/// What the API server itself does not store under the type of a docker config.
+/// Returns docker configs that the API server itself refuses under that type.
 pub(super) fn never_stored(core: &str) -> Vec<(&'static str, Vec<u8>)> {
     let good = json!({"auths": {"registry.example.com": {"username": core, "password": core}}}).to_string();
     vec![
@@ -166,7 +166,7 @@ fn bytes(template: &str, core: &str) -> Vec<u8> {
     bytes
 }
 
-/// Where the `<` at the start of the text is closed.
+/// Returns the position that closes the `<` at the start of the text.
 fn matching(text: &str) -> usize {
     let mut depth = 0;
     let closes = |(_, byte): &(usize, u8)| {

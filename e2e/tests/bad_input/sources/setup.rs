@@ -1,4 +1,4 @@
-//! Making sources and objects, and breaking them.
+//! Sources and objects: creation and breakage.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,13 +14,13 @@ use serde_json::{Value, json};
 
 use super::{Bad, CONFIG_KEY, COPIER, Kind, Row, SECOND, Source};
 
-/// The source of the registry that every object has besides.
+/// Creates the source of the second registry, which every object has.
 pub(super) async fn put_second(scenario: &Scenario) {
     let login = scenario.login(SECOND);
     put(scenario, SECOND, Source::good(Kind::Basic, &login)).await.unwrap();
 }
 
-/// The one copy that stands among the sources.
+/// Creates the one copy among the sources.
 pub(super) async fn put_copier(scenario: &Scenario, login: &Login) {
     put(scenario, "copied", Source::good(Kind::Config, login))
         .await
@@ -43,7 +43,7 @@ fn object(scenario: &Scenario, name: &str, kind: Kind, reference: &Value) -> Val
     object
 }
 
-/// A source and an object that refers to it.
+/// Creates a source and an object that refers to it.
 pub(super) async fn set_up(scenario: &Scenario, name: &str, kind: Kind, source: Source) {
     put(scenario, name, source).await.unwrap();
     let object = serde_json::from_value(object(scenario, name, kind, &json!({"name": name}))).unwrap();
@@ -53,7 +53,7 @@ pub(super) async fn set_up(scenario: &Scenario, name: &str, kind: Kind, source: 
         .unwrap();
 }
 
-/// A source; one of that name goes before, since the type of a Secret cannot be changed.
+/// Replaces a source. It deletes an existing one first, because the type of a Secret is immutable.
 pub(super) async fn put(scenario: &Scenario, name: &str, Source { type_, data }: Source) -> kube::Result<Secret> {
     let api: Api<Secret> = Api::namespaced(scenario.client().clone(), SYSTEM_NAMESPACE);
     let _ = api.delete(name, &DeleteParams::default()).await;
@@ -91,7 +91,7 @@ pub(super) async fn break_it(scenario: &Scenario, row: &Row) {
     }
 }
 
-/// Waits until the copy of each of these objects holds the login, and nothing else.
+/// Waits until the copy of each of these objects holds exactly the login.
 pub(super) async fn all_hold(scenario: &Scenario, names: &[&str], login: &Login) {
     for name in names {
         let expected = Expected {
@@ -107,8 +107,8 @@ pub(super) async fn all_hold(scenario: &Scenario, names: &[&str], login: &Login)
     }
 }
 
-/// Every copy in the scenario's namespace: uid and resourceVersion, so that a write that changed nothing shows too, and
-/// bytes.
+/// Returns every copy in the scenario's namespace: uid, bytes and resourceVersion, which shows even a write without a
+/// change.
 pub(super) async fn copies(scenario: &Scenario) -> BTreeMap<String, (String, String, Vec<u8>)> {
     let api: Api<Secret> = Api::namespaced(scenario.client().clone(), &scenario.in_scenario(&["a"])[0]);
     let list = api.list(&ListParams::default()).await.unwrap();

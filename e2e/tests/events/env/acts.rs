@@ -1,4 +1,4 @@
-//! What people and other tools do.
+//! Actions of people and other tools.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use super::Env;
 use super::store::merge;
 
 impl Env {
-    /// Namespaces with a source and an object that is carried out in them.
+    /// Creates namespaces, a source and an object, and waits until it is served.
     pub(crate) async fn served(&self, parts: &[&str]) {
         self.served_as(parts, json!({})).await;
     }
@@ -30,7 +30,7 @@ impl Env {
         self.scenario().says("Ready", "True", "Synced").await;
     }
 
-    /// Namespaces, a source and an object, come of it what may.
+    /// Creates namespaces, a source and an object, without waiting.
     pub(crate) async fn declared(&self, parts: &[&str], change: Value) {
         self.scenario().namespaces(parts).await;
         self.scenario()
@@ -48,7 +48,7 @@ impl Env {
         .await;
     }
 
-    /// The first login as a docker config.
+    /// Returns the first login as a docker config.
     pub(crate) fn docker_config(&self) -> Value {
         let Login { username, password } = self.first();
         json!({"auths": {SERVER: {"username": username, "password": password}}})
@@ -58,7 +58,7 @@ impl Env {
         self.add_object_named(self.name(), change).await;
     }
 
-    /// An object like the environment's, of another name.
+    /// Creates another object like the environment's.
     pub(crate) async fn add_object_named(&self, name: &str, change: Value) {
         let mut object = self.scenario().object();
         object["metadata"]["name"] = json!(name);
@@ -76,7 +76,7 @@ impl Env {
             .unwrap();
     }
 
-    /// Deletes the object and does not wait.
+    /// Deletes the object without waiting.
     pub(crate) async fn deletes_object(&self, cascade: PropagationPolicy) {
         let params = DeleteParams {
             propagation_policy: Some(cascade),
@@ -85,7 +85,7 @@ impl Env {
         self.objects().delete(self.name(), &params).await.unwrap();
     }
 
-    /// The source gets another login.
+    /// Writes another login to the source.
     pub(crate) async fn rotates(&self, login: &Login) {
         self.patch_source(json!({"stringData": {"username": login.username, "password": login.password}}))
             .await;
@@ -114,7 +114,7 @@ impl Env {
         self.create::<ServiceAccount>(json!({"metadata": metadata})).await;
     }
 
-    /// Somebody's Secret of the copies' name, not of their type.
+    /// Creates a foreign Secret with the copies' name and another type.
     pub(crate) async fn squats(&self, part: &str) {
         self.create::<Secret>(json!({
             "metadata": {"name": self.name(), "namespace": self.namespace(part)}, "stringData": {"theirs": "kept"},
@@ -122,7 +122,7 @@ impl Env {
         .await;
     }
 
-    /// Somebody's pull secret of the copies' name.
+    /// Creates a foreign pull secret with the copies' name.
     pub(crate) async fn squats_with(&self, part: &str, config: &[u8]) {
         let text = String::from_utf8(config.to_vec()).unwrap();
         self.create::<Secret>(json!({
@@ -132,7 +132,7 @@ impl Env {
         .await;
     }
 
-    /// Keeps a namespace from going, however long it is on its way out.
+    /// Blocks the removal of a namespace.
     pub(crate) async fn holds_up(&self, part: &str) {
         self.create::<ConfigMap>(json!({
             "metadata": {"name": "slow", "namespace": self.namespace(part), "finalizers": ["example.com/slow"]},
@@ -140,7 +140,7 @@ impl Env {
         .await;
     }
 
-    /// Something else that the object owns: once it is gone, garbage collection has been there.
+    /// Creates another dependent of the object. Its removal shows that the garbage collector has run.
     pub(crate) async fn leaves_garbage(&self, part: &str) {
         let object = self.objects().get(self.name()).await.unwrap();
         let owner = json!({
@@ -153,7 +153,7 @@ impl Env {
         .await;
     }
 
-    /// Deletes a namespace that is held up, and waits until all else in it is gone.
+    /// Deletes a blocked namespace, and waits until all else in it is gone.
     pub(crate) async fn begins_to_go(&self, part: &str) {
         let (api, name) = (self.all_namespaces(), self.namespace(part));
         api.delete(&name, &DeleteParams::default()).await.unwrap();
@@ -174,12 +174,12 @@ impl Env {
         .await;
     }
 
-    /// A namespace that is deleted altogether.
+    /// Deletes a namespace and waits until it is gone.
     pub(crate) async fn deletes_namespace(&self, part: &str) {
         self.delete(&self.all_namespaces(), &self.namespace(part)).await;
     }
 
-    /// Puts a Secret in the place of the copy at once: whoever is faster wins, and who loses tries again.
+    /// Replaces the copy with another Secret. Both writers race for the name, and this one retries.
     pub(crate) async fn replaces_copy(&self, part: &str, mut with: Value) {
         with["metadata"]["name"] = json!(self.name());
         let with: Secret = serde_json::from_value(with).unwrap();
@@ -193,7 +193,8 @@ impl Env {
         .await;
     }
 
-    /// Takes our entry, and the record of it, back to what they were, as whoever applies the whole account does.
+    /// Restores an earlier state of the operator's entry and its record, as a writer does that applies the whole
+    /// account.
     pub(crate) async fn puts_back(&self, part: &str, before: &ServiceAccount) {
         let now = self.account(part, &before.name_any()).await;
         if now.image_pull_secrets == before.image_pull_secrets {

@@ -1,4 +1,4 @@
-//! What is waited for, each with a bound.
+//! Expected effects, each with a time limit.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -14,8 +14,8 @@ use serde_json::Value;
 
 use super::Env;
 
-/// The garbage collector learns of new kinds every half a minute, and an object that is deleted in the foreground
-/// waits for it.
+/// The garbage collector learns of new kinds every half a minute, and an object that is deleted in the foreground waits
+/// for it.
 const PATIENCE: Duration = Duration::from_secs(90);
 
 impl Env {
@@ -23,7 +23,7 @@ impl Env {
         self.scenario().expected(parts, login)
     }
 
-    /// What is expected in these namespaces, with other accounts than `default`.
+    /// Returns the expected effect in these namespaces, on other accounts than `default`.
     pub(crate) fn expected_on(&self, parts: &[&str], accounts: &[&str]) -> Expected {
         let mut expected = self.expected(parts, &self.first());
         let names: BTreeSet<String> = accounts.iter().map(|&name| name.to_owned()).collect();
@@ -31,7 +31,7 @@ impl Env {
         expected
     }
 
-    /// The object is carried out in these namespaces and nowhere else.
+    /// Waits until the object is served in exactly these namespaces.
     pub(crate) async fn holds(&self, parts: &[&str]) {
         self.holds_with(parts, &self.first()).await;
     }
@@ -44,7 +44,7 @@ impl Env {
         self.scenario().holds("the effect comes", expected).await;
     }
 
-    /// As [`comes_true`](Self::comes_true), where others than its object own the copies.
+    /// As [`comes_true`](Self::comes_true), for copies with other owners than their object.
     pub(crate) async fn copies_hold(&self, expected: &Expected, owners: &[&str]) {
         let client = self.scenario().client();
         eventually("the effect comes", SOON, async || {
@@ -54,7 +54,7 @@ impl Env {
         .await;
     }
 
-    /// Copies are right, whatever accounts refer to.
+    /// Waits until the copies are right, with any references.
     pub(crate) async fn copies_are_in(&self, parts: &[&str]) {
         let (client, expected) = (self.scenario().client(), self.expected(parts, &self.first()));
         eventually("copies are right", SOON, async || {
@@ -63,8 +63,8 @@ impl Env {
         .await;
     }
 
-    /// An object that says Retain is carried out in the `live` namespaces; in the `kept` ones copies and references
-    /// stay of use.
+    /// Waits until a retaining object is served in the `live` namespaces, and its copies and references in the `kept`
+    /// ones still work.
     pub(crate) async fn retained(&self, live: &[&str], kept: &[&str]) {
         let client = self.scenario().client();
         let both: Vec<&str> = live.iter().chain(kept).copied().collect();
@@ -81,7 +81,7 @@ impl Env {
         .await;
     }
 
-    /// No object, and no Secret that says it is one's copy. An object that selects nothing any more is as good.
+    /// Checks that neither the object nor a copy of it exists. An object that selects no namespace counts too.
     async fn no_object_nor_copy(&self) -> Result<(), String> {
         let client = self.scenario().client();
         let object = oracle::object(client, self.name()).await?;
@@ -96,7 +96,7 @@ impl Env {
         }
     }
 
-    /// Nothing of the object is left.
+    /// Waits until the object has left no trace.
     pub(crate) async fn gone(&self) {
         eventually("nothing of the object is left", PATIENCE, async || {
             self.scenario().check_gone().await
@@ -104,7 +104,7 @@ impl Env {
         .await;
     }
 
-    /// The object itself is no more.
+    /// Waits until the object itself is gone.
     pub(crate) async fn object_is_gone(&self) {
         eventually("the object goes", PATIENCE, async || {
             let object = oracle::object(self.scenario().client(), self.name()).await?;
@@ -113,7 +113,7 @@ impl Env {
         .await;
     }
 
-    /// Garbage collection has taken what the object owned.
+    /// Waits until the garbage collector has removed the object's dependents.
     pub(crate) async fn garbage_is_collected(&self, part: &str) {
         let api: Api<ConfigMap> = Api::namespaced(self.scenario().client().clone(), &self.namespace(part));
         eventually("garbage is collected", PATIENCE, async || {
@@ -123,7 +123,7 @@ impl Env {
         .await;
     }
 
-    /// A namespace, and what it holds, is on its way out.
+    /// Waits until a namespace and its contents are terminating.
     pub(crate) async fn is_going(&self, part: &str) {
         eventually("everything in the namespace is being deleted", SOON, async || {
             let secret = self
@@ -142,7 +142,7 @@ impl Env {
         .await;
     }
 
-    /// What the operator wrote into a namespace since the event.
+    /// Returns the operator's writes into a namespace since the event.
     pub(crate) async fn writes_into(&self, part: &str) -> Vec<Record> {
         let (audit, namespace, began) = (self.scenario().cluster().audit(), self.namespace(part), self.began());
         audit.settle(self.scenario().client()).await.unwrap();
@@ -152,7 +152,7 @@ impl Env {
             .collect()
     }
 
-    /// The copies in these namespaces are the very ones of before the event.
+    /// Checks that the copies in these namespaces are the same objects as before the event.
     pub(crate) async fn same_copies(&self, parts: &[&str]) {
         for part in parts {
             let now = self.secret(part).await.metadata.uid;
@@ -160,25 +160,25 @@ impl Env {
         }
     }
 
-    /// As [`same_copies`](Self::same_copies), if there was a time before.
+    /// As [`same_copies`](Self::same_copies), if the state before is known.
     pub(crate) async fn same_copies_if_known(&self, parts: &[&str]) {
         if self.began().is_some() {
             self.same_copies(parts).await;
         }
     }
 
-    /// The copy in this namespace is one that was made since.
+    /// Checks that the copy in this namespace is a new object.
     pub(crate) async fn another_copy(&self, part: &str) {
         let now = self.secret(part).await.metadata.uid;
         assert_ne!(now, self.uid_before(part), "the copy in {part} is the one of before");
     }
 
-    /// One namespace is reported as in conflict, and only that one.
+    /// Waits until exactly this namespace is reported as in conflict.
     pub(crate) async fn conflict_in(&self, part: &str, names: &str) {
         self.conflict_of(self.name(), part, names).await;
     }
 
-    /// As [`conflict_in`](Self::conflict_in), of another object.
+    /// As [`conflict_in`](Self::conflict_in), for another object.
     pub(crate) async fn conflict_of(&self, object: &str, part: &str, names: &str) {
         let namespace = self.namespace(part);
         eventually(&format!("{object} tells of the conflict"), SOON, async || {
@@ -196,18 +196,18 @@ impl Env {
         .await;
     }
 
-    /// No status of the environment's objects said more than was so, at any time.
+    /// Checks that no status of the environment's objects was false at any time.
     pub(crate) fn tells_no_lie(&self) -> Result<(), String> {
         self.scenario().violations().pop().map_or(Ok(()), Err)
     }
 
-    /// The status of an object, as it is now.
+    /// Returns the current status of an object.
     pub(crate) async fn status(&self, object: &str) -> Value {
         let object = oracle::object(self.scenario().client(), object).await.unwrap().unwrap();
         object.data["status"].clone()
     }
 
-    /// How many namespaces are selected, and how many of them are as declared.
+    /// Waits for these counts of selected and ready namespaces.
     pub(crate) async fn tells(&self, selected: usize, ready: usize) {
         eventually("the status tells what is seen", SOON, async || {
             let seen = self.status(self.name()).await["namespaces"].clone();
@@ -217,7 +217,7 @@ impl Env {
         .await;
     }
 
-    /// How many accounts are selected, and how many of them are as declared.
+    /// Waits for these counts of selected and ready accounts.
     pub(crate) async fn tells_accounts(&self, selected: usize, ready: usize) {
         eventually("the status tells what is seen", SOON, async || {
             let seen = self.status(self.name()).await["serviceAccounts"].clone();
@@ -227,7 +227,7 @@ impl Env {
         .await;
     }
 
-    /// Something true of an account, in words that a failure can show.
+    /// Waits for a condition of an account; `what` describes it in errors.
     pub(crate) async fn account_becomes(&self, part: &str, name: &str, right: impl Fn(&Entries) -> bool) {
         let what = format!("the account {part}/{name} becomes right");
         eventually(&what, SOON, async || {
@@ -239,7 +239,7 @@ impl Env {
     }
 }
 
-/// What an account refers to, and what it records of it.
+/// References of an account, and their record.
 #[derive(Debug)]
 pub(crate) struct Entries {
     pub(crate) names: Vec<String>,
@@ -256,7 +256,7 @@ impl Entries {
         }
     }
 
-    /// Exactly these, in this order.
+    /// Returns whether the references are exactly these, in this order.
     pub(crate) fn are(&self, names: &[&str]) -> bool {
         self.names == names
     }

@@ -1,4 +1,4 @@
-//! Reading and writing single things, as the administrator.
+//! Reads and writes of single objects, as the administrator.
 
 use e2e::oracle;
 use k8s_openapi::api::core::v1::{Namespace, Secret, ServiceAccount};
@@ -31,12 +31,12 @@ impl Env {
         oracle::objects(self.scenario.client())
     }
 
-    /// The source, in the operator's namespace.
+    /// Returns the API of Secrets in the operator's namespace.
     pub(crate) fn sources(&self) -> Api<Secret> {
         Api::namespaced(self.scenario.client().clone(), e2e::SYSTEM_NAMESPACE)
     }
 
-    /// The Secret of the environment's name, there or not ours.
+    /// Returns the Secret of the environment's name.
     pub(crate) async fn secret(&self, part: &str) -> Secret {
         self.secrets(part).get(self.name()).await.unwrap()
     }
@@ -45,7 +45,7 @@ impl Env {
         self.accounts(part).get(name).await.unwrap()
     }
 
-    /// Something in a namespace of its own metadata.
+    /// Creates an object in the namespace of its metadata.
     pub(crate) async fn create<K>(&self, object: Value) -> K
     where
         K: Resource<Scope = NamespaceResourceScope>
@@ -77,7 +77,7 @@ impl Env {
             .unwrap();
     }
 
-    /// Puts entries, and an annotation, before what the account `default` has.
+    /// Adds entries, and an annotation, before those of the account `default`.
     pub(crate) async fn merge_entries(&self, namespace: &str, entries: &Value) {
         let api: Api<ServiceAccount> = Api::namespaced(self.scenario.client().clone(), namespace);
         eventually("the account is there and changed", SOON, async || {
@@ -85,7 +85,7 @@ impl Env {
             let mut all = entries.as_array().unwrap().clone();
             let held = account.image_pull_secrets.iter().flatten();
             all.extend(held.map(|entry| json!({"name": entry.name})));
-            // The list is replaced, as by every patch: only as it was read.
+            // A patch replaces the list, so it must be based on the version read.
             let version = account.resource_version();
             let patch = Patch::Merge(json!({
                 "imagePullSecrets": all,
@@ -112,7 +112,7 @@ impl Env {
             .unwrap();
     }
 
-    /// Deletes, and waits until it is gone or another is in its place.
+    /// Deletes an object, and waits until it is gone or replaced.
     pub(crate) async fn delete<K>(&self, api: &Api<K>, name: &str)
     where
         K: kube::Resource + Clone + std::fmt::Debug + DeserializeOwned,
@@ -128,7 +128,7 @@ impl Env {
     }
 }
 
-/// Puts `change` over `target`, as a JSON merge patch does.
+/// Applies `change` to `target`, as a JSON merge patch does.
 pub(super) fn merge(target: &mut Value, change: Value) {
     match change {
         Value::Object(fields) if target.is_object() => {

@@ -1,4 +1,4 @@
-//! The operator with a bug in it, built from a copy of the tree.
+//! Builds the operator with a bug from a copy of the tree.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -7,18 +7,17 @@ use anyhow::{Context, ensure};
 use campaign::bugs::Bug;
 use e2e::{binaries, workspace};
 
-/// Everything of this: the copy, what is compiled from it, the binaries.
+/// Returns the folder of the copy, its build and the binaries.
 fn folder() -> PathBuf {
     workspace().join("target/power")
 }
 
-/// Where the operator with this bug is, once it is built.
+/// Returns the path of the operator with this bug, once built.
 pub(crate) fn binary(bug: &Bug) -> PathBuf {
     folder().join("binaries").join(&bug.name)
 }
 
-/// Builds it. Only the crates that the patch is about are compiled again, since what is alike in the copy is not written
-/// again.
+/// Builds it. Equal files of the copy are not rewritten, so Cargo compiles only the patched crates again.
 pub(crate) fn build(bug: &Bug) -> anyhow::Result<()> {
     let tree = folder().join("tree");
     copy(&tree)?;
@@ -41,7 +40,7 @@ pub(crate) fn build(bug: &Bug) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The working copy, without what git ignores.
+/// Copies the tree, without files that git ignores.
 fn copy(tree: &Path) -> anyhow::Result<()> {
     let listed = Command::new("git")
         .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"])
@@ -51,7 +50,7 @@ fn copy(tree: &Path) -> anyhow::Result<()> {
     ensure!(listed.status.success(), "the tree is no working copy of git");
     for path in String::from_utf8(listed.stdout)?.split_terminator('\0') {
         let (from, to) = (workspace().join(path), tree.join(path));
-        // One that is deleted, and not yet in the index as such.
+        // A deleted file that the index still has.
         let Ok(new) = std::fs::read(&from) else {
             continue;
         };

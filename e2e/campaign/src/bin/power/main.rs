@@ -1,8 +1,8 @@
-//! Whether the campaign is blind: builds the operator with each bug of `e2e/bugs` and sees which oracle notices it.
-//! `just power`.
+//! Power of the campaign: builds the operator with each bug of `e2e/bugs`, and reports which oracle notices it. `just
+//! power`.
 //!
-//! What is to show a bug is tried first with the operator as it is, where nothing may be noticed. One line of JSON for
-//! each bug goes to `target/power.jsonl`.
+//! Each plan runs first with the unchanged operator, where no oracle may report an error. One line of JSON for each bug
+//! goes to `target/power.jsonl`.
 
 mod build;
 
@@ -20,12 +20,12 @@ use serde_json::json;
 
 #[derive(Parser)]
 struct Arguments {
-    /// Only these bugs; all without it.
+    /// Only these bugs; all by default.
     bugs: Vec<String>,
-    /// Build them, and run none.
+    /// Build them without running.
     #[arg(long)]
     only_build: bool,
-    /// Run what an earlier run has built.
+    /// Run the builds of an earlier run.
     #[arg(long, conflicts_with = "only_build")]
     built: bool,
 }
@@ -59,10 +59,7 @@ async fn main() -> anyhow::Result<()> {
             bail!("the fault does not strike: {}", outcome.plan);
         }
     }
-    say(&format!(
-        "{} plans, nothing wrong with the operator as it is",
-        tried.len()
-    ))?;
+    say(&format!("{} plans, no error with the unchanged operator", tried.len()))?;
 
     let mut file = std::fs::File::create("target/power.jsonl")?;
     let mut missed = Vec::new();
