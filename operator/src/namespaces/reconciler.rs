@@ -139,6 +139,9 @@ pub struct Reconciler {
     started: bool,
     /// Status counts of the objects.
     pub tally: Tally,
+    /// What was recorded last of each key.
+    #[cfg(test)]
+    recorded: HashMap<Key, (Vec<crate::tally::Entry>, Vec<Arc<str>>)>,
 }
 
 impl Reconciler {

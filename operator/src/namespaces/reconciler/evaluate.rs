@@ -397,11 +397,42 @@ impl Reconciler {
             evaluation.map_or((&[], &[]), |evaluation| (&evaluation.entries, &evaluation.owed_to))
         }
         let ((was, owed_before), (is, owed)) = (parts(before), parts(after));
+        #[cfg(test)]
+        {
+            let recorded = self.recorded.insert(key.clone(), (is.to_vec(), owed.to_vec()));
+            let (entries, owed_to) = recorded.unwrap_or_default();
+            assert_eq!(
+                (&*entries, &*owed_to),
+                (was, owed_before),
+                "{key} changed outside of `change`"
+            );
+        }
         self.tally.update(key, was, is, now, urgent);
         if !owed_before.is_empty() || !owed.is_empty() {
             self.tally
                 .update_pending(key, owed_before, owed, self.tried(key, after), now);
         }
+    }
+
+    /// The keys whose evaluation differs from what was recorded of them: something that it depends on changed outside of
+    /// [`Reconciler::change`], or with too few keys affected.
+    #[cfg(test)]
+    pub(super) fn unrecorded(&self, now: Duration) -> Vec<Key> {
+        let mut found = Vec::new();
+        let mut gone = self.recorded.clone();
+        for namespace in self.places.keys() {
+            for (key, evaluation) in self.evaluate(&self.cluster, namespace, &Affected::Whole, now) {
+                let recorded = gone.remove(&key).unwrap_or_default();
+                if recorded != (evaluation.entries, evaluation.owed_to) {
+                    found.push(key);
+                }
+            }
+        }
+        let left = gone
+            .into_iter()
+            .filter(|(_, (entries, owed))| !entries.is_empty() || !owed.is_empty());
+        found.extend(left.map(|(key, _)| key));
+        found
     }
 
     /// How the attempts at a key ended.

@@ -2050,6 +2050,7 @@ fn ready_is_true_only_where_every_copy_was_seen() {
                 diced.write(&Key::secret(&namespace.into(), &"company".into()));
                 diced.write(&Key::account(&namespace.into(), &"default".into()));
             }
+            assert_eq!(diced.reconciler.unrecorded(diced.now), []);
             diced.judge(at(5));
             was_ready += u32::from(diced.wrong_since.is_empty());
         }
