@@ -203,7 +203,7 @@ impl Watches {
     }
 }
 
-/// One watch, for as long as it is wanted.
+/// The state of one watch.
 struct Watching<K: Resource<DynamicType = ()>, E, W> {
     name: &'static str,
     api: Api<K>,
@@ -231,7 +231,7 @@ where
         }
     }
 
-    /// Lists, and watches from there, until it is to be listed again. Breaks when the events are no longer received.
+    /// Lists, then watches until the next list is due. Breaks when the receiver of the events is gone.
     async fn list_and_watch(&mut self, again: bool) -> ControlFlow<()> {
         let (name, begun) = (self.name, Instant::now());
         if let Some(wanted) = &self.wanted {
