@@ -136,7 +136,7 @@ async fn steady(
     progress: &Progress,
     table: &mut Table,
 ) -> anyhow::Result<()> {
-    progress.step(&format!("nothing changes for {seconds} s"));
+    progress.step(&format!("no change for {seconds} s"));
     let pid = operator.process().pid();
     let mut log = Log::start(env).await?;
     let before = cpu_seconds(pid)?;

@@ -60,7 +60,9 @@ async fn silent_or_forbidden_watch_keeps_the_operator_alive() {
         assert!(proxy.record().fired);
         assert!(after > NOT_BEFORE, "{after:?}: it was not the end of the silence");
     };
-    let forbidden = quiet("a forbidden watch restarts nobody", LONG, async || blind.lives().await);
+    let forbidden = quiet("a forbidden watch causes no restart", LONG, async || {
+        blind.lives().await
+    });
     tokio::join!(silence, forbidden);
     blind.stop().unwrap();
     operator.stop().unwrap();
@@ -121,7 +123,7 @@ async fn server_outage_keeps_the_operator_alive() {
     };
     let operator = Operator::start(&cluster, &options).await.unwrap();
     cluster.part(Part::ApiServer).unwrap().pause().unwrap();
-    quiet("an outage restarts nobody", LONG, async || operator.lives().await).await;
+    quiet("an outage causes no restart", LONG, async || operator.lives().await).await;
     cluster.part(Part::ApiServer).unwrap().resume().unwrap();
     quiet("nor does its end", Duration::from_secs(5), async || {
         operator.lives().await

@@ -201,7 +201,7 @@ async fn failing_expression_blocks_no_account() {
     })
     .await;
     cluster.kubectl().apply(&broken).await.unwrap();
-    eventually("shipped, it holds nothing up", SOON, async || {
+    eventually("as shipped, it blocks no account", SOON, async || {
         bare::would_be(&client, &account).await.map(|_| ())
     })
     .await;

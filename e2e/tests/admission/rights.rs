@@ -156,7 +156,7 @@ async fn everything_happens(scenario: &Scenario) {
     somebody_changes_the_object_all_the_time(scenario).await;
     a_copy_in_the_operators_own_namespace_is_left_to_it(scenario).await;
     scenario.kubectl(&["delete", "cps", "--all"]).await;
-    scenario.gone("nothing is left").await;
+    scenario.gone("the object has left no trace").await;
 }
 
 /// Makes the operator repeat an Event: the second `Synced`.

@@ -83,7 +83,7 @@ async fn possible_specs_are_accepted_as_written() {
     let good = cases.iter().enumerate().map(|(at, spec)| object(&name(at), spec));
     let good = folder(cluster.folder(), "good", good);
     apply(&kubectl, &good, &["--dry-run=server"]).await.unwrap();
-    assert_eq!(objects(&client).await, 0, "a dry run makes nothing");
+    assert_eq!(objects(&client).await, 0, "a dry run creates no object");
     apply(&kubectl, &good, &[]).await.unwrap();
     assert_eq!(objects(&client).await, cases.len());
 }

@@ -201,7 +201,7 @@ async fn a_prober_costs_the_others_nothing() {
     }
     for (address, path) in [(&health, "/livez"), (&metrics, "/metrics")] {
         let (code, _) = loopback::get(address, path, None).await.unwrap();
-        assert_eq!(code, 200, "{path} answers beside those that say nothing");
+        assert_eq!(code, 200, "{path} answers beside silent clients");
     }
     before.holds_during(&scenario, "prober").await;
     let open = silent.iter_mut().map(|stream| async {

@@ -109,7 +109,7 @@ rows! {
         then |it| { it.holds(&["a"]).await; }
         // Three at once, then after one, two and four seconds.
         writes (0, 6, 0)
-        only up "however often it is removed while nobody puts it back, that is one removal"
+        only up "while no operator restores it, repeated removals are one removal"
     }
 
     /// An entry that was there before the operator is used and not recorded.

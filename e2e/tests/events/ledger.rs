@@ -72,7 +72,7 @@ impl Records {
         // source after half a minute, and an object as not ready after five seconds.
         let told = later.iter().filter(|write| write.subresource == "status").count();
         if told > 2 {
-            return Err(format!("when everything was in place, {told} writes of a status"));
+            return Err(format!("{told} status writes after the row was over"));
         }
         Ok(())
     }

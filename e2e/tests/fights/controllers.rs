@@ -96,7 +96,7 @@ async fn is_told_by_name(scenario: &Scenario, kind: &str, reason: &str) {
 /// Checks that the report stays, even while the undone write is restored.
 async fn stays_told(scenario: &Scenario) {
     quiet(
-        "the fight stays told while it lasts",
+        "the status reports the contention while it lasts",
         A_FIGHT,
         async || match scenario.condition("Ready").await {
             Some(seen) if seen.status == "False" => Ok(()),

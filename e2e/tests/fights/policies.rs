@@ -85,7 +85,7 @@ async fn reverting_policy_is_a_contention() {
     scenario.apply(&scenario.object()).await;
 
     eventually(
-        "it says where to look, since managedFields name nobody",
+        "it says where to look, because managedFields name no writer",
         SOON,
         async || match scenario.condition("ServiceAccountsSynced").await {
             Some(seen) if seen.reason == "Contended" && seen.message.contains("the audit log") => Ok(()),

@@ -27,7 +27,7 @@ async fn restart_does_not_renew_an_old_problem() {
     let mark = scenario.mark().await;
     scenario.start_operator().await;
     quiet(
-        "nothing is written for an object that is as stalled as before",
+        "an object that is still stalled causes no write",
         Duration::from_secs(5),
         async || {
             let writes = scenario.writes_since(mark).await;

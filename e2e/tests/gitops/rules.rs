@@ -112,7 +112,7 @@ fn after_another(before: &Value, after: &Value) -> Option<String> {
         .iter()
         .all(|part| meant(&before[*part]) == meant(&after[*part]));
     if status_only && without_times(&before["status"]) == without_times(&after["status"]) {
-        return Some("a write that says nothing new".to_owned());
+        return Some("a write without a change".to_owned());
     }
     let conditions = after["status"]["conditions"].as_array()?;
     conditions.iter().find_map(|now| {

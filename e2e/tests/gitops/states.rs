@@ -283,6 +283,6 @@ async fn others(scenario: &Scenario, record: &Record) -> Seen {
     scenario
         .kubectl(&["patch", "cps", "going", "--type=merge", "-p", release])
         .await;
-    scenario.gone("nothing of it is left").await;
+    scenario.gone("the object has left no trace").await;
     vec![("going", going)]
 }

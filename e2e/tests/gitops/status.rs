@@ -87,7 +87,7 @@ async fn status_is_written_once_a_second_at_most() {
 
     let mark = scenario.mark().await;
     quiet(
-        "no status is written while nothing changes",
+        "no status is written without a change",
         Duration::from_secs(5),
         async || {
             let written = status_writes(&scenario, mark).await;

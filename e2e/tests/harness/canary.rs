@@ -97,7 +97,10 @@ async fn each_leak_is_found(canary: &Canary, client: &Client, kubectl: &Kubectl,
         run(kubectl, arguments, &object.to_string()).await;
         let told = search(canary, client, places).await.unwrap_err().to_string();
         assert!(told.contains(&format!("/{name}, ")), "{kind}: {told}");
-        assert!(canary.found_in(&told).is_none(), "{kind}: the canary itself is told");
+        assert!(
+            canary.found_in(&told).is_none(),
+            "{kind}: the report contains the canary itself"
+        );
         let namespace = object["metadata"]["namespace"].as_str().unwrap_or("default");
         run(kubectl, &["delete", kind, name, "-n", namespace], "").await;
         search(canary, client, places).await.unwrap();

@@ -35,7 +35,7 @@ async fn false_ready_is_seen_true_ready_is_not() {
     };
     serve_one_of_two(&kubectl).await;
 
-    silent("nothing was said").await;
+    silent("no status was written").await;
     say_ready(&kubectl, "it is so").await;
     silent("it is so").await;
     kubectl

@@ -101,5 +101,5 @@ async fn events_that_cannot_be_published_hold_nothing_up() {
     scenario.says("Ready", "True", "Synced").await;
     events_are(&scenario, &[]).await;
     scenario.kubectl(&["delete", "cps", "untold"]).await;
-    scenario.gone("nothing is left").await;
+    scenario.gone("the object has left no trace").await;
 }

@@ -67,7 +67,7 @@ async fn newcomer_reaches_ready_and_uninstalls() {
     .await;
 
     run(&kubectl, folder.path(), "uninstall").await;
-    eventually("nothing is left", SOON, async || nothing_is_left(&client).await).await;
+    eventually("no trace is left", SOON, async || nothing_is_left(&client).await).await;
     before.check_unchanged(&client).await.unwrap();
     assert_eq!(node.troubles(), Vec::<String>::new());
 

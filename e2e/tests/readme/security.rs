@@ -86,7 +86,7 @@ async fn encryption_at_rest_hides_every_login() {
     let stored = contents(&scenario.cluster().folder().join("etcd"));
     assert!(
         stored.contains("not-encrypted-at-all"),
-        "else the search finds nothing, whatever is there"
+        "else the search could not find any login"
     );
     assert_eq!(scenario.canary().found_in(&stored), None);
 }
@@ -218,6 +218,9 @@ async fn tenants_edit_reaches_no_other_namespace() {
     scenario.start_operator().await;
     scenario.namespaces(&["b"]).await;
     scenario
-        .holds("nor while nobody looks", &scenario.expected(&["a", "b"], &login))
+        .holds(
+            "an edit while no operator runs reaches no other namespace",
+            &scenario.expected(&["a", "b"], &login),
+        )
         .await;
 }

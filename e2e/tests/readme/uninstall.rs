@@ -63,7 +63,7 @@ impl Company {
     /// Repeats a block until it prints no line, as the README says.
     async fn until_it_prints_nothing(&self, block: &str) {
         let kubectl = self.scenario.cluster().kubectl();
-        eventually("it prints nothing", SOON * 2, async || {
+        eventually("it prints no line", SOON * 2, async || {
             match attempt(&kubectl, &workspace(), block).await {
                 Ok(printed) if printed.is_empty() => Ok(()),
                 Ok(more) | Err(more) => Err(more),
@@ -74,7 +74,10 @@ impl Company {
 
     async fn nothing_is_left(&self) {
         let client = self.scenario.client();
-        eventually("nothing of ours is left", SOON, async || nothing_is_left(client).await).await;
+        eventually("no trace of the product is left", SOON, async || {
+            nothing_is_left(client).await
+        })
+        .await;
         self.nothing_of_others_changed().await;
     }
 
@@ -83,11 +86,7 @@ impl Company {
         self.theirs.check_unchanged(client).await.unwrap();
         for namespace in self.scenario.in_scenario(&["a", "b"]) {
             let builder = self.account(&namespace, "builder").await;
-            assert_eq!(
-                entries(&builder),
-                ["kept"],
-                "recorded by nobody, so taken away by nobody"
-            );
+            assert_eq!(entries(&builder), ["kept"], "unrecorded, so never removed");
         }
     }
 
@@ -202,7 +201,7 @@ async fn commands_clean_up_without_the_operator() {
         drop(still);
     };
     let (added, ()) = join(add_entries(&company, "gone-a", stop), references).await;
-    println!("{} entries were added meanwhile", added.len());
+    println!("{} entries were added during the cleanup", added.len());
     assert!(added.len() > 1);
     let left = entries(&company.account("gone-a", "default").await);
     let kept: Vec<&String> = left.iter().filter(|name| !name.starts_with("late-")).collect();
@@ -307,7 +306,7 @@ async fn operators_namespace_deleted_first_takes_no_copy() {
     scenario.says("Ready", "True", "Synced").await;
     let written = scenario.writes_since(mark).await;
     let elsewhere: Vec<_> = written.iter().filter(|write| write.name != scenario.name()).collect();
-    assert!(elsewhere.is_empty(), "nothing was to be written: {elsewhere:#?}");
+    assert!(elsewhere.is_empty(), "no write was expected: {elsewhere:#?}");
     assert_eq!(scenario.uids().await, uids);
     company.nothing_of_others_changed().await;
 }

@@ -134,7 +134,7 @@ async fn leader_past_its_lease_does_no_harm() {
         }
     })
     .await;
-    quiet("its late writes change nothing", Duration::from_secs(3), async || {
+    quiet("its late writes have no effect", Duration::from_secs(3), async || {
         e2e::oracle::check(scenario.client(), &expected).await
     })
     .await;

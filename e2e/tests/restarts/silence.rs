@@ -21,7 +21,7 @@ async fn steady_state_and_restart_write_nothing() {
     is_announced(&scenario, "Synced").await;
 
     let mark = scenario.mark().await;
-    writes_nothing_since(&scenario, mark, "nothing changes").await;
+    writes_nothing_since(&scenario, mark, "there is no change").await;
 
     scenario.stop_operator();
     let mark = scenario.mark().await;
@@ -78,7 +78,7 @@ async fn restart_beside_a_squatter_writes_nothing() {
         .holds("the free one is served", &scenario.expected(&["a"], &login))
         .await;
     // The operator would rightly publish missing reports after the restart.
-    eventually("everything is told", SOON, async || {
+    eventually("all reports are published", SOON, async || {
         let status = scenario.current().await["status"].clone();
         let (namespaces, accounts) = (&status["namespaces"], &status["serviceAccounts"]);
         let told = namespaces["ready"] == 1 && namespaces["failed"] == 1 && accounts["ready"] == 1;
@@ -89,19 +89,15 @@ async fn restart_beside_a_squatter_writes_nothing() {
     scenario.stop_operator();
     let mark = scenario.mark().await;
     scenario.start_operator().await;
-    quiet(
-        "nothing changes when it starts beside a squatter",
-        A_WHILE,
-        async || {
-            let audit = scenario.cluster().audit();
-            let writes = audit
-                .writes_since(mark, OPERATOR_USER)
-                .map_err(|error| error.to_string())?;
-            let refused = |write: &e2e::audit::Record| write.code == 409 && write.resource == "secrets";
-            let silent = writes.objects.iter().all(refused) && writes.objects.len() <= 1 && writes.events.is_empty();
-            silent.then_some(()).ok_or_else(|| writes.summary())
-        },
-    )
+    quiet("no write when it starts beside a squatter", A_WHILE, async || {
+        let audit = scenario.cluster().audit();
+        let writes = audit
+            .writes_since(mark, OPERATOR_USER)
+            .map_err(|error| error.to_string())?;
+        let refused = |write: &e2e::audit::Record| write.code == 409 && write.resource == "secrets";
+        let silent = writes.objects.iter().all(refused) && writes.objects.len() <= 1 && writes.events.is_empty();
+        silent.then_some(()).ok_or_else(|| writes.summary())
+    })
     .await;
     scenario.says("Ready", "False", "NamespacesFailed").await;
 }
@@ -110,7 +106,7 @@ async fn restart_beside_a_squatter_writes_nothing() {
 async fn writes_nothing_since(scenario: &Scenario, mark: Mark, when: &str) {
     let audit = scenario.cluster().audit();
     quiet(
-        &format!("the operator writes nothing when {when}"),
+        &format!("the operator makes no write when {when}"),
         A_WHILE,
         async || {
             let writes = audit

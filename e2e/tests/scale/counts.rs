@@ -211,7 +211,7 @@ async fn takes(scenario: &Scenario, mark: Mark, what: &str, expected: &Expected,
     };
     audit.settle(scenario.client()).await.unwrap();
     assert_eq!(calls(), exactly, "{what}");
-    quiet(&format!("{what} and nothing more is asked"), A_WHILE, async || {
+    quiet(&format!("{what} and no further request follows"), A_WHILE, async || {
         let now = calls();
         (now == exactly).then_some(()).ok_or_else(|| format!("{now:?}"))
     })

@@ -134,7 +134,7 @@ async fn missing_collector_does_not_delay_the_operator() {
     }
     // Each time within ten seconds, and with success; the last one while a request hangs.
     scenario.stop_operator();
-    assert_eq!(warnings(&scenario).len(), 3, "told once by each");
+    assert_eq!(warnings(&scenario).len(), 3, "each reports it once");
 }
 
 fn warnings(scenario: &Scenario) -> Vec<String> {

@@ -293,7 +293,7 @@ async fn restore_without_owners_keeps_every_copy() {
     scenario
         .holds("it is served again", &scenario.expected(&["a", "b"], &login))
         .await;
-    assert_eq!(scenario.uids().await, uids, "no copy was made anew");
+    assert_eq!(scenario.uids().await, uids, "no copy was recreated");
     everything_is_right_again(&scenario, &backup, &login).await;
 }
 
@@ -310,7 +310,7 @@ async fn restore_beside_running_operator_loses_nothing() {
     scenario
         .holds("it is served again", &scenario.expected(&["a", "b"], &login))
         .await;
-    assert_eq!(scenario.uids().await, uids, "no copy was made anew");
+    assert_eq!(scenario.uids().await, uids, "no copy was recreated");
     everything_is_right_again(&scenario, &backup, &login).await;
 }
 

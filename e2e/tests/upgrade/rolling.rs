@@ -229,7 +229,7 @@ async fn update_and_rollback_leave_no_gap() {
     without_a_gap(look, back).await;
     parts.push("late");
     scenario
-        .holds("nothing was missed", &scenario.expected(&parts, &second))
+        .holds("no event was missed", &scenario.expected(&parts, &second))
         .await;
     scenario.counts(parts.len()).await;
     each_is_written_once(&scenario.writes_since(mark).await, &uids);

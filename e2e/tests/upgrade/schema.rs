@@ -205,7 +205,7 @@ async fn object_of_newer_schema_is_frozen() {
     what_this_version_knows_thaws(&scenario, &rows, &parts, (&first, &second)).await;
     scenario.kubectl(&["delete", "cps", "--all", "--timeout=30s"]).await;
     for part in &parts {
-        part.gone("nothing is left").await;
+        part.gone("the object has left no trace").await;
     }
 }
 

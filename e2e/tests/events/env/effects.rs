@@ -98,7 +98,7 @@ impl Env {
 
     /// Waits until the object has left no trace.
     pub(crate) async fn gone(&self) {
-        eventually("nothing of the object is left", PATIENCE, async || {
+        eventually("the object has left no trace", PATIENCE, async || {
             self.scenario().check_gone().await
         })
         .await;
