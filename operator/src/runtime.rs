@@ -137,7 +137,7 @@ fn start(
     } = shared;
     let others = args.other_source_namespaces();
     let writer = Writer::new(write.clone(), own.clone(), metrics.counter());
-    let (keys, clock) = (LabelKeys::new(), leadership.clock());
+    let keys = LabelKeys::new();
     let (command_sender, commands) = mpsc::unbounded_channel();
     let (summary_sender, summaries) = mpsc::unbounded_channel();
     let settings = namespaces::Settings {
@@ -148,7 +148,6 @@ fn start(
         protected: others.iter().cloned().chain([own.clone()]).collect(),
         managed,
         keys: keys.clone(),
-        epoch: clock.instant(Duration::ZERO),
         pulse: namespace_pulse,
         metrics: metrics.clone(),
     };

@@ -130,6 +130,15 @@ impl<K: Grouped + Send + 'static, R: Send + 'static> Worker<K, R> {
         }
     }
 
+    /// Returns a call that has ended already, with its reply. The caller must call [`Worker::done`].
+    pub fn try_ended(&mut self) -> Option<(K, R)> {
+        loop {
+            if let Ok(ended) = self.calls.try_join_next()? {
+                return Some(ended);
+            }
+        }
+    }
+
     /// Waits until every call has ended.
     pub async fn finish(&mut self) {
         while self.ended().await.is_some() {}

@@ -1,27 +1,24 @@
 //! The namespace controller. The reconciler decides which keys need a write, and the queue in which order. Up to
 //! `concurrency` writes are in flight at a time.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
-use std::panic::AssertUnwindSafe;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use crd::names::LABEL_OBJECT;
-use futures::FutureExt as _;
 use kube::runtime::watcher::Event;
 use kube::{Api, ResourceExt as _};
 use plan::object::Object;
 use plan::observed::{Account, Secret};
 use plan::summary::Summary;
-use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinSet;
-use tokio::time::Instant;
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument as _, debug, error, info, info_span, warn};
+use tracing::{Span, debug, error, info, info_span, warn};
 
 use crate::api::partial::{SeenAccount, SeenCopy, SeenNamespace};
 use crate::api::watch::{Watches, Which, each};
 use crate::api::write::Writer;
+use crate::clock::Clock;
 use crate::leadership::Leadership;
 use crate::namespaces::reconciler::{Kind, Reconciler, Seen};
 use crate::namespaces::squatters::Squatters;
@@ -31,6 +28,7 @@ use crate::outcome::{ApiError, Outcome};
 use crate::queue::{Depth, Queue};
 use crate::wanted::LabelKeys;
 use crate::work::{Key, Lane, Target, Work, Write};
+use crate::worker::{NoReply, Worker};
 
 /// A message from the object controller.
 #[derive(Debug)]
@@ -79,13 +77,30 @@ enum Reply {
     Account(Outcome<Account>),
 }
 
-/// A finished write or read.
+/// What came of a write or a read.
 struct Ended {
-    key: Key,
     /// `None` if the call panicked.
     reply: Option<Reply>,
     /// The writer that had undone what this write restored, if the call asked for it.
     competing_manager: Option<CompetingManager>,
+}
+
+impl Ended {
+    fn with(reply: Reply) -> Self {
+        Self {
+            reply: Some(reply),
+            competing_manager: None,
+        }
+    }
+}
+
+/// Why the loop goes on.
+enum Woken {
+    Ended(Key, Ended),
+    Command(Command),
+    Inputs,
+    /// Nothing came in until the time at which something is due.
+    Time,
 }
 
 /// The field manager that wrote last, as far as `managedFields` show.
@@ -119,8 +134,6 @@ pub struct Settings {
     pub managed: Option<BTreeSet<Arc<str>>>,
     /// The label keys to keep; shared with the object controller.
     pub keys: LabelKeys,
-    /// Start of the times in summaries.
-    pub epoch: Instant,
     /// Reports that the controller is alive, and when it is ready.
     pub pulse: Pulse,
     /// Counts the queue, failures, and how long namespaces wait.
@@ -141,15 +154,15 @@ pub async fn run(
         reconciler = reconciler.managing(names.clone());
     }
     start_watches(&settings, reconciler.kinds_of_secrets(), &sender, &watches);
+    let clock = settings.leadership.clock();
+    let queue = Queue::with_slots(settings.concurrency, BESIDE_FRESH);
     let mut looper = Loop {
         reconciler,
-        queue: Queue::with_slots(settings.concurrency, BESIDE_FRESH),
-        writes: JoinSet::new(),
-        in_flight: HashMap::new(),
+        worker: Worker::new(queue, clock, settings.leadership.clone()),
         more: false,
         squatters: Squatters::new(watches),
-        epoch: settings.epoch,
-        summarised: Instant::now(),
+        clock,
+        summarised: clock.now(),
         complete: false,
         listed: (0, 0),
         deferred: Vec::new(),
@@ -159,7 +172,7 @@ pub async fn run(
         settings,
     };
     looper.run(inputs, commands, &token).await;
-    while looper.writes.join_next().await.is_some() {}
+    looper.worker.finish().await;
 }
 
 fn start_watches(
@@ -201,16 +214,12 @@ fn start_watches(
 
 struct Loop {
     reconciler: Reconciler,
-    queue: Queue<Key>,
-    writes: JoinSet<Ended>,
-    /// Per write in flight, a channel that gives it up.
-    in_flight: HashMap<Key, oneshot::Sender<()>>,
+    worker: Worker<Key, Ended>,
     /// Whether the last refill stopped before the rollout queue was drained.
     more: bool,
     squatters: Squatters,
-    /// Start of the reconciler's times.
-    epoch: Instant,
-    summarised: Instant,
+    clock: Clock,
+    summarised: Duration,
     /// Every object was declared once.
     complete: bool,
     /// The editions of label keys that the lists of namespaces and accounts show.
@@ -233,39 +242,40 @@ impl Loop {
         token: &CancellationToken,
     ) {
         let mut batch = Vec::with_capacity(BATCH);
+        let mut now = self.clock.now();
         while !token.is_cancelled() {
             self.settings.pulse.beat();
-            self.dispatch();
-            let wake = if self.lined_up.is_empty() {
-                self.wake_at()
-            } else {
-                Instant::now()
-            };
-            tokio::select! {
+            self.dispatch(now);
+            let wake = self.clock.instant(self.wake_at(now));
+            let woken = tokio::select! {
                 biased;
                 () = token.cancelled() => return,
-                Some(ended) = self.writes.join_next() => self.ended(ended),
+                Some((key, ended)) = self.worker.ended() => Woken::Ended(key, ended),
                 command = commands.recv() => match command {
-                    Some(command) => {
-                        self.line_up(command);
-                        while let Ok(command) = commands.try_recv() {
-                            self.line_up(command);
-                        }
-                    }
+                    Some(command) => Woken::Command(command),
                     None => return,
                 },
-                _ = inputs.recv_many(&mut batch, BATCH) => {
-                    for input in batch.drain(..) {
-                        self.take(input);
+                _ = inputs.recv_many(&mut batch, BATCH) => Woken::Inputs,
+                () = tokio::time::sleep_until(wake) => Woken::Time,
+            };
+            now = self.clock.now();
+            match woken {
+                Woken::Ended(key, ended) => self.ended(key, ended, now),
+                Woken::Command(command) => {
+                    self.line_up(command);
+                    while let Ok(command) = commands.try_recv() {
+                        self.line_up(command);
                     }
                 }
-                () = tokio::time::sleep_until(wake) => self.reconciler.expire(self.now()),
+                Woken::Inputs => batch.drain(..).for_each(|input| self.take(input, now)),
+                Woken::Time => self.reconciler.expire(now),
             }
-            if self.obey_next() {
+            if self.obey_next(now) {
                 // A declaration may take a quarter of a second, and hundreds may wait. In between, other tasks of this
                 // thread must run, and their events must be handled.
                 tokio::task::yield_now().await;
-                self.catch_up(&mut inputs);
+                now = self.clock.now();
+                self.catch_up(&mut inputs, now);
             }
             if let Some(key) = self.reconciler.went_back() {
                 error!(
@@ -275,8 +285,8 @@ impl Loop {
                 );
                 return;
             }
-            self.start_when_complete();
-            self.summarise();
+            self.start_when_complete(now);
+            self.summarise(now);
             self.measure();
         }
     }
@@ -286,12 +296,12 @@ impl Loop {
         for (what, after) in self.reconciler.tally.take_served() {
             metrics.served(what, after);
         }
-        metrics.queue(self.depth(), self.writes.len());
+        metrics.queue(self.depth(), self.worker.in_flight());
     }
 
     /// Number of waiting keys, including those in the rollout queue.
     fn depth(&self) -> Depth {
-        let Depth { fresh, bulk, delayed } = self.queue.depth();
+        let Depth { fresh, bulk, delayed } = self.worker.queue().depth();
         Depth {
             fresh: fresh + self.reconciler.waiting_in_rollout(Lane::Fresh),
             bulk: bulk + self.reconciler.waiting_in_rollout(Lane::Bulk),
@@ -299,20 +309,21 @@ impl Loop {
         }
     }
 
-    fn now(&self) -> Duration {
-        self.epoch.elapsed()
-    }
-
     /// When the controller has work without any input.
-    fn wake_at(&self) -> Instant {
-        let now = Instant::now();
-        let idle = now + Pulse::INTERVAL;
-        let queue = if self.more { Some(now) } else { self.queue.next_at(now) };
+    fn wake_at(&self, now: Duration) -> Duration {
+        if !self.lined_up.is_empty() {
+            return now;
+        }
+        let queue = self.worker.wakes_at(now);
+        let queue = if self.more { Some(now) } else { queue };
         let queue = queue.filter(|_| self.settings.leadership.is_held());
         // No summary is sent before the start.
         let told = self.reconciler.is_started() && self.reconciler.tally.has_changed();
         let summary = told.then(|| self.summarised + SUMMARY);
-        queue.into_iter().chain(summary).fold(idle, Instant::min)
+        queue
+            .into_iter()
+            .chain(summary)
+            .fold(now + Pulse::INTERVAL, Duration::min)
     }
 
     /// Queues a command behind the others. A new edition of an object replaces a waiting one.
@@ -337,10 +348,10 @@ impl Loop {
 
     /// Executes commands up to the first that changes what an object wants of namespaces. Returns whether there was
     /// one.
-    fn obey_next(&mut self) -> bool {
+    fn obey_next(&mut self, now: Duration) -> bool {
         while let Some(command) = self.lined_up.pop_front() {
             let takes_long = matches!(command, Command::Declare(_) | Command::Forget { .. });
-            self.obey(command);
+            self.obey(command, now);
             if takes_long && self.reconciler.is_started() {
                 return true;
             }
@@ -349,22 +360,21 @@ impl Loop {
     }
 
     /// Handles some of the waiting events, and all finished writes.
-    fn catch_up(&mut self, inputs: &mut mpsc::Receiver<Input>) {
-        while let Some(ended) = self.writes.try_join_next() {
-            self.ended(ended);
+    fn catch_up(&mut self, inputs: &mut mpsc::Receiver<Input>, now: Duration) {
+        while let Some((key, ended)) = self.worker.try_ended() {
+            self.ended(key, ended, now);
         }
         for _ in 0..BATCH {
             let Ok(input) = inputs.try_recv() else {
                 return;
             };
-            self.take(input);
+            self.take(input, now);
         }
     }
 
-    fn obey(&mut self, command: Command) {
-        let now = self.now();
+    fn obey(&mut self, command: Command, now: Duration) {
         match command {
-            Command::Declare(declaration) => self.declare(declaration),
+            Command::Declare(declaration) => self.declare(declaration, now),
             Command::Forget { name, ours } => {
                 self.deferred.retain(|deferred| deferred.object.name != name);
                 self.reconciler.forget_object(&name, ours, now);
@@ -376,15 +386,14 @@ impl Loop {
     }
 
     /// Declares the object, or defers it until all labels of its selectors are listed.
-    fn declare(&mut self, mut new: Declaration) {
+    fn declare(&mut self, mut new: Declaration, now: Duration) {
         let needs = self.settings.keys.want(&new.object);
         let waits = |deferred: &Declaration| deferred.object.name == new.object.name;
         let urgent = self.deferred.iter().any(|deferred| waits(deferred) && deferred.urgent);
         self.deferred.retain(|deferred| !waits(deferred));
         new.urgent |= urgent;
         if needs.0 <= self.listed.0 && needs.1 <= self.listed.1 {
-            self.reconciler
-                .declare(&new.object, new.revision, new.urgent, self.now());
+            self.reconciler.declare(&new.object, new.revision, new.urgent, now);
             self.settings.keys.settle(&new.object);
             return;
         }
@@ -392,7 +401,7 @@ impl Loop {
     }
 
     /// Records a complete list that began at these editions, and releases deferred objects.
-    fn shows(&mut self, listed: (u64, u64)) {
+    fn shows(&mut self, listed: (u64, u64), now: Duration) {
         self.listed = (self.listed.0.max(listed.0), self.listed.1.max(listed.1));
         let deferred = std::mem::take(&mut self.deferred);
         if self.reconciler.is_started() {
@@ -402,13 +411,12 @@ impl Loop {
             }
         } else {
             for declaration in deferred {
-                self.declare(declaration);
+                self.declare(declaration, now);
             }
         }
     }
 
-    fn take(&mut self, input: Input) {
-        let now = self.now();
+    fn take(&mut self, input: Input, now: Duration) {
         let shows = match &input {
             Input::Namespace(Event::InitDone, edition) => Some((*edition, 0)),
             Input::Account(Event::InitDone, edition) => Some((0, *edition)),
@@ -419,13 +427,13 @@ impl Loop {
             Input::Account(event, _) => self.account(event, now),
             Input::Secret(kind, event) => self.secret(kind, event, now),
             Input::Followed(key) => {
-                self.queue.push(key, Lane::Fresh);
+                self.worker.push(key, Lane::Fresh);
                 Vec::new()
             }
         };
-        self.enqueue(work);
+        self.enqueue(work, now);
         if let Some(listed) = shows {
-            self.shows(listed);
+            self.shows(listed, now);
         }
     }
 
@@ -484,13 +492,13 @@ impl Loop {
 
     /// Starts the reconciler once it has seen everything. Before that, a missing object may only be not listed yet. A
     /// standby has seen everything, and learns that the objects are complete when it leads.
-    fn start_when_complete(&mut self) {
+    fn start_when_complete(&mut self, now: Duration) {
         if self.reconciler.is_listed() {
             self.settings.pulse.ready();
         }
         let declared = self.complete && self.deferred.is_empty();
         if declared && self.reconciler.is_listed() && !self.reconciler.is_started() {
-            self.reconciler.start(self.now());
+            self.reconciler.start(now);
             let depth = self.depth();
             info!(
                 writes = depth.fresh + depth.bulk,
@@ -499,49 +507,42 @@ impl Loop {
         }
     }
 
-    fn enqueue(&mut self, work: Vec<Work>) {
+    fn enqueue(&mut self, work: Vec<Work>, now: Duration) {
         for Work { key, lane, at } in work {
             match at {
-                Some(at) => self
-                    .queue
-                    .push_at(key, lane, self.epoch + jittered(at, self.epoch.elapsed())),
-                None => self.queue.push(key, lane),
+                Some(at) => self.worker.push_at(key, lane, jittered(at, now)),
+                None => self.worker.push(key, lane),
             }
         }
     }
 
-    fn dispatch(&mut self) {
+    fn dispatch(&mut self, now: Duration) {
         self.more = false;
         if !self.reconciler.is_started() || !self.settings.leadership.is_held() {
             return;
         }
         if let Some(until) = self.settings.writer.paused_until() {
-            self.queue.pause(until);
+            self.worker.pause(until);
         }
-        for key in self.queue.give_up(Instant::now()) {
-            if let Some(write) = self.in_flight.remove(&key) {
-                debug!(namespace = %key.namespace, "a slow write is given up, others wait");
-                // Fails if the write ended by itself just now.
-                let _ = write.send(());
-            }
+        for key in self.worker.give_up(now) {
+            debug!(namespace = %key.namespace, "a slow write is given up, others wait");
         }
         let mut turns = TURNS;
         while self.settings.leadership.is_held() {
-            let called = self.refill(&mut turns);
-            let Some(key) = self.queue.pop(Instant::now()) else {
+            let called = self.refill(&mut turns, now);
+            let Some(key) = self.worker.next(now) else {
                 self.more = called && turns == 0;
                 if called && turns > 0 {
                     continue;
                 }
                 return;
             };
-            self.carry_out(key);
+            self.carry_out(key, now);
         }
     }
 
     /// Starts the write that a key needs, if it still needs one.
-    fn carry_out(&mut self, key: Key) {
-        let now = self.now();
+    fn carry_out(&mut self, key: Key, now: Duration) {
         let work = match self.reconciler.write(&key, now) {
             Some(_) if self.reconciler.is_on_hold(&key, now) => self.reconciler.put_off(&key, now),
             Some(write) => {
@@ -552,8 +553,8 @@ impl Loop {
             None if self.is_to_be_read(&key) => return self.look(key),
             None => self.reconciler.revisit(&key, now),
         };
-        self.queue.done(&key, Instant::now());
-        self.enqueue(work.into_iter().filter(|work| work.at.is_some()).collect());
+        self.worker.done(&key, now);
+        self.enqueue(work.into_iter().filter(|work| work.at.is_some()).collect(), now);
     }
 
     /// Whether the plan waits for a read of the key.
@@ -569,12 +570,9 @@ impl Loop {
     /// more urgent keys that come later wait only for few. Returns whether it moved any.
     ///
     /// While any write is slow, fresh work goes before rollouts.
-    fn refill(&mut self, turns: &mut usize) -> bool {
-        let (now, enough, slow) = (
-            self.now(),
-            self.settings.concurrency,
-            self.queue.is_slow(Instant::now()),
-        );
+    fn refill(&mut self, turns: &mut usize, now: Duration) -> bool {
+        let enough = self.settings.concurrency;
+        let slow = self.worker.queue().is_slow(self.clock.instant(now));
         let mut called = false;
         for lane in [Lane::Fresh, Lane::Bulk] {
             let waiting = |queue: &Queue<Key>| {
@@ -586,7 +584,7 @@ impl Loop {
                 }
             };
             while *turns > 0
-                && waiting(&self.queue) < enough
+                && waiting(self.worker.queue()) < enough
                 && let Some(mut work) = self.reconciler.next_namespace(lane, now)
             {
                 *turns -= 1;
@@ -594,7 +592,7 @@ impl Loop {
                 for work in work.iter_mut().filter(|work| slow && work.lane == Lane::Fresh) {
                     work.lane = Lane::Bulk;
                 }
-                self.enqueue(work);
+                self.enqueue(work, now);
             }
         }
         called
@@ -607,89 +605,64 @@ impl Loop {
             Write::Account { name, .. } => info_span!("write", namespace = %key.namespace, service_account = %name),
         };
         let wants_manager = self.reconciler.wants_manager(&key);
-        let given_up = self.begins(&key);
+        let namespace = Arc::clone(&key.namespace);
         let call = async move {
-            let namespace = Arc::clone(&key.namespace);
-            let mut competing_manager = None;
-            let call = async {
-                match &*write {
-                    Write::Secret { name, action } => {
-                        if wants_manager {
-                            competing_manager = writer
-                                .last_writer_of_secret(&namespace, name)
-                                .await
-                                .ok()
-                                .map(CompetingManager);
-                        }
-                        Reply::Secret(writer.secret(&namespace, name, action).await)
+            let (mut found, reply);
+            match &*write {
+                Write::Secret { name, action } => {
+                    found = None;
+                    if wants_manager {
+                        found = writer.last_writer_of_secret(&namespace, name).await.ok();
                     }
-                    Write::Account { name, action } => {
-                        if wants_manager {
-                            competing_manager = writer
-                                .last_writer_of_account(&namespace, name)
-                                .await
-                                .ok()
-                                .map(CompetingManager);
-                        }
-                        Reply::Account(writer.account(&namespace, name, action).await)
-                    }
+                    reply = Reply::Secret(writer.secret(&namespace, name, action).await);
                 }
-            };
-            // A panic is an error of this key. It must never end the process.
-            let reply = tokio::select! {
-                reply = AssertUnwindSafe(call).catch_unwind() => reply.ok(),
-                Ok(()) = given_up => Some(outcome_unknown(&key)),
-            };
+                Write::Account { name, action } => {
+                    found = None;
+                    if wants_manager {
+                        found = writer.last_writer_of_account(&namespace, name).await.ok();
+                    }
+                    reply = Reply::Account(writer.account(&namespace, name, action).await);
+                }
+            }
             Ended {
-                key,
-                reply,
-                competing_manager,
+                reply: Some(reply),
+                competing_manager: found.map(CompetingManager),
             }
         };
-        self.writes.spawn(call.instrument(span));
-    }
-
-    /// Registers a write or read as in flight. The receiver completes when the queue gives it up.
-    fn begins(&mut self, key: &Key) -> oneshot::Receiver<()> {
-        let (sender, receiver) = oneshot::channel();
-        self.in_flight.insert(key.clone(), sender);
-        receiver
+        self.start(key, span, call);
     }
 
     /// Reads a Secret that is a squatter, or whose last write has an unknown outcome.
     fn look(&mut self, key: Key) {
         let writer = self.settings.writer.clone();
-        let given_up = self.begins(&key);
-        self.writes.spawn(async move {
-            let call = async {
-                match &key.target {
-                    Target::Secret(name) => Reply::Secret(seen(writer.read(&key.namespace, name).await)),
-                    Target::Account(name) => Reply::Account(seen(writer.read_account(&key.namespace, name).await)),
-                }
+        let of = key.clone();
+        let call = async move {
+            let reply = match &of.target {
+                Target::Secret(name) => Reply::Secret(seen(writer.read(&of.namespace, name).await)),
+                Target::Account(name) => Reply::Account(seen(writer.read_account(&of.namespace, name).await)),
             };
-            let reply = tokio::select! {
-                reply = AssertUnwindSafe(call).catch_unwind() => reply.ok(),
-                Ok(()) = given_up => Some(outcome_unknown(&key)),
-            };
-            Ended {
-                key,
-                reply,
-                competing_manager: None,
-            }
-        });
+            Ended::with(reply)
+        };
+        self.start(key, Span::none(), call);
     }
 
-    fn ended(&mut self, ended: Result<Ended, tokio::task::JoinError>) {
-        let Ok(Ended {
-            key,
+    fn start(&mut self, key: Key, span: Span, call: impl Future<Output = Ended> + Send + 'static) {
+        let of = key.clone();
+        let lost = move |why| match why {
+            NoReply::GivenUp => Ended::with(outcome_unknown(&of)),
+            NoReply::Panicked => Ended {
+                reply: None,
+                competing_manager: None,
+            },
+        };
+        self.worker.start(key, span, call, lost);
+    }
+
+    fn ended(&mut self, key: Key, ended: Ended, now: Duration) {
+        let Ended {
             reply,
             competing_manager,
-        }) = ended
-        else {
-            return;
-        };
-        let now = self.now();
-        self.in_flight.remove(&key);
+        } = ended;
         if let Some(CompetingManager(competing_manager)) = competing_manager {
             warn!(namespace = %key.namespace, manager = ?competing_manager, "another writer keeps undoing what is declared");
             self.reconciler.name_manager(&key, competing_manager.as_deref(), now);
@@ -714,14 +687,14 @@ impl Loop {
                     .failed(&key, ApiError::Unavailable("a write panicked".to_owned()), now)
             }
         };
-        self.queue.done(&key, Instant::now());
-        self.enqueue(work);
+        self.worker.done(&key, now);
+        self.enqueue(work, now);
         self.reconciler.expire(now);
-        self.follow(key);
+        self.follow(key, now);
     }
 
     /// Watches the Secret of a key while it is a squatter, or reads it now and then.
-    fn follow(&mut self, key: Key) {
+    fn follow(&mut self, key: Key, now: Duration) {
         let reconciler = &self.reconciler;
         self.squatters.retain(|followed| reconciler.is_squatted(followed));
         if !reconciler.is_squatted(&key) {
@@ -732,16 +705,16 @@ impl Loop {
             .squatters
             .follow(&key, &self.settings.watches, events, Input::Followed)
         {
-            self.queue.push_at(key, Lane::Fresh, Instant::now() + LOOK);
+            self.worker.push_at(key, Lane::Fresh, now + LOOK);
         }
     }
 
-    fn summarise(&mut self) {
-        let busy = !self.queue.is_empty() && self.summarised.elapsed() < SUMMARY;
+    fn summarise(&mut self, now: Duration) {
+        let busy = !self.worker.queue().is_empty() && now < self.summarised + SUMMARY;
         if !self.reconciler.is_started() || !self.reconciler.tally.has_changed() || busy {
             return;
         }
-        self.summarised = Instant::now();
+        self.summarised = now;
         for object in self.reconciler.tally.take_changed() {
             if let Some(summary) = self.reconciler.summary(&object) {
                 // The object controller ends only with the process.
@@ -851,7 +824,6 @@ mod tests {
             protected: Vec::new(),
             managed: None,
             keys,
-            epoch: Instant::now(),
             pulse: Pulse::new(),
             metrics,
         };
