@@ -196,7 +196,8 @@ fn counts(count: Count, left: Left) -> Counts {
     Counts::new(count.selected + left.failed, count.ready, count.failed + left.failed)
 }
 
-/// Returns the conditions of an object that another installation, `before`, acted for until now: whether it is ready is not known.
+/// Returns the conditions of an object that another installation, `before`, acted for until now. Its `Ready` is not
+/// known yet.
 pub fn taken_over(previous: &ClusterPullSecretStatus, before: &str, generation: i64, now: &Time) -> Vec<Condition> {
     let mut conditions = previous.conditions.clone();
     remove_condition(&mut conditions, ConditionType::Stalled);
