@@ -80,6 +80,7 @@ rows! {
             it.labels_in("b").await;
             it.declared(&["a"], json!({})).await;
             it.conflict_in("b", it.name()).await;
+            it.holds(&["a"]).await;
             it.note(it.secret("b").await.uid().unwrap());
             it.yields("b").await;
         }

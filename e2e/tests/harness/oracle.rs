@@ -174,12 +174,9 @@ async fn what_the_operator_wrote_is_its_own(
     let arguments: Vec<&str> = std::iter::once(operator.as_str()).chain(disguised).collect();
     kubectl.run(&arguments, &holder.to_string()).await.unwrap();
     run(kubectl, "label secret holder -n b pullsecrets.dev/cluster-pull-secret-").await;
-    // The server writes its audit log beside its answers.
-    eventually("the audit log names the creator", SOON, async || match gone().await {
-        Err(told) if told.contains("should not be in the secrets [\"b/holder\"]") => Ok(()),
-        seen => Err(format!("{seen:?}")),
-    })
-    .await;
+    cluster.audit().settle(client).await.unwrap();
+    let told = gone().await.unwrap_err();
+    assert!(told.contains("should not be in the secrets [\"b/holder\"]"), "{told}");
 }
 
 /// A change of a foreign object is seen; a change of the operator's own part of an account is not.
