@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use plan::decision::Failure;
 
+/// Called after each write with its kind, one of `metrics::WRITES`, and its result, one of `metrics::RESULTS`.
+pub type OnEnd = Arc<dyn Fn(&'static str, &'static str) + Send + Sync>;
+
 /// The outcome of a write.
 #[derive(Debug)]
 pub enum Outcome<T> {

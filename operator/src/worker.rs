@@ -14,6 +14,7 @@ use tracing::{Instrument as _, Span};
 
 use crate::clock::Clock;
 use crate::leadership::Leadership;
+use crate::outcome::ApiError;
 use crate::queue::{Grouped, Queue};
 use crate::work::Lane;
 
@@ -34,6 +35,16 @@ pub enum NoReply {
     GivenUp,
     /// It panicked.
     Panicked,
+}
+
+impl NoReply {
+    /// Returns the error of such a call. `panicked` says what panicked.
+    pub fn error(self, panicked: &str) -> ApiError {
+        match self {
+            Self::GivenUp => ApiError::given_up(),
+            Self::Panicked => ApiError::Unavailable(panicked.to_owned()),
+        }
+    }
 }
 
 impl<K: Grouped + Send + 'static, R: Send + 'static> Worker<K, R> {

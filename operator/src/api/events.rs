@@ -11,7 +11,7 @@ use tracing::debug;
 
 use crate::api::call::{DEADLINE, call_within};
 use crate::api::replies;
-use crate::outcome::ApiError;
+use crate::outcome::{ApiError, OnEnd};
 
 /// Longest text of an Event in bytes, as the API server allows it.
 pub const NOTE: usize = 1024;
@@ -21,7 +21,7 @@ pub const NOTE: usize = 1024;
 #[derive(Clone)]
 pub struct EventRecorder {
     orders: mpsc::Sender<Order>,
-    ended: Ended,
+    ended: OnEnd,
 }
 
 /// Most Events that wait to be published.
@@ -32,8 +32,6 @@ enum Order {
     /// Answers when all Events before it were published.
     Flush(oneshot::Sender<()>),
 }
-
-type Ended = Arc<dyn Fn(&'static str, &'static str) + Send + Sync>;
 
 /// An Event about an object.
 #[derive(Debug, PartialEq, Eq)]
@@ -50,7 +48,7 @@ impl EventRecorder {
     /// Publishes as `pullsecrets`, on the current runtime. Calls `ended` for each Event, as a
     /// [`crate::api::write::Writer`] does for each write.
     pub fn new(client: Client, ended: impl Fn(&'static str, &'static str) + Send + Sync + 'static) -> Self {
-        let ended: Ended = Arc::new(ended);
+        let ended: OnEnd = Arc::new(ended);
         let reporter = Reporter {
             controller: crd::names::GROUP.to_owned(),
             instance: std::env::var("HOSTNAME").ok(),
@@ -96,7 +94,7 @@ impl EventRecorder {
     }
 }
 
-async fn publish(recorder: Recorder, ended: Ended, mut ordered: mpsc::Receiver<Order>) {
+async fn publish(recorder: Recorder, ended: OnEnd, mut ordered: mpsc::Receiver<Order>) {
     while let Some(order) = ordered.recv().await {
         match order {
             Order::Flush(done) => drop(done.send(())),

@@ -22,7 +22,7 @@ use tokio::time::Instant;
 
 use crate::api::call::found;
 use crate::api::replies;
-use crate::outcome::{ApiError, Outcome};
+use crate::outcome::{ApiError, OnEnd, Outcome};
 
 /// Performs the writes, over a client that does not retry.
 #[derive(Clone)]
@@ -30,14 +30,13 @@ pub struct Writer {
     client: Client,
     /// Namespace of the state Secrets.
     namespace: String,
-    ended: Arc<dyn Fn(&'static str, &'static str) + Send + Sync>,
+    ended: OnEnd,
     /// Shared by all clones.
     paused_until: Arc<Mutex<Option<Instant>>>,
 }
 
 impl Writer {
-    /// `namespace` is the operator's own. `ended` is called after each write with its kind, one of `metrics::WRITES`,
-    /// and its result, one of `metrics::RESULTS`.
+    /// `namespace` is the operator's own. `ended` is an [`OnEnd`].
     pub fn new(
         client: Client,
         namespace: impl Into<String>,

@@ -79,8 +79,7 @@ enum Reply {
 
 /// What came of a write or a read.
 struct Ended {
-    /// `None` if the call panicked.
-    reply: Option<Reply>,
+    reply: Reply,
     /// The writer that had undone what this write restored, if the call asked for it.
     competing_manager: Option<CompetingManager>,
 }
@@ -88,7 +87,7 @@ struct Ended {
 impl Ended {
     fn with(reply: Reply) -> Self {
         Self {
-            reply: Some(reply),
+            reply,
             competing_manager: None,
         }
     }
@@ -99,7 +98,7 @@ enum Woken {
     Ended(Key, Ended),
     Command(Command),
     Inputs,
-    /// Nothing came in until the time at which something is due.
+    /// The time has come at which a key or a summary is due.
     Time,
 }
 
@@ -314,9 +313,11 @@ impl Loop {
         if !self.lined_up.is_empty() {
             return now;
         }
-        let queue = self.worker.wakes_at(now);
-        let queue = if self.more { Some(now) } else { queue };
-        let queue = queue.filter(|_| self.settings.leadership.is_held());
+        let queue = if self.more {
+            Some(now).filter(|_| self.settings.leadership.is_held())
+        } else {
+            self.worker.wakes_at(now)
+        };
         // No summary is sent before the start.
         let told = self.reconciler.is_started() && self.reconciler.tally.has_changed();
         let summary = told.then(|| self.summarised + SUMMARY);
@@ -607,26 +608,21 @@ impl Loop {
         let wants_manager = self.reconciler.wants_manager(&key);
         let namespace = Arc::clone(&key.namespace);
         let call = async move {
-            let (mut found, reply);
-            match &*write {
-                Write::Secret { name, action } => {
-                    found = None;
-                    if wants_manager {
-                        found = writer.last_writer_of_secret(&namespace, name).await.ok();
-                    }
-                    reply = Reply::Secret(writer.secret(&namespace, name, action).await);
-                }
-                Write::Account { name, action } => {
-                    found = None;
-                    if wants_manager {
-                        found = writer.last_writer_of_account(&namespace, name).await.ok();
-                    }
-                    reply = Reply::Account(writer.account(&namespace, name, action).await);
-                }
-            }
+            let competing_manager = if wants_manager {
+                last_writer(&writer, &namespace, &write)
+                    .await
+                    .ok()
+                    .map(CompetingManager)
+            } else {
+                None
+            };
+            let reply = match &*write {
+                Write::Secret { name, action } => Reply::Secret(writer.secret(&namespace, name, action).await),
+                Write::Account { name, action } => Reply::Account(writer.account(&namespace, name, action).await),
+            };
             Ended {
-                reply: Some(reply),
-                competing_manager: found.map(CompetingManager),
+                reply,
+                competing_manager,
             }
         };
         self.start(key, span, call);
@@ -648,12 +644,11 @@ impl Loop {
 
     fn start(&mut self, key: Key, span: Span, call: impl Future<Output = Ended> + Send + 'static) {
         let of = key.clone();
-        let lost = move |why| match why {
-            NoReply::GivenUp => Ended::with(outcome_unknown(&of)),
-            NoReply::Panicked => Ended {
-                reply: None,
-                competing_manager: None,
-            },
+        let lost = move |why: NoReply| {
+            if why == NoReply::Panicked {
+                warn!(namespace = %of.namespace, "a write panicked");
+            }
+            Ended::with(failed(&of, why.error("a write panicked")))
         };
         self.worker.start(key, span, call, lost);
     }
@@ -667,25 +662,15 @@ impl Loop {
             warn!(namespace = %key.namespace, manager = ?competing_manager, "another writer keeps undoing what is declared");
             self.reconciler.name_manager(&key, competing_manager.as_deref(), now);
         }
-        let throttled = match &reply {
-            Some(
-                Reply::Secret(Outcome::Failed(ApiError::Throttled(pause)))
-                | Reply::Account(Outcome::Failed(ApiError::Throttled(pause))),
-            ) => Some(*pause),
-            _ => None,
-        };
-        if let Some(pause) = throttled {
+        if let Reply::Secret(Outcome::Failed(ApiError::Throttled(pause)))
+        | Reply::Account(Outcome::Failed(ApiError::Throttled(pause))) = &reply
+        {
             warn!(seconds = pause.as_secs(), "the server asks for less, all writes pause");
-            self.settings.writer.pause(pause);
+            self.settings.writer.pause(*pause);
         }
         let work = match reply {
-            Some(Reply::Secret(outcome)) => self.reconciler.wrote_secret(&key, outcome, now),
-            Some(Reply::Account(outcome)) => self.reconciler.wrote_account(&key, outcome, now),
-            None => {
-                warn!(namespace = %key.namespace, "a write panicked");
-                self.reconciler
-                    .failed(&key, ApiError::Unavailable("a write panicked".to_owned()), now)
-            }
+            Reply::Secret(outcome) => self.reconciler.wrote_secret(&key, outcome, now),
+            Reply::Account(outcome) => self.reconciler.wrote_account(&key, outcome, now),
         };
         self.worker.done(&key, now);
         self.enqueue(work, now);
@@ -738,9 +723,16 @@ enum Sighting<T> {
     List(Vec<Work>),
 }
 
-/// The reply of a write that was cancelled. It may have happened.
-fn outcome_unknown(key: &Key) -> Reply {
-    let setback = ApiError::given_up();
+/// The field manager that wrote last what a write is about.
+async fn last_writer(writer: &Writer, namespace: &str, write: &Write) -> Result<Option<String>, ApiError> {
+    match write {
+        Write::Secret { name, .. } => writer.last_writer_of_secret(namespace, name).await,
+        Write::Account { name, .. } => writer.last_writer_of_account(namespace, name).await,
+    }
+}
+
+/// The reply of a call for this key that has none of its own.
+fn failed(key: &Key, setback: ApiError) -> Reply {
     match key.target {
         Target::Secret(_) => Reply::Secret(Outcome::Failed(setback)),
         Target::Account(_) => Reply::Account(Outcome::Failed(setback)),

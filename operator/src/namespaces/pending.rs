@@ -106,6 +106,14 @@ impl Parts {
     }
 }
 
+impl Pending {
+    /// Drops empty parts. Returns whether anything is left.
+    fn tidy(&mut self) -> bool {
+        self.parts.take_if(|parts| parts.is_empty());
+        self.unverified || self.removal_since.is_some() || self.parts.is_some()
+    }
+}
+
 impl PendingKeys {
     fn parts(&self, key: &Key) -> Option<&Parts> {
         self.keys.get(key)?.parts.as_deref()
@@ -122,13 +130,7 @@ impl PendingKeys {
 
     /// Drops the empty parts of a key.
     fn tidy(&mut self, key: &Key) {
-        let Some(pending) = self.keys.get_mut(key) else {
-            return;
-        };
-        if pending.parts.as_ref().is_some_and(|parts| parts.is_empty()) {
-            pending.parts = None;
-        }
-        if !pending.unverified && pending.removal_since.is_none() && pending.parts.is_none() {
+        if self.keys.get_mut(key).is_some_and(|pending| !pending.tidy()) {
             self.keys.remove(key);
         }
     }
@@ -294,10 +296,7 @@ impl PendingKeys {
                 *contentions -= 1;
             }
             parts.written_at = parts.written_at.filter(|&at| at > written_before);
-            if parts.is_empty() {
-                pending.parts = None;
-            }
-            pending.unverified || pending.removal_since.is_some() || pending.parts.is_some()
+            pending.tidy()
         });
         shrink::shrink_if_sparse(&mut self.keys, KEPT);
     }

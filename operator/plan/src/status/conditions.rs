@@ -7,7 +7,7 @@ use crd::{ConditionStatus, ConditionType, FailureReason, Reason};
 use super::{DELETION_WAITS, Facts, Unread};
 use crate::decision::Failure;
 use crate::registries::Merged;
-use crate::summary::{Count, Summary};
+use crate::summary::{Count, Left, Summary};
 
 /// A condition before it is set.
 pub(super) struct Finding {
@@ -100,39 +100,75 @@ fn credentials_ready(facts: &Facts<'_>) -> Finding {
 const UNLISTED: &str =
     "namespaces, service accounts or copies were not listed yet: if this stays, see the operator's log";
 
+/// Copies or references: how many are selected and how many must go, with their words in messages.
+struct Side<'a> {
+    count: Count,
+    left: Left,
+    /// Selected ones are missing for longer than the grace period, and so are removals.
+    late: bool,
+    left_late: bool,
+    failure: Option<&'a (Arc<str>, Failure)>,
+    /// `namespaces` of copies.
+    what: &'static str,
+    has_it: &'static str,
+    have_it: &'static str,
+    /// `copies` that must go.
+    going: &'static str,
+}
+
+impl Side<'_> {
+    /// Returns the finding. `reason` is that of failures.
+    fn finding(&self, reason: Reason) -> Finding {
+        let Count {
+            selected,
+            ready,
+            failed,
+        } = self.count;
+        let (what, going, left) = (self.what, self.going, self.left);
+        if failed > 0 || left.failed > 0 {
+            let first = shown(self.failure);
+            let message = if failed > 0 {
+                format!("{failed} of {selected} {what} failed{first}")
+            } else {
+                format!("{} {going} that are to go cannot be removed{first}", left.failed)
+            };
+            return Finding::bad(reason, message);
+        }
+        if self.late {
+            let message = format!("{ready} of {selected} {what} {}", self.have_it);
+            return Finding::bad(Reason::Progressing, message);
+        }
+        if left.due > 0 && self.left_late {
+            let message = format!("{} {going} are still to be removed", left.due);
+            return Finding::bad(Reason::Progressing, message);
+        }
+        // What is not ready yet has waited for so short a time that it does not count.
+        let message = if ready == selected {
+            format!("every one of {selected} {what} {}", self.has_it)
+        } else {
+            format!("{ready} of {selected} {what} have it, the others have waited for less than 5 s")
+        };
+        Finding::good(Reason::Synced, message)
+    }
+}
+
 fn secrets_synced(facts: &Facts<'_>, summary: &Summary) -> Finding {
     if facts.summary.is_none() {
         return Finding::unknown(UNLISTED);
     }
-    let Count {
-        selected,
-        ready,
-        failed,
-    } = summary.namespaces;
-    let left = summary.copies_left;
-    if failed > 0 || left.failed > 0 {
-        let first = shown(summary.secret_failure.as_ref());
-        let message = if failed > 0 {
-            format!("{failed} of {selected} namespaces failed{first}")
-        } else {
-            format!("{} copies that are to go cannot be removed{first}", left.failed)
-        };
-        return Finding::bad(Reason::NamespacesFailed, message);
-    }
-    if facts.late.namespaces {
-        return Finding::bad(
-            Reason::Progressing,
-            format!("{ready} of {selected} namespaces have the secret"),
-        );
-    }
-    if left.due > 0 && facts.late.copies_left {
-        return Finding::bad(
-            Reason::Progressing,
-            format!("{} copies are still to be removed", left.due),
-        );
-    }
-    let mut finding = served(summary.namespaces, ["namespaces", "has the secret", "have it"]);
-    if !facts.left_out.is_empty() {
+    let copies = Side {
+        count: summary.namespaces,
+        left: summary.copies_left,
+        late: facts.late.namespaces,
+        left_late: facts.late.copies_left,
+        failure: summary.secret_failure.as_ref(),
+        what: "namespaces",
+        has_it: "has the secret",
+        have_it: "have the secret",
+        going: "copies",
+    };
+    let mut finding = copies.finding(Reason::NamespacesFailed);
+    if finding.is_good() && !facts.left_out.is_empty() {
         let keys = facts.left_out.join(", ");
         let left_out = "new copies do not take these keys of spec.secret.labels and spec.secret.annotations";
         finding.message = format!(
@@ -143,17 +179,6 @@ fn secrets_synced(facts: &Facts<'_>, summary: &Summary) -> Finding {
     finding
 }
 
-/// Returns the finding without a failure. What is not ready yet has waited for so short a time that it does not count.
-fn served(count: Count, [what, has_it, have_it]: [&str; 3]) -> Finding {
-    let Count { selected, ready, .. } = count;
-    let message = if ready == selected {
-        format!("every one of {selected} {what} {has_it}")
-    } else {
-        format!("{ready} of {selected} {what} {have_it}, the others have waited for less than 5 s")
-    };
-    Finding::good(Reason::Synced, message)
-}
-
 fn accounts_synced(facts: &Facts<'_>, summary: &Summary) -> Finding {
     let left = summary.references_left;
     if !facts.attaches && left.due == 0 {
@@ -162,38 +187,22 @@ fn accounts_synced(facts: &Facts<'_>, summary: &Summary) -> Finding {
     if facts.summary.is_none() {
         return Finding::unknown(UNLISTED);
     }
-    let Count {
-        selected,
-        ready,
-        failed,
-    } = summary.accounts;
-    if failed > 0 || left.failed > 0 {
-        let failure = summary.account_failure.as_ref();
-        let reason = match failure {
-            Some((_, failure)) if failure.reason == FailureReason::Contended => Reason::Contended,
-            _ => Reason::ServiceAccountsFailed,
-        };
-        let first = shown(failure);
-        let message = if failed > 0 {
-            format!("{failed} of {selected} service accounts failed{first}")
-        } else {
-            format!("{} references that are to go cannot be removed{first}", left.failed)
-        };
-        return Finding::bad(reason, message);
-    }
-    if facts.late.accounts {
-        return Finding::bad(
-            Reason::Progressing,
-            format!("{ready} of {selected} service accounts have the reference"),
-        );
-    }
-    if left.due > 0 && facts.late.references_left {
-        return Finding::bad(
-            Reason::Progressing,
-            format!("{} references are still to be removed", left.due),
-        );
-    }
-    served(summary.accounts, ["service accounts", "has the reference", "have it"])
+    let failure = summary.account_failure.as_ref();
+    let references = Side {
+        count: summary.accounts,
+        left,
+        late: facts.late.accounts,
+        left_late: facts.late.references_left,
+        failure,
+        what: "service accounts",
+        has_it: "has the reference",
+        have_it: "have the reference",
+        going: "references",
+    };
+    references.finding(match failure {
+        Some((_, failure)) if failure.reason == FailureReason::Contended => Reason::Contended,
+        _ => Reason::ServiceAccountsFailed,
+    })
 }
 
 /// Returns the failure as the end of a message.

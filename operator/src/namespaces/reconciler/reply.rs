@@ -162,23 +162,16 @@ impl Reconciler {
             (None, Some(held)) => Seen::Gone(held.version().clone()),
             (None, None) => {
                 let wanted = self.write(key, now).is_some();
-                return self.change(
-                    &key.namespace,
-                    &self.touched(key),
-                    Trigger::Replied { made: None },
-                    now,
-                    |reconciler| {
-                        reconciler.pending.set_unverified(key, false);
-                        if let Target::Secret(_) = key.target {
-                            reconciler.absent.insert(key.clone(), now);
-                        }
-                        if wanted {
-                            reconciler.raced(key, now);
-                        } else {
-                            reconciler.pending.set_retry(key, None);
-                        }
-                    },
-                );
+                return self.replied(key, now, |reconciler| {
+                    if let Target::Secret(_) = key.target {
+                        reconciler.absent.insert(key.clone(), now);
+                    }
+                    if wanted {
+                        reconciler.raced(key, now);
+                    } else {
+                        reconciler.pending.set_retry(key, None);
+                    }
+                });
             }
         };
         let and_then = |reconciler: &mut Self| {
@@ -231,16 +224,9 @@ impl Reconciler {
         let delay = retry.fail(setback, now);
         retry.retry_at = now + delay;
         let retry_at = retry.retry_at;
-        let mut work = self.change(
-            &key.namespace,
-            &self.touched(key),
-            Trigger::Replied { made: None },
-            now,
-            |reconciler| {
-                reconciler.pending.set_unverified(key, false);
-                reconciler.pending.set_retry(key, Some(retry));
-            },
-        );
+        let mut work = self.replied(key, now, |reconciler| {
+            reconciler.pending.set_retry(key, Some(retry));
+        });
         // Without a write to make, a read may still be due.
         let unread = self.is_uncertain(key) || self.is_squatted(key) || self.is_unread(key) || self.is_doubtful(key);
         if unread && work.iter().all(|work| work.key != *key) {
@@ -251,6 +237,15 @@ impl Reconciler {
             });
         }
         work
+    }
+
+    /// Makes a change after a reply that shows no new version of the key.
+    fn replied(&mut self, key: &Key, now: Duration, change: impl FnOnce(&mut Self)) -> Vec<Work> {
+        let (affected, trigger) = (self.touched(key), Trigger::Replied { made: None });
+        self.change(&key.namespace, &affected, trigger, now, |reconciler| {
+            reconciler.pending.set_unverified(key, false);
+            change(reconciler);
+        })
     }
 
     /// The first answer about a missing Secret releases the references to it.

@@ -26,7 +26,6 @@ pub(super) struct Ended {
 enum Reply {
     Object(Outcome<SeenObject>),
     State(Outcome<SourceSecret>),
-    Panicked,
 }
 
 impl Reply {
@@ -34,7 +33,6 @@ impl Reply {
         match self {
             Self::Object(Outcome::Failed(error)) | Self::State(Outcome::Failed(error)) => Some(error.clone()),
             Self::Object(_) | Self::State(_) => None,
-            Self::Panicked => Some(ApiError::Unavailable("a step panicked".to_owned())),
         }
     }
 }
@@ -87,13 +85,10 @@ impl Loop {
             }
             Ended { step: kind, reply }
         };
-        let lost = move |why| {
-            let reply = match why {
-                // What is seen next shows whether it was made.
-                NoReply::GivenUp => Reply::Object(Outcome::Failed(ApiError::given_up())),
-                NoReply::Panicked => Reply::Panicked,
-            };
-            Ended { step: kind, reply }
+        // What is seen next shows whether it was made.
+        let lost = move |why: NoReply| Ended {
+            step: kind,
+            reply: Reply::Object(Outcome::Failed(why.error("a step panicked"))),
         };
         self.worker.start(name, span, call, lost);
     }
@@ -112,7 +107,7 @@ impl Loop {
                 let uid = self.objects.get(name).and_then(ObjectState::uid).unwrap_or_default();
                 self.settings.sources.take_state(&uid, secret);
             }
-            Reply::Object(Outcome::Failed(_)) | Reply::State(Outcome::Failed(_)) | Reply::Panicked => {}
+            Reply::Object(Outcome::Failed(_)) | Reply::State(Outcome::Failed(_)) => {}
         }
         let Some(object) = self.objects.get_mut(name) else {
             return;
