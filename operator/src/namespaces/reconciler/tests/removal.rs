@@ -1,0 +1,110 @@
+//! Removals: their order, and what is owed to a deleted object.
+
+use super::*;
+
+/// References go before the copy, and the copy goes without them after a while.
+#[test]
+fn references_go_before_their_copy() {
+    let mut reconciler = served();
+    let work = reconciler.see_namespace("a", plan::labels::Labels::default(), false, at(1));
+    assert_eq!(
+        work[0],
+        Work {
+            key: secret_key(),
+            lane: Lane::Fresh,
+            at: Some(at(11))
+        }
+    );
+    assert_eq!(
+        work[1],
+        Work {
+            key: account_key(),
+            lane: Lane::Fresh,
+            at: None
+        }
+    );
+    assert_eq!(reconciler.write(&secret_key(), at(2)), None);
+    let gone = account("30", &[], &[]);
+    let work = reconciler.wrote_account(&account_key(), Outcome::Done(Some(gone)), at(2));
+    assert_eq!(
+        work,
+        [Work {
+            key: secret_key(),
+            lane: Lane::Fresh,
+            at: None
+        }]
+    );
+
+    let mut reconciler = served();
+    reconciler.see_namespace("a", plan::labels::Labels::default(), false, at(1));
+    let refusal = Failure::new(FailureReason::AdmissionDenied, "refused");
+    reconciler.wrote_account(&account_key(), Outcome::Failed(ApiError::Refused(refusal)), at(1));
+    assert_eq!(reconciler.write(&secret_key(), at(10)), None);
+    assert!(matches!(
+        reconciler.write(&secret_key(), at(11)),
+        Some(Write::Secret {
+            action: SecretAction::Delete { .. },
+            ..
+        })
+    ));
+}
+
+/// What is owed to a deleted object is counted until it is done.
+#[test]
+fn what_a_deletion_owes_is_counted() {
+    let mut reconciler = served();
+    reconciler.declare(&object(Lifecycle::Deleting), 2, false, at(1));
+    assert_eq!(summary(&reconciler).owed, 2);
+    let refusal = Failure::new(FailureReason::AdmissionDenied, "refused");
+    reconciler.wrote_account(&account_key(), Outcome::Failed(ApiError::Refused(refusal)), at(2));
+    assert_eq!(
+        summary(&reconciler).stuck_since,
+        Some(at(1)),
+        "no removal came further since then"
+    );
+    reconciler.wrote_account(&account_key(), Outcome::Done(Some(account("30", &[], &[]))), at(3));
+    reconciler.wrote_secret(&secret_key(), Outcome::Done(None), at(3));
+    assert_eq!(summary(&reconciler).owed, 0);
+}
+
+/// An object whose finalizer was taken off by hand is cleaned up after.
+#[test]
+fn an_object_without_its_finalizer_is_cleaned_up() {
+    let mut reconciler = served();
+    reconciler.forget_object("company", true, at(1));
+    let work = turns(&mut reconciler, at(1));
+    assert_eq!(keys(&work), [secret_key(), account_key()]);
+    reconciler.wrote_account(&account_key(), Outcome::Done(Some(account("30", &[], &[]))), at(2));
+    assert!(matches!(secret_action(&reconciler), SecretAction::Delete { .. }));
+    reconciler.wrote_secret(&secret_key(), Outcome::Done(None), at(2));
+    reconciler.expire(at(200));
+    assert_eq!(reconciler.tally.summary("company"), None);
+}
+
+/// The object went before its copy and reference did, as this process saw it.
+#[test]
+fn another_installation_has_removed_it_already() {
+    let mut reconciler = served();
+    reconciler.declare(&object(Lifecycle::Frozen), 2, false, at(1));
+    turns(&mut reconciler, at(1));
+    reconciler.forget_object("company", false, at(2));
+    assert_eq!(turns(&mut reconciler, at(2)), []);
+    reconciler.expire(at(6));
+    assert_eq!(turns(&mut reconciler, at(6)), [], "its events are still on their way");
+    reconciler.see_secret("a", "company", Seen::Gone(Version::new("uid-copy", "39")), at(6));
+    reconciler.see_account("a", "default", Seen::There(account("40", &["theirs"], &[])), at(6));
+    reconciler.expire(at(8));
+    assert_eq!(turns(&mut reconciler, at(8)), []);
+    reconciler.expire(at(200));
+    assert_eq!(reconciler.tally.summary("company"), None);
+}
+
+#[test]
+fn leftovers_of_another_installation_go_after_its_object() {
+    let mut reconciler = served();
+    reconciler.declare(&object(Lifecycle::Frozen), 2, false, at(1));
+    turns(&mut reconciler, at(1));
+    reconciler.forget_object("company", false, at(2));
+    reconciler.expire(at(8));
+    assert_eq!(keys(&turns(&mut reconciler, at(8))), [secret_key(), account_key()]);
+}
