@@ -119,6 +119,7 @@ async fn alerts_and_panels_use_existing_metrics() {
     for rule in rules() {
         for part in [
             "/annotations/summary",
+            "/annotations/description",
             "/annotations/runbook",
             "/labels/severity",
             "/for",
