@@ -138,7 +138,7 @@ fn start(
     let others = args.other_source_namespaces();
     let writer = Writer::new(write.clone(), own.clone(), metrics.counter());
     let keys = LabelKeys::new();
-    let (command_sender, commands) = mpsc::unbounded_channel();
+    let (message_sender, messages) = mpsc::unbounded_channel();
     let (summary_sender, summaries) = mpsc::unbounded_channel();
     let settings = namespaces::Settings {
         watches: watches.clone(),
@@ -151,7 +151,7 @@ fn start(
         pulse: namespace_pulse,
         metrics: metrics.clone(),
     };
-    let namespace_loop = tokio::spawn(namespaces::run(settings, commands, summary_sender, token.clone()));
+    let namespace_loop = tokio::spawn(namespaces::run(settings, messages, summary_sender, token.clone()));
     let settings = objects::Settings {
         watches,
         writer,
@@ -163,7 +163,7 @@ fn start(
         pulse: object_pulse,
         metrics,
     };
-    let object_loop = tokio::spawn(objects::run(settings, command_sender, summaries, token));
+    let object_loop = tokio::spawn(objects::run(settings, message_sender, summaries, token));
     async { tokio::try_join!(namespace_loop, object_loop) }
 }
 

@@ -153,9 +153,9 @@ impl Tally {
         self.changed.remove(object);
     }
 
-    /// Moves `key` from the entries `before` to those of `after`. `urgent` says that the object itself changed, so a
+    /// Moves `key` from the entries `before` to those of `after`. `spec_changed` says that the object itself changed, so a
     /// pending key makes it unready at once.
-    pub fn update(&mut self, key: &Key, before: &[Entry], after: &[Entry], now: Duration, urgent: bool) {
+    pub fn update(&mut self, key: &Key, before: &[Entry], after: &[Entry], now: Duration, spec_changed: bool) {
         fn of<'a>(entries: &'a [Entry], object: &Arc<str>) -> Option<&'a Entry> {
             entries.iter().find(|entry| entry.object == *object)
         }
@@ -168,7 +168,7 @@ impl Tally {
             let counts = self.objects.entry(Arc::clone(object)).or_default();
             for leaves in [false, true] {
                 let (was, is) = (state(was, leaves), state(is, leaves));
-                let waited = counts.counter(key, leaves).update(key, was, is, now, urgent);
+                let waited = counts.counter(key, leaves).update(key, was, is, now, spec_changed);
                 if let Some(waited) = waited.filter(|_| !leaves) {
                     self.served.push((served(key), waited));
                 }
@@ -324,7 +324,7 @@ impl Counter {
         was: Option<&State>,
         is: Option<&State>,
         now: Duration,
-        urgent: bool,
+        spec_changed: bool,
     ) -> Option<Duration> {
         if let Some(was) = was {
             self.count.add(was, -1);
@@ -334,7 +334,7 @@ impl Counter {
         }
         match (was == Some(&State::Pending), is == Some(&State::Pending)) {
             (false, false) => None,
-            (false, true) if urgent => {
+            (false, true) if spec_changed => {
                 if self.declared == 0 {
                     self.declared_at = now;
                 }
@@ -349,7 +349,7 @@ impl Counter {
                 None
             }
             (true, true) => {
-                if let Some(pending) = self.pending.get_mut(key).filter(|_| urgent) {
+                if let Some(pending) = self.pending.get_mut(key).filter(|_| spec_changed) {
                     pending.late_at = now.min(pending.late_at);
                 }
                 None

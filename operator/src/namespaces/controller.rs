@@ -32,18 +32,18 @@ use crate::worker::{NoReply, Worker};
 
 /// A message from the object controller.
 #[derive(Debug)]
-pub enum Command {
+pub enum ObjectMessage {
     /// An object is new, or has changed.
-    Declare(Declaration),
+    Upsert(Declaration),
     /// An object is deleted.
-    Forget {
+    Delete {
         /// The name of the object.
         name: Arc<str>,
         /// Whether no other installation managed it.
         ours: bool,
     },
     /// Every object was declared once.
-    Complete,
+    InitDone,
     /// The server answered a call of the object controller.
     Answered,
 }
@@ -56,7 +56,7 @@ pub struct Declaration {
     /// Revision that the summary returns.
     pub revision: u64,
     /// Whether pending keys make the object unready at once.
-    pub urgent: bool,
+    pub spec_changed: bool,
 }
 
 /// An event of a watch of this controller.
@@ -96,7 +96,7 @@ impl Ended {
 /// Why the loop goes on.
 enum Woken {
     Ended(Key, Ended),
-    Command(Command),
+    Message(ObjectMessage),
     Inputs,
     /// The time has come at which a key or a summary is due.
     Time,
@@ -142,7 +142,7 @@ pub struct Settings {
 /// Runs until the token is cancelled, then waits for the writes in flight.
 pub async fn run(
     settings: Settings,
-    commands: mpsc::UnboundedReceiver<Command>,
+    messages: mpsc::UnboundedReceiver<ObjectMessage>,
     summaries: mpsc::UnboundedSender<(Arc<str>, Summary)>,
     token: CancellationToken,
 ) {
@@ -170,7 +170,7 @@ pub async fn run(
         summaries,
         settings,
     };
-    looper.run(inputs, commands, &token).await;
+    looper.run(inputs, messages, &token).await;
     looper.worker.finish().await;
 }
 
@@ -226,8 +226,8 @@ struct Loop {
     /// Objects whose selectors use labels that are not listed yet, in order of arrival. Acting on them now would select
     /// too little, and remove what they have.
     deferred: Vec<Declaration>,
-    /// Commands that arrived and wait.
-    lined_up: VecDeque<Command>,
+    /// Messages that arrived and wait.
+    lined_up: VecDeque<ObjectMessage>,
     inputs: mpsc::Sender<Input>,
     summaries: mpsc::UnboundedSender<(Arc<str>, Summary)>,
     settings: Settings,
@@ -237,7 +237,7 @@ impl Loop {
     async fn run(
         &mut self,
         mut inputs: mpsc::Receiver<Input>,
-        mut commands: mpsc::UnboundedReceiver<Command>,
+        mut messages: mpsc::UnboundedReceiver<ObjectMessage>,
         token: &CancellationToken,
     ) {
         let mut batch = Vec::with_capacity(BATCH);
@@ -250,8 +250,8 @@ impl Loop {
                 biased;
                 () = token.cancelled() => return,
                 Some((key, ended)) = self.worker.ended() => Woken::Ended(key, ended),
-                command = commands.recv() => match command {
-                    Some(command) => Woken::Command(command),
+                message = messages.recv() => match message {
+                    Some(message) => Woken::Message(message),
                     None => return,
                 },
                 _ = inputs.recv_many(&mut batch, BATCH) => Woken::Inputs,
@@ -260,16 +260,16 @@ impl Loop {
             now = self.clock.now();
             match woken {
                 Woken::Ended(key, ended) => self.ended(key, ended, now),
-                Woken::Command(command) => {
-                    self.line_up(command);
-                    while let Ok(command) = commands.try_recv() {
-                        self.line_up(command);
+                Woken::Message(message) => {
+                    self.line_up(message);
+                    while let Ok(message) = messages.try_recv() {
+                        self.line_up(message);
                     }
                 }
                 Woken::Inputs => batch.drain(..).for_each(|input| self.take(input, now)),
                 Woken::Time => self.reconciler.expire(now),
             }
-            if self.obey_next(now) {
+            if self.handle_next(now) {
                 // A declaration may take a quarter of a second, and hundreds may wait. In between, other tasks of this
                 // thread must run, and their events must be handled.
                 tokio::task::yield_now().await;
@@ -327,32 +327,32 @@ impl Loop {
             .fold(now + Pulse::INTERVAL, Duration::min)
     }
 
-    /// Queues a command behind the others. A new edition of an object replaces a waiting one.
-    fn line_up(&mut self, command: Command) {
-        let Command::Declare(new) = command else {
-            return self.lined_up.push_back(command);
+    /// Queues a message behind the others. A new edition of an object replaces a waiting one.
+    fn line_up(&mut self, message: ObjectMessage) {
+        let ObjectMessage::Upsert(new) = message else {
+            return self.lined_up.push_back(message);
         };
-        let about = |command: &&mut Command| match command {
-            Command::Declare(waiting) => waiting.object.name == new.object.name,
-            Command::Forget { name, .. } => *name == new.object.name,
-            Command::Complete | Command::Answered => false,
+        let about = |message: &&mut ObjectMessage| match message {
+            ObjectMessage::Upsert(waiting) => waiting.object.name == new.object.name,
+            ObjectMessage::Delete { name, .. } => *name == new.object.name,
+            ObjectMessage::InitDone | ObjectMessage::Answered => false,
         };
         let replaces = self.reconciler.is_started();
         match self.lined_up.iter_mut().rev().find(about) {
-            Some(Command::Declare(waiting)) if replaces => {
-                let urgent = waiting.urgent || new.urgent;
-                *waiting = Declaration { urgent, ..new };
+            Some(ObjectMessage::Upsert(waiting)) if replaces => {
+                let spec_changed = waiting.spec_changed || new.spec_changed;
+                *waiting = Declaration { spec_changed, ..new };
             }
-            _ => self.lined_up.push_back(Command::Declare(new)),
+            _ => self.lined_up.push_back(ObjectMessage::Upsert(new)),
         }
     }
 
-    /// Executes commands up to the first that changes what an object wants of namespaces. Returns whether there was
+    /// Handles messages up to the first that changes what an object wants of namespaces. Returns whether there was
     /// one.
-    fn obey_next(&mut self, now: Duration) -> bool {
-        while let Some(command) = self.lined_up.pop_front() {
-            let takes_long = matches!(command, Command::Declare(_) | Command::Forget { .. });
-            self.obey(command, now);
+    fn handle_next(&mut self, now: Duration) -> bool {
+        while let Some(message) = self.lined_up.pop_front() {
+            let takes_long = matches!(message, ObjectMessage::Upsert(_) | ObjectMessage::Delete { .. });
+            self.handle(message, now);
             if takes_long && self.reconciler.is_started() {
                 return true;
             }
@@ -373,16 +373,16 @@ impl Loop {
         }
     }
 
-    fn obey(&mut self, command: Command, now: Duration) {
-        match command {
-            Command::Declare(declaration) => self.declare(declaration, now),
-            Command::Forget { name, ours } => {
+    fn handle(&mut self, message: ObjectMessage, now: Duration) {
+        match message {
+            ObjectMessage::Upsert(declaration) => self.declare(declaration, now),
+            ObjectMessage::Delete { name, ours } => {
                 self.deferred.retain(|deferred| deferred.object.name != name);
                 self.reconciler.forget_object(&name, ours, now);
                 self.settings.keys.forget(&name);
             }
-            Command::Complete => self.complete = true,
-            Command::Answered => self.reconciler.answered_elsewhere(now),
+            ObjectMessage::InitDone => self.complete = true,
+            ObjectMessage::Answered => self.reconciler.answered_elsewhere(now),
         }
     }
 
@@ -390,11 +390,15 @@ impl Loop {
     fn declare(&mut self, mut new: Declaration, now: Duration) {
         let needs = self.settings.keys.want(&new.object);
         let waits = |deferred: &Declaration| deferred.object.name == new.object.name;
-        let urgent = self.deferred.iter().any(|deferred| waits(deferred) && deferred.urgent);
+        let spec_changed = self
+            .deferred
+            .iter()
+            .any(|deferred| waits(deferred) && deferred.spec_changed);
         self.deferred.retain(|deferred| !waits(deferred));
-        new.urgent |= urgent;
+        new.spec_changed |= spec_changed;
         if needs.0 <= self.listed.0 && needs.1 <= self.listed.1 {
-            self.reconciler.declare(&new.object, new.revision, new.urgent, now);
+            self.reconciler
+                .declare(&new.object, new.revision, new.spec_changed, now);
             self.settings.keys.settle(&new.object);
             return;
         }
@@ -406,9 +410,9 @@ impl Loop {
         self.listed = (self.listed.0.max(listed.0), self.listed.1.max(listed.1));
         let deferred = std::mem::take(&mut self.deferred);
         if self.reconciler.is_started() {
-            // Before commands that arrived later.
+            // Before messages that arrived later.
             for declaration in deferred.into_iter().rev() {
-                self.lined_up.push_front(Command::Declare(declaration));
+                self.lined_up.push_front(ObjectMessage::Upsert(declaration));
             }
         } else {
             for declaration in deferred {
@@ -782,7 +786,7 @@ mod tests {
         Client::new(service_fn(answer), "default")
     }
 
-    fn declaration(name: &str, revision: u64) -> Command {
+    fn declaration(name: &str, revision: u64) -> ObjectMessage {
         let spec = serde_json::from_value(json!({"registries": [], "namespaces": {"names": ["*"]}})).unwrap();
         let object = Object {
             name: name.into(),
@@ -793,16 +797,16 @@ mod tests {
             payload: None,
             tied: None,
         };
-        Command::Declare(Declaration {
+        ObjectMessage::Upsert(Declaration {
             object: Arc::new(object),
             revision,
-            urgent: false,
+            spec_changed: false,
         })
     }
 
     /// A running controller that has seen everything, and has one object.
     async fn started() -> (
-        mpsc::UnboundedSender<Command>,
+        mpsc::UnboundedSender<ObjectMessage>,
         mpsc::UnboundedReceiver<(Arc<str>, Summary)>,
     ) {
         let metrics = Metrics::new(Leadership::alone(), Progress::new());
@@ -819,13 +823,13 @@ mod tests {
             pulse: Pulse::new(),
             metrics,
         };
-        let (commands, received) = mpsc::unbounded_channel();
+        let (messages, received) = mpsc::unbounded_channel();
         let (summaries, mut told) = mpsc::unbounded_channel();
         tokio::spawn(run(settings, received, summaries, CancellationToken::new()));
-        commands.send(declaration("first", 1)).unwrap();
-        commands.send(Command::Complete).unwrap();
+        messages.send(declaration("first", 1)).unwrap();
+        messages.send(ObjectMessage::InitDone).unwrap();
         assert_eq!(told.recv().await.unwrap().0.as_ref(), "first");
-        (commands, told)
+        (messages, told)
     }
 
     async fn until_told(told: &mut mpsc::UnboundedReceiver<(Arc<str>, Summary)>, of: (&str, u64)) {
@@ -838,7 +842,7 @@ mod tests {
 
     #[tokio::test]
     async fn other_tasks_run_between_two_declarations() {
-        let (commands, mut told) = started().await;
+        let (messages, mut told) = started().await;
         let turns = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&turns);
         tokio::spawn(async move {
@@ -848,7 +852,7 @@ mod tests {
             }
         });
         for number in 0..50 {
-            commands
+            messages
                 .send(declaration(&format!("object-{number}"), 2 + number))
                 .unwrap();
         }
@@ -859,11 +863,11 @@ mod tests {
 
     #[tokio::test]
     async fn of_an_object_the_last_edition_is_declared() {
-        let (commands, mut told) = started().await;
+        let (messages, mut told) = started().await;
         for revision in 2..50 {
-            commands.send(declaration("first", revision)).unwrap();
+            messages.send(declaration("first", revision)).unwrap();
         }
-        commands.send(declaration("other", 50)).unwrap();
+        messages.send(declaration("other", 50)).unwrap();
         let mut revisions = Vec::new();
         while let Some((name, summary)) = told.recv().await
             && name.as_ref() != "other"

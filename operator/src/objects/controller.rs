@@ -27,7 +27,7 @@ use crate::api::partial::SeenObject;
 use crate::api::watch::Watches;
 use crate::api::write::Writer;
 use crate::leadership::Leadership;
-use crate::namespaces::controller::{Command, Declaration};
+use crate::namespaces::controller::{Declaration, ObjectMessage};
 use crate::objects::events::installed_twice;
 use crate::objects::object::ObjectState;
 use crate::objects::sources::Sources;
@@ -82,7 +82,7 @@ const BATCH: usize = 64;
 /// Runs until the token is cancelled; then ends the steps that are under way.
 pub async fn run(
     settings: Settings,
-    commands: mpsc::UnboundedSender<Command>,
+    messages: mpsc::UnboundedSender<ObjectMessage>,
     summaries: mpsc::UnboundedReceiver<(Arc<str>, Summary)>,
     token: CancellationToken,
 ) {
@@ -100,7 +100,7 @@ pub async fn run(
         relist: None,
         listed: false,
         complete: false,
-        commands,
+        messages,
         revision: 0,
         older: Vec::new(),
         went_back: false,
@@ -122,7 +122,7 @@ struct Loop {
     /// Every object was declared to the namespace controller.
     complete: bool,
     worker: Worker<Arc<str>, Ended>,
-    commands: mpsc::UnboundedSender<Command>,
+    messages: mpsc::UnboundedSender<ObjectMessage>,
     /// When the loop started.
     started: Duration,
     /// The revision of the last declaration. All objects share one count, so that a summary never belongs to a later
@@ -224,13 +224,13 @@ impl Loop {
             self.settings.keys.lose(&name);
             self.settings.sources.forget(&name);
             let ours = !object.is_elsewhere();
-            self.send(Command::Forget { name, ours });
+            self.send(ObjectMessage::Delete { name, ours });
         }
     }
 
-    fn send(&self, command: Command) {
+    fn send(&self, message: ObjectMessage) {
         // The namespace controller ends only with the process.
-        let _ = self.commands.send(command);
+        let _ = self.messages.send(message);
     }
 
     fn summarise(&mut self, name: &Arc<str>, summary: Summary) {
@@ -260,7 +260,7 @@ impl Loop {
             self.declare(name, now, time);
         }
         self.complete = true;
-        self.send(Command::Complete);
+        self.send(ObjectMessage::InitDone);
         info!(objects = names.len(), "every object was listed, the object loop starts");
     }
 
@@ -271,12 +271,12 @@ impl Loop {
         };
         object.resolve(&self.settings.sources, now, time);
         let revision = self.revision + 1;
-        if let Some((object, urgent)) = object.declaration(revision, now) {
+        if let Some((object, spec_changed)) = object.declaration(revision, now) {
             self.revision = revision;
-            self.send(Command::Declare(Declaration {
+            self.send(ObjectMessage::Upsert(Declaration {
                 object,
                 revision,
-                urgent,
+                spec_changed,
             }));
         }
     }

@@ -208,8 +208,8 @@ impl ObjectState {
             revision: next_revision,
         });
         self.asked_at.get_or_insert(now);
-        let urgent = self.status.observed_generation != Some(self.generation());
-        Some((object, urgent))
+        let spec_changed = self.status.observed_generation != Some(self.generation());
+        Some((object, spec_changed))
     }
 
     /// Returns the next step. `time` is the wall clock at `now`.

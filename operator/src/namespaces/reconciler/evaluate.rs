@@ -21,8 +21,8 @@ pub(super) enum Trigger<'a> {
     Watched,
     /// The reply to our own write of this key, or to an attempt.
     Replied { made: Option<(&'a Key, &'a Write)> },
-    /// A change of an object; `urgent` if it has a new edition.
-    Declared { urgent: bool },
+    /// A change of an object; `spec_changed` if it has a new edition.
+    Declared { spec_changed: bool },
 }
 
 /// What a change may affect.
@@ -316,7 +316,7 @@ impl Reconciler {
         trigger: Trigger<'_>,
         now: Duration,
     ) -> Vec<Work> {
-        let urgent = trigger == Trigger::Declared { urgent: true };
+        let spec_changed = trigger == Trigger::Declared { spec_changed: true };
         let mut work = Vec::new();
         for (key, mut after) in after {
             let before = before.remove(&key);
@@ -335,7 +335,7 @@ impl Reconciler {
             } else {
                 self.pending.set_removal(&key, None);
             }
-            self.record_diff(&key, before.as_ref(), Some(&after), urgent, now);
+            self.record_diff(&key, before.as_ref(), Some(&after), spec_changed, now);
             work.extend(self.work(&key, &after, trigger, now));
             // A failure was recorded with its retry state, so it is evaluated with it again.
             let failed = |entry: &Entry| matches!(entry.state, State::Failed(_));
@@ -346,7 +346,7 @@ impl Reconciler {
             }
         }
         for (key, before) in before {
-            self.record_diff(&key, Some(&before), None, urgent, now);
+            self.record_diff(&key, Some(&before), None, spec_changed, now);
             self.pending.set_retry(&key, None);
             self.end_contention(&key);
             self.pending.set_removal(&key, None);
@@ -390,7 +390,7 @@ impl Reconciler {
         key: &Key,
         before: Option<&Evaluation>,
         after: Option<&Evaluation>,
-        urgent: bool,
+        spec_changed: bool,
         now: Duration,
     ) {
         fn parts(evaluation: Option<&Evaluation>) -> (&[Entry], &[Arc<str>]) {
@@ -407,7 +407,7 @@ impl Reconciler {
                 "{key} changed outside of `change`"
             );
         }
-        self.tally.update(key, was, is, now, urgent);
+        self.tally.update(key, was, is, now, spec_changed);
         if !owed_before.is_empty() || !owed.is_empty() {
             self.tally
                 .update_pending(key, owed_before, owed, self.tried(key, after), now);

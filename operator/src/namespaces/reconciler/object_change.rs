@@ -21,10 +21,10 @@ const LAG: Duration = Duration::from_secs(5);
 
 impl Reconciler {
     /// Handles a new or changed object in any lifecycle. `revision` returns in its [`plan::summary::Summary`].
-    pub fn declare(&mut self, object: &Arc<Object>, revision: u64, urgent: bool, now: Duration) {
+    pub fn declare(&mut self, object: &Arc<Object>, revision: u64, spec_changed: bool, now: Duration) {
         self.deleted.remove(&object.name);
         self.tally.revise(&object.name, revision);
-        self.redeclare(&object.name, Some(object), urgent, now);
+        self.redeclare(&object.name, Some(object), spec_changed, now);
     }
 
     /// Handles a deleted object. Its pending cleanup is still done, unless it was not `ours`. Then another installation
@@ -86,7 +86,7 @@ impl Reconciler {
     }
 
     /// Replaces the object of that name with its new state, or removes it.
-    fn redeclare(&mut self, name: &str, new: Option<&Arc<Object>>, urgent: bool, now: Duration) {
+    fn redeclare(&mut self, name: &str, new: Option<&Arc<Object>>, spec_changed: bool, now: Duration) {
         let before_cluster = self.cluster.clone();
         let old = self.cluster.remove(name);
         if let Some(new) = new {
@@ -115,7 +115,7 @@ impl Reconciler {
                 place.selecting.update(object, selects);
             }
             let after = self.evaluate(&self.cluster, &namespace, &Affected::Whole, now);
-            self.apply_declared(&namespace, before, after, urgent, now);
+            self.apply_declared(&namespace, before, after, spec_changed, now);
         }
     }
 
@@ -125,10 +125,10 @@ impl Reconciler {
         namespace: &Arc<str>,
         before: BTreeMap<Key, Evaluation>,
         after: BTreeMap<Key, Evaluation>,
-        urgent: bool,
+        spec_changed: bool,
         now: Duration,
     ) {
-        let work = self.apply_diff(before, after, Trigger::Declared { urgent }, now);
+        let work = self.apply_diff(before, after, Trigger::Declared { spec_changed }, now);
         if !work.is_empty() {
             let fresh = work.iter().any(|work| work.lane == Lane::Fresh);
             let lane = if fresh { Lane::Fresh } else { Lane::Bulk };
@@ -153,7 +153,7 @@ impl Reconciler {
         if put_off {
             evaluation = evaluate(self);
         }
-        let trigger = Trigger::Declared { urgent: false };
+        let trigger = Trigger::Declared { spec_changed: false };
         let work = evaluation
             .iter()
             .flat_map(|(key, evaluation)| self.work(key, evaluation, trigger, now));

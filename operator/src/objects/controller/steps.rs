@@ -11,7 +11,7 @@ use tracing::{debug, info_span, warn};
 use super::Loop;
 use crate::api::partial::{SeenObject, SourceSecret};
 use crate::api::write::Writer;
-use crate::namespaces::controller::Command;
+use crate::namespaces::controller::ObjectMessage;
 use crate::objects::object::ObjectState;
 use crate::outcome::{ApiError, Outcome};
 use crate::work::Lane;
@@ -98,7 +98,7 @@ impl Loop {
         self.worker.done(name, now);
         let error = reply.error();
         if !matches!(error, Some(ApiError::Unavailable(_))) {
-            self.send(Command::Answered);
+            self.send(ObjectMessage::Answered);
         }
         let done = matches!(&reply, Reply::Object(Outcome::Done(_)));
         match reply {

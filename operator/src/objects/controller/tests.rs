@@ -61,10 +61,10 @@ async fn slow_writes_delay_no_other_object() {
         pulse: Pulse::new(),
         metrics,
     };
-    let (commands, _received) = mpsc::unbounded_channel();
+    let (messages, _received) = mpsc::unbounded_channel();
     let (_sender, summaries) = mpsc::unbounded_channel();
     let token = CancellationToken::new();
-    let run = tokio::spawn(run(settings, commands, summaries, token.clone()));
+    let run = tokio::spawn(run(settings, messages, summaries, token.clone()));
     for _ in slow {
         asked.recv().await.unwrap();
     }
