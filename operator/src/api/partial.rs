@@ -33,7 +33,7 @@ use crate::wanted::{Wanted, prune, word};
 pub static DIGEST_KEY: LazyLock<DigestKey> = LazyLock::new(|| DigestKey::new(rand::random()));
 
 /// Implements `Resource` for a partial type.
-macro_rules! pruned {
+macro_rules! partial_resource {
     ($type:ident: $kind:literal, $group:expr, $version:literal, $plural:literal, $scope:ty, metadata only: $metadata:literal) => {
         impl Resource for $type {
             type DynamicType = ();
@@ -209,19 +209,19 @@ impl<'de> Deserialize<'de> for Attached {
 /// A namespace, of which only metadata is read.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(from = "WireNamespace")]
-pub struct SeenNamespace {
+pub struct PartialNamespace {
     metadata: ObjectMeta,
     labels: Labels,
     terminating: bool,
 }
-pruned!(SeenNamespace: "Namespace", "", "v1", "namespaces", ClusterResourceScope, metadata only: true);
+partial_resource!(PartialNamespace: "Namespace", "", "v1", "namespaces", ClusterResourceScope, metadata only: true);
 
 #[derive(Deserialize)]
 struct WireNamespace {
     metadata: LeanMeta,
 }
 
-impl From<WireNamespace> for SeenNamespace {
+impl From<WireNamespace> for PartialNamespace {
     fn from(WireNamespace { metadata }: WireNamespace) -> Self {
         Self {
             labels: metadata.labels(),
@@ -231,7 +231,7 @@ impl From<WireNamespace> for SeenNamespace {
     }
 }
 
-impl SeenNamespace {
+impl PartialNamespace {
     /// Keeps only the labels that an object selects by.
     pub fn prune(&mut self, keys: &Wanted) {
         prune(&mut self.labels, keys);
@@ -250,23 +250,23 @@ impl SeenNamespace {
 
 /// A `ServiceAccount`, reduced while it is decoded.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(from = "WireAccount")]
-pub struct SeenAccount {
+#[serde(from = "WireServiceAccount")]
+pub struct PartialServiceAccount {
     metadata: ObjectMeta,
     facts: Account,
 }
-pruned!(SeenAccount: "ServiceAccount", "", "v1", "serviceaccounts", NamespaceResourceScope, metadata only: false);
+partial_resource!(PartialServiceAccount: "ServiceAccount", "", "v1", "serviceaccounts", NamespaceResourceScope, metadata only: false);
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct WireAccount {
+struct WireServiceAccount {
     metadata: LeanMeta,
     #[serde(default)]
     image_pull_secrets: Entries,
 }
 
-impl From<WireAccount> for SeenAccount {
-    fn from(wire: WireAccount) -> Self {
+impl From<WireServiceAccount> for PartialServiceAccount {
+    fn from(wire: WireServiceAccount) -> Self {
         let metadata = wire.metadata.identity();
         let Entries { entries, too_large } = wire.image_pull_secrets;
         let attached = wire.metadata.annotations.0.as_deref();
@@ -288,7 +288,7 @@ impl From<WireAccount> for SeenAccount {
     }
 }
 
-impl SeenAccount {
+impl PartialServiceAccount {
     /// Keeps only the labels that an object selects by. In a long list, keeps only names that copies have.
     pub fn prune(&mut self, keys: &Wanted, copies: &Wanted) {
         prune(&mut self.facts.labels, keys);
@@ -414,11 +414,11 @@ impl<'de> Deserialize<'de> for AppliedByUs {
 /// A copy, or a foreign Secret with the name of one, reduced while it is decoded.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(from = "WireSecret")]
-pub struct SeenCopy {
+pub struct PartialSecret {
     metadata: ObjectMeta,
     facts: Secret,
 }
-pruned!(SeenCopy: "Secret", "", "v1", "secrets", NamespaceResourceScope, metadata only: false);
+partial_resource!(PartialSecret: "Secret", "", "v1", "secrets", NamespaceResourceScope, metadata only: false);
 
 #[derive(Deserialize)]
 struct WireSecret {
@@ -431,7 +431,7 @@ struct WireSecret {
     data: Option<Digests>,
 }
 
-impl From<WireSecret> for SeenCopy {
+impl From<WireSecret> for PartialSecret {
     fn from(wire: WireSecret) -> Self {
         let (metadata, AppliedByUs(applied_by_us)) = wire.metadata.split();
         let traits = SecretTraits {
@@ -461,7 +461,7 @@ fn identity(meta: ObjectMeta) -> ObjectMeta {
     }
 }
 
-impl SeenCopy {
+impl PartialSecret {
     /// For a name that no object uses, keeps only our own marks: the label, its manager and a few owners.
     pub fn prune(&mut self, names: &Wanted) {
         if self.metadata.name.as_deref().is_some_and(|name| names.has(name)) {
@@ -573,13 +573,13 @@ pub fn last_writer(meta: &ObjectMeta, owns: impl Fn(&serde_json::Value) -> bool)
 
 /// The reply to a write of a Secret. It holds only metadata, so that no copy's data comes back.
 #[derive(Clone, Debug, Deserialize)]
-pub struct WrittenSecret {
+pub struct SecretMeta {
     #[serde(deserialize_with = "meta")]
     metadata: ObjectMeta,
 }
-pruned!(WrittenSecret: "Secret", "", "v1", "secrets", NamespaceResourceScope, metadata only: true);
+partial_resource!(SecretMeta: "Secret", "", "v1", "secrets", NamespaceResourceScope, metadata only: true);
 
-impl WrittenSecret {
+impl SecretMeta {
     /// The facts after a write, where `digest` stands for the data that the reply does not show.
     pub fn facts(&self, digest: Option<Arc<Digest>>) -> Secret {
         let traits = SecretTraits {
@@ -618,7 +618,7 @@ pub struct SourceSecret {
     #[serde(default)]
     data: BTreeMap<String, ByteString>,
 }
-pruned!(SourceSecret: "Secret", "", "v1", "secrets", NamespaceResourceScope, metadata only: false);
+partial_resource!(SourceSecret: "Secret", "", "v1", "secrets", NamespaceResourceScope, metadata only: false);
 
 impl fmt::Debug for SourceSecret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -683,7 +683,7 @@ impl SourceSecret {
 
 /// A `ClusterPullSecret` as the server sent it. One that this version cannot decode must not hide the others.
 #[derive(Clone, Debug, Deserialize)]
-pub struct SeenObject {
+pub struct RawClusterPullSecret {
     #[serde(deserialize_with = "meta")]
     metadata: ObjectMeta,
     /// The raw spec.
@@ -693,7 +693,7 @@ pub struct SeenObject {
     #[serde(default)]
     pub status: serde_json::Value,
 }
-pruned!(SeenObject: "ClusterPullSecret", GROUP, "v1alpha1", "clusterpullsecrets", ClusterResourceScope, metadata only: false);
+partial_resource!(RawClusterPullSecret: "ClusterPullSecret", GROUP, "v1alpha1", "clusterpullsecrets", ClusterResourceScope, metadata only: false);
 
 #[cfg(test)]
 mod tests {
@@ -703,7 +703,7 @@ mod tests {
 
     #[test]
     fn an_element_of_image_pull_secrets_is_kept_as_it_came() {
-        let account: SeenAccount = serde_json::from_value(serde_json::json!({
+        let account: PartialServiceAccount = serde_json::from_value(serde_json::json!({
             "metadata": {"name": "a", "uid": "u", "resourceVersion": "7", "managedFields": [{"manager": "x"}],
                 "annotations": {"pullsecrets.dev/attached": "ours", "other": "kept out"}},
             "imagePullSecrets": [{"name": "x"}, {}, {"name": "y", "future": 1}],
@@ -718,7 +718,7 @@ mod tests {
     }
 
     fn seen(secret: serde_json::Value) -> Secret {
-        serde_json::from_value::<SeenCopy>(secret).unwrap().facts()
+        serde_json::from_value::<PartialSecret>(secret).unwrap().facts()
     }
 
     #[test]
@@ -730,7 +730,7 @@ mod tests {
             serde_json::json!({"metadata": metadata, "type": "kubernetes.io/dockerconfigjson",
             "data": {".dockerconfigjson": "e30=", "other": "Zm9v"}}),
         );
-        let written: WrittenSecret = serde_json::from_value(serde_json::json!({"metadata": metadata})).unwrap();
+        let written: SecretMeta = serde_json::from_value(serde_json::json!({"metadata": metadata})).unwrap();
         assert_eq!(watched, written.facts(Some(Arc::new(DIGEST_KEY.digest("e30=")))));
         assert_eq!(watched.traits.labels.get("l"), Some("v"));
         assert_eq!(watched.traits.annotations.get("a"), Some("b"));
@@ -741,7 +741,9 @@ mod tests {
     fn listed(elements: &[serde_json::Value], attached: &str) -> Account {
         let account = serde_json::json!({"metadata": {"name": "a", "annotations": {ANNOTATION_ATTACHED: attached}},
             "imagePullSecrets": elements});
-        serde_json::from_value::<SeenAccount>(account).unwrap().facts()
+        serde_json::from_value::<PartialServiceAccount>(account)
+            .unwrap()
+            .facts()
     }
 
     #[test]
@@ -782,7 +784,7 @@ mod tests {
         annotations.insert(ANNOTATION_DECLARED.to_owned(), declared);
         let metadata = serde_json::json!({"name": "a", "labels": labels, "annotations": annotations,
             "ownerReferences": owners});
-        let copy: SeenCopy = serde_json::from_value(serde_json::json!({"metadata": metadata})).unwrap();
+        let copy: PartialSecret = serde_json::from_value(serde_json::json!({"metadata": metadata})).unwrap();
         assert_eq!(
             copy.metadata,
             ObjectMeta {
@@ -794,7 +796,7 @@ mod tests {
         assert_eq!(traits.owners.len(), MAX_OWNERS);
         assert_eq!(traits.labels.iter().count(), DECLARED + 1);
         assert_eq!(traits.annotations.iter().count(), DECLARED + 1);
-        let account: SeenAccount = serde_json::from_value(serde_json::json!({"metadata": metadata})).unwrap();
+        let account: PartialServiceAccount = serde_json::from_value(serde_json::json!({"metadata": metadata})).unwrap();
         assert_eq!(
             account.metadata,
             ObjectMeta {
@@ -813,7 +815,7 @@ mod tests {
         let entries: Vec<_> = names.iter().map(|name| serde_json::json!({"name": name})).collect();
         let metadata = serde_json::json!({"name": "a", "annotations": {ANNOTATION_ATTACHED: attached.join(",")}});
         let account = serde_json::json!({"metadata": metadata, "imagePullSecrets": entries});
-        let mut account: SeenAccount = serde_json::from_value(account).unwrap();
+        let mut account: PartialServiceAccount = serde_json::from_value(account).unwrap();
         account.prune(&Wanted::new(&[]), &Wanted::new(&["company", &names[0]]));
         let held = account.facts();
         let text = |name: &str| name.len() + 48;
@@ -835,7 +837,7 @@ mod tests {
     }
 
     /// The largest metadata that a tenant can give a Secret with our label.
-    fn hostile(number: usize) -> SeenCopy {
+    fn hostile(number: usize) -> PartialSecret {
         let keys: Vec<String> = (0..64)
             .map(|key| format!("pull-secret.{}/{key}", "x".repeat(230)))
             .collect();
@@ -933,7 +935,7 @@ mod tests {
             let entry = serde_json::json!({"manager": manager, "operation": "Update", "fieldsV1": {field: {}}});
             let metadata = serde_json::json!({"name": "a", "annotations": annotations, "managedFields": [entry]});
             let account = serde_json::json!({"metadata": metadata, "imagePullSecrets": [{"name": "x"}]});
-            serde_json::from_value::<SeenAccount>(account)
+            serde_json::from_value::<PartialServiceAccount>(account)
                 .unwrap()
                 .facts()
                 .listed_by_us

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
-use crate::api::partial::SeenNamespace;
+use crate::api::partial::PartialNamespace;
 use crate::api::watch_health::Progress;
 use crate::wanted::Wanted;
 
@@ -55,7 +55,7 @@ pub enum Lists {
 impl Lists {
     /// Asks the server once whether it streams. Streaming is off by default in 1.33, and kube has no fallback.
     pub async fn probe(client: &Client) -> Self {
-        let namespaces: Api<SeenNamespace> = Api::all(client.clone());
+        let namespaces: Api<PartialNamespace> = Api::all(client.clone());
         let one = WatchParams::default()
             .fields("metadata.name=kube-system")
             .initial_events();

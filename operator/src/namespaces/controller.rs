@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::{Span, debug, error, info, info_span, warn};
 
-use crate::api::partial::{SeenAccount, SeenCopy, SeenNamespace};
+use crate::api::partial::{PartialNamespace, PartialSecret, PartialServiceAccount};
 use crate::api::watch::{Watches, Which, each};
 use crate::api::write::Writer;
 use crate::clock::Clock;
@@ -63,9 +63,9 @@ pub struct Declaration {
 #[derive(Debug)]
 enum Input {
     /// Carries the edition of the label keys at which the list began.
-    Namespace(Event<SeenNamespace>, u64),
-    Account(Event<SeenAccount>, u64),
-    Secret(Kind, Event<SeenCopy>),
+    Namespace(Event<PartialNamespace>, u64),
+    Account(Event<PartialServiceAccount>, u64),
+    Secret(Kind, Event<PartialSecret>),
     /// An event of a Secret that is watched by name.
     Followed(Key),
 }
@@ -186,7 +186,7 @@ fn start_watches(
     let which = Which::wanted(&keys);
     let wrap = move |event| {
         Input::Namespace(
-            each(event, |seen: &mut SeenNamespace| seen.prune(&keys)),
+            each(event, |seen: &mut PartialNamespace| seen.prune(&keys)),
             keys.listing(),
         )
     };
@@ -195,7 +195,7 @@ fn start_watches(
     let which = Which::wanted(&keys);
     let copies = settings.keys.copies.clone();
     let wrap = move |event| {
-        let event = each(event, |seen: &mut SeenAccount| seen.prune(&keys, &copies));
+        let event = each(event, |seen: &mut PartialServiceAccount| seen.prune(&keys, &copies));
         Input::Account(event, keys.listing())
     };
     watches.spawn("serviceaccounts", Api::all, which, events(), token.clone(), wrap);
@@ -206,7 +206,7 @@ fn start_watches(
         };
         let names = settings.keys.copies.clone();
         let which = which.after(&names);
-        let wrap = move |event| Input::Secret(kind.clone(), each(event, |seen: &mut SeenCopy| seen.prune(&names)));
+        let wrap = move |event| Input::Secret(kind.clone(), each(event, |seen: &mut PartialSecret| seen.prune(&names)));
         watches.spawn("copies", Api::all, which, events(), token.clone(), wrap);
     }
 }
@@ -442,7 +442,7 @@ impl Loop {
         }
     }
 
-    fn namespace(&mut self, event: Event<SeenNamespace>, now: Duration) -> Vec<Work> {
+    fn namespace(&mut self, event: Event<PartialNamespace>, now: Duration) -> Vec<Work> {
         let reconciler = &mut self.reconciler;
         match event {
             Event::Init => reconciler.begin_list(Kind::Namespace),
@@ -455,15 +455,15 @@ impl Loop {
         Vec::new()
     }
 
-    fn account(&mut self, event: Event<SeenAccount>, now: Duration) -> Vec<Work> {
-        match self.sighting(Kind::Account, event, SeenAccount::facts, now) {
+    fn account(&mut self, event: Event<PartialServiceAccount>, now: Duration) -> Vec<Work> {
+        match self.sighting(Kind::Account, event, PartialServiceAccount::facts, now) {
             Sighting::One { namespace, name, seen } => self.reconciler.see_account(&namespace, &name, seen, now),
             Sighting::List(work) => work,
         }
     }
 
-    fn secret(&mut self, kind: Kind, event: Event<SeenCopy>, now: Duration) -> Vec<Work> {
-        match self.sighting(kind, event, SeenCopy::facts, now) {
+    fn secret(&mut self, kind: Kind, event: Event<PartialSecret>, now: Duration) -> Vec<Work> {
+        match self.sighting(kind, event, PartialSecret::facts, now) {
             Sighting::One { namespace, name, seen } => self.reconciler.see_secret(&namespace, &name, seen, now),
             Sighting::List(work) => work,
         }

@@ -8,7 +8,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use crate::api::partial::SeenCopy;
+use crate::api::partial::PartialSecret;
 use crate::api::watch::{Watches, Which, namespaced};
 use crate::work::{Key, Target};
 
@@ -59,7 +59,7 @@ impl Squatters {
             return false;
         }
         debug!(namespace = %key.namespace, secret = %name, "following a secret that is not ours");
-        let api = namespaced::<SeenCopy>(&key.namespace);
+        let api = namespaced::<PartialSecret>(&key.namespace);
         let followed = key.clone();
         let wrap = move |_| wrap(followed.clone());
         let (events, token) = (events.clone(), self.token.clone());

@@ -23,7 +23,7 @@ use tracing::{info, warn};
 use self::steps::Ended;
 use self::watches::{Input, changed, start_watches};
 use crate::api::events::{EventRecorder, ObjectEvent};
-use crate::api::partial::SeenObject;
+use crate::api::partial::RawClusterPullSecret;
 use crate::api::watch::Watches;
 use crate::api::write::Writer;
 use crate::leadership::Leadership;
@@ -129,7 +129,7 @@ struct Loop {
     /// object of the same name.
     revision: u64,
     /// While a list comes in: the objects as they are known, of which it has an older version.
-    older: Vec<SeenObject>,
+    older: Vec<RawClusterPullSecret>,
     /// The server has an older state than it had before.
     went_back: bool,
     /// Other installations that an Event was about.
@@ -183,7 +183,7 @@ impl Loop {
     }
 
     /// Takes in a version of an object. Returns its name.
-    fn see(&mut self, seen: SeenObject) -> Arc<str> {
+    fn see(&mut self, seen: RawClusterPullSecret) -> Arc<str> {
         let name: Arc<str> = seen.name_any().into();
         let same = self.objects.get_mut(&name).filter(|object| object.uid() == seen.uid());
         if let Some(object) = same {

@@ -8,7 +8,7 @@ use plan::installation::{self, Assignment, assignment};
 use serde_json::Value;
 
 use crate::api::lease::LEASE;
-use crate::api::partial::SeenObject;
+use crate::api::partial::RawClusterPullSecret;
 
 /// The installation that acts for an object.
 pub(super) struct Installation {
@@ -26,7 +26,7 @@ pub(super) struct Installation {
 
 impl Installation {
     /// Reads the record in the status of `seen`.
-    pub(super) fn new(seen: &SeenObject, operator_namespace: &str) -> Self {
+    pub(super) fn new(seen: &RawClusterPullSecret, operator_namespace: &str) -> Self {
         let mut new = Self {
             own: format!("{operator_namespace}/{LEASE}").into(),
             recorded: None,
@@ -39,7 +39,7 @@ impl Installation {
     }
 
     /// Reads the record again. `seen` must still have its status.
-    pub(super) fn see(&mut self, seen: &SeenObject) {
+    pub(super) fn see(&mut self, seen: &RawClusterPullSecret) {
         let recorded = seen.status.get("installation").and_then(Value::as_str);
         if let Some(recorded) = recorded.filter(|recorded| installation::is_valid(recorded)) {
             self.recorded = Some(recorded.to_owned());
@@ -53,12 +53,12 @@ impl Installation {
     }
 
     /// Returns the installation that acts for the object.
-    pub(super) fn assignment<'a>(&'a self, seen: &'a SeenObject) -> Assignment<'a> {
+    pub(super) fn assignment<'a>(&'a self, seen: &'a RawClusterPullSecret) -> Assignment<'a> {
         assignment(&self.own, self.recorded.as_deref(), handed_to(seen))
     }
 
     /// Returns the namespace of sources that name none.
-    pub(super) fn source_namespace<'a>(&'a self, seen: &'a SeenObject) -> &'a str {
+    pub(super) fn source_namespace<'a>(&'a self, seen: &'a RawClusterPullSecret) -> &'a str {
         let acting = match self.assignment(seen) {
             Assignment::Others(other) => other,
             Assignment::Ours | Assignment::Claimable => &self.own,
@@ -88,12 +88,12 @@ impl Installation {
     }
 
     /// Returns whether the annotation names no installation that the object can be handed over to.
-    pub(super) fn is_misnamed(&self, seen: &SeenObject) -> bool {
+    pub(super) fn is_misnamed(&self, seen: &RawClusterPullSecret) -> bool {
         handed_to(seen).is_some_and(|named| !installation::can_be_handed_to(named, &self.own))
     }
 
     /// Returns the other installation that acts for the object, once for each, and whether this one acted before.
-    pub(super) fn newly_elsewhere(&mut self, seen: &SeenObject) -> Option<(String, bool)> {
+    pub(super) fn newly_elsewhere(&mut self, seen: &RawClusterPullSecret) -> Option<(String, bool)> {
         let other = match self.assignment(seen) {
             Assignment::Others(other) => Some(other.to_owned()),
             Assignment::Ours | Assignment::Claimable => None,
@@ -107,6 +107,6 @@ impl Installation {
 }
 
 /// Returns the installation that a person hands the object over to.
-fn handed_to(seen: &SeenObject) -> Option<&str> {
+fn handed_to(seen: &RawClusterPullSecret) -> Option<&str> {
     seen.annotations().get(ANNOTATION_INSTALLATION).map(String::as_str)
 }

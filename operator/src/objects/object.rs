@@ -21,7 +21,7 @@ use plan::summary::Summary;
 use serde_json::Value;
 
 use crate::api::events::ObjectEvent;
-use crate::api::partial::SeenObject;
+use crate::api::partial::RawClusterPullSecret;
 use crate::objects::attempts::Attempts;
 use crate::objects::credentials::{Credentials, Owner};
 use crate::objects::installation::Installation;
@@ -34,7 +34,7 @@ use crate::outcome::ApiError;
 pub(super) struct ObjectState {
     /// The object as it was seen, without spec and status, and with the annotations that are read: as JSON they would
     /// take kilobytes.
-    seen: SeenObject,
+    seen: RawClusterPullSecret,
     status: ClusterPullSecretStatus,
     spec: ParsedSpec,
     installation: Installation,
@@ -64,7 +64,7 @@ struct Declared {
 
 impl ObjectState {
     /// Begins with an object as it was seen.
-    pub(super) fn new(mut seen: SeenObject, operator_namespace: &str) -> Self {
+    pub(super) fn new(mut seen: RawClusterPullSecret, operator_namespace: &str) -> Self {
         let installation = Installation::new(&seen, operator_namespace);
         Self {
             spec: ParsedSpec::of(&seen, installation.source_namespace(&seen)),
@@ -85,7 +85,7 @@ impl ObjectState {
     }
 
     /// Takes in another version of the same object, unless it is an older one.
-    pub(super) fn see(&mut self, mut seen: SeenObject) {
+    pub(super) fn see(&mut self, mut seen: RawClusterPullSecret) {
         if is_older(&seen, &self.seen) {
             return;
         }
@@ -132,7 +132,7 @@ impl ObjectState {
     }
 
     /// Returns the object, without spec and status.
-    pub(super) fn seen(&self) -> &SeenObject {
+    pub(super) fn seen(&self) -> &RawClusterPullSecret {
         &self.seen
     }
 
@@ -325,13 +325,14 @@ impl ObjectState {
 }
 
 /// Returns whether `seen` is certainly an older version of the same object than `known`.
-pub(super) fn is_older(seen: &SeenObject, known: &SeenObject) -> bool {
-    let version = |seen: &SeenObject| ResourceVersion::from(seen.resource_version().unwrap_or_default().as_str());
+pub(super) fn is_older(seen: &RawClusterPullSecret, known: &RawClusterPullSecret) -> bool {
+    let version =
+        |seen: &RawClusterPullSecret| ResourceVersion::from(seen.resource_version().unwrap_or_default().as_str());
     seen.uid() == known.uid() && version(seen).is_older_than(&version(known))
 }
 
 /// Drops what is read once. Returns the status, or an empty one if it comes from another version and does not decode.
-fn reduce(seen: &mut SeenObject) -> ClusterPullSecretStatus {
+fn reduce(seen: &mut RawClusterPullSecret) -> ClusterPullSecretStatus {
     seen.spec = Value::Null;
     seen.annotations_mut()
         .retain(|key, _| [ANNOTATION_INSTALLATION, ANNOTATION_RECONCILE].contains(&key.as_str()));

@@ -10,7 +10,7 @@ use kube::ResourceExt as _;
 use plan::object::{Spec, sources_in};
 use serde_json::Value;
 
-use crate::api::partial::SeenObject;
+use crate::api::partial::RawClusterPullSecret;
 
 /// A spec as this version understands it.
 pub(super) struct ParsedSpec {
@@ -28,7 +28,7 @@ pub(super) struct ParsedSpec {
 
 impl ParsedSpec {
     /// Parses the spec of `seen`. Sources that name no namespace are in `source_namespace`.
-    pub(super) fn of(seen: &SeenObject, source_namespace: &str) -> Self {
+    pub(super) fn of(seen: &RawClusterPullSecret, source_namespace: &str) -> Self {
         let name = seen.name_any();
         let mut unknown = BTreeSet::new();
         let mut track = serde_path_to_error::Track::new();
@@ -60,7 +60,7 @@ impl ParsedSpec {
         }
     }
 
-    fn unreadable(seen: &SeenObject, source_namespace: &str, why: String) -> Self {
+    fn unreadable(seen: &RawClusterPullSecret, source_namespace: &str, why: String) -> Self {
         let text = |pointer: &str| seen.spec.pointer(pointer).and_then(Value::as_str);
         let name = seen.name_any();
         let policy = match text("/deletionPolicy") {
@@ -78,7 +78,7 @@ impl ParsedSpec {
     }
 
     /// Returns whether this is what [`ParsedSpec::of`] would make of the same arguments.
-    pub(super) fn is_of(&self, seen: &SeenObject, source_namespace: &str) -> bool {
+    pub(super) fn is_of(&self, seen: &RawClusterPullSecret, source_namespace: &str) -> bool {
         self.hash == hash(&seen.spec) && self.source_namespace == source_namespace
     }
 
@@ -141,7 +141,7 @@ mod tests {
 
     #[test]
     fn selectors_are_kept_only_in_parsed_form() {
-        let seen = |label: &str| -> SeenObject {
+        let seen = |label: &str| -> RawClusterPullSecret {
             let selector = json!([{"matchLabels": {label: "yes"}}]);
             let spec = json!({"registries": [], "namespaces": {"selectors": selector},
                 "serviceAccounts": {"mode": "None", "selectors": selector}});

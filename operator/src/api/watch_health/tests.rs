@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 use super::*;
-use crate::api::partial::SeenNamespace;
+use crate::api::partial::PartialNamespace;
 use crate::api::watch::{Lists, Watches, Which};
 use crate::observability::health::{self, Pulse};
 
@@ -90,7 +90,7 @@ fn bookmarks() -> Pieces {
 }
 
 /// Watches namespaces on `server`, while a Lease is read from `lease` every two seconds.
-fn watched(server: Server, lease: Server) -> (Progress, mpsc::Receiver<Event<SeenNamespace>>, CancellationToken) {
+fn watched(server: Server, lease: Server) -> (Progress, mpsc::Receiver<Event<PartialNamespace>>, CancellationToken) {
     relisted(server, lease, None)
 }
 
@@ -99,7 +99,7 @@ fn relisted(
     server: Server,
     lease: Server,
     relist: Option<Duration>,
-) -> (Progress, mpsc::Receiver<Event<SeenNamespace>>, CancellationToken) {
+) -> (Progress, mpsc::Receiver<Event<PartialNamespace>>, CancellationToken) {
     let progress = Progress::new();
     let (sender, events) = mpsc::channel(16);
     let token = CancellationToken::new();
@@ -227,7 +227,7 @@ async fn a_watch_whose_task_panicked_is_missed_and_one_that_was_ended_is_not() {
     let (progress, _events, token) = watched(Server::Quiet, Server::Quiet);
     let (sender, _receiver) = mpsc::channel::<()>(16);
     let watches = Watches::new(Server::Quiet.client(), Lists::Paged, None, progress.clone());
-    let broken = |_: Event<SeenNamespace>| panic!("meant");
+    let broken = |_: Event<PartialNamespace>| panic!("meant");
     let task = watches.spawn("broken", Api::all, Which::default(), sender, token.clone(), broken);
     assert!(task.await.unwrap_err().is_panic());
     assert!(stuck_after(&progress).await.is_some());

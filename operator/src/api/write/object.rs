@@ -13,13 +13,13 @@ use serde_json::json;
 
 use super::{Writer, merging, outcome};
 use crate::api::call::{call, found};
-use crate::api::partial::{SeenObject, SourceSecret};
+use crate::api::partial::{RawClusterPullSecret, SourceSecret};
 use crate::outcome::{ApiError, Outcome};
 
 impl Writer {
     /// Performs the step. `seen` is the object that it was planned from.
-    pub async fn object(&self, seen: &SeenObject, step: &ObjectStep) -> Outcome<SeenObject> {
-        let api: Api<SeenObject> = Api::all(self.client.clone());
+    pub async fn object(&self, seen: &RawClusterPullSecret, step: &ObjectStep) -> Outcome<RawClusterPullSecret> {
+        let api: Api<RawClusterPullSecret> = Api::all(self.client.clone());
         let name = seen.name_any();
         let mut metadata = json!({"uid": seen.uid(), "resourceVersion": seen.resource_version()});
         let written = match step {
@@ -68,13 +68,17 @@ impl Writer {
     }
 
     /// Lists all objects from the server, without a watch.
-    pub async fn read_objects(&self) -> Result<Vec<SeenObject>, ApiError> {
-        let api: Api<SeenObject> = Api::all(self.client.clone());
+    pub async fn read_objects(&self) -> Result<Vec<RawClusterPullSecret>, ApiError> {
+        let api: Api<RawClusterPullSecret> = Api::all(self.client.clone());
         Ok(call(api.list(&ListParams::default())).await?.items)
     }
 
     /// Writes the state Secret of an object, over the content that was read.
-    pub async fn save_state(&self, object: &SeenObject, content: &last_good::Content) -> Outcome<SourceSecret> {
+    pub async fn save_state(
+        &self,
+        object: &RawClusterPullSecret,
+        content: &last_good::Content,
+    ) -> Outcome<SourceSecret> {
         let uid = object.uid().unwrap_or_default();
         let name = last_good::secret_name(&uid);
         let api: Api<SourceSecret> = Api::namespaced(self.client.clone(), &self.namespace);
@@ -102,7 +106,7 @@ impl Writer {
     }
 
     /// Deletes the state Secret of a deleted object, if it still has this resourceVersion.
-    pub async fn delete_state(&self, object: &SeenObject, version: &str) -> Outcome<SourceSecret> {
+    pub async fn delete_state(&self, object: &RawClusterPullSecret, version: &str) -> Outcome<SourceSecret> {
         let api: Api<SourceSecret> = Api::namespaced(self.client.clone(), &self.namespace);
         let name = last_good::secret_name(&object.uid().unwrap_or_default());
         let outcome = match found(call(api.get(&name)).await) {
@@ -203,7 +207,8 @@ mod tests {
         };
         let client = Client::new(service_fn(answer), "default");
         let writer = Writer::new(client, "pullsecrets-system", |_, _| {});
-        let seen: SeenObject = serde_json::from_value(json!({"metadata": {"name": "company", "uid": "u"}})).unwrap();
+        let seen: RawClusterPullSecret =
+            serde_json::from_value(json!({"metadata": {"name": "company", "uid": "u"}})).unwrap();
 
         let outcome = writer.delete_state(&seen, "6").await;
         assert!(matches!(outcome, Outcome::Changed(Some(_))), "{outcome:?}");
@@ -222,7 +227,8 @@ mod tests {
 
     #[tokio::test]
     async fn an_object_is_gone_when_the_server_says_it_twice() {
-        let seen: SeenObject = serde_json::from_value(json!({"metadata": {"name": "company", "uid": "u"}})).unwrap();
+        let seen: RawClusterPullSecret =
+            serde_json::from_value(json!({"metadata": {"name": "company", "uid": "u"}})).unwrap();
         for (missing, gone) in [(0, false), (1, false), (2, true)] {
             match writer(missing).object(&seen, &ObjectStep::ReadObject).await {
                 Outcome::Changed(object) => assert_eq!(object.is_none(), gone, "{missing} times"),

@@ -20,7 +20,7 @@ use serde_json::json;
 
 use super::{Writer, merging};
 use crate::api::call::{call, found};
-use crate::api::partial::{SeenCopy, WrittenSecret, last_writer};
+use crate::api::partial::{PartialSecret, SecretMeta, last_writer};
 use crate::outcome::{ApiError, Outcome};
 
 /// With this resourceVersion, a server-side apply creates the object, or conflicts if it exists. A plain apply would
@@ -96,14 +96,14 @@ impl Writer {
 
     /// Reads one Secret, to determine its owner.
     pub async fn read(&self, namespace: &str, name: &str) -> Result<Option<Secret>, ApiError> {
-        let api: Api<SeenCopy> = Api::namespaced(self.client.clone(), namespace);
+        let api: Api<PartialSecret> = Api::namespaced(self.client.clone(), namespace);
         let secret = found(call(api.get(name)).await)?;
-        Ok(secret.map(SeenCopy::facts))
+        Ok(secret.map(PartialSecret::facts))
     }
 
     /// The field manager that last wrote a declared field, if it is not ours.
     pub async fn last_writer_of_secret(&self, namespace: &str, name: &str) -> Result<Option<String>, ApiError> {
-        let api: Api<WrittenSecret> = Api::namespaced(self.client.clone(), namespace);
+        let api: Api<SecretMeta> = Api::namespaced(self.client.clone(), namespace);
         let secret = call(api.get_metadata(name)).await?;
         let declared = [
             "/f:data",
@@ -116,7 +116,7 @@ impl Writer {
     }
 
     async fn apply(&self, namespace: &str, name: &str, body: &Body<'_>, content: &Content) -> Result<Secret, ApiError> {
-        let api: Api<WrittenSecret> = Api::namespaced(self.client.clone(), namespace);
+        let api: Api<SecretMeta> = Api::namespaced(self.client.clone(), namespace);
         // Forced, because another manager may own one of our fields. The version proves that the Secret is ours.
         let params = PatchParams::apply(FIELD_MANAGER).force();
         let mut written = call(api.patch(name, &params, &Patch::Apply(body))).await?;
@@ -158,7 +158,7 @@ impl Writer {
         if let Some(data) = data {
             body["data"] = data;
         }
-        let api: Api<WrittenSecret> = Api::namespaced(self.client.clone(), namespace);
+        let api: Api<SecretMeta> = Api::namespaced(self.client.clone(), namespace);
         call(api.patch(name, &merging(), &Patch::Merge(body))).await?;
         self.read(namespace, name).await
     }
@@ -172,14 +172,14 @@ impl Writer {
         owners: &[Owner],
         mut metadata: serde_json::Value,
     ) -> Result<Option<Secret>, ApiError> {
-        let api: Api<WrittenSecret> = Api::namespaced(self.client.clone(), namespace);
+        let api: Api<SecretMeta> = Api::namespaced(self.client.clone(), namespace);
         let seen = call(api.get(name)).await?;
         metadata["ownerReferences"] = all_owners(&seen, owners);
         self.mark(namespace, name, version, metadata).await
     }
 
     async fn delete(&self, namespace: &str, name: &str, version: &Version) -> Result<Option<Secret>, ApiError> {
-        let api: Api<WrittenSecret> = Api::namespaced(self.client.clone(), namespace);
+        let api: Api<SecretMeta> = Api::namespaced(self.client.clone(), namespace);
         let preconditions = Preconditions {
             uid: Some(version.uid.to_string()),
             resource_version: Some(version.resource_version.to_string()),
@@ -241,7 +241,7 @@ impl<'a> From<&'a Owner> for BodyOwner<'a> {
 }
 
 /// `ownerReferences` for a merge patch. The patch replaces the list, so it repeats foreign owners.
-fn all_owners(seen: &WrittenSecret, ours: &[Owner]) -> serde_json::Value {
+fn all_owners(seen: &SecretMeta, ours: &[Owner]) -> serde_json::Value {
     let theirs = seen.other_owners().into_iter().map(|owner| json!(owner));
     let ours = ours.iter().map(|owner| json!(BodyOwner::from(owner)));
     theirs.chain(ours).collect()

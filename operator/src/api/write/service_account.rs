@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{Writer, merging, outcome};
 use crate::api::call::{call, found};
-use crate::api::partial::{SeenAccount, last_writer};
+use crate::api::partial::{PartialServiceAccount, last_writer};
 use crate::outcome::{ApiError, Outcome};
 
 impl Writer {
@@ -18,14 +18,19 @@ impl Writer {
     /// The request is a JSON merge patch with the resourceVersion, so any race is a 409. A JSON patch would not do:
     /// adding an absent parent wipes unseen fields, and its 422 looks like a refusal.
     pub async fn account(&self, namespace: &str, name: &str, action: &AccountAction) -> Outcome<Account> {
-        let api: Api<SeenAccount> = Api::namespaced(self.client.clone(), namespace);
+        let api: Api<PartialServiceAccount> = Api::namespaced(self.client.clone(), namespace);
         let patch = Patch::Merge(body(action));
         let mut params = merging();
         if !action.proves {
             params.field_manager = Some(FIELD_MANAGER_UNPROVEN.to_owned());
         }
-        let written = call(api.patch(name, &params, &patch)).await.map(SeenAccount::facts);
-        let outcome = outcome(written, || async { call(api.get(name)).await.map(SeenAccount::facts) }).await;
+        let written = call(api.patch(name, &params, &patch))
+            .await
+            .map(PartialServiceAccount::facts);
+        let outcome = outcome(written, || async {
+            call(api.get(name)).await.map(PartialServiceAccount::facts)
+        })
+        .await;
         self.counted("account", outcome)
     }
 
@@ -39,8 +44,8 @@ impl Writer {
 
     /// Reads one `ServiceAccount`.
     pub async fn read_account(&self, namespace: &str, name: &str) -> Result<Option<Account>, ApiError> {
-        let api: Api<SeenAccount> = Api::namespaced(self.client.clone(), namespace);
-        Ok(found(call(api.get(name)).await)?.map(SeenAccount::facts))
+        let api: Api<PartialServiceAccount> = Api::namespaced(self.client.clone(), namespace);
+        Ok(found(call(api.get(name)).await)?.map(PartialServiceAccount::facts))
     }
 }
 

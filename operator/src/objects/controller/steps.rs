@@ -9,7 +9,7 @@ use plan::step::{Next, Step, StepKind};
 use tracing::{debug, info_span, warn};
 
 use super::Loop;
-use crate::api::partial::{SeenObject, SourceSecret};
+use crate::api::partial::{RawClusterPullSecret, SourceSecret};
 use crate::api::write::Writer;
 use crate::namespaces::controller::ObjectMessage;
 use crate::objects::object::ObjectState;
@@ -24,7 +24,7 @@ pub(super) struct Ended {
 }
 
 enum Reply {
-    Object(Outcome<SeenObject>),
+    Object(Outcome<RawClusterPullSecret>),
     State(Outcome<SourceSecret>),
 }
 
@@ -127,7 +127,7 @@ impl Loop {
     }
 
     /// Takes in the object as a reply has it, `None` if it is gone.
-    fn wrote(&mut self, name: &Arc<str>, seen: Option<SeenObject>) {
+    fn wrote(&mut self, name: &Arc<str>, seen: Option<RawClusterPullSecret>) {
         match (seen, self.objects.get_mut(name)) {
             (Some(seen), Some(object)) => {
                 object.see(seen);
@@ -140,7 +140,7 @@ impl Loop {
     }
 }
 
-async fn make(writer: &Writer, seen: &SeenObject, step: &Step) -> Reply {
+async fn make(writer: &Writer, seen: &RawClusterPullSecret, step: &Step) -> Reply {
     match step {
         Step::Object(step) => Reply::Object(writer.object(seen, step).await),
         Step::SaveState(content) => Reply::State(writer.save_state(seen, content).await),

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
 use super::{Loop, Settings};
-use crate::api::partial::{SeenObject, SourceSecret};
+use crate::api::partial::{RawClusterPullSecret, SourceSecret};
 use crate::api::watch::{Which, each};
 use crate::objects::object::{ObjectState, is_older};
 use crate::work::Lane;
@@ -24,12 +24,12 @@ const RETRY: Backoff = Backoff::new(Duration::from_millis(250), Duration::from_s
 
 /// What a watch shows.
 pub(super) enum Input {
-    Object(Event<SeenObject>),
+    Object(Event<RawClusterPullSecret>),
     /// A second list, because the first one was doubtful.
     Confirmed {
-        seen: Vec<SeenObject>,
+        seen: Vec<RawClusterPullSecret>,
         missing: Vec<(Arc<str>, Option<String>)>,
-        older: Vec<SeenObject>,
+        older: Vec<RawClusterPullSecret>,
     },
     /// In this namespace, with the edition of what is wanted there that the list began at.
     Source(String, Event<SourceSecret>, u64),
@@ -110,7 +110,7 @@ impl Loop {
     }
 
     /// Takes in an event of the watch of objects.
-    fn object(&mut self, event: Event<SeenObject>) {
+    fn object(&mut self, event: Event<RawClusterPullSecret>) {
         match event {
             Event::Init => {
                 self.relist = Some(Vec::new());
@@ -145,13 +145,13 @@ impl Loop {
     }
 
     /// Returns the object of that name.
-    fn known(&self, seen: &SeenObject) -> Option<&SeenObject> {
+    fn known(&self, seen: &RawClusterPullSecret) -> Option<&RawClusterPullSecret> {
         self.objects.get(seen.name_any().as_str()).map(ObjectState::seen)
     }
 
     /// Returns whether the reply to a write already had this version. The reply is the better witness. For up to two
     /// minutes after the definition was replaced, an older watch shows objects without the fields of the new one.
-    fn is_echo(&self, seen: &SeenObject) -> bool {
+    fn is_echo(&self, seen: &RawClusterPullSecret) -> bool {
         self.known(seen)
             .is_some_and(|known| known.uid() == seen.uid() && known.resource_version() == seen.resource_version())
     }
@@ -165,7 +165,7 @@ impl Loop {
 
     /// Requests a second list. An object that is gone takes all its copies along, so an empty list is confirmed before it
     /// is trusted, and so is one that lacks known objects or shows older versions.
-    fn confirm(&self, missing: Vec<(Arc<str>, Option<String>)>, older: Vec<SeenObject>) {
+    fn confirm(&self, missing: Vec<(Arc<str>, Option<String>)>, older: Vec<RawClusterPullSecret>) {
         let writer = self.settings.writer.clone();
         let (inputs, token) = (self.inputs.clone(), self.token.clone());
         let ask = async move {
@@ -187,7 +187,7 @@ impl Loop {
     }
 
     /// Takes in the second list. The watch may already have shown newer versions, and objects that came later.
-    fn confirmed(&mut self, seen: Vec<SeenObject>, missing: Vec<(Arc<str>, Option<String>)>) {
+    fn confirmed(&mut self, seen: Vec<RawClusterPullSecret>, missing: Vec<(Arc<str>, Option<String>)>) {
         for (name, uid) in missing {
             let is_there = seen.iter().any(|seen| seen.name_any() == *name && seen.uid() == uid);
             let is_known = self.objects.get(&name).is_some_and(|object| object.uid() == uid);
@@ -205,8 +205,12 @@ impl Loop {
 }
 
 /// Returns whether a second list shows older versions, too, of objects that did not change since the first.
-fn went_back(seen: &[SeenObject], older: &[SeenObject], objects: &BTreeMap<Arc<str>, ObjectState>) -> bool {
-    let still = |known: &&SeenObject| {
+fn went_back(
+    seen: &[RawClusterPullSecret],
+    older: &[RawClusterPullSecret],
+    objects: &BTreeMap<Arc<str>, ObjectState>,
+) -> bool {
+    let still = |known: &&RawClusterPullSecret| {
         let now = objects.get(known.name_any().as_str()).map(ObjectState::seen);
         now.is_some_and(|now| now.resource_version() == known.resource_version())
     };

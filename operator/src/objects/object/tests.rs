@@ -16,7 +16,7 @@ use crate::work::{Key, Target};
 
 #[test]
 fn a_changed_spec_is_parsed_again() {
-    let seen = |version: u64, label: &str| -> SeenObject {
+    let seen = |version: u64, label: &str| -> RawClusterPullSecret {
         let selector = json!([{"matchLabels": {label: "yes"}}]);
         serde_json::from_value(json!({
             "metadata": {"name": "company", "uid": "u", "resourceVersion": version.to_string()},
@@ -66,7 +66,7 @@ fn an_object_reads_sources_and_state() {
 
 const OWN: &str = "pullsecrets-system";
 
-fn seen(version: u32, metadata: &Value, status: &Value) -> SeenObject {
+fn seen(version: u32, metadata: &Value, status: &Value) -> RawClusterPullSecret {
     let mut seen = json!({
         "metadata": {"name": "company", "uid": "u", "generation": 3, "resourceVersion": version.to_string(),
             "finalizers": [FINALIZER]},
