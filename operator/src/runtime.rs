@@ -17,7 +17,7 @@ use tracing::{error, info, warn};
 use crate::api::events::EventRecorder;
 use crate::api::lease::{self, Election};
 use crate::api::proxy::{Connect, Variables};
-use crate::api::watch::{Lists, SILENCE, Watches};
+use crate::api::watch::{ListStrategy, SILENCE, Watches};
 use crate::api::watch_health::Progress;
 use crate::api::write::Writer;
 use crate::args::{Args, MetricsAddress};
@@ -72,9 +72,9 @@ async fn operate(args: &Args) -> anyhow::Result<()> {
 
     let own = args.own_namespace();
     let watch = watch_client(&connect)?;
-    let lists = Lists::probe(&watch).await;
-    info!(namespace = %own, ?lists, version = env!("CARGO_PKG_VERSION"), "starting");
-    let watches = Watches::new(watch, lists, args.relist_interval(), progress.clone());
+    let list_strategy = ListStrategy::probe(&watch).await;
+    info!(namespace = %own, lists = ?list_strategy, version = env!("CARGO_PKG_VERSION"), "starting");
+    let watches = Watches::new(watch, list_strategy, args.relist_interval(), progress.clone());
     let still_wanted = CancellationToken::new();
     let lease = progress.hear(lease_client(&connect)?);
     let election = elect(args, lease, &own, &leadership, still_wanted.clone());

@@ -45,14 +45,14 @@ const PAGE: u32 = 500;
 
 /// How this server can list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lists {
+pub enum ListStrategy {
     /// As a stream, at the start of the watch.
     Streaming,
     /// In pages.
     Paged,
 }
 
-impl Lists {
+impl ListStrategy {
     /// Asks the server once whether it streams. Streaming is off by default in 1.33, and kube has no fallback.
     pub async fn probe(client: &Client) -> Self {
         let namespaces: Api<PartialNamespace> = Api::all(client.clone());
@@ -80,7 +80,7 @@ impl Lists {
 
 /// Selects what to watch, within the kind that the type gives.
 #[derive(Clone, Debug, Default)]
-pub struct Which {
+pub struct Selector {
     /// Label selector.
     pub labels: Option<String>,
     /// Field selector.
@@ -93,7 +93,7 @@ pub struct Which {
     pub refused: Option<value::Sender<bool>>,
 }
 
-impl Which {
+impl Selector {
     /// Selects objects with this label, of any value.
     pub fn labelled(label: &str) -> Self {
         Self {
@@ -141,18 +141,18 @@ where
 pub struct Watches {
     /// Without retries, and with [`SILENCE`] as the only read timeout.
     client: Client,
-    lists: Lists,
+    list_strategy: ListStrategy,
     /// `None` means never.
     relist: Option<Duration>,
     progress: Progress,
 }
 
 impl Watches {
-    /// `lists` is how this server can list. `relist` is the time between two full lists.
-    pub fn new(client: Client, lists: Lists, relist: Option<Duration>, progress: Progress) -> Self {
+    /// `list_strategy` is how this server can list. `relist` is the time between two full lists.
+    pub fn new(client: Client, list_strategy: ListStrategy, relist: Option<Duration>, progress: Progress) -> Self {
         Self {
             client,
-            lists,
+            list_strategy,
             relist,
             progress,
         }
@@ -166,7 +166,7 @@ impl Watches {
         &self,
         name: &'static str,
         api: impl FnOnce(Client) -> Api<K>,
-        which: Which,
+        selector: Selector,
         events: mpsc::Sender<E>,
         token: CancellationToken,
         wrap: impl Fn(Event<K>) -> E + Send + 'static,
@@ -176,9 +176,9 @@ impl Watches {
         E: Send + 'static,
     {
         let config = Config {
-            label_selector: which.labels,
-            field_selector: which.fields,
-            ..self.lists.config()
+            label_selector: selector.labels,
+            field_selector: selector.fields,
+            ..self.list_strategy.config()
         };
         let (client, followed) = self.progress.follow(name, self.client.clone());
         let api = api(client);
@@ -186,13 +186,13 @@ impl Watches {
             name,
             api,
             config,
-            wanted: which.wanted,
-            refused: which.refused,
+            wanted: selector.wanted,
+            refused: selector.refused,
             relist: self.relist,
             events,
             wrap,
         };
-        let after = which.after;
+        let after = selector.after;
         tokio::spawn(async move {
             let _followed = followed;
             tokio::select! {

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Span, debug, error, info, info_span, warn};
 
 use crate::api::partial::{PartialNamespace, PartialSecret, PartialServiceAccount};
-use crate::api::watch::{Watches, Which, each};
+use crate::api::watch::{Selector, Watches, each};
 use crate::api::write::Writer;
 use crate::clock::Clock;
 use crate::leadership::Leadership;
@@ -183,31 +183,31 @@ fn start_watches(
     let watches = &settings.watches;
     let events = || sender.clone();
     let keys = settings.keys.namespaces.clone();
-    let which = Which::wanted(&keys);
+    let selector = Selector::wanted(&keys);
     let wrap = move |event| {
         Input::Namespace(
             each(event, |seen: &mut PartialNamespace| seen.prune(&keys)),
             keys.listing(),
         )
     };
-    watches.spawn("namespaces", Api::all, which, events(), token.clone(), wrap);
+    watches.spawn("namespaces", Api::all, selector, events(), token.clone(), wrap);
     let keys = settings.keys.accounts.clone();
-    let which = Which::wanted(&keys);
+    let selector = Selector::wanted(&keys);
     let copies = settings.keys.copies.clone();
     let wrap = move |event| {
         let event = each(event, |seen: &mut PartialServiceAccount| seen.prune(&keys, &copies));
         Input::Account(event, keys.listing())
     };
-    watches.spawn("serviceaccounts", Api::all, which, events(), token.clone(), wrap);
+    watches.spawn("serviceaccounts", Api::all, selector, events(), token.clone(), wrap);
     for kind in kinds_of_secrets {
-        let which = match &kind {
-            Kind::Named(name) => Which::named(name),
-            Kind::Copy | Kind::Namespace | Kind::Account => Which::labelled(LABEL_OBJECT),
+        let selector = match &kind {
+            Kind::Named(name) => Selector::named(name),
+            Kind::Copy | Kind::Namespace | Kind::Account => Selector::labelled(LABEL_OBJECT),
         };
         let names = settings.keys.copies.clone();
-        let which = which.after(&names);
+        let selector = selector.after(&names);
         let wrap = move |event| Input::Secret(kind.clone(), each(event, |seen: &mut PartialSecret| seen.prune(&names)));
-        watches.spawn("copies", Api::all, which, events(), token.clone(), wrap);
+        watches.spawn("copies", Api::all, selector, events(), token.clone(), wrap);
     }
 }
 
@@ -770,7 +770,7 @@ mod tests {
     use tower::service_fn;
 
     use super::*;
-    use crate::api::watch::Lists;
+    use crate::api::watch::ListStrategy;
     use crate::api::watch_health::Progress;
 
     /// An empty API server.
@@ -813,7 +813,7 @@ mod tests {
         let keys = LabelKeys::new();
         keys.complete();
         let settings = Settings {
-            watches: Watches::new(empty(), Lists::Paged, None, Progress::new()),
+            watches: Watches::new(empty(), ListStrategy::Paged, None, Progress::new()),
             writer: Writer::new(empty(), "pullsecrets-system", |_, _| {}),
             concurrency: 8,
             leadership: Leadership::alone(),

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use crate::api::partial::PartialSecret;
-use crate::api::watch::{Watches, Which, namespaced};
+use crate::api::watch::{Selector, Watches, namespaced};
 use crate::work::{Key, Target};
 
 /// How many squatters are watched at a time. Each watch is a connection.
@@ -63,7 +63,7 @@ impl Squatters {
         let followed = key.clone();
         let wrap = move |_| wrap(followed.clone());
         let (events, token) = (events.clone(), self.token.clone());
-        let task = watches.spawn("squatters", api, Which::named(name), events, token, wrap);
+        let task = watches.spawn("squatters", api, Selector::named(name), events, token, wrap);
         self.watches.insert(key.clone(), task);
         true
     }

@@ -13,7 +13,7 @@ use tower::ServiceExt as _;
 
 use super::*;
 use crate::api::partial::PartialNamespace;
-use crate::api::watch::{Lists, Watches, Which};
+use crate::api::watch::{ListStrategy, Selector, Watches};
 use crate::observability::health::{self, Pulse};
 
 type Pieces = stream::BoxStream<'static, Result<Frame<Bytes>, std::io::Error>>;
@@ -103,8 +103,8 @@ fn relisted(
     let progress = Progress::new();
     let (sender, events) = mpsc::channel(16);
     let token = CancellationToken::new();
-    let watches = Watches::new(server.client(), Lists::Paged, relist, progress.clone());
-    let all = Which::default();
+    let watches = Watches::new(server.client(), ListStrategy::Paged, relist, progress.clone());
+    let all = Selector::default();
     watches.spawn("namespaces", Api::all, all, sender, token.clone(), |event| event);
     let lease = progress.hear(lease.client());
     tokio::spawn(async move {
@@ -226,9 +226,9 @@ async fn a_watch_that_is_forbidden_is_not_stuck_and_grows_old() {
 async fn a_watch_whose_task_panicked_is_missed_and_one_that_was_ended_is_not() {
     let (progress, _events, token) = watched(Server::Quiet, Server::Quiet);
     let (sender, _receiver) = mpsc::channel::<()>(16);
-    let watches = Watches::new(Server::Quiet.client(), Lists::Paged, None, progress.clone());
+    let watches = Watches::new(Server::Quiet.client(), ListStrategy::Paged, None, progress.clone());
     let broken = |_: Event<PartialNamespace>| panic!("meant");
-    let task = watches.spawn("broken", Api::all, Which::default(), sender, token.clone(), broken);
+    let task = watches.spawn("broken", Api::all, Selector::default(), sender, token.clone(), broken);
     assert!(task.await.unwrap_err().is_panic());
     assert!(stuck_after(&progress).await.is_some());
     assert_eq!(progress.stuck(), Some("broken"));

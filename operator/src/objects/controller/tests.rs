@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tower::service_fn;
 
 use super::*;
-use crate::api::watch::Lists;
+use crate::api::watch::ListStrategy;
 use crate::api::watch_health::Progress;
 
 /// A server that lists these objects, and no Secret. It answers no other call, and sends the name of each object that a
@@ -51,7 +51,7 @@ async fn slow_writes_delay_no_other_object() {
     let client = server(&[&slow[..], &["late"]].concat(), sender);
     let metrics = Metrics::new(Leadership::alone(), Progress::new());
     let settings = Settings {
-        watches: Watches::new(client.clone(), Lists::Paged, None, Progress::new()),
+        watches: Watches::new(client.clone(), ListStrategy::Paged, None, Progress::new()),
         writer: Writer::new(client.clone(), "pullsecrets-system", |_, _| {}),
         events: EventRecorder::new(client, |_, _| {}),
         leadership: Leadership::alone(),

@@ -15,7 +15,7 @@ use tracing::{error, warn};
 
 use super::{Loop, Settings};
 use crate::api::partial::{RawClusterPullSecret, SourceSecret};
-use crate::api::watch::{Which, each};
+use crate::api::watch::{Selector, each};
 use crate::objects::object::{ObjectState, is_older};
 use crate::work::Lane;
 
@@ -37,12 +37,12 @@ pub(super) enum Input {
 
 /// Starts the watches. They end with the token.
 pub(super) fn start_watches(settings: &Settings, sender: &mpsc::Sender<Input>, token: &CancellationToken) {
-    let (watches, all, events) = (&settings.watches, Which::default, || sender.clone());
+    let (watches, all, events) = (&settings.watches, Selector::default, || sender.clone());
     watches.spawn("objects", Api::all, all(), events(), token.clone(), Input::Object);
     for (namespace, wanted, refused) in settings.sources.namespaces() {
-        let which = Which {
+        let selector = Selector {
             refused: Some(refused.clone()),
-            ..Which::wanted(wanted)
+            ..Selector::wanted(wanted)
         };
         let api = |client| Api::namespaced(client, namespace);
         let (namespace, wanted) = (namespace.to_owned(), wanted.clone());
@@ -50,7 +50,7 @@ pub(super) fn start_watches(settings: &Settings, sender: &mpsc::Sender<Input>, t
             let event = each(event, |secret: &mut SourceSecret| secret.prune(&wanted));
             Input::Source(namespace.clone(), event, wanted.listing())
         };
-        watches.spawn("sources", api, which, events(), token.clone(), wrap);
+        watches.spawn("sources", api, selector, events(), token.clone(), wrap);
     }
 }
 
