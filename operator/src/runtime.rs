@@ -18,7 +18,7 @@ use crate::api::events::EventRecorder;
 use crate::api::lease::{self, Election};
 use crate::api::proxy::{Connect, Variables};
 use crate::api::watch::{ListStrategy, SILENCE, Watches};
-use crate::api::watch_health::Progress;
+use crate::api::watch_health::WatchHealth;
 use crate::api::write::Writer;
 use crate::args::{Args, MetricsAddress};
 use crate::leadership::Leadership;
@@ -65,18 +65,18 @@ async fn operate(args: &Args) -> anyhow::Result<()> {
     } else {
         Leadership::alone()
     };
-    let progress = Progress::new();
-    let metrics = Metrics::new(leadership.clone(), progress.clone());
+    let watch_health = WatchHealth::new();
+    let metrics = Metrics::new(leadership.clone(), watch_health.clone());
     let pulses = (Pulse::new(), Pulse::new());
-    serve(args, &pulses, &progress, &metrics, &token).await?;
+    serve(args, &pulses, &watch_health, &metrics, &token).await?;
 
     let own = args.own_namespace();
     let watch = watch_client(&connect)?;
     let list_strategy = ListStrategy::probe(&watch).await;
     info!(namespace = %own, lists = ?list_strategy, version = env!("CARGO_PKG_VERSION"), "starting");
-    let watches = Watches::new(watch, list_strategy, args.relist_interval(), progress.clone());
+    let watches = Watches::new(watch, list_strategy, args.relist_interval(), watch_health.clone());
     let still_wanted = CancellationToken::new();
-    let lease = progress.hear(lease_client(&connect)?);
+    let lease = watch_health.observe(lease_client(&connect)?);
     let election = elect(args, lease, &own, &leadership, still_wanted.clone());
     let shared = Shared {
         managed,
@@ -94,12 +94,12 @@ async fn operate(args: &Args) -> anyhow::Result<()> {
 async fn serve(
     args: &Args,
     pulses: &(Pulse, Pulse),
-    progress: &Progress,
+    watch_health: &WatchHealth,
     metrics: &Metrics,
     token: &CancellationToken,
 ) -> anyhow::Result<()> {
     let pulses = vec![pulses.0.clone(), pulses.1.clone()];
-    health::serve(args.health_bind_address, pulses, progress.clone(), token.clone())
+    health::serve(args.health_bind_address, pulses, watch_health.clone(), token.clone())
         .await
         .with_context(|| format!("--health-bind-address {}", args.health_bind_address))?;
     if let MetricsAddress::At(address) = args.metrics_bind_address {

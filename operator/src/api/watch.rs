@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use crate::api::partial::PartialNamespace;
-use crate::api::watch_health::Progress;
+use crate::api::watch_health::WatchHealth;
 use crate::wanted::Wanted;
 
 /// Seconds after which the server ends a watch. Reopening it costs one call.
@@ -144,17 +144,22 @@ pub struct Watches {
     list_strategy: ListStrategy,
     /// `None` means never.
     relist: Option<Duration>,
-    progress: Progress,
+    watch_health: WatchHealth,
 }
 
 impl Watches {
     /// `list_strategy` is how this server can list. `relist` is the time between two full lists.
-    pub fn new(client: Client, list_strategy: ListStrategy, relist: Option<Duration>, progress: Progress) -> Self {
+    pub fn new(
+        client: Client,
+        list_strategy: ListStrategy,
+        relist: Option<Duration>,
+        watch_health: WatchHealth,
+    ) -> Self {
         Self {
             client,
             list_strategy,
             relist,
-            progress,
+            watch_health,
         }
     }
 
@@ -180,7 +185,7 @@ impl Watches {
             field_selector: selector.fields,
             ..self.list_strategy.config()
         };
-        let (client, followed) = self.progress.follow(name, self.client.clone());
+        let (client, registration) = self.watch_health.watch_client(name, self.client.clone());
         let api = api(client);
         let watching = Watching {
             name,
@@ -194,7 +199,7 @@ impl Watches {
         };
         let after = selector.after;
         tokio::spawn(async move {
-            let _followed = followed;
+            let _registration = registration;
             tokio::select! {
                 () = token.cancelled() => {}
                 () = watching.run(after) => {}

@@ -29,13 +29,13 @@ pub const STUCK: Duration = Duration::from_secs(180);
 
 /// Health of all watches; see the module.
 #[derive(Clone, Debug)]
-pub struct Progress(Arc<Shared>);
+pub struct WatchHealth(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
     epoch: Instant,
     /// When the server last answered any observed client.
-    answered: Moment,
+    last_answer: Moment,
     watches: Mutex<Vec<Arc<Watch>>>,
 }
 
@@ -47,61 +47,61 @@ struct Moment(AtomicU64);
 struct Watch {
     name: &'static str,
     /// When the watch was last active.
-    moved: Moment,
+    last_active: Moment,
     /// When the server last sent an event or bookmark, or opened the watch.
-    told: Moment,
+    last_event: Moment,
 }
 
 /// Registers a watch until it is dropped. A drop by panic keeps it registered, so that the lost watch is noticed.
 #[derive(Debug)]
-pub struct Followed {
-    progress: Progress,
+pub struct Registration {
+    health: WatchHealth,
     watch: Arc<Watch>,
 }
 
-impl Progress {
+impl WatchHealth {
     /// No activity yet.
     pub fn new() -> Self {
         Self(Arc::new(Shared {
             epoch: Instant::now(),
-            answered: Moment::default(),
+            last_answer: Moment::default(),
             watches: Mutex::default(),
         }))
     }
 
     /// Returns a client over `client` for one watch, which counts as active now.
-    pub fn follow(&self, name: &'static str, client: Client) -> (Client, Followed) {
+    pub fn watch_client(&self, name: &'static str, client: Client) -> (Client, Registration) {
         let watch = Arc::new(Watch {
             name,
-            moved: Moment::at(self.now()),
-            told: Moment::at(self.now()),
+            last_active: Moment::at(self.now()),
+            last_event: Moment::at(self.now()),
         });
         self.watches().push(Arc::clone(&watch));
-        let followed = Followed {
-            progress: self.clone(),
+        let registration = Registration {
+            health: self.clone(),
             watch: Arc::clone(&watch),
         };
-        (self.observed(client, Some(watch)), followed)
+        (self.observing_client(client, Some(watch)), registration)
     }
 
     /// Returns a client over `client` whose answers show that the server is up.
-    pub fn hear(&self, client: Client) -> Client {
-        self.observed(client, None)
+    pub fn observe(&self, client: Client) -> Client {
+        self.observing_client(client, None)
     }
 
-    fn observed(&self, client: Client, watch: Option<Arc<Watch>>) -> Client {
+    fn observing_client(&self, client: Client, watch: Option<Arc<Watch>>) -> Client {
         let namespace = client.default_namespace().to_owned();
-        let progress = self.clone();
+        let health = self.clone();
         let observe = move |request: Request<Body>| {
-            let (client, progress, watch) = (client.clone(), progress.clone(), watch.clone());
+            let (client, health, watch) = (client.clone(), health.clone(), watch.clone());
             async move {
-                progress.moved(watch.as_deref());
+                health.note_activity(watch.as_deref());
                 let response = client.send(request).await;
                 match &response {
-                    Ok(response) => progress.answered(watch.as_deref(), response.status().is_success()),
-                    Err(_) => progress.moved(watch.as_deref()),
+                    Ok(response) => health.note_answer(watch.as_deref(), response.status().is_success()),
+                    Err(_) => health.note_activity(watch.as_deref()),
                 }
-                response.map(|response| progress.observe_body(response, watch))
+                response.map(|response| health.observe_body(response, watch))
             }
         };
         Client::new(service_fn(observe), namespace)
@@ -116,34 +116,34 @@ impl Progress {
         let (after, of) = (self.clone(), watch.clone());
         response.map(|body| {
             let pieces = body.map_frame(move |piece| {
-                self.answered(watch.as_deref(), good);
+                self.note_answer(watch.as_deref(), good);
                 piece
             });
             pieces.map_err(move |error| {
-                after.moved(of.as_deref());
+                after.note_activity(of.as_deref());
                 error
             })
         })
     }
 
-    fn moved(&self, watch: Option<&Watch>) {
+    fn note_activity(&self, watch: Option<&Watch>) {
         if let Some(watch) = watch {
-            watch.moved.set(self.now());
+            watch.last_active.set(self.now());
         }
     }
 
-    fn answered(&self, watch: Option<&Watch>, good: bool) {
-        self.0.answered.set(self.now());
-        self.moved(watch);
+    fn note_answer(&self, watch: Option<&Watch>, good: bool) {
+        self.0.last_answer.set(self.now());
+        self.note_activity(watch);
         if let Some(watch) = watch.filter(|_| good) {
-            watch.told.set(self.now());
+            watch.last_event.set(self.now());
         }
     }
 
     /// The name of a stuck watch, if any.
     pub fn stuck(&self) -> Option<&'static str> {
-        let answered = self.0.answered.get();
-        let stuck = |watch: &&Arc<Watch>| answered.saturating_sub(watch.moved.get()) > STUCK;
+        let last_answer = self.0.last_answer.get();
+        let stuck = |watch: &&Arc<Watch>| last_answer.saturating_sub(watch.last_active.get()) > STUCK;
         self.watches().iter().find(stuck).map(|watch| watch.name)
     }
 
@@ -152,7 +152,7 @@ impl Progress {
         let now = self.now();
         let mut ages = BTreeMap::new();
         for watch in self.watches().iter() {
-            let age = now.saturating_sub(watch.told.get());
+            let age = now.saturating_sub(watch.last_event.get());
             let oldest = ages.entry(watch.name).or_insert(age);
             *oldest = age.max(*oldest);
         }
@@ -168,7 +168,7 @@ impl Progress {
     }
 }
 
-impl Default for Progress {
+impl Default for WatchHealth {
     fn default() -> Self {
         Self::new()
     }
@@ -191,10 +191,10 @@ impl Moment {
     }
 }
 
-impl Drop for Followed {
+impl Drop for Registration {
     fn drop(&mut self) {
         if !std::thread::panicking() {
-            self.progress.watches().retain(|watch| !Arc::ptr_eq(watch, &self.watch));
+            self.health.watches().retain(|watch| !Arc::ptr_eq(watch, &self.watch));
         }
     }
 }

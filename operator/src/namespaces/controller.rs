@@ -771,7 +771,7 @@ mod tests {
 
     use super::*;
     use crate::api::watch::ListStrategy;
-    use crate::api::watch_health::Progress;
+    use crate::api::watch_health::WatchHealth;
 
     /// An empty API server.
     fn empty() -> Client {
@@ -809,11 +809,11 @@ mod tests {
         mpsc::UnboundedSender<ObjectMessage>,
         mpsc::UnboundedReceiver<(Arc<str>, Summary)>,
     ) {
-        let metrics = Metrics::new(Leadership::alone(), Progress::new());
+        let metrics = Metrics::new(Leadership::alone(), WatchHealth::new());
         let keys = LabelKeys::new();
         keys.complete();
         let settings = Settings {
-            watches: Watches::new(empty(), ListStrategy::Paged, None, Progress::new()),
+            watches: Watches::new(empty(), ListStrategy::Paged, None, WatchHealth::new()),
             writer: Writer::new(empty(), "pullsecrets-system", |_, _| {}),
             concurrency: 8,
             leadership: Leadership::alone(),

@@ -11,7 +11,7 @@ use axum::routing::get;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::api::watch_health::Progress;
+use crate::api::watch_health::WatchHealth;
 use crate::observability::listen;
 
 /// Heartbeat of a controller. It beats on every turn, at least every [`Pulse::INTERVAL`].
@@ -73,13 +73,13 @@ impl Default for Pulse {
 pub async fn serve(
     address: SocketAddr,
     pulses: Vec<Pulse>,
-    progress: Progress,
+    watch_health: WatchHealth,
     token: CancellationToken,
 ) -> std::io::Result<()> {
-    listen::serve(address, router(pulses, progress), token).await
+    listen::serve(address, router(pulses, watch_health), token).await
 }
 
-pub(crate) fn router(pulses: Vec<Pulse>, progress: Progress) -> Router {
+pub(crate) fn router(pulses: Vec<Pulse>, watch_health: WatchHealth) -> Router {
     let answer = |good: bool| {
         if good {
             (StatusCode::OK, "ok")
@@ -91,7 +91,7 @@ pub(crate) fn router(pulses: Vec<Pulse>, progress: Progress) -> Router {
     Router::new()
         .route(
             "/livez",
-            get(move || async move { answer(pulses.iter().all(Pulse::is_alive) && progress.stuck().is_none()) }),
+            get(move || async move { answer(pulses.iter().all(Pulse::is_alive) && watch_health.stuck().is_none()) }),
         )
         .route(
             "/readyz",

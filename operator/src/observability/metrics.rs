@@ -27,7 +27,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 use tokio::time::Instant;
 
-use crate::api::watch_health::Progress;
+use crate::api::watch_health::WatchHealth;
 use crate::leadership::Leadership;
 use crate::queue::Depth;
 use crate::work::Served;
@@ -107,13 +107,17 @@ struct Inner {
     /// scrapes do not render twice.
     told: Mutex<Option<(Instant, Bytes)>>,
     leadership: Leadership,
-    progress: Progress,
+    watch_health: WatchHealth,
 }
 
 impl Metrics {
     /// Starts all metrics at zero. Leadership and the ages of watches are read from the arguments at each scrape.
-    pub fn new(leadership: Leadership, progress: Progress) -> Self {
-        Self(Arc::new(Inner::new(&mut Catalogue::default(), leadership, progress)))
+    pub fn new(leadership: Leadership, watch_health: WatchHealth) -> Self {
+        Self(Arc::new(Inner::new(
+            &mut Catalogue::default(),
+            leadership,
+            watch_health,
+        )))
     }
 
     /// Returns [`Metrics::wrote`] as a function for a writer.
@@ -191,13 +195,13 @@ impl Metrics {
             objects,
             facts,
             leadership,
-            progress,
+            watch_health,
             ..
         } = &*self.0;
         objects.show(&lock(facts));
         leads.set(leadership.is_held().into());
         watch_age.clear();
-        for (name, age) in progress.ages() {
+        for (name, age) in watch_health.ages() {
             watch_age.get_or_create(&[("watch", name)]).set(age.as_secs_f64());
         }
         process.read();
@@ -211,7 +215,7 @@ impl Metrics {
 }
 
 impl Inner {
-    fn new(all: &mut Catalogue, leadership: Leadership, progress: Progress) -> Self {
+    fn new(all: &mut Catalogue, leadership: Leadership, watch_health: WatchHealth) -> Self {
         let version = Family::<One, Gauge>::default();
         version.get_or_create(&[("version", env!("CARGO_PKG_VERSION"))]).set(1);
         let help = "Version of the operator; always 1";
@@ -285,7 +289,7 @@ impl Inner {
             facts: Mutex::default(),
             told: Mutex::default(),
             leadership,
-            progress,
+            watch_health,
         }
     }
 }
@@ -317,7 +321,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_text_is_made_once_for_all_who_ask() {
-        let metrics = Metrics::new(Leadership::alone(), Progress::new());
+        let metrics = Metrics::new(Leadership::alone(), WatchHealth::new());
         let first = metrics.tell();
         metrics.wrote("create", "done");
         assert_eq!(metrics.tell().as_ptr(), first.as_ptr(), "the same text, not a copy");
@@ -329,7 +333,7 @@ mod tests {
 
     #[test]
     fn the_series_of_an_object_go_with_it_and_a_name_is_escaped() {
-        let metrics = Metrics::new(Leadership::alone(), Progress::new());
+        let metrics = Metrics::new(Leadership::alone(), WatchHealth::new());
         let before = metrics.render();
         assert!(before.contains("\npullsecrets_leader 1\n"), "{before}");
         metrics.object(&"a\"b".into(), Facts::default());
@@ -345,7 +349,7 @@ mod tests {
 
     #[test]
     fn every_write_has_a_series_for_every_result_before_the_first() {
-        let metrics = Metrics::new(Leadership::new(), Progress::new());
+        let metrics = Metrics::new(Leadership::new(), WatchHealth::new());
         metrics.wrote("create", "done");
         let told = metrics.render();
         assert!(

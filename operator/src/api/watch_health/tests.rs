@@ -90,7 +90,7 @@ fn bookmarks() -> Pieces {
 }
 
 /// Watches namespaces on `server`, while a Lease is read from `lease` every two seconds.
-fn watched(server: Server, lease: Server) -> (Progress, mpsc::Receiver<Event<PartialNamespace>>, CancellationToken) {
+fn watched(server: Server, lease: Server) -> (WatchHealth, mpsc::Receiver<Event<PartialNamespace>>, CancellationToken) {
     relisted(server, lease, None)
 }
 
@@ -99,14 +99,14 @@ fn relisted(
     server: Server,
     lease: Server,
     relist: Option<Duration>,
-) -> (Progress, mpsc::Receiver<Event<PartialNamespace>>, CancellationToken) {
-    let progress = Progress::new();
+) -> (WatchHealth, mpsc::Receiver<Event<PartialNamespace>>, CancellationToken) {
+    let health = WatchHealth::new();
     let (sender, events) = mpsc::channel(16);
     let token = CancellationToken::new();
-    let watches = Watches::new(server.client(), ListStrategy::Paged, relist, progress.clone());
+    let watches = Watches::new(server.client(), ListStrategy::Paged, relist, health.clone());
     let all = Selector::default();
     watches.spawn("namespaces", Api::all, all, sender, token.clone(), |event| event);
-    let lease = progress.hear(lease.client());
+    let lease = health.observe(lease.client());
     tokio::spawn(async move {
         loop {
             let read = lease.send(Request::get("/lease").body(Body::empty()).unwrap());
@@ -114,14 +114,14 @@ fn relisted(
             tokio::time::sleep(Duration::from_secs(2)).await;
         }
     });
-    (progress, events, token)
+    (health, events, token)
 }
 
 /// When a watch was first stuck, checked every second for an hour.
-async fn stuck_after(progress: &Progress) -> Option<Duration> {
+async fn stuck_after(health: &WatchHealth) -> Option<Duration> {
     let began = Instant::now();
     while began.elapsed() < HOUR {
-        if progress.stuck().is_some() {
+        if health.stuck().is_some() {
             return Some(began.elapsed());
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
@@ -131,7 +131,7 @@ async fn stuck_after(progress: &Progress) -> Option<Duration> {
 
 #[tokio::test(start_paused = true)]
 async fn everything_is_listed_anew_an_hour_after_the_last_list_give_or_take_a_tenth() {
-    let (progress, mut events, _token) = relisted(Server::Quiet, Server::Quiet, Some(HOUR));
+    let (health, mut events, _token) = relisted(Server::Quiet, Server::Quiet, Some(HOUR));
     let mut listed: Option<Instant> = None;
     for _ in 0..10 {
         let begins = events.recv().await;
@@ -145,7 +145,7 @@ async fn everything_is_listed_anew_an_hour_after_the_last_list_give_or_take_a_te
         let ends = events.recv().await;
         assert!(matches!(ends, Some(Event::InitDone)), "{ends:?}");
         listed = Some(Instant::now());
-        assert_eq!(progress.stuck(), None);
+        assert_eq!(health.stuck(), None);
     }
 }
 
@@ -161,14 +161,14 @@ async fn a_list_that_is_still_under_way_is_not_begun_anew() {
 
 #[tokio::test(start_paused = true)]
 async fn a_watch_of_a_quiet_cluster_moves_and_is_never_older_than_its_bookmarks() {
-    let (progress, mut events, _token) = watched(Server::Quiet, Server::Quiet);
+    let (health, mut events, _token) = watched(Server::Quiet, Server::Quiet);
     for _ in 0..3 {
         events.recv().await.unwrap();
     }
     for _ in 0..3600 {
         tokio::time::sleep(Duration::from_secs(1)).await;
-        assert_eq!(progress.stuck(), None);
-        let age = progress.ages()["namespaces"];
+        assert_eq!(health.stuck(), None);
+        let age = health.ages()["namespaces"];
         assert!(age <= MINUTE + Duration::from_secs(1), "{age:?}");
     }
     assert!(
@@ -179,22 +179,22 @@ async fn a_watch_of_a_quiet_cluster_moves_and_is_never_older_than_its_bookmarks(
 
 #[tokio::test(start_paused = true)]
 async fn a_watch_that_hangs_is_stuck_and_not_before_its_time() {
-    let (progress, _events, _token) = watched(Server::HangsAfterTheList, Server::Quiet);
-    let after = stuck_after(&progress).await.expect("it is found");
+    let (health, _events, _token) = watched(Server::HangsAfterTheList, Server::Quiet);
+    let after = stuck_after(&health).await.expect("it is found");
     assert!(after > STUCK && after < STUCK + Duration::from_secs(5), "{after:?}");
-    assert_eq!(progress.stuck(), Some("namespaces"));
+    assert_eq!(health.stuck(), Some("namespaces"));
 }
 
 #[tokio::test(start_paused = true)]
 async fn livez_says_so_when_a_watch_hangs_although_every_loop_turns() {
-    let (progress, _events, _token) = watched(Server::HangsAfterTheList, Server::Quiet);
+    let (health, _events, _token) = watched(Server::HangsAfterTheList, Server::Quiet);
     let pulse = Pulse::new();
-    let health = health::router(vec![pulse.clone()], progress);
+    let router = health::router(vec![pulse.clone()], health);
     let began = Instant::now();
     loop {
         pulse.beat();
         let asked = Request::get("/livez").body(axum::body::Body::empty()).unwrap();
-        let code = health.clone().oneshot(asked).await.unwrap().status().as_u16();
+        let code = router.clone().oneshot(asked).await.unwrap().status().as_u16();
         let after = began.elapsed();
         assert!(code == 200 || after > STUCK, "{code} after {after:?}");
         if code == 503 {
@@ -208,33 +208,33 @@ async fn livez_says_so_when_a_watch_hangs_although_every_loop_turns() {
 #[tokio::test(start_paused = true)]
 async fn a_server_that_is_away_or_silent_makes_no_watch_stuck() {
     for server in [Server::Away, Server::Silent] {
-        let (progress, _events, _token) = watched(server, server);
-        assert_eq!(stuck_after(&progress).await, None);
+        let (health, _events, _token) = watched(server, server);
+        assert_eq!(stuck_after(&health).await, None);
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_watch_that_is_forbidden_is_not_stuck_and_grows_old() {
-    let (progress, mut events, _token) = watched(Server::Forbids, Server::Quiet);
+    let (health, mut events, _token) = watched(Server::Forbids, Server::Quiet);
     // Each attempt starts with an event, and a controller takes it.
     tokio::spawn(async move { while events.recv().await.is_some() {} });
-    assert_eq!(stuck_after(&progress).await, None);
-    assert!(progress.ages()["namespaces"] >= HOUR);
+    assert_eq!(stuck_after(&health).await, None);
+    assert!(health.ages()["namespaces"] >= HOUR);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_watch_whose_task_panicked_is_missed_and_one_that_was_ended_is_not() {
-    let (progress, _events, token) = watched(Server::Quiet, Server::Quiet);
+    let (health, _events, token) = watched(Server::Quiet, Server::Quiet);
     let (sender, _receiver) = mpsc::channel::<()>(16);
-    let watches = Watches::new(Server::Quiet.client(), ListStrategy::Paged, None, progress.clone());
+    let watches = Watches::new(Server::Quiet.client(), ListStrategy::Paged, None, health.clone());
     let broken = |_: Event<PartialNamespace>| panic!("meant");
     let task = watches.spawn("broken", Api::all, Selector::default(), sender, token.clone(), broken);
     assert!(task.await.unwrap_err().is_panic());
-    assert!(stuck_after(&progress).await.is_some());
-    assert_eq!(progress.stuck(), Some("broken"));
+    assert!(stuck_after(&health).await.is_some());
+    assert_eq!(health.stuck(), Some("broken"));
 
-    let (progress, _events, token) = watched(Server::Quiet, Server::Quiet);
+    let (health, _events, token) = watched(Server::Quiet, Server::Quiet);
     token.cancel();
-    assert_eq!(stuck_after(&progress).await, None);
-    assert!(progress.ages().is_empty());
+    assert_eq!(stuck_after(&health).await, None);
+    assert!(health.ages().is_empty());
 }

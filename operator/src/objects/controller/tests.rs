@@ -8,7 +8,7 @@ use tower::service_fn;
 
 use super::*;
 use crate::api::watch::ListStrategy;
-use crate::api::watch_health::Progress;
+use crate::api::watch_health::WatchHealth;
 
 /// A server that lists these objects, and no Secret. It answers no other call, and sends the name of each object that a
 /// call is about.
@@ -49,9 +49,9 @@ async fn slow_writes_delay_no_other_object() {
     let slow = ["a", "b", "c", "d", "e", "f", "g", "h"];
     assert_eq!(slow.len(), CONCURRENCY);
     let client = server(&[&slow[..], &["late"]].concat(), sender);
-    let metrics = Metrics::new(Leadership::alone(), Progress::new());
+    let metrics = Metrics::new(Leadership::alone(), WatchHealth::new());
     let settings = Settings {
-        watches: Watches::new(client.clone(), ListStrategy::Paged, None, Progress::new()),
+        watches: Watches::new(client.clone(), ListStrategy::Paged, None, WatchHealth::new()),
         writer: Writer::new(client.clone(), "pullsecrets-system", |_, _| {}),
         events: EventRecorder::new(client, |_, _| {}),
         leadership: Leadership::alone(),

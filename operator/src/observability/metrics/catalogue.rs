@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use prometheus_client::metrics::{MetricType, TypedMetric};
 use prometheus_client::registry::{Metric, Registry, Unit};
 
-use crate::api::watch_health::Progress;
+use crate::api::watch_health::WatchHealth;
 use crate::leadership::Leadership;
 
 /// A registry that remembers its metrics.
@@ -66,7 +66,7 @@ impl Catalogue {
 /// All metrics as a Markdown table.
 pub fn table() -> String {
     let mut all = Catalogue::default();
-    let _registered = super::Inner::new(&mut all, Leadership::new(), Progress::new());
+    let _registered = super::Inner::new(&mut all, Leadership::new(), WatchHealth::new());
     let mut text = "<!-- Made from operator/src/metrics.rs: cargo metricsgen > config/monitoring/metrics.md -->\n\n\
         | metric | type | unit | labels | meaning |\n|---|---|---|---|---|\n"
         .to_owned();
