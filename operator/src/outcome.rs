@@ -21,11 +21,11 @@ pub enum Outcome<T> {
 
 impl<T> Outcome<T> {
     /// The label of this outcome, one of [`crate::observability::metrics::RESULTS`].
-    pub fn word(&self) -> &'static str {
+    pub fn as_label(&self) -> &'static str {
         match self {
             Self::Done(_) => "done",
             Self::Changed(_) => "conflict",
-            Self::Failed(setback) => setback.word(),
+            Self::Failed(error) => error.as_label(),
         }
     }
 }
@@ -63,7 +63,7 @@ impl ApiError {
     }
 
     /// The label of this error, one of [`crate::observability::metrics::RESULTS`].
-    pub(crate) fn word(&self) -> &'static str {
+    pub(crate) fn as_label(&self) -> &'static str {
         match self {
             Self::Conflict => "conflict",
             Self::NotFound | Self::NamespaceTerminating => "gone",

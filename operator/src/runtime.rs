@@ -25,7 +25,7 @@ use crate::leadership::Leadership;
 use crate::namespaces::controller as namespaces;
 use crate::objects::controller as objects;
 use crate::objects::sources::Sources;
-use crate::observability::health::{self, Pulse};
+use crate::observability::health::{self, Heartbeat};
 use crate::observability::metrics::{self, Metrics};
 use crate::observability::telemetry::Telemetry;
 use crate::wanted::LabelKeys;
@@ -67,8 +67,8 @@ async fn operate(args: &Args) -> anyhow::Result<()> {
     };
     let watch_health = WatchHealth::new();
     let metrics = Metrics::new(leadership.clone(), watch_health.clone());
-    let pulses = (Pulse::new(), Pulse::new());
-    serve(args, &pulses, &watch_health, &metrics, &token).await?;
+    let heartbeats = (Heartbeat::new(), Heartbeat::new());
+    serve(args, &heartbeats, &watch_health, &metrics, &token).await?;
 
     let own = args.own_namespace();
     let watch = watch_client(&connect)?;
@@ -86,22 +86,27 @@ async fn operate(args: &Args) -> anyhow::Result<()> {
         metrics,
         token: token.clone(),
     };
-    let loops = start(args, own, shared, pulses);
+    let loops = start(args, own, shared, heartbeats);
     until_the_end(loops, election, &token, &still_wanted).await
 }
 
 /// Serves health and metrics until the token is cancelled.
 async fn serve(
     args: &Args,
-    pulses: &(Pulse, Pulse),
+    heartbeats: &(Heartbeat, Heartbeat),
     watch_health: &WatchHealth,
     metrics: &Metrics,
     token: &CancellationToken,
 ) -> anyhow::Result<()> {
-    let pulses = vec![pulses.0.clone(), pulses.1.clone()];
-    health::serve(args.health_bind_address, pulses, watch_health.clone(), token.clone())
-        .await
-        .with_context(|| format!("--health-bind-address {}", args.health_bind_address))?;
+    let heartbeats = vec![heartbeats.0.clone(), heartbeats.1.clone()];
+    health::serve(
+        args.health_bind_address,
+        heartbeats,
+        watch_health.clone(),
+        token.clone(),
+    )
+    .await
+    .with_context(|| format!("--health-bind-address {}", args.health_bind_address))?;
     if let MetricsAddress::At(address) = args.metrics_bind_address {
         metrics::serve(address, metrics.clone(), token.clone())
             .await
@@ -125,7 +130,7 @@ fn start(
     args: &Args,
     own: String,
     shared: Shared,
-    (namespace_pulse, object_pulse): (Pulse, Pulse),
+    (namespace_heartbeat, object_heartbeat): (Heartbeat, Heartbeat),
 ) -> impl Future<Output = Result<((), ()), JoinError>> + use<> {
     let Shared {
         managed,
@@ -148,7 +153,7 @@ fn start(
         protected: others.iter().cloned().chain([own.clone()]).collect(),
         managed,
         keys: keys.clone(),
-        pulse: namespace_pulse,
+        heartbeat: namespace_heartbeat,
         metrics: metrics.clone(),
     };
     let namespace_loop = tokio::spawn(namespaces::run(settings, messages, summary_sender, token.clone()));
@@ -160,7 +165,7 @@ fn start(
         sources: Sources::new(&own, &others),
         namespace: own,
         keys,
-        pulse: object_pulse,
+        heartbeat: object_heartbeat,
         metrics,
     };
     let object_loop = tokio::spawn(objects::run(settings, message_sender, summaries, token));

@@ -9,7 +9,7 @@ use plan::decision::{Failure, State};
 use plan::summary::{Count, Left, Summary, needs_person};
 
 use crate::shrink;
-use crate::work::{Key, Served, Target};
+use crate::work::{Key, Provisioned, Target};
 
 /// Most failures that a status names.
 const FAILURES_NAMED: usize = 20;
@@ -137,7 +137,7 @@ struct Pending {
 pub struct Tally {
     objects: HashMap<Arc<str>, ObjectCounts>,
     changed: HashSet<Arc<str>>,
-    served: Vec<(Served, Duration)>,
+    provisioned: Vec<(Provisioned, Duration)>,
 }
 
 impl Tally {
@@ -170,7 +170,7 @@ impl Tally {
                 let (was, is) = (state(was, leaves), state(is, leaves));
                 let waited = counts.counter(key, leaves).update(key, was, is, now, spec_changed);
                 if let Some(waited) = waited.filter(|_| !leaves) {
-                    self.served.push((served(key), waited));
+                    self.provisioned.push((provisioned(key), waited));
                 }
             }
             match is.map(|entry| &entry.state) {
@@ -222,8 +222,8 @@ impl Tally {
 
     /// Returns how long each key waited that became ready since the last call. Keys that waited because their object
     /// changed are left out.
-    pub fn take_served(&mut self) -> impl Iterator<Item = (Served, Duration)> {
-        self.served.drain(..)
+    pub fn take_provisioned(&mut self) -> impl Iterator<Item = (Provisioned, Duration)> {
+        self.provisioned.drain(..)
     }
 
     /// Number of keys that failed for this reason.
@@ -384,9 +384,9 @@ impl Counter {
     }
 }
 
-fn served(key: &Key) -> Served {
+fn provisioned(key: &Key) -> Provisioned {
     match key.target {
-        Target::Secret(_) => Served::Secret,
-        Target::Account(_) => Served::Account,
+        Target::Secret(_) => Provisioned::Secret,
+        Target::Account(_) => Provisioned::Account,
     }
 }

@@ -129,7 +129,7 @@ impl Write {
 
 /// What a namespace was provisioned with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Served {
+pub enum Provisioned {
     /// The copy of the pull Secret.
     Secret,
     /// The reference in a `ServiceAccount`.

@@ -101,7 +101,7 @@ async fn publish(recorder: Recorder, ended: OnEnd, mut ordered: mpsc::Receiver<O
             Order::Publish(order) => {
                 let (about, event) = *order;
                 let published = call_within(DEADLINE, recorder.publish(&event, &about)).await;
-                let result = published.as_ref().err().map_or("done", ApiError::word);
+                let result = published.as_ref().err().map_or("done", ApiError::as_label);
                 ended("event", result);
                 if let Err(setback) = published {
                     debug!(?setback, "failed to publish an Event, dropping it");

@@ -64,7 +64,7 @@ impl Writer {
 
     /// Counts a finished write; `kind` is one of `metrics::WRITES`.
     fn counted<T>(&self, kind: &'static str, outcome: Outcome<T>) -> Outcome<T> {
-        (self.ended)(kind, outcome.word());
+        (self.ended)(kind, outcome.as_label());
         outcome
     }
 }

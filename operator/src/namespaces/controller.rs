@@ -22,7 +22,7 @@ use crate::clock::Clock;
 use crate::leadership::Leadership;
 use crate::namespaces::reconciler::{Kind, Reconciler, Seen};
 use crate::namespaces::squatters::Squatters;
-use crate::observability::health::Pulse;
+use crate::observability::health::Heartbeat;
 use crate::observability::metrics::Metrics;
 use crate::outcome::{ApiError, Outcome};
 use crate::queue::{Depth, Queue};
@@ -134,7 +134,7 @@ pub struct Settings {
     /// The label keys to keep; shared with the object controller.
     pub keys: LabelKeys,
     /// Reports that the controller is alive, and when it is ready.
-    pub pulse: Pulse,
+    pub heartbeat: Heartbeat,
     /// Counts the queue, failures, and how long namespaces wait.
     pub metrics: Metrics,
 }
@@ -243,7 +243,7 @@ impl Loop {
         let mut batch = Vec::with_capacity(BATCH);
         let mut now = self.clock.now();
         while !token.is_cancelled() {
-            self.settings.pulse.beat();
+            self.settings.heartbeat.beat();
             self.dispatch(now);
             let wake = self.clock.instant(self.wake_at(now));
             let woken = tokio::select! {
@@ -292,8 +292,8 @@ impl Loop {
 
     fn measure(&mut self) {
         let metrics = &self.settings.metrics;
-        for (what, after) in self.reconciler.tally.take_served() {
-            metrics.served(what, after);
+        for (what, after) in self.reconciler.tally.take_provisioned() {
+            metrics.provisioned(what, after);
         }
         metrics.queue(self.depth(), self.worker.in_flight());
     }
@@ -324,7 +324,7 @@ impl Loop {
         queue
             .into_iter()
             .chain(summary)
-            .fold(now + Pulse::INTERVAL, Duration::min)
+            .fold(now + Heartbeat::INTERVAL, Duration::min)
     }
 
     /// Queues a message behind the others. A new edition of an object replaces a waiting one.
@@ -499,7 +499,7 @@ impl Loop {
     /// standby has seen everything, and learns that the objects are complete when it leads.
     fn start_when_complete(&mut self, now: Duration) {
         if self.reconciler.is_listed() {
-            self.settings.pulse.ready();
+            self.settings.heartbeat.ready();
         }
         let declared = self.complete && self.deferred.is_empty();
         if declared && self.reconciler.is_listed() && !self.reconciler.is_started() {
@@ -820,7 +820,7 @@ mod tests {
             protected: Vec::new(),
             managed: None,
             keys,
-            pulse: Pulse::new(),
+            heartbeat: Heartbeat::new(),
             metrics,
         };
         let (messages, received) = mpsc::unbounded_channel();

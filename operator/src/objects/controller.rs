@@ -31,7 +31,7 @@ use crate::namespaces::controller::{Declaration, ObjectMessage};
 use crate::objects::events::installed_twice;
 use crate::objects::object::ObjectState;
 use crate::objects::sources::Sources;
-use crate::observability::health::Pulse;
+use crate::observability::health::Heartbeat;
 use crate::observability::metrics::Metrics;
 use crate::queue::Queue;
 use crate::wanted::LabelKeys;
@@ -55,7 +55,7 @@ pub struct Settings {
     /// Takes the label keys that objects select by.
     pub keys: LabelKeys,
     /// Shows that the loop is alive, and that it has seen everything.
-    pub pulse: Pulse,
+    pub heartbeat: Heartbeat,
     /// Takes the numbers of each object, and how long it takes to carry one out.
     pub metrics: Metrics,
 }
@@ -149,7 +149,7 @@ impl Loop {
         let clock = leadership.clock();
         let (mut now, mut time) = (clock.now(), wall_clock());
         while !token.is_cancelled() && !self.went_back {
-            self.settings.pulse.beat();
+            self.settings.heartbeat.beat();
             self.dispatch(now, &time);
             let wake = clock.instant(self.wake_at(now));
             let woken = tokio::select! {
@@ -179,7 +179,7 @@ impl Loop {
         queue
             .into_iter()
             .chain(patience)
-            .fold(now + Pulse::INTERVAL, Duration::min)
+            .fold(now + Heartbeat::INTERVAL, Duration::min)
     }
 
     /// Takes in a version of an object. Returns its name.
@@ -251,7 +251,7 @@ impl Loop {
         if self.complete || !self.listed || !sources {
             return;
         }
-        self.settings.pulse.ready();
+        self.settings.heartbeat.ready();
         if !self.settings.leadership.is_held() {
             return;
         }

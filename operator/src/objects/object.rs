@@ -44,7 +44,7 @@ pub(super) struct ObjectState {
     /// Since when something is to be carried out.
     asked_at: Option<Duration>,
     /// How long it took until it was. The caller takes this.
-    pub(super) carried_out: Option<Duration>,
+    pub(super) reconciled_after: Option<Duration>,
     summary: Option<Summary>,
     deletion: Option<Deletion>,
     /// When it was last read.
@@ -74,7 +74,7 @@ impl ObjectState {
             credentials: Credentials::default(),
             declared: None,
             asked_at: None,
-            carried_out: None,
+            reconciled_after: None,
             summary: None,
             deletion: None,
             read_at: None,

@@ -14,16 +14,16 @@ use tokio_util::sync::CancellationToken;
 use crate::api::watch_health::WatchHealth;
 use crate::observability::listen;
 
-/// Heartbeat of a controller. It beats on every turn, at least every [`Pulse::INTERVAL`].
+/// Heartbeat of a controller. It beats on every turn, at least every [`Heartbeat::INTERVAL`].
 #[derive(Clone, Debug)]
-pub struct Pulse {
+pub struct Heartbeat {
     epoch: Instant,
     /// Milliseconds since the epoch.
     last: Arc<AtomicU64>,
     ready: Arc<AtomicBool>,
 }
 
-impl Pulse {
+impl Heartbeat {
     /// A controller turns at least this often.
     pub const INTERVAL: Duration = Duration::from_secs(5);
     /// A controller that has not turned for this long hangs.
@@ -59,7 +59,7 @@ impl Pulse {
     }
 }
 
-impl Default for Pulse {
+impl Default for Heartbeat {
     fn default() -> Self {
         Self::new()
     }
@@ -72,14 +72,14 @@ impl Default for Pulse {
 /// so it causes no restart. `/readyz` succeeds once every kind was listed.
 pub async fn serve(
     address: SocketAddr,
-    pulses: Vec<Pulse>,
+    heartbeats: Vec<Heartbeat>,
     watch_health: WatchHealth,
     token: CancellationToken,
 ) -> std::io::Result<()> {
-    listen::serve(address, router(pulses, watch_health), token).await
+    listen::serve(address, router(heartbeats, watch_health), token).await
 }
 
-pub(crate) fn router(pulses: Vec<Pulse>, watch_health: WatchHealth) -> Router {
+pub(crate) fn router(heartbeats: Vec<Heartbeat>, watch_health: WatchHealth) -> Router {
     let answer = |good: bool| {
         if good {
             (StatusCode::OK, "ok")
@@ -87,14 +87,14 @@ pub(crate) fn router(pulses: Vec<Pulse>, watch_health: WatchHealth) -> Router {
             (StatusCode::SERVICE_UNAVAILABLE, "not ok")
         }
     };
-    let ready = pulses.clone();
+    let ready = heartbeats.clone();
     Router::new()
         .route(
             "/livez",
-            get(move || async move { answer(pulses.iter().all(Pulse::is_alive) && watch_health.stuck().is_none()) }),
+            get(move || async move { answer(heartbeats.iter().all(Heartbeat::is_alive) && watch_health.stuck().is_none()) }),
         )
         .route(
             "/readyz",
-            get(move || async move { answer(ready.iter().all(Pulse::is_ready)) }),
+            get(move || async move { answer(ready.iter().all(Heartbeat::is_ready)) }),
         )
 }

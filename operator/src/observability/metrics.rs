@@ -30,7 +30,7 @@ use tokio::time::Instant;
 use crate::api::watch_health::WatchHealth;
 use crate::leadership::Leadership;
 use crate::queue::Depth;
-use crate::work::Served;
+use crate::work::Provisioned;
 use catalogue::Catalogue;
 pub use catalogue::table;
 use object::Objects;
@@ -74,12 +74,12 @@ const REASONS: [FailureReason; 10] = [
 ];
 
 /// Buckets from one or two writes on an idle server to a namespace that waits for another controller.
-const SERVED: [f64; 12] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0];
+const PROVISION_BUCKETS: [f64; 12] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0];
 /// Buckets from one namespace to tens of thousands.
-const CARRIED_OUT: [f64; 10] = [0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0];
+const RECONCILE_BUCKETS: [f64; 10] = [0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0];
 
 /// The text is rendered at most once in this time, for any number of scrapes.
-const MADE_ONCE_IN: Duration = Duration::from_millis(100);
+const RENDER_INTERVAL: Duration = Duration::from_millis(100);
 
 /// The metrics of the operator. All clones share them.
 #[derive(Clone, Debug)]
@@ -90,9 +90,9 @@ struct Inner {
     registry: Registry,
     writes: Family<Two, Counter>,
     failures: Family<One, Gauge>,
-    secrets_served: Histogram,
-    accounts_served: Histogram,
-    carried_out: Histogram,
+    secrets_provisioned: Histogram,
+    accounts_provisioned: Histogram,
+    reconciled: Histogram,
     fresh: Gauge,
     bulk: Gauge,
     delayed: Gauge,
@@ -105,7 +105,7 @@ struct Inner {
     facts: Mutex<BTreeMap<Arc<str>, Facts>>,
     /// The latest text, and when it was rendered. The lock is held until the next text is complete, so that concurrent
     /// scrapes do not render twice.
-    told: Mutex<Option<(Instant, Bytes)>>,
+    rendered: Mutex<Option<(Instant, Bytes)>>,
     leadership: Leadership,
     watch_health: WatchHealth,
 }
@@ -132,17 +132,17 @@ impl Metrics {
     }
 
     /// Records how long a copy or reference was missing before it existed.
-    pub fn served(&self, what: Served, after: Duration) {
+    pub fn provisioned(&self, what: Provisioned, after: Duration) {
         let histogram = match what {
-            Served::Secret => &self.0.secrets_served,
-            Served::Account => &self.0.accounts_served,
+            Provisioned::Secret => &self.0.secrets_provisioned,
+            Provisioned::Account => &self.0.accounts_provisioned,
         };
         histogram.observe(after.as_secs_f64());
     }
 
     /// Records how long a change took until it was applied everywhere.
-    pub fn carried_out(&self, after: Duration) {
-        self.0.carried_out.observe(after.as_secs_f64());
+    pub fn reconciled(&self, after: Duration) {
+        self.0.reconciled.observe(after.as_secs_f64());
     }
 
     /// Records the depth of the namespace controller's queue, and its writes in flight.
@@ -171,17 +171,17 @@ impl Metrics {
         lock(&self.0.facts).remove(name);
     }
 
-    /// Returns the metrics as text, rendered at most `MADE_ONCE_IN` ago.
-    pub fn tell(&self) -> Bytes {
-        let mut told = lock(&self.0.told);
+    /// Returns the metrics as text, rendered at most `RENDER_INTERVAL` ago.
+    pub fn text(&self) -> Bytes {
+        let mut rendered = lock(&self.0.rendered);
         let now = Instant::now();
-        if let Some((at, text)) = &*told
-            && now < *at + MADE_ONCE_IN
+        if let Some((at, text)) = &*rendered
+            && now < *at + RENDER_INTERVAL
         {
             return text.clone();
         }
         let text = Bytes::from(self.render());
-        *told = Some((now, text.clone()));
+        *rendered = Some((now, text.clone()));
         text
     }
 
@@ -246,16 +246,16 @@ impl Inner {
 
         let help = "Time from seeing that a selected namespace lacks its copy, or a selected ServiceAccount its \
             reference, until it exists; changes of objects and the start of the operator do not count";
-        let served = Family::<One, Histogram>::new_with_constructor(|| Histogram::new(SERVED));
-        let of = |what| served.get_or_create_owned(&[("what", what)]);
-        let (secrets_served, accounts_served) = (of("secret"), of("service_account"));
+        let provisioned = Family::<One, Histogram>::new_with_constructor(|| Histogram::new(PROVISION_BUCKETS));
+        let of = |what| provisioned.get_or_create_owned(&[("what", what)]);
+        let (secrets_provisioned, accounts_provisioned) = (of("secret"), of("service_account"));
         let name = "pullsecrets_serve_duration";
-        all.add(name, Some(Unit::Seconds), &["what"], help, served);
+        all.add(name, Some(Unit::Seconds), &["what"], help, provisioned);
 
         let help = "Time from seeing a change of an object, or of its source, until it is applied everywhere";
         let name = "pullsecrets_reconcile_duration";
-        let carried_out = Histogram::new(CARRIED_OUT);
-        let carried_out = all.add(name, Some(Unit::Seconds), &[], help, carried_out);
+        let reconciled = Histogram::new(RECONCILE_BUCKETS);
+        let reconciled = all.add(name, Some(Unit::Seconds), &[], help, reconciled);
 
         let help = "Copies and ServiceAccounts that wait for a write, by lane: fresh (adds what is missing, or \
             removes), bulk (changes what exists), delayed (retries later)";
@@ -275,9 +275,9 @@ impl Inner {
             registry: all.take(),
             writes,
             failures,
-            secrets_served,
-            accounts_served,
-            carried_out,
+            secrets_provisioned,
+            accounts_provisioned,
+            reconciled,
             fresh,
             bulk,
             delayed,
@@ -287,7 +287,7 @@ impl Inner {
             process,
             objects,
             facts: Mutex::default(),
-            told: Mutex::default(),
+            rendered: Mutex::default(),
             leadership,
             watch_health,
         }
@@ -322,13 +322,13 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_text_is_made_once_for_all_who_ask() {
         let metrics = Metrics::new(Leadership::alone(), WatchHealth::new());
-        let first = metrics.tell();
+        let first = metrics.text();
         metrics.wrote("create", "done");
-        assert_eq!(metrics.tell().as_ptr(), first.as_ptr(), "the same text, not a copy");
-        tokio::time::advance(MADE_ONCE_IN).await;
-        let told = String::from_utf8(metrics.tell().to_vec()).unwrap();
+        assert_eq!(metrics.text().as_ptr(), first.as_ptr(), "the same text, not a copy");
+        tokio::time::advance(RENDER_INTERVAL).await;
+        let text = String::from_utf8(metrics.text().to_vec()).unwrap();
         let written = r#"pullsecrets_writes_total{kind="create",result="done"} 1"#;
-        assert!(told.contains(written), "{told}");
+        assert!(text.contains(written), "{text}");
     }
 
     #[test]
@@ -337,10 +337,10 @@ mod tests {
         let before = metrics.render();
         assert!(before.contains("\npullsecrets_leader 1\n"), "{before}");
         metrics.object(&"a\"b".into(), Facts::default());
-        let told = metrics.render();
+        let text = metrics.render();
         assert!(
-            told.contains(r#"pullsecrets_object_state{object="a\"b",state="Progressing"} 1"#),
-            "{told}"
+            text.contains(r#"pullsecrets_object_state{object="a\"b",state="Progressing"} 1"#),
+            "{text}"
         );
         metrics.forget_object("a\"b");
         let series = |text: &str| text.lines().filter(|line| !line.starts_with("process_")).count();
@@ -351,16 +351,16 @@ mod tests {
     fn every_write_has_a_series_for_every_result_before_the_first() {
         let metrics = Metrics::new(Leadership::new(), WatchHealth::new());
         metrics.wrote("create", "done");
-        let told = metrics.render();
+        let text = metrics.render();
         assert!(
-            told.contains(r#"pullsecrets_writes_total{kind="create",result="done"} 1"#),
-            "{told}"
+            text.contains(r#"pullsecrets_writes_total{kind="create",result="done"} 1"#),
+            "{text}"
         );
         assert!(
-            told.contains(r#"pullsecrets_writes_total{kind="event",result="throttled"} 0"#),
-            "{told}"
+            text.contains(r#"pullsecrets_writes_total{kind="event",result="throttled"} 0"#),
+            "{text}"
         );
-        let series = told
+        let series = text
             .lines()
             .filter(|line| line.starts_with("pullsecrets_writes_total{"));
         assert_eq!(series.count(), WRITES.len() * RESULTS.len());

@@ -14,7 +14,7 @@ use tower::ServiceExt as _;
 use super::*;
 use crate::api::partial::PartialNamespace;
 use crate::api::watch::{ListStrategy, Selector, Watches};
-use crate::observability::health::{self, Pulse};
+use crate::observability::health::{self, Heartbeat};
 
 type Pieces = stream::BoxStream<'static, Result<Frame<Bytes>, std::io::Error>>;
 
@@ -188,11 +188,11 @@ async fn a_watch_that_hangs_is_stuck_and_not_before_its_time() {
 #[tokio::test(start_paused = true)]
 async fn livez_says_so_when_a_watch_hangs_although_every_loop_turns() {
     let (health, _events, _token) = watched(Server::HangsAfterTheList, Server::Quiet);
-    let pulse = Pulse::new();
-    let router = health::router(vec![pulse.clone()], health);
+    let heartbeat = Heartbeat::new();
+    let router = health::router(vec![heartbeat.clone()], health);
     let began = Instant::now();
     loop {
-        pulse.beat();
+        heartbeat.beat();
         let asked = Request::get("/livez").body(axum::body::Body::empty()).unwrap();
         let code = router.clone().oneshot(asked).await.unwrap().status().as_u16();
         let after = began.elapsed();
@@ -200,8 +200,8 @@ async fn livez_says_so_when_a_watch_hangs_although_every_loop_turns() {
         if code == 503 {
             return;
         }
-        assert!(after < STUCK + Pulse::INTERVAL * 2, "{code} after {after:?}");
-        tokio::time::sleep(Pulse::INTERVAL).await;
+        assert!(after < STUCK + Heartbeat::INTERVAL * 2, "{code} after {after:?}");
+        tokio::time::sleep(Heartbeat::INTERVAL).await;
     }
 }
 

@@ -54,8 +54,8 @@ impl Loop {
             self.say_elsewhere(&name);
             let next = self.objects.get_mut(&name).map_or(Next::Idle, |object| {
                 let next = object.next(now, time);
-                if let Some(after) = object.carried_out.take() {
-                    self.settings.metrics.carried_out(after);
+                if let Some(after) = object.reconciled_after.take() {
+                    self.settings.metrics.reconciled(after);
                 }
                 next
             });

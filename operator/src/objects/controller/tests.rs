@@ -58,7 +58,7 @@ async fn slow_writes_delay_no_other_object() {
         namespace: "pullsecrets-system".to_owned(),
         sources: Sources::new("pullsecrets-system", &BTreeSet::new()),
         keys: LabelKeys::new(),
-        pulse: Pulse::new(),
+        heartbeat: Heartbeat::new(),
         metrics,
     };
     let (messages, _received) = mpsc::unbounded_channel();

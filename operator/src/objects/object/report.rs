@@ -42,7 +42,7 @@ impl ObjectState {
         };
         let next = Next::Idle.or_at(status::changes_at(summary, self.credentials.stalls_at(), now));
         if status::is_carried_out(&status, summary) {
-            self.carried_out = self.asked_at.take().map(|asked| now.saturating_sub(asked));
+            self.reconciled_after = self.asked_at.take().map(|asked| now.saturating_sub(asked));
         }
         next
     }

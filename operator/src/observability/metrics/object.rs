@@ -29,7 +29,7 @@ pub enum State {
 }
 
 impl State {
-    const fn word(self) -> &'static str {
+    const fn as_label(self) -> &'static str {
         match self {
             Self::Deleting => "Deleting",
             Self::Suspended => "Suspended",
@@ -141,7 +141,7 @@ impl Objects {
     pub(super) fn show(&self, objects: &BTreeMap<Arc<str>, Facts>) {
         self.state.clear();
         for (name, facts) in objects {
-            let labels = [("object", Arc::clone(name)), ("state", facts.state.word().into())];
+            let labels = [("object", Arc::clone(name)), ("state", facts.state.as_label().into())];
             self.state.get_or_create(&labels).set(1);
         }
         self.waits.clear();

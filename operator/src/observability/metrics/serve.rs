@@ -15,7 +15,7 @@ const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=
 /// Serves the metrics until the token is cancelled. Binds before it returns, so that an address in use is an error at
 /// start.
 pub async fn serve(address: SocketAddr, metrics: Metrics, token: CancellationToken) -> std::io::Result<()> {
-    let answer = move || async move { ([(CONTENT_TYPE, OPENMETRICS)], metrics.tell()) };
+    let answer = move || async move { ([(CONTENT_TYPE, OPENMETRICS)], metrics.text()) };
     let router = Router::new().route("/metrics", get(answer));
     listen::serve(address, router, token).await
 }
