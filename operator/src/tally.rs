@@ -42,9 +42,9 @@ struct ObjectCounts {
     references_left: Counter,
     failures: BTreeMap<Key, Failure>,
     /// Number of pending cleanup writes.
-    owed: usize,
-    /// Pending cleanup by namespace. An entry without any stays, because its namespace may owe writes again.
-    owing: HashMap<Arc<str>, Owing>,
+    pending_cleanup: usize,
+    /// Pending cleanup by namespace. An entry without any stays, because its namespace may have pending writes again.
+    cleanups: HashMap<Arc<str>, Cleanup>,
     /// Keys with pending cleanup whose attempts failed.
     stuck: BTreeSet<Key>,
 }
@@ -52,10 +52,10 @@ struct ObjectCounts {
 /// Pending cleanup of a deleted object in one namespace. Progress is measured by the fewest writes ever pending. A
 /// controller that restores what was removed, even in new accounts, cannot reset that.
 #[derive(Debug)]
-struct Owing {
+struct Cleanup {
     /// When the deletion was declared, which is when all pending writes are found.
     begun_at: Duration,
-    owed: usize,
+    pending: usize,
     /// The fewest pending writes since the first attempt, and when that number was reached.
     fewest: usize,
     fewest_at: Duration,
@@ -66,11 +66,11 @@ struct Owing {
 /// How long an attempt may take before it fails: the longest timeout of a webhook.
 const ATTEMPT: Duration = Duration::from_secs(30);
 
-impl Owing {
+impl Cleanup {
     fn new(now: Duration) -> Self {
         Self {
             begun_at: now,
-            owed: 0,
+            pending: 0,
             fewest: 0,
             fewest_at: now,
             tried_at: None,
@@ -78,19 +78,19 @@ impl Owing {
     }
 
     /// Records the number of pending writes.
-    fn update_pending(&mut self, owed: usize, now: Duration) {
-        self.owed = owed;
-        let more = owed > self.fewest && (self.tried_at.is_none() || now == self.begun_at);
-        if more || owed < self.fewest {
-            self.fewest = owed;
+    fn update_pending(&mut self, pending: usize, now: Duration) {
+        self.pending = pending;
+        let more = pending > self.fewest && (self.tried_at.is_none() || now == self.begun_at);
+        if more || pending < self.fewest {
+            self.fewest = pending;
             self.fewest_at = now;
         }
     }
 
     /// Discards the attempts so far.
-    fn begin_again(&mut self, now: Duration) {
+    fn reset_attempts(&mut self, now: Duration) {
         self.tried_at = None;
-        self.fewest = self.owed;
+        self.fewest = self.pending;
         self.fewest_at = now;
     }
 
@@ -109,7 +109,7 @@ pub enum Tried {
     /// Attempts have failed since this time.
     Since(Duration),
     /// The server does not respond, which does not count as an attempt.
-    Unheard,
+    NoAnswer,
 }
 
 /// Counts of namespaces by their copy, or of accounts by their reference.
@@ -142,7 +142,7 @@ pub struct Tally {
 
 impl Tally {
     /// Sets the revision of the object that is in force.
-    pub fn revise(&mut self, object: &Arc<str>, revision: u64) {
+    pub fn set_revision(&mut self, object: &Arc<str>, revision: u64) {
         self.objects.entry(Arc::clone(object)).or_default().revision = revision;
         self.changed.insert(Arc::clone(object));
     }
@@ -195,18 +195,21 @@ impl Tally {
     }
 
     /// Discards all attempts after an outage of the server, because they do not show what blocks a deletion.
-    pub fn begin_again(&mut self, now: Duration) {
-        let owing = self.objects.values_mut().flat_map(|counts| counts.owing.values_mut());
-        owing.for_each(|owing| owing.begin_again(now));
+    pub fn reset_attempts(&mut self, now: Duration) {
+        let cleanups = self
+            .objects
+            .values_mut()
+            .flat_map(|counts| counts.cleanups.values_mut());
+        cleanups.for_each(|cleanup| cleanup.reset_attempts(now));
     }
 
     /// Number of pending cleanup writes of a deleted object.
-    pub fn owed(&self, object: &str) -> usize {
-        self.objects.get(object).map_or(0, |counts| counts.owed)
+    pub fn pending_cleanup(&self, object: &str) -> usize {
+        self.objects.get(object).map_or(0, |counts| counts.pending_cleanup)
     }
 
     /// Marks the object's summary as changed.
-    pub fn touch(&mut self, object: &Arc<str>) {
+    pub fn mark_changed(&mut self, object: &Arc<str>) {
         self.changed.insert(Arc::clone(object));
     }
 
@@ -250,30 +253,35 @@ impl ObjectCounts {
 
     /// Updates whether a cleanup write at `key` is pending. Returns whether the summary changed.
     fn update_pending(&mut self, key: &Key, was: bool, is: bool, tried: Tried, now: Duration) -> bool {
-        self.owed = (self.owed + usize::from(is)).saturating_sub(usize::from(was));
-        let owing = self.owing.entry(Arc::clone(&key.namespace));
-        let owing = owing.or_insert_with(|| Owing::new(now));
-        let stuck_since = owing.stuck_since();
+        self.pending_cleanup = (self.pending_cleanup + usize::from(is)).saturating_sub(usize::from(was));
+        let cleanup = self.cleanups.entry(Arc::clone(&key.namespace));
+        let cleanup = cleanup.or_insert_with(|| Cleanup::new(now));
+        let stuck_since = cleanup.stuck_since();
         let known = self.stuck.contains(key);
         match tried {
-            Tried::Unheard => owing.begin_again(now),
-            Tried::Since(since) => drop(owing.tried_at.get_or_insert(since)),
-            Tried::NotYet if was && !is => drop(owing.tried_at.get_or_insert(now)),
+            Tried::NoAnswer => cleanup.reset_attempts(now),
+            Tried::Since(since) => drop(cleanup.tried_at.get_or_insert(since)),
+            Tried::NotYet if was && !is => drop(cleanup.tried_at.get_or_insert(now)),
             Tried::NotYet => {}
         }
-        owing.update_pending((owing.owed + usize::from(is)).saturating_sub(usize::from(was)), now);
+        cleanup.update_pending(
+            (cleanup.pending + usize::from(is)).saturating_sub(usize::from(was)),
+            now,
+        );
         match tried {
             Tried::Since(_) if is => drop(self.stuck.insert(key.clone())),
             Tried::NotYet if is => {}
             _ => drop(self.stuck.remove(key)),
         }
-        was != is || known != self.stuck.contains(key) || stuck_since != owing.stuck_since()
+        was != is || known != self.stuck.contains(key) || stuck_since != cleanup.stuck_since()
     }
 
     /// Since when no pending cleanup has made progress; `None` while a namespace has not been tried.
     fn stuck_since(&self) -> Option<Duration> {
-        let mut owing = self.owing.values().filter(|owing| owing.owed > 0);
-        owing.try_fold(Duration::ZERO, |latest, owing| Some(latest.max(owing.stuck_since()?)))
+        let mut cleanups = self.cleanups.values().filter(|cleanup| cleanup.pending > 0);
+        cleanups.try_fold(Duration::ZERO, |latest, cleanup| {
+            Some(latest.max(cleanup.stuck_since()?))
+        })
     }
 
     fn summary(&self) -> Summary {
@@ -308,8 +316,8 @@ impl ObjectCounts {
             needs_person: self.failures.values().any(|failure| needs_person(failure.reason)),
             copies_left: self.copies_left.left(),
             references_left: self.references_left.left(),
-            owed: self.owed,
-            stuck_since: self.stuck_since().filter(|_| self.owed > 0),
+            pending_cleanup: self.pending_cleanup,
+            stuck_since: self.stuck_since().filter(|_| self.pending_cleanup > 0),
             stuck: self.stuck.iter().take(FAILURES_NAMED).map(Key::to_string).collect(),
         }
     }

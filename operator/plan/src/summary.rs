@@ -56,7 +56,7 @@ pub struct Summary {
     /// Whether one of the failures stays until a person acts.
     pub needs_person: bool,
     /// The number of writes that the object's deletion still waits for.
-    pub owed: usize,
+    pub pending_cleanup: usize,
     /// Since when no namespace has made progress with these writes. None before each of them was tried.
     pub stuck_since: Option<Duration>,
     /// The first keys, by namespace, at which such a write failed.

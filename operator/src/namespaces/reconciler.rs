@@ -213,7 +213,7 @@ impl Reconciler {
     pub fn answered_elsewhere(&mut self, now: Duration) {
         // While a deletion waits, that controller asks every ten seconds.
         if self.answered_at.is_none_or(|at| now > at + reply::HEARD_WITHIN) {
-            self.tally.begin_again(now);
+            self.tally.reset_attempts(now);
         }
         self.answered_at = Some(now);
     }

@@ -221,11 +221,11 @@ fn waiting(facts: &Facts<'_>, summary: &Summary, secrets: &Finding, references: 
             (Reason::ServiceAccountsFailed, worst.message.clone())
         }
         (None, Some(worst)) => (worst.reason, worst.message.clone()),
-        (None, None) if summary.owed > 0 => (
+        (None, None) if summary.pending_cleanup > 0 => (
             Reason::Progressing,
             format!(
                 "{} writes into namespaces are still to be made or have no answer",
-                summary.owed
+                summary.pending_cleanup
             ),
         ),
         (None, None) => (

@@ -317,7 +317,7 @@ fn waiting_deletions_say_why() {
         },
         failures: vec![("b".into(), Against::new(FailureReason::ServerError, "500"))],
         account_failure: Some(("b".into(), Against::new(FailureReason::ServerError, "500"))),
-        owed: 1,
+        pending_cleanup: 1,
         ..Summary::default()
     });
     let status = status_with(|facts| (facts.summary, facts.deleting) = (Some(refused), true));

@@ -42,7 +42,7 @@ impl Facts<'_> {
         let Some(deletion) = self.deletion.filter(|_| self.has_finalizer) else {
             return Decision::Wait(None);
         };
-        let is_pending = self.summary.is_none_or(|summary| summary.owed > 0);
+        let is_pending = self.summary.is_none_or(|summary| summary.pending_cleanup > 0);
         let stuck_since = self.summary.and_then(|summary| summary.stuck_since);
         let gives_up_at = stuck_since.map(|since| since + deletion.patience);
         if !is_pending || gives_up_at.is_some_and(|at| at <= now) {

@@ -125,7 +125,7 @@ fn a_takeover_deletes_old_state_first() {
 fn deletions_give_up_after_a_minute() {
     let (own, status) = ("a/pullsecrets".into(), ClusterPullSecretStatus::default());
     let mut summary = Summary {
-        owed: 1,
+        pending_cleanup: 1,
         ..Summary::default()
     };
     for (age, gives_up_at) in [(0, 63), (20, 43), (500, 13)] {

@@ -441,7 +441,7 @@ impl Reconciler {
         let read = read.map(|name| Key::secret(&key.namespace, name));
         let retry = self.pending.retry(read.as_ref().unwrap_or(key));
         if retry.is_some_and(|retry| retry.unheard) {
-            return Tried::Unheard;
+            return Tried::NoAnswer;
         }
         // No write is due, and none would help.
         let held_since = evaluation

@@ -29,7 +29,7 @@ impl Reconciler {
         let ended = self.pending.finish_write(key)?;
         let objects = self.cluster.objects().iter();
         for object in objects.filter(|object| ended.keeps(object)) {
-            self.tally.touch(&object.name);
+            self.tally.mark_changed(&object.name);
         }
         Some(ended.write)
     }
@@ -56,17 +56,21 @@ impl Reconciler {
         for (key, write) in self.pending.all_in_flight().filter(keeps) {
             let tried = self.pending.retry(key).and_then(|retry| retry.tried_since);
             let tried = tried.filter(|_| write.uncertain);
-            let others = if summary.owed == 0 { tried } else { summary.stuck_since };
+            let others = if summary.pending_cleanup == 0 {
+                tried
+            } else {
+                summary.stuck_since
+            };
             summary.stuck_since = others.zip(tried).map(|(one, other)| one.max(other));
             summary.stuck.extend(tried.map(|_| key.to_string()));
-            summary.owed += 1;
+            summary.pending_cleanup += 1;
         }
         Some(summary)
     }
 
     /// Whether a deletion has no pending cleanup.
     pub(super) fn is_done_with(&self, object: &str) -> bool {
-        self.summary(object).is_none_or(|summary| summary.owed == 0)
+        self.summary(object).is_none_or(|summary| summary.pending_cleanup == 0)
     }
 }
 

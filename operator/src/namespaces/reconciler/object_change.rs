@@ -23,7 +23,7 @@ impl Reconciler {
     /// Handles a new or changed object in any lifecycle. `revision` returns in its [`plan::summary::Summary`].
     pub fn declare(&mut self, object: &Arc<Object>, revision: u64, spec_changed: bool, now: Duration) {
         self.deleted.remove(&object.name);
-        self.tally.revise(&object.name, revision);
+        self.tally.set_revision(&object.name, revision);
         self.redeclare(&object.name, Some(object), spec_changed, now);
     }
 

@@ -75,13 +75,13 @@ impl ObjectState {
 
     /// Returns the Event about what stays behind when the object goes.
     pub(super) fn left_behind(&self) -> Option<ObjectEvent> {
-        let summary = self.summary.as_ref().filter(|summary| summary.owed > 0);
+        let summary = self.summary.as_ref().filter(|summary| summary.pending_cleanup > 0);
         let state = self
             .credentials
             .state()
             .map(|_| format!("secret {}", self.state_secret()));
         let stuck = summary.map_or(&[][..], |summary| &summary.stuck);
-        let more = summary.map_or(0, |summary| summary.owed.saturating_sub(stuck.len()));
+        let more = summary.map_or(0, |summary| summary.pending_cleanup.saturating_sub(stuck.len()));
         let left: Vec<String> = state.into_iter().chain(stuck.iter().cloned()).collect();
         let failures = summary.map_or(&[][..], |summary| &summary.failures);
         (!left.is_empty()).then(|| ObjectEvent::left_behind(&left, more, failures))

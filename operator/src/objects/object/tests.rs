@@ -301,7 +301,7 @@ fn a_stuck_deletion_ends_after_a_minute() {
             failed: 1,
             late_at: None,
         },
-        owed: 1,
+        pending_cleanup: 1,
         failures: vec![("b".into(), failure)],
         stuck_since: Some(Duration::from_secs(100)),
         stuck: vec!["secret b/company".to_owned()],
@@ -467,7 +467,7 @@ fn sources_belong_to_the_acting_installation() {
 fn quick_deletions_report_no_progress() {
     let deleted = json!({"deletionTimestamp": "2026-01-01T00:00:00Z"});
     let owing = Summary {
-        owed: 5,
+        pending_cleanup: 5,
         ..Summary::default()
     };
     let mut case = Case::new(&deleted, &json!({}), &sources(vec![], true)).summarised(owing);

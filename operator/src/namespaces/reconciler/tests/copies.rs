@@ -35,7 +35,7 @@ fn a_copy_passes_to_a_frozen_successor() {
     successor.created += 1;
     reconciler.declare(&object(Lifecycle::Deleting), 2, false, at(1));
     assert_eq!(
-        reconciler.tally.owed("company"),
+        reconciler.tally.pending_cleanup("company"),
         2,
         "the copy and its reference are to go"
     );
@@ -51,7 +51,11 @@ fn a_copy_passes_to_a_frozen_successor() {
         "known since the deletion"
     );
     assert_eq!(reconciler.write(&secret_key(), at(2)), None);
-    assert_eq!(reconciler.tally.owed("company"), 1, "the object waits for it");
+    assert_eq!(
+        reconciler.tally.pending_cleanup("company"),
+        1,
+        "the object waits for it"
+    );
     let Some(Write::Secret {
         action: SecretAction::Assign { object, owners, .. },
         ..

@@ -38,11 +38,15 @@ fn a_deletion_waits_for_writes_in_flight() {
     reconciler.declare(&object(Lifecycle::Deleting), 2, false, at(1));
     reconciler.tally.take_changed();
     assert_eq!(
-        reconciler.tally.owed("company"),
+        reconciler.tally.pending_cleanup("company"),
         0,
         "no part of it is there to be taken away"
     );
-    assert_eq!(reconciler.summary("company").unwrap().owed, 1, "but something may come");
+    assert_eq!(
+        reconciler.summary("company").unwrap().pending_cleanup,
+        1,
+        "but something may come"
+    );
     let work = reconciler.wrote_account(
         &account_key(),
         Outcome::Done(Some(account("30", &["company"], &["company"]))),
@@ -53,14 +57,14 @@ fn a_deletion_waits_for_writes_in_flight() {
         [secret_key()],
         "it came: is there a copy that was retained?"
     );
-    assert_eq!(reconciler.summary("company").unwrap().owed, 1);
+    assert_eq!(reconciler.summary("company").unwrap().pending_cleanup, 1);
     let work = reconciler.wrote_secret(&secret_key(), Outcome::Changed(None), at(2));
     assert_eq!(keys(&work), [account_key()], "it is taken away");
     assert!(reconciler.tally.has_changed());
     let detach = reconciler.write(&account_key(), at(2)).unwrap();
     reconciler.start_write(&account_key(), &Arc::new(detach));
     reconciler.wrote_account(&account_key(), Outcome::Done(Some(account("31", &[], &[]))), at(3));
-    assert_eq!(reconciler.summary("company").unwrap().owed, 0);
+    assert_eq!(reconciler.summary("company").unwrap().pending_cleanup, 0);
 }
 
 /// A reference goes when its copy comes after it.
@@ -109,10 +113,10 @@ fn an_uncertain_write_is_read_before_deletion() {
     assert!(work[0].at.is_some_and(|at| at > SECOND * 2));
     assert!(reconciler.is_uncertain(&account_key()));
     assert_eq!(reconciler.write(&account_key(), at(3)), None);
-    assert_eq!(reconciler.summary("company").unwrap().owed, 1);
+    assert_eq!(reconciler.summary("company").unwrap().pending_cleanup, 1);
     let read = Outcome::Changed(Some(account("10", &[], &[])));
     reconciler.wrote_account(&account_key(), read, at(3));
     assert!(!reconciler.is_uncertain(&account_key()));
-    assert_eq!(reconciler.summary("company").unwrap().owed, 0);
+    assert_eq!(reconciler.summary("company").unwrap().pending_cleanup, 0);
     assert!(reconciler.tally.has_changed());
 }

@@ -54,7 +54,7 @@ fn references_go_before_their_copy() {
 fn what_a_deletion_owes_is_counted() {
     let mut reconciler = served();
     reconciler.declare(&object(Lifecycle::Deleting), 2, false, at(1));
-    assert_eq!(summary(&reconciler).owed, 2);
+    assert_eq!(summary(&reconciler).pending_cleanup, 2);
     let refusal = Failure::new(FailureReason::AdmissionDenied, "refused");
     reconciler.wrote_account(&account_key(), Outcome::Failed(ApiError::Refused(refusal)), at(2));
     assert_eq!(
@@ -64,7 +64,7 @@ fn what_a_deletion_owes_is_counted() {
     );
     reconciler.wrote_account(&account_key(), Outcome::Done(Some(account("30", &[], &[]))), at(3));
     reconciler.wrote_secret(&secret_key(), Outcome::Done(None), at(3));
-    assert_eq!(summary(&reconciler).owed, 0);
+    assert_eq!(summary(&reconciler).pending_cleanup, 0);
 }
 
 /// An object whose finalizer was taken off by hand is cleaned up after.
