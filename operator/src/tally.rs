@@ -1,25 +1,23 @@
 //! Status counts per object, updated key by key, so that a change in one namespace costs the work of one namespace.
 
+mod cleanup;
+mod counter;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use crd::FailureReason;
 use plan::decision::{Failure, State};
-use plan::summary::{Count, Left, Summary, needs_person};
+use plan::summary::{Summary, needs_person};
 
-use crate::shrink;
+use self::cleanup::Cleanup;
+pub use self::cleanup::Tried;
+use self::counter::Counter;
 use crate::work::{Key, Provisioned, Target};
 
 /// Most failures that a status names.
 const FAILURES_NAMED: usize = 20;
-
-/// Capacity for this many keys of an object is kept when a map shrinks.
-const KEPT: usize = 256;
-
-/// Grace period: a newly selected namespace does not make its object unready for this long. Without it, an object would
-/// never be ready where namespaces arrive all day.
-const GRACE: Duration = Duration::from_secs(5);
 
 /// State of one Secret or `ServiceAccount` for one object.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,89 +45,6 @@ struct ObjectCounts {
     cleanups: HashMap<Arc<str>, Cleanup>,
     /// Keys with pending cleanup whose attempts failed.
     stuck: BTreeSet<Key>,
-}
-
-/// Pending cleanup of a deleted object in one namespace. Progress is measured by the fewest writes ever pending. A
-/// controller that restores what was removed, even in new accounts, cannot reset that.
-#[derive(Debug)]
-struct Cleanup {
-    /// When the deletion was declared, which is when all pending writes are found.
-    begun_at: Duration,
-    pending: usize,
-    /// The fewest pending writes since the first attempt, and when that number was reached.
-    fewest: usize,
-    fewest_at: Duration,
-    /// When the first attempt ended.
-    tried_at: Option<Duration>,
-}
-
-/// How long an attempt may take before it fails: the longest timeout of a webhook.
-const ATTEMPT: Duration = Duration::from_secs(30);
-
-impl Cleanup {
-    fn new(now: Duration) -> Self {
-        Self {
-            begun_at: now,
-            pending: 0,
-            fewest: 0,
-            fewest_at: now,
-            tried_at: None,
-        }
-    }
-
-    /// Records the number of pending writes.
-    fn update_pending(&mut self, pending: usize, now: Duration) {
-        self.pending = pending;
-        let more = pending > self.fewest && (self.tried_at.is_none() || now == self.begun_at);
-        if more || pending < self.fewest {
-            self.fewest = pending;
-            self.fewest_at = now;
-        }
-    }
-
-    /// Discards the attempts so far.
-    fn reset_attempts(&mut self, now: Duration) {
-        self.tried_at = None;
-        self.fewest = self.pending;
-        self.fewest_at = now;
-    }
-
-    /// Since when cleanup has made no progress; `None` before the first attempt.
-    fn stuck_since(&self) -> Option<Duration> {
-        let tried_at = self.tried_at?;
-        Some(self.fewest_at.max(tried_at.saturating_sub(ATTEMPT)))
-    }
-}
-
-/// The outcome of the attempts at a key with pending cleanup.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tried {
-    /// No attempt has ended yet.
-    NotYet,
-    /// Attempts have failed since this time.
-    Since(Duration),
-    /// The server does not respond, which does not count as an attempt.
-    NoAnswer,
-}
-
-/// Counts of namespaces by their copy, or of accounts by their reference.
-#[derive(Debug, Default)]
-struct Counter {
-    count: Count,
-    /// Keys that are pending since they appeared, or since another writer changed them.
-    pending: HashMap<Key, Pending>,
-    /// Number of keys that are pending because the object changed, or because the operator started. It may be every
-    /// namespace, so they are counted and not listed.
-    declared: usize,
-    /// When `declared` last rose above zero.
-    declared_at: Duration,
-}
-
-#[derive(Debug)]
-struct Pending {
-    since: Duration,
-    /// When this key starts to make the object unready.
-    late_at: Duration,
 }
 
 /// Status counts of all objects; see the module.
@@ -320,75 +235,6 @@ impl ObjectCounts {
             stuck_since: self.stuck_since().filter(|_| self.pending_cleanup > 0),
             stuck: self.stuck.iter().take(FAILURES_NAMED).map(Key::to_string).collect(),
         }
-    }
-}
-
-impl Counter {
-    /// Moves a key from state `was` to `is`; `None` means that the object does not want it. Returns how long the key
-    /// waited, if it became ready and its object had not changed.
-    fn update(
-        &mut self,
-        key: &Key,
-        was: Option<&State>,
-        is: Option<&State>,
-        now: Duration,
-        spec_changed: bool,
-    ) -> Option<Duration> {
-        if let Some(was) = was {
-            self.count.add(was, -1);
-        }
-        if let Some(is) = is {
-            self.count.add(is, 1);
-        }
-        match (was == Some(&State::Pending), is == Some(&State::Pending)) {
-            (false, false) => None,
-            (false, true) if spec_changed => {
-                if self.declared == 0 {
-                    self.declared_at = now;
-                }
-                self.declared += 1;
-                None
-            }
-            (false, true) => {
-                // A key that failed before gets no grace period.
-                let failed = matches!(was, Some(State::Failed(_)));
-                let late_at = if failed { now } else { now + GRACE };
-                self.pending.insert(key.clone(), Pending { since: now, late_at });
-                None
-            }
-            (true, true) => {
-                if let Some(pending) = self.pending.get_mut(key).filter(|_| spec_changed) {
-                    pending.late_at = now.min(pending.late_at);
-                }
-                None
-            }
-            (true, false) => {
-                let Some(pending) = self.pending.remove(key) else {
-                    self.declared = self.declared.saturating_sub(1);
-                    return None;
-                };
-                shrink::shrink_if_sparse(&mut self.pending, KEPT);
-                (is == Some(&State::Ready)).then(|| now.saturating_sub(pending.since))
-            }
-        }
-    }
-
-    fn left(&self) -> Left {
-        Left {
-            due: self.count.selected,
-            failed: self.count.failed,
-            late_at: self.late_at(),
-        }
-    }
-
-    /// When the first pending key makes the object unready.
-    fn late_at(&self) -> Option<Duration> {
-        let declared = (self.declared > 0).then_some(self.declared_at);
-        self.pending
-            .values()
-            .map(|pending| pending.late_at)
-            .chain(declared)
-            .min()
     }
 }
 
