@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_probe_is_answered_beside_hundreds_that_say_nothing() {
+    async fn idle_connections_do_not_block_a_probe() {
         let address = started().await;
         let mut silent = Vec::new();
         for _ in 0..400 {

@@ -215,6 +215,7 @@ impl Metrics {
 }
 
 impl Inner {
+    /// Adds the metrics in the order of the table.
     fn new(all: &mut Catalogue, leadership: Leadership, watch_health: WatchHealth) -> Self {
         let version = Family::<One, Gauge>::default();
         version.get_or_create(&[("version", env!("CARGO_PKG_VERSION"))]).set(1);
@@ -223,49 +224,16 @@ impl Inner {
         let help = "1 if this replica leads and writes, else 0; always 1 without leader election";
         let leads = all.add("pullsecrets_leader", None, &[], help, Gauge::default());
         let objects = Objects::new(all);
-
-        let help = "Copies and references that this replica failed to apply, by reason; 0 on a standby";
-        let failures = Family::<One, Gauge>::default();
-        for reason in REASONS {
-            failures.get_or_create(&[("reason", reason.as_str())]).set(0);
-        }
-        let failures = all.add("pullsecrets_failures", None, &["reason"], help, failures);
-
-        let help = "Finished writes to the API server, without those of the Lease, by kind (create, update, reclaim, \
-            assign, release, delete, empty: a copy; account: references of a ServiceAccount; finalizer, status: an \
-            object; state: its state Secret; event) and result (done; conflict: the write lost a race or the name is \
-            taken; gone: the namespace or object no longer exists; throttled: 429; refused; unavailable: no answer, \
-            or an error of the server)";
-        let writes = Family::<Two, Counter>::default();
-        for kind in WRITES {
-            for result in RESULTS {
-                writes.get_or_create(&two(kind, result)).inc_by(0);
-            }
-        }
-        let writes = all.add("pullsecrets_writes", None, &["kind", "result"], help, writes);
-
-        let help = "Time from seeing that a selected namespace lacks its copy, or a selected ServiceAccount its \
-            reference, until it exists; changes of objects and the start of the operator do not count";
-        let provisioned = Family::<One, Histogram>::new_with_constructor(|| Histogram::new(PROVISION_BUCKETS));
-        let of = |what| provisioned.get_or_create_owned(&[("what", what)]);
-        let (secrets_provisioned, accounts_provisioned) = (of("secret"), of("service_account"));
-        let name = "pullsecrets_serve_duration";
-        all.add(name, Some(Unit::Seconds), &["what"], help, provisioned);
-
+        let failures = add_failures(all);
+        let writes = add_writes(all);
+        let [secrets_provisioned, accounts_provisioned] = add_provisioned(all);
         let help = "Time from seeing a change of an object, or of its source, until it is applied everywhere";
         let name = "pullsecrets_reconcile_duration";
         let reconciled = Histogram::new(RECONCILE_BUCKETS);
         let reconciled = all.add(name, Some(Unit::Seconds), &[], help, reconciled);
-
-        let help = "Copies and ServiceAccounts that wait for a write, by lane: fresh (adds what is missing, or \
-            removes), bulk (changes what exists), delayed (retries later)";
-        let queue = Family::<One, Gauge>::default();
-        let lane = |lane| queue.get_or_create_owned(&[("lane", lane)]);
-        let (fresh, bulk, delayed) = (lane("fresh"), lane("bulk"), lane("delayed"));
-        all.add("pullsecrets_queue_depth", None, &["lane"], help, queue);
+        let [fresh, bulk, delayed] = add_queue(all);
         let help = "Writes into namespaces in flight, with the reads before and after them; at most --concurrency";
         let in_flight = all.add("pullsecrets_writes_in_flight", None, &[], help, Gauge::default());
-
         let help = "Time since a watch last received an event or a bookmark; of several watches of a kind the \
             longest. A healthy watch stays below about a minute";
         let (name, watch_age) = ("pullsecrets_watch_age", Family::default());
@@ -294,6 +262,51 @@ impl Inner {
     }
 }
 
+fn add_failures(all: &mut Catalogue) -> Family<One, Gauge> {
+    let help = "Copies and references that this replica failed to apply, by reason; 0 on a standby";
+    let failures = Family::<One, Gauge>::default();
+    for reason in REASONS {
+        failures.get_or_create(&[("reason", reason.as_str())]).set(0);
+    }
+    all.add("pullsecrets_failures", None, &["reason"], help, failures)
+}
+
+fn add_writes(all: &mut Catalogue) -> Family<Two, Counter> {
+    let help = "Finished writes to the API server, without those of the Lease, by kind (create, update, reclaim, \
+        assign, release, delete, empty: a copy; account: references of a ServiceAccount; finalizer, status: an \
+        object; state: its state Secret; event) and result (done; conflict: the write lost a race or the name is \
+        taken; gone: the namespace or object no longer exists; throttled: 429; refused; unavailable: no answer, \
+        or an error of the server)";
+    let writes = Family::<Two, Counter>::default();
+    for kind in WRITES {
+        for result in RESULTS {
+            writes.get_or_create(&two(kind, result)).inc_by(0);
+        }
+    }
+    all.add("pullsecrets_writes", None, &["kind", "result"], help, writes)
+}
+
+/// Returns the series of Secrets and of accounts.
+fn add_provisioned(all: &mut Catalogue) -> [Histogram; 2] {
+    let help = "Time from seeing that a selected namespace lacks its copy, or a selected ServiceAccount its \
+        reference, until it exists; changes of objects and the start of the operator do not count";
+    let provisioned = Family::<One, Histogram>::new_with_constructor(|| Histogram::new(PROVISION_BUCKETS));
+    let series = ["secret", "service_account"].map(|what| provisioned.get_or_create_owned(&[("what", what)]));
+    let name = "pullsecrets_serve_duration";
+    all.add(name, Some(Unit::Seconds), &["what"], help, provisioned);
+    series
+}
+
+/// Returns the series of the lanes fresh, bulk and delayed.
+fn add_queue(all: &mut Catalogue) -> [Gauge; 3] {
+    let help = "Copies and ServiceAccounts that wait for a write, by lane: fresh (adds what is missing, or \
+        removes), bulk (changes what exists), delayed (retries later)";
+    let queue = Family::<One, Gauge>::default();
+    let series = ["fresh", "bulk", "delayed"].map(|lane| queue.get_or_create_owned(&[("lane", lane)]));
+    all.add("pullsecrets_queue_depth", None, &["lane"], help, queue);
+    series
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -307,62 +320,4 @@ fn two(kind: &'static str, result: &'static str) -> Two {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_table_in_config_is_current() {
-        let stored = include_str!("../../../config/monitoring/metrics.md");
-        assert!(
-            stored == table(),
-            "the table is stale, run: cargo metricsgen > config/monitoring/metrics.md"
-        );
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn the_text_is_made_once_for_all_who_ask() {
-        let metrics = Metrics::new(Leadership::alone(), WatchHealth::new());
-        let first = metrics.text();
-        metrics.wrote("create", "done");
-        assert_eq!(metrics.text().as_ptr(), first.as_ptr(), "the same text, not a copy");
-        tokio::time::advance(RENDER_INTERVAL).await;
-        let text = String::from_utf8(metrics.text().to_vec()).unwrap();
-        let written = r#"pullsecrets_writes_total{kind="create",result="done"} 1"#;
-        assert!(text.contains(written), "{text}");
-    }
-
-    #[test]
-    fn the_series_of_an_object_go_with_it_and_a_name_is_escaped() {
-        let metrics = Metrics::new(Leadership::alone(), WatchHealth::new());
-        let before = metrics.render();
-        assert!(before.contains("\npullsecrets_leader 1\n"), "{before}");
-        metrics.object(&"a\"b".into(), Facts::default());
-        let text = metrics.render();
-        assert!(
-            text.contains(r#"pullsecrets_object_state{object="a\"b",state="Progressing"} 1"#),
-            "{text}"
-        );
-        metrics.forget_object("a\"b");
-        let series = |text: &str| text.lines().filter(|line| !line.starts_with("process_")).count();
-        assert_eq!(series(&metrics.render()), series(&before));
-    }
-
-    #[test]
-    fn every_write_has_a_series_for_every_result_before_the_first() {
-        let metrics = Metrics::new(Leadership::new(), WatchHealth::new());
-        metrics.wrote("create", "done");
-        let text = metrics.render();
-        assert!(
-            text.contains(r#"pullsecrets_writes_total{kind="create",result="done"} 1"#),
-            "{text}"
-        );
-        assert!(
-            text.contains(r#"pullsecrets_writes_total{kind="event",result="throttled"} 0"#),
-            "{text}"
-        );
-        let series = text
-            .lines()
-            .filter(|line| line.starts_with("pullsecrets_writes_total{"));
-        assert_eq!(series.count(), WRITES.len() * RESULTS.len());
-    }
-}
+mod tests;

@@ -67,9 +67,10 @@ impl Catalogue {
 pub fn table() -> String {
     let mut all = Catalogue::default();
     let _registered = super::Inner::new(&mut all, Leadership::new(), WatchHealth::new());
-    let mut text = "<!-- Made from operator/src/metrics.rs: cargo metricsgen > config/monitoring/metrics.md -->\n\n\
+    let mut text =
+        "<!-- Made from operator/src/observability/metrics.rs: cargo metricsgen > config/monitoring/metrics.md -->\n\n\
         | metric | type | unit | labels | meaning |\n|---|---|---|---|---|\n"
-        .to_owned();
+            .to_owned();
     for Row {
         name,
         kind,

@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_kernels_files_are_read_as_it_writes_them() {
+    fn files_of_the_kernel_are_parsed() {
         let stat = "7 (a) b) S 1 7 7 0 -1 4194560 1 0 0 0 150 50 0 0 20 0 3 0 100 1 1";
         assert_eq!(cpu_seconds(stat), Some(2.0));
         assert_eq!(cpu_seconds(""), None);
