@@ -109,7 +109,7 @@ pub(crate) fn found<T>(read: Result<T, ApiError>) -> Result<Option<T>, ApiError>
     match read {
         Ok(object) => Ok(Some(object)),
         Err(ApiError::NotFound) => Ok(None),
-        Err(setback) => Err(setback),
+        Err(error) => Err(error),
     }
 }
 
@@ -119,7 +119,7 @@ mod tests {
 
     use super::*;
 
-    fn setback(code: u16, message: &str, cause: Option<&str>, retry_after_seconds: u32) -> ApiError {
+    fn api_error(code: u16, message: &str, cause: Option<&str>, retry_after_seconds: u32) -> ApiError {
         let causes = cause.map(|reason| StatusCause {
             reason: reason.to_owned(),
             message: String::new(),
@@ -155,14 +155,14 @@ mod tests {
         let policy = "serviceaccounts \"d\" is forbidden: ValidatingAdmissionPolicy 'no.dice' with binding 'b' denied request: no";
         let webhook = r#"admission webhook "hook.example.com" denied the request: CANARY"#;
         for (seen, expected) in [
-            (setback(404, "", None, 0), ApiError::NotFound),
-            (setback(409, "", None, 0), ApiError::Conflict),
+            (api_error(404, "", None, 0), ApiError::NotFound),
+            (api_error(409, "", None, 0), ApiError::Conflict),
             (
-                setback(429, "", None, 7),
+                api_error(429, "", None, 7),
                 postponed(7, ServerError, "the server answered 429", None),
             ),
             (
-                setback(429, webhook, None, 3600),
+                api_error(429, webhook, None, 3600),
                 postponed(
                     45,
                     AdmissionDenied,
@@ -171,48 +171,48 @@ mod tests {
                 ),
             ),
             (
-                setback(409, webhook, None, 0),
+                api_error(409, webhook, None, 0),
                 refused(
                     AdmissionDenied,
                     r#"refused by admission webhook "hook.example.com" (409)"#,
                 ),
             ),
             (
-                setback(403, webhook, Some("NamespaceTerminating"), 0),
+                api_error(403, webhook, Some("NamespaceTerminating"), 0),
                 refused(
                     AdmissionDenied,
                     r#"refused by admission webhook "hook.example.com" (403)"#,
                 ),
             ),
             (
-                setback(403, "", Some("NamespaceTerminating"), 0),
+                api_error(403, "", Some("NamespaceTerminating"), 0),
                 ApiError::NamespaceTerminating,
             ),
             (
-                setback(403, "no", None, 0),
+                api_error(403, "no", None, 0),
                 refused(Forbidden, "the server forbids it (403)"),
             ),
             (
-                setback(403, quota, None, 0),
+                api_error(403, quota, None, 0),
                 refused(QuotaExceeded, r#"quota "small" is used up"#),
             ),
             (
-                setback(422, policy, None, 0),
+                api_error(422, policy, None, 0),
                 refused(AdmissionDenied, r#"refused by policy "no.dice", binding "b" (422)"#),
             ),
             (
-                setback(400, webhook, None, 0),
+                api_error(400, webhook, None, 0),
                 refused(
                     AdmissionDenied,
                     r#"refused by admission webhook "hook.example.com" (400)"#,
                 ),
             ),
             (
-                setback(422, "CANARY", None, 0),
+                api_error(422, "CANARY", None, 0),
                 refused(AdmissionDenied, "refused by the server (422 Reason)"),
             ),
             (
-                setback(503, "CANARY", None, 0),
+                api_error(503, "CANARY", None, 0),
                 ApiError::Unavailable("the server answered 503".to_owned()),
             ),
         ] {
@@ -221,8 +221,8 @@ mod tests {
     }
 
     #[test]
-    fn a_message_that_quotes_a_value_is_not_passed_on() {
-        let leak = setback(
+    fn messages_that_quote_values_are_dropped() {
+        let leak = api_error(
             403,
             "exceeded quota: CANARY-s3cret!, ValidatingAdmissionPolicy 'CAN ARY'",
             None,

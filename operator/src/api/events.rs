@@ -103,8 +103,8 @@ async fn publish(recorder: Recorder, ended: OnEnd, mut ordered: mpsc::Receiver<O
                 let published = call_within(DEADLINE, recorder.publish(&event, &about)).await;
                 let result = published.as_ref().err().map_or("done", ApiError::as_label);
                 ended("event", result);
-                if let Err(setback) = published {
-                    debug!(?setback, "failed to publish an Event, dropping it");
+                if let Err(error) = published {
+                    debug!(setback = ?error, "failed to publish an Event, dropping it");
                 }
             }
         }

@@ -116,7 +116,7 @@ impl Election {
         spec.renew_time = Some(now());
         match call_within(DEADLINE, self.api.replace(LEASE, &PostParams::default(), &lease)).await {
             Ok(_) => info!("released the Lease"),
-            Err(setback) => warn!(?setback, "failed to release the Lease; it expires by itself"),
+            Err(error) => warn!(setback = ?error, "failed to release the Lease; it expires by itself"),
         }
     }
 
@@ -148,8 +148,8 @@ impl Election {
                 self.candidate.saw(lease.as_ref().map(record), now);
                 self.seen = lease;
             }
-            Err(setback) => {
-                warn!(?setback, "failed to read the Lease, retrying");
+            Err(error) => {
+                warn!(setback = ?error, "failed to read the Lease, retrying");
                 self.candidate.failed(now);
             }
         }
@@ -188,8 +188,8 @@ impl Election {
                 }
             }
             Err(ApiError::Conflict | ApiError::NotFound) => self.candidate.raced(self.leadership.clock().now()),
-            Err(setback) => {
-                warn!(?setback, "failed to write the Lease, retrying");
+            Err(error) => {
+                warn!(setback = ?error, "failed to write the Lease, retrying");
                 self.candidate.failed(self.leadership.clock().now());
             }
         }

@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn a_proxy_that_is_none_is_an_error_without_its_password() {
+    fn an_invalid_proxy_error_hides_its_password() {
         for bad in ["ftp://user:CANARY@proxy.example", "http://user:CAN ARY@x", "CANARY://"] {
             let error = format!("{:#}", parsed(bad).map(|_| ()).unwrap_err());
             assert!(error.contains("HTTPS_PROXY") && !error.contains("CAN"), "{error}");

@@ -272,7 +272,7 @@ mod tests {
         (422, "CANARY", AdmissionDenied, "refused by the server (422 Reason)"),
     ];
 
-    fn setback(code: u16, message: &str) -> ApiError {
+    fn api_error(code: u16, message: &str) -> ApiError {
         ApiError::from(&Status::failure(message, "Reason").with_code(code))
     }
 
@@ -280,7 +280,7 @@ mod tests {
     fn each_wording_that_names_a_refuser_is_read() {
         for (code, message, reason, says) in WORDINGS {
             let expected = ApiError::Refused(Failure::new(*reason, *says));
-            assert_eq!(setback(*code, message), expected, "{message}");
+            assert_eq!(api_error(*code, message), expected, "{message}");
         }
     }
 
@@ -299,7 +299,7 @@ mod tests {
                 "refused by the server (422",
             ),
         ] {
-            let seen = format!("{:?}", setback(code, message));
+            let seen = format!("{:?}", api_error(code, message));
             assert!(seen.contains(says) && !seen.contains("mine"), "{seen}");
         }
     }
@@ -314,7 +314,7 @@ mod tests {
                 format!("policy '{name}' with binding 'b' denied request: x"),
                 format!("secrets \"x\" is forbidden: exceeded quota: {name}, requested: x"),
             ] {
-                let seen = format!("{:?}", setback(403, &message));
+                let seen = format!("{:?}", api_error(403, &message));
                 let quoted = seen.contains("CAN") || seen.contains("can") || seen.contains(&long);
                 assert!(!quoted, "{seen}");
             }
@@ -332,7 +332,7 @@ mod tests {
                 "Timeout: request did not complete within requested timeout - context deadline exceeded",
             ),
         ] {
-            let seen = setback(code, message);
+            let seen = api_error(code, message);
             assert_eq!(seen, ApiError::Unavailable(format!("the server answered {code}")));
         }
     }

@@ -336,6 +336,6 @@ fn log(kind: &str, error: &watcher::Error) {
         }
         watcher::Error::NoResourceVersion => ("watch without resourceVersion", None),
     };
-    let setback = cause.map(crate::outcome::ApiError::from);
-    warn!(kind, what, ?setback, "watch failed, retrying");
+    let api_error = cause.map(crate::outcome::ApiError::from);
+    warn!(kind, what, setback = ?api_error, "watch failed, retrying");
 }

@@ -87,8 +87,8 @@ async fn outcome<T, F: Future<Output = Result<T, ApiError>>>(
         Ok(object) => Outcome::Done(Some(object)),
         Err(ApiError::Conflict | ApiError::NotFound) => match found(read().await) {
             Ok(object) => Outcome::Changed(object),
-            Err(setback) => Outcome::Failed(setback),
+            Err(error) => Outcome::Failed(error),
         },
-        Err(setback) => Outcome::Failed(setback),
+        Err(error) => Outcome::Failed(error),
     }
 }

@@ -130,7 +130,7 @@ async fn stuck_after(health: &WatchHealth) -> Option<Duration> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn everything_is_listed_anew_an_hour_after_the_last_list_give_or_take_a_tenth() {
+async fn each_watch_relists_after_the_interval() {
     let (health, mut events, _token) = relisted(Server::Quiet, Server::Quiet, Some(HOUR));
     let mut listed: Option<Instant> = None;
     for _ in 0..10 {
@@ -150,7 +150,7 @@ async fn everything_is_listed_anew_an_hour_after_the_last_list_give_or_take_a_te
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_list_that_is_still_under_way_is_not_begun_anew() {
+async fn a_pending_list_is_not_restarted() {
     let (_progress, mut events, _token) = relisted(Server::Silent, Server::Quiet, Some(MINUTE));
     let first = events.recv().await;
     assert!(matches!(first, Some(Event::Init)), "{first:?}");
@@ -160,7 +160,7 @@ async fn a_list_that_is_still_under_way_is_not_begun_anew() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_watch_of_a_quiet_cluster_moves_and_is_never_older_than_its_bookmarks() {
+async fn bookmarks_keep_a_quiet_watch_active() {
     let (health, mut events, _token) = watched(Server::Quiet, Server::Quiet);
     for _ in 0..3 {
         events.recv().await.unwrap();
@@ -178,7 +178,7 @@ async fn a_watch_of_a_quiet_cluster_moves_and_is_never_older_than_its_bookmarks(
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_watch_that_hangs_is_stuck_and_not_before_its_time() {
+async fn a_hanging_watch_is_stuck_after_three_minutes() {
     let (health, _events, _token) = watched(Server::HangsAfterTheList, Server::Quiet);
     let after = stuck_after(&health).await.expect("it is found");
     assert!(after > STUCK && after < STUCK + Duration::from_secs(5), "{after:?}");
@@ -186,7 +186,7 @@ async fn a_watch_that_hangs_is_stuck_and_not_before_its_time() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn livez_says_so_when_a_watch_hangs_although_every_loop_turns() {
+async fn livez_fails_when_a_watch_hangs() {
     let (health, _events, _token) = watched(Server::HangsAfterTheList, Server::Quiet);
     let heartbeat = Heartbeat::new();
     let router = health::router(vec![heartbeat.clone()], health);
@@ -206,7 +206,7 @@ async fn livez_says_so_when_a_watch_hangs_although_every_loop_turns() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_server_that_is_away_or_silent_makes_no_watch_stuck() {
+async fn an_unreachable_server_makes_no_watch_stuck() {
     for server in [Server::Away, Server::Silent] {
         let (health, _events, _token) = watched(server, server);
         assert_eq!(stuck_after(&health).await, None);
@@ -214,7 +214,7 @@ async fn a_server_that_is_away_or_silent_makes_no_watch_stuck() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_watch_that_is_forbidden_is_not_stuck_and_grows_old() {
+async fn a_forbidden_watch_ages_but_is_not_stuck() {
     let (health, mut events, _token) = watched(Server::Forbids, Server::Quiet);
     // Each attempt starts with an event, and a controller takes it.
     tokio::spawn(async move { while events.recv().await.is_some() {} });
@@ -223,7 +223,7 @@ async fn a_watch_that_is_forbidden_is_not_stuck_and_grows_old() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_watch_whose_task_panicked_is_missed_and_one_that_was_ended_is_not() {
+async fn a_panicked_watch_counts_as_stuck() {
     let (health, _events, token) = watched(Server::Quiet, Server::Quiet);
     let (sender, _receiver) = mpsc::channel::<()>(16);
     let watches = Watches::new(Server::Quiet.client(), ListStrategy::Paged, None, health.clone());

@@ -55,7 +55,7 @@ impl Writer {
                 };
                 return match seen {
                     Ok(seen) => Outcome::Changed(seen),
-                    Err(setback) => Outcome::Failed(setback),
+                    Err(error) => Outcome::Failed(error),
                 };
             }
         };
@@ -115,9 +115,9 @@ impl Writer {
             Ok(Some(seen)) => match delete(&api, &seen).await {
                 Err(ApiError::NotFound) | Ok(()) => Outcome::Done(None),
                 // The next attempt reads the Secret first.
-                Err(setback) => Outcome::Failed(setback),
+                Err(error) => Outcome::Failed(error),
             },
-            Err(setback) => Outcome::Failed(setback),
+            Err(error) => Outcome::Failed(error),
         };
         self.counted("state", outcome)
     }
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_object_is_gone_when_the_server_says_it_twice() {
+    async fn an_object_is_gone_after_two_answers() {
         let seen: RawClusterPullSecret =
             serde_json::from_value(json!({"metadata": {"name": "company", "uid": "u"}})).unwrap();
         for (missing, gone) in [(0, false), (1, false), (2, true)] {

@@ -88,9 +88,9 @@ impl Writer {
             Err(ApiError::NotFound) if matches!(action, SecretAction::Create(_)) => Outcome::Failed(ApiError::NotFound),
             Err(ApiError::Conflict | ApiError::NotFound) => match self.read(namespace, name).await {
                 Ok(now) => Outcome::Changed(now),
-                Err(setback) => Outcome::Failed(setback),
+                Err(error) => Outcome::Failed(error),
             },
-            Err(setback) => Outcome::Failed(setback),
+            Err(error) => Outcome::Failed(error),
         }
     }
 
@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn an_update_carries_the_uid_and_the_version_that_it_was_planned_from() {
+    fn an_update_carries_uid_and_version() {
         let (content, version) = (content(), Version::new("u-copy", "7"));
         let body = serde_json::to_value(Body::new("company", Some(&version), &content)).unwrap();
         assert_eq!(body["metadata"]["uid"], "u-copy");

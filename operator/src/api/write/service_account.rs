@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_patch_carries_the_version_the_whole_list_and_the_record() {
+    fn the_patch_carries_version_list_and_record() {
         let mut action = AccountAction {
             version: Version::new("u", "7"),
             entries: vec![Entry::raw("", "{}"), Entry::named("a")],

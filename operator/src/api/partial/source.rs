@@ -1,0 +1,88 @@
+//! Secrets in the namespaces of sources.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use crd::names::LABEL_OBJECT;
+use k8s_openapi::ByteString;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::core::NamespaceResourceScope;
+use plan::observed::MAX_NAME_BYTES;
+use plan::registries::Source;
+use serde::Deserialize;
+
+use super::meta::identity;
+use crate::wanted::{Wanted, word};
+
+/// A Secret in a namespace of sources. It is the only type that keeps data, and keeps only what an object reads.
+#[derive(Clone, Deserialize)]
+pub struct SourceSecret {
+    /// Holds `managedFields`, which date the last change, until it is pruned.
+    metadata: ObjectMeta,
+    #[serde(rename = "type", default)]
+    type_: String,
+    #[serde(default)]
+    data: BTreeMap<String, ByteString>,
+}
+partial_resource!(SourceSecret: "Secret", "", "v1", "secrets", NamespaceResourceScope, metadata only: false);
+
+impl fmt::Debug for SourceSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SourceSecret")
+            .field("name", &self.metadata.name)
+            .finish_non_exhaustive()
+    }
+}
+
+impl SourceSecret {
+    /// Whether an object uses it as a source, or it holds the saved state of one.
+    pub fn is_wanted(&self, wanted: &Wanted) -> bool {
+        self.metadata.name.as_deref().is_some_and(|name| wanted.has(name))
+    }
+
+    /// Drops all but the name of an unwanted Secret, and the unread keys of a wanted one. A tenant with access to the
+    /// namespace may keep a thousand Secrets of a megabyte there.
+    pub fn prune(&mut self, wanted: &Wanted) {
+        if !self.is_wanted(wanted) {
+            self.data.clear();
+            self.metadata = identity(std::mem::take(&mut self.metadata));
+            self.type_.clear();
+            return;
+        }
+        let name = self.metadata.name.clone().unwrap_or_default();
+        self.data.retain(|key, _| wanted.has(&word(&name, key)));
+        self.metadata.annotations = None;
+        self.metadata.owner_references = None;
+        if let Some(labels) = &mut self.metadata.labels {
+            labels.retain(|key, _| key == LABEL_OBJECT);
+        }
+        // The types that matter are shorter.
+        self.type_.truncate(self.type_.floor_char_boundary(MAX_NAME_BYTES));
+    }
+
+    /// Returns the Secret after [`SourceSecret::prune`].
+    #[must_use]
+    pub fn pruned(mut self, wanted: &Wanted) -> Self {
+        self.prune(wanted);
+        self
+    }
+
+    /// The time of the last change, in seconds since 1970.
+    pub fn changed_at(&self) -> Option<i64> {
+        let writes = self.metadata.managed_fields.iter().flatten();
+        let last = writes.filter_map(|write| write.time.as_ref()).max();
+        let time = last.or(self.metadata.creation_timestamp.as_ref())?;
+        Some(time.0.as_second())
+    }
+
+    /// Turns the Secret into a source for the plan.
+    pub fn into_source(self) -> Source {
+        let confined = plan::registries::confined(&self.type_).is_some();
+        let data = if confined { BTreeMap::new() } else { self.data };
+        Source {
+            labels: self.metadata.labels.iter().flatten().collect(),
+            data: data.into_iter().map(|(key, value)| (key, value.0)).collect(),
+            type_: self.type_,
+        }
+    }
+}
