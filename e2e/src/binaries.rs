@@ -1,7 +1,7 @@
 //! Programs under test and their environment; each is built when its sources change.
 //!
-//! The control plane and the registry are two small Go modules in this crate's folder. The cache keeps the builds
-//! outside of the tree, under the hash of their inputs. So they survive a clean checkout and are never stale:
+//! The control plane and the registry are two small Go modules in this crate's folder; others are built for the tests
+//! that need them. The cache keeps the builds outside of the tree, under the hash of their inputs. So they survive a clean checkout and are never stale:
 //!
 //! ```text
 //! $XDG_CACHE_HOME/pullsecrets-e2e/<key>/controlplane     (without XDG_CACHE_HOME: ~/.cache)
@@ -58,6 +58,33 @@ pub fn binaries() -> anyhow::Result<&'static Binaries> {
 /// As [`binaries`].
 pub fn alerts() -> anyhow::Result<PathBuf> {
     Module::alerts().built(&go::version()?)
+}
+
+/// Returns Helm 3. Its build takes a minute on two cores, once.
+///
+/// # Errors
+///
+/// As [`binaries`].
+pub fn helm_3() -> anyhow::Result<PathBuf> {
+    Module::helm_3().built(&go::version()?)
+}
+
+/// Returns Helm 4. Its build takes a minute on two cores, once.
+///
+/// # Errors
+///
+/// As [`binaries`].
+pub fn helm_4() -> anyhow::Result<PathBuf> {
+    Module::helm_4().built(&go::version()?)
+}
+
+/// Returns kubeconform, which compares manifests with schemas.
+///
+/// # Errors
+///
+/// As [`binaries`].
+pub fn kubeconform() -> anyhow::Result<PathBuf> {
+    Module::kubeconform().built(&go::version()?)
 }
 
 /// Returns the sources of the Prometheus operator, for the definitions of its kinds.

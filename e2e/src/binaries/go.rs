@@ -1,4 +1,4 @@
-//! Builds a Go module into the cache.
+//! Builds programs of a Go module into the cache.
 
 use std::fmt::Write as _;
 use std::fs::File;
@@ -21,9 +21,14 @@ const MODULE_FILES: [&str; 2] = ["go.mod", "go.sum"];
 /// How many of the compiler's last lines an error includes.
 const LAST_WORDS: usize = 30;
 
-/// A Go module in this crate's folder with one `main`.
+/// A program of a Go module in this crate's folder.
 pub(super) struct Module {
+    /// The folder of the module.
     name: &'static str,
+    /// The name of its file in the cache.
+    program: &'static str,
+    /// The package with its `main`: the module's own, or one that `go.mod` lists as a tool.
+    package: &'static str,
     folder: PathBuf,
     /// Returns linker settings for the text of the module's `go.mod`.
     linker: fn(&str) -> anyhow::Result<String>,
@@ -42,16 +47,44 @@ impl Module {
         Self::named("alerts", |_| Ok("-s -w".to_owned()))
     }
 
+    pub(super) fn helm_3() -> Self {
+        Self::tool("helm-3", "helm.sh/helm/v3/cmd/helm", newest_kubernetes_of_helm_3)
+    }
+
+    pub(super) fn helm_4() -> Self {
+        Self::tool("helm-4", "helm.sh/helm/v4/cmd/helm", |_| Ok("-s -w".to_owned()))
+    }
+
+    pub(super) fn kubeconform() -> Self {
+        let package = "github.com/yannh/kubeconform/cmd/kubeconform";
+        Self::tool("kubeconform", package, |_| Ok("-s -w".to_owned()))
+    }
+
     fn named(name: &'static str, linker: fn(&str) -> anyhow::Result<String>) -> Self {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
-        Self { name, folder, linker }
+        Self {
+            name,
+            program: name,
+            package: ".",
+            folder,
+            linker,
+        }
+    }
+
+    /// Returns a program of others, of the module `helm`.
+    fn tool(program: &'static str, package: &'static str, linker: fn(&str) -> anyhow::Result<String>) -> Self {
+        Self {
+            program,
+            package,
+            ..Self::named("helm", linker)
+        }
     }
 
     /// Returns the binary of these sources and this compiler, and builds it if the cache lacks it.
     pub(super) fn built(&self, go: &str) -> anyhow::Result<PathBuf> {
         let cache = cache()?;
         let folder = cache.join(self.key(go)?);
-        let binary = folder.join(self.name);
+        let binary = folder.join(self.program);
         if binary.exists() {
             return Ok(binary);
         }
@@ -61,7 +94,7 @@ impl Module {
         lock.lock().context("cannot lock the cache of test binaries")?;
         if !binary.exists() {
             // Renamed when complete, so that a file under this name is always a finished binary.
-            let unfinished = folder.join(format!("{}.unfinished", self.name));
+            let unfinished = folder.join(format!("{}.unfinished", self.program));
             self.build(&unfinished)?;
             std::fs::rename(&unfinished, &binary)?;
         }
@@ -102,11 +135,11 @@ impl Module {
     fn build(&self, output: &Path) -> anyhow::Result<()> {
         let module = std::fs::read_to_string(self.folder.join("go.mod"))?;
         let linker = (self.linker)(&module)?;
-        let progress = Progress::start(self.name, self.packages()?);
+        let progress = Progress::start(self.program, self.packages()?);
         let mut child = go(&self.folder)
             .args(["build", "-v", "-trimpath", "-ldflags", &linker, "-o"])
             .arg(output)
-            .arg(".")
+            .arg(self.package)
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
@@ -123,7 +156,8 @@ impl Module {
         if !child.wait()?.success() {
             let from = last_words.len().saturating_sub(LAST_WORDS);
             bail!(
-                "go build of e2e/{} failed:\n{}",
+                "go build of {} in e2e/{} failed:\n{}",
+                self.program,
                 self.name,
                 last_words[from..].join("\n")
             );
@@ -136,7 +170,7 @@ impl Module {
     /// distinguish them.
     fn packages(&self) -> anyhow::Result<u64> {
         let output = go(&self.folder)
-            .args(["list", "-deps", "."])
+            .args(["list", "-deps", self.package])
             .output()
             .map_err(missing)?;
         if !output.status.success() {
@@ -247,11 +281,7 @@ fn is_package(line: &str) -> bool {
 /// Without them `kubectl version` fails, and so do programs that parse the server's version as semver. A wrong minor
 /// version would change the server's feature gates, so the version has one source.
 fn kubernetes_version(module: &str) -> anyhow::Result<String> {
-    let version = module
-        .lines()
-        .filter_map(|line| line.trim().strip_prefix("k8s.io/kubernetes v"))
-        .find_map(|rest| rest.split_whitespace().next())
-        .context("e2e/controlplane/go.mod requires no k8s.io/kubernetes")?;
+    let version = required(module, "k8s.io/kubernetes")?;
     let (major, rest) = version.split_once('.').context("a version of Kubernetes")?;
     let (minor, _) = rest.split_once('.').context("a version of Kubernetes")?;
     let package = "k8s.io/component-base/version";
@@ -259,6 +289,31 @@ fn kubernetes_version(module: &str) -> anyhow::Result<String> {
         "-s -w -X {package}.gitVersion=v{version} -X {package}.gitMajor={major} \
          -X {package}.gitMinor={minor} -X {package}.gitTreeState=clean"
     ))
+}
+
+/// Returns linker settings that tell Helm 3 which Kubernetes it was made for, as its release builds do. Without them it
+/// renders charts for Kubernetes 1.20, and refuses those that need a later one. Helm 4 finds the version by itself.
+fn newest_kubernetes_of_helm_3(module: &str) -> anyhow::Result<String> {
+    let client = required(module, "k8s.io/client-go")?;
+    let minor = client.split('.').nth(1).context("a version of client-go")?;
+    let mut settings = "-s -w".to_owned();
+    for package in ["pkg/chartutil", "pkg/lint/rules"] {
+        let package = format!("helm.sh/helm/v3/{package}");
+        write!(
+            settings,
+            " -X {package}.k8sVersionMajor=1 -X {package}.k8sVersionMinor={minor}"
+        )?;
+    }
+    Ok(settings)
+}
+
+/// Returns the version, without `v`, that the text of a `go.mod` requires of a module.
+fn required<'a>(text: &'a str, module: &str) -> anyhow::Result<&'a str> {
+    let prefix = format!("{module} v");
+    text.lines()
+        .filter_map(|line| line.trim().strip_prefix(prefix.as_str()))
+        .find_map(|rest| rest.split_whitespace().next())
+        .with_context(|| format!("go.mod requires no {module}"))
 }
 
 fn cache() -> anyhow::Result<PathBuf> {
@@ -301,6 +356,14 @@ mod tests {
         assert!(flags.contains("gitVersion=v1.36.4 "), "{flags}");
         assert!(flags.contains("gitMinor=36 "), "{flags}");
         assert!(kubernetes_version("module example.invalid/empty\n").is_err());
+    }
+
+    /// Helm 3 renders for the Kubernetes of its client.
+    #[test]
+    fn helm_3_knows_kubernetes_of_its_client() {
+        let flags = newest_kubernetes_of_helm_3("require (\n\tk8s.io/client-go v0.37.2 // indirect\n)\n").unwrap();
+        assert!(flags.contains("chartutil.k8sVersionMinor=37 "), "{flags}");
+        assert!(newest_kubernetes_of_helm_3("module example.invalid/empty\n").is_err());
     }
 
     #[test]
