@@ -24,7 +24,7 @@ lint:
 walls:
     .ci/checks walls
 
-# Whether config/crd and the tables of metrics and fields are what the code says
+# Whether config/crd, the chart and the tables of metrics, fields and values are what the code says
 generated:
     .ci/checks generated
 
@@ -69,7 +69,7 @@ reproducible architecture="amd64":
 fuzz *arguments:
     .ci/fuzz {{ arguments }}
 
-# Writes config/crd and the tables of fields from the types, and the table of metrics from the code
+# Writes config/crd and the tables of fields from the types, the table of metrics from the code, and what the chart copies
 generate:
     # Compiled first: an error must not leave an empty file behind.
     cargo build --quiet --package crd --bin crdgen
@@ -77,6 +77,7 @@ generate:
     cargo run --quiet --package crd --bin apigen
     cargo build --quiet --package operator --bin metricsgen
     cargo metricsgen > config/monitoring/metrics.md
+    .ci/chart
 
 # The fault campaign, all of it: many hours; goes on where it stopped. `just campaign --every 41 --short` is a sample
 campaign *arguments:

@@ -1,0 +1,130 @@
+{{- define "pullsecrets.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
+{{- end }}
+
+{{- /* At most 55 characters: a Service has 63, and one of them gets `-metrics`. */}}
+{{- define "pullsecrets.fullname" -}}
+{{- $name := .Release.Name }}
+{{- if .Values.fullnameOverride }}
+{{- $name = .Values.fullnameOverride }}
+{{- else if not (contains (default .Chart.Name .Values.nameOverride) .Release.Name) }}
+{{- $name = printf "%s-%s" .Release.Name (default .Chart.Name .Values.nameOverride) }}
+{{- end }}
+{{- $name | trunc 55 | trimSuffix "-" }}
+{{- end }}
+
+{{- /* What selects the Pods. As in config/manager, so that Helm can take such an installation over: it cannot change. */}}
+{{- define "pullsecrets.selector" -}}
+app.kubernetes.io/name: {{ include "pullsecrets.name" . }}
+{{- end }}
+
+{{- define "pullsecrets.labels" -}}
+{{- $own := dict
+      "app.kubernetes.io/name" (include "pullsecrets.name" .)
+      "app.kubernetes.io/instance" .Release.Name
+      "app.kubernetes.io/version" .Chart.AppVersion
+      "app.kubernetes.io/managed-by" .Release.Service
+      "helm.sh/chart" (printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-") }}
+{{- merge $own .Values.commonLabels | toYaml }}
+{{- end }}
+
+{{- /* name, namespace and labels of an object; `suffix` follows the name, `more` are labels. */}}
+{{- define "pullsecrets.metadata" -}}
+name: {{ include "pullsecrets.fullname" .root }}{{ .suffix }}
+namespace: {{ .root.Release.Namespace }}
+{{ include "pullsecrets.cluster-metadata-labels" . }}
+{{- end }}
+
+{{- define "pullsecrets.cluster-metadata" -}}
+name: {{ include "pullsecrets.fullname" .root }}{{ .suffix }}
+{{ include "pullsecrets.cluster-metadata-labels" . }}
+{{- end }}
+
+{{- define "pullsecrets.cluster-metadata-labels" -}}
+labels:
+  {{- merge (include "pullsecrets.labels" .root | fromYaml) (default dict .more) | toYaml | nindent 2 }}
+{{- end }}
+
+{{- /*
+The objects in a file that `config` ships as well, under the names of this release. Such a file says pullsecrets-system
+where it means the operator's namespace, and names the operator's account and the protected namespaces by it.
+*/}}
+{{- define "pullsecrets.shipped" -}}
+{{- $root := .root }}
+{{- $name := include "pullsecrets.fullname" $root }}
+{{- $protected := prepend $root.Values.sourceNamespaces $root.Release.Namespace | uniq | join "', '" }}
+{{- range splitList "\n---\n" ($root.Files.Get .file | required (printf "%s is missing" .file)) }}
+{{- /* Each place first gets a mark of its own, since a namespace may contain the name that it replaces. */}}
+{{- $object := .
+      | replace "pullsecrets-system" "@namespace@"
+      | replace "system:serviceaccount:@namespace@:pullsecrets'" "system:serviceaccount:@namespace@:@account@'"
+      | replace "'@namespace@']" "'@protected@']"
+      | replace "@account@" $name
+      | replace "@protected@" $protected
+      | replace "@namespace@" $root.Release.Namespace
+      | fromYaml }}
+{{- if $object.Error }}
+{{- fail (printf "%s: %s" $.file $object.Error) }}
+{{- end }}
+{{- $labels := include "pullsecrets.labels" $root | fromYaml }}
+{{- if not $object.metadata.labels }}
+{{- /* The definition has none, since it belongs to all installations. */}}
+{{- $labels = omit $labels "app.kubernetes.io/name" }}
+{{- end }}
+{{- $_ := set $object.metadata "labels" (merge $labels (default dict $.labels)) }}
+{{- if $.renamed }}
+{{- $_ := set $object.metadata "name" (print $name (trimPrefix "pullsecrets" $object.metadata.name)) }}
+{{- with $object.spec.policyName }}
+{{- $_ := set $object.spec "policyName" (print $name (trimPrefix "pullsecrets" .)) }}
+{{- end }}
+{{- end }}
+{{- with $.annotations }}
+{{- $_ := set $object.metadata "annotations" . }}
+{{- end }}
+---
+{{ toYaml $object }}
+{{- end }}
+{{- end }}
+
+{{- define "pullsecrets.image" -}}
+{{- with .Values.image }}
+{{- if .digest }}
+{{- printf "%s@%s" .repository .digest }}
+{{- else }}
+{{- printf "%s:%s" .repository (default $.Chart.AppVersion .tag) }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "pullsecrets.serves-metrics" -}}
+{{- if ne .Values.metricsBindAddress "0" }}yes{{ end }}
+{{- end }}
+
+{{- define "pullsecrets.metrics-port" -}}
+{{- regexFind "[0-9]+$" .Values.metricsBindAddress }}
+{{- end }}
+
+{{- /* The flags that are not as the operator has them by itself, as a list. */}}
+{{- define "pullsecrets.flags" -}}
+{{- with .Values.sourceNamespaces }}
+- --source-namespaces={{ join "," . }}
+{{- end }}
+{{- if ne .Values.healthBindAddress "0.0.0.0:8081" }}
+- {{ printf "--health-bind-address=%s" .Values.healthBindAddress | quote }}
+{{- end }}
+{{- if ne .Values.metricsBindAddress "0.0.0.0:8080" }}
+- {{ printf "--metrics-bind-address=%s" .Values.metricsBindAddress | quote }}
+{{- end }}
+{{- if ne (int .Values.concurrency) 32 }}
+- --concurrency={{ int .Values.concurrency }}
+{{- end }}
+{{- if ne (int .Values.relistInterval) 3600 }}
+- --relist-interval={{ int .Values.relistInterval }}
+{{- end }}
+{{- if not .Values.leaderElect }}
+- --leader-elect=false
+{{- end }}
+{{- if ne .Values.log.format "text" }}
+- --log-format={{ .Values.log.format }}
+{{- end }}
+{{- end }}
