@@ -54,6 +54,19 @@ impl Node {
     ///
     /// When the API server refuses the node.
     pub async fn start(cluster: &Cluster, images: BTreeMap<String, PathBuf>) -> anyhow::Result<Self> {
+        Self::start_for(cluster, SYSTEM_NAMESPACE, images).await
+    }
+
+    /// As [`start`](Self::start), for the Pods of another namespace.
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start).
+    pub async fn start_for(
+        cluster: &Cluster,
+        namespace: &str,
+        images: BTreeMap<String, PathBuf>,
+    ) -> anyhow::Result<Self> {
         let client = cluster.admin().await?;
         let machine = Machine {
             metadata: ObjectMeta {
@@ -66,7 +79,8 @@ impl Node {
         machines.create(&PostParams::default(), &machine).await?;
         let troubles = Arc::new(Mutex::new(Vec::new()));
         let mut runner = Runner {
-            pods: Api::namespaced(client.clone(), SYSTEM_NAMESPACE),
+            pods: Api::namespaced(client.clone(), namespace),
+            namespace: namespace.to_owned(),
             client,
             images,
             certificates: cluster.certificates().clone(),
@@ -104,6 +118,7 @@ impl Drop for Node {
 
 struct Runner {
     client: Client,
+    namespace: String,
     pods: Api<Pod>,
     images: BTreeMap<String, PathBuf>,
     certificates: Certificates,
@@ -169,7 +184,7 @@ impl Runner {
         let binary = self.images.get(image).with_context(|| format!("no image {image}"))?;
 
         let account = spec.service_account_name.as_deref().unwrap_or("default");
-        let token = cluster::token(&self.client, SYSTEM_NAMESPACE, account).await?;
+        let token = cluster::token(&self.client, &self.namespace, account).await?;
         let kubeconfig = self.log.with_file_name(format!("{uid}.kubeconfig"));
         std::fs::write(&kubeconfig, self.certificates.token_kubeconfig(&token))?;
 
@@ -209,7 +224,7 @@ impl Runner {
             "apiVersion": "v1", "kind": "Binding", "metadata": {"name": name},
             "target": {"apiVersion": "v1", "kind": "Node", "name": NAME},
         });
-        let path = format!("/api/v1/namespaces/{SYSTEM_NAMESPACE}/pods/{name}/binding");
+        let path = format!("/api/v1/namespaces/{}/pods/{name}/binding", self.namespace);
         let request = http::Request::post(path).header("content-type", "application/json");
         self.client
             .request_text(request.body(body.to_string().into_bytes())?)

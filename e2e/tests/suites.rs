@@ -10,6 +10,7 @@ mod bad_input;
 mod events;
 mod fights;
 mod gitops;
+mod helm;
 mod metrics;
 mod promises;
 mod readme;

@@ -13,7 +13,7 @@
 {{- $name | trunc 55 | trimSuffix "-" }}
 {{- end }}
 
-{{- /* What selects the Pods. As in config/manager, so that Helm can take such an installation over: it cannot change. */}}
+{{- /* What selects the Pods: as in config/manager, so that a release can take over such an installation. */}}
 {{- define "pullsecrets.selector" -}}
 app.kubernetes.io/name: {{ include "pullsecrets.name" . }}
 {{- end }}
@@ -52,13 +52,15 @@ where it means the operator's namespace, and names the operator's account and th
 {{- define "pullsecrets.shipped" -}}
 {{- $root := .root }}
 {{- $name := include "pullsecrets.fullname" $root }}
+{{- $selector := printf "app.kubernetes.io/name=%s" (include "pullsecrets.name" $root) }}
 {{- $protected := prepend $root.Values.sourceNamespaces $root.Release.Namespace | uniq | join "', '" }}
 {{- range splitList "\n---\n" ($root.Files.Get .file | required (printf "%s is missing" .file)) }}
-{{- /* Each place first gets a mark of its own, since a namespace may contain the name that it replaces. */}}
+{{- /* Each place first gets a mark of its own, because a namespace may contain the text that it replaces. */}}
 {{- $object := .
       | replace "pullsecrets-system" "@namespace@"
       | replace "system:serviceaccount:@namespace@:pullsecrets'" "system:serviceaccount:@namespace@:@account@'"
       | replace "'@namespace@']" "'@protected@']"
+      | replace "app.kubernetes.io/name=pullsecrets" $selector
       | replace "@account@" $name
       | replace "@protected@" $protected
       | replace "@namespace@" $root.Release.Namespace

@@ -12,4 +12,4 @@ mod named;
 mod pods;
 mod reach;
 mod rights;
-mod stolen;
+pub(crate) mod stolen;

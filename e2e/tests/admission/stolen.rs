@@ -25,7 +25,7 @@ const LABEL: &str = "pullsecrets.dev/cluster-pull-secret";
 #[tokio::test]
 async fn stolen_token_writes_only_copies_and_references() {
     let cluster = bare::own().await.unwrap();
-    bare::apply(&cluster, &victims()).await;
+    bare::apply(&cluster, &victims(SYSTEM_NAMESPACE)).await;
     let thief = thief(&cluster).await;
     let rows: Vec<Value> = serde_json::from_str(ROWS).unwrap();
     check(&thief, &rows, "with").await;
@@ -66,7 +66,7 @@ async fn what_much_there_is_may_be_rotated(cluster: &Cluster, thief: &Client) {
 #[tokio::test]
 async fn stolen_named_token_reads_no_other_secret() {
     let cluster = bare::own_named(&["company", "base"]).await.unwrap();
-    bare::apply(&cluster, &victims()).await;
+    bare::apply(&cluster, &victims(SYSTEM_NAMESPACE)).await;
     let foreign = secret("victim", "base", "Opaque", &json!({}));
     let copy = secret(
         "victim",
@@ -114,7 +114,7 @@ async fn take_the_policy_away(cluster: &Cluster, thief: &Client, namespace: &str
 #[tokio::test]
 async fn mistaken_role_binding_widens_no_write() {
     let cluster = bare::own().await.unwrap();
-    bare::apply(&cluster, &victims()).await;
+    bare::apply(&cluster, &victims(SYSTEM_NAMESPACE)).await;
     let thief = thief(&cluster).await;
     let role = "create clusterrole everything --verb=* --resource=*.*,*.*/status,serviceaccounts/token,pods/exec";
     let bind =
@@ -162,10 +162,35 @@ async fn mistaken_role_binding_widens_no_write() {
     }
 }
 
+/// Checks each row of the table for an installation under other names, with its policies. It has no operator yet.
+pub(crate) async fn each_row_holds_for(cluster: &Cluster, namespace: &str, account: &str) {
+    bare::apply(cluster, &victims(namespace)).await;
+    let rows = ROWS
+        .replace("pullsecrets-system", namespace)
+        .replace(
+            "validatingadmissionpolicies/pullsecrets-",
+            &format!("validatingadmissionpolicies/{account}-"),
+        )
+        .replace("clusterroles/pullsecrets", &format!("clusterroles/{account}"));
+    let rows: Vec<Value> = serde_json::from_str(&rows).unwrap();
+    let thief = thief_of(cluster, namespace, account).await;
+    let forbidden = secret("victim", "probe", "Opaque", &json!({}));
+    eventually("the policies are in force", SOON, async || {
+        match answer(&thief, "apply", &format!("{CORE}/secrets/probe"), &forbidden).await {
+            "policy" => Ok(()),
+            other => Err(other.to_owned()),
+        }
+    })
+    .await;
+    check(&thief, &rows, "with").await;
+}
+
 async fn thief(cluster: &Cluster) -> Client {
-    let kubeconfig = cluster
-        .service_account_kubeconfig(SYSTEM_NAMESPACE, OPERATOR_ACCOUNT)
-        .await;
+    thief_of(cluster, SYSTEM_NAMESPACE, OPERATOR_ACCOUNT).await
+}
+
+async fn thief_of(cluster: &Cluster, namespace: &str, account: &str) -> Client {
+    let kubeconfig = cluster.service_account_kubeconfig(namespace, account).await;
     client::connect(&kubeconfig.unwrap()).await.unwrap()
 }
 
@@ -177,7 +202,8 @@ async fn check(thief: &Client, rows: &[Value], when: &str) {
     }
 }
 
-fn victims() -> Vec<Value> {
+/// Returns the objects that the thief is after; `own` is the namespace of the operator.
+fn victims(own: &str) -> Vec<Value> {
     let (ours, none) = (json!({LABEL: "object"}), json!({}));
     let mut object = bare::object("object", &json!({"namespaces": {"names": ["nowhere"]}}));
     object["metadata"]["finalizers"] = json!(["example.com/theirs"]);
@@ -194,8 +220,8 @@ fn victims() -> Vec<Value> {
         secret("victim", "foreign-pull", "kubernetes.io/dockerconfigjson", &none),
         secret("victim", "copy", "kubernetes.io/dockerconfigjson", &ours),
         secret("victim", "retyped", "Opaque", &ours),
-        secret(SYSTEM_NAMESPACE, "source", "Opaque", &none),
-        secret(SYSTEM_NAMESPACE, "pullsecrets-state-1", "pullsecrets.dev/state", &none),
+        secret(own, "source", "Opaque", &none),
+        secret(own, "pullsecrets-state-1", "pullsecrets.dev/state", &none),
         object,
     ]
 }
@@ -245,14 +271,16 @@ async fn answer(client: &Client, verb: &str, path: &str, body: &Value) -> &'stat
         .header("content-type", kind);
     match client.request_text(request.body(body).unwrap()).await {
         Ok(_) => "done",
-        Err(kube::Error::Api(status))
-            if status
-                .message
-                .contains("ValidatingAdmissionPolicy 'pullsecrets-operator-") =>
-        {
-            "policy"
-        }
+        Err(kube::Error::Api(status)) if is_of_a_policy_on_the_operator(&status.message) => "policy",
         Err(kube::Error::Api(status)) if status.code == 403 => "no right",
         Err(error) => panic!("{verb} {path}: {error}"),
     }
+}
+
+/// Whether an answer is that of a policy of `config/admission/operator`, under the name of any installation.
+fn is_of_a_policy_on_the_operator(message: &str) -> bool {
+    let name = message
+        .split_once("ValidatingAdmissionPolicy '")
+        .and_then(|(_, rest)| rest.split_once('\''));
+    name.is_some_and(|(name, _)| name.contains("pullsecrets-operator-"))
 }

@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use e2e::kubectl::Kubectl;
 
-/// The pages: the README of the project, and one for each room.
-const PAGES: [&str; 5] = [
+/// The pages: the README of the project, one for each room, and that of the chart.
+const PAGES: [&str; 6] = [
     "README.md",
     "crd/README.md",
     "config/README.md",
+    "config/helm/README.md",
     "operator/README.md",
     "e2e/README.md",
 ];
@@ -139,9 +140,14 @@ fn ageless(word: &str) -> &str {
 /// Every block that a reader uses is run by a test or says why not.
 #[test]
 fn every_readme_block_is_run_or_excused() {
-    let sources: String = ["newcomer.rs", "security.rs", "uninstall.rs"]
-        .map(|file| std::fs::read_to_string(e2e::workspace().join("e2e/tests/readme").join(file)).unwrap())
-        .concat();
+    let sources: String = [
+        "readme/newcomer.rs",
+        "readme/security.rs",
+        "readme/uninstall.rs",
+        "helm/lifecycle.rs",
+    ]
+    .map(|file| std::fs::read_to_string(e2e::workspace().join("e2e/tests").join(file)).unwrap())
+    .concat();
     let (mut run, mut left) = (0, 0);
     for (page, block) in all_blocks() {
         let place = format!("{page} line {}", block.line);

@@ -4,3 +4,4 @@
 mod restore;
 mod rolling;
 mod schema;
+pub(crate) mod version;

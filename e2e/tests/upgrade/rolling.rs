@@ -1,15 +1,8 @@
 //! A rolling update, as the Deployment does it: the new Pod is ready before an old one gets SIGTERM.
-//!
-//! There is no release yet, so this test updates a version to itself, under another image.
-//! `PULLSECRETS_E2E_PREVIOUS=REVISION` selects a commit for the old version: its manifests, and its operator built from
-//! its sources.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::time::Duration;
 
-use anyhow::{Context, ensure};
+use e2e::SYSTEM_NAMESPACE;
 use e2e::audit::Record;
 use e2e::cluster::Options;
 use e2e::folder::Folder;
@@ -17,66 +10,11 @@ use e2e::node::Node;
 use e2e::oracle;
 use e2e::scenario::{SOON, Scenario};
 use e2e::wait::{blocking, eventually};
-use e2e::{SYSTEM_NAMESPACE, binaries, workspace};
 use k8s_openapi::api::core::v1::{Pod, ServiceAccount};
 use kube::api::ListParams;
 use kube::{Api, ResourceExt};
 
-const PREVIOUS: &str = "PULLSECRETS_E2E_PREVIOUS";
-const OLD: &str = "registry.example.com/pullsecrets:old";
-const NEW: &str = "registry.example.com/pullsecrets:new";
-
-/// One version: its manifests and its operator.
-#[derive(Clone)]
-struct Version {
-    tree: PathBuf,
-    binary: PathBuf,
-    image: &'static str,
-}
-
-fn this() -> Version {
-    Version {
-        tree: workspace(),
-        binary: binaries::operator().unwrap(),
-        image: NEW,
-    }
-}
-
-/// Returns the previous version: the commit in the environment variable, or this version again.
-fn previous(folder: &Path) -> anyhow::Result<Version> {
-    let Some(revision) = std::env::var_os(PREVIOUS).filter(|value| !value.is_empty()) else {
-        return Ok(Version { image: OLD, ..this() });
-    };
-    eprintln!("from {}", revision.display());
-    let (archive, tree) = (folder.join("previous.tar"), folder.join("previous"));
-    std::fs::create_dir(&tree)?;
-    run(Command::new("git")
-        .arg("-C")
-        .arg(workspace())
-        .args(["archive", "-o"])
-        .arg(&archive)
-        .arg(revision))?;
-    run(Command::new("tar").arg("-xf").arg(&archive).arg("-C").arg(&tree))?;
-    // The dependencies that it shares with this version are already compiled.
-    let build = ["build", "--quiet", "--package=operator", "--bin=pullsecrets"];
-    run(binaries::cargo()
-        .args(build)
-        .current_dir(&tree)
-        .env("CARGO_BUILD_BUILD_DIR", workspace().join("target"))
-        .env("CARGO_TARGET_DIR", folder.join("target")))?;
-    let binary = folder.join("target/debug/pullsecrets");
-    Ok(Version {
-        tree,
-        binary,
-        image: OLD,
-    })
-}
-
-fn run(command: &mut Command) -> anyhow::Result<()> {
-    let status = command.status().with_context(|| format!("{command:?}"))?;
-    ensure!(status.success(), "{command:?}: {status}");
-    Ok(())
-}
+use crate::upgrade::version::{NEW, OLD, Version, previous, this, without_a_gap};
 
 impl Version {
     /// Installs the version as README says: the definition, then everything, under the name of its image.
@@ -101,24 +39,6 @@ async fn rolled_out(scenario: &Scenario) {
     let name = "deployment/pullsecrets";
     let wait = ["rollout", "status", name, "-n", SYSTEM_NAMESPACE, "--timeout=90s"];
     scenario.kubectl(&wait).await;
-}
-
-/// Repeats `look` until `done`; its first error is a gap.
-async fn without_a_gap(look: impl AsyncFn() -> Result<(), String>, change: impl Future<Output = ()>) {
-    let mut change = std::pin::pin!(change);
-    let mut looks = 0;
-    loop {
-        if let Err(gap) = look().await {
-            panic!("a gap, at look {looks}: {gap}");
-        }
-        looks += 1;
-        tokio::select! {
-            () = &mut change => break,
-            () = tokio::time::sleep(Duration::from_millis(10)) => {}
-        }
-    }
-    eprintln!("no gap in {looks} looks");
-    assert!(looks > 20, "{looks} looks");
 }
 
 /// Checks that the copies are the same objects as before, with any password, and that the accounts refer to them.

@@ -1,0 +1,373 @@
+//! Installation, upgrade, rollback and removal of a release on a real control plane.
+//!
+//! `--wait` needs Pods that become ready. The controllers create them. The stand-in node runs each as a process with
+//! the rights of its `ServiceAccount`, and reports what its probes say.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use e2e::binaries;
+use e2e::cluster::{Cluster, Options};
+use e2e::folder::Folder;
+use e2e::kubectl::Kubectl;
+use e2e::node::Node;
+use e2e::oracle::{self, Expected, Login};
+use e2e::scenario::SOON;
+use e2e::wait::{blocking, eventually};
+use e2e::workspace;
+use kube::Client;
+use serde_json::{Value, json};
+
+use crate::helm::chart::{CHART, Helm, Release, USUAL};
+use crate::readme::blocks::run;
+use crate::readme::left::nothing_is_left;
+use crate::upgrade::version::{NEW, OLD, previous, this, without_a_gap};
+
+const SERVER: &str = "registry.example.com";
+
+/// A cluster whose Deployments run, and a release on it.
+struct Released<'a> {
+    helm: Helm,
+    release: Release<'a>,
+    cluster: Cluster,
+    client: Client,
+}
+
+impl<'a> Released<'a> {
+    async fn new(helm: Helm, release: Release<'a>) -> Self {
+        let options = Options {
+            workloads: true,
+            ..Options::default()
+        };
+        let cluster = Cluster::start(options).await.unwrap();
+        let client = cluster.admin().await.unwrap();
+        Self {
+            helm,
+            release,
+            cluster,
+            client,
+        }
+    }
+
+    /// Runs Helm in the namespace of the release, until all of it is there or gone.
+    async fn helm(&self, arguments: &[&str]) -> String {
+        let (_, namespace) = self.release;
+        let where_and_how_long = ["--namespace", namespace, "--wait", "--timeout", "2m"];
+        let arguments = [arguments, &where_and_how_long].concat();
+        self.helm.run(self.cluster.kubeconfig_path(), &arguments).await.unwrap()
+    }
+
+    /// Installs or upgrades to a chart with this image.
+    async fn put(&self, verb: &str, chart: &str, image: &str) {
+        let (name, _) = self.release;
+        let (repository, tag) = image.rsplit_once(':').unwrap();
+        let set = format!("image.repository={repository},image.tag={tag}");
+        let more: &[&str] = if verb == "install" {
+            &["--create-namespace"]
+        } else {
+            &[]
+        };
+        self.helm(&[&[verb, name, chart, "--set", &set], more].concat()).await;
+    }
+
+    /// The name of the Deployment and of the operator's account.
+    fn account(&self) -> String {
+        match self.release {
+            (name, _) if name.contains("pullsecrets") => name.to_owned(),
+            (name, _) => format!("{name}-pullsecrets"),
+        }
+    }
+
+    fn user(&self) -> String {
+        format!("system:serviceaccount:{}:{}", self.release.1, self.account())
+    }
+
+    async fn kubectl(&self, arguments: &[&str]) -> String {
+        self.cluster.kubectl().run(arguments, "").await.unwrap()
+    }
+
+    async fn image(&self) -> String {
+        let (_, namespace) = self.release;
+        let path = "jsonpath={.spec.template.spec.containers[0].image}";
+        self.kubectl(&["get", "deployment", &self.account(), "-n", namespace, "-o", path])
+            .await
+    }
+
+    /// Creates a source and an object for the namespaces with its label.
+    async fn declare(&self, login: &Login) {
+        let Login { username, password } = login;
+        let source = json!({
+            "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/basic-auth",
+            "metadata": {"name": "company", "namespace": self.release.1},
+            "stringData": {"username": username, "password": password},
+        });
+        let object = json!({
+            "apiVersion": "pullsecrets.dev/v1alpha1", "kind": "ClusterPullSecret",
+            "metadata": {"name": "company"},
+            "spec": {
+                "registries": [{"server": SERVER, "credentials": {"basicAuth": {"secretRef": {"name": "company"}}}}],
+                "namespaces": {"selectors": [{"matchLabels": {"pulls": "company"}}]},
+            },
+        });
+        for one in [source, object] {
+            self.cluster.kubectl().apply(&one.to_string()).await.unwrap();
+        }
+    }
+
+    async fn namespace(&self, name: &str) {
+        let namespace = json!({"apiVersion": "v1", "kind": "Namespace",
+            "metadata": {"name": name, "labels": {"pulls": "company"}}});
+        self.cluster.kubectl().apply(&namespace.to_string()).await.unwrap();
+    }
+
+    async fn serves(&self, namespaces: &[&str], login: &Login) {
+        let expected = expected(namespaces, login);
+        eventually("they are served", SOON, async || {
+            oracle::check(&self.client, &expected).await
+        })
+        .await;
+    }
+
+    /// Carries out a change of the release, during which no copy and no reference is missing and the operator writes
+    /// no object.
+    async fn changes(&self, namespaces: &[&str], login: &Login, change: impl Future<Output = ()>) {
+        let audit = self.cluster.audit();
+        let wait = ["wait", "cps/company", "--for=condition=Ready", "--timeout=30s"];
+        self.kubectl(&wait).await;
+        audit.settle(&self.client).await.unwrap();
+        let (mark, uids) = (
+            audit.mark().unwrap(),
+            oracle::uids(&self.client, "company").await.unwrap(),
+        );
+        let expected = expected(namespaces, login);
+        let look = async || {
+            let now = oracle::uids(&self.client, "company").await?;
+            if now != uids {
+                return Err(format!("copies are {now:?}, not {uids:?}"));
+            }
+            oracle::check_references(&self.client, &expected).await
+        };
+        without_a_gap(look, change).await;
+        audit.settle(&self.client).await.unwrap();
+        let writes = audit.writes_since(mark, &self.user()).unwrap();
+        assert!(writes.objects.is_empty(), "{}", writes.summary());
+    }
+}
+
+fn expected(namespaces: &[&str], login: &Login) -> Expected {
+    let accounts = BTreeSet::from(["default".to_owned()]);
+    Expected {
+        object: "company".to_owned(),
+        secret: "company".to_owned(),
+        logins: BTreeMap::from([(SERVER.to_owned(), login.clone())]),
+        holders: namespaces
+            .iter()
+            .map(|&name| (name.to_owned(), accounts.clone()))
+            .collect(),
+    }
+}
+
+/// The images of both versions and of the chart's own values, each with its binary.
+async fn node(released: &Released<'_>, folder: &Folder) -> (Node, String) {
+    let place = folder.path().to_owned();
+    let old = blocking(move || previous(&place)).await.unwrap();
+    let rendered = released.helm.render(USUAL, &json!({})).unwrap();
+    let container = &rendered["Deployment pullsecrets"]["spec"]["template"]["spec"]["containers"][0];
+    let shipped = container["image"].as_str().unwrap();
+    let binary = blocking(binaries::operator).await.unwrap();
+    let images = [(OLD, old.binary.clone()), (NEW, this().binary), (shipped, binary)];
+    let images = images.map(|(image, binary)| (image.to_owned(), binary));
+    let node = Node::start_for(&released.cluster, released.release.1, BTreeMap::from(images)).await;
+    // A commit from before there was a chart has its operator, under the chart of this version.
+    let chart = old.tree.join(CHART);
+    let chart = if chart.exists() { chart } else { workspace().join(CHART) };
+    (node.unwrap(), packaged(released.helm, &chart, folder).await)
+}
+
+/// Packs a chart as an earlier version than any.
+async fn packaged(helm: Helm, chart: &std::path::Path, folder: &Folder) -> String {
+    let arguments = [
+        "package",
+        chart.to_str().unwrap(),
+        "--version",
+        "0.0.1",
+        "--destination",
+    ];
+    let mut command = helm.command(&arguments).unwrap();
+    command.arg(folder.path());
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    folder.join("pullsecrets-0.0.1.tgz").to_str().unwrap().to_owned()
+}
+
+/// Installs the version before, upgrades, rolls back, uninstalls, and installs again: nothing that is served changes.
+async fn from_install_to_uninstall(released: &Released<'_>, folder: &Folder) {
+    let (node, before) = node(released, folder).await;
+    let login = Login::new("robot", "token-of-the-robot");
+    let (name, namespace) = released.release;
+    let parts = ["payments", "checkout"];
+    for part in parts {
+        released.namespace(part).await;
+    }
+    released.put("install", &before, OLD).await;
+    assert_eq!(released.image().await, OLD);
+    released.declare(&login).await;
+    released.serves(&parts, &login).await;
+
+    released
+        .changes(&parts, &login, released.put("upgrade", CHART, NEW))
+        .await;
+    assert_eq!(released.image().await, NEW);
+    let back = async || drop(released.helm(&["rollback", name, "1"]).await);
+    released.changes(&parts, &login, back()).await;
+    assert_eq!(released.image().await, OLD);
+    let history = ["history", name, "--namespace", namespace, "--output", "json"];
+    let history = released
+        .helm
+        .run(released.cluster.kubeconfig_path(), &history)
+        .await
+        .unwrap();
+    let history: Value = serde_json::from_str(&history).unwrap();
+    let revisions: Vec<&Value> = history.as_array().unwrap().iter().map(|one| &one["chart"]).collect();
+    assert_eq!(revisions[0], revisions[2], "{history}");
+    assert_ne!(revisions[0], revisions[1], "{history}");
+
+    // Only the operator goes. What it served stays as it is, and the next release takes it up.
+    let gone = async || drop(released.helm(&["uninstall", name]).await);
+    released.changes(&parts, &login, gone()).await;
+    let label = format!("app.kubernetes.io/instance={name}");
+    let kinds = "deployments,clusterroles,clusterrolebindings,roles,rolebindings,poddisruptionbudgets,\
+                 validatingadmissionpolicies,validatingadmissionpolicybindings";
+    let left = released
+        .kubectl(&["get", kinds, "-A", "-l", &label, "-o", "name"])
+        .await;
+    assert_eq!(left, "");
+    assert_eq!(node.troubles(), Vec::<String>::new());
+    drop(node);
+}
+
+/// With Helm 4, under the usual names. The last installation and the removal are the commands of the README.
+#[tokio::test]
+async fn helm_4_installs_upgrades_rolls_back_and_uninstalls() {
+    let released = Released::new(Helm::Four, USUAL).await;
+    let folder = Folder::new("pullsecrets-helm").unwrap();
+    from_install_to_uninstall(&released, &folder).await;
+    taken_up_and_removed(&released).await;
+}
+
+/// With Helm 3, under another name and in another namespace.
+#[tokio::test]
+async fn helm_3_installs_upgrades_rolls_back_and_uninstalls() {
+    let released = Released::new(Helm::Three, ("night", "tools")).await;
+    let folder = Folder::new("pullsecrets-helm").unwrap();
+    from_install_to_uninstall(&released, &folder).await;
+    refused_nothing(&released).await;
+}
+
+/// The operator lacked no right and no policy held it up, under names that are not the usual ones.
+async fn refused_nothing(released: &Released<'_>) {
+    let records = released.cluster.audit().since(e2e::audit::Mark::default()).unwrap();
+    let ours: Vec<_> = records.iter().filter(|record| record.user == released.user()).collect();
+    assert!(ours.len() > 20, "{} requests", ours.len());
+    // While Helm removes the release, its rights go before its Pods.
+    let end = ours
+        .iter()
+        .filter(|record| record.is_write() && record.code < 300)
+        .map(|record| record.timestamp)
+        .max();
+    let refused: Vec<String> = ours
+        .iter()
+        .filter(|record| Some(record.timestamp) < end && [403, 422].contains(&record.code))
+        .map(|record| record.summary())
+        .collect();
+    assert_eq!(refused, Vec::<String>::new());
+}
+
+/// A new release under the same name serves what was there and what is new, and all of it can be removed.
+async fn taken_up_and_removed(released: &Released<'_>) {
+    let login = Login::new("robot", "token-of-the-robot");
+    let folder = Folder::new("pullsecrets-reader").unwrap();
+    let kubectl = reader(released, &folder);
+    let shipped = released.helm.render(USUAL, &json!({})).unwrap();
+    let container = &shipped["Deployment pullsecrets"]["spec"]["template"]["spec"]["containers"][0];
+    let image = container["image"].as_str().unwrap().to_owned();
+    released.kubectl(&["delete", "node", "--all"]).await;
+    let images = BTreeMap::from([(image, this().binary)]);
+    let node = Node::start_for(&released.cluster, released.release.1, images)
+        .await
+        .unwrap();
+    run(&kubectl, folder.path(), "helm-install").await;
+    released.namespace("search").await;
+    released.serves(&["payments", "checkout", "search"], &login).await;
+
+    run(&kubectl, folder.path(), "helm-uninstall").await;
+    eventually("no trace is left", SOON, async || {
+        nothing_is_left(&released.client).await
+    })
+    .await;
+    assert_eq!(node.troubles(), Vec::<String>::new());
+}
+
+/// What a reader of the README has: `helm` and `kubectl` on the path, and a checkout.
+fn reader(released: &Released<'_>, folder: &Folder) -> Kubectl {
+    let programs = folder.join("programs");
+    std::fs::create_dir(&programs).unwrap();
+    let link = |target: &std::path::Path, name: &str| {
+        std::os::unix::fs::symlink(target, programs.join(name)).unwrap();
+        programs.join(name)
+    };
+    link(&released.helm.binary().unwrap(), "helm");
+    let kubectl = link(&binaries::binaries().unwrap().kubectl, "kubectl");
+    std::os::unix::fs::symlink(workspace().join("config"), folder.join("config")).unwrap();
+    Kubectl::new(
+        &kubectl,
+        released.cluster.kubeconfig_path(),
+        &folder.join("kubectl-cache"),
+    )
+}
+
+/// A release takes over what `kubectl apply -k` installed, as the README says for Helm 4 and Helm 3.
+#[tokio::test]
+async fn release_takes_over_a_kustomize_installation() {
+    for helm in [Helm::Four, Helm::Three] {
+        let cluster = Cluster::start(Options::default()).await.unwrap();
+        cluster.install().await.unwrap();
+        let client = cluster.admin().await.unwrap();
+        let released = Released {
+            helm,
+            release: USUAL,
+            cluster,
+            client,
+        };
+        let account = [
+            "get",
+            "serviceaccount",
+            "pullsecrets",
+            "-n",
+            "pullsecrets-system",
+            "-o",
+            "jsonpath={.metadata.uid}",
+        ];
+        let uid = released.kubectl(&account).await;
+        if helm == Helm::Four {
+            let folder = Folder::new("pullsecrets-reader").unwrap();
+            run(&reader(&released, &folder), folder.path(), "helm-take-over").await;
+        } else {
+            let install = [
+                "install",
+                "pullsecrets",
+                CHART,
+                "--namespace",
+                "pullsecrets-system",
+                "--take-ownership",
+            ];
+            helm.run(released.cluster.kubeconfig_path(), &install).await.unwrap();
+        }
+        assert_eq!(released.kubectl(&account).await, uid, "it is the same object");
+        let rendered = helm.render(USUAL, &json!({})).unwrap();
+        let label = "app.kubernetes.io/instance=pullsecrets";
+        let kinds = "crd,sa,deployments,clusterroles,clusterrolebindings,roles,rolebindings,pdb,\
+                     validatingadmissionpolicies,validatingadmissionpolicybindings";
+        let labelled = released.kubectl(&["get", kinds, "-A", "-l", label, "-o", "name"]).await;
+        assert_eq!(labelled.lines().count(), rendered.len(), "{labelled}");
+    }
+}

@@ -1,0 +1,89 @@
+//! Two versions of the product, one of them the previous one, and what must hold between them.
+//!
+//! There is no release yet, so tests update a version to itself, under another image.
+//! `PULLSECRETS_E2E_PREVIOUS=REVISION` selects a commit for the old version: its manifests and its chart, and its operator
+//! built from its sources.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use e2e::{binaries, workspace};
+
+const PREVIOUS: &str = "PULLSECRETS_E2E_PREVIOUS";
+/// The image of the previous version.
+pub(crate) const OLD: &str = "registry.example.com/pullsecrets:old";
+/// The image of this version.
+pub(crate) const NEW: &str = "registry.example.com/pullsecrets:new";
+
+/// One version: its manifests and its operator.
+#[derive(Clone)]
+pub(crate) struct Version {
+    pub(crate) tree: PathBuf,
+    pub(crate) binary: PathBuf,
+    pub(crate) image: &'static str,
+}
+
+/// Returns this version.
+pub(crate) fn this() -> Version {
+    Version {
+        tree: workspace(),
+        binary: binaries::operator().unwrap(),
+        image: NEW,
+    }
+}
+
+/// Returns the previous version: the commit in the environment variable, or this version again.
+pub(crate) fn previous(folder: &Path) -> anyhow::Result<Version> {
+    let Some(revision) = std::env::var_os(PREVIOUS).filter(|value| !value.is_empty()) else {
+        return Ok(Version { image: OLD, ..this() });
+    };
+    eprintln!("from {}", revision.display());
+    let (archive, tree) = (folder.join("previous.tar"), folder.join("previous"));
+    std::fs::create_dir(&tree)?;
+    run(Command::new("git")
+        .arg("-C")
+        .arg(workspace())
+        .args(["archive", "-o"])
+        .arg(&archive)
+        .arg(revision))?;
+    run(Command::new("tar").arg("-xf").arg(&archive).arg("-C").arg(&tree))?;
+    // The dependencies that it shares with this version are already compiled.
+    let build = ["build", "--quiet", "--package=operator", "--bin=pullsecrets"];
+    run(binaries::cargo()
+        .args(build)
+        .current_dir(&tree)
+        .env("CARGO_BUILD_BUILD_DIR", workspace().join("target"))
+        .env("CARGO_TARGET_DIR", folder.join("target")))?;
+    let binary = folder.join("target/debug/pullsecrets");
+    Ok(Version {
+        tree,
+        binary,
+        image: OLD,
+    })
+}
+
+fn run(command: &mut Command) -> anyhow::Result<()> {
+    let status = command.status().with_context(|| format!("{command:?}"))?;
+    ensure!(status.success(), "{command:?}: {status}");
+    Ok(())
+}
+
+/// Repeats `look` until `done`; its first error is a gap.
+pub(crate) async fn without_a_gap(look: impl AsyncFn() -> Result<(), String>, change: impl Future<Output = ()>) {
+    let mut change = std::pin::pin!(change);
+    let mut looks = 0;
+    loop {
+        if let Err(gap) = look().await {
+            panic!("a gap, at look {looks}: {gap}");
+        }
+        looks += 1;
+        tokio::select! {
+            () = &mut change => break,
+            () = tokio::time::sleep(Duration::from_millis(10)) => {}
+        }
+    }
+    eprintln!("no gap in {looks} looks");
+    assert!(looks > 20, "{looks} looks");
+}
