@@ -42,7 +42,7 @@ fn unseen() -> serde_json::Value {
             "type": type_.as_str(),
             "status": status.as_str(),
             "reason": Reason::Progressing.as_str(),
-            "message": "the operator has not looked at this object yet",
+            "message": "the operator has not looked at this object yet: if this stays, check that the operator runs",
             "lastTransitionTime": "1970-01-01T00:00:00Z",
         })
     };

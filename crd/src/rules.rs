@@ -29,8 +29,8 @@ pub(crate) const SECRET_NAME_IS_IMMUTABLE: Rule = (
 /// Copies take the name of the object where the spec gives none.
 pub(crate) const DEFAULT_SECRET_NAME_IS_NOT_RESERVED: Rule = (
     "oldSelf.hasValue() || has(self.spec.secret.name) || !self.metadata.name.startsWith('pullsecrets-state-')",
-    "metadata.name must not start with pullsecrets-state-, which is reserved for the operator's own Secrets: give \
-     spec.secret.name, or name the object otherwise",
+    "metadata.name must not start with pullsecrets-state-, which is reserved for the operator's own Secrets: set \
+     spec.secret.name, or give the object another name",
 );
 
 /// Reserves the names of the operator's own Secrets.
@@ -59,12 +59,12 @@ pub(crate) const DOCKER_HUB_IS_DISTINCT: Rule = (
 
 pub(crate) const SERVER_IS_GIVEN: Rule = (
     "has(self.server) || !has(self.credentials) || has(self.credentials.dockerConfig)",
-    "server is required: only credentials.dockerConfig may go without it, and then every entry of that docker config is taken",
+    "server is required with basicAuth: only with dockerConfig it may be absent, and the operator then takes every entry of that docker config",
 );
 
 pub(crate) const EXACTLY_ONE_SOURCE: Rule = (
     "has(self.basicAuth) != has(self.dockerConfig)",
-    "exactly one of basicAuth and dockerConfig must be given",
+    "exactly one of basicAuth and dockerConfig must be given: add one, or remove one",
 );
 
 pub(crate) const NAMESPACES_ARE_GIVEN: Rule = (
@@ -98,7 +98,7 @@ pub(crate) const LABEL_KEY: &str = label_key!();
 pub(crate) const KEYS_ARE_VALID: Rule = (
     concat!("self.all(key, size(key) <= 317 && key.matches(r'", label_key!(), "'))"),
     "each key must be a name of at most 63 letters, digits, '-', '_' and '.', with a letter or digit at both ends; \
-     before it may stand a domain in lower case and a '/', as in example.com/team",
+     an optional prefix is a domain in lower case and a '/', as in example.com/team",
 );
 
 /// Other controllers act on a Secret because of its labels and annotations, and no list knows every controller. So the

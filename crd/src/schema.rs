@@ -104,7 +104,7 @@ pub(crate) fn selectors(_: &mut SchemaGenerator) -> Schema {
             "properties": {
                 "matchLabels": match_labels(),
                 "matchExpressions": {
-                    "description": "Requirements that must all hold.",
+                    "description": "Conditions on labels that must all hold, for example `{key: stage, operator: In, values: [test]}`.",
                     "type": "array",
                     "maxItems": MAX_SELECTOR,
                     "x-kubernetes-list-type": "atomic",
@@ -117,7 +117,7 @@ pub(crate) fn selectors(_: &mut SchemaGenerator) -> Schema {
 
 fn match_labels() -> Value {
     json!({
-        "description": "Labels that must all be present, with these values.",
+        "description": "Labels that must all be present with these values, for example `team: payments`.",
         "type": "object",
         "maxProperties": MAX_SELECTOR,
         "additionalProperties": label_value(),
@@ -131,19 +131,19 @@ fn requirement() -> Value {
         "required": ["key", "operator"],
         "properties": {
             "key": {
-                "description": "The key of the label.",
+                "description": "The key of the label, with its prefix if it has one, for example `example.com/team`.",
                 "type": "string",
                 "minLength": 1,
                 "maxLength": MAX_LABEL_KEY,
                 "pattern": rules::LABEL_KEY,
             },
             "operator": {
-                "description": "`In` and `NotIn` compare with `values`; `Exists` and `DoesNotExist` take none.",
+                "description": "`In`: the label has one of `values`. `NotIn`: it has none of them, or is absent. `Exists`, `DoesNotExist`: it is present, or absent, with any value.",
                 "type": "string",
                 "enum": ["In", "NotIn", "Exists", "DoesNotExist"],
             },
             "values": {
-                "description": "The values to compare with.",
+                "description": "The values for `In` and `NotIn`, at least one. `Exists` and `DoesNotExist` take none.",
                 "type": "array",
                 "maxItems": MAX_LIST,
                 "items": label_value(),

@@ -14,8 +14,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{rules, schema, status::ClusterPullSecretStatus};
 
-/// Desired state: which registries, where their credentials come from, and which namespaces and service accounts may
-/// use them.
+/// Desired state. The operator puts the logins for `registries` into one pull secret, the copy, in each namespace that
+/// `namespaces` selects. It adds an entry for the copy, the reference, to `imagePullSecrets` of each service account
+/// that `serviceAccounts` selects there.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[kube(
     group = "pullsecrets.dev",
@@ -58,15 +59,20 @@ use crate::{rules, schema, status::ClusterPullSecretStatus};
 )]
 #[serde(rename_all = "camelCase")]
 pub struct ClusterPullSecretSpec {
-    /// Registries to log in to, 1 to 16, each server at most once. If two sources contain the same server, an entry
-    /// with that `server` wins over a docker config taken whole. Then the earlier one in this list wins.
+    /// Registries to log in to, 1 to 16, each server at most once. If a docker config that is taken whole contains the
+    /// `server` of another entry, that entry wins. If two such docker configs contain the same server, the earlier one
+    /// in this list wins. If the source of an entry fails, the copies keep the last good login of that entry.
     #[schemars(length(min = 1, max = 16), extend("x-kubernetes-list-type" = "atomic"))]
     pub registries: Vec<Registry>,
 
-    /// The namespaces that get a copy. The label `pullsecrets.dev/exclude: "true"` always excludes a namespace.
+    /// The namespaces that get a copy: all that match `selectors` or `names`, of which at least one must be given. The
+    /// label `pullsecrets.dev/exclude: "true"` always excludes a namespace. Only their exact name in `names` selects
+    /// `kube-system`, `kube-public`, `kube-node-lease`, the operator's own namespace and the namespaces of sources.
     pub namespaces: NamespaceSelection,
 
-    /// The service accounts in those namespaces that get a reference to the copy. Default: the account `default`.
+    /// The service accounts in those namespaces that get a reference to the copy: all that match `names` or
+    /// `selectors`. Without both, it is the account `default`. The label `pullsecrets.dev/exclude: "true"` always
+    /// excludes an account.
     #[serde(default)]
     pub service_accounts: ServiceAccountSelection,
 
@@ -75,12 +81,14 @@ pub struct ClusterPullSecretSpec {
     pub secret: SecretTemplate,
 
     /// What happens to copies and references when this object is deleted, or when a namespace is no longer selected.
-    /// `Delete` removes both. `Retain` keeps both, and marks the copies as retained. Default: `Delete`.
+    /// `Delete` removes both. `Retain` keeps both, and the operator no longer updates these copies. It marks them with
+    /// the annotation `pullsecrets.dev/retained`. Default: `Delete`.
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,
 
-    /// Set to true to stop all writes of copies and references for this object. The operator still updates the status,
-    /// and deletion still works. Default: false.
+    /// Set to true to stop all writes of copies and references for this object. New namespaces then get no copy, and
+    /// existing copies keep their login. The operator still updates the status, and deletion still works. Default:
+    /// false.
     #[serde(default)]
     pub suspend: bool,
 }
@@ -91,10 +99,11 @@ pub struct ClusterPullSecretSpec {
 #[serde(rename_all = "camelCase")]
 pub struct Registry {
     /// The registry as `host[:port][/path]` in lower case, for example `harbor.example.com`,
-    /// `registry.example.com:5000` or `ghcr.io/acme`. A path is a plain prefix of image names: `ghcr.io/acme` also
-    /// matches `ghcr.io/acme-other`. A `*` matches one label of the host, or a part of one:
-    /// `*.dkr.ecr.eu-west-1.amazonaws.com`. Only `dockerConfig` works without a server. The operator then takes every
-    /// entry of that docker config.
+    /// `registry.example.com:5000`, `ghcr.io/acme`, or `docker.io` for Docker Hub. The port must be the one in the
+    /// image names. A path is a plain prefix of image names: `ghcr.io/acme` also matches `ghcr.io/acme-other`. A `*`
+    /// matches one label of the host, or a part of one: `*.dkr.ecr.eu-west-1.amazonaws.com`. The API server refuses a
+    /// value that no image can match. Only `dockerConfig` works without a server. The operator then takes every entry
+    /// of that docker config.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::server")]
     pub server: Option<String>,
@@ -108,14 +117,16 @@ pub struct Registry {
 #[x_kube(validation = rules::EXACTLY_ONE_SOURCE)]
 #[serde(rename_all = "camelCase")]
 pub struct Credentials {
-    /// A Secret with a user name and a password, usually of type `kubernetes.io/basic-auth`. Any type works, except
-    /// tokens, keys, Helm releases and the operator's own Secrets.
+    /// A Secret with a user name and a password, usually of type `kubernetes.io/basic-auth`. It needs `server`. Any
+    /// type of Secret works, except service account tokens, bootstrap tokens, TLS and SSH keys, Helm releases and the
+    /// operator's own Secrets. If a key is missing or empty, the registry reports `SourceInvalid`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub basic_auth: Option<BasicAuthSource>,
 
-    /// A Secret with a docker config under `.dockerconfigjson`, or one of type `kubernetes.io/dockercfg`. Any type
-    /// works, except tokens, keys, Helm releases and the operator's own Secrets. With `server`, the operator takes the
-    /// entry of that server. Without it, the operator takes every entry that kubelets can use.
+    /// A Secret with a docker config under the key `.dockerconfigjson`, or one of type `kubernetes.io/dockercfg`. Any
+    /// type of Secret works, except service account tokens, bootstrap tokens, TLS and SSH keys, Helm releases and the
+    /// operator's own Secrets. With `server`, the operator takes the entry of that server. Without it, the operator
+    /// takes every entry that kubelets can use. If there is no such entry, the registry reports `SourceInvalid`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub docker_config: Option<DockerConfigSource>,
 }
@@ -132,15 +143,15 @@ impl Credentials {
 #[derive(JsonSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BasicAuthSource {
-    /// The Secret to read.
+    /// The Secret to read, by name and namespace.
     pub secret_ref: SecretReference,
 
-    /// The data key that holds the user name. Default: `username`.
+    /// The key in the data of the Secret that holds the user name. Default: `username`.
     #[serde(default = "default_username_key")]
     #[schemars(schema_with = "schema::data_key")]
     pub username_key: String,
 
-    /// The data key that holds the password or token. Default: `password`.
+    /// The key in the data of the Secret that holds the password or token. Default: `password`.
     #[serde(default = "default_password_key")]
     #[schemars(schema_with = "schema::data_key")]
     pub password_key: String,
@@ -158,7 +169,7 @@ fn default_password_key() -> String {
 #[derive(JsonSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DockerConfigSource {
-    /// The Secret to read.
+    /// The Secret to read, by name and namespace.
     pub secret_ref: SecretReference,
 }
 
@@ -167,12 +178,12 @@ pub struct DockerConfigSource {
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-map-type" = "atomic"))]
 pub struct SecretReference {
-    /// The name of the Secret.
+    /// The name of the Secret. It may be created later: until then the registry reports `SourceNotFound`.
     #[schemars(schema_with = "schema::object_name")]
     pub name: String,
 
     /// The namespace of the Secret. Default: the namespace of the operator. The operator reads another namespace only
-    /// if its flag `--source-namespaces` lists it.
+    /// if its flag `--source-namespaces` lists it. Otherwise the registry reports `SourceNamespaceNotAllowed`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::namespace_name")]
     pub namespace: Option<String>,
@@ -184,18 +195,20 @@ pub struct SecretReference {
 #[x_kube(validation = rules::NAMESPACES_ARE_GIVEN)]
 #[serde(rename_all = "camelCase")]
 pub struct NamespaceSelection {
-    /// Label selectors. A namespace is selected if it matches at least one of them. `[{}]` selects every namespace.
+    /// Label selectors, at most 64. A namespace is selected if it matches at least one of them. `[{}]` selects every
+    /// namespace, except those that need their exact name in `names`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::selectors")]
     pub selectors: Vec<LabelSelector>,
 
-    /// Names or globs of namespaces, in addition to the selectors, for example `ci-*`. A `*` matches any characters,
-    /// and a `?` matches one.
+    /// Names or globs of namespaces, at most 64, in addition to the selectors, for example `ci-*`. A `*` matches any
+    /// number of characters, and a `?` matches one. A namespace that does not exist yet is selected when it is created.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::globs")]
     pub names: Vec<String>,
 
-    /// Names or globs of namespaces that are never selected. `excluded` wins over `selectors` and `names`.
+    /// Names or globs of namespaces that are never selected, at most 64, for example `ci-sandbox`. `excluded` wins over
+    /// `selectors` and `names`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::globs")]
     pub excluded: Vec<String>,
@@ -206,22 +219,26 @@ pub struct NamespaceSelection {
 #[derive(JsonSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ServiceAccountSelection {
-    /// `Attach` adds the copy to the `imagePullSecrets` of the selected accounts. `None` changes no account, and each
-    /// Pod must name the secret itself. Default: `Attach`.
+    /// `Attach` adds the copy to the `imagePullSecrets` of the selected accounts. `None` adds it to no account, and
+    /// each Pod must name the secret itself. A change to `None` removes the references that the operator added.
+    /// Default: `Attach`.
     #[serde(default)]
     pub mode: AttachMode,
 
-    /// Names or globs of accounts. A `*` matches any characters, and a `?` matches one. `["*"]` selects every account.
+    /// Names or globs of accounts, at most 64, for example `build-*`. A `*` matches any number of characters, and a `?`
+    /// matches one. `["*"]` selects every account. If you set `names` or `selectors`, list `default` as well if it
+    /// should get the reference.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::globs")]
     pub names: Vec<String>,
 
-    /// Label selectors, in addition to the names. An account is selected if it matches at least one of them.
+    /// Label selectors, at most 64, in addition to the names. An account is selected if it matches at least one of
+    /// them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::selectors")]
     pub selectors: Vec<LabelSelector>,
 
-    /// Names or globs of accounts that are never selected. `excluded` wins over `selectors` and `names`.
+    /// Names or globs of accounts that are never selected, at most 64. `excluded` wins over `selectors` and `names`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::globs")]
     pub excluded: Vec<String>,
@@ -243,8 +260,8 @@ pub enum AttachMode {
 pub struct SecretTemplate {
     /// The name of the copy in every namespace. Default: the name of this object. The resulting name is immutable. To
     /// change it, create a second object, and delete this one when the second is ready. Names that start with
-    /// `pullsecrets-state-` are reserved for the operator. If an object names a Secret as a source, that namespace gets
-    /// no copy under the same name (`SourceName`).
+    /// `pullsecrets-state-` are reserved for the operator. If a namespace has a source Secret of the same name, the
+    /// operator makes no copy there and reports `SourceName`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::copy_name")]
     pub name: Option<String>,
@@ -257,14 +274,15 @@ pub struct SecretTemplate {
     #[schemars(schema_with = "schema::copy_labels")]
     pub labels: BTreeMap<String, String>,
 
-    /// Annotations for the copies, at most 16. The allowed keys are those of `labels`.
+    /// Annotations for the copies, at most 16, each of at most 1024 characters. The allowed keys are those of `labels`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(schema_with = "schema::copy_annotations")]
     pub annotations: BTreeMap<String, String>,
 
     /// What to do if a Secret of that name exists and the operator does not manage it. `Fail` leaves it as it is and
-    /// reports `SecretConflict`. `Adopt` takes over a Secret of type `kubernetes.io/dockerconfigjson` that is mutable,
-    /// has no controller, and is no source of an object. Default: `Fail`.
+    /// reports `SecretConflict`. `Adopt` overwrites its login and manages it from then on. It does so only for a Secret
+    /// of type `kubernetes.io/dockerconfigjson` that is mutable, has no controller, and is no source of an object.
+    /// Default: `Fail`.
     #[serde(default)]
     pub conflict_policy: ConflictPolicy,
 }

@@ -29,12 +29,14 @@ pub const MAX_MESSAGE: usize = 1024;
 #[derive(JsonSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ClusterPullSecretStatus {
-    /// The `metadata.generation` that this status describes; -1 before the operator first acts on the object.
+    /// The `metadata.generation` that this status describes. If it is lower than that of the object, the operator has
+    /// not acted on the last change yet. It is -1 before the operator first acts on the object.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
 
-    /// The installation that acts for this object, as `namespace/name` of its Lease. The first one wins. Another
-    /// installation acts only after the annotation `pullsecrets.dev/installation` names it.
+    /// The installation of the operator that acts for this object, as `namespace/name` of its Lease. The first one that
+    /// sees the object records itself here. Another installation acts only after the annotation
+    /// `pullsecrets.dev/installation` names it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
     pub installation: Option<String>,
@@ -44,8 +46,10 @@ pub struct ClusterPullSecretStatus {
     #[schemars(length(max = 253))]
     pub secret_name: Option<String>,
 
-    /// `Ready` sums up `CredentialsReady`, `SecretsSynced` and `ServiceAccountsSynced`. `Reconciling` is present while
-    /// work is outstanding, `Stalled` while a person must act.
+    /// The state of the object, by type. `Ready` sums up the next three. `CredentialsReady`: the source of each
+    /// registry gives a login. `SecretsSynced`: each selected namespace has the copy. `ServiceAccountsSynced`: each
+    /// selected account has the reference. `Reconciling` is present while work is outstanding, `Stalled` while a person
+    /// must act.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(
         length(max = 16),
@@ -53,25 +57,26 @@ pub struct ClusterPullSecretStatus {
     )]
     pub conditions: Vec<Condition>,
 
-    /// Counts of the selected namespaces.
+    /// How many namespaces are selected, and how many of them have the copy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespaces: Option<Counts>,
 
-    /// Counts of the selected service accounts.
+    /// How many service accounts are selected, and how many of them have the reference.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service_accounts: Option<Counts>,
 
-    /// Namespaces with a failure, the first 20 by name.
+    /// Namespaces that lack the copy or a reference, or still have one that must go. At most 20, in the order of their
+    /// names. `namespaces.failed` and `serviceAccounts.failed` count all of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 20), extend("x-kubernetes-list-type" = "atomic"))]
     pub failures: Vec<Failure>,
 
-    /// One entry for each declared registry, in the order of `spec.registries`.
+    /// Whether each registry has a login: one entry for each of `spec.registries`, in the same order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "atomic"))]
     pub registries: Vec<RegistryStatus>,
 
-    /// Registries with resolved credentials, of those declared, for example `2/3`.
+    /// Registries whose source gives a login, of those in `spec.registries`, for example `2/3`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub registries_ready: Option<String>,
@@ -105,19 +110,19 @@ impl ClusterPullSecretStatus {
 #[derive(JsonSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Counts {
-    /// How many are selected. One that is no longer selected still counts while its removal fails.
+    /// How many are selected. A namespace or account that is no longer selected still counts while its removal fails.
     #[schemars(range(min = 0))]
     pub selected: i64,
 
-    /// How many of the selected are as declared.
+    /// How many of the selected have the current copy or, for accounts, the reference.
     #[schemars(range(min = 0))]
     pub ready: i64,
 
-    /// How many of the selected were refused or are in conflict, plus the removals that fail.
+    /// How many of the selected lack it for a known reason, plus the removals that fail. `failures` names the reasons.
     #[schemars(range(min = 0))]
     pub failed: i64,
 
-    /// Ready of selected, for example `811/812`.
+    /// `ready` of `selected`, for example `811/812`.
     #[schemars(length(max = 64))]
     pub summary: String,
 }
@@ -139,14 +144,14 @@ impl Counts {
 #[derive(JsonSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Failure {
-    /// The namespace.
+    /// The name of the namespace.
     #[schemars(length(max = 63))]
     pub namespace: String,
 
-    /// The cause, in one word.
+    /// The cause, in one word. `crd/README.md` says what to do about each.
     pub reason: FailureReason,
 
-    /// The cause, in a sentence. It never contains any part of a credential.
+    /// The cause, in a sentence, with the fix. It never contains any part of a credential.
     #[schemars(length(max = 1024))]
     pub message: String,
 }
@@ -221,20 +226,22 @@ pub struct RegistryStatus {
     #[schemars(length(max = 253))]
     pub server: Option<String>,
 
-    /// The servers of a docker config taken whole, sorted, at most 32. A key that is not a plain `host[:port][/path]`
-    /// may contain a password. It appears only by its position, as in `entry 3: not a server name`.
+    /// The servers in a docker config taken whole, sorted, at most 32. A key that is not a plain `host[:port][/path]`
+    /// may contain a password. So it appears only by its position, as in `entry 3: not a server name`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "crate::schema::server_names")]
     pub servers: Vec<String>,
 
-    /// Whether its credentials are resolved.
+    /// `Ready`: the source gives a login, and copies have it. `NotReady`: it does not, and copies keep the last good
+    /// login, if there was one.
     pub state: RegistryState,
 
-    /// The cause, in one word.
+    /// The cause, in one word: `Resolved`, `Superseded`, `SourceNotFound`, `SourceInvalid`,
+    /// `SourceNamespaceNotAllowed`, or `InvalidSpec`.
     #[schemars(length(min = 1, max = 128))]
     pub reason: String,
 
-    /// The cause, in a sentence. It never contains any part of a credential.
+    /// The cause, in a sentence, or a warning. It never contains any part of a credential.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub message: Option<String>,

@@ -59,7 +59,7 @@ pub struct Record {
 }
 
 impl Record {
-    /// Returns whether the request can change the store. A refused write counts too.
+    /// Returns whether the request can change the store. A refused write counts too, because it was sent.
     pub fn is_write(&self) -> bool {
         matches!(
             self.verb.as_str(),

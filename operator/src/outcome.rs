@@ -59,7 +59,7 @@ pub enum ApiError {
 impl ApiError {
     /// The error of a call that the operator gave up. The write may have happened.
     pub(crate) fn given_up() -> Self {
-        Self::Unavailable("the call took more than a second while others waited, so it was given up".to_owned())
+        Self::Unavailable("the call took more than a second while others waited, so the operator gave it up".to_owned())
     }
 
     /// The label of this error, one of [`crate::observability::metrics::RESULTS`].

@@ -38,7 +38,7 @@ const GENERAL: &str = "must be host[:port][/path], for example registry.example.
 const DIAGNOSES: [(&str, &str); 12] = [
     (
         r"self.matches(r'[^\x00-\x7F]')",
-        "must have ASCII characters only, and one of these only looks like one: retype it; write an international name as xn--...",
+        "must have ASCII characters only, and at least one here is not: retype the name, or write an international name as xn--...",
     ),
     (r"self.matches(r'\s')", "must not contain white space"),
     (
@@ -68,11 +68,11 @@ const DIAGNOSES: [(&str, &str); 12] = [
     ),
     (
         "self.matches('^(https?://)?[^/]+/v[12](/v[12](/.*)?)?$')",
-        "must end in /v1/ or /v2/ with the slash, or leave it out: without the slash the kubelet takes it as part of the image name",
+        "must end in /v1/ or /v2/ with the slash, or end before it: the kubelet takes /v1 without the slash as part of the image name",
     ),
     (
         "self.matches('^(https?://)?[a-z0-9*-]+(/|$)') && !self.matches('^(https?://)?localhost(/|$)')",
-        "must have a host with a dot or a port: without both the name belongs to Docker Hub, as in docker.io/<name>",
+        "must have a host with a dot or a port: the kubelet reads any other name as a repository of Docker Hub, docker.io/<name>",
     ),
     (
         r"self.matches(r'^(https?://)?[^/]+(/[a-z0-9._-]+)+/?$')",

@@ -12,22 +12,22 @@ use serde::{Deserialize, Serialize};
 #[derive(JsonSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Condition {
-    /// The aspect, for example `Ready`.
+    /// The name of the condition, for example `Ready`.
     #[serde(rename = "type")]
     #[schemars(length(min = 1, max = 316))]
     pub type_: String,
 
-    /// Whether the condition holds: `True`, `False` or `Unknown`.
+    /// Whether the condition holds. `Unknown`: the operator has not observed it yet.
     pub status: ConditionStatus,
 
-    /// The cause, in one word.
+    /// The cause, in one word. `crd/README.md` says what to do about each.
     #[schemars(
         length(min = 1, max = 1024),
         regex(pattern = r"^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$")
     )]
     pub reason: String,
 
-    /// The cause, in a sentence. It never contains any part of a credential.
+    /// The cause, in a sentence, with the fix. It never contains any part of a credential.
     #[schemars(length(max = 1024))]
     pub message: String,
 

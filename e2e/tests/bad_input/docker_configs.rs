@@ -54,12 +54,15 @@ async fn whole_config_serves_its_usable_entries() {
             "{message}"
         );
     }
-    assert!(message.contains("entry 3 is used as kubelets read it"), "{message}");
+    assert!(
+        message.contains("kubelets read entry 3 in another way than it looks"),
+        "{message}"
+    );
 
     put_config(&scenario, &auths(json!({"auth": "%%%"}), &second)).await;
     scenario.holds("the rest moves on", &holds(&first, &second)).await;
     let message = scenario.says("CredentialsReady", "False", "SourceInvalid").await;
-    let stays = format!("the last good credentials stay for {SERVER}: ");
+    let stays = format!("copies keep the last good login for {SERVER}: ");
     assert!(message.starts_with(&stays), "{message}");
 }
 

@@ -78,7 +78,7 @@ fn unservable() -> Vec<Row> {
     };
     let both = json!({"basicAuth": {"secretRef": {"name": "older"}}, "dockerConfig": {"secretRef": {"name": "older"}}});
     let one_source = "spec.registries[0].credentials: exactly one of basicAuth and dockerConfig";
-    let refused = ("SecretsSynced", "NamespacesFailed", "refused by the server (422");
+    let refused = ("SecretsSynced", "NamespacesFailed", "refused by the API server (422");
     vec![
         row("old-two-sources", Some("r.io"), both, one_source),
         row("old-no-source", Some("r.io"), json!({}), one_source),

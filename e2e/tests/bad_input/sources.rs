@@ -253,10 +253,7 @@ async fn is_told(scenario: &Scenario, row: &Row, core: &str) {
     let registry = &registries[0];
     // An object that now refers to another Secret gets no further namespaces.
     let stays = |message: &Value| {
-        let ends = [
-            "; the last good credentials stay",
-            "stay where they are, and go to no other namespace",
-        ];
+        let ends = ["; copies keep the last good login", ", and no other namespace gets it"];
         ends.iter()
             .any(|end| message.as_str().unwrap_or_default().ends_with(end))
     };

@@ -42,7 +42,7 @@ pub enum CredentialError {
     #[error("the {0} is empty")]
     Empty(Part),
     /// Kubelets split `username:password` at the first colon, so they would cut the user name.
-    #[error("the username holds a `:`, where kubelets would cut it")]
+    #[error("the username contains a `:`, where kubelets would cut it")]
     ColonInUsername,
     /// This half begins or ends with a line feed or a carriage return.
     #[error("the {0} begins or ends with a line break, often left by `echo`; use `printf %s`")]
@@ -59,7 +59,7 @@ pub enum CredentialWarning {
     #[error("the {0} begins or ends with white space")]
     WhiteSpace(Part),
     /// This half has a control character, an invisible character, or a replacement character.
-    #[error("the {0} holds an invisible character, such as a NUL or a byte order mark")]
+    #[error("the {0} contains an invisible character, such as a NUL or a byte order mark")]
     Invisible(Part),
 }
 

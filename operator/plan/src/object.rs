@@ -312,7 +312,7 @@ fn selectors(field: &str, declared: &[LabelSelector]) -> Result<Vec<Selector>, S
             let wants_values = matches!(expression.operator.as_str(), "In" | "NotIn");
             if wants_values == empty {
                 return Err(wrong(format!(
-                    "operator {} of key {} takes {}",
+                    "the operator {} of the key {} needs {}",
                     expression.operator,
                     expression.key,
                     if wants_values {

@@ -66,14 +66,14 @@ pub(crate) fn is_reserved(scope: &Scope<'_>, name: &str) -> bool {
 pub(crate) fn reserved(scope: &Scope<'_>, name: &str) -> Option<Failure> {
     let message = if let Some(object) = scope.cluster.source_of(scope.name, name) {
         format!(
-            "secret {name:?} is a source of ClusterPullSecret {:?} in this namespace, so no copy is made under that \
-             name: leave the namespace out, or create an object with another spec.secret.name",
+            "secret {name:?} is a source of ClusterPullSecret {:?} in this namespace, so the operator makes no copy \
+             of that name here: exclude the namespace, or create an object with another spec.secret.name",
             object.name
         )
     } else if name.starts_with(STATE_NAME_PREFIX) {
         format!(
-            "secret name {name:?} is reserved, since names with {STATE_NAME_PREFIX:?} at the start are the operator's \
-             own: create an object with another spec.secret.name"
+            "secret name {name:?} is reserved for the operator, because it starts with {STATE_NAME_PREFIX:?}: create an \
+             object with another spec.secret.name"
         )
     } else {
         return None;
@@ -99,13 +99,15 @@ pub(crate) fn obstacle(scope: &Scope<'_>, name: &str, seen: &Secret, decider: &O
         Ownership::Copy(_) => None,
         Ownership::Stripped | Ownership::Retained(_) if seen.traits.is_repairable() => None,
         _ if decider.spec.conflict_policy == ConflictPolicy::Fail => {
-            conflict("exists and is not managed by pullsecrets")
+            conflict("exists and is not managed by pullsecrets: delete it, or set spec.secret.conflictPolicy to Adopt")
         }
         _ if !seen.traits.docker_config_type => {
-            conflict("exists with another type than kubernetes.io/dockerconfigjson and cannot be adopted")
+            conflict("has another type than kubernetes.io/dockerconfigjson and cannot be adopted: delete it")
         }
-        _ if seen.traits.immutable => conflict("exists, is immutable and cannot be adopted"),
-        _ if seen.traits.controlled => conflict("exists, has a controller and cannot be adopted"),
+        _ if seen.traits.immutable => conflict("is immutable and cannot be adopted: delete it"),
+        _ if seen.traits.controlled => {
+            conflict("has a controller and cannot be adopted: delete it, or exclude the namespace")
+        }
         _ => None,
     }
 }

@@ -54,7 +54,10 @@ pub fn decide<'a>(scope: &Scope<'a>, name: &'a str, context: Context<'_>) -> Dec
 
 /// An object that cannot be read may want this Secret here, so all other claimants must wait.
 fn unreadable<'a>(scope: &Scope<'a>, name: &'a str, context: Context<'_>) -> Decision<'a, SecretAction> {
-    let message = format!("secret {name:?} belongs to a ClusterPullSecret that this version cannot read");
+    let message = format!(
+        "secret {name:?} may belong to a ClusterPullSecret that the operator cannot read: fix the object that reports \
+         InvalidSpec"
+    );
     let failure = Failure::new(FailureReason::SecretConflict, message);
     let claimants = scope.claimants(name).iter();
     let states = claimants.map(|object| (*object, State::Failed(failure.clone())));
@@ -71,8 +74,8 @@ fn unreadable<'a>(scope: &Scope<'a>, name: &'a str, context: Context<'_>) -> Dec
 /// The installation has no rights on Secrets of this name.
 fn not_permitted<'a>(scope: &Scope<'a>, name: &str) -> Decision<'a, SecretAction> {
     let message = format!(
-        "secret name {name:?} is not one of --managed-secret-names: add it to config/named/names.yaml and apply that \
-         again, or replace the object by one whose spec.secret.name is listed there"
+        "secret name {name:?} is not one of --managed-secret-names: add it to config/named/names.yaml and apply \
+         config/named, or replace the object by one whose spec.secret.name is listed there"
     );
     let failure = Failure::new(FailureReason::NameNotPermitted, message);
     let claimants = scope.claimants(name).iter().filter(|_| !scope.seen.terminating);

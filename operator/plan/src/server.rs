@@ -41,28 +41,28 @@ pub enum ServerError {
     #[error("the server is empty; write host[:port][/path]")]
     Empty,
     /// It has a scheme other than `https` and `http`. Kubelets read such a scheme as a host.
-    #[error("only https:// or http:// may stand before a server; best write neither")]
+    #[error("kubelets know only the schemes https:// and http://; leave the scheme out")]
     Scheme,
     /// It has upper-case letters. Kubelets compare hosts by case.
-    #[error("the server holds upper-case letters, which kubelets do not match; use lower case")]
+    #[error("the server has upper-case letters, which match no image; use lower case")]
     UpperCase,
     /// It has a user or a password before the host.
-    #[error("the server holds an `@` before its path; put user and password into a Secret")]
+    #[error("the server has an `@` before its path; put user and password into the source Secret")]
     UserInfo,
     /// It has `?` or `#`, where kubelets end the address.
-    #[error("kubelets cut a server at `?` and `#`; remove it (the only wildcard is `*`)")]
+    #[error("kubelets cut a server at `?` and `#`; remove that character (the only wildcard is `*`)")]
     Query,
     /// It has a character that no image name has at this place.
-    #[error("{0:?} cannot stand there in an image name; use a-z, 0-9, `.` and `-`")]
+    #[error("no image name has {0:?} at that place; use a-z, 0-9, `.` and `-`")]
     Character(char),
     /// A label of the host is empty, or begins or ends with `-`.
     #[error("the host has an empty label, or one with `-` at an end; remove the extra `.` or `-`")]
     Label,
     /// Image names do not read it as a host: `registry/app` is on Docker Hub.
-    #[error("image names take a host without `.` or port for a part of Docker Hub; write both")]
+    #[error("kubelets read a host without `.` and port as a part of Docker Hub; add the domain or the port")]
     NotAHost,
     /// The text between the brackets is no IPv6 address.
-    #[error("the brackets hold no IPv6 address that an image name can hold; write [address]:port")]
+    #[error("the brackets contain no IPv6 address that an image name can have; write [address]:port")]
     Address,
     /// It is an IPv6 address without a port. Kubelets match such an address only with a port.
     #[error("kubelets match an IPv6 address only with its port; write [address]:port")]
@@ -80,12 +80,12 @@ pub enum ServerError {
     #[error("the path ends in a digest; remove the `@` and what follows")]
     Digest,
     /// It has `/v1` or `/v2` where kubelets read a repository.
-    #[error("/v1 and /v2 without a `/` after them are read as repositories; remove them")]
+    #[error("kubelets read /v1 and /v2 without a `/` after them as repositories; remove them")]
     ApiPath,
     /// A component of the path is empty, begins with a separator, or has separators that no repository combines.
     ///
     /// Only the last component may end with a separator, because a path is a prefix.
-    #[error("no repository has such a part of a path; write letters and digits joined by `.`, `_`, `__` or `-`")]
+    #[error("no repository has such a path; write letters and digits joined by `.`, `_`, `__` or `-`")]
     Component,
 }
 

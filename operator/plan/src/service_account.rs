@@ -104,7 +104,8 @@ fn hides_ours(scope: &Scope<'_>, seen: &Account) -> bool {
 /// Decides about a list that is too large to be kept. The operator leaves it alone, and reports it.
 fn too_large<'a>(scope: &Scope<'a>, seen: &Account, wanted: &[&'a Arc<Object>]) -> Decision<'a, AccountAction> {
     let message = format!(
-        "imagePullSecrets has more than {MAX_ENTRIES} entries, or {} KiB, and is left as it is: remove those that are not used",
+        "imagePullSecrets has more than {MAX_ENTRIES} entries or {} KiB, so the operator does not change it: remove \
+         unused entries",
         MAX_ENTRIES_BYTES / 1024
     );
     let state = State::Failed(Failure::new(FailureReason::TooLarge, message));

@@ -99,8 +99,8 @@ pub struct Blocked {
 pub const DELETION_WAITS: &str = "being deleted, and waits: ";
 
 /// The end of the message of `Ready` if the annotation that hands the object over names no installation.
-pub const NOT_HANDED_OVER: &str = "; annotation pullsecrets.dev/installation does not name an installation and is passed over: \
-    set it to NAMESPACE/pullsecrets, or take it off";
+pub const NOT_HANDED_OVER: &str = "; the operator ignores the annotation pullsecrets.dev/installation, because it does not \
+    name an installation: set it to NAMESPACE/pullsecrets, or remove it";
 
 /// Returns the status that says these facts.
 pub fn report(facts: &Facts<'_>) -> ClusterPullSecretStatus {
@@ -153,7 +153,7 @@ fn count(status: &mut ClusterPullSecretStatus, facts: &Facts<'_>, summary: &Summ
 
 /// Freezes an object that cannot be read. What was known of it before is not repeated, because it is not kept true.
 fn frozen(status: &mut ClusterPullSecretStatus, facts: &Facts<'_>, why: &str) {
-    let message = format!("nothing is added or removed for this object: {why}");
+    let message = format!("the operator adds and removes nothing for this object, because it cannot read it: {why}");
     status.namespaces = Some(Counts::new(0, 0, 0));
     status.service_accounts = Some(Counts::new(0, 0, 0));
     let (stalled, ready) = (
@@ -201,7 +201,7 @@ fn counts(count: Count, left: Left) -> Counts {
 pub fn taken_over(previous: &ClusterPullSecretStatus, before: &str, generation: i64, now: &Time) -> Vec<Condition> {
     let mut conditions = previous.conditions.clone();
     remove_condition(&mut conditions, ConditionType::Stalled);
-    let message = format!("taken over from the installation {before}");
+    let message = format!("this installation took the object over from {before} and has not looked at it yet");
     for (type_, status) in [
         (ConditionType::Ready, ConditionStatus::Unknown),
         (ConditionType::Reconciling, ConditionStatus::True),

@@ -58,7 +58,7 @@ fn unusable_logins_name_secret_and_key() {
             b"CANARY:x",
             b"CANARY",
             "username",
-            "the username holds a `:`, where kubelets would cut it",
+            "the username contains a `:`, where kubelets would cut it",
         ),
         (b"CANARY", b"\n", "token", "the password is empty"),
         (b"CANARY", b"CANARY\xff", "token", "the password is not UTF-8"),
@@ -151,7 +151,7 @@ fn suspicious_logins_are_served_with_warning() {
         assert_eq!(
             merged.registries[0].message.as_deref(),
             Some(
-                "secret \"pullsecrets-system/robot\": the password holds an invisible character, such as a NUL or a byte \
+                "secret \"pullsecrets-system/robot\": the password contains an invisible character, such as a NUL or a byte \
                  order mark"
             )
         );
@@ -201,9 +201,13 @@ fn unavailable_sources_are_named_with_namespace() {
     copy.labels = [(LABEL_OBJECT, "company")].into_iter().collect();
     let state = source("pullsecrets.dev/state", &[("registries.json", b"CANARY")]);
     let managed = "it is managed by pullsecrets and cannot be a source";
-    let elsewhere = r#"sources are read in "pullsecrets-system", the operator's own namespace, and in those of --source-namespaces only"#;
+    let elsewhere = r#"the operator reads sources only in its own namespace "pullsecrets-system" and in those of --source-namespaces: move the secret, or add its namespace to that flag"#;
     for (lookup, reason, says) in [
-        (Lookup::Missing, Reason::SourceNotFound, "not found"),
+        (
+            Lookup::Missing,
+            Reason::SourceNotFound,
+            "not found: create it, or correct secretRef",
+        ),
         (Lookup::NotAllowed, Reason::SourceNamespaceNotAllowed, elsewhere),
         (
             Lookup::Found(&copy),
@@ -261,7 +265,7 @@ fn invalid_registries_are_named_by_place() {
         ),
         (
             json!({"credentials": {"basicAuth": basic()}}),
-            "server: required, since basicAuth does not name one",
+            "server: required, because basicAuth does not name a registry",
         ),
         (
             json!({"server": "oci://r.io", "credentials": {"basicAuth": basic()}}),

@@ -33,14 +33,14 @@ impl From<&kube::Error> for ApiError {
             kube::Error::Api(status) => Self::from(status.as_ref()),
             // Neither text holds a value: the first names a position, the others the connection.
             kube::Error::SerdeError(error) => Self::Unavailable(format!(
-                "the reply does not decode (line {}, column {})",
+                "the operator cannot decode the reply of the API server (line {}, column {})",
                 error.line(),
                 error.column()
             )),
             kube::Error::HyperError(_) | kube::Error::Service(_) | kube::Error::ReadEvents(_) => {
-                Self::Unavailable("the connection failed".to_owned())
+                Self::Unavailable("the connection to the API server failed".to_owned())
             }
-            _ => Self::Unavailable("the request could not be sent".to_owned()),
+            _ => Self::Unavailable("the operator could not send the request".to_owned()),
         }
     }
 }
@@ -70,7 +70,7 @@ impl From<&Status> for ApiError {
             409 => Self::Conflict,
             403 if caused_by("NamespaceTerminating") => Self::NamespaceTerminating,
             400 | 401 | 403 | 405 | 413 | 422 => Self::Refused(refusal::of(status)),
-            code => Self::Unavailable(format!("the server answered {code}")),
+            code => Self::Unavailable(format!("the API server answered {code}")),
         }
     }
 }
@@ -78,7 +78,7 @@ impl From<&Status> for ApiError {
 fn postponed(named: Option<Failure>, seconds: u32) -> ApiError {
     let by = named.as_ref().map(|failure| Arc::clone(&failure.message));
     ApiError::Postponed {
-        failure: named.unwrap_or_else(|| Failure::new(FailureReason::ServerError, "the server answered 429")),
+        failure: named.unwrap_or_else(|| Failure::new(FailureReason::ServerError, "the API server answered 429")),
         wait: Duration::from_secs(seconds.into()).min(LONGEST_WAIT),
         by,
     }
@@ -98,7 +98,7 @@ pub(crate) async fn call_within<T>(
         Ok(Ok(reply)) => Ok(reply),
         Ok(Err(error)) => Err(ApiError::from(&error)),
         Err(_) => Err(ApiError::Unavailable(format!(
-            "no reply within {} s",
+            "no reply of the API server within {} s",
             deadline.as_secs()
         ))),
     }
@@ -159,7 +159,7 @@ mod tests {
             (api_error(409, "", None, 0), ApiError::Conflict),
             (
                 api_error(429, "", None, 7),
-                postponed(7, ServerError, "the server answered 429", None),
+                postponed(7, ServerError, "the API server answered 429", None),
             ),
             (
                 api_error(429, webhook, None, 3600),
@@ -190,7 +190,10 @@ mod tests {
             ),
             (
                 api_error(403, "no", None, 0),
-                refused(Forbidden, "the server forbids it (403)"),
+                refused(
+                    Forbidden,
+                    "the API server forbids the request (403): compare the operator's rights with config/rbac",
+                ),
             ),
             (
                 api_error(403, quota, None, 0),
@@ -209,11 +212,11 @@ mod tests {
             ),
             (
                 api_error(422, "CANARY", None, 0),
-                refused(AdmissionDenied, "refused by the server (422 Reason)"),
+                refused(AdmissionDenied, "refused by the API server (422 Reason)"),
             ),
             (
                 api_error(503, "CANARY", None, 0),
-                ApiError::Unavailable("the server answered 503".to_owned()),
+                ApiError::Unavailable("the API server answered 503".to_owned()),
             ),
         ] {
             assert_eq!(seen, expected);

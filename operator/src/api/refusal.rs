@@ -27,12 +27,15 @@ pub(super) fn of(status: &Status) -> Failure {
         // Admission plugins also answer 403. A missing right reads `User "…" cannot …`.
         403 if admission.is_some() => Failure::new(
             FailureReason::AdmissionDenied,
-            "refused by an admission plugin of the server (403)",
+            "refused by an admission plugin of the API server (403)",
         ),
-        401 | 403 => Failure::new(FailureReason::Forbidden, format!("the server forbids it ({code})")),
+        401 | 403 => Failure::new(
+            FailureReason::Forbidden,
+            format!("the API server forbids the request ({code}): compare the operator's rights with config/rbac"),
+        ),
         _ => Failure::new(
             FailureReason::AdmissionDenied,
-            format!("refused by the server ({code} {})", status.reason),
+            format!("refused by the API server ({code} {})", status.reason),
         ),
     }
 }
@@ -84,12 +87,15 @@ fn by_quota(words: &str) -> Option<Failure> {
     }
     let failed = quoted(words, "failed quota: ", ':').or_else(|| quoted(words, "error matching scopes of quota ", ','));
     if let Some((name, _)) = failed {
-        return exceeded(format!("quota {name:?} does not admit it"));
+        return exceeded(format!("quota {name:?} does not admit the secret"));
     }
     // The server limits what no quota allows, and gives no name then.
-    words
-        .starts_with("insufficient quota to ")
-        .then(|| Failure::new(FailureReason::QuotaExceeded, "no quota of the namespace allows it"))
+    words.starts_with("insufficient quota to ").then(|| {
+        Failure::new(
+            FailureReason::QuotaExceeded,
+            "the API server requires a quota for this, and no quota of the namespace allows it",
+        )
+    })
 }
 
 fn denied(message: String) -> Failure {
@@ -229,47 +235,52 @@ mod tests {
             403,
             r#"secrets "x" is forbidden: failed quota: small: must specify CANARY"#,
             QuotaExceeded,
-            r#"quota "small" does not admit it"#,
+            r#"quota "small" does not admit the secret"#,
         ),
         (
             500,
             "error matching scopes of quota small, err: CANARY",
             QuotaExceeded,
-            r#"quota "small" does not admit it"#,
+            r#"quota "small" does not admit the secret"#,
         ),
         (
             403,
             r#"secrets "x" is forbidden: insufficient quota to consume: count/secrets"#,
             QuotaExceeded,
-            "no quota of the namespace allows it",
+            "the API server requires a quota for this, and no quota of the namespace allows it",
         ),
         // Here the server gives no name: a webhook's condition failed, or one of its own plugins refused.
         (
             403,
             r#"secrets "x" is forbidden: expression 'CANARY' resulted in error: no such key: CANARY"#,
             AdmissionDenied,
-            "refused by an admission plugin of the server (403)",
+            "refused by an admission plugin of the API server (403)",
         ),
         (
             403,
             r#"secrets "x" is forbidden: cannot set an ownerRef on a resource you can't delete: CANARY"#,
             AdmissionDenied,
-            "refused by an admission plugin of the server (403)",
+            "refused by an admission plugin of the API server (403)",
         ),
         (
             403,
             r#"secrets "x" is forbidden: User "u" cannot patch resource "secrets" in API group "" in the namespace "a""#,
             Forbidden,
-            "the server forbids it (403)",
+            "the API server forbids the request (403): compare the operator's rights with config/rbac",
         ),
         (
             403,
             r#"secrets is forbidden: User "u" cannot list resource "secrets" in API group "" at the cluster scope"#,
             Forbidden,
-            "the server forbids it (403)",
+            "the API server forbids the request (403): compare the operator's rights with config/rbac",
         ),
-        (401, "Unauthorized", Forbidden, "the server forbids it (401)"),
-        (422, "CANARY", AdmissionDenied, "refused by the server (422 Reason)"),
+        (
+            401,
+            "Unauthorized",
+            Forbidden,
+            "the API server forbids the request (401): compare the operator's rights with config/rbac",
+        ),
+        (422, "CANARY", AdmissionDenied, "refused by the API server (422 Reason)"),
     ];
 
     fn api_error(code: u16, message: &str) -> ApiError {
@@ -296,7 +307,7 @@ mod tests {
             (
                 422,
                 r#"Secret "x" is invalid: data: Invalid value: "admission webhook \"mine\" denied the request""#,
-                "refused by the server (422",
+                "refused by the API server (422",
             ),
         ] {
             let seen = format!("{:?}", api_error(code, message));
@@ -333,7 +344,7 @@ mod tests {
             ),
         ] {
             let seen = api_error(code, message);
-            assert_eq!(seen, ApiError::Unavailable(format!("the server answered {code}")));
+            assert_eq!(seen, ApiError::Unavailable(format!("the API server answered {code}")));
         }
     }
 }

@@ -52,17 +52,25 @@ fn blocked(step: StepKind, error: &ApiError, state: &str) -> Blocked {
     let why = match error {
         ApiError::Refused(failure) | ApiError::Postponed { failure, .. } => failure.message.to_string(),
         ApiError::Unavailable(text) => text.clone(),
-        ApiError::Throttled(_) => "the server asks for less (429)".to_owned(),
-        ApiError::Conflict => "it is never what was seen a moment before (409)".to_owned(),
-        ApiError::NotFound | ApiError::NamespaceTerminating => "its namespace is gone or about to go".to_owned(),
+        ApiError::Throttled(_) => "the API server answers 429 (too many requests)".to_owned(),
+        ApiError::Conflict => "another writer changes it before each attempt (409)".to_owned(),
+        ApiError::NotFound | ApiError::NamespaceTerminating => {
+            "it does not exist, or its namespace is being deleted".to_owned()
+        }
     };
     let what = match step {
-        StepKind::SaveState => format!("secret {state:?}, which remembers the last good logins, cannot be written"),
-        StepKind::DeleteState => format!("secret {state:?}, which remembers the last good logins, cannot be deleted"),
-        StepKind::AddFinalizer => "the finalizer cannot be put on this object".to_owned(),
-        StepKind::RemoveFinalizer => "the finalizer cannot be taken off this object".to_owned(),
-        StepKind::ClaimObject => "this installation cannot be recorded in the status of this object".to_owned(),
-        StepKind::ReadObject | StepKind::PatchStatus => "this object cannot be read".to_owned(),
+        StepKind::SaveState => format!(
+            "the operator cannot write secret {state:?}, which stores the last good logins, so it copies no new login"
+        ),
+        StepKind::DeleteState => {
+            format!("the operator cannot delete secret {state:?}, which stores the last good logins")
+        }
+        StepKind::AddFinalizer => {
+            "the operator cannot add its finalizer to this object, so it writes no copy".to_owned()
+        }
+        StepKind::RemoveFinalizer => "the operator cannot remove its finalizer from this object".to_owned(),
+        StepKind::ClaimObject => "the operator cannot record its installation in the status of this object".to_owned(),
+        StepKind::ReadObject | StepKind::PatchStatus => "the operator cannot read this object".to_owned(),
     };
     Blocked {
         state: step == StepKind::SaveState,

@@ -49,8 +49,8 @@ impl ObjectEvent {
     /// Makes the Event of an object that a person hands over from the installation in this namespace to another.
     pub fn handed_over(namespace: &str, object: &str, other: &str) -> Self {
         let note = format!(
-            "handed over: {namespace}/{LEASE} writes no more for this object, {other} does as soon as it runs; if there is no \
-             such installation: kubectl annotate cps {object} {ANNOTATION_INSTALLATION}-"
+            "handed over: {namespace}/{LEASE} writes no more for this object, and {other} does as soon as it runs; if there \
+             is no such installation, take the object back: kubectl annotate cps {object} {ANNOTATION_INSTALLATION}-"
         );
         Self {
             warning: false,
@@ -64,7 +64,7 @@ impl ObjectEvent {
         Self {
             warning: false,
             reason: "TakenOver".to_owned(),
-            note: format!("{own} acts for this object from now on, {before} did before"),
+            note: format!("the installation {own} acts for this object from now on; before, {before} did"),
         }
     }
 
@@ -91,8 +91,8 @@ impl ObjectEvent {
             .map(|(namespace, failure)| format!("{namespace}: {}", failure.message))
             .collect();
         let note = format!(
-            "left behind, because the removal was tried in vain for a minute: {named}{more}. Garbage collection keeps trying to \
-             delete secrets. {}",
+            "left behind, because every removal failed for a minute: {named}{more}. Garbage collection keeps trying to delete \
+             secrets; remove entries of imagePullSecrets by hand. {}",
             why.join("; ")
         );
         Self {
@@ -107,8 +107,8 @@ impl ObjectEvent {
 /// Lease.
 pub fn installed_twice(namespace: &str, object: &str, other: &str) -> (ObjectReference, ObjectEvent) {
     let note = format!(
-        "ClusterPullSecret {object:?} belongs to the installation {other}, and {namespace}/{LEASE} does not write for it, nor \
-         for others of that installation; to hand it over: kubectl annotate cps {object} \
+        "ClusterPullSecret {object:?} belongs to the installation {other}, so {namespace}/{LEASE} does not write for it, nor \
+         for other objects of that installation; to hand it over: kubectl annotate cps {object} \
          {ANNOTATION_INSTALLATION}={namespace}/{LEASE} --overwrite",
     );
     let event = ObjectEvent {

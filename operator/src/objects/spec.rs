@@ -56,7 +56,12 @@ impl ParsedSpec {
             source_namespace: source_namespace.to_owned(),
             spec,
             declared: Some(without_selectors(declared)),
-            unreadable: (!fields.is_empty()).then(|| format!("this version does not know {}", fields.join(", "))),
+            unreadable: (!fields.is_empty()).then(|| {
+                format!(
+                    "this version does not know {}: update the operator, or remove the field",
+                    fields.join(", ")
+                )
+            }),
         }
     }
 

@@ -8,7 +8,7 @@ use crate::credential::CredentialError;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum EntryError {
     /// Kubelets skip a key that does not parse as a URL after `https://`: spaces, a port that is no number, brackets.
-    #[error("kubelets skip this key, since they cannot parse it as host[:port][/path]")]
+    #[error("kubelets skip this key, because they cannot parse it; write host[:port][/path]")]
     KeyUnparsable,
     /// The key has a user, a query or a fragment. Kubelets drop these, and read another key.
     #[error("kubelets drop the part of the key at `@`, `?` or `#`; write host[:port][/path]")]
@@ -32,7 +32,7 @@ pub enum EntryError {
     #[error("kubelets ignore `{0}`; give a username and a password (or token) instead")]
     TokenIgnored(&'static str),
     /// It has none of `auth`, `username` and `password`. Docker leaves such entries behind.
-    #[error("it is empty, as docker leaves it when a credential store holds the login")]
+    #[error("it is empty, as docker leaves it when a credential store has the login; write the login into it")]
     Empty,
     /// User name or password cannot be used.
     #[error(transparent)]

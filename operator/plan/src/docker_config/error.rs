@@ -30,7 +30,7 @@ pub enum DockerConfigError {
     #[error("the docker config is not a JSON object")]
     NotAnObject,
     /// `auths` is missing or `null`.
-    #[error("the docker config has no `auths`")]
+    #[error("the docker config has no `auths`, which holds the logins by server")]
     NoAuths,
     /// `auths` is not an object.
     #[error("`auths` of the docker config is not an object")]
@@ -39,7 +39,7 @@ pub enum DockerConfigError {
     #[error("`auths` of the docker config is empty")]
     NoEntries,
     /// It has no entries, because the logins are in a credential store on the author's machine.
-    #[error("the logins are in a credential store or helper, which kubelets cannot ask")]
+    #[error("the logins are in a credential store or helper, which kubelets cannot ask; write them into `auths`")]
     StoredElsewhere,
     /// The requested entry exists and cannot be used.
     #[error("the entry {name} cannot be used: {reason}")]

@@ -169,12 +169,15 @@ impl fmt::Display for Warning {
                 spelling(f, why.as_ref(), write.as_ref())
             }
             Self::Misleading { name, why, write } => {
-                write!(f, "entry {name} is used as kubelets read it")?;
+                write!(f, "kubelets read entry {name} in another way than it looks")?;
                 spelling(f, why.as_ref(), write.as_ref())
             }
             Self::Suspicious { name, warning } => write!(f, "entry {name}: {warning}"),
-            Self::Repeated { name } => write!(f, "entry {name} stands there more than once; kubelets read the last"),
-            Self::Shadowed { name } => write!(f, "entry {name} is left out: another entry means the same to kubelets"),
+            Self::Repeated { name } => write!(f, "entry {name} occurs more than once; kubelets use the last one"),
+            Self::Shadowed { name } => write!(
+                f,
+                "entry {name} is left out: kubelets read another entry as the same server"
+            ),
             Self::Store => f.write_str("logins in `credsStore` are left out: kubelets cannot ask a credential store"),
             Self::Helpers { servers, more } => {
                 f.write_str("logins in `credHelpers` are left out: kubelets cannot ask credential helpers (")?;

@@ -55,7 +55,7 @@ impl<'a> Contribution<'a> {
             let stale = stale.join(", ");
             // First, because a long message is cut at its end.
             self.problem = Some(invalid(format!(
-                "the last good credentials stay for {stale}: {warning}"
+                "copies keep the last good login for {stale}: {warning}"
             )));
         }
     }

@@ -119,7 +119,9 @@ fn entries<'a>(
             let source = find(&docker.secret_ref, own, lookup)?;
             docker_config(&display(&docker.secret_ref, own), source, server)
         }
-        (Some(_), None, None) => Err(invalid_spec("server: required, since basicAuth does not name one")),
+        (Some(_), None, None) => Err(invalid_spec(
+            "server: required, because basicAuth does not name a registry",
+        )),
         (Some(_), Some(_), _) | (None, None, _) => Err(invalid_spec(
             "credentials: exactly one of basicAuth and dockerConfig must be given",
         )),

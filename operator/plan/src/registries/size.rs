@@ -89,7 +89,8 @@ fn explanation(contributions: &[Contribution<'_>], sizes: &[usize], total: usize
         .map(|(size, source)| format!("secret {source:?} needs {size}"))
         .collect();
     format!(
-        "the merged docker config, in which each login stands twice, is {excess} bytes too large for a Secret (1 MiB): {}",
+        "all registries of this object together are {excess} bytes too large for a Secret (1 MiB), which holds each \
+         login twice: {}",
         shown.join(", ")
     )
 }

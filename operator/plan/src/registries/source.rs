@@ -69,16 +69,17 @@ pub(super) fn find<'a>(
         })
     };
     match lookup(reference) {
-        Lookup::Missing => problem(Reason::SourceNotFound, "not found"),
+        Lookup::Missing => problem(Reason::SourceNotFound, "not found: create it, or correct secretRef"),
         Lookup::Unread => problem(
             Reason::SourceNamespaceNotAllowed,
-            "the secrets of its namespace cannot be listed: give the operator the Role for sources there, as in \
-             config/rbac",
+            "the operator cannot list secrets in that namespace: give it a Role there to list and watch secrets, as in \
+             config/README.md",
         ),
         Lookup::NotAllowed => problem(
             Reason::SourceNamespaceNotAllowed,
             &format!(
-                "sources are read in {own:?}, the operator's own namespace, and in those of --source-namespaces only"
+                "the operator reads sources only in its own namespace {own:?} and in those of --source-namespaces: move \
+                 the secret, or add its namespace to that flag"
             ),
         ),
         Lookup::Found(source) if source.type_ == STATE_TYPE => problem(Reason::SourceInvalid, MANAGED),

@@ -16,7 +16,7 @@ pub(super) fn status(
     let (state, reason, message) = match problem {
         None if !superseded.is_empty() => {
             let message = format!(
-                "declared more than once, another declaration decides: {}",
+                "another registry of this object provides the login for: {}",
                 superseded.join(", ")
             );
             let message = warning.map_or(message.clone(), |warning| format!("{message}; {warning}"));
@@ -26,14 +26,14 @@ pub(super) fn status(
         Some(problem) => {
             let still = match known {
                 Known::Own(_) if contribution.now.is_some() => String::new(),
-                Known::Own(_) => "; the last good credentials stay".to_owned(),
+                Known::Own(_) => "; copies keep the last good login".to_owned(),
                 Known::Tied(saved) => {
                     let origin = saved.iter().find_map(|(_, saved)| saved.origin.as_ref());
                     let from = origin.map_or_else(
-                        || "before the operator noted their source".to_owned(),
+                        || "from an unknown source".to_owned(),
                         |origin| format!("from secret {:?}", origin.to_string()),
                     );
-                    format!("; the credentials that came {from} stay where they are, and go to no other namespace")
+                    format!("; existing copies keep the login {from}, and no other namespace gets it")
                 }
                 Known::Unknown => String::new(),
             };

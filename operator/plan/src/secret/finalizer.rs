@@ -9,13 +9,13 @@ use crate::observed::Secret;
 pub(super) fn held_up(name: &str, seen: &Secret) -> Failure {
     let holder = seen.traits.finalizer.as_deref().unwrap_or("unknown");
     let fixed = if seen.digest.is_none() {
-        "; no login is left in it"
+        "; the secret has no login any more"
     } else if !seen.traits.is_repairable() {
-        "; its login stays until then, because it cannot be changed"
+        "; its login stays until then, because the secret is immutable"
     } else {
         ""
     };
     let message =
-        format!("secret {name:?} is being deleted and finalizer {holder:?} holds it: take that finalizer off{fixed}");
+        format!("secret {name:?} is being deleted and finalizer {holder:?} holds it: remove that finalizer{fixed}");
     Failure::new(FailureReason::HeldByFinalizer, message)
 }

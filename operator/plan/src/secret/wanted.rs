@@ -62,8 +62,8 @@ fn left_behind<'a>(
     let former = labelled(scope, name)
         .filter(|object| object.lifecycle == Lifecycle::Active && !scope.is_claimed_by(name, object))?;
     let message = format!(
-        "secret {name:?} still holds what this object put there, because ClusterPullSecret {:?} asks for it here and \
-         cannot replace it: see what that one says, or take the namespace out of its selection",
+        "secret {name:?} still has the login of this object, because ClusterPullSecret {:?} wants it here and cannot \
+         write it: see the status of that object, or exclude the namespace there",
         decider.name
     );
     let held = Failure::new(FailureReason::SecretConflict, message);
@@ -80,7 +80,8 @@ fn states<'a>(
 ) -> Vec<(&'a Arc<Object>, State)> {
     let superseded = |object: &&'a Arc<Object>| {
         let message = format!(
-            "secret {name:?} is decided by the older ClusterPullSecret {:?}",
+            "secret {name:?} belongs to the older ClusterPullSecret {:?}: exclude the namespace in one of the two, or create \
+             an object with another spec.secret.name",
             decider.name
         );
         let failure = Failure::new(FailureReason::SecretConflict, message);

@@ -80,10 +80,12 @@ fn credentials_ready(facts: &Facts<'_>) -> Finding {
         None => {
             let message = match facts.unread {
                 Some(Unread::Own(own)) => format!(
-                    "the secrets of namespace {own:?}, the operator's own, cannot be listed: compare the rights with \
-                     config/rbac"
+                    "the operator cannot list the secrets of its own namespace {own:?}, where sources are: compare its \
+                     rights with config/rbac"
                 ),
-                Some(Unread::Another) | None => "the sources were not read yet".to_owned(),
+                Some(Unread::Another) | None => {
+                    "the operator has not read the source secrets yet: if this stays, see its log".to_owned()
+                }
             };
             Finding::bad(Reason::Progressing, message)
         }
@@ -92,13 +94,13 @@ fn credentials_ready(facts: &Facts<'_>) -> Finding {
         }) => Finding::bad(problem.reason, problem.message.clone()),
         Some(Merged { registries, .. }) => Finding::good(
             Reason::Resolved,
-            format!("{} of {0} registries resolved", registries.len()),
+            format!("{} of {0} registries have a login", registries.len()),
         ),
     }
 }
 
 const UNLISTED: &str =
-    "namespaces, service accounts or copies were not listed yet: if this stays, see the operator's log";
+    "the operator has not listed all namespaces, service accounts and copies yet: if this stays, see its log";
 
 /// Copies or references: how many are selected and how many must go, with their words in messages.
 struct Side<'a> {
@@ -110,7 +112,6 @@ struct Side<'a> {
     failure: Option<&'a (Arc<str>, Failure)>,
     /// `namespaces` of copies.
     what: &'static str,
-    has_it: &'static str,
     have_it: &'static str,
     /// `copies` that must go.
     going: &'static str,
@@ -130,7 +131,7 @@ impl Side<'_> {
             let message = if failed > 0 {
                 format!("{failed} of {selected} {what} failed{first}")
             } else {
-                format!("{} {going} that are to go cannot be removed{first}", left.failed)
+                format!("{} {going} must be removed and cannot be{first}", left.failed)
             };
             return Finding::bad(reason, message);
         }
@@ -144,9 +145,12 @@ impl Side<'_> {
         }
         // What is not ready yet has waited for so short a time that it does not count.
         let message = if ready == selected {
-            format!("every one of {selected} {what} {}", self.has_it)
+            format!("{ready} of {selected} {what} {}", self.have_it)
         } else {
-            format!("{ready} of {selected} {what} have it, the others have waited for less than 5 s")
+            format!(
+                "{ready} of {selected} {what} {}; the others have been waiting for less than 5 s",
+                self.have_it
+            )
         };
         Finding::good(Reason::Synced, message)
     }
@@ -163,16 +167,16 @@ fn secrets_synced(facts: &Facts<'_>, summary: &Summary) -> Finding {
         left_late: facts.late.copies_left,
         failure: summary.secret_failure.as_ref(),
         what: "namespaces",
-        has_it: "has the secret",
         have_it: "have the secret",
         going: "copies",
     };
     let mut finding = copies.finding(Reason::NamespacesFailed);
     if finding.is_good() && !facts.left_out.is_empty() {
         let keys = facts.left_out.join(", ");
-        let left_out = "new copies do not take these keys of spec.secret.labels and spec.secret.annotations";
+        let left_out = "new copies do not take these keys of spec.secret.labels and spec.secret.annotations, which the API \
+                        no longer allows";
         finding.message = format!(
-            "{}; {left_out}: {keys}; rename them, as in pull-secret.example.com/team",
+            "{}; {left_out}: {keys}; give them a prefix, as in pull-secret.example.com/team",
             finding.message
         );
     }
@@ -182,7 +186,10 @@ fn secrets_synced(facts: &Facts<'_>, summary: &Summary) -> Finding {
 fn accounts_synced(facts: &Facts<'_>, summary: &Summary) -> Finding {
     let left = summary.references_left;
     if !facts.attaches && left.due == 0 {
-        return Finding::good(Reason::NotRequested, "serviceAccounts.mode is None");
+        return Finding::good(
+            Reason::NotRequested,
+            "spec.serviceAccounts.mode is None, so no service account gets the reference",
+        );
     }
     if facts.summary.is_none() {
         return Finding::unknown(UNLISTED);
@@ -195,7 +202,6 @@ fn accounts_synced(facts: &Facts<'_>, summary: &Summary) -> Finding {
         left_late: facts.late.references_left,
         failure,
         what: "service accounts",
-        has_it: "has the reference",
         have_it: "have the reference",
         going: "references",
     };
@@ -224,13 +230,13 @@ fn waiting(facts: &Facts<'_>, summary: &Summary, secrets: &Finding, references: 
         (None, None) if summary.pending_cleanup > 0 => (
             Reason::Progressing,
             format!(
-                "{} writes into namespaces are still to be made or have no answer",
+                "{} writes into namespaces are outstanding, or the API server has not answered them",
                 summary.pending_cleanup
             ),
         ),
         (None, None) => (
             Reason::Progressing,
-            "the operator's own writes are under way".to_owned(),
+            "the operator deletes its state secret of this object and removes its finalizer".to_owned(),
         ),
     };
     Finding::bad(reason, format!("{DELETION_WAITS}{what}"))
@@ -268,7 +274,10 @@ fn ready(
         return Finding::bad(reason, accounts.message.clone());
     }
     if summary.namespaces.selected == 0 {
-        return Finding::good(Reason::NoNamespaceSelected, "no namespace is selected");
+        return Finding::good(
+            Reason::NoNamespaceSelected,
+            "no namespace is selected: compare names and labels of namespaces with spec.namespaces",
+        );
     }
     Finding::good(Reason::Synced, secrets.message.clone())
 }

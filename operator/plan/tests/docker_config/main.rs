@@ -141,7 +141,7 @@ fn the_last_of_repeated_names_counts() {
     let whole = config.whole().expect("both can be used");
     assert_eq!(
         whole.warnings.to_string(),
-        r#"entry "r.io" stands there more than once; kubelets read the last"#
+        r#"entry "r.io" occurs more than once; kubelets use the last one"#
     );
     let config = parse(r#"{"auths":{"r.io":{"auth":"dTpx"},"r.io":{}}}"#).expect("a config");
     assert_eq!(config.unusable()["r.io"], EntryError::Empty);

@@ -9,11 +9,11 @@ fn a_config_without_usable_entry_is_rejected() {
     for (auths, expected) in [
         (
             r#"{"r.io":{}}"#,
-            r#"the entry "r.io" cannot be used: it is empty, as docker leaves it when a credential store holds the login"#,
+            r#"the entry "r.io" cannot be used: it is empty, as docker leaves it when a credential store has the login; write the login into it"#,
         ),
         (
             r#"{"b.io":{"auth":"%"},"R io":{"auth":7}}"#,
-            r#"no entry can be used: entry "b.io" is left out: its `auth` is not base64; entry 2 is left out: kubelets skip this key, since they cannot parse it as host[:port][/path]"#,
+            r#"no entry can be used: entry "b.io" is left out: its `auth` is not base64; entry 2 is left out: kubelets skip this key, because they cannot parse it; write host[:port][/path]"#,
         ),
     ] {
         let told = whole(auths).expect_err(auths).to_string();
@@ -82,7 +82,7 @@ fn dropped_parts_of_keys_are_never_shown() {
         assert_eq!(listed, ["entry 1: not a server name"]);
         let shown = format!("{} {:?} {listed:?}", whole.warnings, whole.warnings);
         assert!(
-            shown.contains("entry 1 is used as kubelets read it") && !shown.contains("hunter2"),
+            shown.contains("kubelets read entry 1 in another way than it looks") && !shown.contains("hunter2"),
             "{shown}"
         );
     }
@@ -90,7 +90,7 @@ fn dropped_parts_of_keys_are_never_shown() {
     assert_eq!(both.entries["r.io"], login("u", "q"));
     assert_eq!(
         both.warnings.to_string(),
-        "entry 1 is left out: another entry means the same to kubelets"
+        "entry 1 is left out: kubelets read another entry as the same server"
     );
 }
 
@@ -149,7 +149,7 @@ fn a_misleading_key_gets_a_suggestion() {
             .warnings
             .to_string();
         assert!(
-            told.contains("is used as kubelets read it") && told.ends_with(&format!("; write \"{expected}\"")),
+            told.contains("in another way than it looks") && told.ends_with(&format!("; write \"{expected}\"")),
             "{key}: {told}"
         );
     }

@@ -245,8 +245,9 @@ fn a_broken_entry_keeps_its_last_login() {
     assert_eq!(
         after.registries[0].message.as_deref(),
         Some(
-            "the last good credentials stay for a.io: secret \"pullsecrets-system/all\": entry \"a.io\" is left out: its `auth` \
-             is not base64; entry \"d.io\" is left out: it is empty, as docker leaves it when a credential store holds the login"
+            "copies keep the last good login for a.io: secret \"pullsecrets-system/all\": entry \"a.io\" is left out: its `auth` \
+             is not base64; entry \"d.io\" is left out: it is empty, as docker leaves it when a credential store has the \
+             login; write the login into it"
         )
     );
     assert_eq!(merge(&broken, &after.last_good), after, "and it stays so");

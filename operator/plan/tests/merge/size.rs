@@ -30,8 +30,8 @@ fn oversized_configs_are_rejected_with_sources() {
     assert_eq!(
         merged.problem.expect("a problem").message,
         format!(
-            "the merged docker config, in which each login stands twice, is {excess} bytes too large for a Secret (1 MiB): \
-             secret \"pullsecrets-system/b.io\" needs {one}, secret \"pullsecrets-system/a.io\" needs {one}"
+            "all registries of this object together are {excess} bytes too large for a Secret (1 MiB), which holds each \
+             login twice: secret \"pullsecrets-system/b.io\" needs {one}, secret \"pullsecrets-system/a.io\" needs {one}"
         )
     );
 }
@@ -63,7 +63,7 @@ fn an_oversized_source_keeps_its_last_entries() {
     assert_eq!(lengths, [200_000, 100, 50_000]);
     assert!(!merged.incomplete);
     let message = merged.registries[1].message.as_deref().unwrap_or_default();
-    assert!(message.ends_with("; the last good credentials stay"), "{message}");
+    assert!(message.ends_with("; copies keep the last good login"), "{message}");
     let again = merge(&grown, &merged.last_good);
     assert_eq!(again, merged, "and it stays so");
 }

@@ -10,9 +10,7 @@ fn the_status_names_where_tied_logins_came_from() {
     let told = merged.registries[0].message.as_deref();
     assert_eq!(
         told,
-        Some(
-            "not found; the credentials that came from secret \"s/robot\" stay where they are, and go to no other namespace"
-        )
+        Some("not found; existing copies keep the login from secret \"s/robot\", and no other namespace gets it")
     );
 }
 
@@ -59,7 +57,7 @@ fn superseded_entries_are_named_safely() {
     );
     let message = merged.registries[0].message.as_deref().unwrap_or_default();
     assert!(
-        message.starts_with("declared more than once, another declaration decides: entry 1; secret "),
+        message.starts_with("another registry of this object provides the login for: entry 1; secret "),
         "{message}"
     );
     assert!(!message.contains("hunter2"), "{message}");

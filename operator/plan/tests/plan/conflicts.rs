@@ -93,7 +93,7 @@ fn a_conflict_message_says_the_fix() {
     let over = |object: Object, stored| message(&fresh(object).secret("n/company", stored), "company");
     assert_eq!(
         over(company(), foreign()),
-        "secret \"company\" exists and is not managed by pullsecrets"
+        "secret \"company\" exists and is not managed by pullsecrets: delete it, or set spec.secret.conflictPolicy to Adopt"
     );
     for (stored, word) in [
         (foreign().controlled(), "controller"),

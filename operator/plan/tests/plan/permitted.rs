@@ -83,8 +83,8 @@ fn the_secret_name_counts() {
 fn the_message_names_flag_and_fix() {
     assert_eq!(
         message(&fresh(company()).managing(&["other"]), "company"),
-        "secret name \"company\" is not one of --managed-secret-names: add it to config/named/names.yaml and apply that \
-         again, or replace the object by one whose spec.secret.name is listed there"
+        "secret name \"company\" is not one of --managed-secret-names: add it to config/named/names.yaml and apply \
+         config/named, or replace the object by one whose spec.secret.name is listed there"
     );
 }
 

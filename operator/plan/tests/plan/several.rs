@@ -81,7 +81,8 @@ fn the_older_object_decides() {
     ]);
     assert_eq!(
         message(&shared(), "younger"),
-        "secret \"company\" is decided by the older ClusterPullSecret \"older\""
+        "secret \"company\" belongs to the older ClusterPullSecret \"older\": exclude the namespace in one of the two, or create \
+         an object with another spec.secret.name"
     );
 }
 

@@ -248,8 +248,8 @@ fn names_of_state_secrets_are_reserved() {
 fn the_message_names_the_reading_object() {
     assert_eq!(
         message(&contested("Fail"), "company"),
-        "secret \"company\" is a source of ClusterPullSecret \"reader\" in this namespace, so no copy is made under that \
-         name: leave the namespace out, or create an object with another spec.secret.name"
+        "secret \"company\" is a source of ClusterPullSecret \"reader\" in this namespace, so the operator makes no \
+         copy of that name here: exclude the namespace, or create an object with another spec.secret.name"
     );
     assert_eq!(message(&fresh(company("Fail")), "company"), "");
     assert_eq!(message(&with_copy(company("Fail"), copy_of("company")), "company"), "");

@@ -150,7 +150,7 @@ fn a_message_is_found_however_it_is_cut() {
 async fn other_json_bodies_keep_the_code() {
     assert_eq!(error_of(404, None, "{}").await, ApiError::NotFound);
     let error = error_of(503, None, r#"{"message": "CANARY"}"#).await;
-    assert_eq!(error, ApiError::Unavailable("the server answered 503".to_owned()));
+    assert_eq!(error, ApiError::Unavailable("the API server answered 503".to_owned()));
 }
 
 #[tokio::test]

@@ -115,8 +115,10 @@ impl Reconciler {
     /// object created without fields, such as the account `default`, is not tracked until its first apply.
     pub fn name_manager(&mut self, key: &Key, manager: Option<&str>, now: Duration) {
         let failure = contended(&match manager {
-            Some(manager) => format!("field manager {manager:?} keeps undoing what is declared"),
-            None => format!("{SOMEBODY}; managedFields name nobody, the audit log of the API server would"),
+            Some(manager) => format!(
+                "field manager {manager:?} keeps undoing the operator's write: stop it, or exclude this namespace or account"
+            ),
+            None => format!("{SOMEBODY}: the audit log of the API server can name it, managedFields do not"),
         });
         // The write that found the manager is handled next, and returns the work.
         let _ = self.reconsider(key, now, |reconciler| {
@@ -171,7 +173,7 @@ impl Reconciler {
     }
 }
 
-const SOMEBODY: &str = "another writer keeps undoing what is declared";
+const SOMEBODY: &str = "another writer keeps undoing the operator's write";
 
 fn contended(message: &str) -> Failure {
     Failure::new(FailureReason::Contended, message)

@@ -49,7 +49,7 @@ impl RetryState {
             // The pause of all writers is the delay.
             ApiError::Throttled(_) => {
                 if self.attempts >= UNANSWERED_UNTIL_TOLD {
-                    let text = "the API server keeps asking all writers for less (429)";
+                    let text = "the API server keeps answering 429 (too many requests)";
                     self.failure = Some(Failure::new(FailureReason::ServerError, text));
                 }
                 self.attempts += 1;
@@ -58,7 +58,8 @@ impl RetryState {
             // If it is true, the watch of namespaces shows it at once. If not, it is a refusal like others.
             ApiError::NamespaceTerminating => {
                 if self.attempts > 0 {
-                    let text = "the server says that the namespace is being terminated (403), although it is not";
+                    let text =
+                        "the API server answers that the namespace is terminating (403), but the namespace is not";
                     self.failure = Some(Failure::new(FailureReason::ServerError, text));
                 }
                 self.attempts += 1;
@@ -86,7 +87,9 @@ impl RetryState {
         self.tried_since = self.tried_since.or(Some(now));
         self.lost += 1;
         if self.lost >= LOST_UNTIL_TOLD {
-            let text = format!("every write is answered with {answer}: it is not what was seen a moment before");
+            let text = format!(
+                "the API server answers every write with {answer}: another writer or webhook changes the object each time"
+            );
             self.failure = Some(Failure::new(FailureReason::ServerError, text));
         }
     }
