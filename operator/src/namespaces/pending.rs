@@ -34,7 +34,7 @@ pub(super) struct RetryState {
     /// Since when all attempts have failed, although the server responds.
     pub(super) tried_since: Option<Duration>,
     /// Whether the last attempt got no answer, while no other call got one either.
-    pub(super) unheard: bool,
+    pub(super) no_answer: bool,
     /// The webhook or policy that postponed the write.
     pub(super) by: Option<Arc<str>>,
     /// The earliest time of the next attempt.

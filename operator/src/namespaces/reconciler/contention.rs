@@ -6,7 +6,8 @@ use std::time::Duration;
 use crd::FailureReason;
 use plan::decision::{Failure, State};
 
-use super::evaluate::{Affected, Evaluation, Trigger};
+use super::evaluate::{Affected, Trigger};
+use super::evaluation::Evaluation;
 use super::{Reconciler, SHARED};
 use crate::tally::Entry;
 use crate::work::{Key, Work};
@@ -67,7 +68,7 @@ impl Reconciler {
         if contention.contention.contended_until().is_none() {
             return false;
         }
-        contention.reported.get_or_insert_with(|| contended(SOMEBODY));
+        contention.reported.get_or_insert_with(|| contended(ANOTHER_WRITER));
         self.pending.retry_mut(key).retry_at = now + delay;
         true
     }
@@ -118,7 +119,7 @@ impl Reconciler {
             Some(manager) => format!(
                 "field manager {manager:?} keeps undoing the operator's write: stop it, or exclude this namespace or account"
             ),
-            None => format!("{SOMEBODY}: the audit log of the API server can name it, managedFields do not"),
+            None => format!("{ANOTHER_WRITER}: the audit log of the API server can name it, managedFields do not"),
         });
         // The write that found the manager is handled next, and returns the work.
         let _ = self.reconsider(key, now, |reconciler| {
@@ -173,7 +174,7 @@ impl Reconciler {
     }
 }
 
-const SOMEBODY: &str = "another writer keeps undoing the operator's write";
+const ANOTHER_WRITER: &str = "another writer keeps undoing the operator's write";
 
 fn contended(message: &str) -> Failure {
     Failure::new(FailureReason::Contended, message)

@@ -27,11 +27,11 @@ impl<T: ?Sized> Default for Interner<T> {
 impl<T: ?Sized + Eq + Hash> Interner<T> {
     /// Returns the shared value that equals this one.
     pub(super) fn share(&mut self, value: impl Borrow<T> + Into<Arc<T>>) -> Arc<T> {
-        if let Some(held) = self.values.get(value.borrow()) {
-            return Arc::clone(held);
+        if let Some(shared) = self.values.get(value.borrow()) {
+            return Arc::clone(shared);
         }
         if self.values.len() >= self.full_at {
-            self.values.retain(|held| Arc::strong_count(held) > 1);
+            self.values.retain(|shared| Arc::strong_count(shared) > 1);
             self.full_at = FEW.max(self.values.len() + self.values.len() / 4);
         }
         let value = value.into();
@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_equal_is_one_and_what_nobody_holds_goes() {
+    fn equal_values_are_shared_while_in_use() {
         let mut pool = Interner::<str>::default();
         let held = pool.share("held");
         assert!(Arc::ptr_eq(&held, &pool.share("held")));

@@ -7,7 +7,9 @@ use std::time::Duration;
 use plan::object::{Lifecycle, Object};
 use plan::observed::Namespace;
 
-use super::evaluate::{Affected, Evaluation, Trigger, beside_others};
+use super::diff::beside_others;
+use super::evaluate::{Affected, Trigger};
+use super::evaluation::Evaluation;
 use super::{DeletedObject, Place, Reconciler};
 use crate::work::{Key, Lane, Work};
 
@@ -39,7 +41,7 @@ impl Reconciler {
                 name,
                 DeletedObject {
                     since: now,
-                    held_until: if ours { now } else { now + LAG },
+                    frozen_until: if ours { now } else { now + LAG },
                     done: false,
                 },
             );
@@ -55,7 +57,7 @@ impl Reconciler {
             .deleted
             .iter()
             .filter(|&(name, deleted)| {
-                let due = is_over(deleted) || !deleted.done && now >= deleted.held_until;
+                let due = is_over(deleted) || !deleted.done && now >= deleted.frozen_until;
                 due && self.is_done_with(name)
             })
             .map(|(name, deleted)| (Arc::clone(name), is_over(deleted)))

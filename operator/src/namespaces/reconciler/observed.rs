@@ -31,11 +31,11 @@ pub(super) trait Observed: PartialEq + Sized {
     fn is_ours(&self) -> bool;
 
     /// Whether this change affects accounts that do not refer to it yet.
-    fn bears_on_others(held: Option<&Self>, new: Option<&Self>) -> bool;
+    fn bears_on_others(cached: Option<&Self>, new: Option<&Self>) -> bool;
 
-    /// The references that are ours by `held` and `known`, but whose record another writer removed. Only accounts have
+    /// The references that are ours by `cached` and `known`, but whose record another writer removed. Only accounts have
     /// any.
-    fn lost(held: Option<&Self>, new: &Self, known: &[Arc<str>]) -> Vec<Arc<str>>;
+    fn lost(cached: Option<&Self>, new: &Self, known: &[Arc<str>]) -> Vec<Arc<str>>;
 
     /// Marks it as ours without its label, if an object with this uid was `labelled` before.
     fn proven(self, labelled: bool) -> Self;
@@ -89,15 +89,15 @@ impl Observed for Account {
         false
     }
 
-    fn lost(held: Option<&Self>, new: &Self, known: &[Arc<str>]) -> Vec<Arc<str>> {
-        let same = held.filter(|held| held.version.uid == new.version.uid);
-        let Some(held) = same.filter(|_| !new.too_large) else {
+    fn lost(cached: Option<&Self>, new: &Self, known: &[Arc<str>]) -> Vec<Arc<str>> {
+        let same = cached.filter(|cached| cached.version.uid == new.version.uid);
+        let Some(cached) = same.filter(|_| !new.too_large) else {
             return Vec::new();
         };
         let recorded: BTreeSet<&str> = new.attached.iter().map(AsRef::as_ref).collect();
         let listed: BTreeSet<&str> = new.entries.iter().map(Entry::name).collect();
         let is_lost = |name: &&Arc<str>| listed.contains(name.as_ref()) && !recorded.contains(name.as_ref());
-        let mut lost: Vec<Arc<str>> = held.attached.iter().chain(known).filter(is_lost).cloned().collect();
+        let mut lost: Vec<Arc<str>> = cached.attached.iter().chain(known).filter(is_lost).cloned().collect();
         lost.sort_unstable();
         lost.dedup();
         lost
@@ -161,11 +161,12 @@ impl Observed for Secret {
     }
 
     /// A Secret that is not our copy affects references, by its traits and not by its data.
-    fn bears_on_others(held: Option<&Self>, new: Option<&Self>) -> bool {
-        if held.map(|held| &held.traits) == new.map(|new| &new.traits) {
+    fn bears_on_others(cached: Option<&Self>, new: Option<&Self>) -> bool {
+        if cached.map(|cached| &cached.traits) == new.map(|new| &new.traits) {
             return false;
         }
-        held.into_iter()
+        cached
+            .into_iter()
             .chain(new)
             .any(|secret| !matches!(ownership(&secret.traits), Ownership::Copy(_)))
     }
@@ -194,12 +195,12 @@ impl Observed for Secret {
 const FEW: usize = 8;
 
 /// Stores a value under its name.
-pub(super) fn hold<T>(map: &mut LiteMap<Arc<str>, T>, name: &Arc<str>, value: T) {
-    let mut held = std::mem::take(map).into_tuple_vec();
-    if held.len() == held.capacity() {
-        let more = if held.len() < FEW { 1 } else { held.len() / FEW };
-        held.reserve_exact(more);
+pub(super) fn insert<T>(map: &mut LiteMap<Arc<str>, T>, name: &Arc<str>, value: T) {
+    let mut values = std::mem::take(map).into_tuple_vec();
+    if values.len() == values.capacity() {
+        let more = if values.len() < FEW { 1 } else { values.len() / FEW };
+        values.reserve_exact(more);
     }
-    *map = LiteMap::from_sorted_store_unchecked(held);
+    *map = LiteMap::from_sorted_store_unchecked(values);
     map.insert(Arc::clone(name), value);
 }

@@ -22,17 +22,17 @@ const UNANSWERED: Backoff = Backoff::new(Duration::from_millis(100), Duration::f
 const RACED: Backoff = Backoff::new(Duration::from_millis(20), Duration::from_secs(2));
 const RACES_AT_ONCE: u32 = 3;
 /// Consecutive unanswered calls after which a namespace reports a failure.
-const UNANSWERED_UNTIL_TOLD: u32 = 4;
+const UNANSWERED_UNTIL_REPORTED: u32 = 4;
 /// Consecutive lost races after which a namespace reports a failure: another writer always wins.
-const LOST_UNTIL_TOLD: u32 = 8;
+const LOST_UNTIL_REPORTED: u32 = 8;
 /// How recently the server must have answered another call for an unanswered call to count as an attempt. Otherwise the
 /// whole server is down, which must not end a deletion.
-pub(super) const HEARD_WITHIN: Duration = Duration::from_secs(15);
+pub(super) const ANSWERED_WITHIN: Duration = Duration::from_secs(15);
 
 impl RetryState {
     /// Another attempt failed with this error. Returns how long the next one waits.
-    fn fail(&mut self, setback: ApiError, now: Duration) -> Duration {
-        match setback {
+    fn fail(&mut self, error: ApiError, now: Duration) -> Duration {
+        match error {
             ApiError::Refused(failure) => {
                 self.refused_since = self.refused_since.or(Some(now));
                 self.failure = Some(failure);
@@ -48,7 +48,7 @@ impl RetryState {
             }
             // The pause of all writers is the delay.
             ApiError::Throttled(_) => {
-                if self.attempts >= UNANSWERED_UNTIL_TOLD {
+                if self.attempts >= UNANSWERED_UNTIL_REPORTED {
                     let text = "the API server keeps answering 429 (too many requests)";
                     self.failure = Some(Failure::new(FailureReason::ServerError, text));
                 }
@@ -68,12 +68,12 @@ impl RetryState {
             ApiError::Conflict | ApiError::NotFound => {
                 self.refused_since = None;
                 self.races += 1;
-                self.lose(if setback == ApiError::Conflict { "409" } else { "404" }, now);
+                self.lose(if error == ApiError::Conflict { "409" } else { "404" }, now);
                 RACED.delay(self.races - 1)
             }
             ApiError::Unavailable(text) => {
                 self.refused_since = None;
-                if self.attempts >= UNANSWERED_UNTIL_TOLD {
+                if self.attempts >= UNANSWERED_UNTIL_REPORTED {
                     self.failure = Some(Failure::new(FailureReason::ServerError, text));
                 }
                 self.attempts += 1;
@@ -86,7 +86,7 @@ impl RetryState {
     fn lose(&mut self, answer: &str, now: Duration) {
         self.tried_since = self.tried_since.or(Some(now));
         self.lost += 1;
-        if self.lost >= LOST_UNTIL_TOLD {
+        if self.lost >= LOST_UNTIL_REPORTED {
             let text = format!(
                 "the API server answers every write with {answer}: another writer or webhook changes the object each time"
             );
@@ -118,17 +118,20 @@ impl Reconciler {
         let (Target::Account(name), Some(place)) = (&key.target, self.places.get(&key.namespace)) else {
             return Vec::new();
         };
-        let (Some(held), Some(keys)) = (place.facts.accounts.get(name), &self.keys) else {
+        let (Some(cached), Some(keys)) = (place.facts.accounts.get(name), &self.keys) else {
             return Vec::new();
         };
-        let mut short = held.clone();
+        let mut short = cached.clone();
         short.compact(|name| {
             keys.copies.has(name) || self.cluster.has_copies(name) || place.facts.secrets.contains_key(name)
         });
-        if short == *held {
+        if short == *cached {
             return Vec::new();
         }
-        let (trigger, records) = (Trigger::Replied { made: None }, self.records(Some(held), Some(&short)));
+        let (trigger, records) = (
+            Trigger::Replied { made: None },
+            self.records(Some(cached), Some(&short)),
+        );
         self.change(
             &key.namespace,
             &Affected::Account(name, &records),
@@ -137,7 +140,7 @@ impl Reconciler {
             |reconciler| {
                 let short = short.shared(reconciler);
                 if let Some(place) = reconciler.places.get_mut(&key.namespace) {
-                    observed::hold(&mut place.facts.accounts, name, short);
+                    observed::insert(&mut place.facts.accounts, name, short);
                 }
             },
         )
@@ -147,7 +150,7 @@ impl Reconciler {
         let (reply, made) = match outcome {
             Outcome::Done(reply) => (reply, true),
             Outcome::Changed(reply) => (reply, false),
-            Outcome::Failed(setback) => return self.failed(key, setback, now),
+            Outcome::Failed(error) => return self.failed(key, error, now),
         };
         let write = self.finish_write(key).filter(|_| made);
         if made {
@@ -155,14 +158,15 @@ impl Reconciler {
         }
         let (Target::Secret(name) | Target::Account(name)) = &key.target;
         // A list in progress must not drop this key at its end.
-        self.mark_listed(&T::kind(self, name), key);
-        let held = self
+        let kind = T::kind(self, name);
+        self.lists.mark(&kind, key);
+        let cached = self
             .places
             .get(&key.namespace)
             .and_then(|place| T::all(&place.facts).get(name.as_ref()));
-        let seen = match (reply, held) {
+        let seen = match (reply, cached) {
             (Some(now), _) => Seen::There(now),
-            (None, Some(held)) => Seen::Gone(held.version().clone()),
+            (None, Some(cached)) => Seen::Gone(cached.version().clone()),
             (None, None) => {
                 let wanted = self.write(key, now).is_some();
                 return self.replied(key, now, |reconciler| {
@@ -210,21 +214,21 @@ impl Reconciler {
     }
 
     /// Handles a failed write.
-    pub fn failed(&mut self, key: &Key, setback: ApiError, now: Duration) -> Vec<Work> {
-        if matches!(setback, ApiError::Unavailable(_)) {
+    pub fn failed(&mut self, key: &Key, error: ApiError, now: Duration) -> Vec<Work> {
+        if matches!(error, ApiError::Unavailable(_)) {
             self.outcome_unknown(key);
         } else {
             self.finish_write(key);
         }
-        let heard = self.answered_at.is_some_and(|at| now < at + HEARD_WITHIN);
+        let answered = self.answered_at.is_some_and(|at| now < at + ANSWERED_WITHIN);
         let mut retry = self.pending.retry(key).cloned().unwrap_or_default();
-        retry.unheard = matches!(setback, ApiError::Unavailable(_)) && !heard;
+        retry.no_answer = matches!(error, ApiError::Unavailable(_)) && !answered;
         let tried_since = retry.tried_since.or(Some(now));
-        retry.tried_since = tried_since.filter(|_| !retry.unheard);
-        if let ApiError::Postponed { failure, wait, by } = &setback {
+        retry.tried_since = tried_since.filter(|_| !retry.no_answer);
+        if let ApiError::Postponed { failure, wait, by } = &error {
             self.hold(key, by.as_ref(), failure, *wait, now);
         }
-        let delay = retry.fail(setback, now);
+        let delay = retry.fail(error, now);
         retry.retry_at = now + delay;
         let retry_at = retry.retry_at;
         let mut work = self.replied(key, now, |reconciler| {
@@ -244,7 +248,7 @@ impl Reconciler {
 
     /// Makes a change after a reply that shows no new version of the key.
     fn replied(&mut self, key: &Key, now: Duration, change: impl FnOnce(&mut Self)) -> Vec<Work> {
-        let (affected, trigger) = (self.touched(key), Trigger::Replied { made: None });
+        let (affected, trigger) = (self.affected_by_reply(key), Trigger::Replied { made: None });
         self.change(&key.namespace, &affected, trigger, now, |reconciler| {
             reconciler.pending.set_unverified(key, false);
             change(reconciler);
@@ -252,7 +256,7 @@ impl Reconciler {
     }
 
     /// The first answer about a missing Secret releases the references to it.
-    fn touched<'a>(&self, key: &'a Key) -> Affected<'a> {
+    fn affected_by_reply<'a>(&self, key: &'a Key) -> Affected<'a> {
         match &key.target {
             Target::Secret(name) if self.pending.is_unverified(key) => Affected::Offered(name),
             Target::Secret(name) if self.is_unread(key) => Affected::Referred(name),

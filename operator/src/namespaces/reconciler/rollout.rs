@@ -40,15 +40,15 @@ struct Waiting {
 impl Rollout {
     /// Adds the namespace, or moves it to the fresh lane if this is more urgent.
     pub(super) fn push(&mut self, namespace: &Arc<str>, lane: Lane, keys: usize, now: Duration) {
-        let held = self.waiting.get(namespace).copied();
-        let stays = held.filter(|held| held.lane == lane || held.lane == Lane::Fresh);
+        let earlier = self.waiting.get(namespace).copied();
+        let stays = earlier.filter(|earlier| earlier.lane == lane || earlier.lane == Lane::Fresh);
         let waiting = Waiting {
-            lane: stays.map_or(lane, |held| held.lane),
+            lane: stays.map_or(lane, |earlier| earlier.lane),
             keys,
-            since: held.map_or(now, |held| held.since),
+            since: earlier.map_or(now, |earlier| earlier.since),
         };
-        if let Some(held) = held {
-            self.lane_of(held.lane).keys -= held.keys;
+        if let Some(earlier) = earlier {
+            self.lane_of(earlier.lane).keys -= earlier.keys;
         }
         self.lane_of(waiting.lane).keys += keys;
         if stays.is_none() {
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn each_namespace_comes_to_its_turn_once_and_the_more_urgent_first() {
+    fn each_namespace_waits_once_the_urgent_first() {
         let mut rollout = Rollout::default();
         let push =
             |rollout: &mut Rollout, namespace: &str, lane| rollout.push(&namespace.into(), lane, 2, Duration::ZERO);

@@ -29,7 +29,8 @@ use plan::payload::{DigestKey, Payload};
 use plan::summary::{Count, Summary};
 use serde_json::json;
 
-use super::{Affected, HEARD_OF, Kind, Reconciler, SHARED, Seen};
+use super::observe::ADMISSION_LAG;
+use super::{Affected, Kind, Reconciler, SHARED, Seen};
 use crate::outcome::{ApiError, Outcome};
 use crate::wanted::LabelKeys;
 use crate::work::{Key, Lane, Target, Work, Write};

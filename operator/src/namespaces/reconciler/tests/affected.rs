@@ -34,7 +34,7 @@ fn a_secret_that_comes_touches_its_accounts_alone() {
     let touched = |name: &str, new: &Secret| {
         let (name, namespace) = (name.into(), "a".into());
         let key = Key::secret(&namespace, &name);
-        let affected = reconciler.touched_by(&key, &name, None, Some(new), &[]);
+        let affected = reconciler.affected_by(&key, &name, None, Some(new), &[]);
         let evaluation = reconciler.evaluate(&reconciler.cluster, &namespace, &affected, at(1));
         evaluation.keys().map(ToString::to_string).collect::<Vec<_>>()
     };

@@ -11,7 +11,7 @@ fn new_namespaces_get_copy_and_reference_early() {
         [Work {
             key: Key::secret(&"b".into(), &"company".into()),
             lane: Lane::Fresh,
-            at: Some(at(1) + HEARD_OF),
+            at: Some(at(1) + ADMISSION_LAG),
         }],
         "the server would hold it back for longer"
     );
