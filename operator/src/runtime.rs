@@ -187,7 +187,7 @@ async fn until_the_end(
         ended = &mut loops => {
             // A panic ends the process. The next one starts from what the cluster holds.
             ended.map_err(panicked)?;
-            anyhow::bail!("a controller ended by itself");
+            anyhow::bail!("a controller stopped unexpectedly");
         }
         () = &mut election => {
             token.cancel();
@@ -197,12 +197,12 @@ async fn until_the_end(
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
-    info!("stopping: waiting for the writes in flight to end");
+    info!("stopping; waiting for writes in flight");
     token.cancel();
     if let Ok(ended) = tokio::time::timeout(GRACE, loops).await {
         ended.map_err(panicked)?;
     } else {
-        warn!("writes in flight did not end in time");
+        warn!("timed out waiting for writes in flight");
     }
     still_wanted.cancel();
     let _ = tokio::time::timeout(lease::DEADLINE, election).await;

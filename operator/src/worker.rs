@@ -22,8 +22,8 @@ use crate::work::Lane;
 pub struct Worker<K: Grouped, R> {
     queue: Queue<K>,
     calls: JoinSet<(K, R)>,
-    /// For each call, what gives it up.
-    under_way: HashMap<K, oneshot::Sender<()>>,
+    /// The calls in flight, with what gives each up.
+    in_flight: HashMap<K, oneshot::Sender<()>>,
     clock: Clock,
     leadership: Leadership,
 }
@@ -53,7 +53,7 @@ impl<K: Grouped + Send + 'static, R: Send + 'static> Worker<K, R> {
         Self {
             queue,
             calls: JoinSet::new(),
-            under_way: HashMap::new(),
+            in_flight: HashMap::new(),
             clock,
             leadership,
         }
@@ -99,7 +99,7 @@ impl<K: Grouped + Send + 'static, R: Send + 'static> Worker<K, R> {
 
     /// The key that was handed out needs no more for now.
     pub fn done(&mut self, key: &K, now: Duration) {
-        self.under_way.remove(key);
+        self.in_flight.remove(key);
         self.queue.done(key, self.clock.instant(now));
     }
 
@@ -107,7 +107,7 @@ impl<K: Grouped + Send + 'static, R: Send + 'static> Worker<K, R> {
     pub fn give_up(&mut self, now: Duration) -> Vec<K> {
         let slow = self.queue.give_up(self.clock.instant(now));
         // A call may have ended by itself just now.
-        let give_up = |key: &K| self.under_way.remove(key).is_some_and(|call| call.send(()).is_ok());
+        let give_up = |key: &K| self.in_flight.remove(key).is_some_and(|call| call.send(()).is_ok());
         slow.into_iter().filter(give_up).collect()
     }
 
@@ -120,7 +120,7 @@ impl<K: Grouped + Send + 'static, R: Send + 'static> Worker<K, R> {
         lost: impl FnOnce(NoReply) -> R + Send + 'static,
     ) {
         let (sender, given_up) = oneshot::channel();
-        self.under_way.insert(key.clone(), sender);
+        self.in_flight.insert(key.clone(), sender);
         let call = async move {
             let reply = tokio::select! {
                 reply = AssertUnwindSafe(call).catch_unwind() => reply.map_err(|_| NoReply::Panicked),

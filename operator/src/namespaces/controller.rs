@@ -175,8 +175,8 @@ impl Loop {
             if let Some(key) = self.reconciler.went_back() {
                 error!(
                     %key,
-                    "the API server twice showed an older version than was seen before: its store was restored from a \
-                     backup. This process ends, because what it knows is no longer true"
+                    "the API server twice showed an older version than before: its store was restored from a backup. \
+                     Exiting, because the cache is no longer true"
                 );
                 return;
             }
@@ -215,8 +215,8 @@ impl Loop {
             self.worker.wakes_at(now)
         };
         // No summary is sent before the start.
-        let told = self.reconciler.is_started() && self.reconciler.tally.has_changed();
-        let summary = told.then(|| self.summarised + SUMMARY);
+        let is_due = self.reconciler.is_started() && self.reconciler.tally.has_changed();
+        let summary = is_due.then(|| self.summarised + SUMMARY);
         queue
             .into_iter()
             .chain(summary)
@@ -248,7 +248,7 @@ impl Loop {
             let depth = self.depth();
             info!(
                 writes = depth.fresh + depth.bulk,
-                "everything was listed, the namespace loop starts"
+                "listed all namespaces, accounts and Secrets; starting the namespace controller"
             );
         }
     }

@@ -58,7 +58,7 @@ impl Squatters {
         if self.watches.len() >= MAX_FOLLOWED {
             return false;
         }
-        debug!(namespace = %key.namespace, secret = %name, "following a secret that is not ours");
+        debug!(namespace = %key.namespace, secret = %name, "watching a foreign Secret that has a managed name");
         let api = namespaced::<PartialSecret>(&key.namespace);
         let followed = key.clone();
         let wrap = move |_| wrap(followed.clone());

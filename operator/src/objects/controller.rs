@@ -261,7 +261,10 @@ impl Loop {
         }
         self.complete = true;
         self.send(ObjectMessage::InitDone);
-        info!(objects = names.len(), "every object was listed, the object loop starts");
+        info!(
+            objects = names.len(),
+            "listed all objects; starting the object controller"
+        );
     }
 
     /// Declares the object to the namespace controller, if it changed.
@@ -292,10 +295,10 @@ impl Loop {
         let Settings { events, namespace, .. } = &self.settings;
         let about = object.seen().object_ref(&());
         if handed_over {
-            info!(object = %name, installation = other, "handed over to another installation, this one writes no more for it");
+            info!(object = %name, installation = other, "handed over to another installation; this one no longer writes for it");
             events.record(about, ObjectEvent::handed_over(namespace, name, &other));
         } else {
-            warn!(object = %name, installation = other, "another installation acts for this object, this one does not write for it");
+            warn!(object = %name, installation = other, "another installation acts for this object; this one does not write for it");
             // One for all its objects: there may be thousands.
             if self.others.insert(other.clone()) {
                 let (about, event) = installed_twice(namespace, name, &other);

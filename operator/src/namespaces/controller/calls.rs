@@ -103,13 +103,13 @@ impl Loop {
             competing_manager,
         } = ended;
         if let Some(CompetingManager(competing_manager)) = competing_manager {
-            warn!(namespace = %key.namespace, manager = ?competing_manager, "another writer keeps undoing what is declared");
+            warn!(namespace = %key.namespace, manager = ?competing_manager, "another field manager keeps reverting our writes; backing off");
             self.reconciler.name_manager(&key, competing_manager.as_deref(), now);
         }
         if let Reply::Secret(Outcome::Failed(ApiError::Throttled(pause)))
         | Reply::Account(Outcome::Failed(ApiError::Throttled(pause))) = &reply
         {
-            warn!(seconds = pause.as_secs(), "the server asks for less, all writes pause");
+            warn!(seconds = pause.as_secs(), "API server returned 429; pausing all writes");
             self.settings.writer.pause(*pause);
         }
         let work = match reply {
@@ -148,10 +148,10 @@ async fn last_writer(writer: &Writer, namespace: &str, write: &Write) -> Result<
 }
 
 /// The reply of a call for this key that has none of its own.
-fn failed(key: &Key, setback: ApiError) -> Reply {
+fn failed(key: &Key, error: ApiError) -> Reply {
     match key.target {
-        Target::Secret(_) => Reply::Secret(Outcome::Failed(setback)),
-        Target::Account(_) => Reply::Account(Outcome::Failed(setback)),
+        Target::Secret(_) => Reply::Secret(Outcome::Failed(error)),
+        Target::Account(_) => Reply::Account(Outcome::Failed(error)),
     }
 }
 
@@ -159,6 +159,6 @@ fn failed(key: &Key, setback: ApiError) -> Reply {
 fn seen<T>(read: Result<Option<T>, ApiError>) -> Outcome<T> {
     match read {
         Ok(now) => Outcome::Changed(now),
-        Err(setback) => Outcome::Failed(setback),
+        Err(error) => Outcome::Failed(error),
     }
 }

@@ -31,7 +31,7 @@ impl Loop {
             self.worker.pause(until);
         }
         for key in self.worker.give_up(now) {
-            debug!(namespace = %key.namespace, "a slow write is given up, others wait");
+            debug!(namespace = %key.namespace, "gave up a slow write, because others wait");
         }
         let mut turns = TURNS;
         while self.settings.leadership.is_held() {

@@ -64,16 +64,16 @@ async fn started() -> (
         metrics,
     };
     let (messages, received) = mpsc::unbounded_channel();
-    let (summaries, mut told) = mpsc::unbounded_channel();
-    tokio::spawn(run(settings, received, summaries, CancellationToken::new()));
+    let (sender, mut summaries) = mpsc::unbounded_channel();
+    tokio::spawn(run(settings, received, sender, CancellationToken::new()));
     messages.send(declaration("first", 1)).unwrap();
     messages.send(ObjectMessage::InitDone).unwrap();
-    assert_eq!(told.recv().await.unwrap().0.as_ref(), "first");
-    (messages, told)
+    assert_eq!(summaries.recv().await.unwrap().0.as_ref(), "first");
+    (messages, summaries)
 }
 
-async fn until_told(told: &mut mpsc::UnboundedReceiver<(Arc<str>, Summary)>, of: (&str, u64)) {
-    while told
+async fn until_summary(summaries: &mut mpsc::UnboundedReceiver<(Arc<str>, Summary)>, of: (&str, u64)) {
+    while summaries
         .recv()
         .await
         .is_some_and(|(name, summary)| (&*name, summary.revision) != of)
@@ -82,7 +82,7 @@ async fn until_told(told: &mut mpsc::UnboundedReceiver<(Arc<str>, Summary)>, of:
 
 #[tokio::test]
 async fn other_tasks_run_between_two_declarations() {
-    let (messages, mut told) = started().await;
+    let (messages, mut summaries) = started().await;
     let turns = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&turns);
     tokio::spawn(async move {
@@ -97,19 +97,19 @@ async fn other_tasks_run_between_two_declarations() {
             .unwrap();
     }
     turns.store(0, Ordering::Relaxed);
-    until_told(&mut told, ("object-49", 51)).await;
+    until_summary(&mut summaries, ("object-49", 51)).await;
     assert!(turns.load(Ordering::Relaxed) >= 50, "{turns:?} turns");
 }
 
 #[tokio::test]
 async fn of_an_object_the_last_edition_is_declared() {
-    let (messages, mut told) = started().await;
+    let (messages, mut summaries) = started().await;
     for revision in 2..50 {
         messages.send(declaration("first", revision)).unwrap();
     }
     messages.send(declaration("other", 50)).unwrap();
     let mut revisions = Vec::new();
-    while let Some((name, summary)) = told.recv().await
+    while let Some((name, summary)) = summaries.recv().await
         && name.as_ref() != "other"
     {
         revisions.push(summary.revision);

@@ -47,7 +47,7 @@ impl Loop {
             return;
         }
         for name in self.worker.give_up(now) {
-            debug!(object = %name, "a slow step is given up, others wait");
+            debug!(object = %name, "gave up a slow step, because others wait");
         }
         while let Some(name) = self.worker.next(now) {
             self.declare(&name, now, time);
@@ -114,12 +114,12 @@ impl Loop {
         };
         match error {
             None => object.succeeded(step, done),
-            Some(setback) => {
-                if let ApiError::Throttled(pause) = &setback {
+            Some(error) => {
+                if let ApiError::Throttled(pause) = &error {
                     self.settings.writer.pause(*pause);
                 }
-                let delay = object.failed(step, &setback, now);
-                warn!(object = %name, ?setback, retry_in = ?delay, "failed to {step}");
+                let delay = object.failed(step, &error, now);
+                warn!(object = %name, setback = ?error, retry_in = ?delay, "failed to {step}");
             }
         }
         // At once: a failure is reported, then the step is tried again in time.

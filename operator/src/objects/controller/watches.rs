@@ -173,7 +173,7 @@ impl Loop {
                 match writer.read_objects().await {
                     // The loop ends only with the process.
                     Ok(seen) => return drop(inputs.send(Input::Confirmed { seen, missing, older }).await),
-                    Err(setback) => warn!(?setback, "a list that lacks objects cannot be confirmed, trying again"),
+                    Err(error) => warn!(setback = ?error, "failed to confirm a list that lacks objects, retrying"),
                 }
                 tokio::time::sleep(RETRY.delay(attempt)).await;
             }
@@ -221,8 +221,8 @@ fn went_back(
     if let Some(known) = found {
         error!(
             object = known.name_any(),
-            "two lists show an older version than was seen before: the store of the API server was restored from a backup. \
-             This process ends, because what it knows is no longer true"
+            "two lists show an older version than before: the store of the API server was restored from a backup. \
+             Exiting, because the cache is no longer true"
         );
     }
     found.is_some()
