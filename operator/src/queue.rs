@@ -68,7 +68,7 @@ impl Grouped for Key {
     }
 }
 
-/// Number of keys per place.
+/// Number of keys per lane.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Depth {
     /// Keys in the fresh lane.
@@ -82,7 +82,7 @@ pub struct Depth {
 /// Work queue of a controller; see the module.
 #[derive(Debug)]
 pub struct Queue<K: Grouped> {
-    keys: HashMap<K, Slot>,
+    keys: HashMap<K, KeyState>,
     fresh: Fifo<K>,
     bulk: Fifo<K>,
     retries: RetryLane<K>,
@@ -119,7 +119,7 @@ const KEPT: usize = 1024;
 
 /// Where a key is. A key that moves to another lane leaves a stale entry behind, which `next` skips.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Slot {
+enum KeyState {
     Waiting(Lane),
     Delayed(Instant, u64),
     /// Its turn has come, but its group, or the slow writes, have used their share.
@@ -171,22 +171,22 @@ impl<K: Grouped> Queue<K> {
     /// Queues the key, to be handed out when its lane's turn comes.
     pub fn push(&mut self, key: K, lane: Lane) {
         match self.keys.get(&key) {
-            Some(Slot::InFlight | Slot::InFlightAgain(_) | Slot::InFlightLater(..)) => {
-                self.keys.insert(key, Slot::InFlightAgain(lane));
+            Some(KeyState::InFlight | KeyState::InFlightAgain(_) | KeyState::InFlightLater(..)) => {
+                self.keys.insert(key, KeyState::InFlightAgain(lane));
             }
             // A key in a more urgent lane stays there; any other moves to `lane`.
-            Some(&Slot::Waiting(held)) if held.goes_before(lane) => {}
-            Some(&Slot::Waiting(held)) => {
+            Some(&KeyState::Waiting(held)) if held.goes_before(lane) => {}
+            Some(&KeyState::Waiting(held)) => {
                 self.mark_stale(held);
                 self.enqueue(key, lane);
             }
-            Some(&Slot::Parked(held)) if held.goes_before(lane) => {}
-            Some(&Slot::Parked(held)) => {
+            Some(&KeyState::Parked(held)) if held.goes_before(lane) => {}
+            Some(&KeyState::Parked(held)) => {
                 *self.parked.of(held) -= 1;
                 *self.parked.of(lane) += 1;
-                self.keys.insert(key, Slot::Parked(lane));
+                self.keys.insert(key, KeyState::Parked(lane));
             }
-            Some(&Slot::Delayed(at, serial)) => {
+            Some(&KeyState::Delayed(at, serial)) => {
                 self.delayed.remove(&(at, serial));
                 self.enqueue(key, lane);
             }
@@ -197,23 +197,23 @@ impl<K: Grouped> Queue<K> {
     /// Queues the key for `at`. A push before that time overrides the delay.
     pub fn push_at(&mut self, key: K, lane: Lane, at: Instant) {
         match self.keys.get(&key) {
-            Some(Slot::InFlight) => {
-                self.keys.insert(key, Slot::InFlightLater(at, lane));
+            Some(KeyState::InFlight) => {
+                self.keys.insert(key, KeyState::InFlightLater(at, lane));
             }
-            Some(&Slot::InFlightLater(earlier, _)) if at < earlier => {
-                self.keys.insert(key, Slot::InFlightLater(at, lane));
+            Some(&KeyState::InFlightLater(earlier, _)) if at < earlier => {
+                self.keys.insert(key, KeyState::InFlightLater(at, lane));
             }
-            Some(&Slot::Delayed(earlier, serial)) if at < earlier => {
+            Some(&KeyState::Delayed(earlier, serial)) if at < earlier => {
                 self.delayed.remove(&(earlier, serial));
                 self.delay(key, lane, at);
             }
             None => self.delay(key, lane, at),
             Some(
-                Slot::Waiting(_)
-                | Slot::Delayed(..)
-                | Slot::Parked(_)
-                | Slot::InFlightAgain(_)
-                | Slot::InFlightLater(..),
+                KeyState::Waiting(_)
+                | KeyState::Delayed(..)
+                | KeyState::Parked(_)
+                | KeyState::InFlightAgain(_)
+                | KeyState::InFlightLater(..),
             ) => {}
         }
     }
@@ -252,11 +252,11 @@ impl<K: Grouped> Queue<K> {
     pub fn done(&mut self, key: &K, now: Instant) {
         self.finish(key, now);
         match self.keys.remove(key) {
-            Some(Slot::InFlightAgain(lane)) => self.enqueue(key.clone(), lane),
-            Some(Slot::InFlightLater(at, lane)) => self.delay(key.clone(), lane, at),
-            Some(Slot::InFlight) | None => {}
-            Some(place @ (Slot::Waiting(_) | Slot::Delayed(..) | Slot::Parked(_))) => {
-                self.keys.insert(key.clone(), place);
+            Some(KeyState::InFlightAgain(lane)) => self.enqueue(key.clone(), lane),
+            Some(KeyState::InFlightLater(at, lane)) => self.delay(key.clone(), lane, at),
+            Some(KeyState::InFlight) | None => {}
+            Some(state @ (KeyState::Waiting(_) | KeyState::Delayed(..) | KeyState::Parked(_))) => {
+                self.keys.insert(key.clone(), state);
             }
         }
         self.unpark_group(&key.group());
@@ -287,7 +287,7 @@ impl<K: Grouped> Queue<K> {
         due.into_iter().chain(turns_slow.filter(|_| !free)).min()
     }
 
-    /// Number of waiting keys per place.
+    /// Number of waiting keys per lane.
     pub fn depth(&self) -> Depth {
         Depth {
             fresh: self.fresh.len() + self.parked.fresh,
@@ -312,7 +312,7 @@ impl<K: Grouped> Queue<K> {
 
     fn delay(&mut self, key: K, lane: Lane, at: Instant) {
         self.serial += 1;
-        self.keys.insert(key.clone(), Slot::Delayed(at, self.serial));
+        self.keys.insert(key.clone(), KeyState::Delayed(at, self.serial));
         self.delayed.insert((at, self.serial), (key, lane));
     }
 }

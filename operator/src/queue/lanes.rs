@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Depth, Grouped, Queue, Slot};
+use super::{Depth, Grouped, KeyState, Queue};
 use crate::work::Lane;
 
 /// Number of retry keys handed out per second.
@@ -95,7 +95,7 @@ impl<K: Grouped> RetryLane<K> {
 
 impl<K: Grouped> Queue<K> {
     pub(super) fn enqueue(&mut self, key: K, lane: Lane) {
-        self.keys.insert(key.clone(), Slot::Waiting(lane));
+        self.keys.insert(key.clone(), KeyState::Waiting(lane));
         match lane {
             Lane::Fresh => self.fresh.keys.push_back(key),
             Lane::Bulk => self.bulk.keys.push_back(key),
@@ -139,7 +139,7 @@ impl<K: Grouped> Queue<K> {
     }
 
     fn waits_in(&self, key: &K, lane: Lane) -> bool {
-        self.keys.get(key) == Some(&Slot::Waiting(lane))
+        self.keys.get(key) == Some(&KeyState::Waiting(lane))
     }
 
     /// Whether a bulk key may go now. When it may not, one is in flight, and its end brings the caller back.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Grouped, Queue, Slot};
+use super::{Grouped, KeyState, Queue};
 use crate::work::Lane;
 
 /// A write counts as slow after this long.
@@ -98,7 +98,7 @@ impl<K: Grouped> Queue<K> {
             if lane == Lane::Fresh {
                 self.fresh_at = Some(now);
             }
-            self.keys.insert(key.clone(), Slot::InFlight);
+            self.keys.insert(key.clone(), KeyState::InFlight);
             return Some(key);
         };
         let name = key.group();
@@ -133,24 +133,24 @@ impl<K: Grouped> Queue<K> {
             self.fresh_at = Some(now);
         }
         self.flights.insert(key.clone(), flight);
-        self.keys.insert(key.clone(), Slot::InFlight);
+        self.keys.insert(key.clone(), KeyState::InFlight);
         Some(key)
     }
 
     fn park(&mut self, key: K, lane: Lane) {
         *self.parked.of(lane) += 1;
-        self.keys.insert(key, Slot::Parked(lane));
+        self.keys.insert(key, KeyState::Parked(lane));
     }
 
     /// Moves a parked key back to waiting, before the others.
     fn unpark(&mut self, key: K) {
-        let Some(&Slot::Parked(lane)) = self.keys.get(&key) else {
+        let Some(&KeyState::Parked(lane)) = self.keys.get(&key) else {
             return;
         };
         *self.parked.of(lane) -= 1;
         // A retry has already had its turn.
         let lane = if lane == Lane::Retry { Lane::Bulk } else { lane };
-        self.keys.insert(key.clone(), Slot::Waiting(lane));
+        self.keys.insert(key.clone(), KeyState::Waiting(lane));
         match lane {
             Lane::Fresh => self.fresh.keys.push_front(key),
             Lane::Bulk | Lane::Retry => self.bulk.keys.push_front(key),

@@ -34,13 +34,13 @@ async fn nothing_is_lost_in_any_order_of_calls() {
             _ if !out.is_empty() => queue.done(&out.swap_remove(0), now),
             _ => tokio::time::advance(Duration::from_millis(10)).await,
         }
-        let places = |is: &dyn Fn(&Slot) -> bool| queue.keys.values().filter(|place| is(place)).count();
+        let count = |is: &dyn Fn(&KeyState) -> bool| queue.keys.values().filter(|state| is(state)).count();
         let waits =
-            |lane| places(&|place| *place == Slot::Waiting(lane)) + places(&|place| *place == Slot::Parked(lane));
+            |lane| count(&|state| *state == KeyState::Waiting(lane)) + count(&|state| *state == KeyState::Parked(lane));
         let depth = Depth {
             fresh: waits(Lane::Fresh),
             bulk: waits(Lane::Bulk),
-            delayed: waits(Lane::Retry) + places(&|place| matches!(place, Slot::Delayed(..))),
+            delayed: waits(Lane::Retry) + count(&|state| matches!(state, KeyState::Delayed(..))),
         };
         assert_eq!(queue.depth(), depth);
         let of = |group| out.iter().filter(|key| key.group() == group).count();
