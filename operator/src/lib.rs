@@ -20,7 +20,7 @@
 //! observability  metrics, health, logs, traces
 //! api  everything that holds a client: watches, writes, the Lease
 //! worker  the calls of a controller, one for each key
-//! queue · tally  which key is next · what is to be said of each object
+//! queue · tally  which key is next · status counts of each object
 //! args · leadership · outcome · shrink · wanted · work  shared words
 //! clock  the time since the process started
 //! ```

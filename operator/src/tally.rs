@@ -68,8 +68,8 @@ impl Tally {
         self.changed.remove(object);
     }
 
-    /// Moves `key` from the entries `before` to those of `after`. `spec_changed` says that the object itself changed, so a
-    /// pending key makes it unready at once.
+    /// Moves `key` from the entries `before` to those of `after`. `spec_changed` says that the object itself changed,
+    /// so a pending key makes it unready at once.
     pub fn update(&mut self, key: &Key, before: &[Entry], after: &[Entry], now: Duration, spec_changed: bool) {
         fn of<'a>(entries: &'a [Entry], object: &Arc<str>) -> Option<&'a Entry> {
             entries.iter().find(|entry| entry.object == *object)
@@ -218,14 +218,14 @@ impl ObjectCounts {
             .failures
             .iter()
             .filter(|(key, _)| matches!(key.target, Target::Secret(_)));
-        let fight = of_accounts().find(|(_, failure)| failure.reason == FailureReason::Contended);
+        let contended = of_accounts().find(|(_, failure)| failure.reason == FailureReason::Contended);
         Summary {
             revision: self.revision,
             namespaces: self.namespaces.count,
             accounts: self.accounts.count,
             failures: self.failures.iter().take(FAILURES_NAMED).map(named).collect(),
             secret_failure: of_secrets.next().map(named),
-            account_failure: fight.or_else(|| of_accounts().next()).map(named),
+            account_failure: contended.or_else(|| of_accounts().next()).map(named),
             namespaces_late_at: self.namespaces.late_at(),
             accounts_late_at: self.accounts.late_at(),
             needs_person: self.failures.values().any(|failure| needs_person(failure.reason)),

@@ -16,7 +16,7 @@ use crate::outcome::ApiError;
 pub const DEADLINE: Duration = Duration::from_secs(30);
 
 /// Pause after a 429 without `Retry-After`.
-const UNSAID_PAUSE: Duration = Duration::from_secs(1);
+const DEFAULT_PAUSE: Duration = Duration::from_secs(1);
 /// Longest pause of all writers after a 429. The server sheds load from second to second, so longer values are cut.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// Longest wait after a webhook's 429. A webhook may ask for an hour, but refused writes are retried within a minute.
@@ -56,8 +56,8 @@ impl From<&Status> for ApiError {
         let of_the_server = named.is_none() && matches!(status.reason.as_str(), NO_STATUS | UNREAD);
         match (status.code, named) {
             (429, None) if of_the_server => {
-                let said = Duration::from_secs(seconds.into());
-                return Self::Throttled(said.clamp(UNSAID_PAUSE, LONGEST_PAUSE));
+                let requested = Duration::from_secs(seconds.into());
+                return Self::Throttled(requested.clamp(DEFAULT_PAUSE, LONGEST_PAUSE));
             }
             (429, named) => return postponed(named, seconds),
             (_, Some(failure)) => return Self::Refused(failure),
@@ -154,6 +154,8 @@ mod tests {
         let quota = r#"secrets "x" is forbidden: exceeded quota: small, requested: secrets=1"#;
         let policy = "serviceaccounts \"d\" is forbidden: ValidatingAdmissionPolicy 'no.dice' with binding 'b' denied request: no";
         let webhook = r#"admission webhook "hook.example.com" denied the request: CANARY"#;
+        let denial = |code: u16| format!(r#"refused by admission webhook "hook.example.com" ({code})"#);
+        let denied = |code| refused(AdmissionDenied, &denial(code));
         for (seen, expected) in [
             (api_error(404, "", None, 0), ApiError::NotFound),
             (api_error(409, "", None, 0), ApiError::Conflict),
@@ -163,27 +165,10 @@ mod tests {
             ),
             (
                 api_error(429, webhook, None, 3600),
-                postponed(
-                    45,
-                    AdmissionDenied,
-                    r#"refused by admission webhook "hook.example.com" (429)"#,
-                    Some(r#"refused by admission webhook "hook.example.com" (429)"#),
-                ),
+                postponed(45, AdmissionDenied, &denial(429), Some(&denial(429))),
             ),
-            (
-                api_error(409, webhook, None, 0),
-                refused(
-                    AdmissionDenied,
-                    r#"refused by admission webhook "hook.example.com" (409)"#,
-                ),
-            ),
-            (
-                api_error(403, webhook, Some("NamespaceTerminating"), 0),
-                refused(
-                    AdmissionDenied,
-                    r#"refused by admission webhook "hook.example.com" (403)"#,
-                ),
-            ),
+            (api_error(409, webhook, None, 0), denied(409)),
+            (api_error(403, webhook, Some("NamespaceTerminating"), 0), denied(403)),
             (
                 api_error(403, "", Some("NamespaceTerminating"), 0),
                 ApiError::NamespaceTerminating,
@@ -203,13 +188,7 @@ mod tests {
                 api_error(422, policy, None, 0),
                 refused(AdmissionDenied, r#"refused by policy "no.dice", binding "b" (422)"#),
             ),
-            (
-                api_error(400, webhook, None, 0),
-                refused(
-                    AdmissionDenied,
-                    r#"refused by admission webhook "hook.example.com" (400)"#,
-                ),
-            ),
+            (api_error(400, webhook, None, 0), denied(400)),
             (
                 api_error(422, "CANARY", None, 0),
                 refused(AdmissionDenied, "refused by the API server (422 Reason)"),

@@ -83,10 +83,10 @@ impl EventRecorder {
 
     /// Waits until the queued Events are published, at most this long.
     pub async fn flush(&self, within: Duration) {
-        let (done, told) = oneshot::channel();
+        let (done, published) = oneshot::channel();
         let flushed = async {
             if self.orders.send(Order::Flush(done)).await.is_ok() {
-                let _ = told.await;
+                let _ = published.await;
             }
         };
         // The process is about to end, so the remaining Events are lost.

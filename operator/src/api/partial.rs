@@ -6,7 +6,8 @@
 
 /// Implements `Resource` for a partial type.
 macro_rules! partial_resource {
-    ($type:ident: $kind:literal, $group:expr, $version:literal, $plural:literal, $scope:ty, metadata only: $metadata:literal) => {
+    ($type:ident: $kind:literal, $group:expr, $version:literal, $plural:literal, $scope:ty,
+        metadata only: $metadata:literal) => {
         impl kube::Resource for $type {
             type DynamicType = ();
             type Scope = $scope;

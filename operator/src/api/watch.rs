@@ -249,7 +249,9 @@ where
         loop {
             let next = tokio::select! {
                 () = elapsed(listed, self.relist) => return ControlFlow::Continue(()),
-                () = outdated(self.wanted.as_ref().filter(|_| listed.is_some()), rest) => return ControlFlow::Continue(()),
+                () = outdated(self.wanted.as_ref().filter(|_| listed.is_some()), rest) => {
+                    return ControlFlow::Continue(());
+                }
                 next = stream.next() => next,
             };
             match next {

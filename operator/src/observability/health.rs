@@ -88,13 +88,10 @@ pub(crate) fn router(heartbeats: Vec<Heartbeat>, watch_health: WatchHealth) -> R
         }
     };
     let ready = heartbeats.clone();
-    Router::new()
-        .route(
-            "/livez",
-            get(move || async move { answer(heartbeats.iter().all(Heartbeat::is_alive) && watch_health.stuck().is_none()) }),
-        )
-        .route(
-            "/readyz",
-            get(move || async move { answer(ready.iter().all(Heartbeat::is_ready)) }),
-        )
+    let livez = move || async move {
+        let alive = heartbeats.iter().all(Heartbeat::is_alive);
+        answer(alive && watch_health.stuck().is_none())
+    };
+    let readyz = move || async move { answer(ready.iter().all(Heartbeat::is_ready)) };
+    Router::new().route("/livez", get(livez)).route("/readyz", get(readyz))
 }

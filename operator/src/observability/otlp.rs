@@ -59,7 +59,7 @@ impl Sender {
     }
 
     /// Logs only changes, so that a collector that is down for a day does not fill the log.
-    fn tell(&self, sent: &Result<Response<Bytes>, HttpError>) {
+    fn log_change(&self, sent: &Result<Response<Bytes>, HttpError>) {
         let error = match sent {
             Ok(response) if response.status().is_success() => None,
             Ok(response) => Some(format!("the collector answered {}", response.status().as_u16())),
@@ -84,7 +84,7 @@ impl Default for Sender {
 impl HttpClient for Sender {
     async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
         let sent = self.send(request).await;
-        self.tell(&sent);
+        self.log_change(&sent);
         sent
     }
 }

@@ -19,4 +19,7 @@ pub struct RawClusterPullSecret {
     #[serde(default)]
     pub status: serde_json::Value,
 }
-partial_resource!(RawClusterPullSecret: "ClusterPullSecret", GROUP, "v1alpha1", "clusterpullsecrets", ClusterResourceScope, metadata only: false);
+partial_resource! {
+    RawClusterPullSecret: "ClusterPullSecret", GROUP, "v1alpha1", "clusterpullsecrets", ClusterResourceScope,
+    metadata only: false
+}

@@ -21,7 +21,10 @@ pub struct PartialServiceAccount {
     metadata: ObjectMeta,
     facts: Account,
 }
-partial_resource!(PartialServiceAccount: "ServiceAccount", "", "v1", "serviceaccounts", NamespaceResourceScope, metadata only: false);
+partial_resource! {
+    PartialServiceAccount: "ServiceAccount", "", "v1", "serviceaccounts", NamespaceResourceScope,
+    metadata only: false
+}
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]

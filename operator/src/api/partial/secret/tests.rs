@@ -106,19 +106,19 @@ fn foreign_secrets_have_the_same_traits() {
 
 #[test]
 fn only_our_apply_of_the_data_is_evidence() {
-    let told = |labels: Value, manager: &str, operation: &str, fields: Value| {
+    let is_evidence = |labels: Value, manager: &str, operation: &str, fields: Value| {
         let entry = json!({"manager": manager, "operation": operation, "time": "2026-01-01T00:00:00Z",
             "apiVersion": "v1", "fieldsType": "FieldsV1", "fieldsV1": fields});
         let fields = [json!({"manager": "kubectl", "operation": "Update"}), entry];
         let secret = json!({"metadata": {"labels": labels, "managedFields": fields}});
         seen(secret).traits.applied_by_us
     };
-    let applied = |manager: &str, operation: &str, fields| told(json!({}), manager, operation, fields);
+    let applied = |manager: &str, operation: &str, fields| is_evidence(json!({}), manager, operation, fields);
     let data = json!({"f:data": {".": {}, "f:.dockerconfigjson": {}}, "f:type": {}});
     assert!(applied("pullsecrets", "Apply", data.clone()));
     let labelled = json!({LABEL_OBJECT: "a"});
     assert!(
-        !told(labelled, "pullsecrets", "Apply", data.clone()),
+        !is_evidence(labelled, "pullsecrets", "Apply", data.clone()),
         "the label says it"
     );
     assert!(!applied("pullsecrets", "Update", data.clone()));
