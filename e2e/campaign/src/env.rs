@@ -3,18 +3,19 @@
 //! The cluster has five namespaces, `fault-a` to `fault-e`. Objects select the label of the first three. Each namespace
 //! has the accounts `default` and `builder`, a foreign entry on `default`, and a foreign Secret.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod clean;
+mod declared;
+mod edit;
+
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::anyhow;
 use k8s_openapi::api::admissionregistration::v1::ValidatingAdmissionPolicyBinding;
-use k8s_openapi::api::coordination::v1::Lease;
-use k8s_openapi::api::core::v1::{Namespace, Secret, ServiceAccount};
-use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
-use kube::{Api, Client, ResourceExt};
-use serde_json::{Value, json};
+use kube::api::{DeleteParams, ListParams};
+use kube::{Api, Client};
+use serde_json::json;
 
 use crate::supervisor::Supervisor;
 use e2e::canary::Canary;
@@ -23,26 +24,24 @@ use e2e::faults::plan::RELISTS_EVERY;
 use e2e::faults::proxy::Proxy;
 use e2e::faults::targets::FaultTargets;
 use e2e::operator::Options;
-use e2e::oracle::{self, ATTACHED, Allowed, Expected, Foreign, Login, Made, Needles};
+use e2e::oracle::{Allowed, Login, Made, Needles};
 use e2e::secrecy::{self, Holders, Places, Written};
-use e2e::wait::{blocking, until};
+use e2e::wait::blocking;
 use e2e::witness::{self, Witness};
 use e2e::{OPERATOR_ACCOUNT, SYSTEM_NAMESPACE, binaries};
 
 /// The object of most workloads; its copies and its source have the same name.
 pub const OBJECT: &str = "company";
+
 /// The second object, if there are two.
 pub const OTHER: &str = "other";
-/// The registry that objects declare. It is never called.
-const SERVER: &str = "registry.example.com";
-/// The second registry of an object with two.
-const SECOND_SERVER: &str = "second.example.com/team";
+
 /// The label that objects select.
 const LABEL: (&str, &str) = ("pull", "yes");
+
 const NAMESPACES: [&str; 5] = ["a", "b", "c", "d", "e"];
+
 const SELECTED: usize = 3;
-/// Time limit of the cleanup, which waits for the garbage collector.
-const CLEAN_WITHIN: Duration = Duration::from_secs(60);
 
 /// The label that excludes a namespace or an account.
 pub(super) const EXCLUDE: &str = "pullsecrets.dev/exclude";
@@ -260,215 +259,6 @@ impl Env {
             .await?;
         }
         Ok(())
-    }
-
-    /// Restores the initial state. No operator may run.
-    ///
-    /// # Errors
-    ///
-    /// The error of the API server, or an object that is not removed.
-    pub async fn clean(&self) -> anyhow::Result<()> {
-        std::fs::write(&self.token_file, &self.tokens[0])?;
-        for replica in &self.replicas {
-            replica.proxy.arm(None);
-            replica.proxy.pages(false);
-            replica.proxy.raises(false);
-            replica.proxy.restore().await?;
-        }
-        // The Lease of a replica that is gone would have to expire first.
-        let leases: Api<Lease> = Api::namespaced(self.client.clone(), SYSTEM_NAMESPACE);
-        leases
-            .delete_collection(&DeleteParams::default(), &ListParams::default())
-            .await?;
-        let objects = oracle::objects(&self.client);
-        let strip = Patch::Merge(json!({"metadata": {"finalizers": null}}));
-        for object in objects.list(&ListParams::default()).await?.items {
-            let name = object.name_any();
-            // An object that is being deleted goes with its last finalizer.
-            let _ = objects.delete(&name, &DeleteParams::default()).await;
-            let _ = objects.patch(&name, &PatchParams::default(), &strip).await;
-        }
-        until("no object is left", CLEAN_WITHIN, async || {
-            let left = objects
-                .list(&ListParams::default())
-                .await
-                .map_err(|error| error.to_string())?;
-            if left.items.is_empty() {
-                Ok(())
-            } else {
-                Err(format!("{} are", left.items.len()))
-            }
-        })
-        .await?;
-        let namespaces: Api<Namespace> = Api::all(self.client.clone());
-        for namespace in namespaces.list(&ListParams::default()).await?.items {
-            let name = namespace.name_any();
-            let part = name.strip_prefix("fault-").unwrap_or_default();
-            if part.starts_with("new") {
-                namespaces.delete(&name, &DeleteParams::default()).await?;
-            }
-        }
-        for (index, part) in NAMESPACES.into_iter().enumerate() {
-            self.clean_namespace(&name(part)).await?;
-            self.mark("Namespace", "", &name(part), (EXCLUDE, None)).await?;
-            self.label(part, index < SELECTED).await?;
-        }
-        let secrets: Api<Secret> = Api::namespaced(self.client.clone(), SYSTEM_NAMESPACE);
-        for secret in secrets.list(&ListParams::default()).await?.items {
-            // The garbage collector may have been faster.
-            let _ = secrets.delete(&secret.name_any(), &DeleteParams::default()).await;
-        }
-        self.witness.forget_gone();
-        Ok(())
-    }
-
-    async fn clean_namespace(&self, namespace: &str) -> anyhow::Result<()> {
-        let secrets: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
-        for secret in secrets.list(&ListParams::default()).await?.items {
-            if secret.name_any() != "theirs" {
-                let strip = Patch::Merge(json!({"metadata": {"finalizers": null}}));
-                let _ = secrets.patch(&secret.name_any(), &PatchParams::default(), &strip).await;
-                // The garbage collector may have been faster.
-                let _ = secrets.delete(&secret.name_any(), &DeleteParams::default()).await;
-            }
-        }
-        let accounts: Api<ServiceAccount> = Api::namespaced(self.client.clone(), namespace);
-        for (account, entries) in [("default", json!([{"name": "theirs"}])), ("builder", Value::Null)] {
-            let clean = json!({"metadata": {"annotations": {ATTACHED: null, THEIRS: "kept"}, "labels": null}, "imagePullSecrets": entries});
-            accounts
-                .patch(account, &PatchParams::default(), &Patch::Merge(clean))
-                .await?;
-        }
-        Ok(())
-    }
-
-    /// Adds the label that objects select to a namespace, or removes it.
-    ///
-    /// # Errors
-    ///
-    /// The error of the API server.
-    pub async fn label(&self, part: &str, selected: bool) -> anyhow::Result<()> {
-        self.mark("Namespace", "", &name(part), (LABEL.0, selected.then_some(LABEL.1)))
-            .await
-    }
-
-    /// Adds a label to an object of the API, or removes it.
-    ///
-    /// # Errors
-    ///
-    /// The error of the API server.
-    pub async fn mark(
-        &self,
-        kind: &str,
-        namespace: &str,
-        name: &str,
-        (key, value): (&str, Option<&str>),
-    ) -> anyhow::Result<()> {
-        let patch = Patch::Merge(json!({"metadata": {"labels": {(key): value}}}));
-        let resource = kube::core::ApiResource::from_gvk(&kube::core::GroupVersionKind::gvk("", "v1", kind));
-        let api: Api<kube::core::DynamicObject> = match namespace {
-            "" => Api::all_with(self.client.clone(), &resource),
-            namespace => Api::namespaced_with(self.client.clone(), namespace, &resource),
-        };
-        api.patch(name, &PatchParams::default(), &patch).await?;
-        Ok(())
-    }
-
-    /// Creates or changes an object, as `kubectl apply --server-side` does.
-    ///
-    /// # Errors
-    ///
-    /// The error of the API server.
-    pub async fn apply(&self, object: &Value) -> anyhow::Result<()> {
-        let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
-        let (group, version) = match text("/apiVersion").split_once('/') {
-            Some((group, version)) => (group, version),
-            None => ("", text("/apiVersion")),
-        };
-        let kind = kube::core::GroupVersionKind::gvk(group, version, text("/kind"));
-        let resource = kube::core::ApiResource::from_gvk(&kind);
-        let api: Api<kube::core::DynamicObject> = match text("/metadata/namespace") {
-            "" => Api::all_with(self.client.clone(), &resource),
-            namespace => Api::namespaced_with(self.client.clone(), namespace, &resource),
-        };
-        let params = PatchParams::apply("fault-stage").force();
-        api.patch(text("/metadata/name"), &params, &Patch::Apply(object))
-            .await?;
-        Ok(())
-    }
-
-    /// Creates or changes the source of the object of that name.
-    ///
-    /// # Errors
-    ///
-    /// The error of the API server.
-    pub async fn source(&self, object: &str, login: &Login) -> anyhow::Result<()> {
-        let Login { username, password } = login;
-        self.apply(&json!({
-            "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/basic-auth",
-            "metadata": {"name": object, "namespace": SYSTEM_NAMESPACE},
-            "stringData": {"username": username, "password": password},
-        }))
-        .await
-    }
-
-    /// Returns an object of that name for both accounts of the labelled namespaces.
-    pub fn object(&self, object: &str) -> Value {
-        json!({
-            "apiVersion": "pullsecrets.dev/v1alpha1", "kind": "ClusterPullSecret",
-            "metadata": {"name": object},
-            "spec": {
-                "registries": [{"server": SERVER, "credentials": {"basicAuth": {"secretRef": {"name": object}}}}],
-                "namespaces": {"selectors": [{"matchLabels": {LABEL.0: LABEL.1}}]},
-                "serviceAccounts": {"names": ["default", "builder"]},
-            },
-        })
-    }
-
-    /// As [`object`](Self::object), with a second registry, whose login is in the source of the other object.
-    pub fn object_of_two(&self) -> Value {
-        let mut object = self.object(OBJECT);
-        if let Some(registries) = object["spec"]["registries"].as_array_mut() {
-            let credentials = json!({"basicAuth": {"secretRef": {"name": OTHER}}});
-            registries.push(json!({"server": SECOND_SERVER, "credentials": credentials}));
-        }
-        object
-    }
-
-    /// Returns the expected effect of an object with two registries in the labelled namespaces.
-    pub fn both(&self, login: &Login, second: &Login) -> Expected {
-        let mut expected = self.expected(OBJECT, &["a", "b", "c"], login);
-        expected.logins.insert(SECOND_SERVER.to_owned(), second.clone());
-        expected
-    }
-
-    /// Returns the expected effect of such an object in these namespaces.
-    pub fn expected(&self, object: &str, parts: &[&str], login: &Login) -> Expected {
-        let accounts = |part: &str| {
-            let both: &[&str] = if part.starts_with("new") {
-                &["default"]
-            } else {
-                &["default", "builder"]
-            };
-            both.iter().map(|&name| name.to_owned()).collect::<BTreeSet<_>>()
-        };
-        Expected {
-            object: object.to_owned(),
-            secret: object.to_owned(),
-            logins: BTreeMap::from([(SERVER.to_owned(), login.clone())]),
-            holders: parts.iter().map(|part| (name(part), accounts(part))).collect(),
-        }
-    }
-
-    /// Returns the current foreign state. Secrets with the names of objects, and references to them, belong to the
-    /// operator.
-    ///
-    /// # Errors
-    ///
-    /// The error of the API server.
-    pub async fn foreign(&self, objects: &[&str]) -> Result<Foreign, String> {
-        let namespaces: Vec<String> = NAMESPACES.into_iter().map(name).collect();
-        Foreign::in_namespaces(&self.client, &namespaces, objects).await
     }
 }
 

@@ -1,13 +1,15 @@
 //! One run of a plan. The store decides the verdict, without any report of the operator.
 
+mod limits;
+mod recovery;
+mod status;
+
 use std::cell::Cell;
 use std::collections::BTreeSet;
-use std::convert::Infallible;
 use std::time::Duration;
 
 use anyhow::anyhow;
 use serde::Serialize;
-use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::end::{End, logins};
@@ -17,26 +19,15 @@ use crate::supervisor::{Ends, Supervisor};
 use crate::verdict::{self, Oracle, Wrong};
 use crate::workload;
 use e2e::faults::plan::{Fault, Plan, Trigger};
-use e2e::faults::proxy::{LATE, Record};
-use e2e::oracle::{self, Expected, Foreign};
+use e2e::faults::proxy::LATE;
+use e2e::oracle::{self, Foreign};
 use e2e::wait::until;
+use limits::{economy, process};
+use status::settled;
 
 /// Time limit of a start without faults, on a busy machine.
 const PEACE_WITHIN: Duration = Duration::from_secs(30);
-/// Time without writes at the end: longer than the second between two writes of a status.
-const QUIET: Duration = Duration::from_millis(1300);
-/// This many writes more than a clean run count as a loop; each second of an outage allows as many again.
-const WRITES_TOO_MANY: u64 = 40;
-/// If another writer undoes a write for four seconds, the operator restores it three times at once, and then backs off.
-const RESTORES_TOO_MANY: usize = 8;
-/// Time limit of a workload without a fault.
-const CLEAN_WITHIN: Duration = Duration::from_secs(3);
-/// Initial time between two checks of the store.
-const LOOKS_EVERY: Duration = Duration::from_millis(20);
-/// Extension of each bound for other load on the machine.
-const BUSY_MACHINE: Duration = Duration::from_secs(5);
-/// An error that lasts this long after its bound counts as lost rather than slow.
-const PATIENCE: Duration = Duration::from_secs(20);
+
 /// The names of the objects and of their copies.
 const NAMES: [&str; 2] = [OBJECT, OTHER];
 
@@ -215,89 +206,6 @@ impl Running<'_> {
         unchanged.map_err(|what| Wrong::new(Oracle::Foreign, what))
     }
 
-    /// Waits for the list after an empty one. Until then, the operator promises only to do no harm.
-    async fn lists_again(&self) -> Result<(), Wrong> {
-        let proxy = self.env.proxy();
-        let struck = until("the list is asked for", PEACE_WITHIN, async || {
-            if proxy.record().fired {
-                Ok(())
-            } else {
-                Err("not yet".to_owned())
-            }
-        });
-        // A plan that does not strike is counted as such.
-        if struck.await.is_ok() {
-            self.is_silent().await?;
-            proxy.kill();
-        }
-        Ok(())
-    }
-
-    /// Records whether a status reports the refusal of the fault.
-    async fn hears_of_refusal(&self, told: &Cell<bool>) -> Infallible {
-        loop {
-            if let Some(namespace) = self.refused().filter(|_| !told.get()) {
-                for object in NAMES {
-                    told.set(told.get() || names_failure(self.env, object, &namespace).await == Some(true));
-                }
-            }
-            tokio::time::sleep(10 * LOOKS_EVERY).await;
-        }
-    }
-
-    /// Waits until the state is right, and stays right beyond the fault.
-    async fn comes_right(&self, end: &End, told: bool, recovery: &mut Duration) -> Result<(), Wrong> {
-        let acted = Instant::now();
-        let bound = self.fault.map_or(CLEAN_WITHIN, Fault::bound) + BUSY_MACHINE;
-        let mut untold = self.refused().filter(|_| !told);
-        let lasts = |until: Option<Instant>| until.is_none_or(|until| until > acted);
-        // A refusal before the last step does not excuse the other namespaces afterwards.
-        let mut unserved = self.refused().filter(|_| lasts(self.env.proxy().record().lasts_until));
-        loop {
-            if let Some(namespace) = &untold
-                && fails(self.env, end, namespace).await
-            {
-                untold = None;
-            }
-            if let Some(namespace) = &unserved
-                && serves_others(self.env, end, namespace).await
-            {
-                unserved = None;
-            }
-            let seen = settled(self.env, end).await;
-            let now = Instant::now();
-            let record = self.env.proxy().record();
-            let from = record.lasts_until.map_or(acted, |until| until.max(acted));
-            if record.fired && now > from {
-                if let Some(namespace) = untold {
-                    let what = format!("{namespace} was refused for long, and the status did not say so");
-                    return Err(Wrong::new(Oracle::Untold, what));
-                }
-                if let Some(namespace) = unserved {
-                    let what = format!("others waited for {namespace}, which was refused");
-                    return Err(Wrong::new(Oracle::Slow, what));
-                }
-            }
-            *recovery = now.saturating_duration_since(from);
-            match seen {
-                Ok(()) if now < from => {}
-                Ok(()) if record.watch_is_shut && *recovery <= bound + PATIENCE => {}
-                Ok(()) if *recovery <= bound => return Ok(()),
-                Ok(()) => {
-                    let what = format!("{:.1} s, not within {} s", recovery.as_secs_f64(), bound.as_secs());
-                    return Err(Wrong::new(Oracle::Slow, what));
-                }
-                Err(seen) if *recovery > bound + PATIENCE => {
-                    return Err(verdict::of_end(self.env, end, &seen).await);
-                }
-                Err(_) => {}
-            }
-            // A check costs the server some twenty reads, so the pause grows with the wait.
-            let pause = (acted.elapsed() / 20).clamp(LOOKS_EVERY, 10 * LOOKS_EVERY);
-            tokio::time::sleep(pause).await;
-        }
-    }
-
     /// Returns the namespace of the object whose write is refused persistently.
     fn refused(&self) -> Option<String> {
         self.fault?.persists()?;
@@ -332,143 +240,5 @@ impl Running<'_> {
             // If a list hides references, the operator cannot remove them first.
             blind: self.is_blind(),
         })
-    }
-
-    /// Checks that no write happens for a while.
-    async fn is_silent(&self) -> Result<(), Wrong> {
-        let (mut writes, mut since) = (self.env.writes(), Instant::now());
-        let end = Instant::now() + 10 * QUIET;
-        while since.elapsed() < QUIET {
-            if Instant::now() > end {
-                return Err(Wrong::new(Oracle::Loop, "it does not come to rest"));
-            }
-            tokio::time::sleep(QUIET / 20).await;
-            let now = self.env.writes();
-            if now != writes {
-                (writes, since) = (now, Instant::now());
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Checks that the processes ended only in allowed ways.
-fn process(ends: &Ends, fault: Option<Fault>) -> Result<(), Wrong> {
-    let allowed = fault.map_or(0, Fault::ends_allowed);
-    let asked = u32::from(fault == Some(Fault::HandOver));
-    let wrong = |what: String| Err(Wrong::new(Oracle::Ended, what));
-    if ends.not_alive > 0 {
-        return wrong("it says that it does not live".to_owned());
-    }
-    if ends.by_itself.len() > allowed {
-        return wrong(format!("it ended by itself: {:?}", ends.by_itself));
-    }
-    if ends.asked > asked {
-        return wrong("it ended with success without SIGTERM".to_owned());
-    }
-    Ok(())
-}
-
-/// Checks that the number of writes is near the minimum.
-fn economy(record: &Record, writes: u64, begun: Instant) -> Result<(), Wrong> {
-    let seen = u64::try_from(record.seen.len()).unwrap_or_default();
-    let disturbed = record
-        .lasts_until
-        .map_or(0, |until| until.saturating_duration_since(begun).as_secs());
-    if writes > WRITES_TOO_MANY * (1 + disturbed) + seen {
-        return Err(Wrong::new(Oracle::Loop, format!("{writes} writes")));
-    }
-    if record.undone > RESTORES_TOO_MANY {
-        return Err(Wrong::new(
-            Oracle::Loop,
-            format!("{} restores in four seconds", record.undone),
-        ));
-    }
-    Ok(())
-}
-
-/// Returns whether a status reports a failure of this namespace.
-async fn fails(env: &Env, end: &End, namespace: &str) -> bool {
-    for expected in &end.served {
-        if names_failure(env, &expected.object, namespace).await == Some(true) {
-            return true;
-        }
-    }
-    // A deleted object has no status, and no refused write that it still needs.
-    for object in &end.gone {
-        if names_failure(env, object, namespace).await != Some(false) {
-            return true;
-        }
-    }
-    false
-}
-
-/// Returns whether the status of the object reports a failure of this namespace; none if the object is gone.
-async fn names_failure(env: &Env, object: &str, namespace: &str) -> Option<bool> {
-    let Ok(found) = oracle::object(env.client(), object).await else {
-        return Some(false);
-    };
-    let status = &found?.data["status"];
-    let mut failures = status["failures"].as_array().into_iter().flatten();
-    Some(failures.any(|failure| failure["namespace"] == namespace))
-}
-
-/// Returns whether all other namespaces are right.
-async fn serves_others(env: &Env, end: &End, namespace: &str) -> bool {
-    for expected in &end.served {
-        for other in expected.holders.keys().filter(|other| *other != namespace) {
-            if oracle::check_in(env.client(), expected, other).await.is_err() {
-                return false;
-            }
-        }
-    }
-    true
-}
-
-/// Checks that the store is right and the status reports it.
-async fn settled(env: &Env, end: &End) -> Result<(), String> {
-    end.check(env).await?;
-    for expected in &end.served {
-        let object = oracle::object(env.client(), &expected.object).await?;
-        let object = serde_json::to_value(object).map_err(|error| error.to_string())?;
-        tells(&object, end, expected)?;
-    }
-    Ok(())
-}
-
-/// Checks the status of this generation: the reason, the counts, and each namespace that lacks a copy.
-fn tells(object: &Value, end: &End, expected: &Expected) -> Result<(), String> {
-    let status = &object["status"];
-    let conditions = status["conditions"].as_array().map_or(&[][..], Vec::as_slice);
-    let ready = conditions.iter().find(|condition| condition["type"] == "Ready");
-    let told = ready.is_some_and(|ready| ready["reason"] == end.reason)
-        && status["observedGeneration"] == object["metadata"]["generation"];
-    if !told {
-        return Err(format!("the status does not report {}: {status}", end.reason));
-    }
-    let (served, failed) = (expected.holders.len(), end.failed.len());
-    let accounts: usize = expected.holders.values().map(BTreeSet::len).sum();
-    let count = |kind: &str, which: &str| {
-        status[kind][which]
-            .as_u64()
-            .and_then(|count| usize::try_from(count).ok())
-    };
-    let counted = count("namespaces", "selected") == Some(served + failed)
-        && count("namespaces", "ready") == Some(served)
-        && count("namespaces", "failed") == Some(failed)
-        && count("serviceAccounts", "ready") == Some(accounts);
-    let named: BTreeSet<&str> = status["failures"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(|failure| failure["namespace"].as_str())
-        .collect();
-    if counted && named == end.failed.iter().map(String::as_str).collect() {
-        Ok(())
-    } else {
-        Err(format!(
-            "{served} copies, {accounts} references, failures {:?} are not in the status: {status}",
-            end.failed
-        ))
     }
 }

@@ -1,6 +1,11 @@
-use serde_json::json;
+use std::collections::BTreeSet;
 
+use serde_json::{Value, json};
+
+use super::rules::STATE;
 use super::*;
+use crate::verdict::Oracle;
+use e2e::oracle::{ATTACHED, DATA_KEY, LABEL, Login};
 
 /// Versions of the store, each of one object.
 struct Store(Seen, u64);
@@ -32,7 +37,7 @@ impl Store {
             gone,
             object,
         };
-        self.0.take(&change, &rules())
+        self.0.observe(&change, &rules())
     }
 }
 
