@@ -5,6 +5,9 @@
 //! reply. Read with [`wait::until`](crate::wait::until), or send a request of your own afterwards with
 //! [`Audit::settle`].
 
+mod line;
+mod record;
+
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -14,10 +17,12 @@ use std::time::Duration;
 use anyhow::Context;
 use jiff::Timestamp;
 use kube::Client;
-use serde::Deserialize;
 
 use crate::client;
 use crate::wait::until;
+use line::parse;
+
+pub use record::{Record, Writes, writes_of};
 
 /// Audit policy: records user, request and outcome once per request, without bodies.
 pub(crate) const POLICY: &str = "\
@@ -30,96 +35,6 @@ rules:
 
 /// The longest record, in bytes.
 const LONGEST: u64 = 64 * 1024;
-
-/// One request.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Record {
-    /// `get`, `list`, `watch`, `create`, `update`, `patch`, `delete`, `deletecollection`.
-    pub verb: String,
-    /// The user name, for instance [`OPERATOR_USER`](crate::OPERATOR_USER).
-    pub user: String,
-    /// Plural, lower case. Empty for requests without an object, such as `/readyz`.
-    pub resource: String,
-    /// For instance `status`; mostly empty.
-    pub subresource: String,
-    /// Empty for cluster-scoped objects and for requests over all namespaces.
-    pub namespace: String,
-    /// Empty for lists, watches and creations with POST.
-    pub name: String,
-    /// The HTTP status of the answer.
-    pub code: u16,
-    /// Whether RBAC allowed it. An admission policy or a quota may still have refused it.
-    pub authorized: bool,
-    /// Path and query as sent.
-    pub request_uri: String,
-    /// When the server received it, to the microsecond.
-    pub timestamp: Timestamp,
-    /// When the server had sent its response.
-    pub answered: Timestamp,
-}
-
-impl Record {
-    /// Returns whether the request can change the store. A refused write counts too, because it was sent.
-    pub fn is_write(&self) -> bool {
-        matches!(
-            self.verb.as_str(),
-            "create" | "update" | "patch" | "delete" | "deletecollection"
-        )
-    }
-
-    /// Returns a line for people: `patch serviceaccounts a/default 200`.
-    pub fn summary(&self) -> String {
-        let Self {
-            verb,
-            resource,
-            subresource,
-            namespace,
-            name,
-            code,
-            ..
-        } = self;
-        let slash = if subresource.is_empty() { "" } else { "/" };
-        format!("{verb} {resource}{slash}{subresource} {namespace}/{name} {code}")
-    }
-}
-
-/// Writes of one user, with Leases and Events kept apart.
-#[derive(Debug, Clone, Default)]
-pub struct Writes {
-    /// All other writes.
-    pub objects: Vec<Record>,
-    /// Leader election.
-    pub leases: Vec<Record>,
-    /// Kubernetes Events.
-    pub events: Vec<Record>,
-}
-
-impl Writes {
-    /// Returns the object writes to one resource, without its subresources.
-    pub fn to(&self, resource: &str) -> Vec<&Record> {
-        let matches = |record: &&Record| record.resource == resource && record.subresource.is_empty();
-        self.objects.iter().filter(matches).collect()
-    }
-
-    /// Returns the object writes for people, one per line.
-    pub fn summary(&self) -> String {
-        self.objects.iter().map(Record::summary).collect::<Vec<_>>().join("\n")
-    }
-}
-
-/// Returns the writes of `user`.
-pub fn writes_of(user: &str, records: &[Record]) -> Writes {
-    let mut writes = Writes::default();
-    for record in records.iter().filter(|record| record.user == user && record.is_write()) {
-        let list = match record.resource.as_str() {
-            "leases" => &mut writes.leases,
-            "events" => &mut writes.events,
-            _ => &mut writes.objects,
-        };
-        list.push(record.clone());
-    }
-    writes
-}
 
 /// A position in the log; later records are "since" it. The default is the beginning.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -240,74 +155,6 @@ impl Audit {
         })
         .await
     }
-}
-
-/// Returns `None` for the end of a watch, because its beginning was recorded.
-fn parse(line: &str) -> anyhow::Result<Option<Record>> {
-    let event: Event = serde_json::from_str(line).context("an audit record")?;
-    if event.verb == "watch" && event.stage != "ResponseStarted" {
-        return Ok(None);
-    }
-    let object = event.object_ref;
-    Ok(Some(Record {
-        verb: event.verb,
-        user: event.user.username,
-        resource: object.resource,
-        subresource: object.subresource,
-        namespace: object.namespace,
-        name: object.name,
-        code: event.response_status.code,
-        authorized: event.annotations.decision != "forbid",
-        request_uri: event.request_uri,
-        timestamp: event.request_received_timestamp.parse()?,
-        answered: event.stage_timestamp.parse()?,
-    }))
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Event {
-    stage: String,
-    verb: String,
-    #[serde(rename = "requestURI")]
-    request_uri: String,
-    user: User,
-    #[serde(default)]
-    object_ref: ObjectRef,
-    #[serde(default)]
-    response_status: ResponseStatus,
-    #[serde(default)]
-    annotations: Annotations,
-    request_received_timestamp: String,
-    stage_timestamp: String,
-}
-
-#[derive(Deserialize)]
-struct User {
-    #[serde(default)]
-    username: String,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct ObjectRef {
-    resource: String,
-    subresource: String,
-    namespace: String,
-    name: String,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Annotations {
-    #[serde(rename = "authorization.k8s.io/decision")]
-    decision: String,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct ResponseStatus {
-    code: u16,
 }
 
 #[cfg(test)]

@@ -126,7 +126,7 @@ async fn stand_by(client: Client, mut observations: Observations, told: &Mutex<V
     ];
     let mut sources = stream::select_all(sources);
     while let Some(event) = sources.next().await {
-        for violation in observations.take(event) {
+        for violation in observations.observe(event) {
             if let Some(seen) = stands(&client, &observations, &violation).await {
                 told.lock().unwrap_or_else(PoisonError::into_inner).push(seen);
             }

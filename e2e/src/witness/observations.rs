@@ -2,9 +2,9 @@
 
 mod bytes;
 mod memory;
+mod violation;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -17,64 +17,10 @@ use super::News;
 use crate::oracle::declared::sources;
 use crate::oracle::{Declared, Place, selection};
 use bytes::Held;
+use violation::{says_ready, written};
 
 pub(super) use memory::Memory;
-
-/// The field manager of the status.
-const MANAGER: &str = "pullsecrets";
-
-/// A deviation.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Thing {
-    /// A copy with the current logins is missing.
-    Copy,
-    /// The entry of this account is missing.
-    Reference(String),
-    /// A copy exists that no object declares.
-    Leftover,
-}
-
-/// A status with `Ready=True` during a deviation that had lasted too long.
-#[derive(Debug, Clone)]
-pub(super) struct Violation {
-    pub(super) object: String,
-    pub(super) secret: String,
-    pub(super) namespace: String,
-    pub(super) thing: Thing,
-    /// When the status was written.
-    pub(super) written: Timestamp,
-    since: Timestamp,
-}
-
-impl fmt::Display for Violation {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            object,
-            namespace,
-            thing,
-            written,
-            since,
-            ..
-        } = self;
-        let what = match thing {
-            Thing::Copy => "lacked a copy with the logins of now".to_owned(),
-            Thing::Reference(account) => format!("lacked the reference on {account}"),
-            Thing::Leftover => "kept a login that no object declares".to_owned(),
-        };
-        write!(
-            formatter,
-            "{object} said Ready=True at {written}, and {namespace} had {what} since {since}"
-        )
-    }
-}
-
-impl Violation {
-    /// Returns whether the copy was made after the status.
-    pub(super) fn is_before(&self, copy: &Secret) -> bool {
-        let created = copy.metadata.creation_timestamp.as_ref();
-        created.is_some_and(|created| created.0 > self.written)
-    }
-}
+pub(super) use violation::{Thing, Violation};
 
 /// A namespace, and a deviation in it.
 type Spot = (String, Thing);
@@ -165,7 +111,7 @@ impl Observations {
     }
 
     /// Adds an observation. It misses what a list leaves out, which can only hide a violation.
-    pub(super) fn take(&mut self, news: News) -> Vec<Violation> {
+    pub(super) fn observe(&mut self, news: News) -> Vec<Violation> {
         match news {
             News::Object(Event::Apply(object) | Event::InitApply(object)) => return self.object(&object),
             News::Object(Event::Delete(object)) => {
@@ -336,23 +282,4 @@ impl Observations {
             .map(violation)
             .collect()
     }
-}
-
-fn says_ready(object: &DynamicObject) -> bool {
-    let status = &object.data["status"];
-    let conditions = status["conditions"].as_array().into_iter().flatten();
-    let ready = conditions
-        .into_iter()
-        .any(|one| one["type"] == "Ready" && one["status"] == "True");
-    ready && status["observedGeneration"].as_i64() == object.metadata.generation
-}
-
-/// Returns when the status was last written, by the server's record. It has whole seconds, and so is never too late.
-fn written(object: &DynamicObject) -> Option<Timestamp> {
-    let entries = object.managed_fields().iter();
-    let of_status = entries
-        .filter(|entry| entry.subresource.as_deref() == Some("status") && entry.manager.as_deref() == Some(MANAGER));
-    of_status
-        .filter_map(|entry| entry.time.as_ref().map(|time| time.0))
-        .max()
 }
