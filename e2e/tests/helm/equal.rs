@@ -131,7 +131,8 @@ fn each_selector_matches_the_pods_labels() {
             selectors.push(object.pointer(place).unwrap());
         }
         let name = labels["app.kubernetes.io/name"].as_str().unwrap();
-        let runbooks = rendered["PrometheusRule pullsecrets"].to_string();
+        let rules = rendered.values().find(|object| object["kind"] == "PrometheusRule");
+        let runbooks = rules.unwrap().to_string();
         let selected = runbooks.split("app.kubernetes.io/name=").skip(1);
         let wrong: Vec<&str> = selected.filter(|rest| !rest.starts_with(&format!("{name} "))).collect();
         assert!(wrong.is_empty(), "{wrong:?}");
