@@ -1,21 +1,23 @@
 //! Two installations in one cluster.
 
+mod second;
+mod seen;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use e2e::OPERATOR_USER;
-use e2e::audit::{Mark, Record};
-use e2e::loopback;
-use e2e::operator::{self, Operator};
-use e2e::oracle::Login;
+use e2e::audit::Record;
 use e2e::scenario::{SOON, Scenario};
 use e2e::wait::{eventually, quiet};
 use serde_json::{Value, json};
 
+use second::{SECOND_NAMESPACE, SECOND_USER, install_second, source_in_second, start_second};
+use seen::{does_not_write, event, installation_of, is_acted_for_by, shows, versions, writes};
+
 const FIRST: &str = "pullsecrets-system/pullsecrets";
+
 const SECOND: &str = "second/pullsecrets";
-const SECOND_NAMESPACE: &str = "second";
-const SECOND_USER: &str = "system:serviceaccount:second:pullsecrets";
 
 /// Longer than the second between two writes of a status, and than the back-off of a contention.
 const A_WHILE: Duration = Duration::from_secs(3);
@@ -285,7 +287,7 @@ async fn is_collected(scenario: &Scenario) {
     .await;
 }
 
-/// Returns `config/default` in another namespace, as an overlay would: the steps of `config/README.md`.
+/// `config/default` is applied in another namespace, as an overlay would: the steps of `config/README.md`.
 #[tokio::test]
 async fn a_second_apply_elsewhere_is_a_move() {
     let scenario = Scenario::own("moved").await;
@@ -336,122 +338,4 @@ async fn hand_over(scenario: &Scenario, to: &str) {
     scenario
         .kubectl(&["annotate", "cps", scenario.name(), &annotation, "--overwrite"])
         .await;
-}
-
-async fn is_acted_for_by(scenario: &Scenario, installation: &str) {
-    eventually(&format!("{installation} acts"), SOON, async || {
-        let seen = installation_of(scenario, scenario.name()).await;
-        (seen == installation).then_some(()).ok_or(seen)
-    })
-    .await;
-}
-
-async fn installation_of(scenario: &Scenario, object: &str) -> String {
-    scenario
-        .kubectl(&["get", "cps", object, "-o", "jsonpath={.status.installation}"])
-        .await
-}
-
-/// Waits for an Event of this reason, and returns its note.
-async fn event(scenario: &Scenario, reason: &str, namespace: &str) -> String {
-    eventually(&format!("the event {reason}"), SOON, async || {
-        let events = scenario
-            .kubectl(&["get", "events.events.k8s.io", "-n", namespace, "-o", "json"])
-            .await;
-        let events: Value = serde_json::from_str(&events).map_err(|error| error.to_string())?;
-        let events = events["items"].as_array().into_iter().flatten();
-        let mut found = events.filter(|event| event["reason"] == reason);
-        let note = found.next().and_then(|event| event["note"].as_str());
-        note.map(str::to_owned).ok_or_else(|| "there is none".to_owned())
-    })
-    .await
-}
-
-async fn shows(operator: &Operator, line: &str) {
-    eventually(line, SOON, async || {
-        let answer = loopback::get(operator.metrics_address(), "/metrics", None).await;
-        let (_, text) = answer.map_err(|error| format!("{error:#}"))?;
-        let of_objects = text.lines().filter(|seen| seen.starts_with("pullsecrets_object_state"));
-        let seen: Vec<&str> = of_objects.collect();
-        seen.contains(&line).then_some(()).ok_or_else(|| format!("{seen:?}"))
-    })
-    .await;
-}
-
-/// Returns the versions of all copies.
-async fn versions(scenario: &Scenario) -> String {
-    let label = format!("pullsecrets.dev/cluster-pull-secret={}", scenario.name());
-    let versions = "jsonpath={.items[*].metadata.resourceVersion}";
-    scenario
-        .kubectl(&["get", "secrets", "-A", "-l", &label, "-o", versions])
-        .await
-}
-
-/// Returns the writes of both installations, except their Leases and Events.
-async fn writes(scenario: &Scenario, mark: Mark) -> Vec<Record> {
-    let audit = scenario.cluster().audit();
-    audit.settle(scenario.client()).await.unwrap();
-    let of_both = |record: &Record| [OPERATOR_USER, SECOND_USER].contains(&record.user.as_str());
-    let aside = |record: &Record| ["leases", "events"].contains(&record.resource.as_str());
-    let records = audit.since(mark).unwrap().into_iter();
-    records
-        .filter(|record| record.is_write() && of_both(record) && !aside(record))
-        .collect()
-}
-
-/// Checks that no write was made since the mark, and none follows for a while.
-async fn does_not_write(scenario: &Scenario, user: &str, mark: Mark, within: Duration) {
-    quiet(&format!("{user} does not write"), within, async || {
-        let all = writes(scenario, mark).await;
-        let of_it = all.iter().filter(|record| record.user == user);
-        let of_it: Vec<String> = of_it.map(Record::summary).collect();
-        of_it.is_empty().then_some(()).ok_or_else(|| of_it.join(", "))
-    })
-    .await;
-}
-
-async fn source_in_second(scenario: &Scenario, login: &Login) {
-    let Login { username, password } = login;
-    scenario
-        .apply(&json!({
-            "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/basic-auth",
-            "metadata": {"name": scenario.name(), "namespace": SECOND_NAMESPACE},
-            "stringData": {"username": username, "password": password},
-        }))
-        .await;
-}
-
-/// Creates the second installation: its account has the rights of `config/rbac`, in its own namespace.
-async fn install_second(scenario: &Scenario) {
-    let group = "rbac.authorization.k8s.io";
-    let metadata = json!({"name": "pullsecrets", "namespace": SECOND_NAMESPACE});
-    let subjects = json!([{"kind": "ServiceAccount", "name": "pullsecrets", "namespace": SECOND_NAMESPACE}]);
-    let bound = |kind: &str, role: &str, metadata: &Value| {
-        json!({"apiVersion": format!("{group}/v1"), "kind": kind, "metadata": metadata, "subjects": subjects,
-            "roleRef": {"apiGroup": group, "kind": role, "name": "pullsecrets"}})
-    };
-    let leases =
-        json!([{"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["create", "get", "update"]}]);
-    let all = json!({"apiVersion": "v1", "kind": "List", "items": [
-        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SECOND_NAMESPACE}},
-        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata},
-        {"apiVersion": format!("{group}/v1"), "kind": "Role", "metadata": metadata, "rules": leases},
-        bound("RoleBinding", "Role", &metadata),
-        bound("ClusterRoleBinding", "ClusterRole", &json!({"name": "pullsecrets-second"})),
-    ]});
-    scenario.apply(&all).await;
-}
-
-async fn start_second(scenario: &Scenario) -> Operator {
-    let cluster = scenario.cluster();
-    let kubeconfig = cluster
-        .service_account_kubeconfig(SECOND_NAMESPACE, "pullsecrets")
-        .await
-        .unwrap();
-    let options = operator::Options {
-        pod: "second-0".to_owned(),
-        namespace: SECOND_NAMESPACE.to_owned(),
-        ..operator::Options::default()
-    };
-    Operator::start_as(cluster, &options, &kubeconfig).await.unwrap()
 }

@@ -13,10 +13,16 @@ pub(super) type Odd = (&'static str, Kind, Source);
 /// Returns the sources, which all mean `login`.
 pub(super) fn sources(login: &Login) -> Vec<Odd> {
     let Login { username, password } = login;
+    let plain = json!({"username": username, "password": password});
+    [entries(login, &plain), configs(&plain), other_types(login, &plain)].concat()
+}
+
+/// Returns docker configs whose only entry is unusual.
+fn entries(login: &Login, plain: &Value) -> Vec<Odd> {
+    let Login { username, password } = login;
     let pair = format!("{username}:{password}");
     let auth = STANDARD.encode(&pair);
     let (head, tail) = auth.split_at(20);
-    let plain = json!({"username": username, "password": password});
     let with = |more: Value| {
         let mut entry = plain.clone();
         entry.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -43,63 +49,68 @@ pub(super) fn sources(login: &Login) -> Vec<Odd> {
         ),
         ("more-fields", with(json!({"future": {"a": [1, null, 1.5]}}))),
     ];
-    let mut all: Vec<Odd> = entries
+    entries
         .into_iter()
         .map(|(name, entry)| (name, json!({"auths": {"registry.example.com": entry}}).to_string()))
         .map(|(name, config)| (name, Kind::Config, Source::config(config)))
-        .collect();
-    let mut config = |name, kind, text: String| all.push((name, kind, Source::config(text)));
+        .collect()
+}
+
+/// Returns docker configs whose keys, other entries or size are unusual.
+fn configs(plain: &Value) -> Vec<Odd> {
     let spelled =
         |key: &str| json!({"auths": {key: plain}, "credsStore": "desktop", "HttpHeaders": {"a": "b"}}).to_string();
-    config("with-a-store-too", Kind::Config, spelled("registry.example.com"));
-    config(
-        "key-with-scheme",
-        Kind::Config,
-        spelled("https://registry.example.com/v2/"),
-    );
-    config("whole", Kind::Whole, spelled("registry.example.com"));
-    config(
-        "key-with-a-user",
-        Kind::Config,
-        spelled("https://any:word@registry.example.com"),
-    );
-    config("key-with-a-query", Kind::Config, spelled("registry.example.com?a=b"));
     let text = plain.to_string();
     let beside = |bad: &str| format!(r#"{{"auths":{{"registry.example.com":{text},"z.io":{bad}}}}}"#);
-    config("beside-an-empty-one", Kind::Config, beside("{}"));
-    config("beside-a-broken-one", Kind::Config, beside(r#"{"auth":"%%%"}"#));
-    config("beside-half-a-character", Kind::Config, beside(r#"{"auth":"\ud800"}"#));
-    config("whole-with-a-broken-one", Kind::Whole, beside(r#"{"auth":7}"#));
-    config(
-        "auths-in-two",
-        Kind::Config,
-        format!(r#"{{"auths":{{}},"AUTHS":{{"registry.example.com":{text}}}}}"#),
-    );
-    config(
-        "entry-twice",
-        Kind::Config,
-        format!(r#"{{"auths":{{"registry.example.com":{{}},"registry.example.com":{text}}}}}"#),
-    );
+    let in_two = format!(r#"{{"auths":{{}},"AUTHS":{{"registry.example.com":{text}}}}}"#);
+    let twice = format!(r#"{{"auths":{{"registry.example.com":{{}},"registry.example.com":{text}}}}}"#);
     let good = json!({"auths": {"registry.example.com": plain}}).to_string();
     let blanks = " ".repeat((1 << 20) - good.len());
-    config("as-large-as-can-be-and-good", Kind::Config, format!("{good}{blanks}"));
-    let mut login = |name, type_, end: &str| {
+    [
+        ("with-a-store-too", Kind::Config, spelled("registry.example.com")),
+        (
+            "key-with-scheme",
+            Kind::Config,
+            spelled("https://registry.example.com/v2/"),
+        ),
+        ("whole", Kind::Whole, spelled("registry.example.com")),
+        (
+            "key-with-a-user",
+            Kind::Config,
+            spelled("https://any:word@registry.example.com"),
+        ),
+        ("key-with-a-query", Kind::Config, spelled("registry.example.com?a=b")),
+        ("beside-an-empty-one", Kind::Config, beside("{}")),
+        ("beside-a-broken-one", Kind::Config, beside(r#"{"auth":"%%%"}"#)),
+        ("beside-half-a-character", Kind::Config, beside(r#"{"auth":"\ud800"}"#)),
+        ("whole-with-a-broken-one", Kind::Whole, beside(r#"{"auth":7}"#)),
+        ("auths-in-two", Kind::Config, in_two),
+        ("entry-twice", Kind::Config, twice),
+        ("as-large-as-can-be-and-good", Kind::Config, format!("{good}{blanks}")),
+    ]
+    .into_iter()
+    .map(|(name, kind, config)| (name, kind, Source::config(config)))
+    .collect()
+}
+
+/// Returns logins of other forms and types of Secrets.
+fn other_types(login: &Login, plain: &Value) -> Vec<Odd> {
+    let Login { username, password } = login;
+    let of_type = |name, type_, end: &str| {
         let [username, password] = [username, password].map(|text| format!("{text}{end}"));
         let data = [("username", username.as_str()), ("password", &password), ("more", "\0")];
-        all.push((name, Kind::Basic, Source::of(type_, data)));
+        (name, Kind::Basic, Source::of(type_, data))
     };
-    login("line-break-at-the-end", BASIC, "\n");
-    login("line-break-of-windows", BASIC, "\r\n");
-    login("opaque", "Opaque", "");
-    login("of-a-type-of-its-own", "connection.example.com/v1", "");
     let legacy = json!({"registry.example.com": plain}).to_string();
     let legacy = Source::of("kubernetes.io/dockercfg", [(".dockercfg", legacy.as_str())]);
-    all.push(("config-of-the-older-form", Kind::Whole, legacy));
-    let good = [(CONFIG_KEY, good.as_str())];
-    all.push((
-        "config-of-a-type-of-its-own",
-        Kind::Config,
-        Source::of("example.com/logins", good),
-    ));
-    all
+    let good = json!({"auths": {"registry.example.com": plain}}).to_string();
+    let good = Source::of("example.com/logins", [(CONFIG_KEY, good.as_str())]);
+    vec![
+        of_type("line-break-at-the-end", BASIC, "\n"),
+        of_type("line-break-of-windows", BASIC, "\r\n"),
+        of_type("opaque", "Opaque", ""),
+        of_type("of-a-type-of-its-own", "connection.example.com/v1", ""),
+        ("config-of-the-older-form", Kind::Whole, legacy),
+        ("config-of-a-type-of-its-own", Kind::Config, good),
+    ]
 }
