@@ -74,7 +74,7 @@ async fn objects(env: &Env, pid: u32, number: usize, login: &Login, table: &mut 
         members.collect::<BTreeSet<_>>().into_iter().collect()
     };
     let objects: Vec<(String, Vec<String>)> = (0..number)
-        .map(|index| (format!("crowd-{index:04}"), of(index)))
+        .map(|index| (format!("many-{index:04}"), of(index)))
         .collect();
     let copies: usize = objects.iter().map(|(_, namespaces)| namespaces.len()).sum();
     let touched: BTreeSet<&String> = objects.iter().flat_map(|(_, namespaces)| namespaces).collect();

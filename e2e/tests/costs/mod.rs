@@ -13,7 +13,7 @@ use kube::Api;
 use tokio::time::Instant;
 
 /// New namespaces, one after another. The slowest stands for the 99th of a hundred.
-const NEWCOMERS: usize = 12;
+const NEW_NAMESPACES: usize = 12;
 
 /// Pauses of the machine itself: two cores run a control plane beside the test.
 const NOISE: Duration = Duration::from_millis(400);
@@ -32,13 +32,13 @@ impl Before {
     async fn measure(scenario: &Scenario) -> Self {
         let login = scenario.login("first");
         scenario.set_up(&["old"], &login).await;
-        let (slowest, resident_kib) = newcomers(scenario, "before").await;
+        let (slowest, resident_kib) = new_namespaces(scenario, "before").await;
         Self { slowest, resident_kib }
     }
 
     /// Measures again while the party goes on. New namespaces must not wait, and memory must not grow.
     async fn holds_during(&self, scenario: &Scenario, party: &str) {
-        let (slowest, resident_kib) = newcomers(scenario, "during").await;
+        let (slowest, resident_kib) = new_namespaces(scenario, "during").await;
         let allowed = 2 * self.slowest.max(NOISE);
         eprintln!(
             "{party}: {:?} before, {slowest:?} during; {} KiB before, {resident_kib} KiB during",
@@ -46,7 +46,7 @@ impl Before {
         );
         assert!(
             slowest <= allowed,
-            "{party}: a newcomer waited {slowest:?}, not {allowed:?} at most"
+            "{party}: a new namespace waited {slowest:?}, not {allowed:?} at most"
         );
         let most = self.resident_kib + MORE_KIB;
         assert!(
@@ -57,9 +57,9 @@ impl Before {
 }
 
 /// Returns the service time of the slowest new namespace, and the peak memory during it.
-async fn newcomers(scenario: &Scenario, when: &str) -> (Duration, u64) {
+async fn new_namespaces(scenario: &Scenario, when: &str) -> (Duration, u64) {
     let (mut slowest, mut resident_kib) = (Duration::ZERO, 0);
-    for number in 0..NEWCOMERS {
+    for number in 0..NEW_NAMESPACES {
         let part = format!("{when}-{number}");
         let name = scenario.in_scenario(&[&part]).remove(0);
         let begun = Instant::now();
@@ -74,7 +74,7 @@ async fn newcomers(scenario: &Scenario, when: &str) -> (Duration, u64) {
 async fn is_served(scenario: &Scenario, namespace: &str) {
     let secrets: Api<Secret> = Api::namespaced(scenario.client().clone(), namespace);
     let accounts: Api<ServiceAccount> = Api::namespaced(scenario.client().clone(), namespace);
-    eventually("the newcomer is served", SOON, async || {
+    eventually("the new namespace is served", SOON, async || {
         let said = |error: kube::Error| error.to_string();
         let copy = secrets.get_opt(scenario.name()).await.map_err(said)?;
         let account = accounts.get_opt("default").await.map_err(said)?;

@@ -57,9 +57,9 @@ impl Column {
         let mut outcomes = outcomes.lock().unwrap_or_else(PoisonError::into_inner);
         if !outcomes.contains_key(row.name) {
             let rows = self.asked_for(row);
-            let played = std::panic::catch_unwind(AssertUnwindSafe(|| self.play(rows.clone())));
+            let ran = std::panic::catch_unwind(AssertUnwindSafe(|| self.run(rows.clone())));
             // An error of the column fails each of its rows, because another attempt would fail in the same way.
-            outcomes.extend(played.unwrap_or_else(|panic| {
+            outcomes.extend(ran.unwrap_or_else(|panic| {
                 let reason = format!("{self:?} as a whole: {}", words(&*panic));
                 rows.iter().map(|row| (row.name, Err(reason.clone()))).collect()
             }));
@@ -94,16 +94,16 @@ impl Column {
         }
     }
 
-    fn play(self, rows: Vec<&'static Row>) -> BTreeMap<&'static str, Outcome> {
+    fn run(self, rows: Vec<&'static Row>) -> BTreeMap<&'static str, Outcome> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         runtime.unwrap().block_on(async {
             let (scenario, judged) = match self {
                 Self::Up | Self::Down => {
                     let scenario = Scenario::own_with("events", options()).await;
-                    let judged = self.play_on(&scenario, rows).await;
+                    let judged = self.run_on(&scenario, rows).await;
                     (scenario, judged)
                 }
-                Self::Named => self.play_in_groups(rows).await,
+                Self::Named => self.run_in_groups(rows).await,
             };
             let failed = judged.values().filter(|outcome| outcome.is_err()).count();
             eprintln!("{self:?}: {} rows, {failed} failed", judged.len());
@@ -118,26 +118,26 @@ impl Column {
 }
 
 impl Column {
-    async fn play_on(self, scenario: &Scenario, rows: Vec<&'static Row>) -> BTreeMap<&'static str, Outcome> {
+    async fn run_on(self, scenario: &Scenario, rows: Vec<&'static Row>) -> BTreeMap<&'static str, Outcome> {
         let ledger = Ledger::open(scenario);
-        let mut plays = Play::all(self, scenario, rows).await;
+        let mut runs = RowRun::all(self, scenario, rows).await;
         match self {
-            Self::Up | Self::Named => up(&mut plays).await,
-            Self::Down => down(scenario, &mut plays).await,
+            Self::Up | Self::Named => up(&mut runs).await,
+            Self::Down => down(scenario, &mut runs).await,
         }
         let records = ledger.close(scenario, self != Self::Up).await;
-        plays.iter_mut().map(|play| play.judge(&records)).collect()
+        runs.iter_mut().map(|run| run.judge(&records)).collect()
     }
 
-    async fn play_in_groups(self, rows: Vec<&'static Row>) -> (Scenario, BTreeMap<&'static str, Outcome>) {
+    async fn run_in_groups(self, rows: Vec<&'static Row>) -> (Scenario, BTreeMap<&'static str, Outcome>) {
         let mut judged = BTreeMap::new();
         let mut groups = self.groups(rows).into_iter();
         let (names, rows) = groups.next().unwrap();
         let scenario = Scenario::own_named("events", &names, options()).await;
-        judged.extend(self.play_on(&scenario, rows).await);
+        judged.extend(self.run_on(&scenario, rows).await);
         for (names, rows) in groups {
             scenario.install_named(&names, options()).await;
-            judged.extend(self.play_on(&scenario, rows).await);
+            judged.extend(self.run_on(&scenario, rows).await);
         }
         let records = scenario.cluster().audit().since(Mark::default()).unwrap();
         let refused = |record: &&Record| record.user == OPERATOR_USER && !record.authorized;
@@ -150,7 +150,7 @@ impl Column {
     fn groups(self, rows: Vec<&'static Row>) -> Vec<(Vec<String>, Vec<&'static Row>)> {
         let mut groups: Vec<(Vec<String>, Vec<&'static Row>)> = Vec::new();
         for row in rows {
-            let name = stage_name(self, row);
+            let name = env_name(self, row);
             // Only these modules have a second object with another name of copies.
             let two = ["::pairs::", "::objects::"].iter().any(|part| row.name.contains(part));
             let second = two.then(|| format!("{name}-2"));
@@ -168,7 +168,7 @@ impl Column {
 }
 
 /// Returns the name of a row's environment. No such name is a prefix of another, because names separate environments.
-fn stage_name(column: Column, row: &Row) -> String {
+fn env_name(column: Column, row: &Row) -> String {
     let at = crate::events::rows()
         .iter()
         .position(|other| other.name == row.name)
@@ -183,42 +183,40 @@ pub(crate) fn options() -> Options {
     options
 }
 
-async fn up(plays: &mut [Play]) {
-    each(plays, async |play| {
-        play.given().await;
-        play.when(false).await;
-        play.then().await;
+async fn up(runs: &mut [RowRun]) {
+    each(runs, async |run| {
+        run.given().await;
+        run.when(false).await;
+        run.then().await;
     })
     .await;
 }
 
-async fn down(scenario: &Scenario, plays: &mut [Play]) {
-    each(plays, async |play| play.given().await).await;
+async fn down(scenario: &Scenario, runs: &mut [RowRun]) {
+    each(runs, async |run| run.given().await).await;
     scenario.kill_operator();
-    each(plays, async |play| play.when(true).await).await;
+    each(runs, async |run| run.when(true).await).await;
     scenario.start_operator_with(options()).await;
-    each(plays, async |play| play.then().await).await;
+    each(runs, async |run| run.then().await).await;
 }
 
-async fn each(plays: &mut [Play], step: impl AsyncFn(&mut Play)) {
+async fn each(runs: &mut [RowRun], step: impl AsyncFn(&mut RowRun)) {
     let step = &step;
-    stream::iter(plays)
-        .for_each_concurrent(AT_ONCE, |play| step(play))
-        .await;
+    stream::iter(runs).for_each_concurrent(AT_ONCE, |run| step(run)).await;
 }
 
 /// A row in progress.
-struct Play {
+struct RowRun {
     row: &'static Row,
     env: Env,
     outcome: Outcome,
 }
 
-impl Play {
+impl RowRun {
     async fn all(column: Column, scenario: &Scenario, rows: Vec<&'static Row>) -> Vec<Self> {
         let environments = rows.into_iter().map(async |row| Self {
             row,
-            env: Env::new(scenario.part(&stage_name(column, row)).await),
+            env: Env::new(scenario.part(&env_name(column, row)).await),
             outcome: Ok(()),
         });
         stream::iter(environments).buffered(AT_ONCE).collect().await
@@ -266,7 +264,7 @@ impl Play {
         let outcome = self
             .outcome
             .clone()
-            .and_then(|()| self.env.tells_no_lie())
+            .and_then(|()| self.env.has_no_violation())
             .and_then(|()| records.check(&self.env, self.row));
         let told = outcome.map_err(|reason| {
             let name = self.env.name();

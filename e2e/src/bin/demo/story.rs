@@ -23,7 +23,7 @@ const PASSWORDS: [&str; 2] = ["first-password", "second-password"];
 /// # Errors
 ///
 /// The first broken promise.
-pub(crate) async fn play(env: &mut Env, terminal: &Terminal) -> anyhow::Result<()> {
+pub(crate) async fn run(env: &mut Env, terminal: &Terminal) -> anyhow::Result<()> {
     three_namespaces(env, terminal)
         .await
         .context("three namespaces and a registry")?;

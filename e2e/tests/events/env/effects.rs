@@ -197,7 +197,7 @@ impl Env {
     }
 
     /// Checks that no status of the environment's objects was false at any time.
-    pub(crate) fn tells_no_lie(&self) -> Result<(), String> {
+    pub(crate) fn has_no_violation(&self) -> Result<(), String> {
         self.scenario().violations().pop().map_or(Ok(()), Err)
     }
 
