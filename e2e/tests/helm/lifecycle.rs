@@ -38,11 +38,11 @@ async fn node(released: &Released<'_>, folder: &Folder) -> (Node, String) {
     // A commit from before there was a chart has its operator, under the chart of this version.
     let chart = old.tree.join(CHART);
     let chart = if chart.exists() { chart } else { workspace().join(CHART) };
-    (node.unwrap(), packaged(released.helm, &chart, folder).await)
+    (node.unwrap(), packaged(released.helm, &chart, folder))
 }
 
 /// Packs a chart as an earlier version than any.
-async fn packaged(helm: Helm, chart: &std::path::Path, folder: &Folder) -> String {
+fn packaged(helm: Helm, chart: &std::path::Path, folder: &Folder) -> String {
     let arguments = [
         "package",
         chart.to_str().unwrap(),
@@ -118,11 +118,11 @@ async fn helm_3_installs_upgrades_rolls_back_and_uninstalls() {
     let released = Released::new(Helm::Three, ("night", "tools")).await;
     let folder = Folder::new("pullsecrets-helm").unwrap();
     from_install_to_uninstall(&released, &folder).await;
-    refused_nothing(&released).await;
+    refused_nothing(&released);
 }
 
 /// The operator lacked no right and no policy held it up, under names that are not the usual ones.
-async fn refused_nothing(released: &Released<'_>) {
+fn refused_nothing(released: &Released<'_>) {
     let records = released.cluster.audit().since(e2e::audit::Mark::default()).unwrap();
     let ours: Vec<_> = records.iter().filter(|record| record.user == released.user()).collect();
     assert!(ours.len() > 20, "{} requests", ours.len());
