@@ -109,9 +109,11 @@ impl<'a> Released<'a> {
         self.cluster.kubectl().apply(&namespace.to_string()).await.unwrap();
     }
 
+    /// Waits until they are served. A leader whose rights went before it could not release its Lease, and the next one
+    /// waits until that has expired.
     pub(super) async fn serves(&self, namespaces: &[&str], login: &Login) {
         let expected = expected(namespaces, login);
-        eventually("they are served", SOON, async || {
+        eventually("they are served", SOON * 2, async || {
             oracle::check(&self.client, &expected).await
         })
         .await;
