@@ -5,12 +5,10 @@
 //
 // A symbolic link with one of those names does the same as the first argument.
 //
-// Beside them it answers how others judge the JSON objects on its standard input:
+// Beside them it answers which login the kubelet would use for which image, as JSON on
+// its standard input asks:
 //
-//	controlplane lua ARGOCD-CM.yaml       Argo CD, by its health script
-//	controlplane cel KUSTOMIZATION.yaml   Flux, by its healthCheckExprs
-//	controlplane kstatus                  whoever goes by kstatus
-//	controlplane keyring                  the kubelet, which login for which image
+//	controlplane keyring
 //
 // One binary, since four would link the same hundred megabytes four times; but
 // separate processes, since the API server's signal handler can be set up only
@@ -73,25 +71,10 @@ func main() {
 		if err := cli.RunNoErrOutput(kubectl.NewDefaultKubectlCommand()); err != nil {
 			kubectlutil.CheckErr(err)
 		}
-	case "lua":
-		exit(name, runLua(os.Args[1:], os.Stdin, os.Stdout))
-	case "cel":
-		exit(name, runCEL(os.Args[1:], os.Stdin, os.Stdout))
-	case "kstatus":
-		exit(name, runKstatus(os.Args[1:], os.Stdin, os.Stdout))
 	default:
 		fmt.Fprintf(os.Stderr, "controlplane: no component %q\n", name)
 		os.Exit(2)
 	}
-}
-
-// exit ends the process as the answer of a subcommand says.
-func exit(name string, err error) {
-	if err != nil {
-		fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
-		os.Exit(1)
-	}
-	os.Exit(0)
 }
 
 // runEtcd serves one member until it is interrupted. It takes the few flags that

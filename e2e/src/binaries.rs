@@ -1,7 +1,8 @@
 //! Programs under test and their environment; each is built when its sources change.
 //!
 //! The control plane and the registry are two small Go modules in this crate's folder; others are built for the tests
-//! that need them. The cache keeps the builds outside of the tree, under the hash of their inputs. So they survive a clean checkout and are never stale:
+//! that need them. The cache keeps the builds outside of the tree, under the hash of their inputs. So they survive a
+//! clean checkout and are never stale:
 //!
 //! ```text
 //! $XDG_CACHE_HOME/pullsecrets-e2e/<key>/controlplane     (without XDG_CACHE_HOME: ~/.cache)
@@ -58,6 +59,16 @@ pub fn binaries() -> anyhow::Result<&'static Binaries> {
 /// As [`binaries`].
 pub fn alerts() -> anyhow::Result<PathBuf> {
     Module::alerts().built(&go::version()?)
+}
+
+/// Returns the program that judges objects as other tools do, `e2e/readers`. Its build takes a minute on two cores,
+/// once.
+///
+/// # Errors
+///
+/// As [`binaries`].
+pub fn readers() -> anyhow::Result<PathBuf> {
+    Module::readers().built(&go::version()?)
 }
 
 /// Returns Helm 3. Its build takes a minute on two cores, once.

@@ -9,6 +9,7 @@ mod admission;
 mod bad_input;
 mod events;
 mod fights;
+mod fleets;
 mod gitops;
 mod helm;
 mod metrics;

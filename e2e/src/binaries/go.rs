@@ -50,6 +50,10 @@ impl Module {
         Self::named("alerts", |_| Ok("-s -w".to_owned()))
     }
 
+    pub(super) fn readers() -> Self {
+        Self::named("readers", |_| Ok("-s -w".to_owned()))
+    }
+
     pub(super) fn helm_3() -> Self {
         Self::tool("helm-3", "helm.sh/helm/v3/cmd/helm", newest_kubernetes_of_helm_3)
     }

@@ -1,42 +1,80 @@
 //! Verdicts of the tools' own engines, with this project's configuration for them.
 
+use std::fmt;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
-use e2e::binaries::binaries;
+use e2e::binaries;
 use e2e::wait::blocking;
 use serde_json::Value;
 
-/// The same object in the words of each tool.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Verdict {
-    /// By `config/argocd`.
-    pub(crate) argo_cd: String,
-    /// By the expressions of `config/samples/flux-kustomization.yaml`.
-    pub(crate) flux: String,
-    /// By its rules for kinds that it does not know.
-    pub(crate) kstatus: String,
+/// The readers of a status: the name of each, and what `e2e/readers` calls it, with its file.
+pub(crate) const READERS: [(&str, &[&str]); 9] = [
+    ("Argo CD", &["argo-cd", "config/argocd/health.yaml"]),
+    ("Argo CD, in its sources", &["argo-cd", HEALTH_SCRIPT]),
+    ("Flux", &["flux", "config/samples/flux-kustomization.yaml"]),
+    ("kstatus", &["kstatus"]),
+    ("Helm", &["helm"]),
+    ("Karmada", &["karmada", "config/fleet/karmada.yaml"]),
+    ("OCM", &["ocm", "config/fleet/ocm.yaml"]),
+    ("Sveltos", &["sveltos", "config/fleet/sveltos.yaml"]),
+    ("Rancher", &["rancher"]),
+];
+
+/// The health script in the form of Argo CD's sources.
+pub(crate) const HEALTH_SCRIPT: &str =
+    "config/fleet/argo-cd/resource_customizations/pullsecrets.dev/ClusterPullSecret/health.lua";
+
+/// One word for an object from each of [`READERS`], in their order.
+pub(crate) type Words = [&'static str; READERS.len()];
+
+/// The words of the readers for one object, with what else each of them says.
+#[derive(Clone)]
+pub(crate) struct Verdict(Vec<Value>);
+
+impl Verdict {
+    /// Returns the word of one of [`READERS`].
+    pub(crate) fn of(&self, reader: &str) -> &str {
+        let at = READERS.iter().position(|(name, _)| *name == reader);
+        self.word(at.expect("a reader of that name"))
+    }
+
+    fn word(&self, at: usize) -> &str {
+        self.0[at]["status"].as_str().expect("a word")
+    }
+
+    /// Returns whether all readers say these words.
+    pub(crate) fn is(&self, words: Words) -> bool {
+        words.into_iter().enumerate().all(|(at, word)| self.word(at) == word)
+    }
+}
+
+impl fmt::Debug for Verdict {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let words = READERS.iter().enumerate().map(|(at, (name, _))| (name, self.word(at)));
+        formatter.debug_map().entries(words).finish()
+    }
 }
 
 /// Returns the verdicts on these objects, in order.
 pub(crate) async fn judge(objects: &[Value]) -> Vec<Verdict> {
-    let lines = objects.iter().map(Value::to_string).collect::<Vec<_>>().join("\n");
-    let argo_cd = ask(&["lua", "config/argocd/health.yaml"], &lines).await;
-    let flux = ask(&["cel", "config/samples/flux-kustomization.yaml"], &lines).await;
-    let kstatus = ask(&["kstatus"], &lines).await;
-    assert_eq!((argo_cd.len(), flux.len()), (objects.len(), kstatus.len()));
-    let columns = argo_cd.into_iter().zip(flux).zip(kstatus);
-    columns
-        .map(|((argo_cd, flux), kstatus)| Verdict { argo_cd, flux, kstatus })
-        .collect()
+    let mut verdicts = vec![Vec::new(); objects.len()];
+    for (_, arguments) in READERS {
+        let answers = ask(arguments, objects).await;
+        assert_eq!(answers.len(), objects.len(), "{arguments:?}");
+        for (verdict, answer) in verdicts.iter_mut().zip(answers) {
+            verdict.push(answer);
+        }
+    }
+    verdicts.into_iter().map(Verdict).collect()
 }
 
-/// Returns the status in each line of the answer.
-async fn ask(arguments: &[&str], lines: &str) -> Vec<String> {
+/// Returns the answer of one reader to each object.
+pub(crate) async fn ask(arguments: &[&str], objects: &[Value]) -> Vec<Value> {
     let arguments: Vec<String> = arguments.iter().map(|&argument| argument.to_owned()).collect();
-    let lines = lines.to_owned();
+    let lines = objects.iter().map(Value::to_string).collect::<Vec<_>>().join("\n");
     let answer = blocking(move || {
-        let mut child = Command::new(&binaries()?.controlplane)
+        let mut child = Command::new(binaries::readers()?)
             .args(&arguments)
             .current_dir(e2e::workspace())
             .stdin(Stdio::piped())
@@ -51,11 +89,5 @@ async fn ask(arguments: &[&str], lines: &str) -> Vec<String> {
         Ok(String::from_utf8(output.stdout)?)
     });
     let answer = answer.await.unwrap();
-    let status = |line: &str| {
-        serde_json::from_str::<Value>(line).unwrap()["status"]
-            .as_str()
-            .unwrap()
-            .to_owned()
-    };
-    answer.lines().map(status).collect()
+    answer.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }

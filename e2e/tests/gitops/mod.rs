@@ -1,10 +1,10 @@
-//! Views of Argo CD, Flux and kstatus. Health is right in every state, a status is true at every moment, and no tool
-//! claims a copy.
+//! Views of the tools that deploy and watch objects. Health is right in every state, a status is true at every moment,
+//! and no tool claims a copy.
 #![allow(clippy::unwrap_used, reason = "also in what the tests share")]
 
 mod away;
 mod copies;
-mod judges;
+pub(crate) mod judges;
 mod record;
 mod rules;
 mod shipped;

@@ -2,8 +2,9 @@
 
 use serde_json::Value;
 
-use crate::gitops::judges::{Verdict, judge};
+use crate::gitops::judges::{READERS, Verdict, judge};
 use crate::gitops::record::{Record, condition, holds, is_observed};
+use crate::gitops::states::READY;
 
 /// Checks all rules.
 pub(crate) async fn check(record: &Record) {
@@ -46,8 +47,12 @@ fn conditions(status: &Value) -> impl Iterator<Item = &Value> {
 /// Returns the error of one version.
 fn by_itself(object: &Value, verdict: &Verdict) -> Option<&'static str> {
     let status = &object["status"];
-    let at_rest = ["Current", "Failed"].contains(&verdict.kstatus.as_str());
-    let healthy = verdict.argo_cd == "Healthy" || verdict.flux == "Current";
+    let at_rest = ["kstatus", "Helm"].map(|reader| verdict.of(reader));
+    let at_rest = at_rest.into_iter().any(|word| ["Current", "Failed"].contains(&word));
+    let healthy = READERS
+        .iter()
+        .zip(READY)
+        .any(|((reader, _), word)| verdict.of(reader) == word);
     let (ready, stalled, reconciling) = (
         holds(object, "Ready"),
         holds(object, "Stalled"),

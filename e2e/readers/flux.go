@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
 
 	"github.com/google/cel-go/cel"
 	"github.com/google/cel-go/ext"
@@ -31,14 +30,11 @@ type rule struct {
 	status  status.Status
 }
 
-// runCEL tells the health that Flux would see of each object on standard input, by
-// the healthCheckExprs in the Kustomization that args name: its CEL environment,
-// its order, and its look at observedGeneration before them.
-func runCEL(args []string, in io.Reader, out io.Writer) error {
-	if len(args) != 1 {
-		return fmt.Errorf("usage: cel KUSTOMIZATION.yaml < OBJECTS.json")
-	}
-	text, err := os.ReadFile(args[0])
+// runFlux tells the health that Flux would see of each object, by the
+// healthCheckExprs in the Kustomization that args name: its CEL environment, its
+// order, and its look at observedGeneration before them.
+func runFlux(args []string, in io.Reader, out io.Writer) error {
+	text, err := onlyFile(args)
 	if err != nil {
 		return err
 	}
