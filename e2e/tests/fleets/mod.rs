@@ -3,3 +3,4 @@
 
 mod aggregation;
 mod argo_cd;
+mod merging;
