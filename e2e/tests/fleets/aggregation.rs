@@ -11,9 +11,12 @@ const FILE: &str = "config/fleet/karmada.yaml";
 /// The generation of the template.
 const GENERATION: i64 = 7;
 
-/// The clusters, with the object that each of them has, and the words of kstatus and of Argo CD for the whole. The last
-/// columns are the namespaces and the beginning of the message of `Ready`.
-const TABLE: [(&[(&str, &str)], &str, &str, &str, &str); 11] = [
+/// Member clusters, with the object that each of them has.
+type Clusters = &'static [(&'static str, &'static str)];
+
+/// The clusters, and the words of kstatus and of Argo CD for the whole. The last columns are the namespaces and the
+/// beginning of the message of `Ready`.
+const TABLE: [(Clusters, &str, &str, &str, &str); 11] = [
     (&[], "InProgress", "Progressing", "0/0", "Karmada has placed"),
     (
         &[("east", "healthy"), ("west", "healthy")],

@@ -1,5 +1,5 @@
 //! A writer that merges lists: it writes the `imagePullSecrets` of its template together with those that it sees, as
-//! Karmada does since 1.15 for the ServiceAccounts of member clusters.
+//! Karmada does since 1.15 for the accounts of member clusters.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
