@@ -111,7 +111,7 @@ impl Server {
                 let uid = facts
                     .secrets
                     .get(name.as_str())
-                    .map_or_else(|| version.clone(), |held| held.version.uid.to_string());
+                    .map_or_else(|| version.clone(), |stored| stored.version.uid.to_string());
                 let written = super::foreign().seen(Version::new(&uid, &version));
                 facts.secrets.insert(name.as_str().into(), written);
             }
@@ -121,10 +121,10 @@ impl Server {
                     .namespaces
                     .get_mut(namespace)
                     .expect("a namespace that is there");
-                let held = facts.accounts.get_mut(name.as_str()).expect("an account that is there");
-                held.version = Version::new(&held.version.uid.to_string(), &version);
+                let stored = facts.accounts.get_mut(name.as_str()).expect("an account that is there");
+                stored.version = Version::new(&stored.version.uid.to_string(), &version);
                 let appended = plan::observed::Entry::named("appended");
-                held.entries = held.entries.iter().cloned().chain([appended]).collect();
+                stored.entries = stored.entries.iter().cloned().chain([appended]).collect();
             }
         }
     }
@@ -138,70 +138,8 @@ impl Server {
         let key = (namespace.to_owned(), name.to_owned());
         let mut owned = self.owned.get(&key).cloned().unwrap_or_default();
         let facts = self.facts(namespace)?;
-        let held = facts.secrets.get(name).cloned();
-        let result = match action {
-            SecretAction::Create(_) if held.is_some() => return Err(Refusal::Conflict),
-            SecretAction::Create(_) if facts.terminating => return Err(Refusal::Terminating),
-            SecretAction::Create(content) => {
-                owned = Owned::default();
-                Some(owned.apply(&SecretTraits::default(), content, Version::new(&revision, &revision)))
-            }
-            SecretAction::Update { version, content } => {
-                let held = unchanged(held, version)?;
-                let version = Version::new(&held.version.uid.to_string(), &revision);
-                // The type is fixed for ever, and so is the data of an immutable Secret: 422.
-                if !held.traits.docker_config_type || held.traits.immutable {
-                    return Err(Refusal::Conflict);
-                }
-                Some(owned.apply(&held.traits, content, version))
-            }
-            SecretAction::Reclaim { version, object } => {
-                let mut held = unchanged(held, version)?;
-                let mut traits = (*held.traits).clone();
-                traits.labels = with(
-                    &traits.labels,
-                    [(LABEL_OBJECT, object.as_ref()), (LABEL_MANAGED_BY, MANAGED_BY)],
-                );
-                traits.annotations = without(&traits.annotations, &[ANNOTATION_RETAINED]);
-                held.traits = Arc::new(traits);
-                Some(held)
-            }
-            SecretAction::Assign {
-                version,
-                object,
-                owners,
-            } => {
-                let mut held = unchanged(held, version)?;
-                let mut traits = (*held.traits).clone();
-                traits.labels = with(
-                    &traits.labels,
-                    [(LABEL_OBJECT, object.as_ref()), (LABEL_MANAGED_BY, MANAGED_BY)],
-                );
-                traits.owners.clone_from(owners);
-                held.traits = Arc::new(traits);
-                Some(held)
-            }
-            SecretAction::Release { version, object } => {
-                let mut held = unchanged(held, version)?;
-                let mut traits = (*held.traits).clone();
-                traits.labels = without(&traits.labels, &[LABEL_OBJECT, LABEL_MANAGED_BY]);
-                traits.annotations = with(&traits.annotations, [(ANNOTATION_RETAINED, object.as_ref())]);
-                traits.owners.clear();
-                held.traits = Arc::new(traits);
-                Some(held)
-            }
-            SecretAction::Delete { version } => {
-                unchanged(held, version)?;
-                None
-            }
-            SecretAction::Empty { version } => {
-                let held = unchanged(held, version)?;
-                if held.traits.immutable {
-                    return Err(Refusal::Conflict);
-                }
-                Some(Secret { digest: None, ..held })
-            }
-        };
+        let stored = facts.secrets.get(name).cloned();
+        let result = secret_after(action, stored, facts.terminating, &mut owned, &revision)?;
         if let Some(mut secret) = result {
             secret.version = Version::new(&secret.version.uid.to_string(), &revision);
             facts.secrets.insert(name.into(), secret);
@@ -216,15 +154,15 @@ impl Server {
     fn account(&mut self, namespace: &str, name: &str, action: &AccountAction) -> Result<(), Refusal> {
         let revision = self.revision.to_string();
         let accounts = &mut self.facts(namespace)?.accounts;
-        let held = accounts.get(name).ok_or(Refusal::NotFound)?;
-        if held.version != action.version {
+        let stored = accounts.get(name).ok_or(Refusal::NotFound)?;
+        if stored.version != action.version {
             return Err(Refusal::Conflict);
         }
         let written = Account {
-            version: Version::new(&held.version.uid.to_string(), &revision),
+            version: Version::new(&stored.version.uid.to_string(), &revision),
             entries: action.entries.as_slice().into(),
             attached: action.attached.as_slice().into(),
-            ..held.clone()
+            ..stored.clone()
         };
         accounts.insert(name.into(), written);
         Ok(())
@@ -259,10 +197,88 @@ pub(crate) fn planned(world: &World, removal_pending_for: Duration) -> Vec<(Key,
     planned
 }
 
-fn unchanged(held: Option<Secret>, version: &Version) -> Result<Secret, Refusal> {
-    let held = held.ok_or(Refusal::NotFound)?;
-    if held.version == *version {
-        Ok(held)
+/// The Secret after this write, `None` if it is deleted.
+fn secret_after(
+    action: &SecretAction,
+    stored: Option<Secret>,
+    terminating: bool,
+    owned: &mut Owned,
+    revision: &str,
+) -> Result<Option<Secret>, Refusal> {
+    let after = match action {
+        SecretAction::Create(_) if stored.is_some() => return Err(Refusal::Conflict),
+        SecretAction::Create(_) if terminating => return Err(Refusal::Terminating),
+        SecretAction::Create(content) => {
+            *owned = Owned::default();
+            Some(owned.apply(&SecretTraits::default(), content, Version::new(revision, revision)))
+        }
+        SecretAction::Update { version, content } => {
+            let stored = unchanged(stored, version)?;
+            let version = Version::new(&stored.version.uid.to_string(), revision);
+            // The type is fixed for ever, and so is the data of an immutable Secret: 422.
+            if !stored.traits.docker_config_type || stored.traits.immutable {
+                return Err(Refusal::Conflict);
+            }
+            Some(owned.apply(&stored.traits, content, version))
+        }
+        SecretAction::Reclaim { version, object } => {
+            let change = |traits: &mut SecretTraits| {
+                label(traits, object);
+                traits.annotations = without(&traits.annotations, &[ANNOTATION_RETAINED]);
+            };
+            Some(changed(unchanged(stored, version)?, change))
+        }
+        SecretAction::Assign {
+            version,
+            object,
+            owners,
+        } => {
+            let change = |traits: &mut SecretTraits| {
+                label(traits, object);
+                traits.owners.clone_from(owners);
+            };
+            Some(changed(unchanged(stored, version)?, change))
+        }
+        SecretAction::Release { version, object } => {
+            let change = |traits: &mut SecretTraits| {
+                traits.labels = without(&traits.labels, &[LABEL_OBJECT, LABEL_MANAGED_BY]);
+                traits.annotations = with(&traits.annotations, [(ANNOTATION_RETAINED, object.as_ref())]);
+                traits.owners.clear();
+            };
+            Some(changed(unchanged(stored, version)?, change))
+        }
+        SecretAction::Delete { version } => {
+            unchanged(stored, version)?;
+            None
+        }
+        SecretAction::Empty { version } => {
+            let stored = unchanged(stored, version)?;
+            if stored.traits.immutable {
+                return Err(Refusal::Conflict);
+            }
+            Some(Secret { digest: None, ..stored })
+        }
+    };
+    Ok(after)
+}
+
+fn changed(secret: Secret, change: impl FnOnce(&mut SecretTraits)) -> Secret {
+    let mut traits = (*secret.traits).clone();
+    change(&mut traits);
+    Secret {
+        traits: Arc::new(traits),
+        ..secret
+    }
+}
+
+fn label(traits: &mut SecretTraits, object: &str) {
+    traits.labels = with(&traits.labels, [(LABEL_OBJECT, object), (LABEL_MANAGED_BY, MANAGED_BY)]);
+}
+
+fn unchanged(stored: Option<Secret>, version: &Version) -> Result<Secret, Refusal> {
+    let stored = stored.ok_or(Refusal::NotFound)?;
+    if stored.version == *version {
+        Ok(stored)
     } else {
         Err(Refusal::Conflict)
     }
@@ -279,20 +295,20 @@ impl Owned {
 
     /// A forced server-side apply: what is given is set, what was ours and is not given any more goes, the rest stays.
     /// The owners of our kind are set as a whole.
-    fn apply(&mut self, held: &SecretTraits, content: &Content, version: Version) -> Secret {
-        let merged = |held: &Labels, owned: &BTreeSet<String>, given: &BTreeMap<String, String>| {
-            let mut map = held.to_map();
+    fn apply(&mut self, stored: &SecretTraits, content: &Content, version: Version) -> Secret {
+        let merged = |stored: &Labels, owned: &BTreeSet<String>, given: &BTreeMap<String, String>| {
+            let mut map = stored.to_map();
             map.retain(|key, _| !owned.contains(key));
             map.extend(given.clone());
             map.iter().collect::<Labels>()
         };
         let traits = SecretTraits {
             docker_config_type: true,
-            labels: merged(&held.labels, &self.labels, &content.labels),
-            annotations: merged(&held.annotations, &self.annotations, &content.annotations),
+            labels: merged(&stored.labels, &self.labels, &content.labels),
+            annotations: merged(&stored.annotations, &self.annotations, &content.annotations),
             owners: content.owners.clone(),
             applied_by_us: true,
-            ..held.clone()
+            ..stored.clone()
         };
         *self = Self {
             labels: content.labels.keys().cloned().collect(),

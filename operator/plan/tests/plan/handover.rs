@@ -8,7 +8,7 @@ use plan::secret::HANDOVER_GRACE;
 use serde_json::json;
 
 use super::several::{older, sharing, world, younger};
-use crate::common::{copy_of, with_lifecycle};
+use crate::common::{World, copy_of, with_lifecycle};
 use crate::{check, check_after};
 
 /// Its spec is of a later version.
@@ -18,23 +18,24 @@ fn unreadable() -> Object {
     object
 }
 
+fn suspended() -> Object {
+    with_lifecycle(Lifecycle::Frozen, younger())
+}
+
+fn without_source() -> Object {
+    Object {
+        payload: None,
+        ..younger()
+    }
+}
+
+fn left_by_older(successor: Object) -> World {
+    world([with_lifecycle(Lifecycle::Deleting, older()), successor]).secret("n/company", copy_of("older"))
+}
+
 /// A copy outlives its object if another one has its name and cannot act.
 #[test]
 fn a_frozen_successor_keeps_the_copy() {
-    let suspended = || with_lifecycle(Lifecycle::Frozen, younger());
-    let without_source = || Object {
-        payload: None,
-        ..younger()
-    };
-    let retaining = || {
-        with_lifecycle(
-            Lifecycle::Frozen,
-            sharing("younger", 2, &json!({"deletionPolicy": "Retain"})),
-        )
-    };
-    let left_by_older = |successor: Object| {
-        world([with_lifecycle(Lifecycle::Deleting, older()), successor]).secret("n/company", copy_of("older"))
-    };
     let pending: &[&str] = &[
         "secret n/company: wait 5 s, leaving, younger Pending, owed to older",
         "account n/default: younger Ready",
@@ -48,6 +49,16 @@ fn a_frozen_successor_keeps_the_copy() {
             &["secret n/company: wait 5 s, leaving, owed to older"],
         ),
     ]);
+}
+
+#[test]
+fn a_frozen_successor_is_assigned_the_copy() {
+    let retaining = || {
+        with_lifecycle(
+            Lifecycle::Frozen,
+            sharing("younger", 2, &json!({"deletionPolicy": "Retain"})),
+        )
+    };
     let assigned: &[&str] = &[
         "secret n/company: assign to younger owned by [\"younger\"], leaving, younger Pending, owed to older",
         "account n/default: younger Ready",

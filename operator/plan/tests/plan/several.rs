@@ -124,6 +124,14 @@ fn the_younger_object_takes_over() {
                 "account n/default: younger Ready",
             ],
         ),
+    ]);
+}
+
+/// Each of them is an owner of the copy, or was.
+#[test]
+fn deleted_sharers_owe_only_their_ownership() {
+    let shared_copy = || copy_of("older").owned_by(&["older", "younger"]);
+    check([
         (
             "nothing is owed to it where it was no owner",
             world([with_lifecycle(Lifecycle::Deleting, older()), younger()]).secret("n/company", copy_of("younger")),

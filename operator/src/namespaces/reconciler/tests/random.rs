@@ -16,8 +16,8 @@ struct RandomCluster {
     payload: u8,
 }
 
-fn is_theirs(held: &Secret) -> bool {
-    held.traits.labels.iter().next().is_none()
+fn is_theirs(cached: &Secret) -> bool {
+    cached.traits.labels.iter().next().is_none()
 }
 
 const PLACES: [&str; 4] = ["a", "b", "c", "d"];
@@ -110,7 +110,7 @@ impl RandomCluster {
                     .facts
                     .secrets
                     .get("company")
-                    .map(|held| (&held.traits, held.digest.is_some()))
+                    .map(|cached| (&cached.traits, cached.digest.is_some()))
             );
         }
         self.judge(at(5));
@@ -128,7 +128,7 @@ impl RandomCluster {
             return;
         }
         let version = self.next_version();
-        let held = self.reconciler.places[&key.namespace]
+        let cached = self.reconciler.places[&key.namespace]
             .facts
             .secrets
             .get("company")
@@ -154,33 +154,43 @@ impl RandomCluster {
                 action: SecretAction::Empty { .. },
                 ..
             } => {
-                let emptied = held.map(|held| Secret {
+                let emptied = cached.map(|cached| Secret {
                     version: Version::new("uid-copy", &version),
                     digest: None,
-                    ..held
+                    ..cached
                 });
                 self.reconciler.wrote_secret(key, Outcome::Done(emptied), self.now);
             }
             Write::Secret { action, .. } => {
                 let mut copy = written(&action, &version);
-                if let Some(held) = held.filter(|held| held.traits.deleting) {
-                    copy.traits = held.traits;
+                if let Some(cached) = cached.filter(|cached| cached.traits.deleting) {
+                    copy.traits = cached.traits;
                 }
                 self.reconciler.wrote_secret(key, Outcome::Done(Some(copy)), self.now);
             }
         }
     }
 
+    /// The watch shows the labels of the namespace.
+    fn label(&mut self, namespace: &str, labels: plan::labels::Labels) {
+        self.reconciler.see_namespace(namespace, labels, false, self.now);
+    }
+
+    /// The watch shows the Secret of the namespace.
+    fn show(&mut self, namespace: &str, seen: Seen<Secret>) {
+        self.reconciler.see_secret(namespace, "company", seen, self.now);
+    }
+
     /// A tenant or an author changes the namespace, or the object.
     fn disturb(&mut self, namespace: &str) {
-        let held = self.reconciler.places[namespace].facts.secrets.get("company").cloned();
+        let cached = self.reconciler.places[namespace].facts.secrets.get("company").cloned();
         let version = self.next_version();
-        let newer = |held: Secret, change: &dyn Fn(&mut SecretTraits)| {
-            let mut traits = (*held.traits).clone();
+        let newer = |cached: Secret, change: &dyn Fn(&mut SecretTraits)| {
+            let mut traits = (*cached.traits).clone();
             change(&mut traits);
             Seen::There(Secret {
                 version: Version::new("uid-copy", &version),
-                digest: held.digest,
+                digest: cached.digest,
                 traits: Arc::new(traits),
             })
         };
@@ -190,37 +200,19 @@ impl RandomCluster {
         };
         let labels = [plan::labels::Labels::default(), selected()];
         let was = self.reconciler.places[namespace].facts.labels.clone();
-        match (self.roll(10), held) {
-            (0, _) => drop(
-                self.reconciler
-                    .see_namespace(namespace, labels[0].clone(), false, self.now),
-            ),
-            (1 | 2, _) => drop(
-                self.reconciler
-                    .see_namespace(namespace, labels[1].clone(), false, self.now),
-            ),
-            (3, Some(_)) => {
-                let gone = Seen::Gone(Version::new("uid-copy", &version));
-                self.reconciler.see_secret(namespace, "company", gone, self.now);
-            }
-            (4, Some(held)) => {
-                drop(
-                    self.reconciler
-                        .see_secret(namespace, "company", newer(held, &by_finalizer), self.now),
-                );
-            }
-            (5, Some(held)) => {
-                let fixed = newer(held, &|traits| traits.immutable = true);
-                self.reconciler.see_secret(namespace, "company", fixed, self.now);
-            }
-            (6, Some(held)) if !is_theirs(&held) => {
+        match (self.roll(10), cached) {
+            (0, _) => self.label(namespace, labels[0].clone()),
+            (1 | 2, _) => self.label(namespace, labels[1].clone()),
+            (3, Some(_)) => self.show(namespace, Seen::Gone(Version::new("uid-copy", &version))),
+            (4, Some(cached)) => self.show(namespace, newer(cached, &by_finalizer)),
+            (5, Some(cached)) => self.show(namespace, newer(cached, &|traits| traits.immutable = true)),
+            (6, Some(cached)) if !is_theirs(&cached) => {
                 let edited = Secret {
                     version: Version::new("uid-copy", &version),
                     digest: Some(Arc::new(DigestKey::new([1; 16]).digest("edited"))),
-                    ..held
+                    ..cached
                 };
-                self.reconciler
-                    .see_secret(namespace, "company", Seen::There(edited), self.now);
+                self.show(namespace, Seen::There(edited));
             }
             (8, None) => {
                 let theirs = Secret {
@@ -228,8 +220,7 @@ impl RandomCluster {
                     digest: None,
                     traits: Arc::new(SecretTraits::default()),
                 };
-                self.reconciler
-                    .see_secret(namespace, "company", Seen::There(theirs), self.now);
+                self.show(namespace, Seen::There(theirs));
             }
             (7, _) => {
                 self.payload += 1;

@@ -1,5 +1,7 @@
 //! What an independent reader finds wrong, and whether the status agrees with it.
 
+use crd::ClusterPullSecretStatus;
+
 use super::*;
 
 impl RandomCluster {
@@ -8,12 +10,12 @@ impl RandomCluster {
         let facts = &self.reconciler.places[namespace].facts;
         let object = self.reconciler.cluster.object("company").unwrap();
         let selects = self.reconciler.cluster.selects(object, namespace, &facts.labels);
-        let held = facts.secrets.get("company");
+        let cached = facts.secrets.get("company");
         if selects {
             let wants = object.payload.as_ref().map(|payload| payload.digest());
-            held.is_none_or(|held| held.digest.as_ref() != wants || held.traits.deleting)
+            cached.is_none_or(|cached| cached.digest.as_ref() != wants || cached.traits.deleting)
         } else {
-            held.is_some_and(|held| held.digest.is_some() && !is_theirs(held))
+            cached.is_some_and(|cached| cached.digest.is_some() && !is_theirs(cached))
         }
     }
 
@@ -27,34 +29,7 @@ impl RandomCluster {
             }
         }
         let summary = self.reconciler.summary("company").unwrap();
-        let late = |at: Option<Duration>| at.is_some_and(|at| at <= self.now);
-        let time = k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(jiff::Timestamp::UNIX_EPOCH);
-        let credentials = plan::registries::merge(&[], &plan::registries::LastGood::default());
-        let status = plan::status::report(&plan::status::Facts {
-            installation: "pullsecrets-system/pullsecrets",
-            remark: None,
-            generation: 1,
-            secret_name: "company",
-            previous: &crd::ClusterPullSecretStatus::default(),
-            unreadable: None,
-            attaches: true,
-            credentials: Some(&credentials),
-            lasting_problem: false,
-            summary: Some(&summary),
-            blocked: None,
-            deleting: false,
-            left_out: &[],
-            unread: None,
-            state_secret: None,
-            late: plan::status::Late {
-                namespaces: late(summary.namespaces_late_at),
-                accounts: late(summary.accounts_late_at),
-                copies_left: late(summary.copies_left.late_at),
-                references_left: late(summary.references_left.late_at),
-            },
-            requested_at: None,
-            now: &time,
-        });
+        let status = self.status(&summary);
         let ready = status.ready().unwrap();
         let is_ready = ready.status == crd::ConditionStatus::True;
         let wrong = self.wrong_since.iter().find(|(_, since)| self.now >= **since + grace);
@@ -72,6 +47,11 @@ impl RandomCluster {
             Ok(status.failures.len()),
             "each that failed is named, and no other"
         );
+        self.judge_failures(&status);
+    }
+
+    /// Each failure of the status must still be one.
+    fn judge_failures(&self, status: &ClusterPullSecretStatus) {
         for failure in &status.failures {
             let retry = |name: &str| {
                 let key = [
@@ -83,12 +63,43 @@ impl RandomCluster {
             };
             // Emptied copies that a finalizer holds.
             let emptied = |name: &str| {
-                let held = self.reconciler.places[name].facts.secrets.get("company");
-                held.is_some_and(|held| held.traits.deleting)
+                let cached = self.reconciler.places[name].facts.secrets.get("company");
+                cached.is_some_and(|cached| cached.traits.deleting)
             };
             let name = &failure.namespace;
             let there = self.is_wrong(name) || retry(name) || emptied(name);
             assert!(there, "{failure:?} is over");
         }
+    }
+
+    fn status(&self, summary: &Summary) -> ClusterPullSecretStatus {
+        let late = |at: Option<Duration>| at.is_some_and(|at| at <= self.now);
+        let time = k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(jiff::Timestamp::UNIX_EPOCH);
+        let credentials = plan::registries::merge(&[], &plan::registries::LastGood::default());
+        plan::status::report(&plan::status::Facts {
+            installation: "pullsecrets-system/pullsecrets",
+            remark: None,
+            generation: 1,
+            secret_name: "company",
+            previous: &ClusterPullSecretStatus::default(),
+            unreadable: None,
+            attaches: true,
+            credentials: Some(&credentials),
+            lasting_problem: false,
+            summary: Some(summary),
+            blocked: None,
+            deleting: false,
+            left_out: &[],
+            unread: None,
+            state_secret: None,
+            late: plan::status::Late {
+                namespaces: late(summary.namespaces_late_at),
+                accounts: late(summary.accounts_late_at),
+                copies_left: late(summary.copies_left.late_at),
+                references_left: late(summary.references_left.late_at),
+            },
+            requested_at: None,
+            now: &time,
+        })
     }
 }
