@@ -63,12 +63,12 @@ fn every_string_list_and_map_is_bounded() {
 }
 
 #[test]
-fn nothing_is_nullable() {
+fn no_field_is_nullable() {
     assert_eq!(offenders(|part| part.get("nullable").is_some()), Vec::<String>::new());
 }
 
 #[test]
-fn no_number_has_a_format_that_the_api_server_does_not_know() {
+fn the_server_knows_all_number_formats() {
     let unknown = offenders(|part| !matches!(part["format"].as_str(), None | Some("int64" | "date-time")));
     assert_eq!(unknown, Vec::<String>::new());
 }
@@ -93,12 +93,12 @@ fn every_field_is_explained() {
 }
 
 #[test]
-fn a_new_object_is_seen_as_not_yet_observed() {
+fn new_objects_are_not_yet_observed() {
     assert_eq!(schema()["properties"]["status"]["default"]["observedGeneration"], -1);
 }
 
 #[test]
-fn the_object_is_cluster_wide_and_stays_out_of_the_category_all() {
+fn objects_are_cluster_wide_outside_category_all() {
     let spec = crd::manifest::crd().spec;
     assert_eq!(spec.scope, "Cluster");
     assert_eq!(spec.group, crd::names::GROUP);
@@ -137,7 +137,7 @@ fn the_policy_allows_the_keys_of_the_schema() {
 }
 
 #[test]
-fn a_copy_takes_no_key_that_others_may_act_on() {
+fn copies_take_no_key_others_act_on() {
     for (key, takes) in [
         ("app.kubernetes.io/name", true),
         ("app.kubernetes.io/component", true),
@@ -156,7 +156,7 @@ fn a_copy_takes_no_key_that_others_may_act_on() {
 }
 
 #[test]
-fn every_message_of_a_rule_is_one_line_and_says_more_than_the_rule() {
+fn rule_messages_explain_on_one_line() {
     let mut poor = Vec::new();
     walk("", &schema(), &mut |path, part| {
         for rule in part["x-kubernetes-validations"].as_array().into_iter().flatten() {
@@ -214,7 +214,7 @@ fn every_rule_has_a_case_that_it_refuses() {
 }
 
 #[test]
-fn every_case_quotes_a_rule_or_the_api_server() {
+fn every_case_quotes_rule_or_server() {
     const OF_THE_API_SERVER: [&str; 6] = [
         "in body should have at least",
         "must have at most",

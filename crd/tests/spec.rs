@@ -70,7 +70,7 @@ fn what_is_left_out_has_its_documented_default() {
 }
 
 #[test]
-fn the_copy_is_named_after_the_object_unless_the_spec_names_it() {
+fn copies_are_named_after_object_or_spec() {
     let mut object = read(smallest());
     assert_eq!(object.effective_secret_name(), "company");
     object.spec.secret.name = Some("pull".to_owned());
@@ -93,7 +93,7 @@ fn every_sample_is_read_without_loss() {
 }
 
 #[test]
-fn every_spec_that_the_api_server_accepts_is_read_without_loss() {
+fn every_accepted_spec_is_read_without_loss() {
     let cases: Vec<Value> = serde_saphyr::from_str(include_str!("accepted.yaml")).expect("the cases can be read");
     for written in cases {
         // The API server drops nulls and fills defaults in before anybody reads the object.

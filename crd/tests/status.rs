@@ -21,7 +21,7 @@ fn types(conditions: &[Condition]) -> Vec<&str> {
 }
 
 #[test]
-fn the_time_of_a_condition_stays_while_its_status_does() {
+fn condition_times_stay_while_statuses_do() {
     let mut conditions = Vec::new();
     set(&mut conditions, ConditionType::Ready, ConditionStatus::False, at(1_000));
     set_condition(
@@ -41,7 +41,7 @@ fn the_time_of_a_condition_stays_while_its_status_does() {
 }
 
 #[test]
-fn the_time_of_a_condition_moves_with_its_status() {
+fn condition_times_move_with_statuses() {
     let mut conditions = Vec::new();
     set(&mut conditions, ConditionType::Ready, ConditionStatus::False, at(1_000));
     set(&mut conditions, ConditionType::Ready, ConditionStatus::True, at(9_000));
@@ -58,7 +58,7 @@ fn setting_the_same_again_changes_nothing() {
 }
 
 #[test]
-fn a_condition_is_the_same_after_a_round_trip() {
+fn conditions_survive_a_round_trip() {
     let mut conditions = Vec::new();
     set(&mut conditions, ConditionType::Ready, ConditionStatus::True, at(1_999));
     let written = serde_json::to_string(&conditions).expect("conditions are JSON");
@@ -67,7 +67,7 @@ fn a_condition_is_the_same_after_a_round_trip() {
 }
 
 #[test]
-fn conditions_stand_in_the_same_order_however_they_were_set() {
+fn conditions_keep_one_order() {
     let mut conditions = Vec::new();
     for type_ in ConditionType::ALL.into_iter().rev() {
         set(&mut conditions, type_, ConditionStatus::Unknown, at(0));
@@ -88,7 +88,7 @@ fn a_condition_of_another_writer_stays_behind_ours() {
 }
 
 #[test]
-fn a_removed_condition_is_gone_and_the_others_stay() {
+fn removed_conditions_leave_the_others() {
     let mut conditions = Vec::new();
     set(&mut conditions, ConditionType::Ready, ConditionStatus::True, at(0));
     set(
@@ -103,7 +103,7 @@ fn a_removed_condition_is_gone_and_the_others_stay() {
 }
 
 #[test]
-fn a_message_fits_the_schema_and_is_cut_between_characters() {
+fn long_messages_are_cut_between_characters() {
     for (given, kept) in [
         (MAX_MESSAGE, MAX_MESSAGE),
         (MAX_MESSAGE + 1, MAX_MESSAGE),
@@ -135,7 +135,7 @@ fn a_message_fits_the_schema_and_is_cut_between_characters() {
 }
 
 #[test]
-fn a_server_that_is_longer_than_the_schema_has_it_is_cut() {
+fn servers_longer_than_the_schema_are_cut() {
     let long = Some("a".repeat(4000));
     let registry = RegistryStatus::new(long, RegistryState::Ready, Reason::Resolved, None);
     assert_eq!(registry.server.map(|server| server.chars().count()), Some(MAX_NAME));
@@ -149,13 +149,13 @@ fn counts_carry_what_the_printer_shows() {
 }
 
 #[test]
-fn an_empty_status_is_written_as_an_empty_object() {
+fn an_empty_status_is_an_empty_object() {
     let written = serde_json::to_string(&ClusterPullSecretStatus::default()).expect("a status is JSON");
     assert_eq!(written, "{}");
 }
 
 #[test]
-fn the_bounds_in_the_code_are_those_of_the_schema() {
+fn code_and_schema_have_equal_bounds() {
     let crd = serde_json::to_value(crd::manifest::crd()).expect("a definition is JSON");
     let status = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["status"]["properties"];
     assert_eq!(status["failures"]["maxItems"], MAX_FAILURES);
@@ -174,7 +174,7 @@ fn the_bounds_in_the_code_are_those_of_the_schema() {
 }
 
 #[test]
-fn every_failure_reason_is_spelled_as_in_the_schema() {
+fn failure_reasons_match_the_schema() {
     use FailureReason::{
         AdmissionDenied, Contended, Forbidden, NameNotPermitted, QuotaExceeded, SecretConflict, ServerError,
         SourceName, TooLarge,

@@ -183,8 +183,9 @@ mod tests {
         Ok(names.map(|names| names.iter().map(ToString::to_string).collect()))
     }
 
+    /// Each name counts once.
     #[test]
-    fn managed_names_are_given_by_commas_or_spaces_and_each_counts_once() {
+    fn managed_names_split_at_commas_and_spaces() {
         let names = |names: &[&str]| Ok(Some(names.iter().map(|&name| name.to_owned()).collect()));
         assert_eq!(managed(&[]), Ok(None));
         assert_eq!(managed(&["--managed-secret-names=b,a.b-c,b"]), names(&["a.b-c", "b"]));
@@ -213,8 +214,9 @@ mod tests {
         );
     }
 
+    /// The error names flag, value and fix. A bad name never counts as none.
     #[test]
-    fn a_bad_managed_name_is_refused_with_flag_value_and_fix_and_is_never_taken_for_none() {
+    fn bad_managed_names_are_refused_with_fix() {
         for bad in [
             "",
             "a,",

@@ -43,9 +43,9 @@ fn unusable_logins_name_secret_and_key() {
             r#"key "token" is missing"#,
         ),
     ] {
-        let told = problem(&basic(), Lookup::Found(&source));
+        let found = problem(&basic(), Lookup::Found(&source));
         assert_eq!(
-            told,
+            found,
             (
                 Reason::SourceInvalid,
                 format!(r#"secret "pullsecrets-system/robot": {says}"#)
@@ -70,9 +70,9 @@ fn unusable_logins_name_secret_and_key() {
         ),
     ] {
         let source = source("Opaque", &[("username", username), ("token", token)]);
-        let told = problem(&basic(), Lookup::Found(&source));
+        let found = problem(&basic(), Lookup::Found(&source));
         let expected = format!(r#"secret "pullsecrets-system/robot", key "{key}": {says}"#);
-        assert_eq!(told, (Reason::SourceInvalid, expected));
+        assert_eq!(found, (Reason::SourceInvalid, expected));
     }
 }
 
@@ -190,8 +190,11 @@ fn unusable_configs_name_secret_and_key() {
             r#", key ".dockerconfigjson": no entry for server r.example.com"#,
         ),
     ] {
-        let told = problem(&docker(), Lookup::Found(&source));
-        assert_eq!(told, (Reason::SourceInvalid, format!(r#"secret "vault/logins"{says}"#)));
+        let found = problem(&docker(), Lookup::Found(&source));
+        assert_eq!(
+            found,
+            (Reason::SourceInvalid, format!(r#"secret "vault/logins"{says}"#))
+        );
     }
 }
 
@@ -220,8 +223,8 @@ fn unavailable_sources_are_named_with_namespace() {
             (json!({"name": "robot"}), "pullsecrets-system/robot"),
             (json!({"name": "robot", "namespace": "vault"}), "vault/robot"),
         ] {
-            let told = problem(&json!({"basicAuth": {"secretRef": reference}}), lookup);
-            assert_eq!(told, (reason, format!(r#"secret "{shown}": {says}"#)));
+            let found = problem(&json!({"basicAuth": {"secretRef": reference}}), lookup);
+            assert_eq!(found, (reason, format!(r#"secret "{shown}": {says}"#)));
         }
     }
 }

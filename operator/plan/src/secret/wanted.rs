@@ -66,9 +66,9 @@ fn left_behind<'a>(
          write it: see the status of that object, or exclude the namespace there",
         decider.name
     );
-    let held = Failure::new(FailureReason::SecretConflict, message);
-    let held = (!is_replaced).then_some(&held);
-    Some((former, State::outstanding(context.obstruction().or(held))))
+    let conflict = Failure::new(FailureReason::SecretConflict, message);
+    let conflict = (!is_replaced).then_some(&conflict);
+    Some((former, State::outstanding(context.obstruction().or(conflict))))
 }
 
 /// The decider has the state of the copy. All younger objects that want the name are in conflict with it.

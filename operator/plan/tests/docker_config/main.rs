@@ -183,13 +183,13 @@ fn a_server_finds_entries_in_any_spelling() {
         let found = config.entry_for(&server).map(Credential::username);
         assert_eq!(found.ok(), username, "{declared}");
     }
-    let told = |declared| {
+    let message = |declared| {
         let server = Server::parse(declared).expect(declared);
         config.entry_for(&server).expect_err(declared).to_string()
     };
-    assert_eq!(told("quay.io"), "no entry for server quay.io");
+    assert_eq!(message("quay.io"), "no entry for server quay.io");
     assert_eq!(
-        told("r.example.com"),
+        message("r.example.com"),
         "no entry for server r.example.com; the entry 4 looks like it: write the server as its key"
     );
 }

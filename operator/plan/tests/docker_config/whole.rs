@@ -16,8 +16,8 @@ fn a_config_without_usable_entry_is_rejected() {
             r#"no entry can be used: entry "b.io" is left out: its `auth` is not base64; entry 2 is left out: kubelets skip this key, because they cannot parse it; write host[:port][/path]"#,
         ),
     ] {
-        let told = whole(auths).expect_err(auths).to_string();
-        assert_eq!(told, expected);
+        let message = whole(auths).expect_err(auths).to_string();
+        assert_eq!(message, expected);
     }
 }
 
@@ -34,11 +34,11 @@ fn stores_and_helpers_cause_warnings() {
         "logins in `credsStore` are left out: kubelets cannot ask a credential store; logins in `credHelpers` are left out: \
          kubelets cannot ask credential helpers (ghcr.io and 1 more)"
     );
-    let told = config.entry_for(&Server::parse("quay.io").expect("a server"));
-    let told = told.expect_err("it is not there").to_string();
+    let message = config.entry_for(&Server::parse("quay.io").expect("a server"));
+    let message = message.expect_err("it is not there").to_string();
     assert!(
-        told.ends_with("in a credential store or helper, which kubelets cannot ask"),
-        "{told}"
+        message.ends_with("in a credential store or helper, which kubelets cannot ask"),
+        "{message}"
     );
 }
 
@@ -55,10 +55,10 @@ fn keys_that_kubelets_skip_are_left_out() {
     ] {
         let config = parse(&format!(r#"{{"auths":{{"{key}":{{"auth":"dTpw"}}}}}}"#)).expect(key);
         assert!(config.unusable().contains_key(key), "{key}");
-        let told = config.whole().expect_err(key).to_string();
+        let message = config.whole().expect_err(key).to_string();
         assert!(
-            told.starts_with("the entry 1 cannot be used: kubelets "),
-            "{key}: {told}"
+            message.starts_with("the entry 1 cannot be used: kubelets "),
+            "{key}: {message}"
         );
     }
 }
@@ -122,16 +122,16 @@ fn an_unmatched_key_gets_a_suggestion() {
             Ok(_) => format!("{key:?}"),
             Err(_) => (if place { "1" } else { "2" }).to_owned(),
         };
-        let told = whole.warnings.to_string();
+        let message = whole.warnings.to_string();
         assert!(
-            told.starts_with(&format!("no image can match entry {name}")),
-            "{key}: {told}"
+            message.starts_with(&format!("no image can match entry {name}")),
+            "{key}: {message}"
         );
         let spelled = expected.map(|server| format!("; write \"{server}\""));
         assert_eq!(
-            told.ends_with(spelled.as_deref().unwrap_or("; write \"\"")),
+            message.ends_with(spelled.as_deref().unwrap_or("; write \"\"")),
             spelled.is_some(),
-            "{key}: {told}"
+            "{key}: {message}"
         );
     }
 }
@@ -144,13 +144,13 @@ fn a_misleading_key_gets_a_suggestion() {
         ("registry-1.docker.io", "https://index.docker.io/v1/"),
         ("r.example.com/v2", "r.example.com"),
     ] {
-        let told = whole(&format!(r#"{{"{key}":{{"auth":"dTpw"}}}}"#))
+        let message = whole(&format!(r#"{{"{key}":{{"auth":"dTpw"}}}}"#))
             .expect(key)
             .warnings
             .to_string();
         assert!(
-            told.contains("in another way than it looks") && told.ends_with(&format!("; write \"{expected}\"")),
-            "{key}: {told}"
+            message.contains("in another way than it looks") && message.ends_with(&format!("; write \"{expected}\"")),
+            "{key}: {message}"
         );
     }
     let right = r#"{"ghcr.io":{"auth":"dTpw"},"https://index.docker.io/v1/":{"auth":"dTpw"},"docker.io/acme/":{"auth":"dTpw"},"https://r.io/v2/":{"auth":"dTpw"}}"#;
@@ -163,11 +163,11 @@ fn further_warnings_are_counted_not_shown() {
         .map(|at| (format!("r{at:02}.io"), serde_json::json!({})))
         .chain([("s.io".to_owned(), serde_json::json!({"auth": "dTpw"}))])
         .collect();
-    let told = whole(&serde_json::Value::from(auths).to_string())
+    let message = whole(&serde_json::Value::from(auths).to_string())
         .expect("one entry")
         .warnings
         .to_string();
-    assert!(told.ends_with("; and 92 more") && told.len() < 1024, "{told}");
+    assert!(message.ends_with("; and 92 more") && message.len() < 1024, "{message}");
 }
 
 #[test]

@@ -7,9 +7,9 @@ use plan::registries::{LastGood, merge};
 fn the_status_names_where_tied_logins_came_from() {
     let last_good = LastGood::from([remembered("r.io", "s/robot#a,b", "r.io")]);
     let merged = merge(&[broken("r.io", Some("r.io"), "s/own#a,b")], &last_good);
-    let told = merged.registries[0].message.as_deref();
+    let message = merged.registries[0].message.as_deref();
     assert_eq!(
-        told,
+        message,
         Some("not found; existing copies keep the login from secret \"s/robot\", and no other namespace gets it")
     );
 }

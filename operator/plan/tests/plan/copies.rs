@@ -230,7 +230,7 @@ fn a_frozen_object_changes_no_secret() {
 #[test]
 fn the_last_error_shows_until_in_place() {
     let denied = Failure::new(FailureReason::Forbidden, "no");
-    let fight = Failure::new(FailureReason::Contended, "somebody");
+    let contention = Failure::new(FailureReason::Contended, "another writer");
     let state = |world: &World, contended| {
         let cluster = world.cluster();
         let scope = cluster.scope("n", &world.namespaces["n"]);
@@ -246,11 +246,11 @@ fn the_last_error_shows_until_in_place() {
     let (missing, in_place) = (fresh(company()), with_copy(company(), copy_of("company")));
     assert_eq!(state(&missing, None), State::Failed(denied.clone()));
     assert_eq!(state(&in_place, None), State::Ready);
-    assert_eq!(state(&missing, Some(&fight)), State::Failed(fight.clone()));
+    assert_eq!(state(&missing, Some(&contention)), State::Failed(contention.clone()));
     assert_eq!(
-        state(&in_place, Some(&fight)),
-        State::Failed(fight.clone()),
-        "a fight is told while it lasts"
+        state(&in_place, Some(&contention)),
+        State::Failed(contention.clone()),
+        "a contention is reported while it lasts"
     );
 }
 

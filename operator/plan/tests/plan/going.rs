@@ -196,12 +196,12 @@ fn a_denied_removal_is_reported() {
     };
     let decision = plan::secret::decide(&scope, "company", context);
     assert!(matches!(decision.action, Some(SecretAction::Delete { .. })));
-    let told: Vec<_> = decision
+    let states: Vec<_> = decision
         .removals
         .iter()
         .map(|(object, state)| (object.name.as_ref(), state))
         .collect();
-    assert_eq!(told, [("company", &State::Failed(refusal.clone()))]);
+    assert_eq!(states, [("company", &State::Failed(refusal.clone()))]);
 }
 
 #[test]

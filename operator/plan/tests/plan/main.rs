@@ -170,11 +170,11 @@ fn message(world: &World, object: &str) -> String {
     let cluster = world.cluster();
     let scope = cluster.scope("n", &world.namespaces["n"]);
     let decision = decide_secret(&scope, "company", Duration::ZERO);
-    let told = |(wanting, state): &(&Arc<Object>, State)| match state {
+    let reported = |(wanting, state): &(&Arc<Object>, State)| match state {
         State::Failed(failure) if wanting.name.as_ref() == object => Some(failure.message.to_string()),
         State::Failed(_) | State::Ready | State::Pending => None,
     };
-    decision.states.iter().find_map(told).unwrap_or_default()
+    decision.states.iter().find_map(reported).unwrap_or_default()
 }
 
 /// A world in which `company` selects the namespace `n`, and the account `default` has no reference yet.
