@@ -60,11 +60,11 @@ pub fn decide<'a>(scope: &Scope<'a>, name: &str, seen: &Account, context: Contex
         .into_iter()
         .map(Into::into)
         .collect();
-    let leaving = leaving(scope, &wanted, seen.attached.iter().chain(&lost));
-    let (unread, removed): (Vec<_>, Vec<_>) = leaving.iter().partition(|name| context.unread.contains(name));
+    let to_detach = to_detach(scope, &wanted, seen.attached.iter().chain(&lost));
+    let (unread, removed): (Vec<_>, Vec<_>) = to_detach.iter().partition(|name| context.unread.contains(name));
     decision.to_read = unread.into_iter().cloned().collect();
-    decision.pending_cleanup = departing(scope, &leaving);
-    decision.removals = removals(scope, &leaving, &State::outstanding(context.obstruction()));
+    decision.pending_cleanup = departing(scope, &to_detach);
+    decision.removals = removals(scope, &to_detach, &State::outstanding(context.obstruction()));
     let ours = Ours {
         lost: &lost,
         removed: &removed,
@@ -109,12 +109,12 @@ fn too_large<'a>(scope: &Scope<'a>, seen: &Account, wanted: &[&'a Arc<Object>]) 
         MAX_ENTRIES_BYTES / 1024
     );
     let state = State::Failed(Failure::new(FailureReason::TooLarge, message));
-    let leaving = leaving(scope, wanted, seen.attached.iter());
-    let pending_cleanup = departing(scope, &leaving);
+    let to_detach = to_detach(scope, wanted, seen.attached.iter());
+    let pending_cleanup = departing(scope, &to_detach);
     let claimants = wanted.iter().filter(|_| !scope.seen.terminating);
     Decision {
         states: claimants.map(|object| (*object, state.clone())).collect(),
-        removals: removals(scope, &leaving, &state),
+        removals: removals(scope, &to_detach, &state),
         // A deletion waits for it as long as for a denied write.
         removal_pending: !pending_cleanup.is_empty(),
         pending_cleanup,
@@ -123,7 +123,7 @@ fn too_large<'a>(scope: &Scope<'a>, seen: &Account, wanted: &[&'a Arc<Object>]) 
 }
 
 /// Returns those of the recorded names whose references must go.
-fn leaving<'s>(
+fn to_detach<'s>(
     scope: &Scope<'_>,
     wanted: &[&Arc<Object>],
     recorded: impl Iterator<Item = &'s Arc<str>>,
@@ -135,8 +135,8 @@ fn leaving<'s>(
 }
 
 /// Gives this state of a removal to each object on whose behalf the references go.
-fn removals<'a>(scope: &Scope<'a>, leaving: &[&Arc<str>], state: &State) -> Vec<(&'a Arc<Object>, State)> {
-    let beneficiaries = beneficiaries(scope, leaving).into_iter();
+fn removals<'a>(scope: &Scope<'a>, to_detach: &[&Arc<str>], state: &State) -> Vec<(&'a Arc<Object>, State)> {
+    let beneficiaries = beneficiaries(scope, to_detach).into_iter();
     beneficiaries.map(|object| (object, state.clone())).collect()
 }
 
@@ -216,8 +216,8 @@ fn wanted<'a>(scope: &Scope<'a>, name: &str, seen: &Account) -> Vec<&'a Arc<Obje
 }
 
 /// Returns the objects being deleted that wait until the records of these names are gone.
-fn departing<'a>(scope: &Scope<'a>, leaving: &[&Arc<str>]) -> Vec<&'a Arc<Object>> {
-    leaving
+fn departing<'a>(scope: &Scope<'a>, to_detach: &[&Arc<str>]) -> Vec<&'a Arc<Object>> {
+    to_detach
         .iter()
         .flat_map(|name| scope.cluster.named(name))
         .filter(|object| object.lifecycle == Lifecycle::Deleting)
@@ -227,9 +227,9 @@ fn departing<'a>(scope: &Scope<'a>, leaving: &[&Arc<str>]) -> Vec<&'a Arc<Object
 /// Returns the objects on whose behalf the references of these names go.
 ///
 /// For each name this is the object that decides, or all objects of the name where none does.
-fn beneficiaries<'a>(scope: &Scope<'a>, leaving: &[&Arc<str>]) -> Vec<&'a Arc<Object>> {
-    let mut beneficiaries = departing(scope, leaving);
-    for name in leaving {
+fn beneficiaries<'a>(scope: &Scope<'a>, to_detach: &[&Arc<str>]) -> Vec<&'a Arc<Object>> {
+    let mut beneficiaries = departing(scope, to_detach);
+    for name in to_detach {
         let claimant = scope.claimants(name).first().copied();
         let decider = claimant.or_else(|| labelled(scope, name));
         let active = scope.cluster.named(name).filter(|object| {

@@ -103,7 +103,7 @@ const UNLISTED: &str =
     "the operator has not listed all namespaces, service accounts and copies yet: if this stays, see its log";
 
 /// Copies or references: how many are selected and how many must go, with their words in messages.
-struct Side<'a> {
+struct SyncCounts<'a> {
     count: Count,
     left: Left,
     /// Selected ones are missing for longer than the grace period, and so are removals.
@@ -117,7 +117,7 @@ struct Side<'a> {
     going: &'static str,
 }
 
-impl Side<'_> {
+impl SyncCounts<'_> {
     /// Returns the finding. `reason` is that of failures.
     fn finding(&self, reason: Reason) -> Finding {
         let Count {
@@ -160,7 +160,7 @@ fn secrets_synced(facts: &Facts<'_>, summary: &Summary) -> Finding {
     if facts.summary.is_none() {
         return Finding::unknown(UNLISTED);
     }
-    let copies = Side {
+    let copies = SyncCounts {
         count: summary.namespaces,
         left: summary.copies_left,
         late: facts.late.namespaces,
@@ -195,7 +195,7 @@ fn accounts_synced(facts: &Facts<'_>, summary: &Summary) -> Finding {
         return Finding::unknown(UNLISTED);
     }
     let failure = summary.account_failure.as_ref();
-    let references = Side {
+    let references = SyncCounts {
         count: summary.accounts,
         left,
         late: facts.late.accounts,
