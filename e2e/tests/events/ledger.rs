@@ -78,7 +78,8 @@ impl Records {
     }
 }
 
-/// Others may write an object while the operator writes it. The operator then reads it and retries.
+/// Others may write an object while the operator writes it. The operator then reads it and retries. So it does after a
+/// request that a busy server did not answer in time (504).
 const RACES_LOST: usize = 3;
 
 fn lost_a_race(write: &Record, writes: &[&Record]) -> bool {
@@ -87,7 +88,7 @@ fn lost_a_race(write: &Record, writes: &[&Record]) -> bool {
             && later.timestamp > write.timestamp
             && later.code < 300
     };
-    write.code == 409 && writes.iter().any(came_again)
+    [409, 504].contains(&write.code) && writes.iter().any(came_again)
 }
 
 /// Counts the writes to Secrets and accounts of the row's namespaces, and to its objects. Sources and state are in
