@@ -189,6 +189,9 @@ pub enum FailureReason {
     TooLarge,
     /// The copy is being deleted, and a finalizer of another party holds it.
     HeldByFinalizer,
+    /// The admission policies on the operator are no longer in force. The operator removes, but adds and rotates no
+    /// login.
+    NotRestrained,
     /// The API server failed or did not answer.
     ServerError,
 }
@@ -206,6 +209,7 @@ impl FailureReason {
             Self::Contended => "Contended",
             Self::TooLarge => "TooLarge",
             Self::HeldByFinalizer => "HeldByFinalizer",
+            Self::NotRestrained => "NotRestrained",
             Self::ServerError => "ServerError",
         }
     }

@@ -7,6 +7,7 @@ pub mod partial;
 pub mod proxy;
 pub mod refusal;
 pub mod replies;
+pub mod restraint;
 pub mod watch;
 pub mod watch_health;
 pub mod write;

@@ -57,6 +57,22 @@ pub struct Args {
         require_equals = true, default_missing_value = "true")]
     pub leader_elect: bool,
 
+    /// Writes nothing but the Lease before the admission policies on the operator are proven to be in force, and adds
+    /// and rotates no login when they no longer are. Proves them by dry runs that they must refuse. The installations
+    /// of `config` set it.
+    #[arg(long, env = "PULLSECRETS_REQUIRE_RESTRAINT", default_value_t = false, action = clap::ArgAction::Set,
+        num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub require_restraint: bool,
+
+    /// What the names of those policies begin with, before `secrets`, `serviceaccounts`, `leases` and `objects`.
+    #[arg(
+        long,
+        env = "PULLSECRETS_RESTRAINT_PREFIX",
+        value_name = "PREFIX",
+        default_value = "pullsecrets-operator-"
+    )]
+    pub restraint_prefix: String,
+
     /// A kubeconfig for use outside of a cluster. Default: the service account of the pod, else the variable
     /// KUBECONFIG.
     #[arg(long, env = "PULLSECRETS_KUBECONFIG")]

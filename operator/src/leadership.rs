@@ -1,9 +1,11 @@
-//! The leadership flag, which every writer checks before a write. The Lease behind it is in `api/lease.rs`.
+//! The leadership flag, which every writer checks before a write. The Lease behind it is in `api/lease.rs`, the proof of
+//! the admission policies in `api/restraint.rs`.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use plan::restraint::Restraint;
 use tokio::sync::watch;
 
 use crate::clock::Clock;
@@ -14,6 +16,10 @@ pub struct Leadership {
     clock: Clock,
     /// Milliseconds since the start of the process; 0 before the first term.
     until: Arc<AtomicU64>,
+    /// What is known of the admission policies on the operator; `None` if they are not required.
+    restraint: Arc<Mutex<Option<Restraint>>>,
+    /// They are required and were not proven yet.
+    unproven: Arc<AtomicBool>,
     changed: watch::Sender<()>,
 }
 
@@ -23,6 +29,8 @@ impl Leadership {
         Self {
             clock: Clock::start(),
             until: Arc::default(),
+            restraint: Arc::default(),
+            unproven: Arc::default(),
             changed: watch::Sender::new(()),
         }
     }
@@ -34,8 +42,13 @@ impl Leadership {
         leadership
     }
 
-    /// Whether this process leads now. A process that lost leadership is about to exit.
+    /// Whether this process leads and may write now. A process that lost the Lease is about to exit.
     pub fn is_held(&self) -> bool {
+        self.holds_lease() && !self.unproven.load(Ordering::Relaxed)
+    }
+
+    /// Whether this process holds the Lease. It may not write yet where admission policies must be proven first.
+    pub fn holds_lease(&self) -> bool {
         let until = Duration::from_millis(self.until.load(Ordering::Relaxed));
         self.clock.now() < until
     }
@@ -45,10 +58,19 @@ impl Leadership {
         self.clock
     }
 
-    /// Waits until this process leads.
+    /// Waits until this process leads and may write.
     pub async fn held(&self) {
+        self.wait_until(Self::is_held).await;
+    }
+
+    /// Waits until this process holds the Lease.
+    pub async fn lease_held(&self) {
+        self.wait_until(Self::holds_lease).await;
+    }
+
+    async fn wait_until(&self, condition: impl Fn(&Self) -> bool) {
         let mut changes = self.changed.subscribe();
-        while !self.is_held() {
+        while !condition(self) {
             if changes.changed().await.is_err() {
                 return;
             }
@@ -65,6 +87,34 @@ impl Leadership {
     /// Gives up leadership at once.
     pub fn end(&self) {
         self.until.store(0, Ordering::Relaxed);
+    }
+
+    /// Records what is known of the admission policies on the operator.
+    pub fn set_restraint(&self, restraint: Restraint) {
+        let unproven = matches!(restraint, Restraint::Unproven(_));
+        *self.restraint.lock().unwrap_or_else(PoisonError::into_inner) = Some(restraint);
+        self.unproven.store(unproven, Ordering::Relaxed);
+        self.changed.send_replace(());
+    }
+
+    /// What is known of the admission policies on the operator; `None` if they are not required.
+    pub fn restraint(&self) -> Option<Restraint> {
+        self.restraint.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether the admission policies were in force and no longer are. The operator then adds and rotates no login.
+    pub fn is_restraint_lost(&self) -> bool {
+        matches!(self.restraint(), Some(Restraint::Lost(_)))
+    }
+
+    /// Whether the admission policies are required and there is no proof of them now.
+    pub fn lacks_restraint(&self) -> bool {
+        self.restraint().is_some_and(|restraint| restraint != Restraint::Proven)
+    }
+
+    /// Changes of the Lease and of what is known of the policies.
+    pub fn changes(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use kube::config::Kubeconfig;
 use kube::{Client, Config};
+use plan::restraint::Restraint;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::JoinError;
@@ -17,6 +18,7 @@ use tracing::{error, info, warn};
 use crate::api::events::EventRecorder;
 use crate::api::lease::{self, Election};
 use crate::api::proxy::{Connect, Variables};
+use crate::api::restraint::Prober;
 use crate::api::watch::{ListStrategy, SILENCE, Watches};
 use crate::api::watch_health::WatchHealth;
 use crate::api::write::Writer;
@@ -66,9 +68,12 @@ async fn operate(args: &Args) -> anyhow::Result<()> {
         Leadership::alone()
     };
     let watch_health = WatchHealth::new();
+    if args.require_restraint {
+        leadership.set_restraint(Restraint::Unproven("no dry run was answered yet".into()));
+    }
     let metrics = Metrics::new(leadership.clone(), watch_health.clone());
     let heartbeats = (Heartbeat::new(), Heartbeat::new());
-    serve(args, &heartbeats, &watch_health, &metrics, &token).await?;
+    serve(args, &heartbeats, &leadership, &watch_health, &metrics, &token).await?;
 
     let own = args.own_namespace();
     let watch = watch_client(&connect)?;
@@ -78,10 +83,19 @@ async fn operate(args: &Args) -> anyhow::Result<()> {
     let still_wanted = CancellationToken::new();
     let lease = watch_health.observe(lease_client(&connect)?);
     let election = elect(args, lease, &own, &leadership, still_wanted.clone());
+    let write = write_client(&connect)?;
+    let events = EventRecorder::new(write.clone(), metrics.counter());
+    if args.require_restraint {
+        let (leadership, events) = (leadership.clone(), events.clone());
+        let connect = move || write_client(&connect);
+        let prober = Prober::new(connect, &own, &args.restraint_prefix, leadership, events);
+        tokio::spawn(prober.run(token.clone()));
+    }
     let shared = Shared {
         managed,
         watches,
-        write: write_client(&connect)?,
+        write,
+        events,
         leadership,
         metrics,
         token: token.clone(),
@@ -94,6 +108,7 @@ async fn operate(args: &Args) -> anyhow::Result<()> {
 async fn serve(
     args: &Args,
     heartbeats: &(Heartbeat, Heartbeat),
+    leadership: &Leadership,
     watch_health: &WatchHealth,
     metrics: &Metrics,
     token: &CancellationToken,
@@ -102,6 +117,7 @@ async fn serve(
     health::serve(
         args.health_bind_address,
         heartbeats,
+        leadership.clone(),
         watch_health.clone(),
         token.clone(),
     )
@@ -120,6 +136,7 @@ struct Shared {
     managed: Option<BTreeSet<Arc<str>>>,
     watches: Watches,
     write: Client,
+    events: EventRecorder,
     leadership: Leadership,
     metrics: Metrics,
     token: CancellationToken,
@@ -136,12 +153,13 @@ fn start(
         managed,
         watches,
         write,
+        events,
         leadership,
         metrics,
         token,
     } = shared;
     let others = args.other_source_namespaces();
-    let writer = Writer::new(write.clone(), own.clone(), metrics.counter());
+    let writer = Writer::new(write, own.clone(), metrics.counter());
     let keys = LabelKeys::new();
     let (message_sender, messages) = mpsc::unbounded_channel();
     let (summary_sender, summaries) = mpsc::unbounded_channel();
@@ -160,7 +178,7 @@ fn start(
     let settings = objects::Settings {
         watches,
         writer,
-        events: EventRecorder::new(write, metrics.counter()),
+        events,
         leadership,
         sources: Sources::new(&own, &others),
         namespace: own,

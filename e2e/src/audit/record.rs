@@ -30,12 +30,20 @@ pub struct Record {
 }
 
 impl Record {
-    /// Returns whether the request can change the store. A refused write counts too, because it was sent.
+    /// Returns whether the request can change the store. A refused write counts too, because it was sent. A dry run does
+    /// not.
     pub fn is_write(&self) -> bool {
-        matches!(
+        let changes = matches!(
             self.verb.as_str(),
             "create" | "update" | "patch" | "delete" | "deletecollection"
-        )
+        );
+        changes && !self.is_dry_run()
+    }
+
+    /// Returns whether the request asks the server to try a write without carrying it out.
+    pub fn is_dry_run(&self) -> bool {
+        let query = self.request_uri.split_once('?').map_or("", |(_, query)| query);
+        query.split('&').any(|parameter| parameter == "dryRun=All")
     }
 
     /// Returns a line for people: `patch serviceaccounts a/default 200`.

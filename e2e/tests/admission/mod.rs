@@ -11,5 +11,6 @@ mod manifests;
 mod named;
 mod pods;
 mod reach;
+mod restraint;
 mod rights;
 pub(crate) mod stolen;

@@ -135,6 +135,8 @@ fn refused_nothing(released: &Released<'_>) {
     let refused: Vec<String> = ours
         .iter()
         .filter(|record| Some(record.timestamp) < end && [403, 422].contains(&record.code))
+        // The operator proves its policies by dry runs that they refuse.
+        .filter(|record| !record.is_dry_run())
         .map(|record| record.summary())
         .collect();
     assert_eq!(refused, Vec::<String>::new());

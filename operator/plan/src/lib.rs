@@ -20,7 +20,8 @@
 //! keyring  how a kubelet finds the credentials for an image
 //! server · contention  a registry as declared · writers that undo each other
 //! credential · image · glob · identity · labels  values with rules of their own
-//! backoff · election · installation  delays · which replica may write · which installation acts for an object
+//! backoff · election · installation · restraint  delays · which replica may write · which installation acts for an
+//!      object · whether the admission policies on the operator are in force
 //! ```
 //!
 //! # Invariants
@@ -49,6 +50,7 @@ pub mod observed;
 pub mod ownership;
 pub mod payload;
 pub mod registries;
+pub mod restraint;
 pub mod scope;
 pub mod secret;
 pub mod server;

@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crd::{AttachMode, ClusterPullSecretSpec, ConflictPolicy, DeletionPolicy, SecretReference};
+use crd::{AttachMode, ClusterPullSecretSpec, ConflictPolicy, DeletionPolicy, FailureReason, SecretReference};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube_core::{Selector, SelectorExt as _};
 use serde_json::Value;
 use thiserror::Error;
 
+use crate::decision::Failure;
 use crate::glob::Glob;
 use crate::identity::Uid;
 use crate::labels::Labels;
@@ -50,9 +51,19 @@ impl Object {
         self.spec.selection.is_none() && self.lifecycle == Lifecycle::Frozen
     }
 
+    /// Returns what keeps the operator from adding and rotating for it, although it acts for it.
+    pub(crate) fn restrained(&self) -> Option<Failure> {
+        let message = "the admission policies on the operator are no longer in force, so it adds and rotates no login: its Event \
+                       on Lease pullsecrets names the policy, apply that again";
+        (self.lifecycle == Lifecycle::Restrained).then(|| Failure::new(FailureReason::NotRestrained, message))
+    }
+
     /// Returns whether it is not being deleted.
     pub fn stays(&self) -> bool {
-        matches!(self.lifecycle, Lifecycle::Active | Lifecycle::Frozen)
+        matches!(
+            self.lifecycle,
+            Lifecycle::Active | Lifecycle::Restrained | Lifecycle::Frozen
+        )
     }
 }
 
@@ -61,6 +72,8 @@ impl Object {
 pub enum Lifecycle {
     /// The operator reconciles the object.
     Active,
+    /// The operator removes, and neither adds nor rotates: the admission policies on it are no longer in force.
+    Restrained,
     /// The operator neither adds nor removes: the object is suspended, or cannot be acted for now. It keeps what it has.
     Frozen,
     /// The object is being deleted: the operator removes what it holds, or retains it.

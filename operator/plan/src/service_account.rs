@@ -90,7 +90,7 @@ fn states<'a>(seen: &Account, wanted: &[&'a Arc<Object>], context: Context<'_>) 
         if seen.refers_to(&object.spec.secret_name) {
             State::in_place(context.contention)
         } else {
-            State::outstanding(context.obstruction())
+            State::outstanding(object.restrained().as_ref().or(context.obstruction()))
         }
     };
     wanted.iter().map(|object| (*object, state(object))).collect()
@@ -233,7 +233,8 @@ fn beneficiaries<'a>(scope: &Scope<'a>, to_detach: &[&Arc<str>]) -> Vec<&'a Arc<
         let claimant = scope.claimants(name).first().copied();
         let decider = claimant.or_else(|| labelled(scope, name));
         let active = scope.cluster.named(name).filter(|object| {
-            object.lifecycle == Lifecycle::Active && decider.is_none_or(|decider| decider.name == object.name)
+            matches!(object.lifecycle, Lifecycle::Active | Lifecycle::Restrained)
+                && decider.is_none_or(|decider| decider.name == object.name)
         });
         beneficiaries.extend(active);
     }

@@ -83,6 +83,8 @@ pub struct Facts<'a> {
     pub was_read: bool,
     /// The object is suspended, or its spec cannot be read.
     pub is_frozen: bool,
+    /// The admission policies on the operator were in force, and no longer are.
+    pub is_restraint_lost: bool,
     /// The object has the operator's finalizer.
     pub has_finalizer: bool,
     /// The object has a deletion timestamp.
@@ -153,6 +155,8 @@ impl Facts<'_> {
             Lifecycle::Deleting
         } else if self.is_frozen || !self.has_finalizer || !self.has_credentials || self.to_save.is_some() {
             Lifecycle::Frozen
+        } else if self.is_restraint_lost {
+            Lifecycle::Restrained
         } else {
             Lifecycle::Active
         }

@@ -85,6 +85,7 @@ pub fn needs_person(reason: FailureReason) -> bool {
         | FailureReason::NameNotPermitted
         | FailureReason::SourceName
         | FailureReason::TooLarge
-        | FailureReason::HeldByFinalizer => true,
+        | FailureReason::HeldByFinalizer
+        | FailureReason::NotRestrained => true,
     }
 }

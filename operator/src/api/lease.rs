@@ -14,6 +14,7 @@
 use std::time::Duration;
 
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
+use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use kube::api::{ObjectMeta, PostParams};
 use kube::{Api, Client};
@@ -103,7 +104,7 @@ impl Election {
     /// Releases the Lease, so that the next leader need not wait for it to expire. No write may be in flight when it is
     /// called.
     pub async fn release(&mut self) {
-        if !self.leadership.is_held() {
+        if !self.leadership.holds_lease() {
             return;
         }
         self.leadership.end();
@@ -133,7 +134,7 @@ impl Election {
 
     /// Spreads the attempts of waiting replicas.
     fn jitter(&self) -> Duration {
-        let most = if self.leadership.is_held() { 0.0 } else { 0.4 };
+        let most = if self.leadership.holds_lease() { 0.0 } else { 0.4 };
         Duration::from_secs(1).mul_f64(rand::Rng::random_range(&mut rand::rng(), 0.0..=most))
     }
 
@@ -177,7 +178,7 @@ impl Election {
         };
         match written {
             Ok(lease) => {
-                if !self.leadership.is_held() {
+                if !self.leadership.holds_lease() {
                     info!(identity = self.identity, "leading");
                 }
                 self.note(&lease);
@@ -224,6 +225,17 @@ fn record(lease: &Lease) -> Record {
         holder: holder.map(Into::into),
         lease_duration: Duration::from_secs(seconds.unwrap_or_default()),
         renew_time: renewed.unwrap_or_default().into(),
+    }
+}
+
+/// Returns the reference to the operator's own Lease, which Events about the operator itself are about.
+pub fn reference(namespace: &str) -> ObjectReference {
+    ObjectReference {
+        api_version: Some("coordination.k8s.io/v1".to_owned()),
+        kind: Some("Lease".to_owned()),
+        name: Some(LEASE.to_owned()),
+        namespace: Some(namespace.to_owned()),
+        ..ObjectReference::default()
     }
 }
 

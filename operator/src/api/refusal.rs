@@ -40,6 +40,18 @@ pub(super) fn of(status: &Status) -> Failure {
     }
 }
 
+/// Returns the name of the validating policy that refused the request, in the words of the server.
+pub(super) fn policy_of(status: &Status) -> Option<&str> {
+    validating_policy(admission(&status.message)?)
+}
+
+/// Returns the name of the validating policy in the text of a refusal.
+pub(super) fn validating_policy(words: &str) -> Option<&str> {
+    let (name, rest) = quoted(words, "ValidatingAdmissionPolicy '", '\'')?;
+    let rest = quoted(rest, " with binding '", '\'').map_or(rest, |(_, rest)| rest);
+    rest.starts_with(" denied").then_some(name)
+}
+
 /// The text of an admission plugin, without the server's prefix.
 fn admission(message: &str) -> Option<&str> {
     if let Some(words) = message.strip_prefix("Internal error occurred: ") {

@@ -66,6 +66,8 @@ enum Woken {
     Summary(Arc<str>, Summary),
     /// The server began, or ceased, to forbid the Secrets of this source namespace.
     Refused(String),
+    /// The Lease changed, or what is known of the admission policies on the operator.
+    Restraint,
     /// Inputs, or the time: both need no more than the turn that follows.
     Other,
 }
@@ -98,17 +100,28 @@ pub async fn run(
         token: token.clone(),
         objects: BTreeMap::new(),
         relist: None,
-        listed: false,
-        complete: false,
+        start: Start::Listing,
         messages,
         revision: 0,
         older: Vec::new(),
         went_back: false,
         others: BTreeSet::new(),
+        is_restraint_lost: false,
     };
     looper.run(inputs, summaries).await;
     looper.worker.finish().await;
     looper.settings.events.flush(FAREWELL).await;
+}
+
+/// What the controller has done since it started. It never goes back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Start {
+    /// It waits for the first list of objects.
+    Listing,
+    /// It knows every object, and waits for their sources and for the Lease.
+    Listed,
+    /// It declared every object to the namespace controller.
+    Complete,
 }
 
 struct Loop {
@@ -118,9 +131,7 @@ struct Loop {
     objects: BTreeMap<Arc<str>, ObjectState>,
     /// While a list comes in: the names that it had so far.
     relist: Option<Vec<Arc<str>>>,
-    listed: bool,
-    /// Every object was declared to the namespace controller.
-    complete: bool,
+    start: Start,
     worker: Worker<Arc<str>, Ended>,
     messages: mpsc::UnboundedSender<ObjectMessage>,
     /// When the loop started.
@@ -132,6 +143,8 @@ struct Loop {
     older: Vec<RawClusterPullSecret>,
     /// The server has an older state than it had before.
     went_back: bool,
+    /// The admission policies on the operator are no longer in force.
+    is_restraint_lost: bool,
     /// Other installations that an Event was about.
     others: BTreeSet<String>,
 }
@@ -146,6 +159,7 @@ impl Loop {
         let mut batch = Vec::with_capacity(BATCH);
         let mut refusals = self.settings.sources.refusals();
         let (leadership, token) = (self.settings.leadership.clone(), self.token.clone());
+        let mut restraint = leadership.changes();
         let clock = leadership.clock();
         let (mut now, mut time) = (clock.now(), wall_clock());
         while !token.is_cancelled() && !self.went_back {
@@ -160,6 +174,7 @@ impl Loop {
                 namespace = changed(&mut refusals) => Woken::Refused(namespace),
                 _ = inputs.recv_many(&mut batch, BATCH) => Woken::Other,
                 () = leadership.held(), if !leadership.is_held() => Woken::Other,
+                Ok(()) = restraint.changed() => Woken::Restraint,
                 () = tokio::time::sleep_until(wake) => Woken::Other,
             };
             (now, time) = (clock.now(), wall_clock());
@@ -167,6 +182,7 @@ impl Loop {
                 Woken::Ended(name, ended) => self.ended(&name, ended, now),
                 Woken::Summary(name, summary) => self.summarise(&name, summary),
                 Woken::Refused(namespace) => self.refused(&namespace),
+                Woken::Restraint => self.see_restraint(),
                 Woken::Other => batch.drain(..).for_each(|input| self.take(input)),
             }
             self.complete_when_listed(now, &time);
@@ -174,8 +190,8 @@ impl Loop {
     }
 
     fn wake_at(&self, now: Duration) -> Duration {
-        let queue = self.worker.wakes_at(now).filter(|_| self.complete);
-        let patience = Some(self.started + PATIENCE).filter(|&at| !self.complete && now < at);
+        let queue = self.worker.wakes_at(now).filter(|_| self.start == Start::Complete);
+        let patience = Some(self.started + PATIENCE).filter(|&at| self.start != Start::Complete && now < at);
         queue
             .into_iter()
             .chain(patience)
@@ -208,6 +224,17 @@ impl Loop {
         self.settings
             .sources
             .want(name, &object.source_words(), state.as_deref(), object.has_state());
+    }
+
+    /// Declares every object again, if the admission policies on the operator are lost or back.
+    fn see_restraint(&mut self) {
+        let is_lost = self.settings.leadership.is_restraint_lost();
+        if std::mem::replace(&mut self.is_restraint_lost, is_lost) == is_lost {
+            return;
+        }
+        for name in self.objects.keys() {
+            self.worker.push(Arc::clone(name), Lane::Fresh);
+        }
     }
 
     fn measure(&self, name: &Arc<str>) {
@@ -243,12 +270,12 @@ impl Loop {
     /// The namespace controller may start as soon as it knows every object, with its credentials. Before that it would
     /// take copies for orphans, or write everything twice.
     fn complete_when_listed(&mut self, now: Duration, time: &Time) {
-        if self.listed && !self.complete {
+        if self.start == Start::Listed {
             self.settings.keys.complete();
             self.settings.sources.are_known();
         }
         let sources = self.settings.sources.is_complete() || now >= self.started + PATIENCE;
-        if self.complete || !self.listed || !sources {
+        if self.start != Start::Listed || !sources {
             return;
         }
         self.settings.heartbeat.ready();
@@ -259,7 +286,7 @@ impl Loop {
         for name in &names {
             self.declare(name, now, time);
         }
-        self.complete = true;
+        self.start = Start::Complete;
         self.send(ObjectMessage::InitDone);
         info!(
             objects = names.len(),
@@ -272,6 +299,7 @@ impl Loop {
         let Some(object) = self.objects.get_mut(name) else {
             return;
         };
+        object.set_restraint_lost(self.is_restraint_lost);
         object.resolve(&self.settings.sources, now, time);
         let revision = self.revision + 1;
         if let Some((object, spec_changed)) = object.declaration(revision, now) {

@@ -9,7 +9,7 @@ use plan::decision::Failure;
 use plan::status::{DELETION_WAITS, NOT_HANDED_OVER};
 
 use crate::api::events::{NOTE, ObjectEvent};
-use crate::api::lease::LEASE;
+use crate::api::lease::{self, LEASE};
 
 impl ObjectEvent {
     /// Returns the Event of a status that is about to be written, if `Ready` or its reason changes. Progress has none.
@@ -116,17 +116,7 @@ pub fn installed_twice(namespace: &str, object: &str, other: &str) -> (ObjectRef
         reason: "InstalledTwice".to_owned(),
         note,
     };
-    (own_lease(namespace), event)
-}
-
-fn own_lease(namespace: &str) -> ObjectReference {
-    ObjectReference {
-        api_version: Some("coordination.k8s.io/v1".to_owned()),
-        kind: Some("Lease".to_owned()),
-        name: Some(LEASE.to_owned()),
-        namespace: Some(namespace.to_owned()),
-        ..ObjectReference::default()
-    }
+    (lease::reference(namespace), event)
 }
 
 #[cfg(test)]

@@ -52,6 +52,8 @@ pub(super) struct ObjectState {
     /// Failed attempts at the next step.
     steps: Attempts,
     sent: SentStatus,
+    /// The admission policies on the operator are no longer in force.
+    is_restraint_lost: bool,
     operator_namespace: String,
 }
 
@@ -80,6 +82,7 @@ impl ObjectState {
             read_at: None,
             steps: Attempts::default(),
             sent: SentStatus::default(),
+            is_restraint_lost: false,
             operator_namespace: operator_namespace.to_owned(),
         }
     }
@@ -96,6 +99,11 @@ impl ObjectState {
         }
         self.status = reduce(&mut seen);
         self.seen = seen;
+    }
+
+    /// Takes in whether the admission policies on the operator are no longer in force.
+    pub(super) fn set_restraint_lost(&mut self, is_lost: bool) {
+        self.is_restraint_lost = is_lost;
     }
 
     /// Takes in what the namespace controller knows of its namespaces.
@@ -245,6 +253,7 @@ impl ObjectState {
             predecessor: self.installation.predecessor(),
             was_read: self.installation.was_read(),
             is_frozen: self.spec.unreadable.is_some() || self.spec.is_suspended(),
+            is_restraint_lost: self.is_restraint_lost,
             has_finalizer: self.has_finalizer(),
             is_deleting: self.is_deleting(),
             deletion: self.deletion,

@@ -8,10 +8,12 @@ use std::time::Duration;
 use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::get;
+use plan::restraint::Restraint;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::watch_health::WatchHealth;
+use crate::leadership::Leadership;
 use crate::observability::listen;
 
 /// Heartbeat of a controller. It beats on every turn, at least every [`Heartbeat::INTERVAL`].
@@ -69,29 +71,40 @@ impl Default for Heartbeat {
 /// start.
 ///
 /// `/livez` succeeds while every controller turns, and no watch is stuck. An outage of the API server affects neither,
-/// so it causes no restart. `/readyz` succeeds once every kind was listed.
+/// so it causes no restart. `/readyz` succeeds once every kind was listed. A leader that must prove the admission
+/// policies first is ready as soon as it has proven them, and says until then what is missing.
 pub async fn serve(
     address: SocketAddr,
     heartbeats: Vec<Heartbeat>,
+    leadership: Leadership,
     watch_health: WatchHealth,
     token: CancellationToken,
 ) -> std::io::Result<()> {
-    listen::serve(address, router(heartbeats, watch_health), token).await
+    listen::serve(address, router(heartbeats, leadership, watch_health), token).await
 }
 
-pub(crate) fn router(heartbeats: Vec<Heartbeat>, watch_health: WatchHealth) -> Router {
-    let answer = |good: bool| {
-        if good {
-            (StatusCode::OK, "ok")
-        } else {
-            (StatusCode::SERVICE_UNAVAILABLE, "not ok")
-        }
+pub(crate) fn router(heartbeats: Vec<Heartbeat>, leadership: Leadership, watch_health: WatchHealth) -> Router {
+    let live = heartbeats.clone();
+    let is_live = move || live.iter().all(Heartbeat::is_alive) && watch_health.stuck().is_none();
+    let is_listed = move || heartbeats.iter().all(Heartbeat::is_ready);
+    let ready = move || match leadership.restraint() {
+        Some(Restraint::Unproven(why)) if leadership.holds_lease() => Err(format!(
+            "not ok: the admission policies on the operator are not proven: {why}"
+        )),
+        _ => answer(is_listed()),
     };
-    let ready = heartbeats.clone();
-    let livez = move || async move {
-        let alive = heartbeats.iter().all(Heartbeat::is_alive);
-        answer(alive && watch_health.stuck().is_none())
-    };
-    let readyz = move || async move { answer(ready.iter().all(Heartbeat::is_ready)) };
-    Router::new().route("/livez", get(livez)).route("/readyz", get(readyz))
+    Router::new()
+        .route("/livez", get(move || async move { reply(answer(is_live())) }))
+        .route("/readyz", get(move || async move { reply(ready()) }))
+}
+
+fn answer(good: bool) -> Result<(), String> {
+    if good { Ok(()) } else { Err("not ok".to_owned()) }
+}
+
+fn reply(answer: Result<(), String>) -> (StatusCode, String) {
+    match answer {
+        Ok(()) => (StatusCode::OK, "ok".to_owned()),
+        Err(why) => (StatusCode::SERVICE_UNAVAILABLE, why),
+    }
 }

@@ -60,7 +60,7 @@ pub const WRITES: [&str; 12] = [
 /// Results of writes, the values of the label `result`.
 pub const RESULTS: [&str; 6] = ["done", "conflict", "gone", "throttled", "refused", "unavailable"];
 
-const REASONS: [FailureReason; 10] = [
+const REASONS: [FailureReason; 11] = [
     FailureReason::SecretConflict,
     FailureReason::Forbidden,
     FailureReason::QuotaExceeded,
@@ -70,6 +70,7 @@ const REASONS: [FailureReason; 10] = [
     FailureReason::Contended,
     FailureReason::TooLarge,
     FailureReason::HeldByFinalizer,
+    FailureReason::NotRestrained,
     FailureReason::ServerError,
 ];
 
@@ -98,6 +99,7 @@ struct Inner {
     delayed: Gauge,
     in_flight: Gauge,
     leads: Gauge,
+    restraint_missing: Gauge,
     watch_age: Family<One, Seconds>,
     process: process::Gauges,
     objects: Objects,
@@ -190,6 +192,7 @@ impl Metrics {
         let Inner {
             registry,
             leads,
+            restraint_missing,
             watch_age,
             process,
             objects,
@@ -199,7 +202,8 @@ impl Metrics {
             ..
         } = &*self.0;
         objects.show(&lock(facts));
-        leads.set(leadership.is_held().into());
+        leads.set(leadership.holds_lease().into());
+        restraint_missing.set((leadership.holds_lease() && leadership.lacks_restraint()).into());
         watch_age.clear();
         for (name, age) in watch_health.ages() {
             watch_age.get_or_create(&[("watch", name)]).set(age.as_secs_f64());
@@ -223,6 +227,8 @@ impl Inner {
         all.add("pullsecrets_build_info", None, &["version"], help, version);
         let help = "1 if this replica leads and writes, else 0; always 1 without leader election";
         let leads = all.add("pullsecrets_leader", None, &[], help, Gauge::default());
+        let help = "1 if this replica leads and has no proof of the admission policies that it requires, else 0";
+        let restraint_missing = all.add("pullsecrets_restraint_missing", None, &[], help, Gauge::default());
         let objects = Objects::new(all);
         let failures = add_failures(all);
         let writes = add_writes(all);
@@ -251,6 +257,7 @@ impl Inner {
             delayed,
             in_flight,
             leads,
+            restraint_missing,
             watch_age,
             process,
             objects,

@@ -32,10 +32,11 @@ pub(super) fn wanted<'a>(
         Some(seen) => obstacle(scope, name, seen, decider).map_or_else(|| repair(scope, name, seen, decider), Err),
     };
     let held = seen.filter(|seen| seen.traits.deleting).map(|seen| held_up(name, seen));
+    let restrained = decider.restrained();
     let state = match &drift {
         Err(conflict) => State::Failed(conflict.clone()),
         Ok(Drift::None) if held.is_none() => State::in_place(context.contention),
-        Ok(_) => State::outstanding(context.obstruction().or(held.as_ref())),
+        Ok(_) => State::outstanding(restrained.as_ref().or(context.obstruction()).or(held.as_ref())),
     };
     decision.states = states(scope, name, decider, &state);
     match (drift, seen) {
@@ -59,8 +60,9 @@ fn left_behind<'a>(
     context: Context<'_>,
     is_replaced: bool,
 ) -> Option<(&'a Arc<Object>, State)> {
-    let former = labelled(scope, name)
-        .filter(|object| object.lifecycle == Lifecycle::Active && !scope.is_claimed_by(name, object))?;
+    let former = labelled(scope, name).filter(|object| {
+        matches!(object.lifecycle, Lifecycle::Active | Lifecycle::Restrained) && !scope.is_claimed_by(name, object)
+    })?;
     let message = format!(
         "secret {name:?} still has the login of this object, because ClusterPullSecret {:?} wants it here and cannot \
          write it: see the status of that object, or exclude the namespace there",

@@ -20,6 +20,7 @@ fn served<'a>(installation: &'a Arc<str>, status: &'a ClusterPullSecretStatus) -
         predecessor: None,
         was_read: false,
         is_frozen: false,
+        is_restraint_lost: false,
         has_finalizer: true,
         is_deleting: false,
         deletion: None,
@@ -50,13 +51,18 @@ type Change = fn(&mut Facts<'_>);
 
 /// Each row changes one fact of an object that is served.
 #[test]
-fn each_missing_fact_freezes_an_object() {
+fn each_missing_fact_holds_an_object_back() {
     let (own, status) = ("a/pullsecrets".into(), ClusterPullSecretStatus::default());
-    let rows: [(Change, Lifecycle, &str); 8] = [
+    let rows: [(Change, Lifecycle, &str); 9] = [
         (|_| {}, Lifecycle::Active, "report until a change"),
         (
             |facts| facts.is_frozen = true,
             Lifecycle::Frozen,
+            "report until a change",
+        ),
+        (
+            |facts| facts.is_restraint_lost = true,
+            Lifecycle::Restrained,
             "report until a change",
         ),
         (|facts| facts.has_finalizer = false, Lifecycle::Frozen, "arm"),

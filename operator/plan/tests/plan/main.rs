@@ -16,6 +16,7 @@ mod going;
 mod handover;
 mod permitted;
 mod records;
+mod restrained;
 mod retained;
 mod several;
 mod sources;

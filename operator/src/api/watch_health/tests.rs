@@ -14,6 +14,7 @@ use tower::ServiceExt as _;
 use super::*;
 use crate::api::partial::PartialNamespace;
 use crate::api::watch::{ListStrategy, Selector, Watches};
+use crate::leadership::Leadership;
 use crate::observability::health::{self, Heartbeat};
 
 type Pieces = stream::BoxStream<'static, Result<Frame<Bytes>, std::io::Error>>;
@@ -189,7 +190,7 @@ async fn a_hanging_watch_is_stuck_after_three_minutes() {
 async fn livez_fails_when_a_watch_hangs() {
     let (health, _events, _token) = watched(Server::HangsAfterTheList, Server::Quiet);
     let heartbeat = Heartbeat::new();
-    let router = health::router(vec![heartbeat.clone()], health);
+    let router = health::router(vec![heartbeat.clone()], Leadership::new(), health);
     let began = Instant::now();
     loop {
         heartbeat.beat();

@@ -8,7 +8,7 @@ use kube::Resource as _;
 use plan::step::{Next, Step, StepKind};
 use tracing::{debug, info_span, warn};
 
-use super::Loop;
+use super::{Loop, Start};
 use crate::api::partial::{RawClusterPullSecret, SourceSecret};
 use crate::api::write::Writer;
 use crate::namespaces::controller::ObjectMessage;
@@ -43,7 +43,7 @@ impl Loop {
         if let Some(until) = self.settings.writer.paused_until() {
             self.worker.pause(until);
         }
-        if !self.complete {
+        if self.start != Start::Complete {
             return;
         }
         for name in self.worker.give_up(now) {

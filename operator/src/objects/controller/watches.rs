@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
-use super::{Loop, Settings};
+use super::{Loop, Settings, Start};
 use crate::api::partial::{RawClusterPullSecret, SourceSecret};
 use crate::api::watch::{Selector, each};
 use crate::objects::object::{ObjectState, is_older};
@@ -129,7 +129,7 @@ impl Loop {
                 if listed.is_empty() || !missing.is_empty() || !older.is_empty() {
                     self.confirm(missing, older);
                 } else {
-                    self.listed = true;
+                    self.start = self.start.max(Start::Listed);
                 }
             }
             Event::Apply(seen) if self.is_echo(&seen) => {}
@@ -200,7 +200,7 @@ impl Loop {
                 self.see(seen);
             }
         }
-        self.listed = true;
+        self.start = self.start.max(Start::Listed);
     }
 }
 
