@@ -1,8 +1,8 @@
 //! Two versions of the product, one of them the previous one, and what must hold between them.
 //!
-//! There is no release yet, so tests update a version to itself, under another image.
-//! `PULLSECRETS_E2E_PREVIOUS=REVISION` selects a commit for the old version: its manifests and its chart, and its operator
-//! built from its sources.
+//! The previous version is the last tag `v*` before this commit: its manifests and its chart, and its operator built from
+//! its sources. Without a tag, tests update this version to itself, under another image.
+//! `PULLSECRETS_E2E_PREVIOUS=REVISION` selects another commit.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -34,12 +34,13 @@ pub(crate) fn this() -> Version {
     }
 }
 
-/// Returns the previous version: the commit in the environment variable, or this version again.
+/// Returns the previous version: the commit in the environment variable, the last release, or this version again.
 pub(crate) fn previous(folder: &Path) -> anyhow::Result<Version> {
-    let Some(revision) = std::env::var_os(PREVIOUS).filter(|value| !value.is_empty()) else {
+    let named = std::env::var(PREVIOUS).ok().filter(|value| !value.is_empty());
+    let Some(revision) = named.or_else(last_release) else {
         return Ok(Version { image: OLD, ..this() });
     };
-    eprintln!("from {}", revision.display());
+    eprintln!("from {revision}");
     let (archive, tree) = (folder.join("previous.tar"), folder.join("previous"));
     std::fs::create_dir(&tree)?;
     run(Command::new("git")
@@ -62,6 +63,19 @@ pub(crate) fn previous(folder: &Path) -> anyhow::Result<Version> {
         binary,
         image: OLD,
     })
+}
+
+/// Returns the last tag of a release before this commit. A release is not updated to itself.
+fn last_release() -> Option<String> {
+    let described = Command::new("git")
+        .arg("-C")
+        .arg(workspace())
+        .args(["describe", "--tags", "--abbrev=0", "--match=v[0-9]*", "HEAD^"])
+        .output()
+        .ok()
+        .filter(|output| output.status.success())?;
+    let tag = String::from_utf8(described.stdout).ok()?;
+    Some(tag.trim().to_owned())
 }
 
 fn run(command: &mut Command) -> anyhow::Result<()> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crd::FailureReason;
 
-use crate::object::Object;
+use crate::object::{Lifecycle, Object};
 
 /// The state of one copy, or of one reference, of one object.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +47,13 @@ impl Failure {
             message: message.into(),
         }
     }
+}
+
+/// Returns what keeps the operator from adding and rotating for this object, although it acts for it.
+pub(crate) fn restrained(object: &Object) -> Option<Failure> {
+    let message = "the admission policies on the operator are no longer in force, so it adds and rotates no login: its Event on \
+                   Lease pullsecrets names the policy, apply that again";
+    (object.lifecycle == Lifecycle::Restrained).then(|| Failure::new(FailureReason::NotRestrained, message))
 }
 
 /// What the plan decides about one Secret or one account.

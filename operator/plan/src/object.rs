@@ -3,13 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crd::{AttachMode, ClusterPullSecretSpec, ConflictPolicy, DeletionPolicy, FailureReason, SecretReference};
+use crd::{AttachMode, ClusterPullSecretSpec, ConflictPolicy, DeletionPolicy, SecretReference};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube_core::{Selector, SelectorExt as _};
 use serde_json::Value;
 use thiserror::Error;
 
-use crate::decision::Failure;
 use crate::glob::Glob;
 use crate::identity::Uid;
 use crate::labels::Labels;
@@ -49,13 +48,6 @@ impl Object {
     /// Returns whether its selection is unknown and it is not being deleted.
     pub fn is_unreadable(&self) -> bool {
         self.spec.selection.is_none() && self.lifecycle == Lifecycle::Frozen
-    }
-
-    /// Returns what keeps the operator from adding and rotating for it, although it acts for it.
-    pub(crate) fn restrained(&self) -> Option<Failure> {
-        let message = "the admission policies on the operator are no longer in force, so it adds and rotates no login: its Event \
-                       on Lease pullsecrets names the policy, apply that again";
-        (self.lifecycle == Lifecycle::Restrained).then(|| Failure::new(FailureReason::NotRestrained, message))
     }
 
     /// Returns whether it is not being deleted.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crd::FailureReason;
 
 use crate::action::AccountAction;
-use crate::decision::{Decision, Failure, State};
+use crate::decision::{Decision, Failure, State, restrained};
 use crate::detach::may_detach;
 use crate::object::{Lifecycle, Object};
 use crate::observed::{Account, Entry, MAX_ENTRIES, MAX_ENTRIES_BYTES};
@@ -90,7 +90,7 @@ fn states<'a>(seen: &Account, wanted: &[&'a Arc<Object>], context: Context<'_>) 
         if seen.refers_to(&object.spec.secret_name) {
             State::in_place(context.contention)
         } else {
-            State::outstanding(object.restrained().as_ref().or(context.obstruction()))
+            State::outstanding(restrained(object).as_ref().or(context.obstruction()))
         }
     };
     wanted.iter().map(|object| (*object, state(object))).collect()

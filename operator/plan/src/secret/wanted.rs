@@ -9,7 +9,7 @@ use super::drift::{Drift, create, repair};
 use super::finalizer::held_up;
 use super::handover::hand_over;
 use crate::action::SecretAction;
-use crate::decision::{Decision, Failure, State};
+use crate::decision::{Decision, Failure, State, restrained};
 use crate::object::{Lifecycle, Object};
 use crate::observed::Secret;
 use crate::ownership::{departing_owners, labelled, obstacle};
@@ -32,7 +32,7 @@ pub(super) fn wanted<'a>(
         Some(seen) => obstacle(scope, name, seen, decider).map_or_else(|| repair(scope, name, seen, decider), Err),
     };
     let held = seen.filter(|seen| seen.traits.deleting).map(|seen| held_up(name, seen));
-    let restrained = decider.restrained();
+    let restrained = restrained(decider);
     let state = match &drift {
         Err(conflict) => State::Failed(conflict.clone()),
         Ok(Drift::None) if held.is_none() => State::in_place(context.contention),

@@ -42,6 +42,7 @@ fn an_object(name: &'static str) -> impl Strategy<Value = Object> {
     );
     let lifecycle = prop_oneof![
         6 => Just(Lifecycle::Active),
+        1 => Just(Lifecycle::Restrained),
         1 => Just(Lifecycle::Frozen),
         2 => Just(Lifecycle::Deleting),
     ];

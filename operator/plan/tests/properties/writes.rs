@@ -76,6 +76,24 @@ proptest! {
         }
     }
 
+    /// Also where one name has objects of which others are frozen or being deleted.
+    #[test]
+    fn restrained_objects_get_no_additions(mut world in world()) {
+        for object in &mut world.objects {
+            if object.lifecycle == Lifecycle::Active {
+                let lifecycle = Lifecycle::Restrained;
+                *object = Arc::new(Object { lifecycle, ..(**object).clone() });
+            }
+        }
+        for (_, _, _, action) in secret_writes(&world) {
+            prop_assert!(!matches!(action, SecretAction::Create(_) | SecretAction::Update { .. }), "{:?}", action);
+        }
+        for (seen, _, action) in account_writes(&world) {
+            let takes = action.entries.iter().all(|entry| refers(&seen.entries, entry.name()));
+            prop_assert!(takes, "{:?}", action);
+        }
+    }
+
     #[test]
     fn frozen_objects_keep_what_they_have(world in world()) {
         let named = |name: &str| -> Vec<&Arc<Object>> {
