@@ -25,17 +25,23 @@ use anyhow::Context;
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use k8s_openapi::api::core::v1::{Namespace, Secret, ServiceAccount};
-use kube::api::DynamicObject;
+use kube::api::{DynamicObject, ListParams};
 use kube::runtime::watcher::{self, Event, watcher};
-use kube::{Api, Client};
+use kube::{Api, Client, ResourceExt as _};
 use tokio::sync::oneshot;
 
 use crate::client;
 use crate::oracle::{Declared, objects};
+use crate::wait::until;
 use observations::{Memory, Observations, Thing, Violation};
 
 /// `Ready` covers what was selected more than 5 s ago. The rest allows for a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A watch of objects ends after this many seconds and goes on where it was. One that began while the definition was
+/// replaced could otherwise show nothing for minutes.
+const WATCHED_FOR: u32 = 15;
+const CAUGHT_UP_WITHIN: Duration = Duration::from_mins(1);
 
 /// Watches until it is dropped.
 #[derive(Debug)]
@@ -87,6 +93,28 @@ impl Witness {
         self.memory.all()
     }
 
+    /// Waits until the watch has shown every object that the store has now. Before that, [`declared`](Self::declared) would
+    /// lack objects, and their copies would look like leaks.
+    ///
+    /// # Errors
+    ///
+    /// After a minute, with the name of an object that the watch has not shown.
+    pub async fn catch_up(&self, client: &Client) -> anyhow::Result<()> {
+        let objects = objects(client);
+        until("the witness has seen every object", CAUGHT_UP_WITHIN, async || {
+            let all = objects.list(&ListParams::default()).await;
+            let all = all.map_err(|error| error.to_string())?;
+            let known = self.memory.all();
+            let is_new = |object: &&DynamicObject| {
+                known
+                    .iter()
+                    .all(|known| Some(&known.uid) != object.metadata.uid.as_ref())
+            };
+            all.iter().find(is_new).map_or(Ok(()), |object| Err(object.name_any()))
+        })
+        .await
+    }
+
     /// Forgets the declarations of deleted objects.
     pub fn forget_gone(&self) {
         self.memory.forget_gone();
@@ -122,7 +150,7 @@ async fn stand_by(client: Client, mut observations: Observations, told: &Mutex<V
         news(watcher(Api::all(client.clone()), all()), News::Namespace),
         news(watcher(Api::all(client.clone()), all()), News::Account),
         news(watcher(Api::all(client.clone()), all()), News::Secret),
-        news(watcher(objects(&client), all()), News::Object),
+        news(watcher(objects(&client), all().timeout(WATCHED_FOR)), News::Object),
     ];
     let mut sources = stream::select_all(sources);
     while let Some(event) = sources.next().await {

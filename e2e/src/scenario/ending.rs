@@ -26,10 +26,13 @@ impl Scenario {
 
     /// Runs on a thread with its own runtime, because the end of a scenario cannot wait on the current one.
     fn search_for_the_canary(&self) -> anyhow::Result<()> {
-        let (places, cluster, canary) = (self.places(), self.cluster(), &self.canary);
-        let search = move || {
+        let search = || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            runtime.block_on(async { secrecy::search(canary, &cluster.admin().await?, &places).await })
+            runtime.block_on(async {
+                let client = self.cluster().admin().await?;
+                self.running.witness.catch_up(&client).await?;
+                secrecy::search(&self.canary, &client, &self.places()).await
+            })
         };
         std::thread::scope(|scope| scope.spawn(search).join()).expect("the search ends")
     }

@@ -15,10 +15,10 @@ async fn every_manifest_and_folder_can_be_applied() {
     let cluster = bare::shared().await;
     let mut folders = 0;
     for file in files(&e2e::workspace().join("config")) {
-        // A component for another kustomization, objects of kinds that this cluster lacks, and a chart: see
+        // A component for another kustomization, objects of kinds that this cluster lacks, and a chart: see e2e/tests/fleets,
         // e2e/tests/gitops, e2e/tests/metrics and e2e/tests/helm.
         let elsewhere = |part: Component| {
-            ["argocd", "helm", "monitoring"]
+            ["argocd", "fleet", "helm", "monitoring"]
                 .iter()
                 .any(|folder| part.as_os_str() == *folder)
         };

@@ -115,7 +115,7 @@ fn not_to_be_had() -> [Row; 6] {
                 Kind::Basic,
                 elsewhere,
                 "",
-                "and in those of --source-namespaces only",
+                "and in those of --source-namespaces: move the secret",
             ),
         ),
         row("a-copy", Kind::Config, copy, "", managed),
