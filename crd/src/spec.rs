@@ -123,10 +123,11 @@ pub struct Credentials {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub basic_auth: Option<BasicAuthSource>,
 
-    /// A Secret with a docker config under the key `.dockerconfigjson`, or one of type `kubernetes.io/dockercfg`. Any
-    /// type of Secret works, except service account tokens, bootstrap tokens, TLS and SSH keys, Helm releases and the
-    /// operator's own Secrets. With `server`, the operator takes the entry of that server. Without it, the operator
-    /// takes every entry that kubelets can use. If there is no such entry, the registry reports `SourceInvalid`.
+    /// A Secret with a docker config, of type `kubernetes.io/dockerconfigjson` or `kubernetes.io/dockercfg`, or under
+    /// another `key`. Any type of Secret works, except service account tokens, bootstrap tokens, TLS and SSH keys, Helm
+    /// releases and the operator's own Secrets. With `server`, the operator takes the entry of that server. Without it,
+    /// the operator takes every entry that kubelets can use. If there is no such entry, the registry reports
+    /// `SourceInvalid`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub docker_config: Option<DockerConfigSource>,
 }
@@ -165,12 +166,19 @@ fn default_password_key() -> String {
     "password".to_owned()
 }
 
-/// A Secret with a docker config under `.dockerconfigjson`.
+/// A Secret with a docker config.
 #[derive(JsonSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DockerConfigSource {
     /// The Secret to read, by name and namespace.
     pub secret_ref: SecretReference,
+
+    /// The key in the data of the Secret that holds the docker config, for example `config.json`. The operator reads no
+    /// other key. The value has an object `auths`. Only under the key `.dockercfg`, it has the older form without
+    /// `auths`. Default: `.dockerconfigjson`, or `.dockercfg` in a Secret of type `kubernetes.io/dockercfg`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::data_key")]
+    pub key: Option<String>,
 }
 
 /// Name and namespace of a source Secret.

@@ -70,6 +70,22 @@ fn what_is_left_out_has_its_documented_default() {
 }
 
 #[test]
+fn a_docker_config_without_key_stays_without() {
+    let mut object = smallest();
+    let source = json!({ "dockerConfig": { "secretRef": { "name": "logins" } } });
+    object["spec"]["registries"][0]["credentials"] = source.clone();
+    let credentials = &read(object).spec.registries[0].credentials;
+    assert_eq!(
+        credentials
+            .docker_config
+            .as_ref()
+            .and_then(|docker| docker.key.as_ref()),
+        None
+    );
+    assert_eq!(serde_json::to_value(credentials).expect("credentials are JSON"), source);
+}
+
+#[test]
 fn copies_are_named_after_object_or_spec() {
     let mut object = read(smallest());
     assert_eq!(object.effective_secret_name(), "company");

@@ -13,4 +13,4 @@ pub use merge::{Merged, merge};
 pub use problem::Problem;
 pub use remembered::{LastGood, Origin, Remembered};
 pub use resolution::{Resolution, SourceContent, resolve};
-pub use source::{Lookup, Source, confined};
+pub use source::{Lookup, ShownKeys, Source, is_confined};

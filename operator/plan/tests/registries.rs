@@ -3,17 +3,19 @@
 use crd::names::LABEL_OBJECT;
 use crd::{Reason, Registry};
 use plan::labels::Labels;
-use plan::registries::{LastGood, Lookup, Problem, Source, merge, resolve};
+use plan::registries::{LastGood, Lookup, Problem, ShownKeys, Source, merge, resolve};
 use serde_json::{Value, json};
 
 const OWN: &str = "pullsecrets-system";
 
 fn source(type_: &str, data: &[(&str, &[u8])]) -> Source {
+    let keys = ShownKeys::of(data.iter().map(|(key, _)| *key));
     let data = data.iter().map(|(key, value)| ((*key).to_owned(), value.to_vec()));
     Source {
         type_: type_.to_owned(),
         labels: Labels::default(),
         data: data.collect(),
+        keys,
     }
 }
 
@@ -35,12 +37,23 @@ fn unusable_logins_name_secret_and_key() {
     for (source, says) in [
         (
             source("kubernetes.io/tls", &[]),
-            r#"type is "kubernetes.io/tls": TLS keys must not leave their namespace"#,
+            "type is \"kubernetes.io/tls\": TLS keys must not leave their namespace, and kubelets log in to a registry without \
+             a certificate; name a Secret with the login of the registry instead, made by `kubectl create secret \
+             docker-registry` for dockerConfig, or of type kubernetes.io/basic-auth for basicAuth",
         ),
-        (source(kind, &[("token", b"CANARY")]), r#"key "username" is missing"#),
+        (
+            source(kind, &[("token", b"CANARY")]),
+            r#"key "username" is missing; the secret has "token": add that key, or set basicAuth.usernameKey to another one"#,
+        ),
         (
             source(kind, &[("username", b"u"), ("password", b"CANARY")]),
-            r#"key "token" is missing"#,
+            "key \"token\" is missing; the secret has \"username\", \"password\": add that key, or set basicAuth.passwordKey to \
+             another one",
+        ),
+        (
+            source("kubernetes.io/dockerconfigjson", &[(".dockerconfigjson", b"CANARY")]),
+            "key \"username\" is missing; type is \"kubernetes.io/dockerconfigjson\", which holds a docker config: name it \
+             under dockerConfig instead of basicAuth",
         ),
     ] {
         let found = problem(&basic(), Lookup::Found(&source));
@@ -113,9 +126,16 @@ fn secrets_of_confined_types_are_no_sources() {
                 .result
                 .expect_err(type_);
             let expected = format!(
-                r#"secret "pullsecrets-system/robot": type is "{type_}": {content} must not leave their namespace"#
+                r#"secret "pullsecrets-system/robot": type is "{type_}": {content} must not leave their namespace, and "#
             );
-            assert_eq!((problem.reason, problem.message), (Reason::SourceInvalid, expected));
+            let message = problem.message;
+            assert!(message.starts_with(&expected), "{message}");
+            assert!(
+                message.contains("; name a Secret with the login of the registry instead, made by "),
+                "{message}"
+            );
+            assert_eq!(problem.reason, Reason::SourceInvalid);
+            assert!(!message.contains("CANARY"), "{message}");
         }
     }
 }
@@ -131,6 +151,94 @@ fn legacy_configs_are_read_as_kubelets_do() {
         .expect("it is of use");
     assert_eq!(given.entries.keys().collect::<Vec<_>>(), ["r.io"]);
     assert_eq!(given.left_out.len(), 2, "nothing but entries stands there");
+}
+
+/// The declaration of a docker config, and the password that it gives for `r.io`.
+#[test]
+fn a_named_key_decides_what_is_read() {
+    let modern = |password: &str| format!(r#"{{"auths":{{"r.io":{{"username":"u","password":"{password}"}}}}}}"#);
+    let legacy = |password: &str| format!(r#"{{"r.io":{{"username":"u","password":"{password}"}}}}"#);
+    let texts = [modern("default"), modern("named"), legacy("older"), legacy("stray")];
+    let keys = [".dockerconfigjson", "config.json", ".dockercfg", "stray"];
+    let data: Vec<(&str, &[u8])> = keys.into_iter().zip(texts.iter().map(String::as_bytes)).collect();
+    let without_default = &data[1..];
+    for (type_, data, key, gives) in [
+        ("Opaque", &data[..], None, Ok("default")),
+        ("Opaque", &data, Some(".dockerconfigjson"), Ok("default")),
+        ("Opaque", &data, Some("config.json"), Ok("named")),
+        ("Opaque", &data, Some(".dockercfg"), Ok("older")),
+        (
+            "kubernetes.io/dockerconfigjson",
+            &data,
+            Some("config.json"),
+            Ok("named"),
+        ),
+        ("kubernetes.io/dockercfg", without_default, None, Ok("older")),
+        (
+            "kubernetes.io/dockercfg",
+            without_default,
+            Some("config.json"),
+            Ok("named"),
+        ),
+        ("kubernetes.io/dockercfg", &data, None, Ok("default")),
+        (
+            "Opaque",
+            without_default,
+            None,
+            Err(r#"key ".dockerconfigjson" is missing"#),
+        ),
+        ("Opaque", &data, Some("other"), Err(r#"key "other" is missing"#)),
+        (
+            "Opaque",
+            &data,
+            Some("stray"),
+            Err(r#"key "stray": the docker config has no `auths`"#),
+        ),
+        (
+            "kubernetes.io/tls",
+            &data,
+            Some("config.json"),
+            Err("TLS keys must not leave their namespace"),
+        ),
+    ] {
+        for server in [Some("r.io"), None] {
+            let credentials = json!({"dockerConfig": {"secretRef": {"name": "robot"}, "key": key}});
+            let registry = json!({"server": server, "credentials": credentials});
+            let registry: Registry = serde_json::from_value(registry).expect("a registry");
+            let source = source(type_, data);
+            let given = resolve(&registry, OWN, |_| Lookup::Found(&source)).result;
+            let what = format!("{type_} with key {key:?}");
+            match (given, gives) {
+                (Ok(given), Ok(password)) => assert_eq!(given.entries["r.io"].password(), password, "{what}"),
+                (Err(problem), Err(says)) => assert!(problem.message.contains(says), "{what}: {}", problem.message),
+                (given, _) => unreachable!("{what}: {given:?}"),
+            }
+        }
+    }
+}
+
+/// A person may have put a value in the place of a key.
+#[test]
+fn only_plain_words_are_shown_as_keys() {
+    let shown = |keys: &[&str]| ShownKeys::of(keys.iter().copied()).to_string();
+    for (keys, says) in [
+        (&[][..], "the secret is empty"),
+        (&["CANARY0"][..], "the secret has other keys"),
+        (
+            &["config.json", ".docker_config-x"],
+            r#"the secret has "config.json", ".docker_config-x""#,
+        ),
+        (
+            &["CANARY-", "a..b", "auth", &"x".repeat(33)],
+            r#"the secret has "auth" and other keys"#,
+        ),
+        (
+            &["a", "b", "c", "d", "e", "f"],
+            r#"the secret has "a", "b", "c", "d", "e" and other keys"#,
+        ),
+    ] {
+        assert_eq!(shown(keys), says);
+    }
 }
 
 #[test]
@@ -174,9 +282,16 @@ fn unusable_configs_name_secret_and_key() {
         ),
         (
             source("Opaque", &[(".dockercfg", b"{}")]),
-            r#": key ".dockerconfigjson" is missing"#,
+            "; the secret has \".dockercfg\": add that key, or set dockerConfig.key to another one",
         ),
-        (source(kind, &[]), r#": key ".dockerconfigjson" is missing"#),
+        (
+            source(kind, &[]),
+            "; the secret is empty: add that key, or set dockerConfig.key to another one",
+        ),
+        (
+            source("kubernetes.io/basic-auth", &[("username", b"CANARY")]),
+            "; type is \"kubernetes.io/basic-auth\", which holds one login: name it under basicAuth instead of dockerConfig",
+        ),
         (
             source(kind, &[(key, b"{\n  \"auths\": CANARY")]),
             r#", key ".dockerconfigjson": the docker config is not JSON: error at line 2, column 12"#,
@@ -191,9 +306,17 @@ fn unusable_configs_name_secret_and_key() {
         ),
     ] {
         let found = problem(&docker(), Lookup::Found(&source));
+        let missing = if says.starts_with(';') {
+            r#": key ".dockerconfigjson" is missing"#
+        } else {
+            ""
+        };
         assert_eq!(
             found,
-            (Reason::SourceInvalid, format!(r#"secret "vault/logins"{says}"#))
+            (
+                Reason::SourceInvalid,
+                format!(r#"secret "vault/logins"{missing}{says}"#)
+            )
         );
     }
 }
@@ -204,6 +327,9 @@ fn unavailable_sources_are_named_with_namespace() {
     copy.labels = [(LABEL_OBJECT, "company")].into_iter().collect();
     let state = source("pullsecrets.dev/state", &[("registries.json", b"CANARY")]);
     let managed = "it is managed by pullsecrets and cannot be a source";
+    let instead = "it holds the last good logins of an object; name a Secret with the login of the registry instead, made \
+                   by `kubectl create secret docker-registry` for dockerConfig, or of type kubernetes.io/basic-auth for \
+                   basicAuth";
     let elsewhere = r#"the operator reads sources only in its own namespace "pullsecrets-system" and in those of --source-namespaces: move the secret, or add its namespace to that flag"#;
     for (lookup, reason, says) in [
         (
@@ -215,9 +341,15 @@ fn unavailable_sources_are_named_with_namespace() {
         (
             Lookup::Found(&copy),
             Reason::SourceInvalid,
-            &format!(r#"{managed}: it is a copy that ClusterPullSecret "company" keeps"#),
+            &format!(
+                r#"{managed}: it is a copy that ClusterPullSecret "company" keeps; name the source of that object instead"#
+            ),
         ),
-        (Lookup::Found(&state), Reason::SourceInvalid, managed),
+        (
+            Lookup::Found(&state),
+            Reason::SourceInvalid,
+            &format!("{managed}: {instead}"),
+        ),
     ] {
         for (reference, shown) in [
             (json!({"name": "robot"}), "pullsecrets-system/robot"),
@@ -236,17 +368,28 @@ fn saved_keys_of_whole_configs_are_stable() {
         "kubernetes.io/dockerconfigjson",
         &[(".dockerconfigjson", br#"{"auths":{"r.io":{"auth":"dTpw"}}}"#)],
     );
-    for (reference, key) in [
-        (json!({"name": "logins"}), "secret:logins"),
+    for (reference, data_key, key) in [
+        (json!({"name": "logins"}), None, "secret:logins"),
         (
             json!({"name": "logins", "namespace": OWN}),
+            None,
             "secret:pullsecrets-system/logins",
         ),
+        (
+            json!({"name": "logins"}),
+            Some(".dockerconfigjson"),
+            "secret:logins:.dockerconfigjson",
+        ),
     ] {
-        let registry = json!({"credentials": {"dockerConfig": {"secretRef": reference}}});
+        let registry = json!({"credentials": {"dockerConfig": {"secretRef": reference, "key": data_key}}});
         let registry: Registry = serde_json::from_value(registry).expect("a registry");
         let resolution = resolve(&registry, OWN, |_| Lookup::Found(&config));
         assert_eq!(resolution.key, key);
+        let origin = resolution.origin.expect("it names a source");
+        assert_eq!(
+            (origin.name.as_str(), origin.keys),
+            ("logins", vec![".dockerconfigjson".to_owned()])
+        );
         let given = resolution.result.expect("it is of use");
         assert!(given.entries.contains_key("r.io"));
     }

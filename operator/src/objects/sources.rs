@@ -45,7 +45,11 @@ fn keys(credentials: &Credentials) -> Vec<&str> {
     let basic = credentials.basic_auth.iter();
     let basic = basic.flat_map(|basic| [basic.username_key.as_str(), basic.password_key.as_str()]);
     let docker = credentials.docker_config.iter();
-    let docker = docker.flat_map(|_| [DOCKER_CONFIG_KEY, LEGACY_CONFIG_KEY]);
+    let docker = docker.flat_map(|docker| match &docker.key {
+        Some(key) => vec![key.as_str()],
+        // The type of the Secret decides which of them.
+        None => vec![DOCKER_CONFIG_KEY, LEGACY_CONFIG_KEY],
+    });
     basic.chain(docker).collect()
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crd::names::{BASIC_AUTH_TYPE, LABEL_OBJECT};
 use crd::{BasicAuthSource, Credentials, DockerConfigSource, Registry, SecretReference};
 use plan::labels::Labels;
-use plan::registries::{Lookup, Resolution, Source, resolve};
+use plan::registries::{Lookup, Resolution, ShownKeys, Source, resolve};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom as _;
 use rand::{Rng as _, SeedableRng as _};
@@ -71,6 +71,7 @@ impl Case {
             type_: written.secret.kind.clone(),
             labels: written.labels.clone(),
             data: written.secret.data.iter().cloned().collect(),
+            keys: ShownKeys::default(),
         });
         resolve(registry, "pullsecrets-system", |reference| match &source {
             _ if reference.namespace.is_some() => Lookup::NotAllowed,
@@ -157,7 +158,7 @@ fn registry(sources: &BTreeMap<String, Written>, names: &Names, random: &mut Std
     let credentials = if is_docker_config {
         Credentials {
             basic_auth: None,
-            docker_config: Some(DockerConfigSource { secret_ref }),
+            docker_config: Some(DockerConfigSource { secret_ref, key: None }),
         }
     } else {
         Credentials {

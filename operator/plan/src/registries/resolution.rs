@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crd::names::{DOCKER_CONFIG_KEY, LEGACY_CONFIG_KEY, LEGACY_CONFIG_TYPE};
-use crd::{BasicAuthSource, Credentials, Reason, Registry, SecretReference};
+use crd::names::{BASIC_AUTH_TYPE, DOCKER_CONFIG_KEY, DOCKER_CONFIG_TYPE, LEGACY_CONFIG_KEY, LEGACY_CONFIG_TYPE};
+use crd::{BasicAuthSource, Credentials, DockerConfigSource, Reason, Registry, SecretReference};
 
 use super::problem::{Problem, invalid, invalid_spec};
 use super::remembered::Origin;
@@ -33,7 +33,7 @@ pub struct SourceContent {
 pub struct Resolution {
     /// Identifies the registry within the object, independent of its place in the list.
     ///
-    /// It is the canonical server, or the Secret whose docker config is taken whole.
+    /// It is the canonical server, or the Secret whose docker config is taken whole, with the key if one is named.
     pub key: String,
     /// As declared.
     pub server: Option<String>,
@@ -85,7 +85,10 @@ fn origin(credentials: &Credentials, own: &str) -> Option<Origin> {
             &basic.secret_ref,
             vec![basic.username_key.clone(), basic.password_key.clone()],
         ),
-        (None, Some(docker)) => (&docker.secret_ref, vec![DOCKER_CONFIG_KEY.to_owned()]),
+        (None, Some(docker)) => {
+            let key = docker.key.as_deref().unwrap_or(DOCKER_CONFIG_KEY);
+            (&docker.secret_ref, vec![key.to_owned()])
+        }
         (Some(_), Some(_)) | (None, None) => return None,
     };
     Some(Origin {
@@ -96,11 +99,14 @@ fn origin(credentials: &Credentials, own: &str) -> Option<Origin> {
 }
 
 fn whole(credentials: &Credentials) -> String {
-    let reference = credentials.docker_config.as_ref().map(|source| &source.secret_ref);
-    reference.map_or_else(String::new, |reference| match &reference.namespace {
-        Some(namespace) => format!("{WHOLE}{namespace}/{}", reference.name),
-        None => format!("{WHOLE}{}", reference.name),
-    })
+    let Some(DockerConfigSource { secret_ref, key }) = &credentials.docker_config else {
+        return String::new();
+    };
+    let namespace = secret_ref.namespace.iter();
+    let namespace: String = namespace.map(|namespace| format!("{namespace}/")).collect();
+    // No name and no key has a colon.
+    let key: String = key.iter().map(|key| format!(":{key}")).collect();
+    format!("{WHOLE}{namespace}{}{key}", secret_ref.name)
 }
 
 fn entries<'a>(
@@ -117,7 +123,7 @@ fn entries<'a>(
         }
         (None, Some(docker), server) => {
             let source = find(&docker.secret_ref, own, lookup)?;
-            docker_config(&display(&docker.secret_ref, own), source, server)
+            docker_config(docker, &display(&docker.secret_ref, own), source, server)
         }
         (Some(_), None, None) => Err(invalid_spec(
             "server: required, because basicAuth does not name a registry",
@@ -139,11 +145,12 @@ fn content_for(server: &Server, credential: Credential, name: &str) -> SourceCon
 }
 
 fn basic_auth(declared: &BasicAuthSource, name: &str, source: &Source) -> Result<Credential, Problem> {
-    let value = |key: &str| {
+    let value = |key: &str, field: &str| {
         let value = source.data.get(key).map(Vec::as_slice);
-        value.ok_or_else(|| invalid(format!("secret {name:?}: key {key:?} is missing")))
+        value.ok_or_else(|| missing(name, source, key, field))
     };
-    let (username, password) = (value(&declared.username_key)?, value(&declared.password_key)?);
+    let username = value(&declared.username_key, "basicAuth.usernameKey")?;
+    let password = value(&declared.password_key, "basicAuth.passwordKey")?;
     Credential::from_bytes(username, password).map_err(|error| {
         let key = match error.part() {
             Part::Username => &declared.username_key,
@@ -153,19 +160,40 @@ fn basic_auth(declared: &BasicAuthSource, name: &str, source: &Source) -> Result
     })
 }
 
-fn docker_config(name: &str, source: &Source, server: Option<&Server>) -> Result<SourceContent, Problem> {
-    // Kubelets read the older form in a Secret of its own type only.
-    let is_legacy = source.type_ == LEGACY_CONFIG_TYPE && !source.data.contains_key(DOCKER_CONFIG_KEY);
-    let key = if is_legacy {
-        LEGACY_CONFIG_KEY
-    } else {
-        DOCKER_CONFIG_KEY
+/// The problem of a source without the key that `field` of the object names. The type of the Secret may say that it is
+/// declared under the wrong kind of source.
+fn missing(name: &str, source: &Source, key: &str, field: &str) -> Problem {
+    let is_basic = field.starts_with("basicAuth.");
+    let what_to_do = match source.type_.as_str() {
+        type_ @ (DOCKER_CONFIG_TYPE | LEGACY_CONFIG_TYPE) if is_basic => {
+            format!("type is {type_:?}, which holds a docker config: name it under dockerConfig instead of basicAuth")
+        }
+        type_ @ BASIC_AUTH_TYPE if !is_basic => {
+            format!("type is {type_:?}, which holds one login: name it under basicAuth instead of dockerConfig")
+        }
+        _ => format!("{}: add that key, or set {field} to another one", source.keys),
     };
-    let Some(bytes) = source.data.get(key) else {
-        return Err(invalid(format!("secret {name:?}: key {key:?} is missing")));
+    invalid(format!("secret {name:?}: key {key:?} is missing; {what_to_do}"))
+}
+
+fn docker_config(
+    declared: &DockerConfigSource,
+    name: &str,
+    source: &Source,
+    server: Option<&Server>,
+) -> Result<SourceContent, Problem> {
+    // Kubelets read the older form in a Secret of its own type only. In another type the author names its key.
+    let is_of_older_type = source.type_ == LEGACY_CONFIG_TYPE && !source.data.contains_key(DOCKER_CONFIG_KEY);
+    let key = match declared.key.as_deref() {
+        Some(key) => key,
+        None if is_of_older_type => LEGACY_CONFIG_KEY,
+        None => DOCKER_CONFIG_KEY,
     };
+    let bytes = source.data.get(key);
+    let bytes = bytes.ok_or_else(|| missing(name, source, key, "dockerConfig.key"))?;
     let wrong = |error| invalid(format!("secret {name:?}, key {key:?}: {error}"));
-    let parse = if is_legacy {
+    // Like kubelets and docker, it decides the form by the name, never by the content.
+    let parse = if key == LEGACY_CONFIG_KEY {
         DockerConfig::parse_legacy
     } else {
         DockerConfig::parse

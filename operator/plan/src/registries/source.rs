@@ -18,6 +18,8 @@ pub struct Source {
     pub labels: Labels,
     /// Its data, decoded from base64.
     pub data: BTreeMap<String, Vec<u8>>,
+    /// The keys of its data, also of what was not read, as far as messages show them.
+    pub keys: ShownKeys,
 }
 
 impl fmt::Debug for Source {
@@ -42,17 +44,78 @@ pub enum Lookup<'a> {
     Unread,
 }
 
-/// Returns what a Secret of this type holds if that must not leave its namespace. Other types may be sources.
-pub fn confined(type_: &str) -> Option<&'static str> {
+/// Names of data keys that a message may show: the first five that are plain words.
+///
+/// A person may have put a value in the place of a key. A plain word has letters only, with single `.`, `-` or `_`
+/// before and between them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ShownKeys {
+    shown: Vec<String>,
+    /// There are others.
+    more: bool,
+}
+
+impl ShownKeys {
+    /// The most keys that are shown.
+    const MOST: usize = 5;
+    /// The longest key that is shown, in bytes.
+    const LONGEST: usize = 32;
+
+    /// Takes the names to show from all keys of a Secret.
+    pub fn of<'a>(keys: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut taken = Self::default();
+        for key in keys {
+            if taken.shown.len() < Self::MOST && is_plain(key) {
+                taken.shown.push(key.to_owned());
+            } else {
+                taken.more = true;
+            }
+        }
+        taken
+    }
+}
+
+impl fmt::Display for ShownKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let quoted: Vec<String> = self.shown.iter().map(|key| format!("{key:?}")).collect();
+        match (quoted.is_empty(), self.more) {
+            (true, false) => f.write_str("the secret is empty"),
+            (true, true) => f.write_str("the secret has other keys"),
+            (false, false) => write!(f, "the secret has {}", quoted.join(", ")),
+            (false, true) => write!(f, "the secret has {} and other keys", quoted.join(", ")),
+        }
+    }
+}
+
+fn is_plain(key: &str) -> bool {
+    let words = key.strip_prefix(['.', '_', '-']).unwrap_or(key);
+    let mut words = words.split(['.', '_', '-']);
+    key.len() <= ShownKeys::LONGEST
+        && words.all(|word| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_alphabetic()))
+}
+
+/// Returns whether the content of a Secret of this type must not leave its namespace. Other types may be sources.
+pub fn is_confined(type_: &str) -> bool {
+    confined(type_).is_some()
+}
+
+/// Returns what a Secret of this type holds if that must not leave its namespace, and why it is no login.
+fn confined(type_: &str) -> Option<(&'static str, &'static str)> {
     match type_ {
-        "kubernetes.io/service-account-token" => Some("tokens of service accounts"),
-        "bootstrap.kubernetes.io/token" => Some("bootstrap tokens"),
-        "kubernetes.io/tls" => Some("TLS keys"),
-        "kubernetes.io/ssh-auth" => Some("SSH keys"),
-        type_ if type_.starts_with("helm.sh/") => Some("Helm releases"),
+        "kubernetes.io/service-account-token" => {
+            Some(("tokens of service accounts", "they are logins to this cluster"))
+        }
+        "bootstrap.kubernetes.io/token" => Some(("bootstrap tokens", "they let a node join this cluster")),
+        "kubernetes.io/tls" => Some(("TLS keys", "kubelets log in to a registry without a certificate")),
+        "kubernetes.io/ssh-auth" => Some(("SSH keys", "registries take a password or a token instead")),
+        type_ if type_.starts_with("helm.sh/") => Some(("Helm releases", "they hold all values of a chart")),
         _ => None,
     }
 }
+
+/// What to do about a Secret that is no login.
+const INSTEAD: &str = "name a Secret with the login of the registry instead, made by `kubectl create secret \
+                       docker-registry` for dockerConfig, or of type kubernetes.io/basic-auth for basicAuth";
 
 const MANAGED: &str = "it is managed by pullsecrets and cannot be a source";
 
@@ -82,15 +145,23 @@ pub(super) fn find<'a>(
                  the secret, or add its namespace to that flag"
             ),
         ),
-        Lookup::Found(source) if source.type_ == STATE_TYPE => problem(Reason::SourceInvalid, MANAGED),
+        Lookup::Found(source) if source.type_ == STATE_TYPE => problem(
+            Reason::SourceInvalid,
+            &format!("{MANAGED}: it holds the last good logins of an object; {INSTEAD}"),
+        ),
         Lookup::Found(source) => match (source.labels.get(LABEL_OBJECT), confined(&source.type_)) {
             (Some(owner), _) => problem(
                 Reason::SourceInvalid,
-                &format!("{MANAGED}: it is a copy that ClusterPullSecret {owner:?} keeps"),
+                &format!(
+                    "{MANAGED}: it is a copy that ClusterPullSecret {owner:?} keeps; name the source of that object instead"
+                ),
             ),
-            (None, Some(content)) => problem(
+            (None, Some((content, why))) => problem(
                 Reason::SourceInvalid,
-                &format!("type is {:?}: {content} must not leave their namespace", source.type_),
+                &format!(
+                    "type is {:?}: {content} must not leave their namespace, and {why}; {INSTEAD}",
+                    source.type_
+                ),
             ),
             (None, None) => Ok(source),
         },

@@ -31,7 +31,12 @@ pub(super) fn status(
                     let origin = saved.iter().find_map(|(_, saved)| saved.origin.as_ref());
                     let from = origin.map_or_else(
                         || "from an unknown source".to_owned(),
-                        |origin| format!("from secret {:?}", origin.to_string()),
+                        |origin| match &contribution.resolution.origin {
+                            Some(now) if now.to_string() == origin.to_string() => {
+                                format!("from secret {:?}, keys {:?}", origin.to_string(), origin.keys)
+                            }
+                            _ => format!("from secret {:?}", origin.to_string()),
+                        },
                     );
                     format!("; existing copies keep the login {from}, and no other namespace gets it")
                 }

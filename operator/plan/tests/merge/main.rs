@@ -10,7 +10,7 @@ use crd::{Reason, Registry, RegistryState};
 use plan::credential::Credential;
 use plan::labels::Labels;
 use plan::registries::{
-    LastGood, Lookup, Merged, Origin, Problem, Remembered, Resolution, Source, SourceContent, merge, resolve,
+    LastGood, Lookup, Merged, Origin, Problem, Remembered, Resolution, ShownKeys, Source, SourceContent, merge, resolve,
 };
 
 /// What a registry gave: for each key a login of that user name.
@@ -112,6 +112,18 @@ fn a_remembered_login_belongs_to_its_reference() {
         ("another name", robot, "s/own#username,password", true),
         ("another namespace", robot, "t/robot#username,password", true),
         ("another key", robot, "s/robot#username,token", true),
+        (
+            "the same key of a config",
+            "s/robot#config.json",
+            "s/robot#config.json",
+            false,
+        ),
+        (
+            "another key of a config",
+            "s/robot#config.json",
+            "s/robot#auth.json",
+            true,
+        ),
         ("another kind", robot, "s/robot#.dockerconfigjson", true),
         ("a reference that cannot be read", robot, "", true),
         ("what an earlier version remembered", "", robot, true),
@@ -223,6 +235,7 @@ fn whole(auths: &str) -> Resolution {
             ".dockerconfigjson".to_owned(),
             format!(r#"{{"auths":{auths}}}"#).into_bytes(),
         )]),
+        keys: ShownKeys::default(),
     };
     resolve(&registry, "pullsecrets-system", |_| Lookup::Found(&source))
 }

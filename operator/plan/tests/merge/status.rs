@@ -14,6 +14,15 @@ fn the_status_names_where_tied_logins_came_from() {
     );
 }
 
+#[test]
+fn the_status_names_former_keys_of_a_source() {
+    let last_good = LastGood::from([remembered("r.io", "s/robot#config.json", "r.io")]);
+    let merged = merge(&[broken("r.io", Some("r.io"), "s/robot#auth.json")], &last_good);
+    let message = merged.registries[0].message.as_deref().unwrap_or_default();
+    let says = "; existing copies keep the login from secret \"s/robot\", keys [\"config.json\"], and no other namespace gets it";
+    assert!(message.ends_with(says), "{message}");
+}
+
 /// A key that is no server may be a secret, so the status does not list it.
 #[test]
 fn only_servers_of_a_config_are_listed() {

@@ -8,7 +8,7 @@ use k8s_openapi::ByteString;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::NamespaceResourceScope;
 use plan::observed::MAX_NAME_BYTES;
-use plan::registries::Source;
+use plan::registries::{ShownKeys, Source, is_confined};
 use serde::Deserialize;
 
 use super::meta::identity;
@@ -23,6 +23,9 @@ pub struct SourceSecret {
     type_: String,
     #[serde(default)]
     data: BTreeMap<String, ByteString>,
+    /// The keys of all data, as messages show them. Known from the first [`SourceSecret::prune`] on.
+    #[serde(skip)]
+    keys: ShownKeys,
 }
 partial_resource!(SourceSecret: "Secret", "", "v1", "secrets", NamespaceResourceScope, metadata only: false);
 
@@ -50,6 +53,10 @@ impl SourceSecret {
             return;
         }
         let name = self.metadata.name.clone().unwrap_or_default();
+        // A Secret is pruned again when the cache takes it. It has fewer keys by then.
+        if self.keys == ShownKeys::default() {
+            self.keys = ShownKeys::of(self.data.keys().map(String::as_str));
+        }
         self.data.retain(|key, _| wanted.has(&word(&name, key)));
         self.metadata.annotations = None;
         self.metadata.owner_references = None;
@@ -77,11 +84,15 @@ impl SourceSecret {
 
     /// Turns the Secret into a source for the plan.
     pub fn into_source(self) -> Source {
-        let confined = plan::registries::confined(&self.type_).is_some();
-        let data = if confined { BTreeMap::new() } else { self.data };
+        let data = if is_confined(&self.type_) {
+            BTreeMap::new()
+        } else {
+            self.data
+        };
         Source {
             labels: self.metadata.labels.iter().flatten().collect(),
             data: data.into_iter().map(|(key, value)| (key, value.0)).collect(),
+            keys: self.keys,
             type_: self.type_,
         }
     }

@@ -73,6 +73,36 @@ fn only_the_read_keys_are_kept() {
     assert!(!found(&other), "that key was not kept when it was listed");
 }
 
+/// Of the other keys only names are kept, for messages.
+#[test]
+fn a_named_key_is_the_only_one_kept() {
+    let mut sources = Sources::new(OWN, &BTreeSet::new());
+    let named = |key: Option<&str>| registry(&json!({"dockerConfig": {"secretRef": {"name": "a"}, "key": key}}));
+    let names = [(OWN.to_owned(), "a".to_owned())].into();
+    sources.want(
+        &"one".into(),
+        &words(&names, &[named(Some("config.json"))], OWN),
+        None,
+        false,
+    );
+    let all = [".dockerconfigjson", ".dockercfg", "config.json", "other"];
+    listed(&mut sources, vec![secret("a", "Opaque", &all)]);
+    assert_eq!(kept(&sources), [("a", vec!["config.json"])].into());
+    let found = |registry: &Registry| {
+        let reference = &registry.credentials.docker_config.as_ref().unwrap().secret_ref;
+        sources.find(reference, &registry.credentials)
+    };
+    let Some(Lookup::Found(source)) = found(&named(Some("config.json"))) else {
+        unreachable!("it is listed")
+    };
+    assert_eq!(
+        source.keys.to_string(),
+        r#"the secret has ".dockercfg", ".dockerconfigjson", "config.json", "other""#
+    );
+    assert!(found(&named(None)).is_none(), "its default keys were not kept");
+    assert!(found(&named(Some("other"))).is_none(), "that key was not kept");
+}
+
 #[test]
 fn unread_sources_are_dropped() {
     let mut sources = Sources::new(OWN, &BTreeSet::new());
