@@ -21,7 +21,7 @@ fn full() -> Value {
                 "server": "r.example.com",
                 "credentials": {"basicAuth": {"secretRef": reference, "usernameKey": "u", "passwordKey": "p"}},
             },
-            {"credentials": {"dockerConfig": {"secretRef": reference}}},
+            {"credentials": {"dockerConfig": {"secretRef": reference, "key": "k"}}},
         ],
         "namespaces": {"selectors": selectors, "names": ["a"], "excluded": ["b"]},
         "serviceAccounts": {"mode": "Attach", "selectors": selectors, "names": ["a"], "excluded": ["b"]},

@@ -20,6 +20,7 @@ use setup::{all_hold, break_it, copies, put, put_copier, put_second, set_up};
 const BASIC: &str = "kubernetes.io/basic-auth";
 const DOCKER: &str = "kubernetes.io/dockerconfigjson";
 const CONFIG_KEY: &str = ".dockerconfigjson";
+const NAMED_KEY: &str = "config.json";
 
 /// An object with a copy in the operator's own namespace.
 const COPIER: &str = "copier";
@@ -37,6 +38,8 @@ enum Kind {
     Config,
     /// A docker config without `server`.
     Whole,
+    /// A docker config under the key `config.json`.
+    Keyed,
 }
 
 /// A Secret without its name.
@@ -88,6 +91,10 @@ impl Source {
             Kind::Basic => Self::of(BASIC, [("username", username), ("password", password)]),
             Kind::Token => Self::of("Opaque", [("username", username), ("token", password)]),
             Kind::Config | Kind::Whole => Self::config(json!({"auths": {SERVER: entry}}).to_string()),
+            Kind::Keyed => {
+                let config = json!({"auths": {SERVER: entry}}).to_string();
+                Self::of("Opaque", [(NAMED_KEY, config.as_str()), ("other", "any")])
+            }
         }
     }
 }
@@ -98,6 +105,7 @@ impl Kind {
             Self::Basic => json!({"basicAuth": {"secretRef": reference}}),
             Self::Token => json!({"basicAuth": {"secretRef": reference, "passwordKey": "token"}}),
             Self::Config | Self::Whole => json!({"dockerConfig": {"secretRef": reference}}),
+            Self::Keyed => json!({"dockerConfig": {"secretRef": reference, "key": NAMED_KEY}}),
         };
         let second = json!({"server": SECOND, "credentials": {"basicAuth": {"secretRef": {"name": SECOND}}}});
         match self {

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use e2e::oracle::Login;
 use serde_json::{Value, json};
 
-use super::{BASIC, CONFIG_KEY, Kind, Source};
+use super::{BASIC, CONFIG_KEY, DOCKER, Kind, NAMED_KEY, Source};
 
 /// A name, its declaration, and the Secret.
 pub(super) type Odd = (&'static str, Kind, Source);
@@ -104,6 +104,9 @@ fn other_types(login: &Login, plain: &Value) -> Vec<Odd> {
     let legacy = json!({"registry.example.com": plain}).to_string();
     let legacy = Source::of("kubernetes.io/dockercfg", [(".dockercfg", legacy.as_str())]);
     let good = json!({"auths": {"registry.example.com": plain}}).to_string();
+    let beside = [(NAMED_KEY, good.as_str()), (CONFIG_KEY, r#"{"auths":{}}"#)];
+    let named = Source::of("Opaque", beside);
+    let beside_default = Source::of(DOCKER, beside);
     let good = Source::of("example.com/logins", [(CONFIG_KEY, good.as_str())]);
     vec![
         of_type("line-break-at-the-end", BASIC, "\n"),
@@ -112,5 +115,7 @@ fn other_types(login: &Login, plain: &Value) -> Vec<Odd> {
         of_type("of-a-type-of-its-own", "connection.example.com/v1", ""),
         ("config-of-the-older-form", Kind::Whole, legacy),
         ("config-of-a-type-of-its-own", Kind::Config, good),
+        ("config-under-a-named-key", Kind::Keyed, named),
+        ("named-key-beside-the-default", Kind::Keyed, beside_default),
     ]
 }
