@@ -102,11 +102,15 @@ fn whole(credentials: &Credentials) -> String {
     let Some(DockerConfigSource { secret_ref, key }) = &credentials.docker_config else {
         return String::new();
     };
-    let namespace = secret_ref.namespace.iter();
-    let namespace: String = namespace.map(|namespace| format!("{namespace}/")).collect();
-    // No name and no key has a colon.
-    let key: String = key.iter().map(|key| format!(":{key}")).collect();
-    format!("{WHOLE}{namespace}{}{key}", secret_ref.name)
+    let whole = match &secret_ref.namespace {
+        Some(namespace) => format!("{WHOLE}{namespace}/{}", secret_ref.name),
+        None => format!("{WHOLE}{}", secret_ref.name),
+    };
+    match key {
+        // No name and no key has a colon.
+        Some(key) => format!("{whole}:{key}"),
+        None => whole,
+    }
 }
 
 fn entries<'a>(

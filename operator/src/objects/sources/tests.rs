@@ -77,11 +77,11 @@ fn only_the_read_keys_are_kept() {
 #[test]
 fn a_named_key_is_the_only_one_kept() {
     let mut sources = Sources::new(OWN, &BTreeSet::new());
-    let named = |key: Option<&str>| registry(&json!({"dockerConfig": {"secretRef": {"name": "a"}, "key": key}}));
+    let config = |key: Option<&str>| registry(&json!({"dockerConfig": {"secretRef": {"name": "a"}, "key": key}}));
     let names = [(OWN.to_owned(), "a".to_owned())].into();
     sources.want(
         &"one".into(),
-        &words(&names, &[named(Some("config.json"))], OWN),
+        &words(&names, &[config(Some("config.json"))], OWN),
         None,
         false,
     );
@@ -92,15 +92,15 @@ fn a_named_key_is_the_only_one_kept() {
         let reference = &registry.credentials.docker_config.as_ref().unwrap().secret_ref;
         sources.find(reference, &registry.credentials)
     };
-    let Some(Lookup::Found(source)) = found(&named(Some("config.json"))) else {
+    let Some(Lookup::Found(source)) = found(&config(Some("config.json"))) else {
         unreachable!("it is listed")
     };
     assert_eq!(
         source.keys.to_string(),
         r#"the secret has ".dockercfg", ".dockerconfigjson", "config.json", "other""#
     );
-    assert!(found(&named(None)).is_none(), "its default keys were not kept");
-    assert!(found(&named(Some("other"))).is_none(), "that key was not kept");
+    assert!(found(&config(None)).is_none(), "its default keys were not kept");
+    assert!(found(&config(Some("other"))).is_none(), "that key was not kept");
 }
 
 #[test]
