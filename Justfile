@@ -65,6 +65,19 @@ sbom architecture="amd64":
 reproducible architecture="amd64":
     .ci/image reproducible {{ architecture }}
 
+# Runs the static binary for arm64, under qemu-user where it must, until it serves an object
+arm64:
+    .ci/image serves arm64
+
+# A step of a release, such as `just release all FOLDER`; the head of .ci/release lists the steps
+release *arguments:
+    .ci/release {{ arguments }}
+
+# Builds a release into target/release-dry-run, pushes it to a local registry, and installs it from there
+release-dry-run:
+    .ci/release all target/release-dry-run
+    cargo run --quiet --package e2e --bin release -- target/release-dry-run
+
 # Looks for input that breaks a parser, with libFuzzer; `just fuzz keep 600` adds to the corpus
 fuzz *arguments:
     .ci/fuzz {{ arguments }}
