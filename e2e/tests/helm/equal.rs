@@ -81,6 +81,10 @@ fn renamed(object: &Value) -> (String, Value) {
             *name = json!(format!("other-pullsecrets{rest}"));
         }
     }
+    if let Some(Value::Array(variables)) = object.pointer_mut("/spec/template/spec/containers/0/env") {
+        // The operator recognises its policies by their names.
+        variables.push(json!({"name": "PULLSECRETS_RESTRAINT_PREFIX", "value": "other-pullsecrets-operator-"}));
+    }
     let key = format!(
         "{} {}",
         object["kind"].as_str().unwrap(),
