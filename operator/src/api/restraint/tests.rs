@@ -57,7 +57,7 @@ fn only_a_422_that_names_the_policy_counts() {
             r#"quota "small" is used up"#,
         ),
         (404, "CANARY".to_owned(), "it does not exist (404)"),
-        (503, "CANARY".to_owned(), "the server answered 503"),
+        (503, "CANARY".to_owned(), "the API server answered 503"),
     ] {
         let Round::Unclear(why) = judge(Probe::Secret, OURS, answer(code, &message)) else {
             panic!("{code} {message}");
