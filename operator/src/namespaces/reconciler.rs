@@ -1,8 +1,9 @@
 //! The reconciler holds what was seen of the cluster, and decides which keys need a write.
 //!
 //! Every change takes one path. The affected keys are evaluated before and after, and the difference goes to the
-//! [`Tally`]. Keys that now need a write become [`Work`]. After a change in the cluster that happens at once. After a
-//! change of an object it happens when the rollout reaches the namespace ([`Reconciler::next_namespace`]).
+//! [`Tally`]. Keys that now need a write become [`Work`](crate::work::Work). After a change in the cluster that happens
+//! at once. After a change of an object it happens when the rollout reaches the namespace
+//! ([`Reconciler::next_namespace`]).
 //!
 //! # Invariants
 //!
