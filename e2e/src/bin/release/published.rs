@@ -121,9 +121,9 @@ pub(crate) async fn said(command: &mut Command) -> anyhow::Result<String> {
         .kill_on_drop(true)
         .output()
         .await
-        .with_context(|| format!("{:?}", command.as_std().get_program()))?;
+        .with_context(|| command.as_std().get_program().display().to_string())?;
     if !output.status.success() {
-        bail!("{:?}: {}", command.as_std().get_program(), output.status);
+        bail!("{}: {}", command.as_std().get_program().display(), output.status);
     }
     Ok(String::from_utf8(output.stdout)?)
 }
