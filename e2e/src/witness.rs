@@ -102,8 +102,11 @@ impl Witness {
     pub async fn catch_up(&self, client: &Client) -> anyhow::Result<()> {
         let objects = objects(client);
         until("the witness has seen every object", CAUGHT_UP_WITHIN, async || {
-            let all = objects.list(&ListParams::default()).await;
-            let all = all.map_err(|error| error.to_string())?;
+            let all = match objects.list(&ListParams::default()).await {
+                // The definition is gone, and every object with it.
+                Err(kube::Error::Api(status)) if status.code == 404 => return Ok(()),
+                all => all.map_err(|error| error.to_string())?,
+            };
             let known = self.memory.all();
             let is_new = |object: &&DynamicObject| {
                 known
