@@ -1,8 +1,8 @@
 //! The leadership flag, which every writer checks before a write. The Lease behind it is in `api/lease.rs`, the proof of
 //! the admission policies in `api/restraint.rs`.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use plan::restraint::Restraint;
@@ -17,9 +17,8 @@ pub struct Leadership {
     /// Milliseconds since the start of the process; 0 before the first term.
     until: Arc<AtomicU64>,
     /// What is known of the admission policies on the operator; `None` if they are not required.
-    restraint: Arc<Mutex<Option<Restraint>>>,
-    /// They are required and were not proven yet.
-    unproven: Arc<AtomicBool>,
+    restraint: watch::Sender<Option<Restraint>>,
+    /// Says when the Lease or the restraint changed.
     changed: watch::Sender<()>,
 }
 
@@ -29,8 +28,7 @@ impl Leadership {
         Self {
             clock: Clock::start(),
             until: Arc::default(),
-            restraint: Arc::default(),
-            unproven: Arc::default(),
+            restraint: watch::Sender::default(),
             changed: watch::Sender::new(()),
         }
     }
@@ -44,7 +42,7 @@ impl Leadership {
 
     /// Whether this process leads and may write now. A process that lost the Lease is about to exit.
     pub fn is_held(&self) -> bool {
-        self.holds_lease() && !self.unproven.load(Ordering::Relaxed)
+        self.holds_lease() && !matches!(*self.restraint.borrow(), Some(Restraint::Unproven(_)))
     }
 
     /// Whether this process holds the Lease. It may not write yet where admission policies must be proven first.
@@ -91,30 +89,31 @@ impl Leadership {
 
     /// Records what is known of the admission policies on the operator.
     pub fn set_restraint(&self, restraint: Restraint) {
-        let unproven = matches!(restraint, Restraint::Unproven(_));
-        *self.restraint.lock().unwrap_or_else(PoisonError::into_inner) = Some(restraint);
-        self.unproven.store(unproven, Ordering::Relaxed);
+        self.restraint.send_replace(Some(restraint));
         self.changed.send_replace(());
     }
 
     /// What is known of the admission policies on the operator; `None` if they are not required.
     pub fn restraint(&self) -> Option<Restraint> {
-        self.restraint.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.restraint.borrow().clone()
     }
 
     /// Whether the admission policies were in force and no longer are. The operator then adds and rotates no login.
     pub fn is_restraint_lost(&self) -> bool {
-        matches!(self.restraint(), Some(Restraint::Lost(_)))
+        matches!(*self.restraint.borrow(), Some(Restraint::Lost(_)))
     }
 
     /// Whether the admission policies are required and there is no proof of them now.
     pub fn lacks_restraint(&self) -> bool {
-        self.restraint().is_some_and(|restraint| restraint != Restraint::Proven)
+        self.restraint
+            .borrow()
+            .as_ref()
+            .is_some_and(|restraint| *restraint != Restraint::Proven)
     }
 
-    /// Changes of the Lease and of what is known of the policies.
-    pub fn changes(&self) -> watch::Receiver<()> {
-        self.changed.subscribe()
+    /// Changes of what is known of the policies.
+    pub fn restraint_changes(&self) -> watch::Receiver<Option<Restraint>> {
+        self.restraint.subscribe()
     }
 }
 

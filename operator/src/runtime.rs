@@ -69,7 +69,7 @@ async fn operate(args: &Args) -> anyhow::Result<()> {
     };
     let watch_health = WatchHealth::new();
     if args.require_restraint {
-        leadership.set_restraint(Restraint::Unproven("no dry run was answered yet".into()));
+        leadership.set_restraint(Restraint::untried());
     }
     let metrics = Metrics::new(leadership.clone(), watch_health.clone());
     let heartbeats = (Heartbeat::new(), Heartbeat::new());

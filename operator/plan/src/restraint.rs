@@ -6,9 +6,9 @@
 //!
 //! # Guarantees
 //!
-//! - Only refusals by the policies count as proof. An outage, a missing right, a quota or a webhook proves nothing.
-//! - An accepted dry run ends the proof at once. Answers that prove nothing end it after [`ROUNDS`] of them, because a
-//!   server that does not answer refuses the operator's writes as well.
+//! - Only refusals by the policies count as proof. An outage, a missing right, a quota or a webhook is no proof.
+//! - An accepted dry run ends the proof at once. Unclear answers end it after [`ROUNDS`] of them, because a server that
+//!   does not answer refuses the operator's writes as well.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +20,7 @@ pub const ROUNDS: u8 = 3;
 const BETWEEN: Duration = Duration::from_secs(1);
 /// Time between two rounds while the policies are in force.
 const AGAIN: Duration = Duration::from_secs(60);
-/// Longest delay after a round that proved nothing. One dry run in this time is as many as [`AGAIN`] allows.
+/// Longest delay after a round without proof. One dry run in this time is as many as [`AGAIN`] allows.
 const LONGEST_DELAY: Duration = Duration::from_secs(15);
 
 /// What a round of dry runs showed.
@@ -37,12 +37,19 @@ pub enum Round {
 /// Whether the policies are in force, as far as this process knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Restraint {
-    /// They have not been proven in this process. The operator writes nothing into namespaces. Holds the reason.
+    /// They have not been proven in this process. The operator writes only its Lease and an Event. Holds the reason.
     Unproven(Arc<str>),
     /// They are in force.
     Proven,
     /// They were in force before. The operator neither adds nor rotates logins. Holds the reason.
     Lost(Arc<str>),
+}
+
+impl Restraint {
+    /// Returns what is known before the first round.
+    pub fn untried() -> Self {
+        Self::Unproven("no dry run was answered yet".into())
+    }
 }
 
 /// The rounds so far.
@@ -51,7 +58,7 @@ pub struct Proof {
     state: Restraint,
     /// Number of consecutive rounds that count against `state`.
     counted: u8,
-    /// Number of consecutive rounds that proved nothing.
+    /// Number of consecutive rounds without proof.
     failed: u32,
     /// When the next round is due.
     due: Duration,
@@ -61,7 +68,7 @@ impl Proof {
     /// Starts without a proof. The first round is due at `now`.
     pub fn new(now: Duration) -> Self {
         Self {
-            state: Restraint::Unproven("no dry run was answered yet".into()),
+            state: Restraint::untried(),
             counted: 0,
             failed: 0,
             due: now,
@@ -73,7 +80,7 @@ impl Proof {
         &self.state
     }
 
-    /// Returns the number of consecutive rounds that proved nothing.
+    /// Returns the number of consecutive rounds without proof.
     pub fn failed(&self) -> u32 {
         self.failed
     }
@@ -128,7 +135,7 @@ impl Proof {
         self.delay(now);
     }
 
-    /// Starts the count again, after a delay that doubles with each round that proved nothing.
+    /// Starts the count again, after a delay that doubles with each round without proof.
     fn delay(&mut self, now: Duration) {
         self.counted = 0;
         let delay = BETWEEN.saturating_mul(1 << self.failed.min(4));

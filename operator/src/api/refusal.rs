@@ -7,6 +7,9 @@ use crd::FailureReason;
 use kube::core::Status;
 use plan::decision::Failure;
 
+/// What the server writes before the name of a validating policy.
+const VALIDATING: &str = "ValidatingAdmissionPolicy '";
+
 /// Parses a reply in which the server names who refused. It ignores the code: a webhook chooses its own, and an
 /// unreachable webhook yields 500.
 pub(super) fn named(status: &Status) -> Option<Failure> {
@@ -47,9 +50,7 @@ pub(super) fn policy_of(status: &Status) -> Option<&str> {
 
 /// Returns the name of the validating policy in the text of a refusal.
 pub(super) fn validating_policy(words: &str) -> Option<&str> {
-    let (name, rest) = quoted(words, "ValidatingAdmissionPolicy '", '\'')?;
-    let rest = quoted(rest, " with binding '", '\'').map_or(rest, |(_, rest)| rest);
-    rest.starts_with(" denied").then_some(name)
+    denying(quoted(words, VALIDATING, '\'')?).map(|(name, _)| name)
 }
 
 /// The text of an admission plugin, without the server's prefix.
@@ -77,16 +78,22 @@ fn by_webhook(words: &str, code: u16) -> Option<Failure> {
 
 /// The server writes `policy` alone for a mutating policy, and for any policy that it cannot set up.
 fn by_policy(words: &str, code: u16) -> Option<Failure> {
-    let (name, rest) = quoted(words, "ValidatingAdmissionPolicy '", '\'')
+    let named = quoted(words, VALIDATING, '\'')
         .or_else(|| quoted(words, "policy '", '\''))
         .or_else(|| quoted(words, "policy \"", '"'))?;
-    let binding = quoted(rest, " with binding '", '\'');
-    let (by, rest) = match binding {
-        Some((binding, rest)) => (format!("policy {name:?}, binding {binding:?}"), rest),
-        None => (format!("policy {name:?}"), rest),
+    let by = match denying(named)? {
+        (name, Some(binding)) => format!("policy {name:?}, binding {binding:?}"),
+        (name, None) => format!("policy {name:?}"),
     };
+    Some(denied(format!("refused by {by} ({code})")))
+}
+
+/// Returns the policy and its binding, if the text behind the name of the policy says that it denied the request.
+fn denying<'a>((name, rest): (&'a str, &'a str)) -> Option<(&'a str, Option<&'a str>)> {
+    let binding = quoted(rest, " with binding '", '\'');
+    let rest = binding.map_or(rest, |(_, rest)| rest);
     rest.starts_with(" denied")
-        .then(|| denied(format!("refused by {by} ({code})")))
+        .then_some((name, binding.map(|(binding, _)| binding)))
 }
 
 fn by_quota(words: &str) -> Option<Failure> {

@@ -167,19 +167,17 @@ impl Prober {
                     ..Secret::default()
                 };
                 let api: Api<Secret> = Api::namespaced(client, &self.namespace);
-                api.create(&post, &secret).await.map(|_| ())?;
+                api.create(&post, &secret).await?;
             }
             Probe::ServiceAccount => {
                 let body = json!({"metadata": {"annotations": {"pullsecrets.dev/restraint-probe": "true"}}});
                 let api: Api<ServiceAccount> = Api::namespaced(client, &self.namespace);
-                api.patch_metadata("default", &patch, &Patch::Merge(body))
-                    .await
-                    .map(|_| ())?;
+                api.patch_metadata("default", &patch, &Patch::Merge(body)).await?;
             }
             Probe::Lease => {
                 let lease = Lease { metadata, spec: None };
                 let api: Api<Lease> = Api::namespaced(client, &self.namespace);
-                api.create(&post, &lease).await.map(|_| ())?;
+                api.create(&post, &lease).await?;
             }
             Probe::Object => {
                 let api: Api<RawClusterPullSecret> = Api::all(client);
@@ -222,7 +220,7 @@ impl Prober {
         }
     }
 
-    /// The Event about a change: one while nothing is proven, and one for each loss and each return.
+    /// The Event about a change: one while the proof is missing, and one for each loss and each return.
     fn event(&self, state: &Restraint, reported: &mut bool) -> Option<ObjectEvent> {
         let missing = !matches!(state, Restraint::Proven);
         let is_change = std::mem::replace(reported, missing) != missing;
@@ -255,7 +253,7 @@ fn describe(namespace: &str, state: &Restraint) -> ObjectEvent {
     }
 }
 
-/// Returns what the answer to a dry run shows of the policy. An answer without a dry run shows nothing against it.
+/// Returns what the answer to a dry run shows of the policy. Without an object there is no dry run, and no doubt.
 fn judge(probe: Probe, policy: &str, answer: kube::Result<Option<()>>) -> Round {
     match answer {
         Ok(None) => Round::Refused,

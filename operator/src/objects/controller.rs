@@ -66,7 +66,7 @@ enum Woken {
     Summary(Arc<str>, Summary),
     /// The server began, or ceased, to forbid the Secrets of this source namespace.
     Refused(String),
-    /// The Lease changed, or what is known of the admission policies on the operator.
+    /// What is known of the admission policies on the operator changed.
     Restraint,
     /// Inputs, or the time: both need no more than the turn that follows.
     Other,
@@ -159,7 +159,7 @@ impl Loop {
         let mut batch = Vec::with_capacity(BATCH);
         let mut refusals = self.settings.sources.refusals();
         let (leadership, token) = (self.settings.leadership.clone(), self.token.clone());
-        let mut restraint = leadership.changes();
+        let mut restraint = leadership.restraint_changes();
         let clock = leadership.clock();
         let (mut now, mut time) = (clock.now(), wall_clock());
         while !token.is_cancelled() && !self.went_back {
