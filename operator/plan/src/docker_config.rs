@@ -15,6 +15,7 @@ mod error;
 mod json;
 mod key;
 mod name;
+mod pull_secret;
 mod render;
 mod warning;
 
@@ -30,6 +31,7 @@ pub use entry_error::EntryError;
 pub use error::{DockerConfigError, Hint};
 pub use key::whole_key;
 pub use name::EntryName;
+pub use pull_secret::{Ignored, PullEntry, PullSecret, SentLogin, Unreadable};
 pub use render::{render, rendered_len};
 pub use warning::{Warning, Warnings};
 

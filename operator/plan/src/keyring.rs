@@ -7,9 +7,12 @@
 //! has one.
 
 mod location;
+mod near;
 
 use crate::image::repository;
 use location::Location;
+
+pub use near::{Difference, differences};
 
 /// The only normalised key that serves for Docker Hub if no other key matches.
 const HUB_FALLBACK: &[u8] = b"index.docker.io";
@@ -30,22 +33,30 @@ pub fn matches(key: &str, image: &str) -> bool {
 /// Docker Hub's own key serves images on `docker.io` without matching that name, so it counts only if no other key
 /// matches. There a kubelet also reads a host without `.` and port, such as `localhost`, as Docker Hub.
 pub fn lookup<'a>(keys: impl Iterator<Item = &'a str>, image: &str) -> Vec<&'a str> {
+    lookup_of(keys.map(|key| (key, key)), image)
+}
+
+/// Returns what belongs to those of the keys whose credentials a kubelet would try for `image`, in its order.
+///
+/// See [`lookup`].
+pub fn lookup_of<'a, T>(entries: impl Iterator<Item = (&'a str, T)>, image: &str) -> Vec<T> {
     let Some(repository) = repository(image) else {
         return Vec::new();
     };
     let Some(target) = Location::parse(repository.as_bytes()) else {
         return Vec::new();
     };
-    let mut parsed: Vec<(Vec<u8>, &str)> = keys.filter_map(|key| Some((normalised(key)?, key))).collect();
+    let mut parsed: Vec<(Vec<u8>, T)> = entries.filter_map(|(key, of)| Some((normalised(key)?, of))).collect();
     parsed.sort_by(|(a, _), (b, _)| b.cmp(a));
 
-    let found = matching(&parsed, |key| {
-        Location::parse(key).is_some_and(|location| location.covers(&target))
-    });
-    if found.is_empty() && is_docker_hub_by_default(&repository) {
-        return matching(&parsed, |key| key == HUB_FALLBACK);
-    }
-    found
+    let covers = |key: &[u8]| Location::parse(key).is_some_and(|location| location.covers(&target));
+    let covering: Vec<bool> = parsed.iter().map(|(key, _)| covers(key)).collect();
+    let hub = !covering.contains(&true) && is_docker_hub_by_default(&repository);
+    let tried = |(at, (key, _)): &(usize, (Vec<u8>, T))| {
+        if hub { key == HUB_FALLBACK } else { covering[*at] }
+    };
+    let tried = parsed.into_iter().enumerate().filter(tried);
+    tried.map(|(_, (_, of))| of).collect()
 }
 
 /// Returns an image for which a kubelet would use a docker config with this one key, if there is one.
@@ -70,12 +81,4 @@ fn is_docker_hub_by_default(repository: &str) -> bool {
 /// Returns the key under which a kubelet stores an entry. It is `None` if the kubelet skips the entry.
 pub(crate) fn normalised(key: &str) -> Option<Vec<u8>> {
     location::normalised(key)
-}
-
-fn matching<'a>(parsed: &[(Vec<u8>, &'a str)], fits: impl Fn(&[u8]) -> bool) -> Vec<&'a str> {
-    parsed
-        .iter()
-        .filter(|(normalised, _)| fits(normalised))
-        .map(|&(_, key)| key)
-        .collect()
 }

@@ -1,0 +1,3 @@
+//! The plugin `kubectl pullsecrets`.
+
+fn main() {}

@@ -1,0 +1,91 @@
+//! A Secret as the API sends it. Only this file sees its data.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use crd::names::{DOCKER_CONFIG_KEY, LABEL_OBJECT, LEGACY_CONFIG_KEY};
+use plan::docker_config::{PullEntry, PullSecret};
+use serde::Deserialize;
+
+use super::ItemError;
+use super::meta::Meta;
+use crate::world::login::Logins;
+use crate::world::secret::{Content, Entry, Secret};
+use crate::world::shared::Shared;
+
+/// It has no `Debug`, because it holds credentials.
+#[derive(Deserialize)]
+struct Wire<'a> {
+    metadata: Meta,
+    #[serde(default, rename = "type", borrow)]
+    type_: Option<Cow<'a, str>>,
+    #[serde(default, borrow)]
+    data: Option<Data<'a>>,
+}
+
+/// The only keys that a kubelet reads.
+#[derive(Default, Deserialize)]
+struct Data<'a> {
+    #[serde(default, rename = ".dockerconfigjson", borrow)]
+    config: Option<Cow<'a, str>>,
+    #[serde(default, rename = ".dockercfg", borrow)]
+    legacy: Option<Cow<'a, str>>,
+}
+
+/// A Secret, decoded.
+pub(super) struct Decoded {
+    pub(super) metadata: Meta,
+    type_: String,
+    read: PullSecret,
+}
+
+pub(super) fn decode(json: &str) -> Result<Decoded, ItemError> {
+    let wire: Wire<'_> = serde_json::from_str(json)?;
+    let data = wire.data.unwrap_or_default();
+    let config = bytes(DOCKER_CONFIG_KEY, data.config)?;
+    let legacy = bytes(LEGACY_CONFIG_KEY, data.legacy)?;
+    let type_ = wire.type_.unwrap_or(Cow::Borrowed("Opaque")).into_owned();
+    let read = PullSecret::read(&type_, |key| match key {
+        DOCKER_CONFIG_KEY => config.as_deref(),
+        LEGACY_CONFIG_KEY => legacy.as_deref(),
+        _ => None,
+    });
+    Ok(Decoded {
+        metadata: wire.metadata,
+        type_,
+        read,
+    })
+}
+
+fn bytes(key: &'static str, value: Option<Cow<'_, str>>) -> Result<Option<Vec<u8>>, ItemError> {
+    let decoded = value.map(|value| STANDARD.decode(value.as_bytes()));
+    decoded.transpose().map_err(|_| ItemError::NotBase64(key))
+}
+
+impl Decoded {
+    pub(super) fn reduced(&self, logins: &mut Logins, shared: &mut Shared) -> Secret {
+        let content = match &self.read {
+            PullSecret::Entries(entries) => {
+                Content::Entries(entries.iter().map(|entry| reduced(entry, logins)).collect())
+            }
+            PullSecret::Ignored(why) => Content::Ignored(*why),
+            PullSecret::Unreadable(why) => Content::Unreadable(why.clone()),
+        };
+        Secret {
+            type_: shared.text(&self.type_),
+            content: shared.content(Arc::new(content)),
+            copy_of: self.metadata.label(LABEL_OBJECT).map(|object| shared.text(object)),
+        }
+    }
+}
+
+fn reduced(entry: &PullEntry, logins: &mut Logins) -> Entry {
+    Entry {
+        key: entry.key.as_str().into(),
+        place: entry.place,
+        login: logins.add(entry.login.clone()),
+        blank: entry.login.is_blank(),
+    }
+}

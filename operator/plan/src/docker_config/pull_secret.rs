@@ -1,0 +1,367 @@
+//! What a kubelet reads of a pull secret: every entry, or none.
+//!
+//! [`super::DockerConfig`] judges each entry by itself, because the operator writes only entries that work. A kubelet does
+//! not: one value that it cannot decode makes the whole Secret unreadable, and then it pulls no image of the pod. Entries
+//! that the operator leaves out, such as one without a user name, still count for a kubelet as a match.
+//!
+//! The rules come from `pkg/credentialprovider/config.go` and `secrets/secrets.go` of Kubernetes 1.36.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use crd::names::{DOCKER_CONFIG_KEY, DOCKER_CONFIG_TYPE, LEGACY_CONFIG_KEY, LEGACY_CONFIG_TYPE};
+use thiserror::Error;
+
+use super::auth;
+use super::entry_error::EntryError;
+use super::json::{self, Value, is_field};
+use super::name::EntryName;
+
+/// The deepest nesting that Go decodes.
+const MAX_DEPTH: usize = 10_000;
+
+/// What a kubelet reads of one pull secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PullSecret {
+    /// It adds these entries to the keyring of the pod. There may be none.
+    Entries(Vec<PullEntry>),
+    /// It reads no login, and goes on without an error.
+    Ignored(Ignored),
+    /// It cannot read the Secret, and pulls no image of a pod that refers to it.
+    Unreadable(Unreadable),
+}
+
+/// One entry of a pull secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PullEntry {
+    /// The key as written.
+    pub key: String,
+    /// Its place in the docker config, counted from 1.
+    pub place: usize,
+    /// The login that the kubelet takes from it.
+    pub login: SentLogin,
+}
+
+impl PullEntry {
+    /// How messages name the entry.
+    pub fn name(&self) -> EntryName {
+        EntryName::of(&self.key, self.place)
+    }
+}
+
+/// A user name and a password as a kubelet sends them. Either may be empty. `Debug` shows neither.
+#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SentLogin {
+    username: String,
+    password: String,
+}
+
+impl SentLogin {
+    /// Returns the user name.
+    pub fn username(&self) -> &str {
+        &self.username
+    }
+
+    /// Returns the password.
+    pub fn password(&self) -> &str {
+        &self.password
+    }
+
+    /// Returns whether it has no user name. Container runtimes refuse to send such a login.
+    pub fn is_blank(&self) -> bool {
+        self.username.is_empty()
+    }
+}
+
+impl fmt::Debug for SentLogin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SentLogin(redacted)")
+    }
+}
+
+/// Why kubelets read no login from a Secret, without an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum Ignored {
+    /// It has another type than the two that kubelets read.
+    #[error("kubelets read only the types kubernetes.io/dockerconfigjson and kubernetes.io/dockercfg")]
+    Type,
+    /// Its data has no value under the key that its type prescribes.
+    #[error("it has no value under {0}")]
+    NoValue(&'static str),
+}
+
+/// Why a kubelet cannot read a Secret. It names a position or an [`EntryName`], never a value.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum Unreadable {
+    /// It is not JSON. Lines and columns count from 1.
+    #[error("it is not JSON: error at line {line}, column {column}")]
+    Syntax {
+        /// The line of the error.
+        line: usize,
+        /// The column of the error, in bytes.
+        column: usize,
+    },
+    /// It is nested deeper than Go decodes.
+    #[error("its JSON is nested too deep")]
+    Depth,
+    /// A part that must be an object has another type.
+    #[error("{0} is not an object")]
+    NotAnObject(&'static str),
+    /// A value of `HttpHeaders` is not a string.
+    #[error("`HttpHeaders` has a value that is not a string")]
+    Headers,
+    /// This entry cannot be decoded.
+    #[error("the entry {name} cannot be decoded: {reason}")]
+    Entry {
+        /// The entry.
+        name: EntryName,
+        /// What is wrong with it.
+        reason: EntryError,
+    },
+}
+
+impl PullSecret {
+    /// Reads a Secret of this type. `value` returns the decoded value under a key of its data.
+    pub fn read<'a>(type_: &str, value: impl Fn(&str) -> Option<&'a [u8]>) -> Self {
+        let (key, read): (_, fn(&str) -> _) = match type_ {
+            DOCKER_CONFIG_TYPE => (DOCKER_CONFIG_KEY, config),
+            LEGACY_CONFIG_TYPE => (LEGACY_CONFIG_KEY, legacy),
+            _ => return Self::Ignored(Ignored::Type),
+        };
+        match value(key).filter(|bytes| !bytes.is_empty()) {
+            None => Self::Ignored(Ignored::NoValue(key)),
+            Some(bytes) => read(&json::text(bytes)).map_or_else(Self::Unreadable, Self::Entries),
+        }
+    }
+
+    /// Returns the entries, if the Secret can be read.
+    pub fn entries(&self) -> &[PullEntry] {
+        match self {
+            Self::Entries(entries) => entries,
+            Self::Ignored(_) | Self::Unreadable(_) => &[],
+        }
+    }
+}
+
+/// Reads the value of `.dockerconfigjson`.
+fn config(text: &str) -> Result<Vec<PullEntry>, Unreadable> {
+    let mut entries = Entries::default();
+    for (name, value) in fields("the docker config", parse(text)?)? {
+        if is_field(&name, "auths") {
+            entries.take(value)?;
+        } else if is_field(&name, "HttpHeaders") {
+            let mut headers = fields("`HttpHeaders`", value)?.into_iter();
+            if !headers.all(|(_, value)| value.is_null() || value.text().is_some()) {
+                return Err(Unreadable::Headers);
+            }
+        }
+    }
+    Ok(entries.entries)
+}
+
+/// Reads the value of `.dockercfg`.
+fn legacy(text: &str) -> Result<Vec<PullEntry>, Unreadable> {
+    let mut entries = Entries::default();
+    entries.take(parse(text)?)?;
+    Ok(entries.entries)
+}
+
+fn parse(text: &str) -> Result<Value<'_>, Unreadable> {
+    if depth(text) > MAX_DEPTH {
+        return Err(Unreadable::Depth);
+    }
+    Value::parse(text).map_err(|e| Unreadable::Syntax {
+        line: e.line(),
+        column: e.column(),
+    })
+}
+
+/// Go decodes `null` into an object as one without fields.
+fn fields<'a>(what: &'static str, value: Value<'a>) -> Result<json::Fields<'a>, Unreadable> {
+    if value.is_null() {
+        return Ok(Vec::new());
+    }
+    value.object().ok_or(Unreadable::NotAnObject(what))
+}
+
+/// The entries so far, in the order of their first occurrence.
+#[derive(Default)]
+struct Entries {
+    entries: Vec<PullEntry>,
+    /// Where the entry of a key is.
+    positions: BTreeMap<String, usize>,
+    /// The number of keys, with repetitions.
+    seen: usize,
+}
+
+impl Entries {
+    /// Adds the entries of one `auths`. As in Go, several add up, and a `null` removes the earlier ones.
+    fn take(&mut self, auths: Value<'_>) -> Result<(), Unreadable> {
+        if auths.is_null() {
+            *self = Self::default();
+        }
+        for (key, value) in fields("`auths`", auths)? {
+            self.seen += 1;
+            let place = self.seen;
+            let login = login(value).map_err(|reason| Unreadable::Entry {
+                name: EntryName::of(&key, place),
+                reason,
+            })?;
+            let at = *self.positions.entry(key.clone()).or_insert(self.entries.len());
+            let entry = PullEntry { key, place, login };
+            match self.entries.get_mut(at) {
+                Some(repeated) => *repeated = entry,
+                None => self.entries.push(entry),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn login(entry: Value<'_>) -> Result<SentLogin, EntryError> {
+    let (mut login, mut auth) = (SentLogin::default(), String::new());
+    if entry.is_null() {
+        return Ok(login);
+    }
+    let mut email = String::new();
+    for (name, value) in entry.object().ok_or(EntryError::NotAnObject)? {
+        let known = [
+            ("username", &mut login.username),
+            ("password", &mut login.password),
+            ("email", &mut email),
+            ("auth", &mut auth),
+        ];
+        let known = known.into_iter().find(|(field, _)| is_field(&name, field));
+        if let Some((field, text)) = known.filter(|_| !value.is_null()) {
+            *text = value.text().ok_or(EntryError::NotAString(field))?;
+        }
+    }
+    if auth.is_empty() {
+        return Ok(login);
+    }
+    let pair = auth::pair(&auth)?;
+    let colon = pair.iter().position(|&byte| byte == b':');
+    let colon = colon.ok_or(EntryError::AuthWithoutColon)?;
+    let (username, password) = (&pair[..colon], &pair[colon + 1..]);
+    Ok(SentLogin {
+        username: String::from_utf8_lossy(username).into_owned(),
+        password: String::from_utf8_lossy(password).into_owned(),
+    })
+}
+
+/// Returns how deep objects and lists are nested.
+fn depth(text: &str) -> usize {
+    let (mut depth, mut deepest) = (0_usize, 0);
+    let (mut quoted, mut escaped) = (false, false);
+    for byte in text.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            b'{' | b'[' if !quoted => depth += 1,
+            b'}' | b']' if !quoted => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        deepest = deepest.max(depth);
+    }
+    deepest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> PullSecret {
+        PullSecret::read(DOCKER_CONFIG_TYPE, |key| {
+            (key == DOCKER_CONFIG_KEY).then_some(text.as_bytes())
+        })
+    }
+
+    fn keys(secret: &PullSecret) -> Vec<&str> {
+        secret.entries().iter().map(|entry| entry.key.as_str()).collect()
+    }
+
+    #[test]
+    fn one_wrong_value_makes_all_unreadable() {
+        for text in [
+            "x",
+            "[]",
+            "5",
+            r#"{"auths":[]}"#,
+            r#"{"auths":{"r.io":5}}"#,
+            r#"{"auths":{"r.io":[]}}"#,
+            r#"{"auths":{"r.io":{"auth":"%%%"}}}"#,
+            r#"{"auths":{"r.io":{"auth":"bm8gY29sb24="}}}"#,
+            r#"{"auths":{"r.io":{"auth":5}}}"#,
+            r#"{"auths":{"r.io":{"email":5}}}"#,
+            r#"{"auths":{"r.io":{"auth":5}},"auths":null}"#,
+            r#"{"auths":{"r.io":{"username":"u"}},"HttpHeaders":[1]}"#,
+            r#"{"auths":{"r.io":{"username":"u"}},"httpheaders":{"a":1}}"#,
+            r#"{"auths":{"q.io":{"username":"u"},"r.io":{"auth":"YQ"}}}"#,
+            "\u{feff}{}",
+        ] {
+            let secret = read(text);
+            assert!(matches!(secret, PullSecret::Unreadable(_)), "{text} {secret:?}");
+        }
+    }
+
+    #[test]
+    fn what_go_accepts_is_read() {
+        for (text, expected) in [
+            ("null", vec![]),
+            ("{}", vec![]),
+            (r#"{"auths":null}"#, vec![]),
+            (r#"{"auths":{"r.io":null}}"#, vec!["r.io"]),
+            (r#"{"AUTHS":{"r.io":{"Auth":"dTpw"}}}"#, vec!["r.io"]),
+            (r#"{"auths":{"r.io":{}},"auths":{"q.io":{}}}"#, vec!["r.io", "q.io"]),
+            (
+                r#"{"auths":{"r.io":{}},"auths":null,"auths":{"q.io":{}}}"#,
+                vec!["q.io"],
+            ),
+            (
+                r#"{"auths":{"r.io":{}},"HttpHeaders":{"a":null},"x":[5]}"#,
+                vec!["r.io"],
+            ),
+        ] {
+            assert_eq!(keys(&read(text)), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_login_is_the_one_that_is_sent() {
+        for (entry, username, password) in [
+            ("null", "", ""),
+            (r#"{"identitytoken":"t"}"#, "", ""),
+            (r#"{"username":"u","password":"p"}"#, "u", "p"),
+            (r#"{"username":"x","password":"y","auth":"dTpwOnE="}"#, "u", "p:q"),
+            (r#"{"auth":"OnA="}"#, "", "p"),
+            (r#"{"username":"u","username":null,"password":"p\n"}"#, "u", "p\n"),
+        ] {
+            let secret = read(&format!(r#"{{"auths":{{"r.io":{entry}}}}}"#));
+            let [PullEntry { login, .. }] = secret.entries() else {
+                panic!("{entry}");
+            };
+            assert_eq!((login.username(), login.password()), (username, password), "{entry}");
+            assert_eq!(login.is_blank(), username.is_empty());
+            assert_eq!(format!("{login:?}"), "SentLogin(redacted)");
+        }
+    }
+
+    #[test]
+    fn other_types_and_missing_keys_are_ignored() {
+        let opaque = PullSecret::read("Opaque", |_| Some(b"{}"));
+        assert_eq!(opaque, PullSecret::Ignored(Ignored::Type));
+        let without = PullSecret::read(LEGACY_CONFIG_TYPE, |key| (key == DOCKER_CONFIG_KEY).then_some(b"{}"));
+        assert_eq!(without, PullSecret::Ignored(Ignored::NoValue(LEGACY_CONFIG_KEY)));
+        let legacy = PullSecret::read(LEGACY_CONFIG_TYPE, |_| Some(br#"{"r.io":{"auth":"dTpw"}}"#));
+        assert_eq!(keys(&legacy), ["r.io"]);
+    }
+
+    #[test]
+    fn deep_nesting_is_an_error_as_in_go() {
+        let nested = |depth: usize| format!(r#"{{"x":{}{}}}"#, "[".repeat(depth), "]".repeat(depth));
+        assert_eq!(read(&nested(9_999)), PullSecret::Entries(vec![]));
+        assert_eq!(read(&nested(10_000)), PullSecret::Unreadable(Unreadable::Depth));
+        assert_eq!(depth(r#"{"[[[\"[[":"]"}"#), 1);
+    }
+}
