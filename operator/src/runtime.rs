@@ -85,12 +85,12 @@ async fn operate(args: &Args) -> anyhow::Result<()> {
     let election = elect(args, lease, &own, &leadership, still_wanted.clone());
     let write = write_client(&connect)?;
     let events = EventRecorder::new(write.clone(), metrics.counter());
-    if args.require_restraint {
+    let prober = args.require_restraint.then(|| {
         let (leadership, events) = (leadership.clone(), events.clone());
         let connect = move || write_client(&connect);
         let prober = Prober::new(connect, &own, &args.restraint_prefix, leadership, events);
-        tokio::spawn(prober.run(token.clone()));
-    }
+        tokio::spawn(prober.run(token.clone()))
+    });
     let shared = Shared {
         managed,
         watches,
@@ -100,7 +100,15 @@ async fn operate(args: &Args) -> anyhow::Result<()> {
         metrics,
         token: token.clone(),
     };
-    let loops = start(args, own, shared, heartbeats);
+    let controllers = start(args, own, shared, heartbeats);
+    // Without its prober the operator would trust the last proof forever: the process ends with it.
+    let prober = async {
+        match prober {
+            Some(task) => task.await,
+            None => Ok(()),
+        }
+    };
+    let loops = async { tokio::try_join!(controllers, prober).map(drop) };
     until_the_end(loops, election, &token, &still_wanted).await
 }
 
@@ -190,9 +198,10 @@ fn start(
     async { tokio::try_join!(namespace_loop, object_loop) }
 }
 
-/// Waits for a signal, then shuts down in order. Fails if a controller ends by itself, or the lease is lost.
+/// Waits for a signal, then shuts down in order. Fails if a controller ends by itself, the prober panics, or the lease is
+/// lost.
 async fn until_the_end(
-    loops: impl Future<Output = Result<((), ()), JoinError>>,
+    loops: impl Future<Output = Result<(), JoinError>>,
     election: impl Future<Output = ()>,
     token: &CancellationToken,
     still_wanted: &CancellationToken,
