@@ -1,5 +1,6 @@
 //! Outcomes of calls to the API server.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -70,6 +71,21 @@ impl ApiError {
             Self::Throttled(_) | Self::Postponed { .. } => "throttled",
             Self::Refused(_) => "refused",
             Self::Unavailable(_) => "unavailable",
+        }
+    }
+}
+
+/// A sentence for logs, without the server's own text.
+impl fmt::Display for ApiError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Conflict => formatter.write_str("another writer was first"),
+            Self::NotFound => formatter.write_str("it does not exist"),
+            Self::NamespaceTerminating => formatter.write_str("its namespace is being deleted"),
+            Self::Throttled(pause) => write!(formatter, "the API server asks all writers to pause for {pause:?}"),
+            Self::Postponed { failure, wait, .. } => write!(formatter, "{}, retry after {wait:?}", failure.message),
+            Self::Refused(failure) => formatter.write_str(&failure.message),
+            Self::Unavailable(why) => formatter.write_str(why),
         }
     }
 }

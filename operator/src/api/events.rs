@@ -104,7 +104,7 @@ async fn publish(recorder: Recorder, ended: OnEnd, mut ordered: mpsc::Receiver<O
                 let result = published.as_ref().err().map_or("done", ApiError::as_label);
                 ended("event", result);
                 if let Err(error) = published {
-                    debug!(setback = ?error, "failed to publish an Event, dropping it");
+                    debug!(setback = %error, "failed to publish an Event, dropping it");
                 }
             }
         }

@@ -117,7 +117,7 @@ impl Election {
         spec.renew_time = Some(now());
         match call_within(DEADLINE, self.api.replace(LEASE, &PostParams::default(), &lease)).await {
             Ok(_) => info!("released the Lease"),
-            Err(error) => warn!(setback = ?error, "failed to release the Lease; it expires by itself"),
+            Err(error) => warn!(setback = %error, "failed to release the Lease; it expires by itself"),
         }
     }
 
@@ -150,7 +150,7 @@ impl Election {
                 self.seen = lease;
             }
             Err(error) => {
-                warn!(setback = ?error, "failed to read the Lease, retrying");
+                warn!(setback = %error, "failed to read the Lease, retrying");
                 self.candidate.failed(now);
             }
         }
@@ -190,7 +190,7 @@ impl Election {
             }
             Err(ApiError::Conflict | ApiError::NotFound) => self.candidate.raced(self.leadership.clock().now()),
             Err(error) => {
-                warn!(setback = ?error, "failed to write the Lease, retrying");
+                warn!(setback = %error, "failed to write the Lease, retrying");
                 self.candidate.failed(self.leadership.clock().now());
             }
         }

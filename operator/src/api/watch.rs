@@ -16,6 +16,7 @@ use tracing::{debug, warn};
 
 use crate::api::partial::PartialNamespace;
 use crate::api::watch_health::WatchHealth;
+use crate::outcome::ApiError;
 use crate::wanted::Wanted;
 
 /// Seconds after which the server ends a watch. Reopening it costs one call.
@@ -338,6 +339,6 @@ fn log(kind: &str, error: &watcher::Error) {
         }
         watcher::Error::NoResourceVersion => ("watch without resourceVersion", None),
     };
-    let api_error = cause.map(crate::outcome::ApiError::from);
-    warn!(kind, what, setback = ?api_error, "watch failed, retrying");
+    let setback = cause.map(|cause| tracing::field::display(ApiError::from(cause)));
+    warn!(kind, what, setback, "watch failed, retrying");
 }

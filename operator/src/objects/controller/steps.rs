@@ -119,7 +119,7 @@ impl Loop {
                     self.settings.writer.pause(*pause);
                 }
                 let delay = object.failed(step, &error, now);
-                warn!(object = %name, setback = ?error, retry_in = ?delay, "failed to {step}");
+                warn!(object = %name, setback = %error, retry_in = ?delay, "failed to {step}");
             }
         }
         // At once: a failure is reported, then the step is tried again in time.

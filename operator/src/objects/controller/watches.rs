@@ -173,7 +173,7 @@ impl Loop {
                 match writer.read_objects().await {
                     // The loop ends only with the process.
                     Ok(seen) => return drop(inputs.send(Input::Confirmed { seen, missing, older }).await),
-                    Err(error) => warn!(setback = ?error, "failed to confirm a list that lacks objects, retrying"),
+                    Err(error) => warn!(setback = %error, "failed to confirm a list that lacks objects, retrying"),
                 }
                 tokio::time::sleep(RETRY.delay(attempt)).await;
             }
