@@ -22,6 +22,7 @@
 //! audit           requests to the API server, by user
 //! client          clients of the API server
 //! kubectl         kubectl, for an administrator
+//! keyring         the kubelet's own lookup of logins
 //! binaries        the control plane, the registry and the operator, built when their sources changed
 //! process         processes that end with the one that started them
 //! folder          folders that go with the process that made them
@@ -42,6 +43,7 @@ pub mod cluster;
 pub mod faults;
 pub mod folder;
 mod guardian;
+pub mod keyring;
 pub mod kubectl;
 pub mod login;
 pub mod loopback;

@@ -5,7 +5,9 @@
 //! Each room may name only rooms on lower lines; `.ci/checks walls` reads this picture.
 //!
 //! ```text
-//! audit  the verdict on every workload
+//! audit · explain  the verdict on every workload · what a kubelet does for one of them
+//! fix · subject  the command that fixes a problem · what creates Pods, with its Pods
+//! verdict  what a kubelet makes of one image with one list of pull secrets
 //! world  the snapshot of a cluster: what decides, and no value of a Secret that could be printed
 //! ```
 //!
@@ -13,4 +15,8 @@
 //! `plan`.
 
 pub mod audit;
+pub mod explain;
+pub mod fix;
+pub mod subject;
+pub mod verdict;
 pub mod world;

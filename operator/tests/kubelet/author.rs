@@ -8,7 +8,7 @@ use plan::registries::Resolution;
 
 use crate::case::{Case, Content};
 use crate::configs::{Entry, text_of};
-use crate::keyring::Secret;
+use e2e::keyring::Secret;
 
 const HUB: &str = "https://index.docker.io/v1/";
 const HUB_HOSTS: [&str; 3] = ["docker.io", "index.docker.io", "registry-1.docker.io"];

@@ -11,8 +11,8 @@ use rand::seq::IndexedRandom as _;
 use rand::{Rng as _, SeedableRng as _};
 
 use crate::configs::{Config, Logins};
-use crate::keyring::Secret;
 use crate::names::{Names, one};
+use e2e::keyring::Secret;
 
 /// Number of images that are looked up per case.
 const IMAGES: usize = 20;

@@ -7,8 +7,8 @@ use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE};
 use rand::Rng as _;
 use rand::rngs::StdRng;
 
-use crate::keyring::Answer;
 use crate::names::{Names, one};
+use e2e::keyring::Answer;
 
 /// One entry of `auths`: its fields as written, or a value that is not an object.
 #[derive(Clone, Debug)]

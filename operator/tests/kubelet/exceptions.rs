@@ -1,7 +1,7 @@
 //! The ways in which a copy and its sources may serve an image differently, with reasons.
 
 use crate::author::Step;
-use crate::keyring::{Answer, Login};
+use e2e::keyring::{Answer, Login};
 
 /// A way in which a copy may differ from its sources, with the reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

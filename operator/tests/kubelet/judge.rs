@@ -1,19 +1,24 @@
 //! The properties that must hold in every case.
 
+use std::collections::BTreeSet;
+
 use crd::Registry;
+use crd::names::DOCKER_CONFIG_TYPE;
+use plan::docker_config::PullSecret;
 use plan::keyring::{image_for, lookup};
 
 use crate::case::Content;
 use crate::exceptions::{Change, Exception, allowed};
-use crate::keyring::{Answer, Login};
 use crate::table::Table;
 use crate::trial::{Trial, place};
+use e2e::keyring::{Answer, Login};
 
 impl Trial {
     /// Checks all properties of this case.
     pub(crate) fn judge(&self, table: &mut Table) -> Result<(), String> {
         self.count(table);
         self.our_lookup_is_the_kubelets("keys", &self.keys, &self.by_key)?;
+        self.a_pull_secret_is_read_as_the_kubelet_reads_it(table)?;
         self.what_the_kubelet_reads_is_used(table)?;
         self.an_image_is_known_where_the_kubelet_matches_one()?;
         if self.merged.entries.is_empty() {
@@ -76,6 +81,66 @@ impl Trial {
             .position(|other| other == key)
             .expect("one of the keys");
         (String::new(), place(at), "x".to_owned())
+    }
+
+    /// Checks that we refuse a pull secret if the kubelet does, and read the same logins in it otherwise.
+    fn a_pull_secret_is_read_as_the_kubelet_reads_it(&self, table: &mut Table) -> Result<(), String> {
+        let parsed: BTreeSet<&str> = self
+            .by_key
+            .logins
+            .iter()
+            .map(|(_, place, _)| self.key_at(place))
+            .collect();
+        for ((name, written), asked) in self.case.sources.iter().zip(&self.sources) {
+            let data = &written.secret.data;
+            let value = |key: &str| Some(data.iter().find(|(other, _)| other == key)?.1.as_slice());
+            let read = PullSecret::read(DOCKER_CONFIG_TYPE, value);
+            let refused = matches!(read, PullSecret::Unreadable(_));
+            if refused != asked.whole.error.is_some() {
+                return Err(format!(
+                    "{name}: ours {read:?}, the kubelet's error {:?}",
+                    asked.whole.error
+                ));
+            }
+            table.count(
+                if refused {
+                    "pull secrets that both refuse"
+                } else {
+                    "pull secrets that both read"
+                },
+                1,
+            );
+            let ours = read
+                .entries()
+                .iter()
+                .map(|entry| (entry.key.as_str(), (entry.login.username(), entry.login.password())));
+            let theirs: Vec<(&str, &str)> = asked
+                .whole
+                .logins
+                .iter()
+                .map(|one| (one.1.as_str(), one.2.as_str()))
+                .collect();
+            let lost = ours
+                .clone()
+                .find(|(key, login)| parsed.contains(key) && !theirs.contains(login));
+            let spare = theirs
+                .iter()
+                .find(|login| !ours.clone().any(|(_, other)| other == **login));
+            if lost.is_some() || spare.is_some() {
+                return Err(format!(
+                    "{name}: only we read {lost:?}, only the kubelet reads {spare:?}"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn key_at(&self, place: &str) -> &str {
+        place
+            .parse()
+            .ok()
+            .and_then(|at: usize| self.keys.get(at))
+            .map_or("", String::as_str)
     }
 
     /// Checks that a docker config taken whole is used if the kubelet reads a usable login in it. If the kubelet

@@ -8,14 +8,13 @@ mod case;
 mod configs;
 mod exceptions;
 mod judge;
-mod keyring;
 mod names;
 mod table;
 mod trial;
 
 use std::time::Instant;
 
-use keyring::Kubelet;
+use e2e::keyring::Kubelet;
 use table::Table;
 use trial::Trial;
 

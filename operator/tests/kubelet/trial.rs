@@ -9,7 +9,7 @@ use plan::registries::{LastGood, Merged, Resolution, merge};
 use crate::author::{Attachment, Normal, STEPS, Step, Usable};
 use crate::case::{Case, Content, Written};
 use crate::configs::{Entry, text_of};
-use crate::keyring::{Answer, Kubelet, Question, Secret};
+use e2e::keyring::{Answer, Kubelet, Question, Secret};
 
 pub(crate) struct Trial {
     pub(crate) seed: u64,

@@ -5,9 +5,12 @@
 
 use std::collections::BTreeMap;
 
-use plan::keyring::Difference;
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
+use super::context::Part;
+use super::options::Options;
+use super::plan::{self, Step};
+use crate::verdict::{LoginOutcome, Near, Reason};
 use crate::world::{Problem, PullPolicy, Role, Text, Unseen, WorkloadId};
 
 /// The result of `kubectl pullsecrets audit`.
@@ -139,19 +142,6 @@ pub struct ImageFinding {
     pub near: Option<Near>,
 }
 
-/// An entry of a pull secret that does not match an image, and would with a small change.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Near {
-    /// The Secret.
-    pub secret: Text,
-    /// The key of the entry if that is a server, `entry N` otherwise.
-    pub entry: String,
-    /// In what key and image differ. Empty if the key matches and the entry has no user name.
-    #[serde(serialize_with = "differences")]
-    pub differs: Vec<Difference>,
-}
-
 /// The number of Pods of a workload.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -173,31 +163,6 @@ pub enum Fails {
     OnRestart,
     /// Now: a Pod waits for the image.
     Now,
-}
-
-/// Why an image is, or is not, ready. A greater one is worse.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-pub enum Reason {
-    /// A kubelet finds a login for the image.
-    Ready,
-    /// The Pod runs, the registry asks for a login, and no Secret matches: the node's own login answered.
-    NodeOnly,
-    /// The Pod was admitted before its account had the reference. A new Pod is ready.
-    TooEarly,
-    /// A Secret, or the account, could not be read by the tool, and decides.
-    Unknown,
-    /// No pull secret is listed, neither by the template nor by the account.
-    NoReference,
-    /// The Secrets exist, and have no login for the image.
-    NoKey,
-    /// A Secret in the list does not exist.
-    SecretMissing,
-    /// The template lists pull secrets, so those of the account, one of which matches, are not used.
-    Masked,
-    /// The registry refuses each login that a kubelet would try.
-    LoginRefused,
-    /// A Secret in the list cannot be read by a kubelet, so that it pulls no image of the Pod.
-    Unreadable,
 }
 
 /// What only the node can log in to, and the API does not show.
@@ -258,50 +223,6 @@ pub struct LoginTrial {
     pub outcome: LoginOutcome,
 }
 
-/// What a registry answered to a login.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-pub enum LoginOutcome {
-    /// It gave the manifest.
-    Accepted,
-    /// The tool could not reach it, or its answer says nothing about the login.
-    Unknown,
-    /// It refused the login.
-    Refused,
-}
-
-/// One step of the plan that closes a registry without breaking a workload.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Step {
-    /// What to do.
-    pub step: StepKind,
-    /// The step is done, as far as this report can say.
-    pub done: bool,
-    /// What it says to a person.
-    pub text: String,
-    /// The commands, in order. Empty if the step is no command.
-    pub commands: Vec<String>,
-}
-
-/// What a step does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub enum StepKind {
-    /// Try the login for every image.
-    TryLogin,
-    /// Apply the object, and wait until it is Ready.
-    ApplyObject,
-    /// Fix what an object cannot: own lists of templates, unreadable Secrets.
-    FixWorkloads,
-    /// Restart the workloads whose Pods came too early, and no others.
-    RestartPods,
-    /// Repeat the audit until it finds nothing.
-    AuditClean,
-    /// Let the registry ask for a login.
-    CloseRegistry,
-    /// Drain one node as a proof.
-    DrainOneNode,
-}
-
 /// The version of the form of a report.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub enum ApiVersion {
@@ -319,17 +240,55 @@ pub enum ReportKind {
     AuditReport,
 }
 
-/// Writes differences as the words `Scheme`, `Case`, `Port` and `Path`.
-fn differences<S: Serializer>(differences: &[Difference], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_seq(differences.iter().map(|difference| difference_name(*difference)))
+impl Report {
+    /// Joins the audits of several contexts.
+    pub fn of(parts: Vec<Part>, options: &Options, with_plan: bool) -> Self {
+        let plan = if with_plan {
+            plan::steps(&parts, options)
+        } else {
+            Vec::new()
+        };
+        let (mut contexts, mut findings) = (Vec::new(), Vec::new());
+        for part in parts {
+            contexts.push(part.report);
+            findings.extend(part.findings);
+        }
+        contexts.sort_by(|a, b| a.context.cmp(&b.context));
+        findings.sort_by(|a, b| a.order().cmp(&b.order()));
+        Self {
+            complete: contexts.iter().all(ContextReport::is_complete),
+            servers: options.servers.iter().map(ToString::to_string).collect(),
+            contexts,
+            findings,
+            plan,
+            ..Self::default()
+        }
+    }
+
+    /// Returns the exit code of the process: 0 without findings at or above `fail_on`, 1 with one, 2 if the answer is
+    /// incomplete. A refused login counts as a finding on the next Pod.
+    pub fn exit_code(&self, fail_on: Fails) -> u8 {
+        let mut logins = self.contexts.iter().flat_map(|context| context.logins.iter());
+        let refused = fail_on == Fails::NextPod && logins.any(|trial| trial.outcome == LoginOutcome::Refused);
+        if !self.complete {
+            2
+        } else if refused || self.findings.iter().any(|finding| finding.fails >= fail_on) {
+            1
+        } else {
+            0
+        }
+    }
 }
 
-/// Returns the word for a difference.
-pub(super) fn difference_name(difference: Difference) -> &'static str {
-    match difference {
-        Difference::Scheme => "Scheme",
-        Difference::Case => "Case",
-        Difference::Port => "Port",
-        Difference::Path => "Path",
+impl ContextReport {
+    /// Returns whether all of it could be read.
+    pub fn is_complete(&self) -> bool {
+        self.error.is_none() && self.unseen.is_empty() && self.problems.is_empty()
+    }
+}
+
+impl Finding {
+    fn order(&self) -> (&Text, &Text, &WorkloadId, Reason) {
+        (&self.context, &self.namespace, &self.workload, self.reason)
     }
 }

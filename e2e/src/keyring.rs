@@ -6,43 +6,50 @@ use std::thread;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use crd::names::{DOCKER_CONFIG_KEY, DOCKER_CONFIG_TYPE};
 use serde::Deserialize;
 use serde_json::json;
 
+use crate::binaries::binaries;
+
 /// A pull secret: its type, and its data before base64.
 #[derive(Clone, Debug)]
-pub(crate) struct Secret {
-    pub(crate) kind: String,
-    pub(crate) data: Vec<(String, Vec<u8>)>,
+pub struct Secret {
+    /// Its type.
+    pub kind: String,
+    /// Its data by key.
+    pub data: Vec<(String, Vec<u8>)>,
 }
 
 impl Secret {
-    pub(crate) fn docker_config(text: Vec<u8>) -> Self {
+    /// A docker config in its usual type.
+    pub fn docker_config(text: Vec<u8>) -> Self {
         Self {
-            kind: DOCKER_CONFIG_TYPE.to_owned(),
-            data: vec![(DOCKER_CONFIG_KEY.to_owned(), text)],
+            kind: "kubernetes.io/dockerconfigjson".to_owned(),
+            data: vec![(".dockerconfigjson".to_owned(), text)],
         }
     }
 }
 
 /// A question to the kubelet: the pull secrets and images of a pod.
-pub(crate) struct Question<'a> {
-    pub(crate) secrets: Vec<Secret>,
-    pub(crate) images: &'a [String],
+pub struct Question<'a> {
+    /// The pull secrets, in the order of the pod.
+    pub secrets: Vec<Secret>,
+    /// The images.
+    pub images: &'a [String],
 }
 
 /// Normalised key of an entry, user name, password.
-pub(crate) type Login = (String, String, String);
+pub type Login = (String, String, String);
 
 /// The kubelet's answer.
 #[derive(Debug, Deserialize)]
-pub(crate) struct Answer {
+pub struct Answer {
     /// Why the kubelet refuses the secrets, and with them every pull of the pod.
     #[serde(default)]
-    pub(crate) error: Option<String>,
+    pub error: Option<String>,
+    /// All that it read, in its order.
     #[serde(default, deserialize_with = "null_is_empty")]
-    pub(crate) logins: Vec<Login>,
+    pub logins: Vec<Login>,
     /// Per image, the positions of the logins that it would try; `None` if it refuses the name.
     #[serde(default, deserialize_with = "null_is_empty")]
     images: Vec<Option<Vec<usize>>>,
@@ -50,12 +57,13 @@ pub(crate) struct Answer {
 
 impl Answer {
     /// The logins that it would try for this image, in its order; those of one key by user name.
-    pub(crate) fn tried(&self, image: usize) -> Option<Vec<&Login>> {
+    pub fn tried(&self, image: usize) -> Option<Vec<&Login>> {
         let positions = self.images[image].as_ref()?;
         Some(positions.iter().map(|&at| &self.logins[at]).collect())
     }
 
-    pub(crate) fn lookups(&self) -> usize {
+    /// The number of images that it was asked about.
+    pub fn lookups(&self) -> usize {
         self.images.len()
     }
 }
@@ -68,15 +76,17 @@ where
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
-pub(crate) struct Kubelet {
+/// The process.
+pub struct Kubelet {
     process: Child,
     questions: Option<ChildStdin>,
     answers: BufReader<ChildStdout>,
 }
 
 impl Kubelet {
-    pub(crate) fn start() -> anyhow::Result<Self> {
-        let mut process = Command::new(&e2e::binaries::binaries()?.controlplane)
+    /// Starts the process, which ends when this is dropped.
+    pub fn start() -> anyhow::Result<Self> {
+        let mut process = Command::new(&binaries()?.controlplane)
             .arg("keyring")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -91,7 +101,7 @@ impl Kubelet {
     }
 
     /// Returns one answer for each question.
-    pub(crate) fn ask(&mut self, questions: &[Question<'_>]) -> anyhow::Result<Vec<Answer>> {
+    pub fn ask(&mut self, questions: &[Question<'_>]) -> anyhow::Result<Vec<Answer>> {
         let Self {
             questions: input,
             answers,

@@ -1,0 +1,167 @@
+//! The audit of one workload: its template, and its Pods.
+
+use std::collections::BTreeMap;
+
+use super::options::Options;
+use super::pods::{Collected, OfPods};
+use super::report::{Fails, Finding, ImageFinding, PodCount};
+use super::words;
+use crate::fix::{self, Fixes};
+use crate::subject::Subject;
+use crate::verdict::{Judge, Reason, Verdict};
+use crate::world::{Image, PullPolicy, Role, Text};
+
+/// What an audit says about one workload.
+#[derive(Debug, Default)]
+pub(super) struct Audited {
+    /// At most one on the template, one on Pods that came too early, and one on logins of nodes.
+    pub(super) findings: Vec<Finding>,
+    /// The repositories of the images of the template, each with the worst reason.
+    pub(super) repositories: BTreeMap<String, Reason>,
+}
+
+/// The audit of the workloads of one namespace.
+pub(super) struct Auditor<'a> {
+    pub(super) context: &'a Text,
+    pub(super) namespace: &'a Text,
+    pub(super) judge: Judge<'a>,
+    pub(super) fixes: Fixes<'a>,
+    pub(super) options: &'a Options,
+}
+
+/// The images of a workload that are not ready.
+#[derive(Default)]
+pub(super) struct Failing {
+    pub(super) images: Vec<ImageFinding>,
+    /// The worst verdict, the first of several, and its image.
+    worst: Option<(Verdict, Text)>,
+}
+
+impl Failing {
+    pub(super) fn add(&mut self, image: &Image, verdict: &Verdict) {
+        self.images.push(ImageFinding::new(image, verdict));
+        if self
+            .worst
+            .as_ref()
+            .is_none_or(|(other, _)| other.reason < verdict.reason)
+        {
+            self.worst = Some((verdict.clone(), image.reference.clone()));
+        }
+    }
+
+    pub(super) fn has(&self, image: &Image) -> bool {
+        self.images
+            .iter()
+            .any(|other| other.image == image.reference && other.user == image.user)
+    }
+}
+
+impl Auditor<'_> {
+    /// Returns `None` if the workload uses no image that counts.
+    pub(super) fn audit(&self, subject: &Subject<'_>) -> Option<Audited> {
+        let mut audited = Audited::default();
+        let mut failing = Failing::default();
+        let images = subject.template.images.iter();
+        // Only Pods that exist have ephemeral containers.
+        for image in images.filter(|image| self.counts(image) && image.role != Role::EphemeralContainer) {
+            let verdict = self
+                .judge
+                .of_template(self.namespace, &subject.template, &image.reference);
+            let repository = plan::image::repository(&image.reference).unwrap_or_default();
+            let reason = audited.repositories.entry(repository).or_insert(Reason::Ready);
+            *reason = verdict.reason.max(*reason);
+            if !verdict.is_ready() {
+                failing.add(image, &verdict);
+            }
+        }
+        let OfPods {
+            failing: of_pods,
+            early,
+            node_only,
+        } = self.of_pods(subject, &mut failing);
+        audited
+            .findings
+            .extend(self.template_finding(subject, failing, &of_pods));
+        audited.findings.extend(self.early_finding(subject, early));
+        audited.findings.extend(self.node_finding(subject, node_only));
+        (!audited.repositories.is_empty() || !audited.findings.is_empty()).then_some(audited)
+    }
+
+    /// An image with the policy `Never` is pulled by other means.
+    pub(super) fn counts(&self, image: &Image) -> bool {
+        image.policy != PullPolicy::Never && self.options.covers(&image.reference)
+    }
+
+    fn template_finding(&self, subject: &Subject<'_>, failing: Failing, of_pods: &Collected) -> Option<Finding> {
+        let (verdict, image) = failing.worst?;
+        let fix = fix::Subject {
+            namespace: self.namespace,
+            workload: &subject.id,
+            template: &subject.template,
+            image: &image,
+        };
+        let fix = self.fixes.of(fix, &verdict);
+        let fails = of_pods.fails().unwrap_or(Fails::NextPod);
+        Some(Finding {
+            fix,
+            images: failing.images,
+            ..self.finding(subject, verdict.reason, verdict.why, fails, of_pods)
+        })
+    }
+
+    /// Pods that lack a reference which a new Pod would get.
+    fn early_finding(&self, subject: &Subject<'_>, early: Collected) -> Option<Finding> {
+        let fails = early.fails()?;
+        let why = words::too_early(subject, &early);
+        Some(Finding {
+            fix: Some(self.fixes.replace_pods(self.namespace, &subject.id)),
+            images: early.images.clone(),
+            ..self.finding(subject, Reason::TooEarly, why, fails, &early)
+        })
+    }
+
+    fn node_finding(&self, subject: &Subject<'_>, node_only: Collected) -> Option<Finding> {
+        if node_only.images.is_empty() {
+            return None;
+        }
+        let why = words::node_only(&node_only);
+        Some(Finding {
+            images: node_only.images.clone(),
+            ..self.finding(subject, Reason::NodeOnly, why, Fails::NextPod, &node_only)
+        })
+    }
+
+    fn finding(&self, subject: &Subject<'_>, reason: Reason, why: String, fails: Fails, pods: &Collected) -> Finding {
+        Finding {
+            context: self.context.clone(),
+            namespace: self.namespace.clone(),
+            workload: subject.id.clone(),
+            account: subject.template.account.clone(),
+            fails,
+            reason,
+            why,
+            fix: None,
+            images: Vec::new(),
+            pods: PodCount {
+                all: subject.pods.len(),
+                waiting: pods.waiting.len(),
+                on_restart: pods.on_restart.len(),
+            },
+        }
+    }
+}
+
+impl ImageFinding {
+    pub(super) fn new(image: &Image, verdict: &Verdict) -> Self {
+        Self {
+            image: image.reference.clone(),
+            user: image.user.clone(),
+            role: image.role,
+            policy: image.policy,
+            reason: verdict.reason,
+            why: verdict.why.clone(),
+            secret: verdict.secret.clone(),
+            near: verdict.near.clone(),
+        }
+    }
+}
