@@ -41,6 +41,6 @@ pub use spec::{
     DockerConfigSource, NamespaceSelection, Registry, SecretReference, SecretTemplate, ServiceAccountSelection,
 };
 pub use status::{
-    ClusterPullSecretStatus, Condition, ConditionStatus, ConditionType, Counts, Failure, FailureReason, Reason,
-    RegistryState, RegistryStatus, remove_condition, set_condition,
+    ClusterPullSecretStatus, Condition, ConditionStatus, ConditionType, Counts, Failure, FailureReason, PodCounts,
+    Reason, RegistryState, RegistryStatus, remove_condition, set_condition,
 };

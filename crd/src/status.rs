@@ -2,6 +2,7 @@
 //! server refused a status, the object would never get another one.
 
 mod condition;
+mod pods;
 
 use std::fmt;
 
@@ -9,6 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use condition::{Condition, ConditionStatus, ConditionType, Reason, remove_condition, set_condition};
+pub use pods::PodCounts;
 
 /// The most failures that a status lists. The counts include the rest.
 pub const MAX_FAILURES: usize = 20;
@@ -64,6 +66,11 @@ pub struct ClusterPullSecretStatus {
     /// How many service accounts are selected, and how many of them have the reference.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service_accounts: Option<Counts>,
+
+    /// Pods that wait for an image because they came before the reference. Absent unless the operator replaces such
+    /// Pods (`--recover-pods`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pods: Option<PodCounts>,
 
     /// Namespaces that lack the copy or a reference, or still have one that must go. At most 20, in the order of their
     /// names. `namespaces.failed` and `serviceAccounts.failed` count all of them.

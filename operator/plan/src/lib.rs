@@ -6,7 +6,8 @@
 //! Each room imports only rooms on lower floors. `.ci/checks walls` enforces it.
 //!
 //! ```text
-//! secret · service_account  decide about one Secret, and about one ServiceAccount
+//! secret · service_account · recovery  decide about one Secret, about one ServiceAccount, and whether a waiting Pod
+//!      is replaced
 //! step  which write an object itself needs next
 //! status  what an object reports
 //! detach  when a recorded reference leaves a ServiceAccount
@@ -49,6 +50,7 @@ pub mod object;
 pub mod observed;
 pub mod ownership;
 pub mod payload;
+pub mod recovery;
 pub mod registries;
 pub mod restraint;
 pub mod scope;

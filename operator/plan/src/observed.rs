@@ -5,6 +5,7 @@
 mod account;
 mod brief;
 mod entry;
+mod pod;
 mod secret;
 
 use std::sync::Arc;
@@ -17,6 +18,7 @@ pub use account::{Account, COMPACT_ABOVE, HiddenNames};
 pub use brief::brief;
 pub(crate) use brief::hash;
 pub use entry::{Entry, MAX_ENTRIES, MAX_ENTRIES_BYTES, MAX_NAME_BYTES, MAX_STALE_RECORDS, parse_attached};
+pub use pod::{Controller, ControllerKind, JobFacts, MAX_IMAGES_BYTES, MAX_LIST_BYTES, Pod, Template};
 pub use secret::{MAX_OWNERS, MAX_PARTIAL_OWNERS, Owner, Secret, SecretTraits};
 
 /// A namespace with the facts that decide in it. Most hold one Secret and three accounts, so sorted lists replace trees.

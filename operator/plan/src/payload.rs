@@ -13,6 +13,7 @@ use siphasher::sip128::{Hash128, Hasher128, SipHasher24};
 
 use crate::credential::Entries;
 use crate::docker_config::render;
+use crate::keyring::lookup;
 
 /// The most logins of a copy that a digest distinguishes.
 ///
@@ -47,15 +48,9 @@ impl DigestKey {
         }
     }
 
-    /// Hashes server and text of each entry of a docker config. A config that does not parse has no logins.
+    /// Hashes server and text of each entry of a docker config.
     fn logins(&self, docker_config: &[u8]) -> Box<[u64]> {
-        #[derive(Deserialize)]
-        struct Config<'a> {
-            #[serde(borrow, default)]
-            auths: BTreeMap<String, &'a RawValue>,
-        }
-        let auths =
-            serde_json::from_slice(docker_config).map_or_else(|_| BTreeMap::new(), |config: Config<'_>| config.auths);
+        let auths = auths(docker_config);
         let login = |(server, entry): (&String, &&RawValue)| self.hash([server, "\0", entry.get()]).h1;
         let mut logins: Vec<u64> = auths.iter().take(MAX_LOGINS).map(login).collect();
         logins.sort_unstable();
@@ -75,6 +70,16 @@ impl fmt::Debug for DigestKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("DigestKey(redacted)")
     }
+}
+
+/// Returns the entries of a docker config by server. A config that does not parse has none.
+fn auths(docker_config: &[u8]) -> BTreeMap<String, &RawValue> {
+    #[derive(Deserialize)]
+    struct Config<'a> {
+        #[serde(borrow, default)]
+        auths: BTreeMap<String, &'a RawValue>,
+    }
+    serde_json::from_slice(docker_config).map_or_else(|_| BTreeMap::new(), |config: Config<'_>| config.auths)
 }
 
 /// A docker config without logins, in base64. It remains in a copy that cannot be deleted, because the server does not
@@ -112,6 +117,8 @@ impl fmt::Debug for Digest {
 pub struct Payload {
     base64: String,
     digest: Arc<Digest>,
+    /// The servers of its logins, as keys of the docker config.
+    servers: Box<[String]>,
 }
 
 impl Payload {
@@ -119,7 +126,17 @@ impl Payload {
     pub fn new(docker_config: &[u8], key: &DigestKey) -> Self {
         let base64 = STANDARD.encode(docker_config);
         let digest = Arc::new(key.digest(&base64));
-        Self { base64, digest }
+        let servers = auths(docker_config).into_keys().collect();
+        Self {
+            base64,
+            digest,
+            servers,
+        }
+    }
+
+    /// Returns whether a kubelet would use a login of this payload for `image`.
+    pub fn serves(&self, image: &str) -> bool {
+        !lookup(self.servers.iter().map(String::as_str), image).is_empty()
     }
 
     /// Returns the value of `data[".dockerconfigjson"]`. Only the write itself may use it.
@@ -239,6 +256,19 @@ mod tests {
     fn no_login_is_an_empty_docker_config() {
         let empty = Payload::new(br#"{"auths":{}}"#, &DigestKey::new([7; 16]));
         assert_eq!(empty.base64(), NO_LOGIN);
+    }
+
+    #[test]
+    fn a_payload_serves_images_of_its_servers() {
+        let config = br#"{"auths":{"r.example.com":{"auth":"YTpi"},"https://index.docker.io/v1/":{}}}"#;
+        let payload = Payload::new(config, &DigestKey::new([7; 16]));
+        for (image, expected) in [
+            ("r.example.com/a:1", true),
+            ("nginx", true),
+            ("other.example.com/a", false),
+        ] {
+            assert_eq!(payload.serves(image), expected, "{image}");
+        }
     }
 
     #[test]

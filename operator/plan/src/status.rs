@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use crd::status::{MAX_MESSAGE, MAX_NAME, MAX_REGISTRIES, cut_to};
 use crd::{
-    ClusterPullSecretStatus, Condition, ConditionStatus, ConditionType, Counts, Failure, Reason, RegistryState,
-    RegistryStatus, remove_condition, set_condition,
+    ClusterPullSecretStatus, Condition, ConditionStatus, ConditionType, Counts, Failure, PodCounts, Reason,
+    RegistryState, RegistryStatus, remove_condition, set_condition,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
@@ -55,6 +55,8 @@ pub struct Facts<'a> {
     pub state_secret: Option<String>,
     /// Namespaces or accounts are not ready that should be by now.
     pub late: Late,
+    /// Pods that came before the reference. `None` if the operator does not replace such Pods.
+    pub pods: Option<PodCounts>,
     /// The annotation that requests a reconciliation.
     pub requested_at: Option<&'a str>,
     /// The wall clock, for conditions that change.
@@ -109,6 +111,7 @@ pub fn report(facts: &Facts<'_>) -> ClusterPullSecretStatus {
         installation: Some(facts.installation.to_owned()),
         secret_name: Some(cut_to(MAX_NAME, facts.secret_name.to_owned())),
         conditions: facts.previous.conditions.clone(),
+        pods: facts.pods,
         state_secret_name: facts
             .state_secret
             .clone()

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crd::FailureReason;
+use crd::{FailureReason, PodCounts};
 
 use crate::decision::{Failure, State};
 
@@ -61,6 +61,35 @@ pub struct Summary {
     pub stuck_since: Option<Duration>,
     /// The first keys, by namespace, at which such a write failed.
     pub stuck: Vec<String>,
+    /// Pods that came before the reference on their account.
+    pub pods: Pods,
+}
+
+/// What is known of Pods that came before the reference on their account.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Pods {
+    /// The operator does not replace such Pods, and sees none.
+    #[default]
+    Unwatched,
+    /// They were not listed yet.
+    Unlisted,
+    /// Their numbers. `recovered` counts from the start of the process.
+    Counted(PodCounts),
+}
+
+impl Pods {
+    /// Returns what the status says. `present` is what it says now. `recovered_before` is what it said when this process
+    /// first reported.
+    pub fn reported(self, present: Option<PodCounts>, recovered_before: i64) -> Option<PodCounts> {
+        match self {
+            Self::Unwatched => None,
+            Self::Unlisted => present,
+            Self::Counted(counts) => Some(PodCounts {
+                recovered: recovered_before.saturating_add(counts.recovered),
+                ..counts
+            }),
+        }
+    }
 }
 
 /// What an object no longer wants and still has.

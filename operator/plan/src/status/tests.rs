@@ -137,6 +137,7 @@ fn status_of(case: &Case, previous: &ClusterPullSecretStatus, now: &Time) -> Clu
             namespaces: case.late,
             ..Late::default()
         },
+        pods: None,
         requested_at: None,
         now,
     })
@@ -235,6 +236,7 @@ fn status_with(change: impl FnOnce(&mut Facts<'static>)) -> ClusterPullSecretSta
         unread: None,
         state_secret: None,
         late: Late::default(),
+        pods: None,
         requested_at: None,
         now: kept(time(1)),
     };
