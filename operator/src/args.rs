@@ -64,7 +64,8 @@ pub struct Args {
         num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub require_restraint: bool,
 
-    /// What the names of those policies begin with, before `secrets`, `serviceaccounts`, `leases` and `objects`.
+    /// What the names of those policies begin with, before `secrets`, `serviceaccounts`, `leases`, `objects` and,
+    /// with `--recover-pods`, `pods`.
     #[arg(
         long,
         env = "PULLSECRETS_RESTRAINT_PREFIX",
@@ -72,6 +73,12 @@ pub struct Args {
         default_value = "pullsecrets-operator-"
     )]
     pub restraint_prefix: String,
+
+    /// Replaces Pods that wait for an image because they are older than the reference on their account. It needs the
+    /// rights of `config/recovery`, which sets it.
+    #[arg(long, env = "PULLSECRETS_RECOVER_PODS", default_value_t = false, action = clap::ArgAction::Set, num_args = 0..=1,
+        require_equals = true, default_missing_value = "true")]
+    pub recover_pods: bool,
 
     /// A kubeconfig for use outside of a cluster. Default: the service account of the pod, else the variable
     /// KUBECONFIG.
@@ -154,11 +161,15 @@ impl Args {
     /// A name for this process that no other live process has. The name of the pod is enough: a restarted container
     /// must not wait for the Lease of its predecessor.
     pub fn identity() -> String {
-        let pod = std::env::var("POD_NAME").ok().filter(|name| !name.is_empty());
-        pod.unwrap_or_else(|| {
+        Self::pod_name().unwrap_or_else(|| {
             let host = std::env::var("HOSTNAME").unwrap_or_else(|_| "pullsecrets".to_owned());
             format!("{host}_{:032x}", rand::random::<u128>())
         })
+    }
+
+    /// The name of the operator's own Pod, if it runs in one.
+    pub fn pod_name() -> Option<String> {
+        std::env::var("POD_NAME").ok().filter(|name| !name.is_empty())
     }
 
     /// The names that copies may have; `None` allows any.

@@ -3,4 +3,5 @@
 pub mod controller;
 mod pending;
 pub mod reconciler;
+mod recovery;
 mod squatters;

@@ -89,6 +89,7 @@ async fn operate(args: &Args) -> anyhow::Result<()> {
         let (leadership, events) = (leadership.clone(), events.clone());
         let connect = move || write_client(&connect);
         let prober = Prober::new(connect, &own, &args.restraint_prefix, leadership, events);
+        let prober = prober.deleting_pods(args.recover_pods.then(Args::pod_name).flatten());
         tokio::spawn(prober.run(token.clone()))
     });
     let shared = Shared {
@@ -167,6 +168,7 @@ fn start(
         token,
     } = shared;
     let others = args.other_source_namespaces();
+    let recover_pods = args.recover_pods.then(|| events.clone());
     let writer = Writer::new(write, own.clone(), metrics.counter());
     let keys = LabelKeys::new();
     let (message_sender, messages) = mpsc::unbounded_channel();
@@ -181,6 +183,7 @@ fn start(
         keys: keys.clone(),
         heartbeat: namespace_heartbeat,
         metrics: metrics.clone(),
+        recover_pods,
     };
     let namespace_loop = tokio::spawn(namespaces::run(settings, messages, summary_sender, token.clone()));
     let settings = objects::Settings {

@@ -7,9 +7,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crd::FailureReason;
+use crd::{FailureReason, PodCounts};
 use plan::decision::{Failure, State};
-use plan::summary::{Summary, needs_person};
+use plan::summary::{Pods, Summary, needs_person};
 
 use self::cleanup::Cleanup;
 pub use self::cleanup::Tried;
@@ -53,9 +53,29 @@ pub struct Tally {
     objects: HashMap<Arc<str>, ObjectCounts>,
     changed: HashSet<Arc<str>>,
     provisioned: Vec<(Provisioned, Duration)>,
+    /// What an object without a number of its own in `pod_counts` reports of Pods.
+    pods: Pods,
+    /// Pods that came before the reference of an object; only numbers that are not all zero.
+    pod_counts: HashMap<Arc<str>, PodCounts>,
 }
 
 impl Tally {
+    /// Reports Pods that came before a reference. They are not listed yet.
+    pub fn watch_pods(&mut self) {
+        self.pods = Pods::Unlisted;
+    }
+
+    /// Sets the numbers of such Pods; objects without an entry have none.
+    pub fn set_pods(&mut self, counts: HashMap<Arc<str>, PodCounts>) {
+        let was = std::mem::replace(&mut self.pods, Pods::Counted(PodCounts::default()));
+        let before = std::mem::replace(&mut self.pod_counts, counts);
+        for object in self.objects.keys() {
+            if was == Pods::Unlisted || before.get(object) != self.pod_counts.get(object) {
+                self.changed.insert(Arc::clone(object));
+            }
+        }
+    }
+
     /// Sets the revision of the object that is in force.
     pub fn set_revision(&mut self, object: &Arc<str>, revision: u64) {
         self.objects.entry(Arc::clone(object)).or_default().revision = revision;
@@ -66,6 +86,7 @@ impl Tally {
     pub fn forget(&mut self, object: &str) {
         self.objects.remove(object);
         self.changed.remove(object);
+        self.pod_counts.remove(object);
     }
 
     /// Moves `key` from the entries `before` to those of `after`. `spec_changed` says that the object itself changed,
@@ -152,7 +173,11 @@ impl Tally {
 
     /// The summary of the object, from which its status is made.
     pub fn summary(&self, object: &str) -> Option<Summary> {
-        self.objects.get(object).map(ObjectCounts::summary)
+        let pods = self.pod_counts.get(object).copied().map_or(self.pods, Pods::Counted);
+        self.objects.get(object).map(|counts| Summary {
+            pods,
+            ..counts.summary()
+        })
     }
 }
 
@@ -234,6 +259,7 @@ impl ObjectCounts {
             pending_cleanup: self.pending_cleanup,
             stuck_since: self.stuck_since().filter(|_| self.pending_cleanup > 0),
             stuck: self.stuck.iter().take(FAILURES_NAMED).map(Key::to_string).collect(),
+            pods: Pods::default(),
         }
     }
 }

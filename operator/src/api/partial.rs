@@ -37,20 +37,24 @@ macro_rules! partial_resource {
     };
 }
 
+mod controller;
 mod managed_fields;
 mod meta;
 mod namespace;
 mod object;
+mod pod;
 mod secret;
 mod service_account;
 mod source;
 #[cfg(test)]
 mod tests;
 
+pub use controller::PartialController;
 pub use managed_fields::last_writer;
 pub use meta::version;
 pub use namespace::PartialNamespace;
 pub use object::RawClusterPullSecret;
+pub use pod::PartialPod;
 pub use secret::{DIGEST_KEY, PartialSecret, SecretMeta};
 pub use service_account::PartialServiceAccount;
 pub use source::SourceSecret;

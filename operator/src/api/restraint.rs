@@ -5,11 +5,11 @@
 //!
 //! - Every request is a dry run in the operator's own namespace, or of an object's `spec`. None changes anything.
 //! - Every request has a connection of its own, because each API server learns of a policy by itself.
-//! - Only the leader sends them: at most four a minute, except while a proof is under way.
+//! - Only the leader sends them: at most five a minute, except while a proof is under way.
 
 use k8s_openapi::api::coordination::v1::Lease;
-use k8s_openapi::api::core::v1::{Secret, ServiceAccount};
-use kube::api::{ListParams, ObjectMeta, Patch, PatchParams, PostParams};
+use k8s_openapi::api::core::v1::{Pod, Secret, ServiceAccount};
+use kube::api::{DeleteParams, ListParams, ObjectMeta, Patch, PatchParams, PostParams};
 use kube::core::Status;
 use kube::{Api, Client, ResourceExt as _};
 use plan::restraint::{Proof, ROUNDS, Restraint, Round};
@@ -34,6 +34,8 @@ pub struct Prober {
     prefix: String,
     leadership: Leadership,
     events: EventRecorder,
+    /// The name of the operator's own Pod, if it may delete Pods.
+    pod: Option<String>,
 }
 
 /// A write that a policy must refuse.
@@ -47,6 +49,8 @@ enum Probe {
     Lease,
     /// The `spec` of a `ClusterPullSecret`.
     Object,
+    /// The deletion of the operator's own Pod, which runs.
+    Pod,
 }
 
 impl Probe {
@@ -57,6 +61,7 @@ impl Probe {
             Self::ServiceAccount => "serviceaccounts",
             Self::Lease => "leases",
             Self::Object => "objects",
+            Self::Pod => "pods",
         }
     }
 
@@ -67,13 +72,14 @@ impl Probe {
             Self::ServiceAccount => "a dry run that annotates ServiceAccount default",
             Self::Lease => "a dry run that creates a foreign Lease",
             Self::Object => "a dry run that changes the spec of a ClusterPullSecret",
+            Self::Pod => "a dry run that deletes the operator's own Pod",
         }
     }
 }
 
 impl Prober {
     /// `connect` makes a client with a connection of its own. `namespace` is the operator's. The policies are named
-    /// `prefix` with `secrets`, `serviceaccounts`, `leases` and `objects` behind it.
+    /// `prefix` with `secrets`, `serviceaccounts`, `leases`, `objects` and `pods` behind it.
     pub fn new(
         connect: impl Fn() -> anyhow::Result<Client> + Send + Sync + 'static,
         namespace: &str,
@@ -87,7 +93,15 @@ impl Prober {
             prefix: prefix.to_owned(),
             leadership,
             events,
+            pod: None,
         }
+    }
+
+    /// Also tries the policy on deletions of Pods, with the operator's own Pod of this name.
+    #[must_use]
+    pub fn deleting_pods(mut self, own: Option<String>) -> Self {
+        self.pod = own;
+        self
     }
 
     /// Tries the policies while this process holds the Lease, and records what is known of them in its leadership,
@@ -124,7 +138,8 @@ impl Prober {
 
     /// Sends one dry run of each kind. Stops at the first that the policies do not refuse.
     async fn round(&self) -> Round {
-        for probe in [Probe::Secret, Probe::ServiceAccount, Probe::Lease, Probe::Object] {
+        let always = [Probe::Secret, Probe::ServiceAccount, Probe::Lease, Probe::Object];
+        for probe in always.into_iter().chain(self.pod.as_ref().map(|_| Probe::Pod)) {
             match self.try_one(probe).await {
                 Round::Refused => {}
                 other => return other,
@@ -179,6 +194,10 @@ impl Prober {
                 let api: Api<Lease> = Api::namespaced(client, &self.namespace);
                 api.create(&post, &lease).await?;
             }
+            Probe::Pod => match &self.pod {
+                Some(name) => return self.send_deletion(client, name).await,
+                None => return Ok(None),
+            },
             Probe::Object => {
                 let api: Api<RawClusterPullSecret> = Api::all(client);
                 let Some(object) = api.list(&ListParams::default().limit(1)).await?.items.pop() else {
@@ -196,6 +215,20 @@ impl Prober {
             }
         }
         Ok(Some(()))
+    }
+
+    /// Sends a dry run that deletes the operator's own Pod. Without the right to delete Pods there is nothing to try.
+    async fn send_deletion(&self, client: Client, name: &str) -> kube::Result<Option<()>> {
+        let params = DeleteParams {
+            dry_run: true,
+            ..DeleteParams::default()
+        };
+        let api: Api<Pod> = Api::namespaced(client, &self.namespace);
+        match api.delete(name, &params).await {
+            Ok(_) => Ok(Some(())),
+            Err(kube::Error::Api(status)) if status.code == 404 || status.code == 403 => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     fn log(&self, before: &Restraint, after: &Restraint) {

@@ -9,6 +9,7 @@
 //! - No error text quotes a body.
 
 mod object;
+mod pod;
 mod secret;
 mod service_account;
 

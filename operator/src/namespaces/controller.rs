@@ -4,6 +4,7 @@
 mod calls;
 mod dispatch;
 mod messages;
+mod recovery;
 #[cfg(test)]
 mod tests;
 mod watches;
@@ -19,15 +20,19 @@ use tracing::{error, info};
 
 use self::calls::Ended;
 pub use self::messages::{Declaration, ObjectMessage};
+use self::recovery::Replacer;
 use self::watches::{Input, start_watches};
+use crate::api::events::EventRecorder;
 use crate::api::watch::Watches;
 use crate::api::write::Writer;
 use crate::clock::Clock;
 use crate::leadership::Leadership;
 use crate::namespaces::reconciler::Reconciler;
+use crate::namespaces::recovery::{self as pods, PodKey};
 use crate::namespaces::squatters::Squatters;
 use crate::observability::health::Heartbeat;
 use crate::observability::metrics::Metrics;
+use crate::outcome::ApiError;
 use crate::queue::{Depth, Queue};
 use crate::wanted::LabelKeys;
 use crate::work::{Key, Lane};
@@ -36,6 +41,7 @@ use crate::worker::Worker;
 /// Why the loop goes on.
 enum Woken {
     Ended(Key, Ended),
+    Replaced(PodKey, Result<pods::Ended, ApiError>),
     Message(ObjectMessage),
     Inputs,
     /// The time has come at which a key or a summary is due.
@@ -70,6 +76,8 @@ pub struct Settings {
     pub heartbeat: Heartbeat,
     /// Counts the queue, failures, and how long namespaces wait.
     pub metrics: Metrics,
+    /// Publishes Events about replaced Pods; `None` watches and replaces none.
+    pub recover_pods: Option<EventRecorder>,
 }
 
 /// Runs until the token is cancelled, then waits for the writes in flight.
@@ -86,12 +94,18 @@ pub async fn run(
         reconciler = reconciler.managing(names.clone());
     }
     start_watches(&settings, reconciler.kinds_of_secrets(), &sender, &watches);
+    let replacer = settings.recover_pods.clone().map(|events| {
+        recovery::start_watch(&settings, &sender, &watches);
+        reconciler.tally.watch_pods();
+        Replacer::new(&settings, events)
+    });
     let clock = settings.leadership.clock();
     let queue = Queue::with_slots(settings.concurrency, BESIDE_FRESH);
     let mut looper = Loop {
         reconciler,
         worker: Worker::new(queue, clock, settings.leadership.clone()),
         more: false,
+        replacer,
         squatters: Squatters::new(watches),
         clock,
         summarised: clock.now(),
@@ -105,6 +119,7 @@ pub async fn run(
     };
     looper.run(inputs, messages, &token).await;
     looper.worker.finish().await;
+    Replacer::finish(looper.replacer.as_mut()).await;
 }
 
 struct Loop {
@@ -112,6 +127,8 @@ struct Loop {
     worker: Worker<Key, Ended>,
     /// Whether the last refill stopped before the rollout queue was drained.
     more: bool,
+    /// Replaces Pods, if that is asked for.
+    replacer: Option<Replacer>,
     squatters: Squatters,
     clock: Clock,
     summarised: Duration,
@@ -141,11 +158,13 @@ impl Loop {
         while !token.is_cancelled() {
             self.settings.heartbeat.beat();
             self.dispatch(now);
+            self.replace_pods(now);
             let wake = self.clock.instant(self.wake_at(now));
             let woken = tokio::select! {
                 biased;
                 () = token.cancelled() => return,
                 Some((key, ended)) = self.worker.ended() => Woken::Ended(key, ended),
+                Some((key, ended)) = Replacer::ended(self.replacer.as_mut()) => Woken::Replaced(key, ended),
                 message = messages.recv() => match message {
                     Some(message) => Woken::Message(message),
                     None => return,
@@ -156,6 +175,7 @@ impl Loop {
             now = self.clock.now();
             match woken {
                 Woken::Ended(key, ended) => self.ended(key, ended, now),
+                Woken::Replaced(key, ended) => self.replaced(&key, ended, now),
                 Woken::Message(message) => {
                     self.line_up(message);
                     while let Ok(message) = messages.try_recv() {
@@ -217,9 +237,13 @@ impl Loop {
         // No summary is sent before the start.
         let is_due = self.reconciler.is_started() && self.reconciler.tally.has_changed();
         let summary = is_due.then(|| self.summarised + SUMMARY);
+        let leads = self.reconciler.is_started() && self.settings.leadership.is_held();
+        let pods = self.replacer.as_ref().filter(|_| leads);
+        let pods = pods.and_then(|replacer| replacer.wakes_at(now));
         queue
             .into_iter()
             .chain(summary)
+            .chain(pods)
             .fold(now + Heartbeat::INTERVAL, Duration::min)
     }
 

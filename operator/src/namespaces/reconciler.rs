@@ -219,6 +219,11 @@ impl Reconciler {
         Some(cluster.scope_of(namespace, &place.facts, &place.selecting))
     }
 
+    /// The scope of a namespace, to decide about its Pods; `None` before the start.
+    pub(in crate::namespaces) fn scope_for_pods<'a>(&'a self, namespace: &'a Arc<str>) -> Option<Scope<'a>> {
+        self.scope(&self.cluster, namespace).filter(|_| self.started)
+    }
+
     fn intern(&self, namespace: &str) -> Arc<str> {
         self.places
             .get_key_value(namespace)

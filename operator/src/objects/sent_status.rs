@@ -18,9 +18,17 @@ pub(super) struct SentStatus {
     contended_until: Option<Duration>,
     /// Attempts that failed.
     pub(super) attempts: Attempts,
+    /// How many replaced Pods the status had when this process first reported.
+    recovered_before: Option<i64>,
 }
 
 impl SentStatus {
+    /// Returns how many replaced Pods the status had when this process first reported. It has this status now.
+    pub(super) fn recovered_before(&mut self, present: &ClusterPullSecretStatus) -> i64 {
+        let recovered = present.pods.map_or(0, |pods| pods.recovered);
+        *self.recovered_before.get_or_insert(recovered)
+    }
+
     /// Records that this status is sent now.
     pub(super) fn send(&mut self, status: &ClusterPullSecretStatus, now: Duration) {
         // The same again: another writer changed it in between.

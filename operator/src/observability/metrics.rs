@@ -42,7 +42,7 @@ type Two = [(&'static str, &'static str); 2];
 type Seconds = Gauge<f64, AtomicU64>;
 
 /// Kinds of writes, the values of the label `kind`.
-pub const WRITES: [&str; 12] = [
+pub const WRITES: [&str; 13] = [
     "create",
     "update",
     "reclaim",
@@ -51,6 +51,7 @@ pub const WRITES: [&str; 12] = [
     "delete",
     "empty",
     "account",
+    "pod",
     "finalizer",
     "status",
     "state",
@@ -280,7 +281,8 @@ fn add_failures(all: &mut Catalogue) -> Family<One, Gauge> {
 
 fn add_writes(all: &mut Catalogue) -> Family<Two, Counter> {
     let help = "Finished writes to the API server, without those of the Lease, by kind (create, update, reclaim, \
-        assign, release, delete, empty: a copy; account: references of a ServiceAccount; finalizer, status: an \
+        assign, release, delete, empty: a copy; account: references of a ServiceAccount; pod: \
+        the deletion of a Pod; finalizer, status: an \
         object; state: its state Secret; event) and result (done; conflict: the write lost a race or the name is \
         taken; gone: the namespace or object no longer exists; throttled: 429; refused; unavailable: no answer, \
         or an error of the server)";

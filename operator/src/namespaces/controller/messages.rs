@@ -76,6 +76,9 @@ impl Loop {
             ObjectMessage::Delete { name, ours } => {
                 self.deferred.retain(|deferred| deferred.object.name != name);
                 self.reconciler.forget_object(&name, ours, now);
+                if let Some(replacer) = &mut self.replacer {
+                    replacer.recovery.forget_object(&name);
+                }
                 self.settings.keys.forget(&name);
             }
             ObjectMessage::InitDone => self.complete = true,

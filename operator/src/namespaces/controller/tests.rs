@@ -62,6 +62,7 @@ async fn started() -> (
         keys,
         heartbeat: Heartbeat::new(),
         metrics,
+        recover_pods: None,
     };
     let (messages, received) = mpsc::unbounded_channel();
     let (sender, mut summaries) = mpsc::unbounded_channel();

@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::{Loop, Settings};
-use crate::api::partial::{self, PartialNamespace, PartialSecret, PartialServiceAccount};
+use crate::api::partial::{self, PartialNamespace, PartialPod, PartialSecret, PartialServiceAccount};
 use crate::api::watch::{Selector, each};
 use crate::namespaces::reconciler::{Kind, Seen};
 use crate::work::{Key, Lane, Work};
@@ -23,6 +23,7 @@ pub(super) enum Input {
     Secret(Kind, Event<PartialSecret>),
     /// An event of a Secret that is watched by name.
     Followed(Key),
+    Pod(Event<PartialPod>),
 }
 
 /// The facts of an event.
@@ -87,6 +88,12 @@ impl Loop {
             Input::Secret(kind, event) => self.secret(kind, event, now),
             Input::Followed(key) => {
                 self.worker.push(key, Lane::Fresh);
+                Vec::new()
+            }
+            Input::Pod(event) => {
+                if let Some(replacer) = &mut self.replacer {
+                    replacer.see(event, now);
+                }
                 Vec::new()
             }
         };

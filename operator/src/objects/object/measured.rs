@@ -40,6 +40,7 @@ impl ObjectState {
             },
             waits: deletion_waits_for(&self.status).filter(|_| self.is_deleting()),
             oldest_source: sources.min(),
+            pods: self.status.pods,
         }
     }
 

@@ -22,7 +22,8 @@ impl ObjectState {
         if !speaks && now < unlisted_at {
             return Next::At(unlisted_at);
         }
-        let status = self.report(now, time);
+        let recovered_before = self.sent.recovered_before(&self.status);
+        let status = self.report(recovered_before, now, time);
         let mut shown = status.clone();
         if self.installation.unrecorded {
             shown.installation = None;
@@ -47,7 +48,7 @@ impl ObjectState {
         next
     }
 
-    fn report(&self, now: Duration, time: &Time) -> ClusterPullSecretStatus {
+    fn report(&self, recovered_before: i64, now: Duration, time: &Time) -> ClusterPullSecretStatus {
         let state = self.credentials.state().filter(|state| state.last_good.is_some());
         let is_misnamed = self.installation.is_misnamed(&self.seen);
         let late = |summary| Late::of(summary, self.is_deleting(), now);
@@ -68,6 +69,9 @@ impl ObjectState {
             unread: self.credentials.unread(&self.operator_namespace),
             state_secret: state.and(self.uid()).map(|uid| last_good::secret_name(&uid)),
             late: self.summary().map(late).unwrap_or_default(),
+            pods: self.summary().map_or(self.status.pods, |summary| {
+                summary.pods.reported(self.status.pods, recovered_before)
+            }),
             requested_at: self.seen.annotations().get(ANNOTATION_RECONCILE).map(String::as_str),
             now: time,
         })

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crd::PodCounts;
 use plan::summary::Count;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -52,6 +53,8 @@ pub struct Facts {
     pub accounts: Count,
     /// Counts of registries: `selected` are declared, `ready` have their login.
     pub registries: Count,
+    /// Pods that came before the reference; `None` if the operator does not replace such Pods.
+    pub pods: Option<PodCounts>,
     /// The oldest last change of its sources, in seconds since 1970.
     pub oldest_source: Option<i64>,
     /// Why its deletion waits, in one word; `None` if it does not.
@@ -63,7 +66,7 @@ type Of = Family<[(&'static str, Arc<str>); 1], Gauge>;
 type Number = fn(&Facts) -> Option<i64>;
 
 /// Gauges with one number each.
-const NUMBERS: [(&str, &str, Number); 8] = [
+const NUMBERS: [(&str, &str, Number); 11] = [
     (
         "pullsecrets_namespaces_selected",
         "Namespaces that an object selects",
@@ -103,6 +106,21 @@ const NUMBERS: [(&str, &str, Number); 8] = [
         "pullsecrets_registries_ready",
         "Declared registries whose source provides a login",
         |facts| Some(facts.registries.ready),
+    ),
+    (
+        "pullsecrets_pods_waiting",
+        "Pods that wait for an image of an object and came before its reference; no series without --recover-pods",
+        |facts| facts.pods.map(|pods| pods.waiting),
+    ),
+    (
+        "pullsecrets_pods_recovered",
+        "Pods that were replaced for an object so far; no series without --recover-pods",
+        |facts| facts.pods.map(|pods| pods.recovered),
+    ),
+    (
+        "pullsecrets_pods_masked",
+        "Waiting Pods that are not replaced, because they have a list of their own; no series without --recover-pods",
+        |facts| facts.pods.map(|pods| pods.masked),
     ),
 ];
 

@@ -95,6 +95,7 @@ fn failed_accounts_are_reported_as_accounts() {
             unread: None,
             state_secret: None,
             late: Late::default(),
+            pods: None,
             requested_at: None,
             now: &Time(jiff::Timestamp::UNIX_EPOCH),
         });

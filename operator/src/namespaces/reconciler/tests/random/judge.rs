@@ -98,6 +98,7 @@ impl RandomCluster {
                 copies_left: late(summary.copies_left.late_at),
                 references_left: late(summary.references_left.late_at),
             },
+            pods: None,
             requested_at: None,
             now: &time,
         })
