@@ -9,7 +9,7 @@
 //!                                      /kubectl          a link to it, for people
 //! ```
 //!
-//! Cargo builds the operator, because it tracks those changes itself.
+//! Cargo builds the operator and the command-line tool, because it tracks those changes itself.
 
 mod go;
 mod operator;
@@ -22,7 +22,7 @@ use anyhow::anyhow;
 
 use go::Module;
 
-pub use operator::{cargo, operator};
+pub use operator::{cargo, cli, operator};
 
 /// Binaries of the Go modules.
 #[derive(Debug, Clone)]

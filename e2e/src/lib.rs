@@ -23,7 +23,7 @@
 //! client          clients of the API server
 //! kubectl         kubectl, for an administrator
 //! keyring         the kubelet's own lookup of logins
-//! binaries        the control plane, the registry and the operator, built when their sources changed
+//! binaries        the control plane, the registry, the operator and the tool, built when their sources changed
 //! process         processes that end with the one that started them
 //! folder          folders that go with the process that made them
 //! certificates · guardian · loopback · names · ports · wait

@@ -7,6 +7,7 @@
 mod absence;
 mod admission;
 mod bad_input;
+mod cli;
 mod events;
 mod fights;
 mod fleets;

@@ -1,4 +1,4 @@
-//! The operator, built by Cargo from this workspace.
+//! The operator and the command-line tool, built by Cargo from this workspace.
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -16,6 +16,9 @@ pub(super) const PROFILE: &str = "PULLSECRETS_E2E_PROFILE";
 /// The environment variable that names an existing binary, for instance one from an image.
 pub(super) const BINARY: &str = "PULLSECRETS_E2E_OPERATOR";
 
+/// As [`BINARY`], for the command-line tool.
+const CLI_BINARY: &str = "PULLSECRETS_E2E_CLI";
+
 /// Requires `rustup target add`.
 const STATIC_TARGET: &str = "x86_64-unknown-linux-musl";
 
@@ -32,7 +35,23 @@ const STATIC_COMPILER: &str = "CC_x86_64_unknown_linux_musl";
 pub fn operator() -> anyhow::Result<PathBuf> {
     static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     BUILT
-        .get_or_init(|| build().map_err(|error| format!("{error:#}")))
+        .get_or_init(|| built(BINARY, "operator", "pullsecrets").map_err(|error| format!("{error:#}")))
+        .clone()
+        .map_err(|error| anyhow!("{error}"))
+}
+
+/// Returns the path of the `kubectl-pullsecrets` binary, and builds it first if its sources changed.
+/// `PULLSECRETS_E2E_CLI` names another binary. The profile is that of [`operator`].
+///
+/// # Errors
+///
+/// When it does not compile; the compiler's output is on standard error.
+pub fn cli() -> anyhow::Result<PathBuf> {
+    static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    BUILT
+        .get_or_init(|| {
+            built(CLI_BINARY, "kubectl-pullsecrets", "kubectl-pullsecrets").map_err(|error| format!("{error:#}"))
+        })
         .clone()
         .map_err(|error| anyhow!("{error}"))
 }
@@ -51,16 +70,19 @@ pub fn cargo() -> Command {
     command
 }
 
-fn build() -> anyhow::Result<PathBuf> {
-    if let Some(binary) = std::env::var_os(BINARY).filter(|value| !value.is_empty()) {
+/// Returns a binary of a package: the one that `variable` names, or the one that Cargo builds.
+fn built(variable: &str, package: &str, name: &str) -> anyhow::Result<PathBuf> {
+    if let Some(binary) = std::env::var_os(variable).filter(|value| !value.is_empty()) {
         return Ok(PathBuf::from(binary));
     }
     let mut command = cargo();
     command.current_dir(workspace()).args([
         "build",
         "--quiet",
-        "--package=operator",
-        "--bin=pullsecrets",
+        "--package",
+        package,
+        "--bin",
+        name,
         "--message-format=json-render-diagnostics",
     ]);
     match std::env::var(PROFILE).as_deref() {
@@ -76,23 +98,20 @@ fn build() -> anyhow::Result<PathBuf> {
         }
         _ => {}
     }
-    let output = command
-        .stderr(Stdio::inherit())
-        .output()
-        .context("cannot run cargo for the operator")?;
+    let output = command.stderr(Stdio::inherit()).output().context("cannot run cargo")?;
     if !output.status.success() {
-        bail!("the operator does not build");
+        bail!("{name} does not build");
     }
     String::from_utf8_lossy(&output.stdout)
         .lines()
-        .filter_map(executable)
+        .filter_map(|line| executable(line, name))
         .next_back()
-        .context("cargo names no binary of the operator")
+        .with_context(|| format!("cargo names no binary {name}"))
 }
 
 /// Returns the path in one of Cargo's messages, if the message is about the binary.
-fn executable(line: &str) -> Option<PathBuf> {
+fn executable(line: &str, name: &str) -> Option<PathBuf> {
     let message: Value = serde_json::from_str(line).ok()?;
-    (message["target"]["name"] == "pullsecrets").then_some(())?;
+    (message["target"]["name"] == name && message["executable"].is_string()).then_some(())?;
     Some(PathBuf::from(message["executable"].as_str()?))
 }

@@ -9,12 +9,13 @@ use std::time::Duration;
 use e2e::kubectl::Kubectl;
 
 /// The pages: the README of the project, one for each room, and that of the chart.
-const PAGES: [&str; 6] = [
+const PAGES: [&str; 7] = [
     "README.md",
     "crd/README.md",
     "config/README.md",
     "config/helm/README.md",
     "operator/README.md",
+    "operator/cli/README.md",
     "e2e/README.md",
 ];
 

@@ -5,18 +5,34 @@
 //! Each room may name only rooms on lower lines; `.ci/checks walls` reads this picture.
 //!
 //! ```text
+//! run  each verb, from the command line to the exit code
+//! completion  candidates for shells and for kubectl, and man pages
+//! status  what objects report, and what a deletion waits for
+//! output  tables, JSON, YAML, JUnit and names; progress and notes
+//! login  tries logins at registries
+//! cluster  kubeconfigs, contexts, and what is read through them
+//! net  connections to servers, through proxies
+//! args  the command line
 //! audit · explain  the verdict on every workload · what a kubelet does for one of them
 //! fix · subject  the command that fixes a problem · what creates Pods, with its Pods
 //! verdict  what a kubelet makes of one image with one list of pull secrets
 //! world  the snapshot of a cluster: what decides, and no value of a Secret that could be printed
 //! ```
 //!
-//! The rooms above are pure: they do no I/O, read no clock and do not panic. The kubelet's rules are those of the crate
-//! `plan`.
+//! `audit` and the rooms below it are pure: they do no I/O, read no clock and do not panic. The kubelet's rules are those of
+//! the crate `plan`.
 
+pub mod args;
 pub mod audit;
+pub mod cluster;
+pub mod completion;
 pub mod explain;
 pub mod fix;
+pub mod login;
+mod net;
+pub mod output;
+pub mod run;
+pub mod status;
 pub mod subject;
 pub mod verdict;
 pub mod world;

@@ -1,3 +1,7 @@
 //! The plugin `kubectl pullsecrets`.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::run::main()
+}

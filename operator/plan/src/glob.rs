@@ -64,7 +64,7 @@ fn may_stand_in_a_glob(c: char) -> bool {
 ///
 /// It backtracks to the last `*` only, because that one can match all that an earlier one could give up. So the work is
 /// the product of the lengths instead of exponential.
-pub(crate) fn covers(pattern: &[u8], text: &[u8]) -> bool {
+pub fn covers(pattern: &[u8], text: &[u8]) -> bool {
     let (mut p, mut t) = (0, 0);
     let mut last_star: Option<(usize, usize)> = None;
     while t < text.len() {

@@ -57,6 +57,14 @@ pub struct SentLogin {
 }
 
 impl SentLogin {
+    /// Makes a login of both halves, unchanged.
+    pub fn new(username: &str, password: &str) -> Self {
+        Self {
+            username: username.to_owned(),
+            password: password.to_owned(),
+        }
+    }
+
     /// Returns the user name.
     pub fn username(&self) -> &str {
         &self.username

@@ -1,0 +1,186 @@
+//! Several contexts, of which one cannot be reached and one lacks rights; and what the tool asks the API server.
+
+use std::path::PathBuf;
+
+use e2e::scenario::Scenario;
+use serde_json::{Value, json};
+
+use crate::cli::tool::Tool;
+use crate::cli::verdicts::{account, config, deployment, secret, template};
+
+const SERVER: &str = "r.example.com";
+
+/// A kubeconfig beside that of the administrator, with the contexts `far` and `poor`.
+async fn others(scenario: &Scenario, namespace: &str) -> PathBuf {
+    let binding = ["create", "rolebinding", "poor", "-n", namespace, "--clusterrole=poor"];
+    let role = json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "poor"},
+        "rules": [{"apiGroups": [""], "resources": ["pods", "serviceaccounts"], "verbs": ["list"]}],
+    });
+    scenario.apply(&role).await;
+    account(scenario, namespace, "poor", &[]).await;
+    let subject = format!("--serviceaccount={namespace}:poor");
+    scenario.kubectl(&[&binding[..], &[&subject]].concat()).await;
+    let path = scenario
+        .cluster()
+        .service_account_kubeconfig(namespace, "poor")
+        .await
+        .unwrap();
+    let mut kubeconfig: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    for part in ["clusters", "users", "contexts"] {
+        kubeconfig[part][0]["name"] = json!("poor");
+    }
+    kubeconfig["contexts"][0]["context"] = json!({"cluster": "poor", "user": "poor"});
+    let far = json!({"name": "far", "cluster": {"server": "https://127.0.0.1:1"}});
+    kubeconfig["clusters"].as_array_mut().unwrap().push(far);
+    let far = json!({"name": "far", "context": {"cluster": "far", "user": "poor"}});
+    kubeconfig["contexts"].as_array_mut().unwrap().push(far);
+    std::fs::write(&path, kubeconfig.to_string()).unwrap();
+    path
+}
+
+async fn prepared(name: &str) -> (Scenario, String) {
+    let scenario = Scenario::shared(name).await;
+    scenario.unselected_namespaces(&["a"]).await;
+    let namespace = scenario.in_scenario(&["a"]).remove(0);
+    secret(&scenario, &namespace, "company", &config(&scenario, SERVER)).await;
+    account(&scenario, &namespace, "ready", &["company"]).await;
+    deployment(
+        &scenario,
+        &namespace,
+        "ready",
+        &template("ready", &format!("{SERVER}/app")),
+    )
+    .await;
+    (scenario, namespace)
+}
+
+/// Each context that fails is a row, the others are answered, and the exit code says that something is missing.
+#[tokio::test]
+async fn far_and_poor_contexts_become_rows() {
+    let (scenario, namespace) = prepared("contexts").await;
+    let others = others(&scenario, &namespace).await;
+    let admin = scenario.cluster().kubeconfig_path().display().to_string();
+    let tool = Tool::new(scenario.cluster().kubeconfig_path()).await;
+    let both = tool.with_kubeconfig(format!("{admin}:/no/such/file:{}", others.display()));
+
+    let audit = ["audit", SERVER, "-n", &namespace, "--all-contexts"];
+    let (code, report) = both.json(&audit).await;
+    assert_eq!((code, &report["complete"]), (Some(2), &json!(false)), "{report:#}");
+    let contexts = report["contexts"].as_array().unwrap();
+    let names: Vec<&str> = contexts
+        .iter()
+        .map(|context| context["context"].as_str().unwrap())
+        .collect();
+    assert_eq!(names, ["e2e", "far", "poor"]);
+    assert_eq!(contexts[0]["summary"]["ready"], 1, "{report:#}");
+    assert_eq!(contexts[1]["error"], "127.0.0.1:1 cannot be reached");
+    let unseen = contexts[2]["unseen"].as_array().unwrap();
+    let kinds: Vec<&str> = unseen.iter().map(|unseen| unseen["kind"].as_str().unwrap()).collect();
+    for kind in ["Namespace", "Deployment", "CronJob", "ClusterPullSecret"] {
+        assert!(kinds.contains(&kind), "{kind}: {report:#}");
+    }
+    assert!(
+        !kinds.contains(&"Pod") && !kinds.contains(&"ServiceAccount"),
+        "{report:#}"
+    );
+
+    let table = both.run(&audit).await;
+    assert_eq!(table.code, Some(2));
+    let has = |context: &str, part: &str| {
+        table
+            .out
+            .lines()
+            .any(|line| line.starts_with(context) && line.contains("NotSeen") && line.contains(part))
+    };
+    assert!(has("far", "127.0.0.1:1 cannot be reached"), "{}", table.out);
+    assert!(
+        has("poor", "deployments in") && has("poor", "you may not list them (403)"),
+        "{}",
+        table.out
+    );
+    assert_eq!(table.err, "", "no note without a terminal");
+
+    let one = both.run(&["audit", SERVER, "-n", &namespace, "--context", "e2*"]).await;
+    assert_eq!(one.code, Some(0), "{one:#?}");
+    let none = both.run(&["audit", "--context", "x*"]).await;
+    assert_eq!(none.code, Some(2));
+    assert!(
+        none.err.contains("no context matches \"x*\"; there are e2e, far, poor"),
+        "{none:#?}"
+    );
+    // A person may impersonate another, who then lacks rights.
+    let other = both
+        .run(&["audit", "-n", &namespace, "--context", "e2e", "--as", "nobody"])
+        .await;
+    assert_eq!(other.code, Some(2), "{other:#?}");
+    assert!(other.out.contains("you may not list them (403)"), "{other:#?}");
+}
+
+/// The tool reads each list once, in pages, asks for no Secret twice, and never watches.
+#[tokio::test]
+async fn audit_asks_once_for_each_list() {
+    let (scenario, namespace) = prepared("requests").await;
+    account(&scenario, &namespace, "other", &["company", "gone", "opaque"]).await;
+    scenario
+        .kubectl(&["create", "secret", "generic", "opaque", "-n", &namespace])
+        .await;
+    let reader = ["create", "serviceaccount", "reader", "-n", &namespace];
+    scenario.kubectl(&reader).await;
+    let binding = format!("requests-{namespace}");
+    let subject = format!("--serviceaccount={namespace}:reader");
+    scenario
+        .kubectl(&[
+            "create",
+            "clusterrolebinding",
+            &binding,
+            "--clusterrole=cluster-admin",
+            &subject,
+        ])
+        .await;
+    let kubeconfig = scenario
+        .cluster()
+        .service_account_kubeconfig(&namespace, "reader")
+        .await
+        .unwrap();
+    let tool = Tool::new(&kubeconfig).await;
+    let audit = scenario.cluster().audit();
+    let mark = audit.mark().unwrap();
+    let glob = format!("{namespace}*");
+    let ran = tool.run(&["audit", SERVER, "-n", &glob]).await;
+    assert_eq!(ran.code, Some(0), "{ran:#?}");
+    audit.settle(scenario.client()).await.unwrap();
+    let user = format!("system:serviceaccount:{namespace}:reader");
+    let records = audit.since(mark).unwrap();
+    let mut asked: Vec<String> = records
+        .iter()
+        .filter(|record| record.user == user)
+        .map(|record| {
+            assert!(
+                record.verb != "list" || record.request_uri.contains("limit=500"),
+                "{record:?}"
+            );
+            format!("{} {} {}", record.verb, record.resource, record.name)
+        })
+        .collect();
+    asked.sort();
+    let lists = [
+        "clusterpullsecrets",
+        "cronjobs",
+        "daemonsets",
+        "deployments",
+        "jobs",
+        "namespaces",
+        "pods",
+        "replicasets",
+        "secrets",
+        "secrets",
+        "serviceaccounts",
+        "statefulsets",
+    ];
+    let mut expected: Vec<String> = lists.iter().map(|list| format!("list {list} ")).collect();
+    expected.extend(["get secrets gone", "get secrets opaque"].map(str::to_owned));
+    expected.sort();
+    assert_eq!(asked, expected);
+    scenario.kubectl(&["delete", "clusterrolebinding", &binding]).await;
+}

@@ -1,0 +1,179 @@
+//! A single request.
+
+use bytes::Bytes;
+use crd::ClusterPullSecret;
+use http::header::ACCEPT;
+use http::{Request, StatusCode};
+use http_body_util::BodyExt as _;
+use kube::client::Body;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::client::Connected;
+use super::failure::Failure;
+use crate::world::Kind;
+
+/// Objects in a page, as with kubectl.
+pub(super) const PAGE: usize = 500;
+
+/// The usual form of an answer.
+pub(super) const JSON: &str = "application/json";
+
+/// Metadata alone: the API server leaves everything else out.
+const METADATA: &str = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
+
+impl Connected {
+    /// Sends `GET PATH`, a request with this verb of RBAC, and returns the body of its answer.
+    pub(super) async fn get(&self, path: &str, verb: &'static str, accept: &str) -> Result<Bytes, Failure> {
+        let request = Request::get(path).header(ACCEPT, accept).body(Body::empty());
+        let request = request.map_err(|_| Failure::Unreachable(self.host.clone()))?;
+        let sent = self.client.send(request).await;
+        let response = sent.map_err(|error| Failure::of_error(&error, &self.host))?;
+        let status = response.status();
+        tracing::debug!(context = self.name, verb, path, status = status.as_u16(), "answered");
+        if status != StatusCode::OK {
+            return Err(Failure::of_status(status, verb));
+        }
+        let body = response.into_body().collect().await;
+        let body = body.map_err(|error| Failure::of_error(&error, &self.host))?;
+        Ok(body.to_bytes())
+    }
+
+    /// Returns the JSON of one object.
+    pub async fn object(&self, kind: Kind, namespace: Option<&str>, name: &str) -> Result<Bytes, Failure> {
+        let path = format!("{}/{name}", path(kind, namespace));
+        self.get(&path, "get", JSON).await
+    }
+
+    /// Returns a `ClusterPullSecret`.
+    pub async fn cluster_pull_secret(&self, name: &str) -> Result<ClusterPullSecret, Failure> {
+        let body = self.object(Kind::ClusterPullSecret, None, name).await?;
+        parsed(&body)
+    }
+
+    /// Reads a list page by page. `take` returns the token of the next page.
+    pub(super) async fn pages(
+        &self,
+        path: &str,
+        accept: &str,
+        mut take: impl FnMut(&[u8]) -> Result<Option<String>, Failure>,
+    ) -> Result<(), Failure> {
+        let mut next: Option<String> = None;
+        loop {
+            let more = next.as_deref().map(|next| format!("&continue={}", escaped(next)));
+            let path = format!("{path}{}", more.unwrap_or_default());
+            let body = self.get(&path, "list", accept).await?;
+            next = take(&body)?.filter(|next| !next.is_empty());
+            if next.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Returns all `ClusterPullSecret`s.
+    pub async fn cluster_pull_secrets(&self) -> Result<Vec<ClusterPullSecret>, Failure> {
+        let path = format!("{}?limit={PAGE}", path(Kind::ClusterPullSecret, None));
+        let mut found = Vec::new();
+        self.pages(&path, JSON, |body| {
+            let page: Page<ClusterPullSecret> = parsed(body)?;
+            found.extend(page.items);
+            Ok(page.metadata.next)
+        })
+        .await?;
+        Ok(found)
+    }
+
+    /// Returns namespace and name of all objects of a kind, sorted, without any other part of them.
+    pub async fn names(&self, kind: Kind, selector: Option<&str>) -> Result<Vec<(String, String)>, Failure> {
+        let selector = selector.map(|selector| format!("&labelSelector={}", escaped(selector)));
+        let path = format!("{}?limit={PAGE}{}", path(kind, None), selector.unwrap_or_default());
+        let mut found = Vec::new();
+        self.pages(&path, METADATA, |body| {
+            let page: Page<Item> = parsed(body)?;
+            found.extend(
+                page.items
+                    .into_iter()
+                    .map(|item| (item.metadata.namespace, item.metadata.name)),
+            );
+            Ok(page.metadata.next)
+        })
+        .await?;
+        found.sort_unstable();
+        Ok(found)
+    }
+}
+
+fn parsed<T: DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
+    serde_json::from_slice(body).map_err(|error| Failure::unreadable(&error))
+}
+
+#[derive(Deserialize)]
+struct Page<T> {
+    metadata: ListMeta,
+    items: Vec<T>,
+}
+
+#[derive(Deserialize)]
+struct ListMeta {
+    #[serde(default, rename = "continue")]
+    next: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Item {
+    metadata: Named,
+}
+
+#[derive(Deserialize)]
+struct Named {
+    #[serde(default)]
+    namespace: String,
+    name: String,
+}
+
+/// The path of all objects of a kind, in one namespace or in all.
+pub(super) fn path(kind: Kind, namespace: Option<&str>) -> String {
+    let group = match kind.group() {
+        "" => format!("/api/{}", kind.version()),
+        group => format!("/apis/{group}/{}", kind.version()),
+    };
+    match namespace.filter(|_| kind.is_namespaced()) {
+        Some(namespace) => format!("{group}/namespaces/{}/{}", escaped(namespace), kind.plural()),
+        None => format!("{group}/{}", kind.plural()),
+    }
+}
+
+/// Escapes what has a meaning in a URL.
+pub(super) fn escaped(text: &str) -> String {
+    use std::fmt::Write as _;
+    let mut escaped = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') {
+            escaped.push(char::from(byte));
+        } else {
+            let _ = write!(escaped, "%{byte:02X}");
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_name_group_version_and_namespace() {
+        assert_eq!(path(Kind::Pod, None), "/api/v1/pods");
+        assert_eq!(
+            path(Kind::Deployment, Some("a")),
+            "/apis/apps/v1/namespaces/a/deployments"
+        );
+        assert_eq!(path(Kind::Namespace, Some("a")), "/api/v1/namespaces");
+        assert_eq!(
+            path(Kind::ClusterPullSecret, None),
+            "/apis/pullsecrets.dev/v1alpha1/clusterpullsecrets"
+        );
+        assert_eq!(escaped("a in (b,c)"), "a%20in%20%28b%2Cc%29");
+        assert_eq!(path(Kind::Pod, Some("../x?")), "/api/v1/namespaces/..%2Fx%3F/pods");
+    }
+}

@@ -1,0 +1,215 @@
+//! Tables as kubectl prints them: no borders, heads in capitals, three spaces between columns.
+
+use super::style::{Paint as _, Tone};
+
+const GAP: &str = "   ";
+
+/// The fewest columns for a last column beside the others. With less room it goes below its row.
+const ROOM_FOR_LAST: usize = 32;
+
+/// How far a last column below its row is indented.
+const INDENT: &str = "  ";
+
+/// A table. Its last column is for sentences, and is broken where the terminal ends.
+#[derive(Clone, Debug, Default)]
+pub struct Table {
+    heads: Vec<&'static str>,
+    rows: Vec<Vec<(String, Tone)>>,
+}
+
+impl Table {
+    /// Makes a table with these heads.
+    pub fn new(heads: &[&'static str]) -> Self {
+        Self {
+            heads: heads.to_vec(),
+            rows: Vec::new(),
+        }
+    }
+
+    /// Adds a row. An empty cell becomes a dash, except in the last column.
+    pub fn row(&mut self, cells: Vec<(String, Tone)>) {
+        self.rows.push(cells);
+    }
+
+    /// Returns whether it has no rows.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// Returns the table, no wider than `width` where that is possible.
+    pub fn text(&self, width: Option<usize>) -> String {
+        let last = self.heads.len().saturating_sub(1);
+        let widths: Vec<usize> = (0..last).map(|column| self.width_of(column)).collect();
+        let before: usize = widths.iter().map(|width| width + GAP.len()).sum();
+        let longest = self
+            .rows
+            .iter()
+            .filter_map(|row| row.get(last))
+            .map(|(text, _)| columns(text))
+            .max();
+        let fits = width.is_none_or(|width| before + longest.unwrap_or(0) <= width);
+        let beside = width.is_none_or(|width| fits || width.saturating_sub(before) >= ROOM_FOR_LAST);
+        let mut text = String::new();
+        let heads: Vec<(String, Tone)> = self.heads.iter().map(|head| ((*head).to_owned(), Tone::Head)).collect();
+        let shown = if beside { heads.len() } else { last };
+        line(&mut text, &widths, heads.get(..shown).unwrap_or_default());
+        for row in &self.rows {
+            let cells: Vec<(String, Tone)> = row
+                .iter()
+                .enumerate()
+                .map(|(at, cell)| filled(cell, at == last))
+                .collect();
+            let (firsts, sentence) = cells.split_at(last.min(cells.len()));
+            let sentence = sentence.first().cloned().unwrap_or_default();
+            if beside {
+                let room = width.filter(|_| !fits).map_or(usize::MAX, |width| width - before);
+                let mut lines = wrapped(&sentence.0, room).into_iter();
+                let first = (lines.next().unwrap_or_default(), sentence.1);
+                line(&mut text, &widths, &[firsts, &[first]].concat());
+                for more in lines {
+                    push(&mut text, &format!("{}{}", " ".repeat(before), more.paint(sentence.1)));
+                }
+            } else {
+                line(&mut text, &widths, firsts);
+                let room = width.unwrap_or(usize::MAX).saturating_sub(INDENT.len());
+                for more in wrapped(&sentence.0, room).iter().filter(|line| !line.is_empty()) {
+                    push(&mut text, &format!("{INDENT}{}", more.paint(sentence.1)));
+                }
+            }
+        }
+        text
+    }
+
+    fn width_of(&self, column: usize) -> usize {
+        let cells = self
+            .rows
+            .iter()
+            .filter_map(|row| row.get(column))
+            .map(|(text, _)| columns(text).max(1));
+        cells
+            .chain(self.heads.get(column).map(|head| columns(head)))
+            .max()
+            .unwrap_or(0)
+    }
+}
+
+fn filled((text, tone): &(String, Tone), is_last: bool) -> (String, Tone) {
+    if text.is_empty() && !is_last {
+        return ("-".to_owned(), Tone::Plain);
+    }
+    (text.clone(), *tone)
+}
+
+/// Adds a line of padded cells, without spaces at its end.
+fn line(text: &mut String, widths: &[usize], cells: &[(String, Tone)]) {
+    let mut out = String::new();
+    for (at, (cell, tone)) in cells.iter().enumerate() {
+        let is_last = cells
+            .get(at + 1..)
+            .is_none_or(|rest| rest.iter().all(|(text, _)| text.is_empty()));
+        out.push_str(&cell.paint(*tone));
+        if is_last {
+            break;
+        }
+        let padding = widths.get(at).map_or(0, |width| width.saturating_sub(columns(cell)));
+        out.push_str(&" ".repeat(padding));
+        out.push_str(GAP);
+    }
+    push(text, &out);
+}
+
+fn push(text: &mut String, line: &str) {
+    text.push_str(line);
+    text.push('\n');
+}
+
+/// The columns of a text. Names and sentences here have no wide characters.
+fn columns(text: &str) -> usize {
+    text.chars().count()
+}
+
+/// Breaks a sentence between words. A word that is too long keeps a line of its own.
+pub(super) fn wrapped(text: &str, room: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let current = lines.last().map_or(0, |line| columns(line));
+        let needed = columns(word) + usize::from(current > 0);
+        if current > 0 && current.saturating_add(needed) > room {
+            lines.push(word.to_owned());
+        } else if let Some(line) = lines.last_mut() {
+            if current > 0 {
+                line.push(' ');
+            }
+            line.push_str(word);
+        }
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table() -> Table {
+        let mut table = Table::new(&["NAMESPACE", "KIND", "WHY"]);
+        for (namespace, kind, why) in [
+            (
+                "a",
+                "Deployment",
+                "the quick brown fox jumps over the lazy dog and the sleeping cat",
+            ),
+            ("long-name", "", "short"),
+            ("b", "Job", ""),
+        ] {
+            let plain = |text: &str| (text.to_owned(), Tone::Plain);
+            table.row(vec![plain(namespace), plain(kind), plain(why)]);
+        }
+        table
+    }
+
+    fn shown(width: Option<usize>) -> String {
+        anstream::adapter::strip_str(&table().text(width)).to_string()
+    }
+
+    #[test]
+    fn columns_are_padded_and_lines_end_in_text() {
+        assert_eq!(
+            shown(None),
+            "NAMESPACE   KIND         WHY\n\
+             a           Deployment   the quick brown fox jumps over the lazy dog and the sleeping cat\n\
+             long-name   -            short\n\
+             b           Job\n"
+        );
+        assert_eq!(shown(Some(200)), shown(None));
+    }
+
+    #[test]
+    fn sentences_are_broken_beside_or_below_their_row() {
+        assert_eq!(
+            shown(Some(60)),
+            "NAMESPACE   KIND         WHY\n\
+             a           Deployment   the quick brown fox jumps over the\n\
+             \x20                        lazy dog and the sleeping cat\n\
+             long-name   -            short\n\
+             b           Job\n"
+        );
+        assert_eq!(
+            shown(Some(40)),
+            "NAMESPACE   KIND\n\
+             a           Deployment\n\
+             \x20 the quick brown fox jumps over the\n\
+             \x20 lazy dog and the sleeping cat\n\
+             long-name   -\n\
+             \x20 short\n\
+             b           Job\n"
+        );
+    }
+
+    #[test]
+    fn heads_and_words_have_their_colour() {
+        let mut table = Table::new(&["A", "B"]);
+        table.row(vec![("bad".to_owned(), Tone::Bad), ("x".to_owned(), Tone::Plain)]);
+        let text = table.text(None);
+        assert!(text.contains("\u{1b}[31mbad\u{1b}[0m   x"), "{text:?}");
+    }
+}

@@ -1,0 +1,51 @@
+//! Exit codes.
+
+use std::process::ExitCode;
+
+/// How the tool ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Exit {
+    /// There is no finding.
+    Clean,
+    /// There are findings.
+    Findings,
+    /// The usage was wrong, or the answer is incomplete.
+    Incomplete,
+    /// A person interrupted it.
+    Interrupted,
+}
+
+/// Why there is no answer, in a sentence. It ends with [`Exit::Incomplete`].
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Stop(pub(super) String);
+
+impl From<String> for Stop {
+    fn from(why: String) -> Self {
+        Self(why)
+    }
+}
+
+impl Exit {
+    /// An incomplete answer wins over findings, because there may be more.
+    pub(super) fn of(complete: bool, findings: bool) -> Self {
+        match (complete, findings) {
+            (false, _) => Self::Incomplete,
+            (true, true) => Self::Findings,
+            (true, false) => Self::Clean,
+        }
+    }
+
+    /// The meaning of clap's code: 0 for help, 2 for wrong usage.
+    pub(super) fn of_code(code: i32) -> Self {
+        if code == 0 { Self::Clean } else { Self::Incomplete }
+    }
+
+    pub(super) fn code(self) -> ExitCode {
+        ExitCode::from(match self {
+            Self::Clean => 0,
+            Self::Findings => 1,
+            Self::Incomplete => 2,
+            Self::Interrupted => 130,
+        })
+    }
+}

@@ -1,0 +1,191 @@
+//! `explain`.
+
+use serde::Serialize;
+
+use super::contexts::each;
+use super::dump;
+use super::exit::{Exit, Stop};
+use crate::args::{Cli, ExplainArgs, Namespaces, Subject, TextFormat};
+use crate::audit::ApiVersion;
+use crate::cluster::{Connected, Failure, Scope};
+use crate::explain::{Explanation, Mark, Target, explain};
+use crate::output::{Bar, Terminal, json, note, print, yaml};
+use crate::verdict::Evidence;
+use crate::world::{WorkloadId, World};
+
+/// The explanations of all contexts.
+#[derive(Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Explanations {
+    api_version: ApiVersion,
+    kind: &'static str,
+    complete: bool,
+    explanations: Vec<InContext>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct InContext {
+    context: String,
+    namespace: String,
+    /// Why there is no explanation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+    /// What could not be read.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    not_seen: Vec<String>,
+    #[serde(flatten)]
+    explanation: Option<Explanation>,
+}
+
+pub(super) async fn run(cli: &Cli, args: &ExplainArgs) -> Result<Exit, Stop> {
+    let subject = args.subject()?;
+    let given = namespace(args)?;
+    let explanations = if args.selection.from_dump.is_empty() {
+        let names_context = cli.connection.all_contexts || !cli.connection.contexts.is_empty();
+        let outcomes = each(cli, args.output.is_none(), async |connected, bar| {
+            in_cluster(connected, bar, given.as_deref(), &subject, args, names_context).await
+        });
+        let outcomes = outcomes.await?;
+        let all = outcomes.into_iter().map(|outcome| {
+            outcome.result.unwrap_or_else(|failure| InContext {
+                context: outcome.context,
+                namespace: given.clone().unwrap_or_default(),
+                error: Some(failure.to_string()),
+                not_seen: Vec::new(),
+                explanation: None,
+            })
+        });
+        all.collect()
+    } else {
+        let world = dump::read(&args.selection.from_dump, &Namespaces::default())?;
+        let namespace = given.unwrap_or_else(|| "default".to_owned());
+        vec![explained(&world, (dump::NAME, false), namespace, &subject, args)]
+    };
+    let all = Explanations {
+        kind: "ExplainReport",
+        complete: explanations
+            .iter()
+            .all(|one| one.error.is_none() && one.not_seen.is_empty()),
+        explanations,
+        ..Explanations::default()
+    };
+    let text = match args.output {
+        Some(TextFormat::Json) => json(&all)?,
+        Some(TextFormat::Yaml) => yaml(&all)?,
+        None => text(&all),
+    };
+    print(&text).map_err(|error| Stop(format!("cannot write the result: {}", error.kind())))?;
+    let explanations = all.explanations.iter().filter_map(|one| one.explanation.as_ref());
+    let fails = explanations
+        .flat_map(|one| &one.parts)
+        .flat_map(|part| &part.steps)
+        .any(|step| step.mark == Mark::Bad);
+    Ok(Exit::of(all.complete, fails))
+}
+
+/// The one namespace that the flags name: of the account, or of `-n`.
+fn namespace(args: &ExplainArgs) -> Result<Option<String>, Stop> {
+    let of_account = args
+        .account
+        .as_deref()
+        .and_then(|account| account.split_once('/'))
+        .map(|(namespace, _)| namespace);
+    let named = args.selection.namespaces.exact().unwrap_or_default();
+    match (of_account, named) {
+        (Some(namespace), _) => Ok(Some(namespace.to_owned())),
+        (None, [namespace]) => Ok(Some(namespace.clone())),
+        (None, []) if args.selection.namespaces.named.is_empty() => Ok(None),
+        (None, _) => Err(Stop(
+            "explain looks into one namespace: give one name with -n".to_owned(),
+        )),
+    }
+}
+
+async fn in_cluster(
+    connected: &Connected,
+    bar: &Bar,
+    namespace: Option<&str>,
+    subject: &Subject,
+    args: &ExplainArgs,
+    names_context: bool,
+) -> Result<InContext, Failure> {
+    let namespace = namespace.unwrap_or(&connected.namespace).to_owned();
+    let namespaces = Namespaces {
+        named: vec![namespace.clone()],
+        excluded: Vec::new(),
+    };
+    let scope = Scope {
+        namespaces: &namespaces,
+        labels: None,
+    };
+    let world = connected.read(scope, bar).await?;
+    Ok(explained(
+        &world,
+        (&connected.name, names_context),
+        namespace,
+        subject,
+        args,
+    ))
+}
+
+fn explained(
+    world: &World,
+    (context, names_context): (&str, bool),
+    namespace: String,
+    subject: &Subject,
+    args: &ExplainArgs,
+) -> InContext {
+    let account = args
+        .account
+        .as_deref()
+        .map(|account| account.split_once('/').map_or(account, |(_, name)| name));
+    let target = match subject {
+        Subject::Pod(name) => Target::Pod(name.as_str().into()),
+        Subject::Workload(kind, name) => Target::Workload(WorkloadId::new(kind, name)),
+        Subject::Account(name) => Target::Account(name.as_str().into()),
+        Subject::Image(image) => Target::Image {
+            image: image.as_str().into(),
+            account: account.unwrap_or("default").into(),
+        },
+    };
+    let named = names_context.then_some(context);
+    let explanation = explain(world, &Evidence::default(), named, &namespace, &target);
+    let (explanation, error) = match explanation {
+        Ok(explanation) => (Some(explanation), None),
+        Err(error) => (None, Some(error.to_string())),
+    };
+    let unseen = world.unseen.iter().map(ToString::to_string);
+    InContext {
+        context: context.to_owned(),
+        namespace,
+        error,
+        not_seen: unseen.chain(world.problems.iter().map(ToString::to_string)).collect(),
+        explanation,
+    }
+}
+
+fn text(all: &Explanations) -> String {
+    let terminal = Terminal::of_the_process();
+    let mut text = String::new();
+    for one in &all.explanations {
+        if all.explanations.len() > 1 {
+            text.push_str(&format!("context {}\n", one.context));
+        }
+        if let Some(error) = &one.error {
+            text.push_str(&format!("error: {error}\n"));
+        }
+        for line in one
+            .explanation
+            .iter()
+            .flat_map(|explanation| explanation.lines(!terminal.unicode))
+        {
+            text.push_str(&line);
+            text.push('\n');
+        }
+        for not_seen in &one.not_seen {
+            note(&format!("not seen: {not_seen}"));
+        }
+    }
+    text
+}

@@ -1,0 +1,104 @@
+//! `status`.
+
+use std::time::Duration;
+
+use super::contexts::each;
+use super::exit::{Exit, Stop};
+use crate::args::{Cli, Format, StatusArgs};
+use crate::cluster::{Connected, Failure};
+use crate::output::{Terminal, json, print, yaml};
+use crate::status::{ObjectState, States, Symbols, Unread, deletion, overview, tree_of};
+
+/// How often `--watch` looks. The operator writes a status at most every few seconds.
+const EVERY: Duration = Duration::from_secs(2);
+
+pub(super) async fn run(cli: &Cli, args: &StatusArgs) -> Result<Exit, Stop> {
+    if args.output == Format::Junit {
+        return Err(Stop("status has no JUnit format: use -o json".to_owned()));
+    }
+    let mut before = String::new();
+    loop {
+        let states = states(cli, args).await?;
+        let text = text(&states, args)?;
+        if text != before {
+            print(&text).map_err(|error| Stop(format!("cannot write the result: {}", error.kind())))?;
+            before = text;
+        }
+        if !args.watch {
+            return Ok(Exit::of(states.complete, states.has_findings()));
+        }
+        tokio::time::sleep(EVERY).await;
+    }
+}
+
+async fn states(cli: &Cli, args: &StatusArgs) -> Result<States, Stop> {
+    let name = args.name.as_deref();
+    let shows_progress = !args.output.is_for_machines() && !args.watch;
+    let outcomes = each(cli, shows_progress, async |connected, _| objects(connected, name).await).await?;
+    let mut states = States::default();
+    for outcome in outcomes {
+        match outcome.result {
+            Ok(objects) => states.objects.extend(objects),
+            Err(failure) => states.unread.push(Unread {
+                context: outcome.context,
+                why: match (failure, name) {
+                    (Failure::NotFound, Some(name)) => format!("there is no ClusterPullSecret {name}"),
+                    (Failure::NotFound, None) => "the definition of ClusterPullSecrets is not installed".to_owned(),
+                    (failure, _) => failure.to_string(),
+                },
+            }),
+        }
+    }
+    states.finish();
+    Ok(states)
+}
+
+async fn objects(connected: &Connected, name: Option<&str>) -> Result<Vec<ObjectState>, Failure> {
+    let objects = match name {
+        Some(name) => vec![connected.cluster_pull_secret(name).await?],
+        None => connected.cluster_pull_secrets().await?,
+    };
+    let mut states = Vec::new();
+    for mut object in objects {
+        object.metadata.managed_fields = None;
+        let annotations = object.metadata.annotations.as_mut();
+        // What kubectl apply keeps there repeats the object.
+        annotations.map(|annotations| annotations.remove("kubectl.kubernetes.io/last-applied-configuration"));
+        states.push(ObjectState {
+            context: connected.name.clone(),
+            deletion: deletion(connected, &object).await,
+            object,
+        });
+    }
+    Ok(states)
+}
+
+fn text(states: &States, args: &StatusArgs) -> Result<String, Stop> {
+    let terminal = Terminal::of_the_process();
+    Ok(match (args.output, &args.name) {
+        (Format::Json, _) => json(states)?,
+        (Format::Yaml, _) => yaml(states)?,
+        (Format::Name, _) => {
+            let name = |state: &ObjectState| {
+                format!(
+                    "{}/{}\n",
+                    state.context,
+                    state.object.metadata.name.as_deref().unwrap_or_default()
+                )
+            };
+            states.objects.iter().map(name).collect()
+        }
+        (_, Some(_)) => {
+            let trees = states
+                .objects
+                .iter()
+                .map(|state| tree_of(state, Symbols::new(terminal.unicode)));
+            let unread = states
+                .unread
+                .iter()
+                .map(|unread| format!("context {}: {}\n", unread.context, unread.why));
+            trees.chain(unread).collect::<Vec<_>>().join("\n")
+        }
+        (format, None) => overview(states, format == Format::Wide).text(terminal.width),
+    })
+}

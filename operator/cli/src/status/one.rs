@@ -1,0 +1,127 @@
+//! The tree of one object.
+
+use crd::{ClusterPullSecret, Condition, RegistryStatus};
+
+use super::tree::{Node, Symbols};
+use super::{ObjectState, is_observed, is_ready};
+
+/// Most copies that are named.
+const COPIES: usize = 20;
+
+/// Returns the tree of one object in one context.
+pub fn tree_of(state: &ObjectState, symbols: Symbols) -> String {
+    let object = &state.object;
+    let mut root = Node::new(first_line(state));
+    let Some(status) = object.status.as_ref() else {
+        root.add(Node::new("the operator has not reported on it yet: is it running?"));
+        return root.text(symbols);
+    };
+    if let Some(message) = status
+        .ready()
+        .filter(|_| !is_ready(object))
+        .map(|ready| ready.message.as_str())
+    {
+        root.add(Node::new(message));
+    }
+    for condition in status.conditions.iter().filter(|condition| is_telling(condition)) {
+        root.add(Node::new(format!(
+            "{}={} {}: {}",
+            condition.type_, condition.status, condition.reason, condition.message
+        )));
+    }
+    root.add(registries(object, &status.registries));
+    let of = |counts: &Option<crd::Counts>| counts.clone().map_or((0, 0), |counts| (counts.ready, counts.selected));
+    let ((ready, selected), (accounts, of_accounts)) = (of(&status.namespaces), of(&status.service_accounts));
+    let mut namespaces = Node::new(format!("namespaces {ready} of {selected}"));
+    let rows = status.failures.iter();
+    let rows: Vec<[String; 3]> = rows
+        .map(|failure| {
+            [
+                failure.namespace.clone(),
+                failure.reason.to_string(),
+                failure.message.clone(),
+            ]
+        })
+        .collect();
+    namespaces.add_rows(&rows);
+    root.add(namespaces);
+    root.add(Node::new(format!("accounts {accounts} of {of_accounts}")));
+    if let Some(deletion) = &state.deletion {
+        let mut node = Node::new(format!(
+            "deletion since {} waits for: {}",
+            deletion.since,
+            deletion.advice()
+        ));
+        for finalizer in &deletion.finalizers {
+            node.add(Node::new(format!("finalizer {finalizer}")));
+        }
+        for copy in deletion.copies.iter().take(COPIES) {
+            node.add(Node::new(format!("copy {copy}")));
+        }
+        if let Some(more) = deletion.copies.len().checked_sub(COPIES).filter(|more| *more > 0) {
+            node.add(Node::new(format!("and {more} more copies")));
+        }
+        if let Some(why) = &deletion.copies_unseen {
+            node.add(Node::new(format!("copies: {why}")));
+        }
+        root.add(node);
+    }
+    root.text(symbols)
+}
+
+fn first_line(state: &ObjectState) -> String {
+    let object = &state.object;
+    let name = object.metadata.name.as_deref().unwrap_or_default();
+    let ready = object.status.as_ref().and_then(|status| status.ready());
+    let ready = ready.map_or_else(
+        || "Ready=Unknown".to_owned(),
+        |ready| format!("Ready={} {}", ready.status, ready.reason),
+    );
+    let generation = object.metadata.generation.unwrap_or_default();
+    let seen = if is_observed(object) { "seen" } else { "not seen yet" };
+    let mut line = format!(
+        "{name}   {ready}, generation {generation} {seen}, context {}",
+        state.context
+    );
+    if object.spec.suspend {
+        line.push_str(", suspended");
+    }
+    line
+}
+
+/// `Ready` and its parts are in the tree. `Reconciling` repeats them.
+fn is_telling(condition: &Condition) -> bool {
+    condition.type_ == "Stalled"
+}
+
+fn registries(object: &ClusterPullSecret, registries: &[RegistryStatus]) -> Node {
+    let mut node = Node::new("registries");
+    let rows: Vec<[String; 3]> = registries
+        .iter()
+        .enumerate()
+        .map(|(at, registry)| {
+            let whole = || format!("docker config: {}", registry.servers.join(", "));
+            let server = registry.server.clone().unwrap_or_else(whole);
+            let source = object.spec.registries.get(at).map(source).unwrap_or_default();
+            [
+                server,
+                registry.reason.clone(),
+                registry.message.clone().unwrap_or(source),
+            ]
+        })
+        .collect();
+    node.add_rows(&rows);
+    node
+}
+
+/// The Secret with the login.
+fn source(registry: &crd::Registry) -> String {
+    let references = registry
+        .credentials
+        .references()
+        .map(|reference| match &reference.namespace {
+            Some(namespace) => format!("{namespace}/{}", reference.name),
+            None => reference.name.clone(),
+        });
+    references.collect::<Vec<_>>().join(", ")
+}
