@@ -1,7 +1,7 @@
 // Command controlplane is a multi-call binary with the parts of a Kubernetes
 // cluster that the end-to-end tests start as separate processes on loopback:
 //
-//	controlplane etcd|kube-apiserver|kube-controller-manager|kubelet|kubectl [flags]
+//	controlplane etcd|kube-apiserver|kube-controller-manager|kube-scheduler|kubelet|kubectl [flags]
 //
 // A symbolic link with one of those names does the same as the first argument.
 //
@@ -38,16 +38,17 @@ import (
 	kubectlutil "k8s.io/kubectl/pkg/cmd/util"
 	apiserver "k8s.io/kubernetes/cmd/kube-apiserver/app"
 	kcm "k8s.io/kubernetes/cmd/kube-controller-manager/app"
+	scheduler "k8s.io/kubernetes/cmd/kube-scheduler/app"
 	kubelet "k8s.io/kubernetes/cmd/kubelet/app"
 )
 
 func main() {
 	name := filepath.Base(os.Args[0])
 	switch name {
-	case "etcd", "kube-apiserver", "kube-controller-manager", "kubelet", "kubectl":
+	case "etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kubectl":
 	default:
 		if len(os.Args) < 2 {
-			fmt.Fprintln(os.Stderr, "usage: controlplane etcd|kube-apiserver|kube-controller-manager|kubelet|kubectl [flags]")
+			fmt.Fprintln(os.Stderr, "usage: controlplane etcd|kube-apiserver|kube-controller-manager|kube-scheduler|kubelet|kubectl [flags]")
 			os.Exit(2)
 		}
 		name = os.Args[1] // cobra and kubectl read os.Args themselves
@@ -63,6 +64,8 @@ func main() {
 		os.Exit(cli.Run(apiserver.NewAPIServerCommand()))
 	case "kube-controller-manager":
 		os.Exit(cli.Run(kcm.NewControllerManagerCommand()))
+	case "kube-scheduler":
+		os.Exit(cli.Run(scheduler.NewSchedulerCommand()))
 	case "kubelet":
 		os.Exit(cli.Run(kubelet.NewKubeletCommand(context.Background())))
 	case "keyring":

@@ -14,6 +14,7 @@
 mod go;
 mod operator;
 mod progress;
+mod runtime;
 
 use std::path::PathBuf;
 use std::sync::OnceLock;
@@ -23,6 +24,7 @@ use anyhow::anyhow;
 use go::Module;
 
 pub use operator::{cargo, cli, operator};
+pub use runtime::{Runtime, runtime};
 
 /// Binaries of the Go modules.
 #[derive(Debug, Clone)]

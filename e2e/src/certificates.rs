@@ -1,6 +1,7 @@
 //! Keys, certificates and kubeconfigs of a short-lived cluster.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Context;
 use base64::Engine;
@@ -38,6 +39,13 @@ pub struct Certificates {
     pub admin: PathBuf,
     /// Kubeconfig of the controller manager.
     pub controller_manager: PathBuf,
+    /// Kubeconfig of the scheduler.
+    pub scheduler: PathBuf,
+    /// The certificate by which the API server calls kubelets.
+    pub kubelet_client: PathBuf,
+    /// Its key.
+    pub kubelet_client_key: PathBuf,
+    signer: Arc<Authority>,
     authority_pem: String,
     server_url: String,
 }
@@ -49,7 +57,7 @@ impl Certificates {
     ///
     /// When a file cannot be written.
     pub fn make(folder: &Path, server_url: &str) -> anyhow::Result<Self> {
-        let authority = authority().context("cannot make a certificate authority")?;
+        let authority = Arc::new(authority().context("cannot make a certificate authority")?);
         let certificates = Self {
             authority: folder.join("ca.crt"),
             server: folder.join("apiserver.crt"),
@@ -58,12 +66,16 @@ impl Certificates {
             account_public_key: folder.join("sa.pub"),
             admin: folder.join("admin.kubeconfig"),
             controller_manager: folder.join("kcm.kubeconfig"),
+            scheduler: folder.join("scheduler.kubeconfig"),
+            kubelet_client: folder.join("kubelet-client.crt"),
+            kubelet_client_key: folder.join("kubelet-client.key"),
+            signer: Arc::clone(&authority),
             authority_pem: authority.pem(),
             server_url: server_url.to_owned(),
         };
         std::fs::write(&certificates.authority, &certificates.authority_pem)?;
 
-        let (certificate, key) = server(&authority)?;
+        let (certificate, key) = server("kube-apiserver", None, &SERVER_NAMES, &authority)?;
         std::fs::write(&certificates.server, certificate)?;
         std::fs::write(&certificates.server_key, key)?;
 
@@ -75,7 +87,25 @@ impl Certificates {
         std::fs::write(&certificates.admin, certificates.kubeconfig(&admin))?;
         let manager = client(&authority, "system:kube-controller-manager", None)?;
         std::fs::write(&certificates.controller_manager, certificates.kubeconfig(&manager))?;
+        let scheduler = client(&authority, "system:kube-scheduler", None)?;
+        std::fs::write(&certificates.scheduler, certificates.kubeconfig(&scheduler))?;
+        let (certificate, key) = client_pair(&authority, "kube-apiserver-kubelet-client", Some("system:masters"))?;
+        std::fs::write(&certificates.kubelet_client, certificate)?;
+        std::fs::write(&certificates.kubelet_client_key, key)?;
         Ok(certificates)
+    }
+
+    /// Returns a kubeconfig of the node with this address, which is its name too, and the certificate and the key by
+    /// which its kubelet serves.
+    ///
+    /// # Errors
+    ///
+    /// When no key can be made.
+    pub fn node(&self, address: &str) -> anyhow::Result<(String, String, String)> {
+        let (user, group) = (format!("system:node:{address}"), "system:nodes");
+        let kubeconfig = self.kubeconfig(&client(&self.signer, &user, Some(group))?);
+        let (certificate, key) = server(&user, Some(group), &[address], &self.signer)?;
+        Ok((kubeconfig, certificate, key))
     }
 
     /// Returns a kubeconfig whose one user logs in with a bearer token.
@@ -111,27 +141,42 @@ fn authority() -> Result<Authority, rcgen::Error> {
 }
 
 /// Returns certificate and key in PEM.
-fn server(authority: &Authority) -> Result<(String, String), rcgen::Error> {
-    let mut params = CertificateParams::new(SERVER_NAMES.map(String::from))?;
+fn server(
+    name: &str,
+    group: Option<&str>,
+    names: &[&str],
+    authority: &Authority,
+) -> Result<(String, String), rcgen::Error> {
+    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+    let mut params = CertificateParams::new(names)?;
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-    params.distinguished_name.push(DnType::CommonName, "kube-apiserver");
+    named(&mut params, name, group);
     signed(params, authority)
 }
 
-/// Returns the user part of a kubeconfig. The API server takes the common name as the user and the organisation as a
-/// group.
+/// Returns the user part of a kubeconfig.
 fn client(authority: &Authority, user: &str, group: Option<&str>) -> Result<Value, rcgen::Error> {
-    let mut params = CertificateParams::new(Vec::new())?;
-    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-    params.distinguished_name.push(DnType::CommonName, user);
-    if let Some(group) = group {
-        params.distinguished_name.push(DnType::OrganizationName, group);
-    }
-    let (certificate, key) = signed(params, authority)?;
+    let (certificate, key) = client_pair(authority, user, group)?;
     Ok(json!({
         "client-certificate-data": STANDARD.encode(certificate),
         "client-key-data": STANDARD.encode(key),
     }))
+}
+
+/// Returns certificate and key in PEM.
+fn client_pair(authority: &Authority, user: &str, group: Option<&str>) -> Result<(String, String), rcgen::Error> {
+    let mut params = CertificateParams::new(Vec::new())?;
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    named(&mut params, user, group);
+    signed(params, authority)
+}
+
+/// The API server takes the common name as the user and the organisation as a group.
+fn named(params: &mut CertificateParams, user: &str, group: Option<&str>) {
+    params.distinguished_name.push(DnType::CommonName, user);
+    if let Some(group) = group {
+        params.distinguished_name.push(DnType::OrganizationName, group);
+    }
 }
 
 fn signed(mut params: CertificateParams, authority: &Authority) -> Result<(String, String), rcgen::Error> {

@@ -52,12 +52,16 @@ pub struct Options {
     pub apiserver_flags: Vec<String>,
     /// Whether Deployments create Pods. The Pods run only with a [`Node`](crate::node::Node).
     pub workloads: bool,
+    /// Whether real nodes may join ([`kubelet::Node`](crate::kubelet::Node)). Workloads of every kind then create Pods,
+    /// and a scheduler binds them.
+    pub nodes: bool,
 }
 
 /// A running control plane. Dropping it ends its processes and removes its folder.
 #[derive(Debug)]
 pub struct Cluster {
     // Dropped in this order: a server that loses its store first hangs in its shutdown for minutes.
+    scheduler: Option<Process>,
     controller_manager: Option<Process>,
     apiserver: Option<Process>,
     etcd: Option<Process>,
@@ -94,6 +98,7 @@ impl Cluster {
         let certificates = Certificates::make(folder.path(), &ports.server_url())?;
         std::fs::write(flags::audit_policy(folder.path()), crate::audit::POLICY)?;
         let mut cluster = Self {
+            scheduler: None,
             controller_manager: None,
             apiserver: None,
             etcd: None,
@@ -108,6 +113,9 @@ impl Cluster {
         cluster.start_part(Part::ApiServer)?;
         cluster.wait_for_server().await?;
         cluster.start_part(Part::ControllerManager)?;
+        if options.nodes {
+            cluster.start_part(Part::Scheduler)?;
+        }
         cluster.wait_for_accounts().await?;
         Ok(cluster)
     }
@@ -161,7 +169,14 @@ impl Cluster {
 
     /// Returns the log tail of the first part that has ended unexpectedly.
     fn dead(&mut self) -> Option<String> {
-        [&mut self.etcd, &mut self.apiserver, &mut self.controller_manager]
+        let Self {
+            etcd,
+            apiserver,
+            controller_manager,
+            scheduler,
+            ..
+        } = self;
+        [etcd, apiserver, controller_manager, scheduler]
             .into_iter()
             .flatten()
             .find_map(|process| {
@@ -172,7 +187,7 @@ impl Cluster {
 
     /// Returns the last lines of each part's log, for people.
     pub fn tails(&self) -> String {
-        [&self.etcd, &self.apiserver, &self.controller_manager]
+        [&self.etcd, &self.apiserver, &self.controller_manager, &self.scheduler]
             .into_iter()
             .flatten()
             .map(|process| process.tail(TAIL))
@@ -202,6 +217,11 @@ impl Cluster {
     /// Returns the path of the administrator's kubeconfig.
     pub fn kubeconfig_path(&self) -> &Path {
         &self.certificates.admin
+    }
+
+    /// Returns the address of the API server: `127.0.0.1:PORT`.
+    pub fn server_address(&self) -> String {
+        self.ports.server_address()
     }
 
     /// Returns the folder of this cluster, where scenarios may keep files too.
@@ -261,7 +281,7 @@ impl Cluster {
     ///
     /// When a part had to be killed.
     pub fn stop(mut self) -> anyhow::Result<()> {
-        for part in [Part::ControllerManager, Part::ApiServer, Part::Etcd] {
+        for part in [Part::Scheduler, Part::ControllerManager, Part::ApiServer, Part::Etcd] {
             if self.slot(part).is_some() {
                 self.stop_part(part)?;
             }

@@ -16,10 +16,12 @@ use anyhow::{Context, anyhow};
 /// Reads one order per line. It forgets groups that have ended, because another process may get their number. A missing
 /// folder is no error. It waits for killed groups, so that none of them writes into a folder during its removal. The
 /// wait is a second at most, because a zombie without a parent that reaps it counts as alive. `kill -s` because dash
-/// takes no group after `kill -KILL --`.
+/// takes no group after `kill -KILL --`. A control group can be removed when the kernel has let go of its processes,
+/// which takes up to two seconds.
 const SCRIPT: &str = r#"
 trap '' HUP INT QUIT TERM PIPE
 groups=
+cgroups=
 while read -r order subject; do
   case $order in
     group) groups="$groups $subject" ;;
@@ -27,6 +29,7 @@ while read -r order subject; do
       rest=
       for group in $groups; do [ "$group" = "$subject" ] || rest="$rest $group"; done
       groups=$rest ;;
+    cgroup) cgroups="$cgroups $subject" ;;
     folder) set -- "$@" "$subject" ;;
   esac
 done
@@ -34,6 +37,13 @@ for group in $groups; do kill -s KILL -- "-$group" 2>/dev/null; done
 looks=0
 for group in $groups; do
   while [ $looks -lt 20 ] && kill -s 0 -- "-$group" 2>/dev/null; do sleep 0.05; looks=$((looks + 1)); done
+done
+for cgroup in $cgroups; do
+  looks=0
+  while [ $looks -lt 40 ] && [ -d "$cgroup" ]; do
+    find "$cgroup" -depth -type d -exec rmdir {} + 2>/dev/null || sleep 0.05
+    looks=$((looks + 1))
+  done
 done
 for folder in "$@"; do rm -rf -- "$folder"; done
 "#;
@@ -65,6 +75,15 @@ pub(crate) fn group_ended(group: u32) -> anyhow::Result<()> {
 /// As [`watch_group`].
 pub(crate) fn watch_folder(path: &Path) -> anyhow::Result<()> {
     order("folder", path.display())
+}
+
+/// Removes the control group, with all below it, when this process ends.
+///
+/// # Errors
+///
+/// As [`watch_group`].
+pub(crate) fn watch_cgroup(path: &Path) -> anyhow::Result<()> {
+    order("cgroup", path.display())
 }
 
 fn order(verb: &str, subject: impl Display) -> anyhow::Result<()> {

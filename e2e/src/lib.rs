@@ -1,4 +1,4 @@
-//! End-to-end tests: the whole product on a real Kubernetes control plane, on one machine, without a container runtime.
+//! End-to-end tests: the whole product on a real Kubernetes control plane, and on real nodes, on one machine.
 //!
 //! # Rooms
 //!
@@ -9,6 +9,7 @@
 //! faults          a proxy that injects them
 //! wire            a relay that counts bytes
 //! registry        the CNCF registry behind a password
+//! kubelet         a real node: kubelet, containerd and runc, in namespaces of their own
 //! node            the operator's process, started as the installed Deployment says
 //! operator        the operator's process with the rights that `config/rbac` gives it
 //! pool            clusters that tests borrow, wiped between two
@@ -26,6 +27,8 @@
 //! binaries        the control plane, the registry, the operator and the tool, built when their sources changed
 //! process         processes that end with the one that started them
 //! folder          folders that go with the process that made them
+//! image           images of one layer, made in memory
+//! machine         what a machine needs for a real node
 //! certificates · guardian · loopback · names · ports · wait
 //! ```
 //!
@@ -43,10 +46,13 @@ pub mod cluster;
 pub mod faults;
 pub mod folder;
 mod guardian;
+pub mod image;
 pub mod keyring;
 pub mod kubectl;
+pub mod kubelet;
 pub mod login;
 pub mod loopback;
+pub mod machine;
 mod names;
 pub mod node;
 pub mod operator;

@@ -55,16 +55,28 @@ impl Module {
     }
 
     pub(super) fn helm_3() -> Self {
-        Self::tool("helm-3", "helm.sh/helm/v3/cmd/helm", newest_kubernetes_of_helm_3)
+        let linker = newest_kubernetes_of_helm_3;
+        Self::tool("helm", "helm-3", "helm.sh/helm/v3/cmd/helm", linker)
     }
 
     pub(super) fn helm_4() -> Self {
-        Self::tool("helm-4", "helm.sh/helm/v4/cmd/helm", |_| Ok("-s -w".to_owned()))
+        Self::tool("helm", "helm-4", "helm.sh/helm/v4/cmd/helm", |_| Ok("-s -w".to_owned()))
     }
 
     pub(super) fn kubeconform() -> Self {
         let package = "github.com/yannh/kubeconform/cmd/kubeconform";
-        Self::tool("kubeconform", package, |_| Ok("-s -w".to_owned()))
+        Self::tool("helm", "kubeconform", package, |_| Ok("-s -w".to_owned()))
+    }
+
+    /// Returns a program that a node needs, by its package.
+    pub(super) fn runtime(package: &'static str) -> Self {
+        let program = package.rsplit('/').next().unwrap_or(package);
+        Self::tool("runtime", program, package, |_| Ok("-s -w".to_owned()))
+    }
+
+    /// Returns the program in the images of the tests.
+    pub(super) fn container() -> Self {
+        Self::tool("runtime", "container", ".", |_| Ok("-s -w".to_owned()))
     }
 
     fn named(name: &'static str, linker: fn(&str) -> anyhow::Result<String>) -> Self {
@@ -78,12 +90,17 @@ impl Module {
         }
     }
 
-    /// Returns a program of others, of the module `helm`.
-    fn tool(program: &'static str, package: &'static str, linker: fn(&str) -> anyhow::Result<String>) -> Self {
+    /// Returns a program of a module with several, mostly one of others.
+    fn tool(
+        name: &'static str,
+        program: &'static str,
+        package: &'static str,
+        linker: fn(&str) -> anyhow::Result<String>,
+    ) -> Self {
         Self {
             program,
             package,
-            ..Self::named("helm", linker)
+            ..Self::named(name, linker)
         }
     }
 
@@ -283,7 +300,7 @@ fn is_package(line: &str) -> bool {
     !line.is_empty() && !line.starts_with('#') && !line.contains([' ', '\t', ':'])
 }
 
-fn cache() -> anyhow::Result<PathBuf> {
+pub(super) fn cache() -> anyhow::Result<PathBuf> {
     let base = match std::env::var_os("XDG_CACHE_HOME").filter(|value| !value.is_empty()) {
         Some(path) => PathBuf::from(path),
         None => std::env::home_dir()

@@ -15,6 +15,10 @@ const CONTROLLERS: &str = "namespace-controller,serviceaccount-controller,servic
 /// Further controllers, which create the Pods of a Deployment.
 pub(super) const WORKLOADS: &str = "deployment-controller,replicaset-controller";
 
+/// Further controllers, for clusters with nodes: the other kinds of workloads, evictions, and what becomes of a node.
+pub(super) const NODES: &str = "daemonset-controller,statefulset-controller,job-controller,cronjob-controller,\
+    replicationcontroller-controller,disruption-controller,pod-garbage-collector-controller,node-lifecycle-controller";
+
 /// The issuer and audience of `ServiceAccount` tokens, as in a real cluster.
 const ISSUER: &str = "https://kubernetes.default.svc";
 
@@ -25,16 +29,18 @@ pub(super) struct Ports {
     etcd_peer: u16,
     apiserver: u16,
     controller_manager: u16,
+    scheduler: u16,
 }
 
 impl Ports {
     pub(super) fn find() -> std::io::Result<Self> {
-        let [etcd, etcd_peer, apiserver, controller_manager] = ports::free_set()?;
+        let [etcd, etcd_peer, apiserver, controller_manager, scheduler] = ports::free_set()?;
         Ok(Self {
             etcd,
             etcd_peer,
             apiserver,
             controller_manager,
+            scheduler,
         })
     }
 
@@ -42,8 +48,12 @@ impl Ports {
         format!("127.0.0.1:{}", self.etcd)
     }
 
+    pub(super) fn server_address(&self) -> String {
+        format!("127.0.0.1:{}", self.apiserver)
+    }
+
     pub(super) fn server_url(&self) -> String {
-        format!("https://127.0.0.1:{}", self.apiserver)
+        format!("https://{}", self.server_address())
     }
 }
 
@@ -91,6 +101,26 @@ pub(super) fn apiserver(folder: &Path, ports: &Ports, keys: &Certificates) -> Ve
         // The server writes a record before it ends the request, so that counts are complete. The log is never rotated.
         "--audit-log-mode=blocking".to_owned(),
         "--audit-log-maxsize=4096".to_owned(),
+    ]
+}
+
+/// Further flags of the API server, for clusters with nodes.
+pub(super) fn apiserver_of_nodes(keys: &Certificates) -> Vec<String> {
+    vec![
+        "--enable-admission-plugins=NodeRestriction".to_owned(),
+        format!("--kubelet-client-certificate={}", keys.kubelet_client.display()),
+        format!("--kubelet-client-key={}", keys.kubelet_client_key.display()),
+        format!("--kubelet-certificate-authority={}", keys.authority.display()),
+    ]
+}
+
+pub(super) fn scheduler(folder: &Path, ports: &Ports, keys: &Certificates) -> Vec<String> {
+    vec![
+        format!("--kubeconfig={}", keys.scheduler.display()),
+        "--bind-address=127.0.0.1".to_owned(),
+        format!("--secure-port={}", ports.scheduler),
+        format!("--cert-dir={}", folder.join("scheduler-certs").display()),
+        "--leader-elect=false".to_owned(),
     ]
 }
 

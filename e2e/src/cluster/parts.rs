@@ -20,6 +20,8 @@ pub enum Part {
     ApiServer,
     /// Creates `ServiceAccount`s, deletes the contents of namespaces, collects garbage.
     ControllerManager,
+    /// Binds Pods to nodes. It runs on clusters with nodes only.
+    Scheduler,
 }
 
 impl Cluster {
@@ -33,16 +35,23 @@ impl Cluster {
             Part::Etcd => flags::etcd(self.folder.path(), &self.ports),
             Part::ApiServer => {
                 let mut all = flags::apiserver(self.folder.path(), &self.ports, &self.certificates);
+                if self.options.nodes {
+                    all.extend(flags::apiserver_of_nodes(&self.certificates));
+                }
                 all.extend(self.options.apiserver_flags.iter().cloned());
                 all
             }
             Part::ControllerManager => {
                 let mut all = flags::controller_manager(self.folder.path(), &self.ports, &self.certificates);
-                if self.options.workloads {
+                if self.options.workloads || self.options.nodes {
                     all.push(format!("--controllers={}", flags::WORKLOADS));
+                }
+                if self.options.nodes {
+                    all.push(format!("--controllers={}", flags::NODES));
                 }
                 all
             }
+            Part::Scheduler => flags::scheduler(self.folder.path(), &self.ports, &self.certificates),
         };
         let name = part.name();
         let program = Program::new(
@@ -78,6 +87,7 @@ impl Cluster {
             Part::Etcd => &mut self.etcd,
             Part::ApiServer => &mut self.apiserver,
             Part::ControllerManager => &mut self.controller_manager,
+            Part::Scheduler => &mut self.scheduler,
         }
     }
 }
@@ -88,6 +98,7 @@ impl Part {
             Self::Etcd => "etcd",
             Self::ApiServer => "kube-apiserver",
             Self::ControllerManager => "kube-controller-manager",
+            Self::Scheduler => "kube-scheduler",
         }
     }
 }
