@@ -33,8 +33,10 @@ const MAX_PODS: usize = 5_000;
 const MAX_IN_NAMESPACE: usize = 1_000;
 /// The time between two sweeps.
 const SWEEP: Duration = Duration::from_secs(1);
-/// The most Pods that are replaced after one sweep, and so in a second.
+/// The most calls under way, and the most that begin after one sweep, and so in a second.
 const AT_ONCE: usize = 20;
+/// The most calls under way for one namespace, because a tenant's webhook may delay each of them.
+const AT_ONCE_IN_NAMESPACE: usize = 5;
 
 /// Namespace and name of a Pod.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -87,6 +89,8 @@ pub(super) struct Recovery {
     owners: Owners,
     /// The namespace after which the next sweep begins.
     after: Option<Arc<str>>,
+    /// How many calls are under way, by namespace.
+    under_way: HashMap<Arc<str>, usize>,
     /// How many Pods were replaced for each object.
     recovered: HashMap<Arc<str>, i64>,
     swept_at: Option<Duration>,
@@ -168,6 +172,10 @@ impl Recovery {
 
     /// Records how a call for a Pod ended.
     pub(super) fn ended(&mut self, key: &PodKey, pod: &Pod, objects: &[Arc<str>], ended: Ended, now: Duration) {
+        if let Some(calls) = self.under_way.get_mut(&key.namespace) {
+            *calls -= 1;
+        }
+        self.under_way.retain(|_, calls| *calls > 0);
         let Some(controller) = &pod.controller else {
             return;
         };

@@ -24,9 +24,6 @@ use crate::queue::Queue;
 use crate::work::Lane;
 use crate::worker::{NoReply, Worker};
 
-/// The most calls under way.
-const CALLS: usize = 8;
-
 /// The Pods that wait, and the calls that replace them.
 pub(super) struct Replacer {
     pub(super) recovery: Recovery,
@@ -57,7 +54,8 @@ impl Replacer {
         let leadership = settings.leadership.clone();
         Self {
             recovery: Recovery::default(),
-            worker: Worker::new(Queue::with_slots(CALLS, CALLS), leadership.clock(), leadership),
+            // The sweeps limit the calls.
+            worker: Worker::new(Queue::default(), leadership.clock(), leadership),
             candidates: HashMap::new(),
             events,
         }
@@ -144,7 +142,6 @@ impl Loop {
             }
             replacer.publish();
         }
-        replacer.worker.give_up(now);
         while let Some(key) = replacer.worker.next(now) {
             replacer.begin(key, self.settings.writer.clone());
         }

@@ -8,7 +8,7 @@ use crd::PodCounts;
 use plan::observed::{ControllerKind, Pod};
 use plan::recovery::{self, Cause, SETTLE, Verdict};
 
-use super::{AT_ONCE, PodKey, Recovery};
+use super::{AT_ONCE, AT_ONCE_IN_NAMESPACE, PodKey, Recovery};
 use crate::namespaces::reconciler::Reconciler;
 
 /// A Pod whose controller is to be read, and which is to be deleted if its controller agrees.
@@ -117,7 +117,7 @@ impl Recovery {
             replaceable.into_values().partition(|found| is_later(&found.key));
         let mut chosen = Vec::new();
         for one in later.into_iter().chain(earlier) {
-            if chosen.len() >= AT_ONCE {
+            if self.under_way.values().sum::<usize>() >= AT_ONCE {
                 break;
             }
             if let Some(candidate) = self.take_turn(&one, now) {
@@ -137,9 +137,12 @@ impl Recovery {
             controller.kind != ControllerKind::Other,
             "the plan leaves such a Pod alone"
         );
-        if !has_settled || now < waiting.not_before || !self.owners.may_replace(controller, now) {
+        let is_due = has_settled && now >= waiting.not_before && self.owners.may_replace(controller, now);
+        let calls = self.under_way.get(&found.key.namespace).copied().unwrap_or_default();
+        if !is_due || calls >= AT_ONCE_IN_NAMESPACE {
             return None;
         }
+        self.under_way.insert(Arc::clone(&found.key.namespace), calls + 1);
         self.owners.begin(controller, found.expected.iter().cloned(), now);
         Some(Candidate {
             pod: Arc::clone(&found.pod),

@@ -126,6 +126,7 @@ fn a_replaced_pod_is_counted_and_reported_once() {
     let objects: [Arc<str>; 1] = ["company".into()];
     for name in ["a", "b"] {
         recovery.see(&key("n", name), pod(name, &["a"]), at(1));
+        recovery.under_way.insert("n".into(), 1);
         recovery.ended(
             &key("n", name),
             &pod(name, &["a"]),
@@ -138,6 +139,7 @@ fn a_replaced_pod_is_counted_and_reported_once() {
     let reports = recovery.take_reports();
     assert_eq!(reports.len(), 1, "{reports:?}");
     assert_eq!((reports[0].kind, reports[0].reason), ("ReplicaSet", "PodReplaced"));
+    assert!(recovery.under_way.is_empty());
     recovery.forget_object("company");
     assert!(recovery.recovered.is_empty());
 }
