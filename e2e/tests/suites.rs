@@ -16,6 +16,7 @@ mod helm;
 mod metrics;
 mod promises;
 mod readme;
+mod recovery;
 mod replicas;
 mod restarts;
 mod telemetry;

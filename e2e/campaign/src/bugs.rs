@@ -2,7 +2,7 @@
 //! notice each.
 //!
 //! A patch begins with a line that describes the bug. A line `try: ` follows for each plan, or workload without a
-//! fault, that should show it. `M01` to `M16` are bugs of similar operators; the others have names.
+//! fault, that should show it. A line `test: ` names a test of the suites that must fail; the campaign has no kubelets. `M01` to `M16` are bugs of similar operators; the others have names.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -21,6 +21,8 @@ pub struct Bug {
     pub seeds: String,
     /// The plans that should show it; the first that does is enough.
     pub tries: Vec<Try>,
+    /// The tests of the suites that should fail; the first that does is enough.
+    pub tests: Vec<String>,
     /// The patch.
     pub patch: PathBuf,
 }
@@ -76,14 +78,21 @@ fn read(patch: PathBuf) -> anyhow::Result<Bug> {
     let text = std::fs::read_to_string(&patch)?;
     let head: Vec<&str> = text.lines().take_while(|line| !line.is_empty()).collect();
     let tries = head.iter().filter_map(|line| line.strip_prefix("try: "));
+    let tests = head.iter().filter_map(|line| line.strip_prefix("test: "));
     let name = patch.file_stem().and_then(|name| name.to_str()).unwrap_or_default();
     let bug = Bug {
         name: name.to_owned(),
         seeds: head.first().copied().unwrap_or_default().to_owned(),
         tries: tries.map(Try::parse).collect::<anyhow::Result<_>>()?,
+        tests: tests.map(ToOwned::to_owned).collect(),
         patch,
     };
-    ensure!(!bug.tries.is_empty(), "{} has no line `try: `", bug.patch.display());
+    let is_shown = !bug.tries.is_empty() || !bug.tests.is_empty();
+    ensure!(
+        is_shown,
+        "{} has neither a line `try: ` nor `test: `",
+        bug.patch.display()
+    );
     Ok(bug)
 }
 

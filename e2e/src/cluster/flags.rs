@@ -12,8 +12,9 @@ const CONTROLLERS: &str = "namespace-controller,serviceaccount-controller,servic
     clusterrole-aggregation-controller,validatingadmissionpolicy-status-controller,\
     legacy-serviceaccount-token-cleaner-controller";
 
-/// Further controllers, which create the Pods of a Deployment.
-pub(super) const WORKLOADS: &str = "deployment-controller,replicaset-controller";
+/// Further controllers, which create the Pods of workloads.
+pub(super) const WORKLOADS: &str = "deployment-controller,replicaset-controller,statefulset-controller,\
+    daemonset-controller,job-controller,replicationcontroller-controller";
 
 /// Further controllers, for clusters with nodes: the other kinds of workloads, evictions, and what becomes of a node.
 pub(super) const NODES: &str = "daemonset-controller,statefulset-controller,job-controller,cronjob-controller,\

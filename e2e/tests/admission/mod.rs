@@ -14,3 +14,4 @@ mod reach;
 mod restraint;
 mod rights;
 pub(crate) mod stolen;
+mod stolen_pods;

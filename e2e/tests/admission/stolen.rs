@@ -93,7 +93,7 @@ async fn stolen_named_token_reads_no_other_secret() {
 }
 
 /// Removes the policy. `probe` is the name of a missing Secret that RBAC lets the thief create in `namespace`.
-async fn take_the_policy_away(cluster: &Cluster, thief: &Client, namespace: &str, probe: &str) {
+pub(super) async fn take_the_policy_away(cluster: &Cluster, thief: &Client, namespace: &str, probe: &str) {
     cluster
         .kubectl()
         .run(&["delete", "-k", "config/admission/operator"], "")
@@ -185,7 +185,7 @@ pub(crate) async fn each_row_holds_for(cluster: &Cluster, namespace: &str, accou
     check(&thief, &rows, "with").await;
 }
 
-async fn thief(cluster: &Cluster) -> Client {
+pub(super) async fn thief(cluster: &Cluster) -> Client {
     thief_of(cluster, SYSTEM_NAMESPACE, OPERATOR_ACCOUNT).await
 }
 
@@ -194,7 +194,7 @@ async fn thief_of(cluster: &Cluster, namespace: &str, account: &str) -> Client {
     client::connect(&kubeconfig.unwrap()).await.unwrap()
 }
 
-async fn check(thief: &Client, rows: &[Value], when: &str) {
+pub(super) async fn check(thief: &Client, rows: &[Value], when: &str) {
     for row in rows {
         let (verb, path) = (row["verb"].as_str().unwrap(), row["path"].as_str().unwrap());
         let seen = answer(thief, verb, path, &row["body"]).await;
@@ -244,7 +244,7 @@ fn secret(namespace: &str, name: &str, kind: &str, labels: &Value) -> Value {
 }
 
 /// Returns the result of a dry run, which passes every check of a real request.
-async fn answer(client: &Client, verb: &str, path: &str, body: &Value) -> &'static str {
+pub(super) async fn answer(client: &Client, verb: &str, path: &str, body: &Value) -> &'static str {
     let method = match verb {
         "apply" | "merge" => http::Method::PATCH,
         verb => verb.to_uppercase().parse().unwrap(),

@@ -192,6 +192,7 @@ fn compare(path: &str, before: &Value, after: &Value, found: &mut BTreeMap<Strin
 pub(crate) fn everything() -> Value {
     let on = json!({"enabled": true});
     json!({
+        "recoverPods": true,
         "admission": {"authors": true, "accounts": true, "pods": true},
         "monitoring": {"service": on, "serviceMonitor": on, "podMonitor": on, "rules": on, "dashboard": on},
         "networkPolicy": on,

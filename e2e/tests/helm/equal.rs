@@ -1,5 +1,6 @@
 //! The chart and the kustomizations say the same, and all names follow those of the release.
 
+use e2e::folder::Folder;
 use serde_json::{Value, json};
 
 use crate::helm::chart::{BOTH, Helm, Objects, USUAL, differences, everything, kustomized, without_marks_of_helm};
@@ -38,6 +39,22 @@ fn optional_parts_render_their_config_folders() {
         "networkPolicy": on,
     });
     same(&monitoring, &["config/default", "config/monitoring"]);
+}
+
+/// The value for recovery renders what the component adds to both installations.
+#[test]
+fn recovery_value_renders_its_config_component() {
+    for mode in ["default", "named"] {
+        let folder = Folder::new("pullsecrets-recovery").unwrap();
+        let config = std::iter::repeat_n("..", folder.path().components().count() - 1);
+        let config = config.collect::<Vec<_>>().join("/") + e2e::workspace().join("config").to_str().unwrap();
+        let overlay = json!({
+            "resources": [format!("{config}/{mode}")], "components": [format!("{config}/recovery")],
+        });
+        std::fs::write(folder.path().join("kustomization.yaml"), overlay.to_string()).unwrap();
+        let values = json!({"mode": mode, "recoverPods": true});
+        same(&values, &[folder.path().to_str().unwrap()]);
+    }
 }
 
 /// Another name and another namespace reach each place that names the operator, and no other place.

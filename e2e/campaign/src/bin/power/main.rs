@@ -1,14 +1,17 @@
 //! Power of the campaign: builds the operator with each bug of `e2e/bugs`, and reports which oracle notices it. `just
 //! power`.
 //!
-//! Each plan runs first with the unchanged operator, where no oracle may report an error. One line of JSON for each bug
+//! Each plan and each test runs first with the unchanged operator, where no oracle may report an error. One line of JSON for each bug
 //! goes to `target/power.jsonl`.
 
 mod build;
+mod suite;
 
+use std::collections::BTreeSet;
 use std::io::Write as _;
+use std::path::Path;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use campaign::bugs::{self, Bug, Try};
 use campaign::env::Env;
 use campaign::run::{Outcome, run};
@@ -43,6 +46,7 @@ async fn main() -> anyhow::Result<()> {
         return Ok(());
     }
     let sound = blocking(binaries::operator).await?;
+    tests_pass(&bugs, &sound).await?;
     let mut env = Env::with(sound).await?;
     env.lift_policies().await?;
     let mut tried: Vec<&Try> = Vec::new();
@@ -66,17 +70,20 @@ async fn main() -> anyhow::Result<()> {
     for bug in &bugs {
         env.replace(build::binary(bug));
         let caught = catch(&env, bug).await?;
+        let failed = failed_test(bug).await?;
         let wrong = caught.as_ref().map(|(wrong, _)| wrong);
         let plan = caught.as_ref().map(|(_, plan)| plan);
         writeln!(
             file,
             "{}",
-            json!({"bug": bug.name, "seeds": bug.seeds, "caught": wrong, "plan": plan})
+            json!({"bug": bug.name, "seeds": bug.seeds, "caught": wrong, "plan": plan, "test": failed})
         )?;
         if let Some((wrong, plan)) = &caught {
             let what = wrong.what.lines().next().unwrap_or_default();
             let oracle = wrong.oracle.to_string();
             say(&format!("{:<18} {oracle:<16} {plan}\n{:<18} {what}", bug.name, ""))?;
+        } else if let Some(test) = failed {
+            say(&format!("{:<18} {:<16} {test}", bug.name, "suite"))?;
         } else {
             missed.push(bug.name.as_str());
             say(&format!("{:<18} NOT NOTICED      {}", bug.name, bug.seeds))?;
@@ -94,6 +101,28 @@ async fn catch(env: &Env, bug: &Bug) -> anyhow::Result<Option<(Wrong, String)>> 
         let outcome = carry_out(env, attempt).await?;
         if let Some(wrong) = outcome.wrong {
             return Ok(Some((wrong, outcome.plan)));
+        }
+    }
+    Ok(None)
+}
+
+/// Runs each test with the unchanged operator.
+async fn tests_pass(bugs: &[Bug], sound: &Path) -> anyhow::Result<()> {
+    let tests: BTreeSet<&String> = bugs.iter().flat_map(|bug| &bug.tests).collect();
+    for test in tests {
+        let (name, operator) = (test.clone(), sound.to_owned());
+        let passes = blocking(move || suite::passes(&name, &operator)).await?;
+        ensure!(passes, "a false alarm: the test {test} fails");
+    }
+    Ok(())
+}
+
+/// Returns the first test that fails with this bug.
+async fn failed_test(bug: &Bug) -> anyhow::Result<Option<String>> {
+    for test in &bug.tests {
+        let (name, operator) = (test.clone(), build::binary(bug));
+        if !blocking(move || suite::passes(&name, &operator)).await? {
+            return Ok(Some(test.clone()));
         }
     }
     Ok(None)
