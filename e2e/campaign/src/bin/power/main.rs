@@ -3,6 +3,12 @@
 //!
 //! Each plan and each test runs first with the unchanged operator, where no oracle may report an error. One line of JSON for each bug
 //! goes to `target/power.jsonl`.
+//!
+//! # Rooms
+//!
+//! ```text
+//! build · suite  an operator with a bug · tests of the suites that notice one
+//! ```
 
 mod build;
 mod suite;
