@@ -4,7 +4,9 @@
 //! login of its own. Beside it stand Pods that exist: those that were admitted before their account had the reference
 //! ([`crate::verdict::Reason::TooEarly`]), and those for which the node's own login answered ([`crate::verdict::Reason::NodeOnly`]).
 
+mod auditor;
 mod context;
+mod join;
 mod options;
 mod plan;
 mod pods;
@@ -19,10 +21,9 @@ use crate::world::{PullPolicy, Text, World};
 
 pub use context::Part;
 pub use options::{Ignored, IgnoredError, Options};
-pub use plan::{Step, StepKind};
 pub use report::{
     ApiVersion, ContextReport, Fails, Finding, ImageFinding, LoginTrial, NotSeen, PodCount, RegistryUse, Report,
-    ReportKind, Summary, UnusedReference, UnusedSecret, UnusedWhy,
+    ReportKind, Step, StepKind, Summary, UnusedReference, UnusedSecret, UnusedWhy,
 };
 
 /// Returns the distinct images that an audit with these options judges, for trials of a login.

@@ -91,7 +91,7 @@ pub enum Mark {
     Good,
     /// The pull fails here.
     Bad,
-    /// There is nothing to do.
+    /// The step does not apply.
     Skipped,
     /// The API does not show it.
     Unknown,

@@ -33,7 +33,7 @@ pub struct Subject<'a> {
 }
 
 impl Fixes<'_> {
-    /// Returns the command for a verdict, or `None` if there is nothing to fix by a command.
+    /// Returns the command for a verdict, or `None` if no command fixes it.
     pub fn of(&self, subject: Subject<'_>, verdict: &Verdict) -> Option<String> {
         let Subject {
             namespace,
@@ -42,8 +42,8 @@ impl Fixes<'_> {
             image,
         } = subject;
         match verdict.reason {
-            Reason::Ready | Reason::NodeOnly => None,
-            Reason::TooEarly => Some(self.replace_pods(namespace, workload)),
+            // Of Pods; see `replace_pods`.
+            Reason::Ready | Reason::NodeOnly | Reason::TooEarly => None,
             Reason::Unknown => Some(match &verdict.secret {
                 Some(secret) => self.kubectl(&format!("get secret {secret} -n {namespace}")),
                 None => self.kubectl(&format!("get serviceaccount {} -n {namespace}", template.account)),
@@ -60,19 +60,25 @@ impl Fixes<'_> {
         }
     }
 
-    /// Replaces Pods by new ones, which pass admission again.
-    pub fn replace_pods(&self, namespace: &str, workload: &WorkloadId) -> String {
+    /// Replaces Pods of a workload by new ones, which pass admission again.
+    pub fn replace_pods<'t>(
+        &self,
+        namespace: &str,
+        workload: &WorkloadId,
+        pods: impl IntoIterator<Item = &'t Text>,
+    ) -> String {
         let (kind, name) = (workload.kind.to_lowercase(), &workload.name);
-        self.kubectl(&match &*workload.kind {
-            "Deployment" | "StatefulSet" | "DaemonSet" => format!("rollout restart {kind}/{name} -n {namespace}"),
-            "Pod" => format!("get pod {name} -n {namespace} -o yaml | kubectl replace --force -f -"),
-            "ReplicaSet" => format!(
-                "delete pods -n {namespace} -l $(kubectl get rs/{name} -n {namespace} -o \
-                 jsonpath='{{.metadata.labels.pod-template-hash}}' | sed s/^/pod-template-hash=/)"
-            ),
-            "Job" => format!("delete pods -n {namespace} -l batch.kubernetes.io/job-name={name}"),
-            _ => format!("get {kind}/{name} -n {namespace}"),
-        })
+        if matches!(&*workload.kind, "Deployment" | "StatefulSet" | "DaemonSet") {
+            return self.kubectl(&format!("rollout restart {kind}/{name} -n {namespace}"));
+        }
+        if &*workload.kind == "Pod" {
+            // No controller creates another.
+            let context = self.flag();
+            let again = format!("kubectl{context} replace --force -f -");
+            return self.kubectl(&format!("get pod {name} -n {namespace} -o yaml | {again}"));
+        }
+        let pods: Vec<&str> = pods.into_iter().map(Text::as_str).collect();
+        self.kubectl(&format!("delete pod {} -n {namespace}", pods.join(" ")))
     }
 
     /// Removes the list of a template, so that Pods get the list of their account.

@@ -13,7 +13,8 @@
 //! cluster  kubeconfigs, contexts, and what is read through them
 //! net  connections to servers, through proxies
 //! args  the command line
-//! audit · explain  the verdict on every workload · what a kubelet does for one of them
+//! audit · explain · render  the verdict on every workload · what a kubelet does for one of them · what the operator
+//!      would write
 //! fix · subject  the command that fixes a problem · what creates Pods, with its Pods
 //! verdict  what a kubelet makes of one image with one list of pull secrets
 //! world  the snapshot of a cluster: what decides, and no value of a Secret that could be printed
@@ -31,6 +32,7 @@ pub mod fix;
 pub mod login;
 mod net;
 pub mod output;
+pub mod render;
 pub mod run;
 pub mod status;
 pub mod subject;

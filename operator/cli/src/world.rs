@@ -101,22 +101,23 @@ impl World {
 
     /// Returns what is known of a Secret: its content, that it does not exist, or that it could not be read.
     pub fn secret<'a>(&'a self, namespace: &str, name: &str) -> SecretSeen<'a> {
-        let found = self.namespaces.get(namespace).and_then(|seen| seen.secrets.get(name));
-        let named = |unseen: &&Unseen| {
+        if let Some(secret) = self.namespaces.get(namespace).and_then(|seen| seen.secrets.get(name)) {
+            return SecretSeen::Found(secret);
+        }
+        let unseen = self.unseen.iter().find(|unseen| {
             unseen.kind == Kind::Secret
                 && unseen.namespace.as_deref().is_none_or(|of| of == namespace)
                 && unseen.name.as_deref().is_none_or(|of| of == name)
+        });
+        let broken = || {
+            self.problems.iter().find(|problem| {
+                problem.kind == Some(Kind::Secret)
+                    && problem.namespace.as_deref() == Some(namespace)
+                    && problem.name.as_deref() == Some(name)
+            })
         };
-        let broken = |problem: &&Problem| {
-            problem.kind == Some(Kind::Secret)
-                && problem.namespace.as_deref() == Some(namespace)
-                && problem.name.as_deref() == Some(name)
-        };
-        match (found, self.unseen.iter().find(named), self.problems.iter().find(broken)) {
-            (Some(secret), _, _) => SecretSeen::Found(secret),
-            (None, Some(unseen), _) => SecretSeen::Unseen(&unseen.why),
-            (None, None, Some(problem)) => SecretSeen::Unseen(&problem.why),
-            (None, None, None) => SecretSeen::Missing,
-        }
+        let why = unseen.map(|unseen| unseen.why.as_str());
+        let why = why.or_else(|| broken().map(|problem| problem.why.as_str()));
+        why.map_or(SecretSeen::Missing, SecretSeen::Unseen)
     }
 }

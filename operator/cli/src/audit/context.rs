@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use plan::keyring;
 use plan::server::Server;
 
+use super::auditor::Auditor;
 use super::options::Options;
 use super::report::{ContextReport, Finding, LoginTrial, NotSeen, RegistryUse, Summary};
 use super::unused;
-use super::workload::{Audited, Auditor};
+use super::workload::Audited;
 use crate::fix::Fixes;
 use crate::subject::subjects;
 use crate::verdict::{Evidence, Judge, Reason};

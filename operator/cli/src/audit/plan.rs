@@ -1,44 +1,9 @@
 //! The order of steps that closes a registry and breaks no workload.
 
-use serde::Serialize;
-
 use super::context::Part;
 use super::options::Options;
-use super::report::Finding;
+use super::report::{Finding, Step, StepKind};
 use crate::verdict::{LoginOutcome, Reason};
-
-/// One step of the plan that closes a registry without breaking a workload.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Step {
-    /// What to do.
-    pub step: StepKind,
-    /// The step is done, as far as this report can say.
-    pub done: bool,
-    /// What it says to a person.
-    pub text: String,
-    /// The commands, in order. Empty if the step is no command.
-    pub commands: Vec<String>,
-}
-
-/// What a step does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub enum StepKind {
-    /// Try the login for every image.
-    TryLogin,
-    /// Apply the object, and wait until it is Ready.
-    ApplyObject,
-    /// Fix what an object cannot: own lists of templates, unreadable Secrets.
-    FixWorkloads,
-    /// Restart the workloads whose Pods came too early, and no others.
-    RestartPods,
-    /// Repeat the audit until it finds nothing.
-    AuditClean,
-    /// Let the registry ask for a login.
-    CloseRegistry,
-    /// Drain one node as a proof.
-    DrainOneNode,
-}
 
 /// Returns the steps over all contexts. A step is done only if the report proves it.
 pub(super) fn steps(parts: &[Part], options: &Options) -> Vec<Step> {

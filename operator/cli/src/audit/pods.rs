@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use super::auditor::{Auditor, Failing};
 use super::report::{Fails, ImageFinding};
-use super::workload::{Auditor, Failing};
 use crate::subject::Subject;
 use crate::verdict::{Probe, Reason, Verdict};
 use crate::world::{Image, Progress, PullPolicy, Role, Template, Text};

@@ -7,9 +7,6 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::context::Part;
-use super::options::Options;
-use super::plan::{self, Step};
 use crate::verdict::{LoginOutcome, Near, Reason};
 use crate::world::{Problem, PullPolicy, Role, Text, Unseen, WorkloadId};
 
@@ -223,6 +220,39 @@ pub struct LoginTrial {
     pub outcome: LoginOutcome,
 }
 
+/// One step of the plan that closes a registry without breaking a workload.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Step {
+    /// What to do.
+    pub step: StepKind,
+    /// The step is done, as far as this report can say.
+    pub done: bool,
+    /// What it says to a person.
+    pub text: String,
+    /// The commands, in order. Empty if the step is no command.
+    pub commands: Vec<String>,
+}
+
+/// What a step does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub enum StepKind {
+    /// Try the login for every image.
+    TryLogin,
+    /// Apply the object, and wait until it is Ready.
+    ApplyObject,
+    /// Fix what an object cannot: own lists of templates, unreadable Secrets.
+    FixWorkloads,
+    /// Restart the workloads whose Pods came too early, and no others.
+    RestartPods,
+    /// Repeat the audit until it finds nothing.
+    AuditClean,
+    /// Let the registry ask for a login.
+    CloseRegistry,
+    /// Drain one node as a proof.
+    DrainOneNode,
+}
+
 /// The version of the form of a report.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub enum ApiVersion {
@@ -241,30 +271,6 @@ pub enum ReportKind {
 }
 
 impl Report {
-    /// Joins the audits of several contexts.
-    pub fn of(parts: Vec<Part>, options: &Options, with_plan: bool) -> Self {
-        let plan = if with_plan {
-            plan::steps(&parts, options)
-        } else {
-            Vec::new()
-        };
-        let (mut contexts, mut findings) = (Vec::new(), Vec::new());
-        for part in parts {
-            contexts.push(part.report);
-            findings.extend(part.findings);
-        }
-        contexts.sort_by(|a, b| a.context.cmp(&b.context));
-        findings.sort_by(|a, b| a.order().cmp(&b.order()));
-        Self {
-            complete: contexts.iter().all(ContextReport::is_complete),
-            servers: options.servers.iter().map(ToString::to_string).collect(),
-            contexts,
-            findings,
-            plan,
-            ..Self::default()
-        }
-    }
-
     /// Returns the exit code of the process: 0 without findings at or above `fail_on`, 1 with one, 2 if the answer is
     /// incomplete. A refused login counts as a finding on the next Pod.
     pub fn exit_code(&self, fail_on: Fails) -> u8 {
@@ -288,7 +294,8 @@ impl ContextReport {
 }
 
 impl Finding {
-    fn order(&self) -> (&Text, &Text, &WorkloadId, Reason) {
+    /// What findings are sorted by.
+    pub(super) fn order(&self) -> (&Text, &Text, &WorkloadId, Reason) {
         (&self.context, &self.namespace, &self.workload, self.reason)
     }
 }

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use super::options::Options;
+use super::auditor::{Auditor, Failing};
 use super::pods::{Collected, OfPods};
-use super::report::{Fails, Finding, ImageFinding, PodCount};
+use super::report::{Fails, Finding, PodCount};
 use super::words;
-use crate::fix::{self, Fixes};
+use crate::fix;
 use crate::subject::Subject;
-use crate::verdict::{Judge, Reason, Verdict};
-use crate::world::{Image, PullPolicy, Role, Text};
+use crate::verdict::Reason;
+use crate::world::Role;
 
 /// What an audit says about one workload.
 #[derive(Debug, Default)]
@@ -18,42 +18,6 @@ pub(super) struct Audited {
     pub(super) findings: Vec<Finding>,
     /// The repositories of the images of the template, each with the worst reason.
     pub(super) repositories: BTreeMap<String, Reason>,
-}
-
-/// The audit of the workloads of one namespace.
-pub(super) struct Auditor<'a> {
-    pub(super) context: &'a Text,
-    pub(super) namespace: &'a Text,
-    pub(super) judge: Judge<'a>,
-    pub(super) fixes: Fixes<'a>,
-    pub(super) options: &'a Options,
-}
-
-/// The images of a workload that are not ready.
-#[derive(Default)]
-pub(super) struct Failing {
-    pub(super) images: Vec<ImageFinding>,
-    /// The worst verdict, the first of several, and its image.
-    worst: Option<(Verdict, Text)>,
-}
-
-impl Failing {
-    pub(super) fn add(&mut self, image: &Image, verdict: &Verdict) {
-        self.images.push(ImageFinding::new(image, verdict));
-        if self
-            .worst
-            .as_ref()
-            .is_none_or(|(other, _)| other.reason < verdict.reason)
-        {
-            self.worst = Some((verdict.clone(), image.reference.clone()));
-        }
-    }
-
-    pub(super) fn has(&self, image: &Image) -> bool {
-        self.images
-            .iter()
-            .any(|other| other.image == image.reference && other.user == image.user)
-    }
 }
 
 impl Auditor<'_> {
@@ -87,11 +51,6 @@ impl Auditor<'_> {
         (!audited.repositories.is_empty() || !audited.findings.is_empty()).then_some(audited)
     }
 
-    /// An image with the policy `Never` is pulled by other means.
-    pub(super) fn counts(&self, image: &Image) -> bool {
-        image.policy != PullPolicy::Never && self.options.covers(&image.reference)
-    }
-
     fn template_finding(&self, subject: &Subject<'_>, failing: Failing, of_pods: &Collected) -> Option<Finding> {
         let (verdict, image) = failing.worst?;
         let fix = fix::Subject {
@@ -114,7 +73,10 @@ impl Auditor<'_> {
         let fails = early.fails()?;
         let why = words::too_early(subject, &early);
         Some(Finding {
-            fix: Some(self.fixes.replace_pods(self.namespace, &subject.id)),
+            fix: Some(
+                self.fixes
+                    .replace_pods(self.namespace, &subject.id, early.waiting.union(&early.on_restart)),
+            ),
             images: early.images.clone(),
             ..self.finding(subject, Reason::TooEarly, why, fails, &early)
         })
@@ -147,21 +109,6 @@ impl Auditor<'_> {
                 waiting: pods.waiting.len(),
                 on_restart: pods.on_restart.len(),
             },
-        }
-    }
-}
-
-impl ImageFinding {
-    pub(super) fn new(image: &Image, verdict: &Verdict) -> Self {
-        Self {
-            image: image.reference.clone(),
-            user: image.user.clone(),
-            role: image.role,
-            policy: image.policy,
-            reason: verdict.reason,
-            why: verdict.why.clone(),
-            secret: verdict.secret.clone(),
-            near: verdict.near.clone(),
         }
     }
 }

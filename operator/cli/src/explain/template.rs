@@ -19,12 +19,13 @@ impl Teller<'_> {
         let early = self.early(&subject);
         let (outcome, fix) = match worst {
             Some((verdict, fix)) => (format!("A new Pod could not pull: {}.", verdict.why), fix),
-            None if early > 0 => (
+            None if !early.is_empty() => (
                 format!(
-                    "A new Pod can pull. {early} of its {} Pods came too early for the reference.",
+                    "A new Pod can pull. {} of its {} Pods came too early for the reference.",
+                    early.len(),
                     subject.pods.len()
                 ),
-                Some(self.fixes.replace_pods(self.namespace, &subject.id)),
+                Some(self.fixes.replace_pods(self.namespace, &subject.id, early)),
             ),
             None => ("A new Pod can pull every image.".to_owned(), None),
         };
@@ -116,8 +117,8 @@ impl Teller<'_> {
         }
     }
 
-    /// The number of Pods that lack a login which a new Pod would have.
-    fn early(&self, subject: &Subject<'_>) -> usize {
+    /// The Pods that lack a login which a new Pod would have.
+    fn early<'s>(&self, subject: &Subject<'s>) -> Vec<&'s Text> {
         let lacks = |template: &Template, image: &Image| {
             !self.judge.of_pod(self.namespace, template, &image.reference).is_ready()
                 && self
@@ -126,7 +127,8 @@ impl Teller<'_> {
                     .is_ready()
         };
         let is_early = |template: &Template| template.images.iter().any(|image| lacks(template, image));
-        subject.pods.iter().filter(|(_, pod)| is_early(&pod.template)).count()
+        let early = subject.pods.iter().filter(|(_, pod)| is_early(&pod.template));
+        early.map(|(name, _)| *name).collect()
     }
 }
 

@@ -18,7 +18,7 @@ pub struct Evidence {
 pub enum LoginOutcome {
     /// It gave the manifest.
     Accepted,
-    /// The tool could not reach it, or its answer says nothing about the login.
+    /// The tool could not reach it, or its answer leaves the login open.
     Unknown,
     /// It refused the login.
     Refused,
@@ -29,7 +29,7 @@ pub enum LoginOutcome {
 pub enum Probe {
     /// It gave the manifest.
     Open,
-    /// The tool could not reach it, or its answer says nothing about logins.
+    /// The tool could not reach it, or its answer leaves logins open.
     Unknown,
     /// It asks for a login.
     Closed,

@@ -1,9 +1,8 @@
 //! A `ServiceAccount`.
 
-use std::sync::Arc;
+use plan::labels::Labels;
 
 use super::text::Text;
-use plan::labels::Labels;
 
 /// A `ServiceAccount`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,7 +10,7 @@ pub struct Account {
     /// All labels.
     pub labels: Labels,
     /// The names in `imagePullSecrets`, in its order. A name may be empty or occur twice.
-    pub secrets: Arc<[Text]>,
+    pub secrets: Box<[Text]>,
     /// The names that the operator added, by the annotation `pullsecrets.dev/attached`.
-    pub attached: Arc<[Text]>,
+    pub attached: Box<[Text]>,
 }

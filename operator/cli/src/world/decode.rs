@@ -217,7 +217,7 @@ impl World {
         Ok(())
     }
 
-    fn namespace(&mut self, name: &str) -> &mut Namespace {
+    pub(super) fn namespace(&mut self, name: &str) -> &mut Namespace {
         let name = self.shared.text(name);
         self.namespaces.entry(name).or_default()
     }

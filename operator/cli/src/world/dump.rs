@@ -1,10 +1,12 @@
-//! The output of `kubectl get -o json`, for reviews without a cluster.
+//! Files instead of a cluster: the output of `kubectl get -o json`, and manifests.
 
+use plan::labels::Labels;
 use serde::Deserialize;
 use serde_json::Deserializer;
 use serde_json::value::RawValue;
 
 use super::World;
+use super::account::Account;
 use super::kind::Kind;
 use super::problem::{Problem, Unseen};
 
@@ -40,6 +42,45 @@ impl World {
                 }
             }
         }
+    }
+
+    /// Adds all objects of known kinds in a file of YAML documents, or of JSON.
+    pub fn add_manifests(&mut self, file: &str, text: &str) {
+        let documents: Vec<serde_json::Value> = match serde_saphyr::from_multiple(text) {
+            Ok(documents) => documents,
+            Err(error) => {
+                // The text of the error may quote the file.
+                let line = error
+                    .location()
+                    .map(|location| format!(": error at line {}", location.line()));
+                self.problems.push(Problem {
+                    kind: None,
+                    namespace: None,
+                    name: None,
+                    why: format!("{file} is not YAML{}", line.unwrap_or_default()),
+                });
+                return;
+            }
+        };
+        for document in documents {
+            self.add_document(&document.to_string(), None);
+        }
+    }
+
+    /// Adds a namespace and an account as the API server makes them, unless they are there.
+    pub fn assume(&mut self, namespace: &str, account: &str) {
+        let name = self.shared.text(account);
+        let empty = || Account {
+            labels: Labels::default(),
+            secrets: Box::new([]),
+            attached: Box::new([]),
+        };
+        let label = [("kubernetes.io/metadata.name", namespace)];
+        let seen = self.namespace(namespace);
+        if seen.labels.is_empty() {
+            seen.labels = label.into_iter().collect();
+        }
+        seen.accounts.entry(name).or_insert_with(empty);
     }
 
     /// Records which kinds a dump lacks. To be called after its last file.

@@ -5,7 +5,7 @@ use std::fmt;
 
 use plan::docker_config::SentLogin;
 
-/// Stands for a login. Equal logins have equal ids within one snapshot. It says nothing about the login.
+/// Stands for a login. Equal logins have equal ids within one snapshot. It shows no part of the login.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LoginId(u32);
 

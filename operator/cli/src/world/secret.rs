@@ -1,5 +1,6 @@
 //! A Secret, reduced to what a kubelet reads of it.
 
+use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
@@ -17,6 +18,12 @@ pub struct Secret {
     pub content: Arc<Content>,
     /// The `ClusterPullSecret` whose copy it is, by our label.
     pub copy_of: Option<Text>,
+    /// The `ClusterPullSecret` that left it to its namespace, by our annotation.
+    pub retained_from: Option<Text>,
+    /// `immutable: true`.
+    pub immutable: bool,
+    /// Another object controls it.
+    pub controlled: bool,
 }
 
 /// What a kubelet reads of a Secret.
@@ -30,8 +37,8 @@ pub enum Content {
     Unreadable(Unreadable),
 }
 
-/// One entry of a docker config.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// One entry of a docker config. `Debug` shows its name only.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Entry {
     /// The key as written. Messages must use [`Entry::name`], because people paste passwords into keys.
     pub key: Box<str>,
@@ -72,5 +79,13 @@ impl Secret {
     /// Returns whether it has one of the two types from which kubelets read logins.
     pub fn is_pull_secret(&self) -> bool {
         !matches!(self.content.as_ref(), Content::Ignored(Ignored::Type))
+    }
+}
+
+impl fmt::Debug for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Entry")
+            .field("name", &self.name())
+            .finish_non_exhaustive()
     }
 }

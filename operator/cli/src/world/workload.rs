@@ -3,8 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::text::Text;
 use serde::Serialize;
+
+use super::text::Text;
 
 /// The kind and the name of what creates Pods. The kind may be one that only this cluster knows.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]

@@ -54,7 +54,18 @@ pub(crate) struct Pod {
     pub(crate) states: Vec<&'static str>,
 }
 
-const NAMES: [&str; 5] = ["company", "mirror", "old-robot", "team", "gone"];
+/// The last one never exists.
+const NAMES: [&str; 9] = [
+    "company",
+    "company",
+    "company",
+    "mirror",
+    "mirror",
+    "old-robot",
+    "team",
+    "team",
+    "gone",
+];
 const KINDS: [&str; 5] = ["Deployment", "StatefulSet", "DaemonSet", "CronJob", "Pod"];
 const POLICIES: [&str; 4] = ["Always", "IfNotPresent", "IfNotPresent", "Never"];
 
@@ -64,9 +75,9 @@ impl Case {
         let images: Vec<String> = (0..random.random_range(1..5)).map(|_| keys::image(random)).collect();
         let mut count = 0;
         let mut secrets = BTreeMap::new();
-        for name in &NAMES[..4] {
-            if random.random_bool(0.7) {
-                secrets.insert((*name).to_owned(), written(&images, &mut count, random));
+        for name in ["company", "mirror", "old-robot", "team"] {
+            if random.random_bool(0.85) {
+                secrets.insert(name.to_owned(), written(&images, &mut count, random));
             }
         }
         let mut accounts = BTreeMap::new();
@@ -108,7 +119,7 @@ fn list(random: &mut StdRng) -> Vec<String> {
 
 fn workload(at: usize, accounts: &BTreeMap<String, Vec<String>>, images: usize, random: &mut StdRng) -> Workload {
     let account = one(&["default", "default", "builder"], random).to_owned();
-    let own = if random.random_bool(0.4) {
+    let own = if random.random_bool(0.3) {
         list(random)
     } else {
         Vec::new()
@@ -176,7 +187,7 @@ fn pod(name: String, own: &[String], of_account: &[String], images: usize, rando
 
 fn written(images: &[String], count: &mut usize, random: &mut StdRng) -> Written {
     let mut keys: Vec<Key> = Vec::new();
-    for _ in 0..random.random_range(0..4) {
+    for _ in 0..random.random_range(1..5) {
         let image = images.choose(random).expect("an image");
         let key = keys::key(image, random);
         if !keys.iter().any(|other| other.written == key.written) {

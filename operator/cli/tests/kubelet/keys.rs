@@ -68,7 +68,7 @@ pub(crate) fn image(random: &mut StdRng) -> String {
 /// Mostly a key for this image, or for a prefix of it.
 pub(crate) fn key(image: &str, random: &mut StdRng) -> Key {
     let meant = meant(image, random);
-    if random.random_bool(0.5) {
+    if random.random_bool(0.6) {
         return Key {
             written: spelled(&meant, random),
             meant,

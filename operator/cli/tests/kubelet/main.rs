@@ -12,6 +12,7 @@ mod world;
 use std::time::Instant;
 
 use e2e::keyring::Kubelet;
+
 use judge::Trial;
 use table::Table;
 

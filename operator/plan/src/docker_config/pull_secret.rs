@@ -31,8 +31,8 @@ pub enum PullSecret {
     Unreadable(Unreadable),
 }
 
-/// One entry of a pull secret.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// One entry of a pull secret. `Debug` shows its name only.
+#[derive(Clone, PartialEq, Eq)]
 pub struct PullEntry {
     /// The key as written.
     pub key: String,
@@ -46,6 +46,14 @@ impl PullEntry {
     /// How messages name the entry.
     pub fn name(&self) -> EntryName {
         EntryName::of(&self.key, self.place)
+    }
+}
+
+impl fmt::Debug for PullEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PullEntry")
+            .field("name", &self.name())
+            .finish_non_exhaustive()
     }
 }
 

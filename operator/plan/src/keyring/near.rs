@@ -95,7 +95,7 @@ fn without_path(key: &str) -> String {
     let (scheme, address) = split_scheme(key);
     let host = address.split('/').next().unwrap_or_default();
     if is_docker_hub_to_kubelets(host) {
-        return "docker.io".to_owned();
+        return format!("{scheme}docker.io");
     }
     format!("{scheme}{host}")
 }
@@ -138,6 +138,7 @@ mod tests {
             ("*", "r.example.com/app", None),
             ("", "r.example.com/app", None),
             ("://", "nginx", None),
+            ("docker://index.docker.io/v1/", "nginx", Some(vec![Scheme])),
             ("r.example.com", "not an image", None),
         ] {
             assert_eq!(differences(key, image), expected, "{key} {image}");

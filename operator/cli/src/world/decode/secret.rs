@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use crd::names::{DOCKER_CONFIG_KEY, LABEL_OBJECT, LEGACY_CONFIG_KEY};
+use crd::names::{ANNOTATION_RETAINED, DOCKER_CONFIG_KEY, LABEL_OBJECT, LEGACY_CONFIG_KEY};
 use plan::docker_config::{PullEntry, PullSecret};
 use serde::Deserialize;
 
@@ -23,6 +23,8 @@ struct Wire<'a> {
     type_: Option<Cow<'a, str>>,
     #[serde(default, borrow)]
     data: Option<Data<'a>>,
+    #[serde(default)]
+    immutable: Option<bool>,
 }
 
 /// The only keys that a kubelet reads.
@@ -39,6 +41,7 @@ pub(super) struct Decoded {
     pub(super) metadata: Meta,
     type_: String,
     read: PullSecret,
+    immutable: bool,
 }
 
 pub(super) fn decode(json: &str) -> Result<Decoded, ItemError> {
@@ -56,6 +59,7 @@ pub(super) fn decode(json: &str) -> Result<Decoded, ItemError> {
         metadata: wire.metadata,
         type_,
         read,
+        immutable: wire.immutable.unwrap_or_default(),
     })
 }
 
@@ -77,6 +81,12 @@ impl Decoded {
             type_: shared.text(&self.type_),
             content: shared.content(Arc::new(content)),
             copy_of: self.metadata.label(LABEL_OBJECT).map(|object| shared.text(object)),
+            retained_from: self
+                .metadata
+                .annotation(ANNOTATION_RETAINED)
+                .map(|object| shared.text(object)),
+            immutable: self.immutable,
+            controlled: self.metadata.controller(shared).is_some(),
         }
     }
 }

@@ -103,7 +103,11 @@ pub(super) fn judge(
             Why::Overlooked => matches,
         };
         if wrong {
-            return Err(format!("the kubelet says {matches} to {repair:?}"));
+            let about = match &repair.why {
+                Why::Reported(near) => near.as_str(),
+                Why::Meant(..) | Why::Overlooked => "what the author meant",
+            };
+            return Err(format!("the kubelet says {matches} to {repair:?}, {about}"));
         }
     }
     for (workload, found) in no_keys(case, report) {

@@ -1,0 +1,10 @@
+//! What the tool decides, case by case, and what it never shows.
+
+mod cluster;
+mod explained;
+mod files;
+mod findings;
+mod plan;
+mod rendered;
+mod secrecy;
+mod unused;
