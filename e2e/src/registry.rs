@@ -1,4 +1,8 @@
-//! A real registry with password authentication.
+//! A real registry with password authentication, its access log, and images for it.
+
+mod log;
+mod open;
+mod push;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,9 +15,17 @@ use serde_json::Value;
 
 use crate::binaries::binaries;
 use crate::folder::Folder;
+use crate::image::Image;
+use crate::login::Login;
 use crate::process::{Process, Program};
 use crate::wait::{blocking, until};
 use crate::{loopback, ports};
+
+pub use log::Request;
+pub use open::OpenRegistry;
+
+/// The user who pushes images.
+const PUSHER: &str = "harness";
 
 /// Time limit until it answers.
 const STARTS_WITHIN: Duration = Duration::from_secs(30);
@@ -28,6 +40,8 @@ pub struct Registry {
     folder: Folder,
     address: String,
     passwords: BTreeMap<String, String>,
+    /// The login that pushes images. It exists from the first image on.
+    pusher: Option<Login>,
 }
 
 impl fmt::Debug for Registry {
@@ -70,6 +84,7 @@ impl Registry {
             folder,
             address,
             passwords: BTreeMap::new(),
+            pusher: None,
         })
     }
 
@@ -87,6 +102,54 @@ impl Registry {
         let hash = bcrypt::hash(password, BCRYPT_COST).context("cannot hash a password")?;
         self.passwords.insert(user.to_owned(), hash);
         write_htpasswd(&self.folder, &self.passwords)
+    }
+
+    /// Pushes an image as `repository:tag`, and returns its full name.
+    ///
+    /// # Errors
+    ///
+    /// When the registry refuses a part of it.
+    pub async fn push(&mut self, repository: &str, tag: &str, image: &Image) -> anyhow::Result<String> {
+        let pusher = self.pusher()?;
+        push::push(&self.address, &pusher, repository, tag, image).await?;
+        Ok(format!("{}/{repository}:{tag}", self.address))
+    }
+
+    /// Returns a login that may push and pull.
+    ///
+    /// # Errors
+    ///
+    /// As [`set_password`](Self::set_password).
+    pub fn pusher(&mut self) -> anyhow::Result<Login> {
+        if let Some(pusher) = &self.pusher {
+            return Ok(pusher.clone());
+        }
+        let pusher = Login::new(PUSHER, &format!("{:032x}", rand::random::<u128>()));
+        self.set_password(&pusher.username, &pusher.password)?;
+        self.pusher = Some(pusher.clone());
+        Ok(pusher)
+    }
+
+    /// Returns the requests of nodes for a repository so far, in the order of their answers.
+    ///
+    /// # Errors
+    ///
+    /// When the log cannot be read.
+    pub fn requests(&self, repository: &str) -> anyhow::Result<Vec<Request>> {
+        Ok(log::requests(&self.log()?, repository))
+    }
+
+    /// Returns how often a password was refused so far, in requests for repositories whose name contains `part`.
+    ///
+    /// # Errors
+    ///
+    /// When the log cannot be read.
+    pub fn failed_checks(&self, part: &str) -> anyhow::Result<usize> {
+        Ok(log::failed_checks(&self.log()?, part))
+    }
+
+    fn log(&self) -> anyhow::Result<String> {
+        std::fs::read_to_string(self.folder.join("registry.log")).context("the registry's log")
     }
 
     /// Returns the status of `GET /v2/` with this login, or without one: 200 accepts it, 401 refuses it.

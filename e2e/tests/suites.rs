@@ -15,6 +15,7 @@ mod gitops;
 mod helm;
 mod metrics;
 mod promises;
+mod pulls;
 mod readme;
 mod recovery;
 mod replicas;

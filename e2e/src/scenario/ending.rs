@@ -13,8 +13,11 @@ impl Scenario {
         let operator = operator
             .as_mut()
             .and_then(|operator| lives(operator).then_some(&*operator));
+        // There is no log where no operator has run.
+        let log = Some(self.cluster().operator_log()).filter(|log| log.exists());
+        let audit = self.cluster().audit().file().to_owned();
         Places {
-            files: vec![self.cluster().operator_log(), self.cluster().audit().file().to_owned()],
+            files: log.into_iter().chain([audit]).collect(),
             health: operator.map(|operator| operator.health_address().to_owned()),
             metrics: operator.map(|operator| operator.metrics_address().to_owned()),
             holders: Holders {

@@ -1,0 +1,111 @@
+//! The way of a Pod from its namespace to its first process.
+
+use std::time::Instant;
+
+use super::story::{PULL, REFUSED, SOON, Story, WRONG, only};
+use e2e::wait::eventually;
+
+/// Namespaces of the measurement.
+const SAMPLES: usize = 50;
+
+/// A namespace that has just been created runs a Pod with a private image. It takes one pull.
+#[tokio::test]
+#[cfg_attr(no_node, ignore = "needs a node")]
+async fn new_namespace_runs_its_private_pod() {
+    let story = Story::begin("fresh").await;
+    let image = story.image("app").await;
+    story.serve(&story.registry().await, &story.login).await;
+    let namespace = story.served("team").await;
+    story.starts(&namespace, "app", &image, |_| ()).await;
+    assert_eq!(story.requests("app").await, PULL);
+    assert_eq!(story.failed_checks().await, 0);
+    story.end().await;
+}
+
+/// Without the reference a Pod waits, and gets it never: it asks without a login each time.
+#[tokio::test]
+#[cfg_attr(no_node, ignore = "needs a node")]
+async fn pod_without_reference_ends_in_back_off() {
+    let story = Story::begin("unserved").await;
+    let image = story.image("app").await;
+    story.serve(&story.registry().await, &story.login).await;
+    let namespace = story.unserved("team").await;
+    story.is_refused(&namespace, "early", &image, |_| ()).await;
+    story.waits(&namespace, "early", &["ImagePullBackOff"]).await;
+    let requests = story.requests("app").await;
+    assert!(only(&requests, REFUSED), "{requests}");
+    assert_eq!(story.failed_checks().await, 0);
+
+    // Reference and copy come too late for this Pod. The next one runs.
+    let label = format!("scenario={}", story.scenario.name());
+    story
+        .scenario
+        .kubectl(&["label", "namespace", &namespace, &label])
+        .await;
+    story.has_copy(&namespace, &story.login).await;
+    story.try_again().await;
+    eventually("the early Pod has tried again", SOON, async || {
+        let again = story.requests("app").await;
+        if again.len() > requests.len() {
+            Ok(())
+        } else {
+            Err(again)
+        }
+    })
+    .await;
+    story
+        .waits(&namespace, "early", &["ErrImagePull", "ImagePullBackOff"])
+        .await;
+    story.starts(&namespace, "late", &image, |_| ()).await;
+    story.end().await;
+}
+
+/// A Pod that waits because of a wrong login runs once its source is right, and is not touched.
+#[tokio::test]
+#[cfg_attr(no_node, ignore = "needs a node")]
+async fn wrong_login_heals_with_its_source() {
+    let story = Story::begin("wrong").await;
+    let (image, wrong) = (story.image("app").await, story.scenario.login("wrong"));
+    story.serve(&story.registry().await, &wrong).await;
+    story.scenario.namespaces(&["team"]).await;
+    let namespace = story.namespace("team");
+    story.has_copy(&namespace, &wrong).await;
+    story.is_refused(&namespace, "app", &image, |_| ()).await;
+    // Each attempt costs four failed checks of the password.
+    let (requests, failed) = (story.requests("app").await, story.failed_checks().await);
+    assert!(only(&requests, WRONG), "{requests}");
+    assert!(failed > 0 && failed % 4 == 0, "{failed} failed checks");
+
+    story.scenario.source(&story.login).await;
+    story.has_copy(&namespace, &story.login).await;
+    let before = story.pods(&namespace).get("app").await.unwrap().metadata;
+    story.try_again().await;
+    let after = story.runs(&namespace, "app").await.metadata;
+    assert_eq!(before.uid, after.uid);
+    assert_eq!(before.generation, after.generation);
+    assert!(story.requests("app").await.ends_with(PULL));
+    story.end().await;
+}
+
+/// From a namespace to a running Pod, for the numbers in `e2e/README.md`.
+#[tokio::test]
+#[ignore = "a measurement: run it by name on an idle machine"]
+async fn namespace_to_running_is_measured() {
+    let story = Story::begin("measured").await;
+    story.serve(&story.registry().await, &story.login).await;
+    let mut times = Vec::new();
+    for number in 0..SAMPLES {
+        let (part, name) = (number.to_string(), format!("app-{number}"));
+        let image = story.image(&name).await;
+        let began = Instant::now();
+        let namespace = story.served(&part).await;
+        story.starts(&namespace, "app", &image, |_| ()).await;
+        times.push(began.elapsed());
+        assert_eq!(story.requests(&name).await, PULL);
+    }
+    times.sort_unstable();
+    let (p50, p99) = (times[SAMPLES / 2], times[SAMPLES * 99 / 100]);
+    eprintln!("namespace to Running: p50 {p50:.2?}, p99 {p99:.2?} of {SAMPLES}");
+    eprintln!("memory in MiB with {SAMPLES} Pods: {:?}", story.memory().await);
+    story.end().await;
+}
