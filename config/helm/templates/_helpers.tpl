@@ -53,6 +53,7 @@ where it means the operator's namespace, and names the operator's account and th
 {{- $root := .root }}
 {{- $name := include "pullsecrets.fullname" $root }}
 {{- $selector := printf "app.kubernetes.io/name=%s" (include "pullsecrets.name" $root) }}
+{{- $allowed := printf "- name: allowedKeys\n    expression: '%s'" (toJson $root.Values.admission.allowedKeys) }}
 {{- $protected := prepend $root.Values.sourceNamespaces $root.Release.Namespace | uniq | join "', '" }}
 {{- range splitList "\n---\n" ($root.Files.Get .file | required (printf "%s is missing" .file)) }}
 {{- /* Each place first gets a mark of its own, because a namespace may contain the text that it replaces. */}}
@@ -64,6 +65,7 @@ where it means the operator's namespace, and names the operator's account and th
       | replace "@account@" $name
       | replace "@protected@" $protected
       | replace "@namespace@" $root.Release.Namespace
+      | replace "- name: allowedKeys\n    expression: \"[]\"" $allowed
       | fromYaml }}
 {{- if $object.Error }}
 {{- fail (printf "%s: %s" $.file $object.Error) }}

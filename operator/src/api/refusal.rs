@@ -10,6 +10,10 @@ use plan::decision::Failure;
 /// What the server writes before the name of a validating policy.
 const VALIDATING: &str = "ValidatingAdmissionPolicy '";
 
+/// Ends of the names of the policies of `config/admission/operator` that compare a write with the object before it. The
+/// name of the installation comes before them.
+const ON_THE_OPERATOR: [&str; 3] = ["-operator-secrets", "-operator-serviceaccounts", "-operator-objects"];
+
 /// Parses a reply in which the server names who refused. It ignores the code: a webhook chooses its own, and an
 /// unreachable webhook yields 500.
 pub(super) fn named(status: &Status) -> Option<Failure> {
@@ -81,11 +85,19 @@ fn by_policy(words: &str, code: u16) -> Option<Failure> {
     let named = quoted(words, VALIDATING, '\'')
         .or_else(|| quoted(words, "policy '", '\''))
         .or_else(|| quoted(words, "policy \"", '"'))?;
-    let by = match denying(named)? {
-        (name, Some(binding)) => format!("policy {name:?}, binding {binding:?}"),
-        (name, None) => format!("policy {name:?}"),
+    let (name, binding) = denying(named)?;
+    let by = match binding {
+        Some(binding) => format!("policy {name:?}, binding {binding:?}"),
+        None => format!("policy {name:?}"),
     };
-    Some(denied(format!("refused by {by} ({code})")))
+    // The policy sees the write after mutation, and the operator does not send what it refuses.
+    let cause = if code == 422 && ON_THE_OPERATOR.iter().any(|end| name.ends_with(end)) {
+        ", which limits the operator: a mutating webhook or policy may have added a label, annotation or field to the \
+         write; allow its keys by allowedKeys (config/README.md), or exempt the operator from it"
+    } else {
+        ""
+    };
+    Some(denied(format!("refused by {by} ({code}){cause}")))
 }
 
 /// Returns the policy and its binding, if the text behind the name of the policy says that it denied the request.

@@ -92,6 +92,16 @@ const WORDINGS: &[(u16, &str, FailureReason, &str)] = &[
         r#"refused by policy "no.dice", binding "b" (403)"#,
     ),
     (
+        422,
+        r#"secrets "d" is forbidden: ValidatingAdmissionPolicy 'a-operator-secrets' with binding 'b' denied request: CANARY"#,
+        AdmissionDenied,
+        concat!(
+            r#"refused by policy "a-operator-secrets", binding "b" (422), which limits the operator: a mutating webhook or "#,
+            "policy may have added a label, annotation or field to the write; allow its keys by allowedKeys ",
+            "(config/README.md), or exempt the operator from it"
+        ),
+    ),
+    (
         403,
         r#"policy "no.dice" denied request: failed to configure policy: CANARY"#,
         AdmissionDenied,
