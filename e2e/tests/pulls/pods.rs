@@ -8,7 +8,10 @@ use kube::api::PostParams;
 use kube::{Api, ResourceExt as _};
 use serde_json::{Value, json};
 
-use super::story::{SOON, Story};
+use super::story::{LATER, SOON, Story};
+
+/// Reasons of a container whose image is refused.
+const REFUSED_REASONS: [&str; 2] = ["ErrImagePull", "ImagePullBackOff"];
 
 impl Story {
     pub(super) fn pods(&self, namespace: &str) -> Api<Pod> {
@@ -54,7 +57,7 @@ impl Story {
     ) -> String {
         let _steady = self.steady().await;
         self.pod(namespace, name, image, change).await;
-        self.waits(namespace, name, &["ErrImagePull", "ImagePullBackOff"]).await
+        self.waits(namespace, name, &REFUSED_REASONS).await
     }
 
     /// Waits until the Pod runs, never restarted.
@@ -76,6 +79,24 @@ impl Story {
             }
         })
         .await
+    }
+
+    /// Waits until the Pod runs or its image is refused. A kubelet that is killed before that may start a container twice.
+    pub(super) async fn settles(&self, namespace: &str, name: &str) {
+        let pods = self.pods(namespace);
+        let what = format!("{namespace}/{name} settles");
+        eventually(&what, LATER, async || {
+            let pod = pods.get(name).await.map_err(|error| error.to_string())?;
+            let seen = statuses(&pod);
+            let is_settled =
+                |status: &ContainerStatus| status.ready || REFUSED_REASONS.contains(&waiting(status).0.as_str());
+            if seen.iter().any(is_settled) {
+                Ok(())
+            } else {
+                Err(format!("{seen:?}"))
+            }
+        })
+        .await;
     }
 
     /// Waits until the only container waits for one of these reasons. Returns the message.

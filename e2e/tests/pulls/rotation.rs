@@ -68,9 +68,10 @@ async fn rotate(order: Order) -> usize {
     let steady = story.steady().await;
     tokio::join!(starting, rotating);
     story.has_copy(&namespace, &new).await;
+    let names = (0..PODS).map(|number| format!("pod-{number}"));
+    join_all(names.clone().map(async |name| story.settles(&namespace, &name).await)).await;
     drop(steady);
     story.try_again().await;
-    let names = (0..PODS).map(|number| format!("pod-{number}"));
     join_all(names.map(async |name| story.runs_within(LATER, &namespace, &name).await)).await;
     story.runs(&namespace, "before").await;
     let failed = story.failed_checks().await;

@@ -1,20 +1,24 @@
-//! Cluster, operator and registry of the demo.
+//! Cluster, node, operator and registry of the demo.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use e2e::SYSTEM_NAMESPACE;
+use e2e::binaries::runtime;
 use e2e::cluster::{self, Cluster};
+use e2e::image::Image;
+use e2e::kubelet::Node;
+use e2e::machine;
 use e2e::operator::{self, Operator};
 use e2e::oracle::{self, Allowed, DATA_KEY, Expected, Login, Needles};
 use e2e::registry::Registry;
-use e2e::wait::until;
+use e2e::wait::{blocking, until};
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client};
 
 use anyhow::{Context, ensure};
 
-use crate::terminal::{Terminal, say};
+use crate::terminal::{Terminal, note, say};
 
 /// Name of the object, and so of its copies.
 pub(crate) const OBJECT: &str = "company";
@@ -25,26 +29,50 @@ pub(crate) const SOURCE: &str = "robot-login";
 /// The user that the registry accepts.
 pub(crate) const USER: &str = "robot";
 
+/// The repository of the demo's private images, and their tags.
+const REPOSITORY: &str = "company/app";
+const TAGS: [&str; 2] = ["1", "2"];
+
 /// Time limit for each promise, for a busy machine.
 const SOON: Duration = Duration::from_secs(30);
 
-/// A cluster with the operator on it, and a registry.
+/// A cluster with the operator on it, a node if the machine can run one, and a registry.
 pub(crate) struct Env {
     pub(crate) operator: Operator,
     pub(crate) registry: Registry,
+    node: Option<Node>,
     pub(crate) cluster: Cluster,
     pub(crate) client: Client,
 }
 
 impl Env {
     pub(crate) async fn start() -> anyhow::Result<Self> {
-        let (cluster, registry) = tokio::try_join!(Cluster::start(cluster::Options::default()), Registry::start())?;
+        let missing = machine::missing();
+        let options = cluster::Options {
+            nodes: missing.is_none(),
+            ..cluster::Options::default()
+        };
+        let (cluster, mut registry) = tokio::try_join!(Cluster::start(options), Registry::start())?;
+        let node = if let Some(missing) = missing {
+            note(&format!(
+                "no Pod runs in this demo: for a node this machine lacks {missing}"
+            ));
+            None
+        } else {
+            let program = blocking(|| Ok(std::fs::read(&runtime()?.container)?)).await?;
+            for tag in TAGS {
+                let image = Image::of_container(&program, tag);
+                registry.push(REPOSITORY, tag, &image).await?;
+            }
+            Some(Node::start(&cluster, "127.0.0.1").await?)
+        };
         cluster.install().await?;
         let operator = Operator::start(&cluster, &operator::Options::default()).await?;
         let client = cluster.admin().await?;
         Ok(Self {
             operator,
             registry,
+            node,
             cluster,
             client,
         })
@@ -53,7 +81,39 @@ impl Env {
     /// Stops everything, and reports a process that had to be killed.
     pub(crate) fn end(self) -> anyhow::Result<()> {
         self.operator.stop()?;
+        self.node.map_or(Ok(()), Node::end)?;
         self.cluster.stop()
+    }
+
+    /// Runs a Pod with a private image in each of these namespaces, and waits until it is ready, if there is a node.
+    pub(crate) async fn run_pods(
+        &self,
+        terminal: &Terminal,
+        namespaces: &[&str],
+        name: &str,
+        tag: usize,
+    ) -> anyhow::Result<()> {
+        if self.node.is_none() {
+            return Ok(());
+        }
+        let image = format!("{}/{REPOSITORY}:{}", self.registry.address(), TAGS[tag]);
+        for namespace in namespaces {
+            self.kubectl(terminal, &format!("run {name} -n {namespace} --image={image}"))
+                .await?;
+        }
+        for namespace in namespaces {
+            let ready = format!("wait pod/{name} -n {namespace} --for=condition=Ready --timeout=1m");
+            self.kubectl(terminal, &ready).await?;
+        }
+        self.show_pods(terminal).await
+    }
+
+    /// Prints all Pods, if there is a node.
+    pub(crate) async fn show_pods(&self, terminal: &Terminal) -> anyhow::Result<()> {
+        if self.node.is_none() {
+            return Ok(());
+        }
+        self.kubectl(terminal, "get pods -A").await
     }
 
     /// Prints a kubectl command, runs it, and prints its output.

@@ -9,7 +9,7 @@
 //!
 //! ```text
 //! story       what is shown, step by step
-//! env         the cluster, the registry and the operator
+//! env         the cluster, the node, the registry and the operator
 //! terminal    how it is shown
 //! ```
 
@@ -47,7 +47,7 @@ async fn main() -> ExitCode {
 }
 
 async fn run(terminal: &Terminal, keep: bool) -> anyhow::Result<()> {
-    note("starting etcd, kube-apiserver, kube-controller-manager, a registry and the operator");
+    note("starting etcd, kube-apiserver, kube-controller-manager, a registry, a node and the operator");
     let mut env = Env::start().await?;
     let told = story::run(&mut env, terminal).await;
     if told.is_err() {

@@ -65,6 +65,7 @@ async fn one_object(env: &Env, terminal: &Terminal) -> anyhow::Result<()> {
     env.ready(NAMESPACES.len()).await?;
     env.kubectl(terminal, "get cps").await?;
     env.check_answers(terminal, &NAMESPACES, 200).await?;
+    env.run_pods(terminal, &NAMESPACES, "app", 0).await?;
     check_theirs(env, terminal).await
 }
 
@@ -80,7 +81,8 @@ async fn a_new_namespace(env: &Env, terminal: &Terminal) -> anyhow::Result<()> {
     terminal.holds(&format!(
         "copy and reference were there after {total:.1} ms, {ours:.1} ms after Kubernetes had made its ServiceAccount"
     ));
-    env.check_answers(terminal, &[LATER], 200).await
+    env.check_answers(terminal, &[LATER], 200).await?;
+    env.run_pods(terminal, &[LATER], "app", 0).await
 }
 
 async fn rotation(env: &mut Env, terminal: &Terminal) -> anyhow::Result<()> {
@@ -95,6 +97,7 @@ async fn rotation(env: &mut Env, terminal: &Terminal) -> anyhow::Result<()> {
     let after = oracle::uids(&env.client, OBJECT).await.map_err(anyhow::Error::msg)?;
     ensure!(before == after, "a copy was recreated rather than updated");
     terminal.holds("every copy is the same object as before, updated in place");
+    env.run_pods(terminal, &[LATER], "new-password", 1).await?;
     check_theirs(env, terminal).await
 }
 
@@ -105,7 +108,9 @@ async fn the_end(env: &Env, terminal: &Terminal) -> anyhow::Result<()> {
     let label = format!("get secrets -A -l {}={OBJECT}", oracle::LABEL);
     env.kubectl(terminal, &label).await?;
     terminal.holds("no copy and no reference is left");
-    check_theirs(env, terminal).await
+    check_theirs(env, terminal).await?;
+    // What runs goes on; only new Pods would be refused.
+    env.show_pods(terminal).await
 }
 
 fn all() -> [&'static str; 4] {
