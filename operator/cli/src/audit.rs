@@ -28,7 +28,7 @@ pub use report::{
 
 /// Returns the distinct images that an audit with these options judges, for trials of a login.
 pub fn images(world: &World, options: &Options) -> BTreeSet<Text> {
-    let namespaces = world.namespaces.iter().filter(|(name, _)| !options.leaves_out(name));
+    let namespaces = options.namespaces(world);
     let templates = namespaces.flat_map(|(_, seen)| {
         let workloads = seen
             .workloads

@@ -1,6 +1,9 @@
 //! The one command that fixes a problem.
 //!
 //! No command holds a value of a Secret. Where a login is needed, the command has the words `USER` and `PASSWORD`.
+//!
+//! Tenants choose the names in lists of pull secrets, and the API server does not check them. So there
+//! is no command with a name that no object can have.
 
 use crd::ClusterPullSecret;
 use plan::image::repository;
@@ -41,6 +44,16 @@ impl Fixes<'_> {
             template,
             image,
         } = subject;
+        let secret = verdict
+            .secret
+            .as_ref()
+            .or_else(|| self.first_listed(namespace, template));
+        let mut names = [namespace, &workload.name, &template.account]
+            .into_iter()
+            .chain(secret.map(Text::as_str));
+        if !names.all(is_name) {
+            return None;
+        }
         match verdict.reason {
             // Of Pods; see `replace_pods`.
             Reason::Ready | Reason::NodeOnly | Reason::TooEarly => None,
@@ -51,11 +64,7 @@ impl Fixes<'_> {
             Reason::Masked => self.unmask(namespace, workload),
             Reason::NoReference => Some(self.refer(subject)),
             Reason::SecretMissing | Reason::NoKey | Reason::LoginRefused | Reason::Unreadable => {
-                let secret = verdict
-                    .secret
-                    .as_ref()
-                    .or_else(|| self.first_listed(namespace, template))?;
-                Some(self.write_secret(namespace, secret, image, verdict.reason))
+                Some(self.write_secret(namespace, secret?, image, verdict.reason))
             }
         }
     }
@@ -66,19 +75,26 @@ impl Fixes<'_> {
         namespace: &str,
         workload: &WorkloadId,
         pods: impl IntoIterator<Item = &'t Text>,
-    ) -> String {
+    ) -> Option<String> {
         let (kind, name) = (workload.kind.to_lowercase(), &workload.name);
+        let pods: Vec<&str> = pods.into_iter().map(Text::as_str).collect();
+        if ![namespace, name.as_str()]
+            .into_iter()
+            .chain(pods.iter().copied())
+            .all(is_name)
+        {
+            return None;
+        }
         if matches!(&*workload.kind, "Deployment" | "StatefulSet" | "DaemonSet") {
-            return self.kubectl(&format!("rollout restart {kind}/{name} -n {namespace}"));
+            return Some(self.kubectl(&format!("rollout restart {kind}/{name} -n {namespace}")));
         }
         if &*workload.kind == "Pod" {
             // No controller creates another.
             let context = self.flag();
             let again = format!("kubectl{context} replace --force -f -");
-            return self.kubectl(&format!("get pod {name} -n {namespace} -o yaml | {again}"));
+            return Some(self.kubectl(&format!("get pod {name} -n {namespace} -o yaml | {again}")));
         }
-        let pods: Vec<&str> = pods.into_iter().map(Text::as_str).collect();
-        self.kubectl(&format!("delete pod {} -n {namespace}", pods.join(" ")))
+        Some(self.kubectl(&format!("delete pod {} -n {namespace}", pods.join(" "))))
     }
 
     /// Removes the list of a template, so that Pods get the list of their account.
@@ -90,8 +106,10 @@ impl Fixes<'_> {
             _ => return None,
         };
         let (kind, name) = (workload.kind.to_lowercase(), &workload.name);
-        let patch = format!(r#"[{{"op":"remove","path":"{path}"}}]"#);
-        Some(self.kubectl(&format!("patch {kind}/{name} -n {namespace} --type=json -p '{patch}'")))
+        let removal = format!(r#"[{{"op":"remove","path":"{path}"}}]"#);
+        Some(self.kubectl(&format!(
+            "patch {kind}/{name} -n {namespace} --type=json -p '{removal}'"
+        )))
     }
 
     /// Gives the account a reference, or makes an object select it.
@@ -114,21 +132,21 @@ impl Fixes<'_> {
             let view = View::of(self.world, namespace, std::slice::from_ref(name));
             view.tried(image).iter().any(|(_, entry)| !entry.blank)
         };
-        match secrets.find(|(name, _)| holds_login(name)) {
+        match secrets.find(|(name, _)| is_name(name) && holds_login(name)) {
             Some((secret, _)) => self.kubectl(&format!(
                 r#"patch serviceaccount {account} -n {namespace} --type=json -p '[{{"op":"add","path":"/imagePullSecrets","value":[{{"name":"{secret}"}}]}}]'"#
             )),
             None => self.kubectl(&format!(
                 "create secret docker-registry pull -n {namespace} --docker-server={} --docker-username=USER \
                  --docker-password=PASSWORD  # then refer to it from account {account}",
-                server_of(image)
+                quoted(&server_of(image))
             )),
         }
     }
 
     /// Writes the Secret, or changes the object whose copy it is.
     fn write_secret(&self, namespace: &str, secret: &str, image: &str, reason: Reason) -> String {
-        let server = server_of(image);
+        let server = quoted(&server_of(image));
         if let SecretSeen::Found(seen) = self.world.secret(namespace, secret)
             && let Some(object) = &seen.copy_of
         {
@@ -154,11 +172,11 @@ impl Fixes<'_> {
 
     fn first_listed<'t>(&'t self, namespace: &str, template: &'t Template) -> Option<&'t Text> {
         let account = || self.world.namespaces.get(namespace)?.accounts.get(&template.account);
-        let listed = template
+        let mut listed = template
             .secrets
             .iter()
             .chain(account().into_iter().flat_map(|account| account.secrets.iter()));
-        listed.filter(|name| !name.is_empty()).next()
+        listed.find(|name| !name.is_empty())
     }
 
     /// Returns the object that declares a server which matches the image.
@@ -192,6 +210,12 @@ pub fn server_of(image: &str) -> String {
     let repository = repository(image).unwrap_or_default();
     let host = repository.split('/').next().unwrap_or_default();
     Server::parse(host).map_or_else(|_| host.to_owned(), |server| server.to_string())
+}
+
+/// Returns whether an object can have this name: it is a DNS subdomain.
+fn is_name(name: &str) -> bool {
+    let is_allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'.');
+    name.starts_with(|c: char| c.is_ascii_alphanumeric()) && name.bytes().all(is_allowed)
 }
 
 /// Quotes a word for a shell, if it must be.

@@ -60,7 +60,7 @@ impl Part {
             ..Self::default()
         };
         let (mut summary, mut usages) = (Summary::default(), BTreeMap::new());
-        for (namespace, seen) in world.namespaces.iter().filter(|(name, _)| !options.leaves_out(name)) {
+        for (namespace, seen) in options.namespaces(world) {
             let auditor = Auditor {
                 context: &context,
                 namespace,

@@ -5,7 +5,7 @@ use plan::keyring;
 use plan::server::Server;
 use thiserror::Error;
 
-use crate::world::WorkloadId;
+use crate::world::{Namespace, Text, WorkloadId, World};
 
 /// What an audit is asked for.
 #[derive(Clone, Debug, Default)]
@@ -96,6 +96,12 @@ impl Options {
         self.servers
             .iter()
             .any(|server| keyring::matches(server.as_str(), image))
+    }
+
+    /// Returns the namespaces that count. One that is being deleted gets no new Pods.
+    pub(super) fn namespaces<'a>(&self, world: &'a World) -> impl Iterator<Item = (&'a Text, &'a Namespace)> {
+        let namespaces = world.namespaces.iter();
+        namespaces.filter(|(name, seen)| !seen.terminating && !self.leaves_out(name))
     }
 
     /// Returns whether a namespace is left out.

@@ -153,5 +153,8 @@ fn commands<'a>(findings: impl Iterator<Item = &'a Finding>) -> Vec<String> {
 }
 
 fn servers(options: &Options) -> String {
-    options.servers.iter().map(|server| format!("{server} ")).collect()
+    options
+        .servers
+        .iter()
+        .fold(String::new(), |all, server| format!("{all}{server} "))
 }

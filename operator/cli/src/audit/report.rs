@@ -276,13 +276,8 @@ impl Report {
     pub fn exit_code(&self, fail_on: Fails) -> u8 {
         let mut logins = self.contexts.iter().flat_map(|context| context.logins.iter());
         let refused = fail_on == Fails::NextPod && logins.any(|trial| trial.outcome == LoginOutcome::Refused);
-        if !self.complete {
-            2
-        } else if refused || self.findings.iter().any(|finding| finding.fails >= fail_on) {
-            1
-        } else {
-            0
-        }
+        let found = refused || self.findings.iter().any(|finding| finding.fails >= fail_on);
+        if self.complete { u8::from(found) } else { 2 }
     }
 }
 

@@ -11,7 +11,7 @@ use crate::world::{Kind, Namespace, SecretSeen, SecretsRead, Text, WorkloadId, W
 
 /// Returns the references that no image uses. Those that the operator recorded are meant for workloads to come.
 pub(super) fn references(world: &World, options: &Options) -> Vec<UnusedReference> {
-    let namespaces = world.namespaces.iter().filter(|(name, _)| !options.leaves_out(name));
+    let namespaces = options.namespaces(world);
     let mut unused: Vec<UnusedReference> = namespaces
         .flat_map(|(name, seen)| references_of(world, name, seen))
         .collect();
@@ -97,7 +97,7 @@ pub(super) fn secrets(world: &World, options: &Options) -> Option<Vec<UnusedSecr
         .flat_map(|registry| registry.credentials.references())
         .map(|reference| reference.name.as_str())
         .collect();
-    let namespaces = world.namespaces.iter().filter(|(name, _)| !options.leaves_out(name));
+    let namespaces = options.namespaces(world);
     let unused = namespaces.flat_map(|(namespace, seen)| {
         let logins = seen
             .secrets

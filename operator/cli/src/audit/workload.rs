@@ -46,8 +46,8 @@ impl Auditor<'_> {
         audited
             .findings
             .extend(self.template_finding(subject, failing, &of_pods));
-        audited.findings.extend(self.early_finding(subject, early));
-        audited.findings.extend(self.node_finding(subject, node_only));
+        audited.findings.extend(self.early_finding(subject, &early));
+        audited.findings.extend(self.node_finding(subject, &node_only));
         (!audited.repositories.is_empty() || !audited.findings.is_empty()).then_some(audited)
     }
 
@@ -69,27 +69,26 @@ impl Auditor<'_> {
     }
 
     /// Pods that lack a reference which a new Pod would get.
-    fn early_finding(&self, subject: &Subject<'_>, early: Collected) -> Option<Finding> {
+    fn early_finding(&self, subject: &Subject<'_>, early: &Collected) -> Option<Finding> {
         let fails = early.fails()?;
-        let why = words::too_early(subject, &early);
+        let why = words::too_early(subject, early);
         Some(Finding {
-            fix: Some(
-                self.fixes
-                    .replace_pods(self.namespace, &subject.id, early.waiting.union(&early.on_restart)),
-            ),
+            fix: self
+                .fixes
+                .replace_pods(self.namespace, &subject.id, early.waiting.union(&early.on_restart)),
             images: early.images.clone(),
-            ..self.finding(subject, Reason::TooEarly, why, fails, &early)
+            ..self.finding(subject, Reason::TooEarly, why, fails, early)
         })
     }
 
-    fn node_finding(&self, subject: &Subject<'_>, node_only: Collected) -> Option<Finding> {
+    fn node_finding(&self, subject: &Subject<'_>, node_only: &Collected) -> Option<Finding> {
         if node_only.images.is_empty() {
             return None;
         }
-        let why = words::node_only(&node_only);
+        let why = words::node_only(node_only);
         Some(Finding {
             images: node_only.images.clone(),
-            ..self.finding(subject, Reason::NodeOnly, why, Fails::NextPod, &node_only)
+            ..self.finding(subject, Reason::NodeOnly, why, Fails::NextPod, node_only)
         })
     }
 

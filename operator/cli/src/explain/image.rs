@@ -21,7 +21,7 @@ impl Teller<'_> {
         };
         let (mut parts, worst) = self.parts(&template, &WorkloadId::new("Pod", "app"));
         for part in &mut parts {
-            part.used_by = "in a Pod without pull secrets of its own".to_owned();
+            "in a Pod without pull secrets of its own".clone_into(&mut part.used_by);
         }
         let (outcome, fix) = match worst {
             _ if plan::image::repository(image).is_none() => {

@@ -46,7 +46,7 @@ impl Teller<'_> {
             });
         };
         let fix = if after.is_ready() {
-            Some(self.fixes.replace_pods(self.namespace, &id, [name]))
+            self.fixes.replace_pods(self.namespace, &id, [name])
         } else {
             let subject = fix::Subject {
                 namespace: self.namespace,

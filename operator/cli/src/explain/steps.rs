@@ -22,18 +22,18 @@ impl Teller<'_> {
         let view = View::of(self.judge.world, self.namespace, names);
         let tried = view.tried(image);
         let secrets = secrets(&view);
-        let stops = secrets.mark == Mark::Bad && view.unreadable().is_some();
-        let keys = if stops {
+        let ends = secrets.mark == Mark::Bad && view.unreadable().is_some();
+        let keys = if ends {
             Step::new(Mark::Skipped, "keys", "none are read")
         } else {
             keys(&view, &tried, verdict)
         };
         let mut steps = vec![references, secrets, keys];
         let sent: Vec<&(&Text, &Entry)> = tried.iter().filter(|(_, entry)| !entry.blank).collect();
-        if !stops && !sent.is_empty() {
+        if !ends && !sent.is_empty() {
             steps.push(self.login(&sent, image));
         }
-        if !stops && sent.is_empty() {
+        if !ends && sent.is_empty() {
             steps.push(Step::new(
                 Mark::Unknown,
                 "node",

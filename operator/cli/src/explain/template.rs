@@ -25,7 +25,7 @@ impl Teller<'_> {
                     early.len(),
                     subject.pods.len()
                 ),
-                Some(self.fixes.replace_pods(self.namespace, &subject.id, early)),
+                self.fixes.replace_pods(self.namespace, &subject.id, early),
             ),
             None => ("A new Pod can pull every image.".to_owned(), None),
         };

@@ -17,8 +17,11 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    /// Returns the one copy of this text.
+    /// Returns the one copy of this text. A control character becomes U+FFFD: no name has one, and a terminal would obey it.
     pub(super) fn text(&mut self, text: &str) -> Text {
+        if text.contains(char::is_control) {
+            return self.text(&text.replace(char::is_control, "\u{fffd}"));
+        }
         if let Some(known) = self.texts.get(text) {
             return known.clone();
         }

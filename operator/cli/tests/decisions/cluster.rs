@@ -82,6 +82,7 @@ impl Cluster {
         self.add(Kind::Pod, json!({"metadata": metadata, "spec": spec, "status": status}))
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "cases write the object in place")]
     pub(crate) fn add(mut self, kind: Kind, object: Value) -> Self {
         self.world.add(kind, &object.to_string());
         self
@@ -105,11 +106,9 @@ impl Cluster {
 
     /// The only finding.
     pub(crate) fn finding(&self) -> Finding {
-        let report = self.report(&[]);
-        let [finding] = report.findings.as_slice() else {
-            panic!("{:#?}", report.findings);
-        };
-        finding.clone()
+        let mut findings = self.report(&[]).findings;
+        assert_eq!(findings.len(), 1, "{findings:#?}");
+        findings.remove(0)
     }
 }
 

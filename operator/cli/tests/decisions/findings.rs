@@ -45,7 +45,7 @@ fn a_login_that_is_there_is_referred_to() {
         .finding();
     let fix = found.fix.expect("a fix");
     assert!(
-        fix.contains(r#"patch serviceaccount default -n ns"#) && fix.contains(r#"{"name":"company"}"#),
+        fix.contains("patch serviceaccount default -n ns") && fix.contains(r#"{"name":"company"}"#),
         "{fix}"
     );
 }
@@ -343,4 +343,21 @@ fn static_pods_are_not_seen() {
     let report = cluster.report(&[]);
     assert_eq!(report.findings, []);
     assert!(report.contexts[0].not_seen.contains(&NotSeen::StaticPods));
+}
+
+#[test]
+fn a_namespace_that_goes_gets_no_new_pods() {
+    let going = json!({"metadata": {"name": "ns", "deletionTimestamp": "2026-11-30T10:00:00Z"}});
+    let cluster = Cluster::listing(&[]).deployment(&[]).add(Kind::Namespace, going);
+    assert_eq!(cluster.report(&[]).findings, []);
+}
+
+#[test]
+fn a_name_that_no_object_has_is_in_no_command() {
+    for name in ["$(reboot)", "-x", "a b", "A", "x;y"] {
+        let found = Cluster::listing(&[name]).deployment(&[]).finding();
+        assert_eq!((found.reason, found.fix), (Reason::SecretMissing, None), "{name}");
+    }
+    let found = Cluster::listing(&["a\u{1b}[2Jb"]).deployment(&[]).finding();
+    assert_eq!(found.why, "secret a\u{fffd}[2Jb does not exist");
 }

@@ -4,6 +4,7 @@ mod cluster;
 mod explained;
 mod files;
 mod findings;
+mod large;
 mod plan;
 mod rendered;
 mod secrecy;

@@ -71,7 +71,7 @@ fn servers_of_a_source_in_a_file_are_shown() {
                   type: kubernetes.io/dockerconfigjson, data: {.dockerconfigjson: \
                   eyJhdXRocyI6eyJxLmV4YW1wbGUuY29tIjp7InVzZXJuYW1lIjoiQ0FOQVJZIn0sIm5vdCBhIHNlcnZlciI6eyJ1c2VybmFtZSI6IngifX19}}";
     let rendered = rendered(&format!("{OBJECT}---\n{source}"), |world| {
-        world.assume("shop", "default")
+        world.assume("shop", "default");
     });
     assert_eq!(
         rendered.secrets[0].servers,

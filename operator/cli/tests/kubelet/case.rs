@@ -138,7 +138,7 @@ fn workload(at: usize, accounts: &BTreeMap<String, Vec<String>>, images: usize, 
     let pods = match kind {
         "CronJob" => 0,
         "Pod" => 1,
-        _ => random.random_range(0..3),
+        _ => random.random_range(0..4),
     };
     let pods = (0..pods).map(|at| {
         let name = if kind == "Pod" {
@@ -161,7 +161,7 @@ fn workload(at: usize, accounts: &BTreeMap<String, Vec<String>>, images: usize, 
 /// A Pod that was admitted with the list of its template, or with that of its account as it was then.
 fn pod(name: String, own: &[String], of_account: &[String], images: usize, random: &mut StdRng) -> Pod {
     let list = if own.is_empty() {
-        let then = if random.random_bool(0.5) {
+        let then = if random.random_bool(0.7) {
             random.random_range(0..=of_account.len())
         } else {
             of_account.len()

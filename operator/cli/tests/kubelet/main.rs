@@ -9,6 +9,7 @@ mod keys;
 mod table;
 mod world;
 
+use std::thread;
 use std::time::Instant;
 
 use e2e::keyring::Kubelet;
@@ -31,26 +32,41 @@ fn the_audit_agrees_with_the_kubelet() -> anyhow::Result<()> {
     // The seed of a cluster is the sum, so one cluster can be repeated alone.
     eprintln!("{SEED}={seed} {CASES}={cases}");
     let began = Instant::now();
-    let mut kubelet = Kubelet::start()?;
-    let mut table = Table::default();
-    for first in (0..cases).step_by(usize::try_from(BATCH)?) {
-        let seeds = (first..cases.min(first + BATCH)).map(|at| seed.wrapping_add(at));
-        for trial in Trial::all(seeds, &mut kubelet)? {
-            let verdict = trial.judge(&mut table);
-            assert!(
-                verdict.is_ok(),
-                "{}\nrepeat this one with {SEED}={} {CASES}=1\n{:#?}",
-                verdict.unwrap_err(),
-                trial.seed,
-                trial.case
-            );
-        }
-    }
+    let workers = thread::available_parallelism()?.get();
+    let tables = thread::scope(|scope| {
+        let start = |worker| scope.spawn(move || run(seed, cases, worker, workers));
+        let running: Vec<_> = (0..workers).map(start).collect();
+        let tables = running
+            .into_iter()
+            .map(|worker| worker.join().expect("a worker does not panic"));
+        tables.collect::<anyhow::Result<Vec<Table>>>()
+    })?;
+    let table: Table = tables.into_iter().sum();
     eprintln!("{table}{:>9} ms", began.elapsed().as_millis());
     if cases >= DEFAULT_CASES {
         table.assert_that_everything_occurred();
     }
     Ok(())
+}
+
+/// Judges every batch of this worker, with a keyring of its own.
+fn run(seed: u64, cases: u64, worker: usize, workers: usize) -> anyhow::Result<Table> {
+    let mut kubelet = Kubelet::start()?;
+    let mut table = Table::default();
+    let batches = (0..cases).step_by(usize::try_from(BATCH)?);
+    for first in batches.skip(worker).step_by(workers) {
+        let seeds = (first..cases.min(first + BATCH)).map(|at| seed.wrapping_add(at));
+        for trial in Trial::all(seeds, &mut kubelet)? {
+            if let Err(difference) = trial.judge(&mut table) {
+                anyhow::bail!(
+                    "{difference}\nrepeat this one with {SEED}={} {CASES}=1\n{:#?}",
+                    trial.seed,
+                    trial.case
+                );
+            }
+        }
+    }
+    Ok(table)
 }
 
 fn number(variable: &str) -> Option<u64> {

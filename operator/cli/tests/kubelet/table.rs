@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::iter::Sum;
 
 /// What must occur in a whole run, and how often.
 const LEAST: usize = 300;
@@ -37,6 +38,16 @@ impl Table {
             let seen = self.0.get(what).copied().unwrap_or_default();
             assert!(seen >= LEAST, "{what} occurred {seen} times only");
         }
+    }
+}
+
+impl Sum for Table {
+    fn sum<I: Iterator<Item = Self>>(tables: I) -> Self {
+        let mut all = Self::default();
+        for (what, count) in tables.flat_map(|table| table.0) {
+            *all.0.entry(what).or_default() += count;
+        }
+        all
     }
 }
 

@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use cli::verdict::{Evidence, LoginOutcome, Probe};
-use cli::world::{Kind, World};
+use cli::world::{Kind, Secret, World};
 use serde_json::{Value, json};
 
 use crate::case::{Case, Pod, Workload};
@@ -40,7 +40,7 @@ pub(crate) fn world(case: &Case) -> World {
 pub(crate) fn evidence(case: &Case, world: &World) -> Evidence {
     let mut evidence = Evidence::default();
     let secrets = world.namespaces.values().flat_map(|seen| seen.secrets.values());
-    for entry in secrets.flat_map(|secret| secret.entries()) {
+    for entry in secrets.flat_map(Secret::entries) {
         let login = world.logins.get(entry.login).expect("a login for each id");
         let refused = case.refused.contains(login.username());
         let outcome = if refused {

@@ -172,14 +172,14 @@ fn config(text: &str) -> Result<Vec<PullEntry>, Unreadable> {
             }
         }
     }
-    Ok(entries.entries)
+    Ok(entries.read)
 }
 
 /// Reads the value of `.dockercfg`.
 fn legacy(text: &str) -> Result<Vec<PullEntry>, Unreadable> {
     let mut entries = Entries::default();
     entries.take(parse(text)?)?;
-    Ok(entries.entries)
+    Ok(entries.read)
 }
 
 fn parse(text: &str) -> Result<Value<'_>, Unreadable> {
@@ -203,7 +203,7 @@ fn fields<'a>(what: &'static str, value: Value<'a>) -> Result<json::Fields<'a>, 
 /// The entries so far, in the order of their first occurrence.
 #[derive(Default)]
 struct Entries {
-    entries: Vec<PullEntry>,
+    read: Vec<PullEntry>,
     /// Where the entry of a key is.
     positions: BTreeMap<String, usize>,
     /// The number of keys, with repetitions.
@@ -223,11 +223,11 @@ impl Entries {
                 name: EntryName::of(&key, place),
                 reason,
             })?;
-            let at = *self.positions.entry(key.clone()).or_insert(self.entries.len());
+            let at = *self.positions.entry(key.clone()).or_insert(self.read.len());
             let entry = PullEntry { key, place, login };
-            match self.entries.get_mut(at) {
+            match self.read.get_mut(at) {
                 Some(repeated) => *repeated = entry,
-                None => self.entries.push(entry),
+                None => self.read.push(entry),
             }
         }
         Ok(())
