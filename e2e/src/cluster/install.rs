@@ -24,13 +24,18 @@ const SERVED_WITHIN: Duration = Duration::from_secs(30);
 
 impl Cluster {
     /// Applies `config/default` with kubectl, and waits until the API serves `ClusterPullSecret`s and the policy on the
-    /// operator is in force. It starts no operator: the Deployment gets no Pod, because this cluster runs no workloads.
+    /// operator is in force. It starts no operator: the Deployment gets no Pod, because this cluster runs no workloads, or
+    /// because its replicas are set to 0.
     ///
     /// # Errors
     ///
     /// The error of kubectl, or a wait of more than half a minute.
     pub async fn install(&self) -> anyhow::Result<()> {
         self.install_from(Path::new("config/default")).await?;
+        if self.options.nodes {
+            let scale = ["scale", "deployment/pullsecrets", "--replicas=0", "-n", SYSTEM_NAMESPACE];
+            self.kubectl().run(&scale, "").await?;
+        }
         // After another installation, the server must learn of the new roles.
         self.wait_for_right("", "").await
     }
