@@ -25,7 +25,7 @@ pub use selection::{Connection, Namespaces, Selection};
 )]
 pub struct Cli {
     /// How to reach clusters.
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Clusters")]
     pub connection: Connection,
 
     /// Prints no progress and no notes on standard error.

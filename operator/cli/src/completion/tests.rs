@@ -67,7 +67,7 @@ fn the_protocol_ends_with_no_files() {
 #[test]
 fn each_shell_has_a_script() {
     for (shell, part) in [
-        (Shell::Bash, "complete -F _kubectl-pullsecrets"),
+        (Shell::Bash, "complete -F _kubectl__pullsecrets"),
         (Shell::Zsh, "#compdef kubectl-pullsecrets"),
         (Shell::Fish, "complete -c kubectl-pullsecrets"),
         (Shell::Powershell, "Register-ArgumentCompleter"),

@@ -54,14 +54,13 @@ impl AuditText<'_> {
                     .rev()
                     .map(|(reason, count)| format!("{count} {reason}"));
                 let reasons = reasons.collect::<Vec<_>>().join(", ");
-                let tone = if reasons.is_empty() { Tone::Good } else { Tone::Warning };
                 table.row(vec![
                     plain(context.context.as_str()),
                     plain(registry.registry.as_str()),
                     plain(registry.repositories),
                     plain(registry.workloads),
                     plain(registry.ready),
-                    (if reasons.is_empty() { "0".to_owned() } else { reasons }, tone),
+                    (reasons, Tone::Warning),
                 ]);
             }
         }
@@ -86,7 +85,9 @@ impl AuditText<'_> {
             "WHY",
         ];
         let mut table = Table::new(if self.wide { &wide } else { &narrow });
-        for finding in &self.report.findings {
+        // Without a server the registries are the answer: each workload would bury them.
+        let shown = self.wide || !self.report.servers.is_empty();
+        for finding in self.report.findings.iter().filter(|_| shown) {
             table.row(self.finding(finding));
         }
         for context in &self.report.contexts {
@@ -174,26 +175,29 @@ impl AuditText<'_> {
         let left = all - ready.min(all);
         let tone = if left == 0 { Tone::Good } else { Tone::Warning };
         let place = if self.everywhere { " in all namespaces" } else { "" };
-        let counts = format!("{all} workloads{place} use {servers}: {ready} are ready, {left} are not.").paint(tone);
-        let mut text = counts + "\n";
-        let mut say = |line: &str| {
+        let mut text = String::new();
+        let mut say = |line: &str, tone: Tone| {
             for line in wrapped(line, self.terminal.width.unwrap_or(usize::MAX)) {
-                let _ = writeln!(text, "{line}");
+                let _ = writeln!(text, "{}", line.paint(tone));
             }
         };
+        let counts = format!("{all} workloads{place} use {servers}: {ready} are ready, {left} are not.");
+        say(&counts, tone);
         not_seen.sort_unstable();
         not_seen.dedup();
         if !not_seen.is_empty() {
             let words: Vec<&str> = not_seen.into_iter().map(in_words).collect();
-            say(&format!("Not seen: {}.", words.join(", ")));
+            say(&format!("Not seen: {}.", words.join(", ")), Tone::Plain);
         }
         if unused > 0 && !self.wide {
-            say(&format!(
-                "{unused} references or Secrets are unused: -o wide lists them."
-            ));
+            let line = format!("Unused references and Secrets: {unused}. -o wide lists them.");
+            say(&line, Tone::Plain);
         }
         if !self.report.complete {
-            say("The answer is incomplete: see the rows NotSeen and Unknown.");
+            say(
+                "The answer is incomplete: see the rows NotSeen and Unknown.",
+                Tone::Plain,
+            );
         }
         text
     }

@@ -58,7 +58,7 @@ fn options(cli: &Cli, args: &AuditArgs) -> Result<Options, Stop> {
 async fn parts(cli: &Cli, args: &AuditArgs, options: &Options) -> Result<Vec<Part>, Stop> {
     let shows_progress = !args.output.is_for_machines();
     let outcomes = each(cli, shows_progress, async |connected, bar| {
-        part(connected, bar, args, options).await
+        part(connected, bar, (args, cli.quiet), options).await
     })
     .await?;
     let parts = outcomes.into_iter().map(|outcome| {
@@ -70,14 +70,19 @@ async fn parts(cli: &Cli, args: &AuditArgs, options: &Options) -> Result<Vec<Par
 }
 
 /// The snapshot of a context goes as soon as it is judged, so that few are held at a time.
-async fn part(connected: &Connected, bar: &Bar, args: &AuditArgs, options: &Options) -> Result<Part, Failure> {
+async fn part(
+    connected: &Connected,
+    bar: &Bar,
+    (args, quiet): (&AuditArgs, bool),
+    options: &Options,
+) -> Result<Part, Failure> {
     let scope = Scope {
         namespaces: &args.selection.namespaces,
         labels: args.selection.labels.as_deref(),
     };
     let mut world = connected.read(scope, bar).await?;
     bar.hide();
-    let evidence = match evidence(connected, &mut world, args, options).await {
+    let evidence = match evidence(connected, &mut world, (args, quiet), options).await {
         Ok(evidence) => evidence,
         Err(unseen) => {
             world.cannot_see(unseen);
@@ -108,16 +113,22 @@ fn text(cli: &Cli, args: &AuditArgs, report: &Report) -> Result<String, Stop> {
     Ok(text)
 }
 
-/// The command that follows: the plan, where servers were named and something is not ready.
+/// The command that follows. Where no server was named: the audit of the registry with the most workloads that are not
+/// ready. Else the plan.
 fn next(cli: &Cli, args: &AuditArgs, report: &Report) -> Option<String> {
-    if args.plan || args.servers.is_empty() || report.findings.is_empty() || !args.selection.from_dump.is_empty() {
+    if args.plan || report.findings.is_empty() || !args.selection.from_dump.is_empty() {
         return None;
     }
+    let registries = report.contexts.iter().flat_map(|context| context.registries.iter());
+    let worst = registries.max_by_key(|registry| registry.workloads - registry.ready.min(registry.workloads))?;
     let mut command = "kubectl pullsecrets audit".to_owned();
     let mut add = |word: &str| {
         command.push(' ');
         command.push_str(word);
     };
+    if args.servers.is_empty() {
+        add(&worst.registry);
+    }
     args.servers.iter().for_each(|server| add(server.as_str()));
     for context in &cli.connection.contexts {
         add("--context");
@@ -130,7 +141,9 @@ fn next(cli: &Cli, args: &AuditArgs, report: &Report) -> Option<String> {
         add("-n");
         add(&quoted(namespace));
     }
-    add("--plan");
+    if !args.servers.is_empty() {
+        add("--plan");
+    }
     Some(command)
 }
 

@@ -73,7 +73,7 @@ pub(super) async fn run(cli: &Cli, args: &ExplainArgs) -> Result<Exit, Stop> {
     let text = match args.output {
         Some(TextFormat::Json) => json(&all)?,
         Some(TextFormat::Yaml) => yaml(&all)?,
-        None => text(&all),
+        None => text(&all, cli.quiet),
     };
     print(&text).map_err(|error| Stop(format!("cannot write the result: {}", error.kind())))?;
     let explanations = all.explanations.iter().filter_map(|one| one.explanation.as_ref());
@@ -165,7 +165,7 @@ fn explained(
     }
 }
 
-fn text(all: &Explanations) -> String {
+fn text(all: &Explanations, quiet: bool) -> String {
     let terminal = Terminal::of_the_process();
     let mut text = String::new();
     for one in &all.explanations {
@@ -183,7 +183,7 @@ fn text(all: &Explanations) -> String {
             text.push_str(&line);
             text.push('\n');
         }
-        for not_seen in &one.not_seen {
+        for not_seen in one.not_seen.iter().filter(|_| !quiet) {
             note(&format!("not seen: {not_seen}"));
         }
     }

@@ -12,7 +12,7 @@ use crate::world::{Text, Unseen, World};
 pub(super) async fn evidence(
     connected: &Connected,
     world: &mut World,
-    args: &AuditArgs,
+    (args, quiet): (&AuditArgs, bool),
     options: &Options,
 ) -> Result<Evidence, Unseen> {
     let mut evidence = Evidence::default();
@@ -45,9 +45,9 @@ pub(super) async fn evidence(
             evidence.probe(&trial.image, probe);
         }
     }
-    for host in registries.withheld().await {
+    for host in registries.withheld().await.iter().filter(|_| !quiet) {
         note(&format!(
-            "no login was sent to {host}, which the Secret does not name: --yes allows it; its images are Unknown"
+            "no login was sent to {host}, which the Secret does not name: --yes allows it"
         ));
     }
     Ok(evidence)

@@ -151,17 +151,16 @@ async fn an_unreachable_registry_refuses_nothing() {
 #[tokio::test]
 async fn logins_go_to_named_or_allowed_hosts_only() {
     let fake = Fake::start(Kind::Bearer("localhost")).await;
+    // Tokens come from the host itself.
+    let sent = || {
+        let logins = fake.logins.lock().unwrap();
+        let logins = logins.iter().filter(|(_, login)| login.starts_with("Basic "));
+        logins.map(|(path, _)| path.clone()).collect::<Vec<_>>()
+    };
     assert_eq!(fake.outcomes(RIGHT, Answer::No).await.0, LoginOutcome::Unknown);
-    assert!(fake.logins.lock().unwrap().is_empty(), "a login was sent");
+    assert_eq!(sent(), Vec::<String>::new());
     assert_eq!(fake.outcomes(RIGHT, Answer::Yes).await.0, LoginOutcome::Accepted);
-    let paths: Vec<String> = fake
-        .logins
-        .lock()
-        .unwrap()
-        .iter()
-        .map(|(path, _)| path.clone())
-        .collect();
-    assert_eq!(paths, ["/token", "/v2/team/app/manifests/1"]);
+    assert_eq!(sent(), ["/token"]);
 }
 
 #[tokio::test]

@@ -109,11 +109,11 @@ fn names_are_one_for_each_finding() {
 fn junit_has_failures_and_errors_by_context() {
     let text = junit(&report()).unwrap();
     assert!(
-        text.contains(r#"<testsuite name="prod-eu" tests="4" disabled="0" errors="1" failures="2""#),
+        text.contains(r#"<testsuite name="prod-eu" tests="4" skipped="0" errors="1" failures="2""#),
         "{text}"
     );
     assert!(
-        text.contains(r#"<testsuite name="prod-us" tests="2" disabled="0" errors="1" failures="0""#),
+        text.contains(r#"<testsuite name="prod-us" tests="2" skipped="0" errors="1" failures="0""#),
         "{text}"
     );
     assert!(
