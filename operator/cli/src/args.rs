@@ -87,6 +87,14 @@ pub struct RenderArgs {
     #[arg(long, value_name = "FILE")]
     pub from_dump: Vec<PathBuf>,
 
+    /// A namespace that is taken to exist, with its account `default`. May be repeated.
+    #[arg(long = "namespace", short, value_name = "NAME")]
+    pub namespaces: Vec<String>,
+
+    /// A ServiceAccount that is taken to exist. May be repeated.
+    #[arg(long = "serviceaccount", value_name = "NAMESPACE/NAME")]
+    pub accounts: Vec<String>,
+
     /// The namespace of the operator, which holds the sources that name none.
     #[arg(long, value_name = "NAME", default_value = "pullsecrets-system")]
     pub operator_namespace: String,

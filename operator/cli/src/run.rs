@@ -75,7 +75,7 @@ fn run(cli: &Cli) -> Result<Exit, Stop> {
     match &cli.verb {
         Verb::Completion(args) => printed(&completion::script(args.shell, Cli::command())),
         Verb::Version(args) => printed(&version::text(args)?),
-        Verb::Render(args) => render::run(args),
+        Verb::Render(args) => render::run(args, cli.quiet),
         Verb::Man(args) => {
             let written = completion::write_man_pages(Cli::command(), &args.folder);
             written.map_err(|error| Stop(format!("cannot write man pages: {}", error.kind())))?;

@@ -56,9 +56,11 @@ fn recorded(page: &str) -> (String, usize) {
         if columns != "0" {
             let width: usize = columns.parse().unwrap();
             // Commands are never broken.
-            let longest = text
-                .lines()
-                .filter(|line| ["$ ", "next:", "     kubectl"].iter().all(|begin| !line.starts_with(begin)));
+            let longest = text.lines().filter(|line| {
+                ["$ ", "next:", "     kubectl"]
+                    .iter()
+                    .all(|begin| !line.starts_with(begin))
+            });
             let longest = longest.map(|line| line.chars().count()).max().unwrap();
             assert!(longest <= width, "{command}: a line has {longest} columns");
         }
