@@ -1,6 +1,6 @@
 //! `audit`.
 
-use super::contexts::each;
+use super::contexts::Contexts;
 use super::dump;
 use super::exit::{Exit, Stop};
 use super::trials::evidence;
@@ -57,10 +57,9 @@ fn options(cli: &Cli, args: &AuditArgs) -> Result<Options, Stop> {
 
 async fn parts(cli: &Cli, args: &AuditArgs, options: &Options) -> Result<Vec<Part>, Stop> {
     let shows_progress = !args.output.is_for_machines();
-    let outcomes = each(cli, shows_progress, async |connected, bar| {
-        part(connected, bar, (args, cli.quiet), options).await
-    })
-    .await?;
+    let contexts = Contexts::connect(cli).await?;
+    let work = async |connected: &Connected, bar: &Bar| part(connected, bar, (args, cli.quiet), options).await;
+    let outcomes = contexts.each(shows_progress, work).await;
     let parts = outcomes.into_iter().map(|outcome| {
         outcome
             .result

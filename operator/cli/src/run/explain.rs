@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::contexts::each;
+use super::contexts::Contexts;
 use super::dump;
 use super::exit::{Exit, Stop};
 use crate::args::{Cli, ExplainArgs, Namespaces, Subject, TextFormat};
@@ -43,10 +43,11 @@ pub(super) async fn run(cli: &Cli, args: &ExplainArgs) -> Result<Exit, Stop> {
     let given = namespace(args)?;
     let explanations = if args.selection.from_dump.is_empty() {
         let names_context = cli.connection.all_contexts || !cli.connection.contexts.is_empty();
-        let outcomes = each(cli, args.output.is_none(), async |connected, bar| {
+        let contexts = Contexts::connect(cli).await?;
+        let work = async |connected: &Connected, bar: &Bar| {
             in_cluster(connected, bar, given.as_deref(), &subject, args, names_context).await
-        });
-        let outcomes = outcomes.await?;
+        };
+        let outcomes = contexts.each(args.output.is_none(), work).await;
         let all = outcomes.into_iter().map(|outcome| {
             outcome.result.unwrap_or_else(|failure| InContext {
                 context: outcome.context,

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use super::contexts::each;
+use super::contexts::{Contexts, Outcome};
 use super::exit::{Exit, Stop};
 use crate::args::{Cli, Format, StatusArgs};
 use crate::cluster::{Connected, Failure};
-use crate::output::{Terminal, json, print, yaml};
+use crate::output::{Bar, Terminal, json, print, yaml};
 use crate::status::{ObjectState, States, Symbols, Unread, deletion, overview, tree_of};
 
 /// How often `--watch` looks. The operator writes a status at most every few seconds.
@@ -17,8 +17,16 @@ pub(super) async fn run(cli: &Cli, args: &StatusArgs) -> Result<Exit, Stop> {
         return Err(Stop("status has no JUnit format: use -o json".to_owned()));
     }
     let mut before = String::new();
+    let mut contexts = Contexts::connect(cli).await?;
+    let name = args.name.as_deref();
+    let shows_progress = !args.output.is_for_machines() && !args.watch;
     loop {
-        let states = states(cli, args).await?;
+        let work = async |connected: &Connected, _: &Bar| objects(connected, name).await;
+        let outcomes = contexts.each(shows_progress, work).await;
+        if args.watch {
+            contexts.renew(&outcomes).await;
+        }
+        let states = states(outcomes, name);
         let text = text(&states, args)?;
         if text != before {
             print(&text).map_err(|error| Stop(format!("cannot write the result: {}", error.kind())))?;
@@ -31,10 +39,7 @@ pub(super) async fn run(cli: &Cli, args: &StatusArgs) -> Result<Exit, Stop> {
     }
 }
 
-async fn states(cli: &Cli, args: &StatusArgs) -> Result<States, Stop> {
-    let name = args.name.as_deref();
-    let shows_progress = !args.output.is_for_machines() && !args.watch;
-    let outcomes = each(cli, shows_progress, async |connected, _| objects(connected, name).await).await?;
+fn states(outcomes: Vec<Outcome<Vec<ObjectState>>>, name: Option<&str>) -> States {
     let mut states = States::default();
     for outcome in outcomes {
         match outcome.result {
@@ -50,7 +55,7 @@ async fn states(cli: &Cli, args: &StatusArgs) -> Result<States, Stop> {
         }
     }
     states.finish();
-    Ok(states)
+    states
 }
 
 async fn objects(connected: &Connected, name: Option<&str>) -> Result<Vec<ObjectState>, Failure> {
