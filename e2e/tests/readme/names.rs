@@ -108,7 +108,11 @@ fn targets(command: &str) -> Vec<PathBuf> {
     };
     let Some(folder) = after("-p")
         .first()
-        .map(|&name| if name == "plan" { "operator/plan" } else { name })
+        .map(|&name| match name {
+            "plan" => "operator/plan",
+            "kubectl-pullsecrets" => "operator/cli",
+            name => name,
+        })
     else {
         return Vec::new();
     };

@@ -36,7 +36,8 @@ impl Bars {
 
     /// Adds the bar of a context.
     pub fn add(&self, context: &str) -> Bar {
-        let bar = self.all.add(ProgressBar::new(0));
+        // Without a length the bar would look full.
+        let bar = self.all.add(ProgressBar::new(1));
         let template = "{prefix}  {bar:20}  {pos}/{len} lists  {msg}";
         let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
         bar.set_style(style.progress_chars("=> "));
