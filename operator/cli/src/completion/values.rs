@@ -22,7 +22,7 @@ const SUBJECTS: [&str; 9] = [
 pub async fn values(wanted: &Wanted) -> Vec<Candidate> {
     let found = match wanted.value_of.as_deref() {
         Some("contexts") => contexts(wanted),
-        Some("named" | "excluded") => names(wanted, Kind::Namespace, "").await,
+        Some("named" | "excluded" | "namespaces") => names(wanted, Kind::Namespace, "").await,
         Some("name") => names(wanted, Kind::ClusterPullSecret, "").await,
         Some("login") => names(wanted, Kind::ClusterPullSecret, "cps/").await,
         Some("subject") => Some(SUBJECTS.iter().map(ToString::to_string).collect()),
