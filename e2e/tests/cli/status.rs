@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use e2e::scenario::Scenario;
+use e2e::folder::Folder;
+use e2e::scenario::{SOON, Scenario};
+use e2e::wait::blocking;
 use serde_json::json;
 
 use crate::cli::tool::Tool;
@@ -74,4 +76,29 @@ async fn completion_speaks_the_protocol_of_kubectl() {
         (Some(0), ":4\n", "")
     );
     assert!(began.elapsed() < Duration::from_secs(20));
+}
+
+/// The real kubectl finds the plugin by its name, and completes through the script that the tool prints.
+#[tokio::test]
+async fn kubectl_runs_the_plugin_and_completes() {
+    let scenario = Scenario::shared("plugin").await;
+    let folder = Folder::new("pullsecrets-plugin").unwrap();
+    let binary = blocking(e2e::binaries::cli).await.unwrap();
+    std::os::unix::fs::symlink(&binary, folder.join("kubectl-pullsecrets")).unwrap();
+    let script = "PATH=$PWD:$PATH
+        kubectl pullsecrets completion kubectl > kubectl_complete-pullsecrets
+        chmod +x kubectl_complete-pullsecrets
+        kubectl pullsecrets version
+        kubectl pullsecrets audit --help | grep Usage
+        kubectl __complete pullsecrets audit --fail-on ''";
+    let kubectl = scenario.cluster().kubectl();
+    let output = kubectl.script(script, folder.path(), SOON).await.unwrap();
+    let out = String::from_utf8(output.stdout).unwrap();
+    let lines: Vec<&str> = out.lines().map(|line| line.split('\t').next().unwrap()).collect();
+    assert!(lines[0].starts_with("kubectl-pullsecrets "), "{out}");
+    assert_eq!(
+        lines[1],
+        "Usage: kubectl pullsecrets audit [OPTIONS] [SERVER[/PATH]]..."
+    );
+    assert_eq!(lines[2..], ["next-pod", "restart", "now", ":4"], "{out}");
 }

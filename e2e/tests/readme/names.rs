@@ -106,14 +106,11 @@ fn targets(command: &str) -> Vec<PathBuf> {
         let pairs = words.windows(2).filter(|pair| pair[0] == flag);
         pairs.map(|pair| pair[1]).collect()
     };
-    let Some(folder) = after("-p")
-        .first()
-        .map(|&name| match name {
-            "plan" => "operator/plan",
-            "kubectl-pullsecrets" => "operator/cli",
-            name => name,
-        })
-    else {
+    let Some(folder) = after("-p").first().map(|&name| match name {
+        "plan" => "operator/plan",
+        "kubectl-pullsecrets" => "operator/cli",
+        name => name,
+    }) else {
         return Vec::new();
     };
     let of = |target: &str| {
