@@ -50,7 +50,7 @@ mod source;
 mod tests;
 
 pub use controller::PartialController;
-pub use managed_fields::last_writer;
+pub use managed_fields::Managed;
 pub use meta::version;
 pub use namespace::PartialNamespace;
 pub use object::RawClusterPullSecret;

@@ -17,11 +17,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crd::names::FIELD_MANAGER;
-use kube::Client;
-use kube::api::PatchParams;
+use kube::api::{GetParams, PatchParams, Request};
+use kube::{Client, Resource};
 use tokio::time::Instant;
 
-use crate::api::call::found;
+use crate::api::call::{call, found};
+use crate::api::partial::Managed;
 use crate::api::replies;
 use crate::outcome::{ApiError, OnEnd, Outcome};
 
@@ -61,6 +62,14 @@ impl Writer {
     pub fn paused_until(&self) -> Option<Instant> {
         let until = *self.paused_until.lock().unwrap_or_else(PoisonError::into_inner);
         until.filter(|&until| Instant::now() < until)
+    }
+
+    /// Reads who wrote what of an object, and nothing else of it.
+    async fn managed<K: Resource<DynamicType = ()>>(&self, namespace: &str, name: &str) -> Result<Managed, ApiError> {
+        let requests = Request::new(K::url_path(&(), Some(namespace)));
+        let request = requests.get_metadata(name, &GetParams::default());
+        let request = request.map_err(kube::Error::BuildRequest);
+        call(async { self.client.request(request?).await }).await
     }
 
     /// Counts a finished write; `kind` is one of `metrics::WRITES`.

@@ -11,21 +11,43 @@ use plan::observed::MAX_NAME_BYTES;
 use plan::registries::{ShownKeys, Source, is_confined};
 use serde::Deserialize;
 
-use super::meta::identity;
+use super::managed_fields::LastChange;
+use super::meta::{WireMeta, identity};
 use crate::wanted::{Wanted, word};
 
 /// A Secret in a namespace of sources. It is the only type that keeps data, and keeps only what an object reads.
 #[derive(Clone, Deserialize)]
+#[serde(from = "Wire")]
 pub struct SourceSecret {
-    /// Holds `managedFields`, which date the last change, until it is pruned.
     metadata: ObjectMeta,
+    type_: String,
+    data: BTreeMap<String, ByteString>,
+    /// The keys of all data, as messages show them. Known from the first [`SourceSecret::prune`] on.
+    keys: ShownKeys,
+    changed_at: Option<i64>,
+}
+
+#[derive(Deserialize)]
+struct Wire {
+    metadata: WireMeta<LastChange>,
     #[serde(rename = "type", default)]
     type_: String,
     #[serde(default)]
     data: BTreeMap<String, ByteString>,
-    /// The keys of all data, as messages show them. Known from the first [`SourceSecret::prune`] on.
-    #[serde(skip)]
-    keys: ShownKeys,
+}
+
+impl From<Wire> for SourceSecret {
+    fn from(wire: Wire) -> Self {
+        let (metadata, LastChange(last)) = wire.metadata.split();
+        let created = metadata.creation_timestamp.as_ref().map(|time| time.0.as_second());
+        Self {
+            metadata,
+            type_: wire.type_,
+            data: wire.data,
+            keys: ShownKeys::default(),
+            changed_at: last.or(created),
+        }
+    }
 }
 partial_resource!(SourceSecret: "Secret", "", "v1", "secrets", NamespaceResourceScope, metadata only: false);
 
@@ -76,10 +98,7 @@ impl SourceSecret {
 
     /// The time of the last change, in seconds since 1970.
     pub fn changed_at(&self) -> Option<i64> {
-        let writes = self.metadata.managed_fields.iter().flatten();
-        let last = writes.filter_map(|write| write.time.as_ref()).max();
-        let time = last.or(self.metadata.creation_timestamp.as_ref())?;
-        Some(time.0.as_second())
+        self.changed_at
     }
 
     /// Turns the Secret into a source for the plan.

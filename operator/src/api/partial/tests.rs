@@ -59,6 +59,9 @@ fn a_source_changed_at_its_last_write() {
     };
     assert_eq!(changed_at(&[]), Some(7));
     assert_eq!(changed_at(&["1970-01-01T00:01:00Z", "1970-01-01T00:00:30Z"]), Some(60));
+    // The server keeps it, and no timestamp of ours can hold it.
+    assert_eq!(changed_at(&["9999-12-31T23:59:59Z", "1970-01-01T00:00:30Z"]), Some(30));
+    assert_eq!(changed_at(&["9999-12-31T23:59:59Z"]), Some(7));
 }
 
 #[test]
@@ -68,8 +71,8 @@ fn the_last_writer_is_the_latest_other_manager() {
             "fieldsType": "FieldsV1", "fieldsV1": {field: {}}})
     };
     let writer = |entries: &[Value]| {
-        let meta: ObjectMeta = serde_json::from_value(json!({"managedFields": entries})).unwrap();
-        last_writer(&meta, |fields| fields.get("f:imagePullSecrets").is_some())
+        let object: Managed = serde_json::from_value(json!({"metadata": {"managedFields": entries}})).unwrap();
+        object.last_writer(|fields| fields.get("f:imagePullSecrets").is_some())
     };
     let (list, other) = ("f:imagePullSecrets", "f:metadata");
     assert_eq!(writer(&[]), None);

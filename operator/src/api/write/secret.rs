@@ -20,7 +20,7 @@ use serde_json::json;
 
 use super::{Writer, merging};
 use crate::api::call::{call, found};
-use crate::api::partial::{PartialSecret, SecretMeta, last_writer};
+use crate::api::partial::{PartialSecret, SecretMeta};
 use crate::outcome::{ApiError, Outcome};
 
 /// With this resourceVersion, a server-side apply creates the object, or conflicts if it exists. A plain apply would
@@ -103,8 +103,7 @@ impl Writer {
 
     /// The field manager that last wrote a declared field, if it is not ours.
     pub async fn last_writer_of_secret(&self, namespace: &str, name: &str) -> Result<Option<String>, ApiError> {
-        let api: Api<SecretMeta> = Api::namespaced(self.client.clone(), namespace);
-        let secret = call(api.get_metadata(name)).await?;
+        let managed = self.managed::<SecretMeta>(namespace, name).await?;
         let declared = [
             "/f:data",
             "/f:metadata/f:labels",
@@ -112,7 +111,7 @@ impl Writer {
             "/f:metadata/f:ownerReferences",
         ];
         let owns = |fields: &serde_json::Value| declared.iter().any(|path| fields.pointer(path).is_some());
-        Ok(last_writer(&secret.metadata, owns))
+        Ok(managed.last_writer(owns))
     }
 
     async fn apply(&self, namespace: &str, name: &str, body: &Body<'_>, content: &Content) -> Result<Secret, ApiError> {

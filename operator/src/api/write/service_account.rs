@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{Writer, merging, outcome};
 use crate::api::call::{call, found};
-use crate::api::partial::{PartialServiceAccount, last_writer};
+use crate::api::partial::PartialServiceAccount;
 use crate::outcome::{ApiError, Outcome};
 
 impl Writer {
@@ -36,10 +36,8 @@ impl Writer {
 
     /// The field manager that last wrote the list, if it is not ours.
     pub async fn last_writer_of_account(&self, namespace: &str, name: &str) -> Result<Option<String>, ApiError> {
-        let api: Api<k8s_openapi::api::core::v1::ServiceAccount> = Api::namespaced(self.client.clone(), namespace);
-        let account = call(api.get(name)).await?;
-        let owns = |fields: &Value| fields.get("f:imagePullSecrets").is_some();
-        Ok(last_writer(&account.metadata, owns))
+        let managed = self.managed::<PartialServiceAccount>(namespace, name).await?;
+        Ok(managed.last_writer(|fields| fields.get("f:imagePullSecrets").is_some()))
     }
 
     /// Reads one `ServiceAccount`.
