@@ -192,7 +192,8 @@ pub enum FailureReason {
     SourceName,
     /// Another writer keeps undoing the write.
     Contended,
-    /// The `imagePullSecrets` of the account are too large for the operator, which leaves them as they are.
+    /// The `imagePullSecrets` of the account are too large for the operator, which leaves them as they are. Or others filled
+    /// the Secret or the account up to a limit of Kubernetes, so that the write does not fit.
     TooLarge,
     /// The copy is being deleted, and a finalizer of another party holds it.
     HeldByFinalizer,

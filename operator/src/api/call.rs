@@ -120,10 +120,14 @@ mod tests {
     use super::*;
 
     fn api_error(code: u16, message: &str, cause: Option<&str>, retry_after_seconds: u32) -> ApiError {
-        let causes = cause.map(|reason| StatusCause {
+        api_error_about(code, message, cause.map(|reason| (reason, "")), retry_after_seconds)
+    }
+
+    fn api_error_about(code: u16, message: &str, cause: Option<(&str, &str)>, retry_after_seconds: u32) -> ApiError {
+        let causes = cause.map(|(reason, field)| StatusCause {
             reason: reason.to_owned(),
             message: String::new(),
-            field: String::new(),
+            field: field.to_owned(),
         });
         let details = StatusDetails {
             causes: causes.into_iter().collect(),
@@ -134,6 +138,21 @@ mod tests {
             uid: String::new(),
         };
         ApiError::from(&Status::failure(message, "Reason").with_code(code).with_details(details))
+    }
+
+    #[test]
+    fn missing_room_is_too_large() {
+        let answered = |reason, field| match api_error_about(422, "", Some((reason, field)), 0) {
+            ApiError::Refused(failure) => failure.reason,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(answered("FieldValueTooLong", "data"), FailureReason::TooLarge);
+        assert_eq!(
+            answered("FieldValueTooLong", "metadata.annotations"),
+            FailureReason::TooLarge
+        );
+        assert_eq!(answered("FieldValueTooLong", "spec"), FailureReason::AdmissionDenied);
+        assert_eq!(answered("FieldValueInvalid", "data"), FailureReason::AdmissionDenied);
     }
 
     fn refused(reason: FailureReason, message: &str) -> ApiError {

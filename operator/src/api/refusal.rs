@@ -40,11 +40,27 @@ pub(super) fn of(status: &Status) -> Failure {
             FailureReason::Forbidden,
             format!("the API server forbids the request ({code}): compare the operator's rights with config/rbac"),
         ),
-        _ => Failure::new(
-            FailureReason::AdmissionDenied,
-            format!("refused by the API server ({code} {})", status.reason),
-        ),
+        _ => too_long(status).unwrap_or_else(|| {
+            Failure::new(
+                FailureReason::AdmissionDenied,
+                format!("refused by the API server ({code} {})", status.reason),
+            )
+        }),
     }
+}
+
+/// What others added leaves no room for what the operator writes. Its own share is checked before it is written.
+fn too_long(status: &Status) -> Option<Failure> {
+    let causes = status.details.iter().flat_map(|details| &details.causes);
+    let fields = causes.filter(|cause| cause.reason == "FieldValueTooLong");
+    let message = fields.into_iter().find_map(|cause| match cause.field.as_str() {
+        "data" => Some("the secret would exceed 1 MiB with the data that others added to it: remove that data"),
+        "metadata.annotations" => {
+            Some("the annotations would exceed 256 KiB with those that others added: remove some of them")
+        }
+        _ => None,
+    });
+    Some(Failure::new(FailureReason::TooLarge, message?))
 }
 
 /// Returns the name of the validating policy that refused the request, in the words of the server.
