@@ -339,6 +339,18 @@ fn unavailable_sources_are_named_with_namespace() {
         ),
         (Lookup::NotAllowed, Reason::SourceNamespaceNotAllowed, elsewhere),
         (
+            Lookup::Forbidden,
+            Reason::SourceNamespaceNotAllowed,
+            "the operator cannot list secrets in that namespace: give it a Role there to list and watch secrets, as in \
+             config/README.md",
+        ),
+        (
+            Lookup::Unread,
+            Reason::SourceNamespaceNotAllowed,
+            "the API server has not listed the secrets of that namespace yet: the operator keeps asking, and its log has \
+             the error, if there is one",
+        ),
+        (
             Lookup::Found(&copy),
             Reason::SourceInvalid,
             &format!(

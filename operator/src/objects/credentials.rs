@@ -18,8 +18,9 @@ use tracing::info_span;
 use crate::api::partial::DIGEST_KEY;
 use crate::objects::sources::Sources;
 
-/// Sources that are not listed after this time hold up their own registries only.
-const UNREAD_PATIENCE: Duration = Duration::from_secs(5);
+/// Sources that are not listed after this time hold up their own registries only. A busy server may take many seconds
+/// for a list; one that forbids it says so at once.
+const UNREAD_PATIENCE: Duration = Duration::from_secs(30);
 
 /// The credentials of an object. Times count from the start of the process.
 #[derive(Default)]

@@ -200,14 +200,14 @@ impl Sources {
     }
 
     /// Returns the source that a reference in these credentials names. `None` means that its namespace was not listed
-    /// yet, or not since an object asks for these keys. What the server forbids now is unread.
+    /// yet, or not since an object asks for these keys.
     pub fn find(&self, reference: &SecretReference, credentials: &Credentials) -> Option<Lookup<'_>> {
         let namespace = reference.namespace.as_deref().unwrap_or(&self.own);
         let Some(view) = self.namespaces.get(namespace) else {
             return Some(Lookup::NotAllowed);
         };
         if *view.refused.borrow() {
-            return Some(Lookup::Unread);
+            return Some(Lookup::Forbidden);
         }
         let lookup = view
             .secrets

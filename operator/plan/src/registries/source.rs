@@ -40,6 +40,8 @@ pub enum Lookup<'a> {
     Missing,
     /// The operator does not read Secrets of that namespace.
     NotAllowed,
+    /// The API server forbids to list the Secrets of that namespace.
+    Forbidden,
     /// The Secrets of that namespace are not listed yet.
     Unread,
 }
@@ -133,10 +135,15 @@ pub(super) fn find<'a>(
     };
     match lookup(reference) {
         Lookup::Missing => problem(Reason::SourceNotFound, "not found: create it, or correct secretRef"),
-        Lookup::Unread => problem(
+        Lookup::Forbidden => problem(
             Reason::SourceNamespaceNotAllowed,
             "the operator cannot list secrets in that namespace: give it a Role there to list and watch secrets, as in \
              config/README.md",
+        ),
+        Lookup::Unread => problem(
+            Reason::SourceNamespaceNotAllowed,
+            "the API server has not listed the secrets of that namespace yet: the operator keeps asking, and its log has \
+             the error, if there is one",
         ),
         Lookup::NotAllowed => problem(
             Reason::SourceNamespaceNotAllowed,
