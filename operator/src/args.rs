@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::ensure;
 use clap::{Parser, ValueEnum};
+use crd::names::STATE_NAME_PREFIX;
 
 /// Keeps pull secrets, and the references to them, in every namespace that a `ClusterPullSecret` selects.
 #[derive(Clone, Debug, Parser)]
@@ -16,11 +17,11 @@ use clap::{Parser, ValueEnum};
 pub struct Args {
     /// The operator's own namespace. It holds the operator's saved state, and source Secrets that name no namespace.
     /// Default: the namespace of the pod, else pullsecrets-system.
-    #[arg(long, env = "PULLSECRETS_NAMESPACE")]
+    #[arg(long, env = "PULLSECRETS_NAMESPACE", value_parser = namespace)]
     namespace: Option<String>,
 
     /// Further namespaces in which the operator reads source Secrets, separated by commas.
-    #[arg(long, env = "PULLSECRETS_SOURCE_NAMESPACES", value_delimiter = ',')]
+    #[arg(long, env = "PULLSECRETS_SOURCE_NAMESPACES", value_delimiter = ',', value_parser = namespace)]
     pub source_namespaces: Vec<String>,
 
     /// The names that copies may have, separated by commas or spaces; at most 32. Set it where RBAC grants access only
@@ -122,12 +123,29 @@ pub enum LogFormat {
 /// Most managed names. More would need too many connections, and too many scans of all Secrets at each start.
 const MANAGED_NAMES: usize = 32;
 
+/// Whether it is a DNS label, apart from its length.
+fn is_label(text: &str) -> bool {
+    let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    !text.is_empty() && text.bytes().all(inner) && !text.starts_with('-') && !text.ends_with('-')
+}
+
+/// Parses the name of a namespace, or nothing: a variable that is set to an empty text counts as absent.
+fn namespace(text: &str) -> Result<String, &'static str> {
+    if text.is_empty() || (text.len() <= 63 && is_label(text)) {
+        Ok(text.to_owned())
+    } else {
+        Err(
+            "give names of namespaces: lower case letters, digits and '-', at most 63 characters, with a letter or digit at \
+             both ends",
+        )
+    }
+}
+
 /// Parses the name of a Secret.
 fn secret_name(text: &str) -> Result<Arc<str>, &'static str> {
-    let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    let part =
-        |part: &str| !part.is_empty() && part.bytes().all(inner) && !part.starts_with('-') && !part.ends_with('-');
-    if text.len() <= 253 && text.split('.').all(part) {
+    if text.starts_with(STATE_NAME_PREFIX) {
+        Err("names that begin with pullsecrets-state- are reserved for the operator's own Secrets: give other names")
+    } else if text.len() <= 253 && text.split('.').all(is_label) {
         Ok(text.into())
     } else {
         Err(
@@ -239,6 +257,28 @@ mod tests {
             refused.starts_with("--managed-secret-names gives 33 names: give at most 32"),
             "{refused}"
         );
+    }
+
+    #[test]
+    fn bad_namespaces_are_refused_with_fix() {
+        for flag in ["--namespace", "--source-namespaces"] {
+            for bad in ["A B", "a_b", "-a", "a.b", " b", &"a".repeat(64)] {
+                let refused = managed(&[&format!("{flag}={bad}")]).unwrap_err();
+                assert!(refused.contains(&format!("'{bad}' for '{flag} <")), "{refused}");
+                assert!(
+                    refused.contains("give names of namespaces: lower case letters"),
+                    "{refused}"
+                );
+            }
+            assert_eq!(managed(&[&format!("{flag}=")]), Ok(None));
+            assert_eq!(managed(&[&format!("{flag}=team-a")]), Ok(None));
+        }
+    }
+
+    #[test]
+    fn reserved_names_are_no_managed_names() {
+        let refused = managed(&["--managed-secret-names=a,pullsecrets-state-b"]).unwrap_err();
+        assert!(refused.contains("reserved for the operator's own Secrets"), "{refused}");
     }
 
     /// The error names flag, value and fix. A bad name never counts as none.
