@@ -39,22 +39,97 @@ pub(crate) const SECRET_NAME_IS_NOT_RESERVED: Rule = (
     "must not start with pullsecrets-state-, which is reserved for the operator's own Secrets: choose another name",
 );
 
+/// The host of a server, with a `/`. The rules must not replace, cut or collect, because the API server would estimate the
+/// cost of that as unbounded.
+macro_rules! host {
+    ($server:literal) => {
+        concat!("(", $server, " + '/').find('[^/]*[^/:]/')")
+    };
+}
+
+/// The path of a server, with the `/` before it. It is empty if there is no more than that `/`.
+macro_rules! path {
+    ($server:literal) => {
+        concat!($server, ".find('[^/:]/.+$').find('/.*$')")
+    };
+}
+
+/// Whether two paths are one to the kubelet, which drops a leading `/v1` or `/v2`.
+macro_rules! one_path {
+    () => {
+        concat!(
+            path!("other.server"),
+            " == ",
+            path!("r.server"),
+            " || ",
+            path!("other.server"),
+            " in ['/v1' + ",
+            path!("r.server"),
+            ", '/v2' + ",
+            path!("r.server"),
+            "] || ",
+            path!("r.server"),
+            " in ['/v1' + ",
+            path!("other.server"),
+            ", '/v2' + ",
+            path!("other.server"),
+            "] || ",
+            path!("other.server"),
+            " in ['', '/v1/', '/v2/'] && ",
+            path!("r.server"),
+            " in ['', '/v1/', '/v2/']",
+        )
+    };
+}
+
+/// The hosts of Docker Hub.
+macro_rules! hub {
+    () => {
+        r"^(index\.|registry-1\.)?docker\.io/$"
+    };
+}
+
+/// Compares servers as the kubelet does, which ignores the scheme.
 pub(crate) const SERVERS_ARE_DISTINCT: Rule = (
-    "!has(self.registries) || self.registries.all(r, !has(r.server) || self.registries.exists_one(other, has(other.server) && other.server == r.server))",
-    "registries must name each server at most once: remove the second entry, or give it another path",
+    concat!(
+        "!has(self.registries) || self.registries.all(r, !has(r.server) || self.registries.exists_one(other, \
+         has(other.server) && ",
+        host!("other.server"),
+        " == ",
+        host!("r.server"),
+        " && (",
+        one_path!(),
+        ")))",
+    ),
+    "registries must name each server at most once, with or without a scheme, /v1/ or /v2/: remove the second entry, or give it \
+     another path",
 );
 
-/// Docker Hub has several hosts. Without a path, an entry may also have a scheme and an API version. With a path, the
-/// rule compares the part from the common end of the hosts on. The rule must not replace or collect, because the API
-/// server would estimate the cost of that as unbounded.
+/// Docker Hub has several hosts.
 pub(crate) const DOCKER_HUB_IS_DISTINCT: Rule = (
-    r"!has(self.registries) || (
-  self.registries.filter(r, has(r.server) && r.server.matches(r'^(https?://)?(index\.|registry-1\.)?docker\.io(/(v[12]/)?)?$')).size() <= 1 &&
-  self.registries.all(r, !has(r.server) || !r.server.matches(r'^(https?://)?(index\.|registry-1\.)?docker\.io/.') ||
-    self.registries.exists_one(other, has(other.server) && other.server.endsWith(r.server.find(r'docker\.io/.+$')) &&
-      other.server.matches(r'^(https?://)?(index\.|registry-1\.)?docker\.io/'))))",
+    concat!(
+        "!has(self.registries) || self.registries.all(r, !has(r.server) || !",
+        host!("r.server"),
+        ".matches(r'",
+        hub!(),
+        "') || \
+         self.registries.exists_one(other, has(other.server) && ",
+        host!("other.server"),
+        ".matches(r'",
+        hub!(),
+        "') && (",
+        one_path!(),
+        ")))",
+    ),
     "registries must name Docker Hub at most once: docker.io, index.docker.io and registry-1.docker.io are one server, \
      with or without a scheme or /v1/; remove the second entry, or give it another path",
+);
+
+/// Two entries for one docker config would differ in nothing.
+pub(crate) const WHOLE_CONFIGS_ARE_DISTINCT: Rule = (
+    "!has(self.registries) || self.registries.all(r, has(r.server) || !has(r.credentials) || \
+     self.registries.exists_one(other, !has(other.server) && has(other.credentials) && other.credentials == r.credentials))",
+    "registries must name each docker config without a server at most once: remove the second entry",
 );
 
 pub(crate) const SERVER_IS_GIVEN: Rule = (

@@ -55,7 +55,8 @@ use crate::{rules, schema, status::ClusterPullSecretStatus};
 )]
 #[x_kube(
     validation = rules::SERVERS_ARE_DISTINCT,
-    validation = rules::DOCKER_HUB_IS_DISTINCT
+    validation = rules::DOCKER_HUB_IS_DISTINCT,
+    validation = rules::WHOLE_CONFIGS_ARE_DISTINCT
 )]
 #[serde(rename_all = "camelCase")]
 pub struct ClusterPullSecretSpec {

@@ -18,7 +18,11 @@ const ACCEPTED: &str = concat!(
     r"((/PART)+(\.|__?|-+|/)?|/)?$')",
     // As the last part without a slash, or one after the other, `v1` and `v2` belong to the image name.
     r" && !self.matches('^(https?://)?[^/]+/v[12](/v[12](/.*)?)?$')",
+    " && (!self.contains('[') || ADDRESS)",
 );
+
+/// Whether the text in the brackets is an address.
+const ADDRESS: &str = "isIP(self.substring(self.indexOf('[') + 1, self.indexOf(']')))";
 
 /// Label of the host, in which `*` is a wildcard.
 const LABEL: &str = "[a-z0-9*]([a-z0-9*-]*[a-z0-9*])?";
@@ -35,7 +39,7 @@ const GENERAL: &str = "must be host[:port][/path], for example registry.example.
 /// Conditions with their messages; the first that holds gives the message. The API server evaluates them only for a
 /// refused server. An expression behind an optional scheme cannot match the scheme itself, because no `/` follows its
 /// `:/`.
-const DIAGNOSES: [(&str, &str); 12] = [
+const DIAGNOSES: [(&str, &str); 13] = [
     (
         r"self.matches(r'[^\x00-\x7F]')",
         "must have ASCII characters only, and at least one here is not: retype the name, or write an international name as xn--...",
@@ -61,6 +65,10 @@ const DIAGNOSES: [(&str, &str); 12] = [
     (
         r"self.matches(r'^(https?://)?(\[[^\]]*\](/|$)|[0-9a-f]*:[0-9a-f]*:)')",
         "must have an IPv6 address in brackets and with its port, as in [fd00::1]:5000: the kubelet matches no other",
+    ),
+    (
+        r"self.matches(r'^(https?://)?\[[0-9a-f:]+\]') && !ADDRESS",
+        "must have an IPv6 address in the brackets, as in [fd00::1]:5000",
     ),
     (
         r"self.matches(r'^(https?://)?([^/:\[]+|\[[^\]]*\]):([^/].*)?$') && !self.matches(r'^(https?://)?([^/:\[]+|\[[^\]]*\]):PORT(/|$)')",
@@ -109,4 +117,5 @@ fn filled(expression: &str) -> String {
         .replace("LABEL", LABEL)
         .replace("PART", PART)
         .replace("PORT", PORT)
+        .replace("ADDRESS", ADDRESS)
 }
