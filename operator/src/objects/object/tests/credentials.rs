@@ -45,7 +45,7 @@ fn unlisted_namespaces_block_only_their_registries() {
     assert_eq!(registries[0].state, RegistryState::Ready);
     let message = registries[1].message.as_deref().unwrap();
     assert!(
-        message.contains("logins/b") && message.contains("cannot list secrets"),
+        message.contains("logins/b") && message.contains("has not listed the secrets"),
         "{message}"
     );
 }
