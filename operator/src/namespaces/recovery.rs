@@ -3,8 +3,9 @@
 //!
 //! # Invariants
 //!
-//! - It holds at most [`MAX_PODS`] waiting Pods, and [`MAX_IN_NAMESPACE`] of one namespace. A kubelet reports a waiting
-//!   Pod again within minutes, so a Pod that had no room comes back.
+//! - It holds at most [`MAX_PODS`] waiting Pods, and [`MAX_IN_NAMESPACE`] of one namespace. When it is full, the namespace
+//!   with the most Pods makes room for others, so that a few tenants cannot keep everyone else's out. A kubelet reports a
+//!   waiting Pod again within minutes, so a Pod that had no room comes back.
 //! - It decides anew in each sweep from what is cached, so no event can be missed.
 //!
 //! # Outside this module
@@ -125,7 +126,7 @@ impl Recovery {
             self.report_successor(key, &pod, now);
         }
         let before = self.take(key);
-        if pod.deleting || pod.images.is_empty() || !self.has_room(&key.namespace) {
+        if pod.deleting || pod.images.is_empty() || !self.make_room(&key.namespace) {
             return;
         }
         let same = before.filter(|before| before.pod.version.uid == pod.version.uid);
@@ -159,9 +160,25 @@ impl Recovery {
         taken
     }
 
-    fn has_room(&self, namespace: &str) -> bool {
-        let in_namespace = self.pods.get(namespace).map_or(0, BTreeMap::len);
-        self.held < MAX_PODS && in_namespace < MAX_IN_NAMESPACE
+    /// Returns whether there is room for one more Pod of the namespace. The namespace that has the most gives up one of its
+    /// Pods for it, if it still has no fewer than this one then.
+    fn make_room(&mut self, namespace: &str) -> bool {
+        let own = self.pods.get(namespace).map_or(0, BTreeMap::len);
+        if own >= MAX_IN_NAMESPACE {
+            return false;
+        }
+        if self.held < MAX_PODS {
+            return true;
+        }
+        let largest = self.pods.iter().max_by_key(|(_, pods)| pods.len());
+        let given_up = largest
+            .filter(|(_, pods)| pods.len() > own + 1)
+            .and_then(|(namespace, pods)| Some((Arc::clone(namespace), Arc::clone(pods.last_key_value()?.0))));
+        let Some((namespace, name)) = given_up else {
+            return false;
+        };
+        self.take(&PodKey { namespace, name });
+        true
     }
 
     /// Returns when the next sweep is due, if there is any Pod to look at.

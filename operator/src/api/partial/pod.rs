@@ -55,7 +55,8 @@ struct WirePodMeta {
     uid: Option<String>,
     resource_version: Option<String>,
     creation_timestamp: Option<Time>,
-    deletion_timestamp: Option<Time>,
+    /// As text: a grace period of any length is allowed, and no timestamp of ours can hold the end of a long one.
+    deletion_timestamp: Option<String>,
     deletion_grace_period_seconds: Option<i64>,
     #[serde(default)]
     owner_references: Vec<OwnerReference>,
@@ -118,9 +119,9 @@ impl From<WirePod> for PartialPod {
         let controller = controller(&metadata.owner_references);
         let created = metadata.creation_timestamp.map_or(0, |Time(at)| at.as_second());
         let grace = metadata.deletion_grace_period_seconds.unwrap_or_default();
-        let deleted_at = metadata
-            .deletion_timestamp
-            .map(|Time(at)| at.as_second().saturating_sub(grace));
+        let deleting = metadata.deletion_timestamp.is_some();
+        let ends_at = metadata.deletion_timestamp.and_then(|at| at.parse().ok());
+        let deleted_at = ends_at.map(|at: jiff::Timestamp| at.as_second().saturating_sub(grace));
         let metadata = ObjectMeta {
             name: metadata.name,
             namespace: metadata.namespace,
@@ -136,7 +137,7 @@ impl From<WirePod> for PartialPod {
             pull_secrets: pull_secrets(&spec.image_pull_secrets),
             images: images(&spec, &status),
             controller,
-            deleting: deleted_at.is_some(),
+            deleting,
         };
         Self {
             metadata,
@@ -254,6 +255,8 @@ mod tests {
         let created = deleted.facts.created;
         assert_eq!(deleted.deleted_at(), Some(created + 60));
         assert!(deleted.facts().deleting);
+        let late = pod(|pod| pod["metadata"]["deletionTimestamp"] = json!("33658-09-27T01:46:40Z"));
+        assert_eq!((late.deleted_at(), late.facts().deleting), (None, true));
     }
 
     /// The API server accepts any name in an ownerReference, and it becomes part of a path.

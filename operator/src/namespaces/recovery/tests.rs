@@ -51,10 +51,24 @@ fn waiting_pods_are_bounded_in_each_namespace() {
         }
     }
     assert_eq!(recovery.held, MAX_PODS);
-    recovery.forget(&key("n", "0"));
     recovery.see(&key("late", "late"), pod("late", &["a"]), at(2));
     assert_eq!(recovery.held, MAX_PODS);
     assert!(recovery.waiting(&key("late", "late")).is_some());
+    let most = recovery.pods.values().map(BTreeMap::len).max();
+    assert!(most <= Some(MAX_IN_NAMESPACE), "{most:?}");
+}
+
+/// A namespace that is as small as all others takes nothing from them.
+#[test]
+fn full_room_is_shared_evenly() {
+    let mut recovery = Recovery::default();
+    for number in 0..MAX_PODS {
+        let name = number.to_string();
+        recovery.see(&key(&name, "a"), pod(&name, &["a"]), at(1));
+    }
+    recovery.see(&key("late", "a"), pod("late", &["a"]), at(1));
+    assert_eq!(recovery.held, MAX_PODS);
+    assert!(recovery.waiting(&key("late", "a")).is_none());
 }
 
 #[test]
