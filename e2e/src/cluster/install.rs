@@ -33,7 +33,13 @@ impl Cluster {
     pub async fn install(&self) -> anyhow::Result<()> {
         self.install_from(Path::new("config/default")).await?;
         if self.options.nodes {
-            let scale = ["scale", "deployment/pullsecrets", "--replicas=0", "-n", SYSTEM_NAMESPACE];
+            let scale = [
+                "scale",
+                "deployment/pullsecrets",
+                "--replicas=0",
+                "-n",
+                SYSTEM_NAMESPACE,
+            ];
             self.kubectl().run(&scale, "").await?;
         }
         // After another installation, the server must learn of the new roles.
