@@ -33,6 +33,18 @@ rows! {
         writes (0, 0, 0)
     }
 
+    /// A suspended object is not ready while a deselected namespace has its copy.
+    suspended_object_reports_what_it_leaves {
+        given |it| { suspended(it).await; }
+        when |it| { it.labels_out("b").await; }
+        then |it| {
+            it.scenario().says("SecretsSynced", "False", "Progressing").await;
+            it.scenario().says("Ready", "False", "Progressing").await;
+            it.holds(&["a", "b"]).await;
+        }
+        writes (0, 0, 0)
+    }
+
     /// A source that changes while the object is suspended is counted and not copied.
     suspended_object_counts_source_changes {
         given |it| { suspended(it).await; }

@@ -112,6 +112,67 @@ async fn reverting_policy_is_a_contention() {
     scenario.says("Ready", "True", "Synced").await;
 }
 
+/// The logins cannot be saved, so none is rotated; a namespace that is no longer selected still loses its copy.
+#[tokio::test]
+async fn denied_state_stops_no_removal() {
+    let scenario = Scenario::own("state-denied").await;
+    let (first, second) = (scenario.login("first"), scenario.login("second"));
+    scenario.namespaces(&["a", "b"]).await;
+    scenario.source(&first).await;
+    scenario.apply(&scenario.object()).await;
+    scenario
+        .holds("both are served", &scenario.expected(&["a", "b"], &first))
+        .await;
+    scenario.says("Ready", "True", "Synced").await;
+    let denied = "object.kind == 'ServiceAccount' && object.metadata.namespace.endsWith('-probe') || \
+                  object.metadata.name.startsWith('pullsecrets-state-')";
+    enforce(
+        &scenario,
+        &denying(&scenario, &["serviceaccounts", "secrets"], denied),
+        "ValidatingAdmissionPolicy",
+    )
+    .await;
+    scenario.source(&second).await;
+    scenario.says("CredentialsReady", "False", "StateNotWritten").await;
+    label_out(&scenario, "b").await;
+    scenario
+        .holds("the copy goes", &scenario.expected(&["a"], &first))
+        .await;
+    withdraw(&scenario, "ValidatingAdmissionPolicy").await;
+    scenario
+        .holds("the login is rotated", &scenario.expected(&["a"], &second))
+        .await;
+    scenario.says("Ready", "True", "Synced").await;
+}
+
+/// Denies the operator's writes of objects for which the expression holds, in any namespace.
+fn denying(scenario: &Scenario, resources: &[&str], expression: &str) -> Value {
+    let operator = format!("request.userInfo.username == '{OPERATOR_USER}'");
+    json!({
+        "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicy",
+        "metadata": {"name": scenario.name()},
+        "spec": {
+            "failurePolicy": "Fail",
+            "matchConstraints": {
+                "resourceRules": [{"apiGroups": [""], "apiVersions": ["v1"], "resources": resources,
+                    "operations": ["CREATE", "UPDATE"]}],
+            },
+            "matchConditions": [
+                {"name": "operator", "expression": operator},
+                {"name": "denied", "expression": expression},
+            ],
+            "validations": [{"expression": "false", "message": "not here"}],
+        },
+    })
+}
+
+async fn label_out(scenario: &Scenario, part: &str) {
+    let namespace = format!("{}-{part}", scenario.name());
+    scenario
+        .kubectl(&["label", "namespace", &namespace, &format!("{LABEL}-")])
+        .await;
+}
+
 fn policy(scenario: &Scenario, kind: &str, resource: &str, operation: &str, spec: &Value) -> Value {
     let mut policy = json!({
         "apiVersion": "admissionregistration.k8s.io/v1", "kind": kind,

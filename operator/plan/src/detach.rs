@@ -15,6 +15,16 @@ use crate::scope::Scope;
 /// deleting, and must not retain. An object that wants a retained copy takes it back and gives it up; no other object
 /// decides about it.
 pub(crate) fn may_detach(scope: &Scope<'_>, secret: &str) -> bool {
+    goes(scope, secret, is_frozen)
+}
+
+/// Returns whether only frozen objects keep such a reference. The operator removes it when they are active again.
+pub(crate) fn is_kept_by_frozen(scope: &Scope<'_>, secret: &str) -> bool {
+    !goes(scope, secret, is_frozen) && goes(scope, secret, |_| false)
+}
+
+/// `keeps` says of an object whether it keeps what it has.
+fn goes(scope: &Scope<'_>, secret: &str, keeps: fn(&Arc<Object>) -> bool) -> bool {
     let cluster = scope.cluster;
     // The copy of a name that is not permitted is not seen. It may be in use as long as its object stays.
     if cluster.is_unreadable(secret)
@@ -23,22 +33,22 @@ pub(crate) fn may_detach(scope: &Scope<'_>, secret: &str) -> bool {
         return false;
     }
     if let Some(decider) = scope.claimants(secret).first() {
-        return !is_frozen(decider) && !is_reserved(scope, secret);
+        return !keeps(decider) && !is_reserved(scope, secret);
     }
     // Where no object selects the namespace any more, the label of the copy names the object that decides.
     if let Some(object) = labelled(scope, secret) {
-        return !is_frozen(object) && !retains(object);
+        return !keeps(object) && !retains(object);
     }
     let copy = scope.seen.secrets.get(secret);
-    copy.and_then(|seen| goes_with_its_copy(scope, secret, seen))
-        .unwrap_or_else(|| goes_with_its_objects(scope, secret, copy.is_some()))
+    copy.and_then(|seen| goes_with_its_copy(scope, secret, seen, keeps))
+        .unwrap_or_else(|| goes_with_its_objects(scope, secret, copy.is_some(), keeps))
 }
 
 /// Returns whether the Secret decides, and how: references share the fate of the copy.
-fn goes_with_its_copy(scope: &Scope<'_>, secret: &str, seen: &Secret) -> Option<bool> {
+fn goes_with_its_copy(scope: &Scope<'_>, secret: &str, seen: &Secret, keeps: fn(&Arc<Object>) -> bool) -> Option<bool> {
     let has_owners = !seen.traits.owners.is_empty();
     match ownership(&seen.traits) {
-        Ownership::Copy(_) if is_orphan(scope, seen) => Some(has_owners && !scope.cluster.is_frozen(secret)),
+        Ownership::Copy(_) if is_orphan(scope, seen) => Some(has_owners && !scope.cluster.named(secret).any(keeps)),
         Ownership::Retained(_) => Some(false),
         // It may be a retained copy that lost its mark.
         Ownership::Stripped if !has_owners => Some(false),
@@ -47,7 +57,7 @@ fn goes_with_its_copy(scope: &Scope<'_>, secret: &str, seen: &Secret) -> Option<
 }
 
 /// Returns whether the objects of this name let the reference go.
-fn goes_with_its_objects(scope: &Scope<'_>, secret: &str, has_secret: bool) -> bool {
+fn goes_with_its_objects(scope: &Scope<'_>, secret: &str, has_secret: bool, keeps: fn(&Arc<Object>) -> bool) -> bool {
     let named = || scope.cluster.named(secret);
     if named().next().is_none() || named().any(retains) {
         return false;
@@ -57,9 +67,9 @@ fn goes_with_its_objects(scope: &Scope<'_>, secret: &str, has_secret: bool) -> b
     }
     // Without a Secret the reference leads nowhere, so only frozen objects alone keep it.
     if has_secret {
-        !named().any(is_frozen)
+        !named().any(keeps)
     } else {
-        !named().all(is_frozen)
+        !named().all(keeps)
     }
 }
 

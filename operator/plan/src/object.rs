@@ -52,9 +52,14 @@ impl Object {
 
     /// Returns whether it is not being deleted.
     pub fn stays(&self) -> bool {
+        self.removes() || self.lifecycle == Lifecycle::Frozen
+    }
+
+    /// Returns whether it stays, and the operator removes what it no longer wants.
+    pub(crate) fn removes(&self) -> bool {
         matches!(
             self.lifecycle,
-            Lifecycle::Active | Lifecycle::Restrained | Lifecycle::Frozen
+            Lifecycle::Active | Lifecycle::Restrained | Lifecycle::Waiting
         )
     }
 }
@@ -66,7 +71,10 @@ pub enum Lifecycle {
     Active,
     /// The operator removes, and neither adds nor rotates: the admission policies on it are no longer in force.
     Restrained,
-    /// The operator neither adds nor removes: the object is suspended, or cannot be acted for now. It keeps what it has.
+    /// The operator removes, and neither adds nor rotates: the sources were not read yet, or the logins were not saved yet.
+    Waiting,
+    /// The operator neither adds nor removes: the object is suspended, or cannot be acted for now. It keeps what it has,
+    /// and reports what it no longer wants.
     Frozen,
     /// The object is being deleted: the operator removes what it holds, or retains it.
     Deleting,

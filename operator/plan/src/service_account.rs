@@ -6,7 +6,7 @@ use crd::FailureReason;
 
 use crate::action::AccountAction;
 use crate::decision::{Decision, Failure, State, restrained};
-use crate::detach::may_detach;
+use crate::detach::{is_kept_by_frozen, may_detach};
 use crate::object::{Lifecycle, Object};
 use crate::observed::{Account, Entry, MAX_ENTRIES, MAX_ENTRIES_BYTES};
 use crate::ownership::{is_in_conflict, labelled};
@@ -60,11 +60,12 @@ pub fn decide<'a>(scope: &Scope<'a>, name: &str, seen: &Account, context: Contex
         .into_iter()
         .map(Into::into)
         .collect();
-    let to_detach = to_detach(scope, &wanted, seen.attached.iter().chain(&lost));
-    let (unread, removed): (Vec<_>, Vec<_>) = to_detach.iter().partition(|name| context.unread.contains(name));
-    decision.to_read = unread.into_iter().cloned().collect();
-    decision.pending_cleanup = departing(scope, &to_detach);
-    decision.removals = removals(scope, &to_detach, &State::outstanding(context.obstruction()));
+    let goes = Going::of(scope, &wanted, seen.attached.iter().chain(&lost));
+    let (unread, removed): (Vec<_>, Vec<_>) = goes.now.iter().copied().partition(|name| context.unread.contains(name));
+    let kept_unread = goes.later.iter().copied().filter(|name| context.unread.contains(name));
+    decision.to_read = unread.into_iter().chain(kept_unread).cloned().collect();
+    decision.pending_cleanup = departing(scope, &goes.now);
+    decision.removals = removals(scope, &goes, &State::outstanding(context.obstruction()));
     let ours = Ours {
         lost: &lost,
         removed: &removed,
@@ -109,12 +110,12 @@ fn too_large<'a>(scope: &Scope<'a>, seen: &Account, wanted: &[&'a Arc<Object>]) 
         MAX_ENTRIES_BYTES / 1024
     );
     let state = State::Failed(Failure::new(FailureReason::TooLarge, message));
-    let to_detach = to_detach(scope, wanted, seen.attached.iter());
-    let pending_cleanup = departing(scope, &to_detach);
+    let goes = Going::of(scope, wanted, seen.attached.iter());
+    let pending_cleanup = departing(scope, &goes.now);
     let claimants = wanted.iter().filter(|_| !scope.seen.terminating);
     Decision {
         states: claimants.map(|object| (*object, state.clone())).collect(),
-        removals: removals(scope, &to_detach, &state),
+        removals: removals(scope, &goes, &state),
         // A deletion waits for it as long as for a denied write.
         removal_pending: !pending_cleanup.is_empty(),
         pending_cleanup,
@@ -122,22 +123,39 @@ fn too_large<'a>(scope: &Scope<'a>, seen: &Account, wanted: &[&'a Arc<Object>]) 
     }
 }
 
-/// Returns those of the recorded names whose references must go.
-fn to_detach<'s>(
-    scope: &Scope<'_>,
-    wanted: &[&Arc<Object>],
-    recorded: impl Iterator<Item = &'s Arc<str>>,
-) -> Vec<&'s Arc<str>> {
-    let is_wanted = |name: &str| wanted.iter().any(|object| object.spec.secret_name.as_ref() == name);
-    recorded
-        .filter(|name| !is_wanted(name) && may_detach(scope, name))
-        .collect()
+/// Recorded names whose references must go.
+struct Going<'s> {
+    /// Those that the operator removes now.
+    now: Vec<&'s Arc<str>>,
+    /// Those that frozen objects keep until they are active again.
+    later: Vec<&'s Arc<str>>,
 }
 
-/// Gives this state of a removal to each object on whose behalf the references go.
-fn removals<'a>(scope: &Scope<'a>, to_detach: &[&Arc<str>], state: &State) -> Vec<(&'a Arc<Object>, State)> {
-    let beneficiaries = beneficiaries(scope, to_detach).into_iter();
-    beneficiaries.map(|object| (object, state.clone())).collect()
+impl<'s> Going<'s> {
+    fn of(scope: &Scope<'_>, wanted: &[&Arc<Object>], recorded: impl Iterator<Item = &'s Arc<str>>) -> Self {
+        let is_wanted = |name: &str| wanted.iter().any(|object| object.spec.secret_name.as_ref() == name);
+        let unwanted = recorded.filter(|name| !is_wanted(name));
+        let (now, others): (Vec<_>, Vec<_>) = unwanted.partition(|name| may_detach(scope, name));
+        let later = others.into_iter().filter(|name| is_kept_by_frozen(scope, name));
+        Self {
+            now,
+            later: later.collect(),
+        }
+    }
+}
+
+/// Gives this state of a removal to each object on whose behalf the references go, now or later.
+fn removals<'a>(scope: &Scope<'a>, goes: &Going<'_>, state: &State) -> Vec<(&'a Arc<Object>, State)> {
+    let mut now = departing(scope, &goes.now);
+    for name in &goes.now {
+        now.extend(deciding(scope, name).filter(|object| object.removes()));
+    }
+    let mut removals: Vec<_> = now.into_iter().map(|object| (object, state.clone())).collect();
+    for name in &goes.later {
+        let frozen = deciding(scope, name).filter(|object| object.lifecycle == Lifecycle::Frozen);
+        removals.extend(frozen.map(|object| (object, State::Pending)));
+    }
+    removals
 }
 
 /// Returns the names without a record whose entries are ours.
@@ -224,19 +242,10 @@ fn departing<'a>(scope: &Scope<'a>, to_detach: &[&Arc<str>]) -> Vec<&'a Arc<Obje
         .collect()
 }
 
-/// Returns the objects on whose behalf the references of these names go.
-///
-/// For each name this is the object that decides, or all objects of the name where none does.
-fn beneficiaries<'a>(scope: &Scope<'a>, to_detach: &[&Arc<str>]) -> Vec<&'a Arc<Object>> {
-    let mut beneficiaries = departing(scope, to_detach);
-    for name in to_detach {
-        let claimant = scope.claimants(name).first().copied();
-        let decider = claimant.or_else(|| labelled(scope, name));
-        let active = scope.cluster.named(name).filter(|object| {
-            matches!(object.lifecycle, Lifecycle::Active | Lifecycle::Restrained)
-                && decider.is_none_or(|decider| decider.name == object.name)
-        });
-        beneficiaries.extend(active);
-    }
-    beneficiaries
+/// Returns the object that decides about the reference of this name, or all objects of the name where none does.
+fn deciding<'a>(scope: &Scope<'a>, name: &str) -> impl Iterator<Item = &'a Arc<Object>> {
+    let claimant = scope.claimants(name).first().copied();
+    let decider = claimant.or_else(|| labelled(scope, name));
+    let named = scope.cluster.named(name);
+    named.filter(move |object| decider.is_none_or(|decider| decider.name == object.name))
 }

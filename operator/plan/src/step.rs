@@ -153,8 +153,11 @@ impl Facts<'_> {
             Lifecycle::Frozen
         } else if self.is_deleting {
             Lifecycle::Deleting
-        } else if self.is_frozen || !self.has_finalizer || !self.has_credentials || self.to_save.is_some() {
+        } else if self.is_frozen || !self.has_finalizer {
             Lifecycle::Frozen
+        } else if !self.has_credentials || self.to_save.is_some() {
+            // A removal needs no login.
+            Lifecycle::Waiting
         } else if self.is_restraint_lost {
             Lifecycle::Restrained
         } else {

@@ -28,12 +28,18 @@ pub(super) fn unwanted<'a>(
     context: Context<'_>,
 ) -> Decision<'a, SecretAction> {
     let mut decision = Decision::default();
-    let Ownership::Copy(label) = ownership(&seen.traits) else {
-        return decision;
+    let label = match ownership(&seen.traits) {
+        Ownership::Copy(label) => label,
+        Ownership::Stripped | Ownership::Retained(_) | Ownership::Foreign => return decision,
     };
     let owner = existing(scope, label);
-    if stays(scope, name, seen, owner) {
-        return decision;
+    match fate(scope, name, seen, owner) {
+        Fate::Goes => {}
+        Fate::Waits(object) => {
+            decision.removals.push((object, State::Pending));
+            return decision;
+        }
+        Fate::Stays => return decision,
     }
     let version = seen.version.clone();
     let deleting = seen.traits.deleting;
@@ -72,14 +78,26 @@ pub(super) fn unwanted<'a>(
     decision
 }
 
-/// Returns whether the operator leaves this copy alone. `owner` is the object that its label names.
-fn stays(scope: &Scope<'_>, name: &str, seen: &Secret, owner: Option<&Arc<Object>>) -> bool {
+/// What becomes of a copy that no object wants.
+enum Fate<'a> {
+    /// It goes, or is retained.
+    Goes,
+    /// It stays until this object is no longer frozen.
+    Waits(&'a Arc<Object>),
+    /// The operator leaves it alone.
+    Stays,
+}
+
+/// Returns what becomes of the copy. `owner` is the object that its label names.
+fn fate<'a>(scope: &Scope<'_>, name: &str, seen: &Secret, owner: Option<&'a Arc<Object>>) -> Fate<'a> {
     match owner {
         // The copies of that object have another name: a person copied this one by hand.
-        Some(object) if object.spec.secret_name.as_ref() != name => true,
-        // What a frozen object left stays until the object is active. It has no say about the copies of others.
-        Some(object) => object.lifecycle == Lifecycle::Frozen,
-        None => scope.cluster.is_frozen(name) || !is_orphan(scope, seen),
+        Some(object) if object.spec.secret_name.as_ref() != name => Fate::Stays,
+        // A frozen object has no say about the copies of others.
+        Some(object) if object.lifecycle == Lifecycle::Frozen => Fate::Waits(object),
+        Some(_) => Fate::Goes,
+        None if scope.cluster.is_frozen(name) || !is_orphan(scope, seen) => Fate::Stays,
+        None => Fate::Goes,
     }
 }
 

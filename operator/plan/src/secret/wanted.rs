@@ -60,9 +60,7 @@ fn left_behind<'a>(
     context: Context<'_>,
     is_replaced: bool,
 ) -> Option<(&'a Arc<Object>, State)> {
-    let former = labelled(scope, name).filter(|object| {
-        matches!(object.lifecycle, Lifecycle::Active | Lifecycle::Restrained) && !scope.is_claimed_by(name, object)
-    })?;
+    let former = labelled(scope, name).filter(|object| object.stays() && !scope.is_claimed_by(name, object))?;
     let message = format!(
         "secret {name:?} still has the login of this object, because ClusterPullSecret {:?} wants it here and cannot \
          write it: see the status of that object, or exclude the namespace there",
@@ -70,7 +68,8 @@ fn left_behind<'a>(
     );
     let conflict = Failure::new(FailureReason::SecretConflict, message);
     let conflict = (!is_replaced).then_some(&conflict);
-    Some((former, State::outstanding(context.obstruction().or(conflict))))
+    let obstruction = context.obstruction().or(conflict);
+    Some((former, State::outstanding(obstruction.filter(|_| former.removes()))))
 }
 
 /// The decider has the state of the copy. All younger objects that want the name are in conflict with it.

@@ -68,12 +68,12 @@ fn each_missing_fact_holds_an_object_back() {
         (|facts| facts.has_finalizer = false, Lifecycle::Frozen, "arm"),
         (
             |facts| facts.has_credentials = false,
-            Lifecycle::Frozen,
+            Lifecycle::Waiting,
             "report until a change",
         ),
         (
             |facts| facts.to_save = Some(last_good::Content::new(LastGood::new(), None)),
-            Lifecycle::Frozen,
+            Lifecycle::Waiting,
             "remember",
         ),
         (

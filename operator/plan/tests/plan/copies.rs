@@ -207,14 +207,20 @@ fn a_frozen_object_changes_no_secret() {
             IN_PLACE,
         ),
         (
-            "nothing goes where it selects no longer",
+            "nothing goes where it selects no longer, and that is reported",
             with_copy(held(deselecting), copy_of("company")),
-            &[],
+            &[
+                "secret n/company: company leaving",
+                "account n/default: company leaving",
+            ],
         ),
         (
             "no reference goes for a Secret that took the place of the copy",
             with_copy(held(json!({})), foreign()),
-            &["secret n/company: company SecretConflict"],
+            &[
+                "secret n/company: company SecretConflict",
+                "account n/default: company leaving",
+            ],
         ),
         (
             "a deletion works all the same",

@@ -20,6 +20,7 @@ mod restrained;
 mod retained;
 mod several;
 mod sources;
+mod suspended;
 mod tied;
 
 use std::sync::Arc;

@@ -1,4 +1,5 @@
-//! An object while the admission policies on the operator are lost: it gets nothing new, and removals go on.
+//! An object that adds and rotates nothing while removals go on: the admission policies on the operator are lost, or its
+//! logins are not read or saved yet.
 
 use plan::object::Lifecycle;
 use serde_json::json;
@@ -35,9 +36,40 @@ fn a_restrained_object_adds_and_rotates_nothing() {
     ]);
 }
 
+/// The condition of the credentials says why.
 #[test]
-fn a_restrained_object_still_removes() {
-    let restrained = |spec| with_lifecycle(Lifecycle::Restrained, object("company", &spec));
+fn a_waiting_object_adds_and_rotates_nothing() {
+    let waiting = || with_lifecycle(Lifecycle::Waiting, object("company", &json!({})));
+    check([
+        (
+            "nothing is made",
+            fresh(waiting()),
+            &[
+                "secret n/company: company Pending",
+                "account n/default: company Pending",
+            ],
+        ),
+        (
+            "an old login stays",
+            with_copy(waiting(), copy_of("company").holding("other")),
+            &["secret n/company: company Pending", "account n/default: company Ready"],
+        ),
+        (
+            "what is in place counts",
+            with_copy(waiting(), copy_of("company")),
+            IN_PLACE,
+        ),
+    ]);
+}
+
+#[test]
+fn an_object_that_adds_nothing_still_removes() {
+    removes(Lifecycle::Restrained);
+    removes(Lifecycle::Waiting);
+}
+
+fn removes(lifecycle: Lifecycle) {
+    let restrained = |spec| with_lifecycle(lifecycle, object("company", &spec));
     let deselecting = json!({"namespaces": {"selectors": [{}], "excluded": ["n"]}});
     check([
         (

@@ -205,12 +205,15 @@ fn a_frozen_object_keeps_its_copies_only() {
         (
             "what the held one has left stays",
             world([older_elsewhere(), elsewhere()]).secret("n/company", copy_of("younger")),
-            &[],
+            &[
+                "secret n/company: younger leaving",
+                "account n/default: younger leaving",
+            ],
         ),
         (
             "and so does a reference of which the held one alone can be the author",
             world([elsewhere()]),
-            &[],
+            &["account n/default: younger leaving"],
         ),
         (
             "a held decider keeps the younger from writing",
