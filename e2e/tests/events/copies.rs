@@ -83,6 +83,29 @@ rows! {
         writes (1, 0, 0)
     }
 
+    /// An owner of a copy that was made its controller is that no more.
+    copy_owned_by_a_controller_is_restored {
+        given |it| { it.served(&["a", "b"]).await; }
+        when |it| {
+            let mut owners = json!(it.secret("a").await.owner_references());
+            owners[0]["controller"] = json!(true);
+            owners[0]["blockOwnerDeletion"] = json!(true);
+            it.patch_secret("a", json!({"metadata": {"ownerReferences": owners}})).await;
+        }
+        then |it| {
+            eventually("its owner is as the operator writes it", SOON, async || {
+                let owners = it.secret("a").await.owner_references().to_vec();
+                let plain = owners.iter().all(|owner| (owner.controller, owner.block_owner_deletion) == (None, None));
+                plain.then_some(()).ok_or_else(|| format!("{owners:?}"))
+            })
+            .await;
+            it.holds(&["a", "b"]).await;
+            it.same_copies(&["a", "b"]).await;
+        }
+        // An apply leaves fields of other managers, so a patch follows.
+        writes (2, 0, 0)
+    }
+
     a_deleted_copy_is_created_again {
         given |it| { it.served(&["a", "b"]).await; }
         when |it| { it.delete(&it.secrets("a"), it.name()).await; }

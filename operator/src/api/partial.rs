@@ -55,6 +55,7 @@ pub use meta::version;
 pub use namespace::PartialNamespace;
 pub use object::RawClusterPullSecret;
 pub use pod::PartialPod;
+pub use secret::traits::API_VERSION;
 pub use secret::{DIGEST_KEY, PartialSecret, SecretMeta};
 pub use service_account::PartialServiceAccount;
 pub use source::SourceSecret;

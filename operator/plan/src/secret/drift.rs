@@ -82,6 +82,7 @@ fn is_in_place(seen: &Secret, content: &Content) -> bool {
         declared.iter().all(|(key, value)| has(labels, key, value))
     };
     !traits.partial
+        && !traits.bent_owners
         && seen.digest.as_ref() == Some(content.payload.digest())
         && has_all(&traits.labels, &content.labels)
         && has_all(&traits.annotations, &content.annotations)

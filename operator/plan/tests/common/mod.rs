@@ -180,6 +180,12 @@ impl Stored {
         self
     }
 
+    /// One of its owners has a form that the operator does not write.
+    pub(crate) fn with_bent_owners(mut self) -> Self {
+        self.traits.bent_owners = true;
+        self
+    }
+
     pub(crate) fn seen(self, version: Version) -> Secret {
         Secret {
             version,

@@ -23,6 +23,13 @@ fn a_partially_known_copy_is_rewritten() {
     ]);
 }
 
+/// A tenant makes an owner the controller, or gives it another version of the API.
+#[test]
+fn owners_of_another_form_are_drift() {
+    let bent = || copy_of("company").with_bent_owners();
+    check([("it differs", with_copy(company(), bent()), UPDATE)]);
+}
+
 /// Drift is found by what is held of a value, however long it is.
 #[test]
 fn long_values_are_compared_by_hash() {

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crd::names::{
-    ANNOTATION_RETAINED, DOCKER_CONFIG_KEY, DOCKER_CONFIG_TYPE, FIELD_MANAGER, GROUP, LABEL_MANAGED_BY, LABEL_OBJECT,
+    ANNOTATION_RETAINED, DOCKER_CONFIG_KEY, DOCKER_CONFIG_TYPE, FIELD_MANAGER, LABEL_MANAGED_BY, LABEL_OBJECT,
     MANAGED_BY,
 };
 use kube::Api;
@@ -20,7 +20,7 @@ use serde_json::json;
 
 use super::{Writer, merging};
 use crate::api::call::{call, found};
-use crate::api::partial::{PartialSecret, SecretMeta};
+use crate::api::partial::{API_VERSION, PartialSecret, SecretMeta};
 use crate::outcome::{ApiError, Outcome};
 
 /// With this resourceVersion, a server-side apply creates the object, or conflicts if it exists. A plain apply would
@@ -120,8 +120,9 @@ impl Writer {
         let params = PatchParams::apply(FIELD_MANAGER).force();
         let mut written = call(api.patch(name, &params, &Patch::Apply(body))).await?;
         let digest = Some(Arc::clone(content.payload.digest()));
-        // An apply removes only owners that it added. `Assign` or another tool may have added more.
-        if written.facts(digest.clone()).traits.owners != content.owners {
+        // An apply removes only owners, and fields of them, that it added. `Assign` or another tool may have added more.
+        let traits = written.facts(digest.clone()).traits;
+        if traits.owners != content.owners || traits.bent_owners {
             let metadata = json!({
                 "resourceVersion": written.meta().resource_version,
                 "ownerReferences": all_owners(&written, &content.owners),
@@ -222,7 +223,7 @@ struct BodyMeta<'a> {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct BodyOwner<'a> {
-    api_version: String,
+    api_version: &'static str,
     kind: &'static str,
     name: &'a str,
     uid: String,
@@ -231,7 +232,7 @@ struct BodyOwner<'a> {
 impl<'a> From<&'a Owner> for BodyOwner<'a> {
     fn from(owner: &'a Owner) -> Self {
         Self {
-            api_version: format!("{GROUP}/v1alpha1"),
+            api_version: API_VERSION,
             kind: "ClusterPullSecret",
             name: &owner.name,
             uid: owner.uid.to_string(),

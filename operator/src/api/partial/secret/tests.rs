@@ -78,6 +78,30 @@ fn the_largest_copy_takes_few_bytes() {
 }
 
 #[test]
+fn owners_of_another_form_are_noticed() {
+    let bent = |change: Value| {
+        let mut owner = json!({"apiVersion": "pullsecrets.dev/v1alpha1", "kind": "ClusterPullSecret",
+            "name": "company", "uid": "u"});
+        owner
+            .as_object_mut()
+            .unwrap()
+            .extend(change.as_object().unwrap().clone());
+        let theirs = json!({"apiVersion": "v1", "kind": "ConfigMap", "name": "c", "uid": "c", "controller": true});
+        let metadata = json!({"labels": {LABEL_OBJECT: "company"}, "ownerReferences": [owner, theirs]});
+        seen(json!({ "metadata": metadata })).traits.bent_owners
+    };
+    assert!(!bent(json!({})), "the reference of another kind is not ours");
+    assert!(!bent(json!({"controller": false, "blockOwnerDeletion": false})));
+    for change in [
+        json!({"controller": true}),
+        json!({"blockOwnerDeletion": true}),
+        json!({"apiVersion": "pullsecrets.dev/v1"}),
+    ] {
+        assert!(bent(change.clone()), "{change}");
+    }
+}
+
+#[test]
 fn values_that_are_too_long_still_differ() {
     let with = |value: &str| {
         let metadata = json!({"name": "a", "labels": {LABEL_OBJECT: "a"},

@@ -7,6 +7,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference}
 use plan::labels::Labels;
 use plan::observed::{MAX_NAME_BYTES, MAX_OWNERS, Owner, SecretTraits, brief};
 
+/// The version of the API that the operator writes in ownerReferences.
+pub const API_VERSION: &str = "pullsecrets.dev/v1alpha1";
+
 /// Longest uid that is kept. The uid of a server is a UUID of 36 characters.
 const LONGEST_UID: usize = 64;
 
@@ -61,8 +64,19 @@ pub(super) fn traits(meta: &ObjectMeta) -> SecretTraits {
         annotations: held(meta.annotations.as_ref(), [ANNOTATION_RETAINED, ANNOTATION_DECLARED]),
         controlled: references.iter().any(|reference| reference.controller == Some(true)),
         owners,
+        bent_owners: references
+            .iter()
+            .any(|reference| is_ours(reference) && !is_plain(reference)),
         ..SecretTraits::default()
     }
+}
+
+/// Whether the reference has the form that the operator writes. `controller` would keep other controllers from the copy,
+/// a block would hold up the deletion of its owner, and garbage collection does not know other versions.
+fn is_plain(reference: &OwnerReference) -> bool {
+    reference.api_version == API_VERSION
+        && reference.controller != Some(true)
+        && reference.block_owner_deletion != Some(true)
 }
 
 /// Reads one owner. The server bounds neither name nor uid, so an owner that no object can be is kept as a foreign one.
