@@ -145,6 +145,52 @@ async fn denied_state_stops_no_removal() {
     scenario.says("Ready", "True", "Synced").await;
 }
 
+/// A policy keeps the reference, so the copy waits; a tenant takes its label meanwhile, and it goes all the same.
+#[tokio::test]
+async fn copy_without_label_still_goes() {
+    let scenario = Scenario::shared("label-lost").await;
+    let login = scenario.login("first");
+    scenario.namespaces(&["a", "b"]).await;
+    scenario.source(&login).await;
+    scenario.apply(&scenario.object()).await;
+    scenario
+        .holds("both are served", &scenario.expected(&["a", "b"], &login))
+        .await;
+    let denied = format!("object.metadata.namespace.startsWith('{}-')", scenario.name());
+    enforce(
+        &scenario,
+        &denying(&scenario, &["serviceaccounts"], &denied),
+        "ValidatingAdmissionPolicy",
+    )
+    .await;
+    label_out(&scenario, "b").await;
+    let (namespace, name) = (format!("{}-b", scenario.name()), scenario.name());
+    let label = format!("{}-", e2e::oracle::LABEL);
+    scenario
+        .kubectl(&["label", "secret", name, "-n", &namespace, &label])
+        .await;
+    eventually("the copy goes", SOON, async || {
+        let list = [
+            "get",
+            "secret",
+            name,
+            "-n",
+            &namespace,
+            "--ignore-not-found",
+            "-o",
+            "name",
+        ];
+        let found = scenario.kubectl(&list).await;
+        found.is_empty().then_some(()).ok_or(found)
+    })
+    .await;
+    withdraw(&scenario, "ValidatingAdmissionPolicy").await;
+    scenario
+        .holds("the reference goes", &scenario.expected(&["a"], &login))
+        .await;
+    scenario.says("Ready", "True", "Synced").await;
+}
+
 /// Denies the operator's writes of objects for which the expression holds, in any namespace.
 fn denying(scenario: &Scenario, resources: &[&str], expression: &str) -> Value {
     let operator = format!("request.userInfo.username == '{OPERATOR_USER}'");

@@ -19,7 +19,7 @@ pub enum SecretAction {
         /// As it should be.
         content: Content,
     },
-    /// Marks a retained copy as ours again. Its content is compared afterwards.
+    /// Marks a retained copy, or one that lost our label, as ours again. Its content is compared afterwards.
     Reclaim {
         /// As seen.
         version: Version,

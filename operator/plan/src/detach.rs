@@ -51,7 +51,7 @@ fn goes_with_its_copy(scope: &Scope<'_>, secret: &str, seen: &Secret, keeps: fn(
         Ownership::Copy(_) if is_orphan(scope, seen) => Some(has_owners && !scope.cluster.named(secret).any(keeps)),
         Ownership::Retained(_) => Some(false),
         // It may be a retained copy that lost its mark.
-        Ownership::Stripped if !has_owners => Some(false),
+        Ownership::Stripped if !has_owners && !seen.traits.was_labelled => Some(false),
         Ownership::Copy(_) | Ownership::Stripped | Ownership::Foreign => None,
     }
 }

@@ -18,7 +18,7 @@ use wanted::wanted;
 
 pub use context::Context;
 pub use handover::HANDOVER_GRACE;
-pub use unwanted::REFERENCES_FIRST;
+pub use unwanted::{REFERENCES_FIRST, owner_of_unlabelled};
 
 /// Decides about the Secret `name` of a namespace.
 ///

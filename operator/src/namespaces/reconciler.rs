@@ -36,7 +36,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use plan::identity::{Uid, Version};
+use plan::identity::Version;
 use plan::observed::{Entry, Namespace, SecretTraits};
 use plan::payload::Digest;
 use plan::scope::{Cluster, Scope, Selecting};
@@ -49,6 +49,7 @@ use evaluate::Affected;
 use holds::Holds;
 use intern::Interner;
 use lists::Lists;
+use proof::OutOfSight;
 use restore::Doubts;
 use rollout::Rollout;
 
@@ -115,8 +116,9 @@ pub struct Reconciler {
     pending: PendingKeys,
     /// Names of references whose record another writer removed, while the references stayed.
     lost: HashMap<Key, Vec<Arc<str>>>,
-    /// Copies that left the watch while an object wants them: deleted, or without our label.
-    out_of_sight: HashMap<Key, Uid>,
+    /// Copies that left the watch while an object wants them, or while they must go. It must change only within
+    /// [`Reconciler::change`], unless the copy is cached.
+    out_of_sight: BTreeMap<Key, OutOfSight>,
     /// When expired state was last dropped.
     forgot_at: Duration,
     holds: Holds,

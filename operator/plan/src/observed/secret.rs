@@ -54,6 +54,8 @@ pub struct SecretTraits {
     pub controlled: bool,
     /// managedFields show that our field manager applied the data. Only known of a Secret without our label.
     pub applied_by_us: bool,
+    /// It carried our label when this process saw it before. Only known of a Secret without our marks.
+    pub was_labelled: bool,
     /// One of [`SecretTraits::owners`] has another form than the operator writes: a controller, a block on the deletion of
     /// its owner, or another version of the API.
     pub bent_owners: bool,

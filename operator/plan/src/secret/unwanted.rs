@@ -30,6 +30,7 @@ pub(super) fn unwanted<'a>(
     let mut decision = Decision::default();
     let label = match ownership(&seen.traits) {
         Ownership::Copy(label) => label,
+        Ownership::Stripped if seen.traits.was_labelled => return unlabelled(scope, name, seen, context),
         Ownership::Stripped | Ownership::Retained(_) | Ownership::Foreign => return decision,
     };
     let owner = existing(scope, label);
@@ -99,6 +100,46 @@ fn fate<'a>(scope: &Scope<'_>, name: &str, seen: &Secret, owner: Option<&'a Arc<
         None if scope.cluster.is_frozen(name) || !is_orphan(scope, seen) => Fate::Stays,
         None => Fate::Goes,
     }
+}
+
+/// Decides about a copy that another writer took our label from while it must go. The label comes back first, because
+/// only that permits the deletion.
+fn unlabelled<'a>(scope: &Scope<'a>, name: &'a str, seen: &Secret, context: Context<'_>) -> Decision<'a, SecretAction> {
+    let mut decision = Decision::default();
+    let Some(object) = owner_of_unlabelled(scope, name).filter(|_| !scope.seen.terminating) else {
+        return decision;
+    };
+    if object.lifecycle == Lifecycle::Frozen {
+        decision.removals.push((object, State::Pending));
+        return decision;
+    }
+    decision.action = Some(SecretAction::Reclaim {
+        version: seen.version.clone(),
+        object: Arc::clone(&object.name),
+    });
+    decision.removal_pending = true;
+    if object.lifecycle == Lifecycle::Deleting {
+        decision.pending_cleanup.push(object);
+    }
+    decision
+        .removals
+        .push((object, State::outstanding(context.obstruction())));
+    decision
+}
+
+/// Returns the object on whose behalf a copy without label goes from a namespace where no object wants it.
+///
+/// That is the oldest one of its name. A copy stays if one of them retains: then it may be a retained one.
+pub fn owner_of_unlabelled<'a>(scope: &Scope<'a>, name: &str) -> Option<&'a Arc<Object>> {
+    let named = || {
+        scope
+            .cluster
+            .named(name)
+            .filter(|object| object.lifecycle != Lifecycle::Deleted)
+    };
+    let retains = |object: &Arc<Object>| object.spec.deletion_policy == DeletionPolicy::Retain;
+    let stays = scope.is_claimed(name) || scope.cluster.is_unreadable(name) || named().any(retains);
+    named().next().filter(|_| !stays)
 }
 
 /// Returns whether a copy that no object wants is retained.

@@ -180,6 +180,13 @@ impl Stored {
         self
     }
 
+    /// Without its label since the operator saw it.
+    pub(crate) fn was_labelled(self) -> Self {
+        let mut stripped = self.without_label(LABEL_OBJECT).applied_by_us();
+        stripped.traits.was_labelled = true;
+        stripped
+    }
+
     /// One of its owners has a form that the operator does not write.
     pub(crate) fn with_bent_owners(mut self) -> Self {
         self.traits.bent_owners = true;

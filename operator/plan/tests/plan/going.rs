@@ -183,6 +183,56 @@ fn a_finalizer_does_not_keep_the_login() {
     ]);
 }
 
+/// A tenant takes our label from a copy that must go.
+#[test]
+fn a_copy_without_label_goes_too() {
+    let deselecting = || object("company", &json!({"namespaces": {"names": ["m"]}}));
+    let stripped = || copy_of("company").was_labelled();
+    let frozen = with_lifecycle(Lifecycle::Frozen, deselecting());
+    let retaining = object(
+        "company",
+        &json!({"deletionPolicy": "Retain", "namespaces": {"names": ["m"]}}),
+    );
+    check([
+        (
+            "its label comes back first",
+            detached(left_by(deselecting(), stripped())),
+            &["secret n/company: reclaim for company, leaving, company leaving"],
+        ),
+        (
+            "also without owners",
+            detached(left_by(deselecting(), stripped().owned_by(&[]))),
+            &["secret n/company: reclaim for company, leaving, company leaving"],
+        ),
+        (
+            "for a deletion, which waits",
+            detached(left_by(deleted(), stripped())),
+            &["secret n/company: reclaim for company, leaving, owed to company"],
+        ),
+        (
+            "a frozen object writes nothing",
+            detached(left_by(frozen, stripped())),
+            &["secret n/company: company leaving"],
+        ),
+        ("Retain leaves it there", detached(left_by(retaining, stripped())), &[]),
+        (
+            "of a copy that never was ours as far as this process knows it stays",
+            detached(left_by(
+                deselecting(),
+                copy_of("company")
+                    .without_label(crd::names::LABEL_OBJECT)
+                    .applied_by_us(),
+            )),
+            &[],
+        ),
+        (
+            "where the object is no more it stays",
+            World::of([]).namespace("n", &[]).secret("n/company", stripped()),
+            &[],
+        ),
+    ]);
+}
+
 #[test]
 fn a_denied_removal_is_reported() {
     let deselecting = object("company", &json!({"namespaces": {"names": ["m"]}}));

@@ -70,6 +70,7 @@ impl Loop {
             || reconciler.is_uncertain(key)
             || reconciler.is_unread(key)
             || reconciler.is_doubtful(key)
+            || reconciler.is_out_of_sight(key)
     }
 
     /// Moves namespaces from the rollout queue to the work queue, while fewer keys wait there than may be in flight. So

@@ -7,10 +7,10 @@ use crd::FailureReason;
 use plan::decision::{Failure, State};
 
 use super::evaluate::{Affected, Trigger};
-use super::evaluation::Evaluation;
+use super::evaluation::{Evaluation, WriteKind};
 use super::{Reconciler, SHARED};
 use crate::tally::Entry;
-use crate::work::{Key, Work};
+use crate::work::{Key, Target, Work};
 
 /// How long a name without a Secret stays trusted before it is read again.
 const ABSENT_FOR: Duration = Duration::from_secs(60);
@@ -30,6 +30,13 @@ impl Reconciler {
         let Some(write) = after.write else {
             return false;
         };
+        // Another writer took the label from a copy that must go.
+        let is_unlabelled = |evaluation: &Evaluation| {
+            evaluation.write == Some(WriteKind::Reclaim) && evaluation.entries.iter().any(|entry| entry.leaves)
+        };
+        if is_unlabelled(after) && !before.is_some_and(is_unlabelled) {
+            return !matches!(trigger, Trigger::Declared { .. });
+        }
         match trigger {
             // It was as declared for one of its objects, and no longer is, although the declaration did not change.
             Trigger::Watched => {
@@ -164,6 +171,11 @@ impl Reconciler {
         }
         self.forgot_at = now;
         self.forget_holds(now);
+        // Without an object of its name, a copy that left its watch has no evaluation.
+        self.out_of_sight.retain(|key, _| match &key.target {
+            Target::Secret(name) => self.cluster.has_copies(name),
+            Target::Account(_) => false,
+        });
         self.absent.retain(|_, &mut since| now < since + ABSENT_FOR);
         self.pending.expire(now, now.saturating_sub(SHARED));
     }

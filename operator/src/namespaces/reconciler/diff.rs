@@ -59,7 +59,7 @@ impl Reconciler {
             // A failure was recorded with its retry state, so it is evaluated with it again.
             let failed = |entry: &Entry| matches!(entry.state, State::Failed(_));
             let is_reported = after.entries.iter().any(failed) && self.contended_until(&key).is_none();
-            let reads = self.is_uncertain(&key) || self.is_unread(&key);
+            let reads = self.is_uncertain(&key) || self.is_unread(&key) || self.is_out_of_sight(&key);
             if after.write.is_none() && after.again_after.is_none() && !is_reported && !reads {
                 self.pending.set_retry(&key, None);
             }

@@ -128,13 +128,15 @@ impl Reconciler {
                 let leaves = |name: &&Arc<str>| self.pending.removal_since(&Key::secret(namespace, name)).is_some();
                 records.filter(leaves).collect()
             }
-            Affected::Whole => scope.secret_names(),
+            Affected::Whole => {
+                let mut names = scope.secret_names();
+                names.extend(self.names_out_of_sight(namespace));
+                names
+            }
         };
         for name in secrets {
             let key = Key::secret(namespace, name);
-            let decision = self.decide_secret(&scope, &key, name, now);
-            let write = decision.action.as_ref().map(WriteKind::of);
-            let evaluation = self.with_contention(&key, evaluation(decision, write));
+            let evaluation = self.evaluate_secret(&scope, &key, name, now);
             found.insert(key, evaluation);
         }
         let all = scope.seen.accounts.iter();
@@ -159,6 +161,13 @@ impl Reconciler {
             found.insert(key, evaluation);
         }
         found
+    }
+
+    fn evaluate_secret<'a>(&self, scope: &Scope<'a>, key: &Key, name: &'a str, now: Duration) -> Evaluation {
+        let decision = self.decide_secret(scope, key, name, now);
+        let write = decision.action.as_ref().map(WriteKind::of);
+        let evaluation = self.with_sight(scope, key, evaluation(decision, write));
+        self.with_contention(key, evaluation)
     }
 
     fn decide_secret<'a>(

@@ -113,8 +113,8 @@ impl Reconciler {
                 .and_then(|place| place.facts.secrets.get(name.as_ref()))
             && cached.is_ours()
         {
-            let uid = cached.version.uid.clone();
-            self.lose_sight(&key.namespace, name, uid);
+            let (uid, labelled) = (cached.version.uid.clone(), cached.is_labelled());
+            self.lose_sight(key, uid, labelled, Trigger::Watched);
         }
         let drop_it = |reconciler: &mut Self| {
             reconciler.lost.remove(key);

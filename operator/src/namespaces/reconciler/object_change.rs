@@ -105,6 +105,7 @@ impl Reconciler {
             let concerned = selects
                 || sources.contains(name.as_ref())
                 || place.selecting.contains(&object.name)
+                || self.names_out_of_sight(name).next().is_some()
                 || editions
                     .iter()
                     .any(|object| object.is_unreadable() || has_left(object, &place.facts));

@@ -95,7 +95,7 @@ impl Reconciler {
         now: Duration,
         and_then: impl FnOnce(&mut Self),
     ) -> Vec<Work> {
-        let seen = self.proven(namespace, name, seen);
+        let seen = self.proven(namespace, name, seen, trigger);
         let cached = self
             .places
             .get(namespace)
@@ -145,6 +145,7 @@ impl Reconciler {
     fn store<T: Observed>(&mut self, namespace: &Arc<str>, name: &Arc<str>, seen: Seen<T>) {
         match seen {
             Seen::There(new) => {
+                self.out_of_sight.remove(&T::key(namespace, name));
                 self.note_lost(namespace, name, &new);
                 let new = new.shared(self);
                 let place = self.places.entry(Arc::clone(namespace)).or_default();

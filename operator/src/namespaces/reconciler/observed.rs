@@ -14,6 +14,15 @@ use super::{Kind, Reconciler};
 use crate::wanted::prune;
 use crate::work::Key;
 
+/// What this process knows of an object with the uid of one that it sees now.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Known {
+    /// It was ours.
+    pub(super) ours: bool,
+    /// It carried our label.
+    pub(super) labelled: bool,
+}
+
 /// A Secret or an account in the cache.
 pub(super) trait Observed: PartialEq + Sized {
     /// The kind of the watch that shows this name.
@@ -30,6 +39,9 @@ pub(super) trait Observed: PartialEq + Sized {
     /// Whether it carries our label, or is known to have carried it.
     fn is_ours(&self) -> bool;
 
+    /// Whether it carries our label, or lost it since this process saw it.
+    fn is_labelled(&self) -> bool;
+
     /// Whether this change affects accounts that do not refer to it yet.
     fn bears_on_others(cached: Option<&Self>, new: Option<&Self>) -> bool;
 
@@ -37,8 +49,8 @@ pub(super) trait Observed: PartialEq + Sized {
     /// any.
     fn lost(cached: Option<&Self>, new: &Self, known: &[Arc<str>]) -> Vec<Arc<str>>;
 
-    /// Marks it as ours without its label, if an object with this uid was `labelled` before.
-    fn proven(self, labelled: bool) -> Self;
+    /// Marks what is known of it beyond its own marks.
+    fn proven(self, known: Known) -> Self;
 
     /// Whether no Secret can have its name when it goes, except one that a watch shows.
     fn leaves_nothing(&self, cluster: &Cluster) -> bool;
@@ -80,6 +92,10 @@ impl Observed for Account {
         false
     }
 
+    fn is_labelled(&self) -> bool {
+        false
+    }
+
     fn leaves_nothing(&self, _: &Cluster) -> bool {
         false
     }
@@ -103,7 +119,7 @@ impl Observed for Account {
         lost
     }
 
-    fn proven(self, _: bool) -> Self {
+    fn proven(self, _: Known) -> Self {
         self
     }
 
@@ -151,6 +167,10 @@ impl Observed for Secret {
         matches!(ownership(&self.traits), Ownership::Copy(_) | Ownership::Stripped)
     }
 
+    fn is_labelled(&self) -> bool {
+        self.traits.was_labelled || matches!(ownership(&self.traits), Ownership::Copy(_))
+    }
+
     /// A copy is never retained if its object says Delete.
     fn leaves_nothing(&self, cluster: &Cluster) -> bool {
         let Ownership::Copy(label) = ownership(&self.traits) else {
@@ -175,10 +195,12 @@ impl Observed for Secret {
         Vec::new()
     }
 
-    fn proven(mut self, labelled: bool) -> Self {
-        if labelled && ownership(&self.traits) == Ownership::Foreign {
+    fn proven(mut self, known: Known) -> Self {
+        let is_unmarked = matches!(ownership(&self.traits), Ownership::Foreign | Ownership::Stripped);
+        if is_unmarked && known.ours {
             let mut traits = (*self.traits).clone();
             traits.applied_by_us = true;
+            traits.was_labelled = known.labelled;
             self.traits = Arc::new(traits);
         }
         self

@@ -173,6 +173,7 @@ impl Reconciler {
                     if let Target::Secret(_) = key.target {
                         reconciler.absent.insert(key.clone(), now);
                     }
+                    reconciler.out_of_sight.remove(key);
                     if wanted {
                         reconciler.raced(key, now);
                     } else {
@@ -235,7 +236,11 @@ impl Reconciler {
             reconciler.pending.set_retry(key, Some(retry));
         });
         // Without a write to make, a read may still be due.
-        let unread = self.is_uncertain(key) || self.is_squatted(key) || self.is_unread(key) || self.is_doubtful(key);
+        let unread = self.is_uncertain(key)
+            || self.is_squatted(key)
+            || self.is_unread(key)
+            || self.is_doubtful(key)
+            || self.is_out_of_sight(key);
         if unread && work.iter().all(|work| work.key != *key) {
             work.push(Work {
                 key: key.clone(),

@@ -17,7 +17,37 @@ struct RandomCluster {
 }
 
 fn is_theirs(cached: &Secret) -> bool {
-    cached.traits.labels.iter().next().is_none()
+    cached.version.uid == "uid-theirs".into()
+}
+
+/// The Secret that a server would hold after this write of `cached`.
+fn left_by(action: &SecretAction, cached: Option<Secret>, version: &str) -> Option<Secret> {
+    let version_after = Version::new("uid-copy", version);
+    match action {
+        SecretAction::Delete { .. } => None,
+        SecretAction::Empty { .. } => cached.map(|cached| Secret {
+            version: version_after,
+            digest: None,
+            ..cached
+        }),
+        SecretAction::Reclaim { object, .. } => cached.map(|cached| Secret {
+            version: version_after,
+            traits: Arc::new(SecretTraits {
+                labels: [(crd::names::LABEL_OBJECT, &**object)].into_iter().collect(),
+                was_labelled: false,
+                applied_by_us: false,
+                ..(*cached.traits).clone()
+            }),
+            ..cached
+        }),
+        action => {
+            let mut copy = written(action, version);
+            if let Some(cached) = cached.filter(|cached| cached.traits.deleting) {
+                copy.traits = cached.traits;
+            }
+            Some(copy)
+        }
+    }
 }
 
 const PLACES: [&str; 4] = ["a", "b", "c", "d"];
@@ -119,6 +149,9 @@ impl RandomCluster {
     /// Makes one write of the key, if it needs one. It succeeds, is refused, or loses a race.
     fn write(&mut self, key: &Key) {
         let Some(action) = self.reconciler.write(key, self.now) else {
+            if self.reconciler.is_out_of_sight(key) {
+                return self.read(key);
+            }
             self.reconciler.revisit(key, self.now);
             return;
         };
@@ -144,31 +177,26 @@ impl RandomCluster {
                 self.reconciler
                     .wrote_account(key, Outcome::Done(Some(written)), self.now);
             }
-            Write::Secret {
-                action: SecretAction::Delete { .. },
-                ..
-            } => {
-                self.reconciler.wrote_secret(key, Outcome::Done(None), self.now);
-            }
-            Write::Secret {
-                action: SecretAction::Empty { .. },
-                ..
-            } => {
-                let emptied = cached.map(|cached| Secret {
-                    version: Version::new("uid-copy", &version),
-                    digest: None,
-                    ..cached
-                });
-                self.reconciler.wrote_secret(key, Outcome::Done(emptied), self.now);
-            }
             Write::Secret { action, .. } => {
-                let mut copy = written(&action, &version);
-                if let Some(cached) = cached.filter(|cached| cached.traits.deleting) {
-                    copy.traits = cached.traits;
-                }
-                self.reconciler.wrote_secret(key, Outcome::Done(Some(copy)), self.now);
+                let left = left_by(&action, cached, &version);
+                self.reconciler.wrote_secret(key, Outcome::Done(left), self.now);
             }
         }
+    }
+
+    /// Reads a copy that left its watch: it is gone, or without our label.
+    fn read(&mut self, key: &Key) {
+        let version = self.next_version();
+        let stripped = Secret {
+            version: Version::new("uid-copy", &version),
+            digest: Some(Arc::new(DigestKey::new([0; 16]).digest("stripped"))),
+            traits: Arc::new(SecretTraits {
+                docker_config_type: true,
+                ..SecretTraits::default()
+            }),
+        };
+        let stripped = (self.roll(2) == 0).then_some(stripped);
+        self.reconciler.wrote_secret(key, Outcome::Changed(stripped), self.now);
     }
 
     /// The watch shows the labels of the namespace.
@@ -189,7 +217,7 @@ impl RandomCluster {
             let mut traits = (*cached.traits).clone();
             change(&mut traits);
             Seen::There(Secret {
-                version: Version::new("uid-copy", &version),
+                version: Version::new(&cached.version.uid.to_string(), &version),
                 digest: cached.digest,
                 traits: Arc::new(traits),
             })

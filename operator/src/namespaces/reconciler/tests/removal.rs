@@ -108,3 +108,87 @@ fn leftovers_of_another_installation_go_after_its_object() {
     reconciler.expire(at(8));
     assert_eq!(keys(&turns(&mut reconciler, at(8))), [secret_key(), account_key()]);
 }
+
+/// The Secret as a tenant leaves it who takes our label from it.
+fn unlabelled(reconciler: &Reconciler, version: &str) -> Secret {
+    let written = written(&secret_action(&started()), version);
+    assert!(reconciler.is_out_of_sight(&secret_key()), "it is to be read");
+    Secret {
+        traits: Arc::new(SecretTraits {
+            labels: plan::labels::Labels::default(),
+            ..(*written.traits).clone()
+        }),
+        ..written
+    }
+}
+
+/// A policy keeps the reference, so the copy waits, and a tenant takes its label meanwhile.
+#[test]
+fn a_copy_that_loses_its_label_still_goes() {
+    let mut reconciler = served();
+    reconciler.see_namespace("a", plan::labels::Labels::default(), false, at(1));
+    reconciler.wrote_account(&account_key(), Outcome::Failed(forbidden()), at(1));
+    let work = reconciler.see_secret("a", "company", Seen::Gone(Version::new("uid-copy", "30")), at(4));
+    assert!(keys(&work).contains(&secret_key()));
+    assert_eq!(summary(&reconciler).copies_left.due, 1, "it may be there");
+    let stripped = unlabelled(&reconciler, "30");
+    let work = reconciler.wrote_secret(&secret_key(), Outcome::Changed(Some(stripped)), at(4));
+    assert!(keys(&work).contains(&secret_key()));
+    let SecretAction::Reclaim { object, .. } = secret_action(&reconciler) else {
+        panic!("{:?}", secret_action(&reconciler));
+    };
+    assert_eq!(&*object, "company");
+    let labelled = written(&secret_action(&started()), "31");
+    reconciler.wrote_secret(&secret_key(), Outcome::Done(Some(labelled)), at(4));
+    assert_eq!(
+        reconciler.write(&secret_key(), at(10)),
+        None,
+        "it waits for the reference"
+    );
+    let deletes = |reconciler: &Reconciler, now| {
+        let write = reconciler.write(&secret_key(), now);
+        matches!(
+            write,
+            Some(Write::Secret {
+                action: SecretAction::Delete { .. },
+                ..
+            })
+        )
+    };
+    assert!(deletes(&reconciler, at(11)), "not longer than without the tenant");
+    reconciler.wrote_secret(&secret_key(), Outcome::Done(None), at(11));
+    assert_eq!(summary(&reconciler).copies_left.due, 0);
+    assert!(!reconciler.is_out_of_sight(&secret_key()));
+}
+
+#[test]
+fn a_copy_that_was_deleted_is_read_once() {
+    let mut reconciler = left(served());
+    reconciler.see_secret("a", "company", Seen::Gone(Version::new("uid-copy", "30")), at(2));
+    let work = reconciler.failed(&secret_key(), ApiError::Unavailable("no answer".to_owned()), at(2));
+    assert_eq!(keys(&work), [secret_key()], "it is read again");
+    assert_eq!(summary(&reconciler).copies_left.due, 1);
+    assert_eq!(
+        reconciler.wrote_secret(&secret_key(), Outcome::Changed(None), at(3)),
+        []
+    );
+    assert_eq!(summary(&reconciler).copies_left.due, 0);
+    assert!(!reconciler.is_out_of_sight(&secret_key()));
+}
+
+/// Each time the operator restores the label of a copy that must go, a tenant takes it away.
+#[test]
+fn a_fight_over_a_label_is_slowed_and_reported() {
+    let mut reconciler = left(served());
+    for round in 0..6_u32 {
+        let version = (40 + 2 * round).to_string();
+        reconciler.see_secret("a", "company", Seen::Gone(Version::new("uid-copy", &version)), at(2));
+        let stripped = unlabelled(&reconciler, &version);
+        reconciler.wrote_secret(&secret_key(), Outcome::Changed(Some(stripped)), at(2));
+        assert!(matches!(secret_action(&reconciler), SecretAction::Reclaim { .. }));
+        let labelled = written(&secret_action(&started()), &(41 + 2 * round).to_string());
+        reconciler.wrote_secret(&secret_key(), Outcome::Done(Some(labelled)), at(2));
+    }
+    let failures = summary(&reconciler).failures;
+    assert_eq!(failures[0].1.reason, FailureReason::Contended);
+}
