@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
-use std::hash::Hasher as _;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::hash::{Hash, Hasher};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -88,15 +88,54 @@ pub const NO_LOGIN: &str = "eyJhdXRocyI6e319";
 
 /// A digest of the bytes of a copy. Within one process equal bytes have equal digests.
 ///
-/// It also shows which known logins the bytes contain.
-#[derive(Clone, PartialEq, Eq, Hash)]
+/// It also shows which known logins the bytes contain, unless these were dropped.
+#[derive(Clone)]
 pub struct Digest {
     whole: u128,
     /// Sorted.
     logins: Box<[u64]>,
 }
 
+impl PartialEq for Digest {
+    fn eq(&self, other: &Self) -> bool {
+        self.whole == other.whole
+    }
+}
+
+impl Eq for Digest {}
+
+impl Hash for Digest {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.whole.hash(state);
+    }
+}
+
 impl Digest {
+    /// Returns the digest of bytes that were not kept. No known bytes have it.
+    pub fn unknown() -> Arc<Self> {
+        static UNKNOWN: LazyLock<Arc<Digest>> = LazyLock::new(|| {
+            Arc::new(Digest {
+                whole: 0,
+                logins: Box::default(),
+            })
+        });
+        Arc::clone(&UNKNOWN)
+    }
+
+    /// Returns the number of logins that it distinguishes. Each takes 8 bytes.
+    pub fn logins(&self) -> usize {
+        self.logins.len()
+    }
+
+    /// Returns the same digest without what shows its logins: it contains none.
+    #[must_use]
+    pub fn without_logins(&self) -> Self {
+        Self {
+            whole: self.whole,
+            logins: Box::default(),
+        }
+    }
+
     /// Returns whether the bytes contain every login of `other`. Digests of another key contain none.
     fn contains(&self, other: &Self) -> bool {
         other

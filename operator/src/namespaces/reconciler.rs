@@ -17,6 +17,7 @@
 
 mod contention;
 mod diff;
+mod digests;
 mod evaluate;
 mod evaluation;
 mod holds;
@@ -45,6 +46,7 @@ use crate::namespaces::pending::PendingKeys;
 use crate::tally::Tally;
 use crate::wanted::LabelKeys;
 use crate::work::{Key, Target};
+use digests::LargeDigests;
 use evaluate::Affected;
 use holds::Holds;
 use intern::Interner;
@@ -127,6 +129,8 @@ pub struct Reconciler {
     doubts: Doubts,
     /// When the server last answered the object controller.
     answered_at: Option<Duration>,
+    /// The digests that show many logins.
+    large_digests: LargeDigests,
     /// Deleted objects. They still need cleanup writes if a finalizer was removed by hand, or a dead process had a
     /// write in flight.
     deleted: HashMap<Arc<str>, DeletedObject>,

@@ -63,11 +63,14 @@ impl From<WireSecret> for PartialSecret {
 }
 
 impl PartialSecret {
-    /// For a name that no object uses, keeps only our own marks: the label, its manager and a few owners.
+    /// For a name that no object uses, keeps only our own marks: the label, its manager and a few owners. Of the data it
+    /// keeps whether there is any.
     pub fn prune(&mut self, names: &Wanted) {
         if self.metadata.name.as_deref().is_some_and(|name| names.has(name)) {
             return;
         }
+        // Its tenant may have put thousands of logins there.
+        self.facts.digest = self.facts.digest.take().map(|_| Digest::unknown());
         let traits = Arc::make_mut(&mut self.facts.traits);
         traits
             .labels

@@ -25,13 +25,23 @@ impl<T: ?Sized> Default for Interner<T> {
 }
 
 impl<T: ?Sized + Eq + Hash> Interner<T> {
+    /// Drops values without other users.
+    pub(super) fn drop_unused(&mut self) {
+        self.values.retain(|shared| Arc::strong_count(shared) > 1);
+    }
+
+    /// Returns the shared value that equals this one, if there is one.
+    pub(super) fn known(&self, value: &T) -> Option<Arc<T>> {
+        self.values.get(value).cloned()
+    }
+
     /// Returns the shared value that equals this one.
     pub(super) fn share(&mut self, value: impl Borrow<T> + Into<Arc<T>>) -> Arc<T> {
         if let Some(shared) = self.values.get(value.borrow()) {
             return Arc::clone(shared);
         }
         if self.values.len() >= self.full_at {
-            self.values.retain(|shared| Arc::strong_count(shared) > 1);
+            self.drop_unused();
             self.full_at = FEW.max(self.values.len() + self.values.len() / 4);
         }
         let value = value.into();

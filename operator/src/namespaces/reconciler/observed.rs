@@ -208,7 +208,7 @@ impl Observed for Secret {
 
     fn shared(mut self, reconciler: &mut Reconciler) -> Self {
         self.traits = reconciler.traits.share(self.traits);
-        self.digest = self.digest.map(|digest| reconciler.digests.share(digest));
+        self.digest = self.digest.map(|digest| reconciler.share_digest(digest));
         self
     }
 }

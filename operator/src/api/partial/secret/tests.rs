@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use crd::names::ANNOTATION_DECLARED;
 use plan::observed::Owner;
 use serde_json::{Value, json};
@@ -75,6 +77,25 @@ fn the_largest_copy_takes_few_bytes() {
         "{held} bytes under the name of none"
     );
     assert_eq!(copy.facts.traits.labels.get(LABEL_OBJECT).map(str::len), Some(63));
+}
+
+/// A tenant may make any number of Secrets with our label, each with thousands of logins.
+#[test]
+fn logins_under_unused_names_are_dropped() {
+    let entries: Vec<String> = (0..16_384).map(|entry| format!(r#""{entry}":{{}}"#)).collect();
+    let config = format!(r#"{{"auths":{{{}}}}}"#, entries.join(","));
+    let data = json!({".dockerconfigjson": STANDARD.encode(config)});
+    let secret = json!({"metadata": {"name": "a", "labels": {LABEL_OBJECT: "a"}}, "data": data});
+    let mut copy: PartialSecret = serde_json::from_value(secret).unwrap();
+    copy.prune(&Wanted::new(&["a"]));
+    assert_eq!(copy.facts.digest.as_ref().map(|digest| digest.logins()), Some(16_384));
+    copy.prune(&Wanted::new(&["other"]));
+    let held = copy.facts.digest.unwrap();
+    assert!(held.logins() == 0 && held != Arc::new(DIGEST_KEY.digest("e30=")));
+    let emptied = json!({"metadata": {"name": "a"}, "data": {".dockerconfigjson": NO_LOGIN}});
+    let mut emptied: PartialSecret = serde_json::from_value(emptied).unwrap();
+    emptied.prune(&Wanted::new(&["other"]));
+    assert_eq!(emptied.facts.digest, None, "it is known that there is none");
 }
 
 #[test]
