@@ -41,6 +41,17 @@ pub(super) struct RetryState {
     pub(super) retry_at: Duration,
 }
 
+impl RetryState {
+    /// Another kind of write is due, and may be made at once.
+    pub(super) fn begin_again(&mut self, now: Duration) {
+        self.attempts = 0;
+        self.failure = None;
+        self.refused_since = None;
+        self.by = None;
+        self.retry_at = now;
+    }
+}
+
 /// A key that another writer keeps undoing.
 #[derive(Debug, Default)]
 pub(super) struct ContentionState {

@@ -39,14 +39,15 @@ impl Reconciler {
         let mut work = Vec::new();
         for (key, mut after) in after {
             let before = before.remove(&key);
+            if self.is_another_write(&key, before.as_ref(), &after) {
+                self.pending.retry_mut(&key).begin_again(now);
+                after = self.evaluated_again(&key, now).unwrap_or(after);
+            }
             if self.is_undone(&key, before.as_ref(), &after, trigger, now)
                 && self.record_undo(&key, &after.entries, now)
             {
                 // This changed the entry to record.
-                let again = self
-                    .evaluate(&self.cluster, &key.namespace, &Affected::of(&key), now)
-                    .remove(&key);
-                after = again.unwrap_or(after);
+                after = self.evaluated_again(&key, now).unwrap_or(after);
             }
             if after.removal_pending {
                 let since = self.pending.removal_since(&key).unwrap_or(now);
@@ -71,6 +72,18 @@ impl Reconciler {
             self.pending.set_removal(&key, None);
         }
         beside_others(work)
+    }
+
+    /// Whether the key needs a write of another kind than the one that was refused. It is not put off with that one.
+    fn is_another_write(&self, key: &Key, before: Option<&Evaluation>, after: &Evaluation) -> bool {
+        let kinds = before.and_then(|before| before.write).zip(after.write);
+        let refused = self.pending.retry(key).is_some_and(|retry| retry.failure.is_some());
+        refused && kinds.is_some_and(|(before, after)| before != after) && self.contended_until(key).is_none()
+    }
+
+    fn evaluated_again(&self, key: &Key, now: Duration) -> Option<Evaluation> {
+        self.evaluate(&self.cluster, &key.namespace, &Affected::of(key), now)
+            .remove(key)
     }
 
     /// What to do about an evaluated key, and when.

@@ -156,7 +156,10 @@ impl Reconciler {
         for (name, seen) in accounts {
             let key = Key::account(namespace, name);
             let decision = self.decide_account(&scope, &key, name, seen, &unverified);
-            let write = (decision.action.is_some() || decision.read_first).then_some(WriteKind::Patch);
+            let write = match &decision.action {
+                Some(action) => Some(WriteKind::of_account(action, seen)),
+                None => decision.read_first.then_some(WriteKind::Patch),
+            };
             let evaluation = self.with_contention(&key, evaluation(decision, write));
             found.insert(key, evaluation);
         }

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use plan::action::SecretAction;
+use plan::action::{AccountAction, SecretAction};
 use plan::decision::{Decision, State};
 use plan::object::Object;
+use plan::observed::Account;
 
 use crate::tally::Entry;
 use crate::work::Lane;
@@ -40,6 +41,8 @@ pub(super) enum WriteKind {
     Delete,
     Empty,
     Patch,
+    /// A patch that takes more than it adds.
+    Detach,
 }
 
 impl WriteKind {
@@ -55,10 +58,15 @@ impl WriteKind {
         }
     }
 
+    pub(super) fn of_account(action: &AccountAction, seen: &Account) -> Self {
+        let takes = action.entries.len() < seen.entries.len() || action.attached.len() < seen.attached.len();
+        if takes { Self::Detach } else { Self::Patch }
+    }
+
     /// Whether it may remove what no object wants. A patch of an account may or may not.
     pub(super) fn is_removal(self) -> bool {
         match self {
-            Self::Release | Self::Delete | Self::Empty | Self::Patch => true,
+            Self::Release | Self::Delete | Self::Empty | Self::Patch | Self::Detach => true,
             Self::Create | Self::Update | Self::Reclaim | Self::Assign => false,
         }
     }
@@ -66,7 +74,9 @@ impl WriteKind {
     pub(super) fn lane(self) -> Lane {
         match self {
             Self::Update | Self::Assign => Lane::Bulk,
-            Self::Create | Self::Reclaim | Self::Release | Self::Delete | Self::Empty | Self::Patch => Lane::Fresh,
+            Self::Create | Self::Reclaim | Self::Release | Self::Delete | Self::Empty | Self::Patch | Self::Detach => {
+                Lane::Fresh
+            }
         }
     }
 }

@@ -155,3 +155,35 @@ fn a_write_that_never_succeeds_is_named() {
     }
     assert_eq!(summary(&reconciler).failures[0].0.as_ref(), "a");
 }
+
+/// A person deletes the copy whose update was refused.
+#[test]
+fn another_kind_of_write_is_made_at_once() {
+    let mut reconciler = served();
+    let Some(copy) = reconciler.places["a"].facts.secrets.get("company").cloned() else {
+        panic!("there is a copy");
+    };
+    let edited = Secret {
+        version: Version::new("uid-copy", "30"),
+        digest: None,
+        ..copy
+    };
+    reconciler.see_secret("a", "company", Seen::There(edited), at(1));
+    for second in 1..10 {
+        reconciler.failed(&secret_key(), ApiError::Refused(refusal()), at(second));
+    }
+    let gone = Seen::Gone(Version::new("uid-copy", "31"));
+    let work = reconciler.see_secret("a", "company", gone, at(11));
+    assert_eq!(work, [Work::now(secret_key())]);
+    assert_eq!(summary(&reconciler).failures, [], "it was not refused");
+
+    let mut reconciler = started();
+    for second in 1..10 {
+        reconciler.failed(&account_key(), ApiError::Refused(refusal()), at(second));
+    }
+    let work = reconciler.see_account("a", "default", Seen::There(account("40", &[], &["company"])), at(11));
+    assert!(work[0].at > Some(at(20)), "a refused patch waits: {work:?}");
+    let attached = account("41", &["company"], &["company"]);
+    reconciler.see_account("a", "default", Seen::There(attached), at(12));
+    assert_eq!(summary(&reconciler).failures, []);
+}
