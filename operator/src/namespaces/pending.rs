@@ -25,6 +25,10 @@ pub(super) struct RetryState {
     /// Consecutive attempts that found another state than the cached one. They do not count as `attempts`: reading a
     /// squatter is one of them. Years of reads must not delay the write that is due when it goes.
     pub(super) races: u32,
+    /// How long attempts have gone without an answer, together.
+    pub(super) unanswered: Duration,
+    /// Consecutive attempts that took long and got no answer, while others got one.
+    pub(super) unanswered_alone: u32,
     /// Consecutive lost races over a write.
     pub(super) lost: u32,
     /// The failure to report; `None` while it may pass by itself.
@@ -45,6 +49,8 @@ impl RetryState {
     /// Another kind of write is due, and may be made at once.
     pub(super) fn begin_again(&mut self, now: Duration) {
         self.attempts = 0;
+        self.unanswered = Duration::ZERO;
+        self.unanswered_alone = 0;
         self.failure = None;
         self.refused_since = None;
         self.by = None;
@@ -71,6 +77,8 @@ pub(super) struct ContentionState {
 #[derive(Debug)]
 pub(super) struct InFlight {
     pub(super) write: Arc<Write>,
+    /// When it was handed out.
+    pub(super) started_at: Duration,
     /// Whether it ended without an answer, so the server may have made it.
     pub(super) uncertain: bool,
 }

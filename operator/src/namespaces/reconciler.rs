@@ -129,6 +129,8 @@ pub struct Reconciler {
     doubts: Doubts,
     /// When the server last answered the object controller.
     answered_at: Option<Duration>,
+    /// When the server last answered a call of this controller.
+    answered_here_at: Option<Duration>,
     /// The digests that show many logins.
     large_digests: LargeDigests,
     /// Deleted objects. They still need cleanup writes if a finalizer was removed by hand, or a dead process had a

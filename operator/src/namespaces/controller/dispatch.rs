@@ -53,7 +53,7 @@ impl Loop {
             Some(_) if self.reconciler.is_on_hold(&key, now) => self.reconciler.put_off(&key, now),
             Some(write) => {
                 let write = Arc::new(write);
-                self.reconciler.start_write(&key, &write);
+                self.reconciler.start_write(&key, &write, now);
                 return self.write(key, write);
             }
             None if self.is_to_be_read(&key) => return self.look(key),

@@ -4,6 +4,7 @@
 //! reference would stay without an owner.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use plan::action::SecretAction;
 use plan::object::{Lifecycle, Object};
@@ -15,9 +16,10 @@ use crate::work::{Key, Write};
 
 impl Reconciler {
     /// Records a write that was handed out.
-    pub fn start_write(&mut self, key: &Key, write: &Arc<Write>) {
+    pub fn start_write(&mut self, key: &Key, write: &Arc<Write>, now: Duration) {
         let started = InFlight {
             write: Arc::clone(write),
+            started_at: now,
             uncertain: false,
         };
         self.pending.start_write(key, started);

@@ -21,17 +21,36 @@ const UNANSWERED: Backoff = Backoff::new(Duration::from_millis(100), Duration::f
 /// Backoff after lost races. The first retries come at once, because they start from newer state.
 const RACED: Backoff = Backoff::new(Duration::from_millis(20), Duration::from_secs(2));
 const RACES_AT_ONCE: u32 = 3;
+/// Backoff after a call that took [`LONG`] and got no answer while others got one. Each such call costs the server much.
+const UNANSWERED_ALONE: Backoff = Backoff::new(Duration::from_secs(5), Duration::from_secs(120));
+/// A call that takes this long and gets no answer costs the server much.
+const LONG: Duration = Duration::from_secs(5);
 /// Consecutive unanswered calls after which a namespace reports a failure.
 const UNANSWERED_UNTIL_REPORTED: u32 = 4;
+/// Time without an answer, all attempts together, after which it reports one. A single call may take 30 s.
+const UNANSWERED_FOR: Duration = Duration::from_secs(20);
 /// Consecutive lost races after which a namespace reports a failure: another writer always wins.
 const LOST_UNTIL_REPORTED: u32 = 8;
 /// How recently the server must have answered another call for an unanswered call to count as an attempt. Otherwise the
 /// whole server is down, which must not end a deletion.
 pub(super) const ANSWERED_WITHIN: Duration = Duration::from_secs(15);
 
+/// An attempt that failed.
+#[derive(Clone, Copy, Debug, Default)]
+struct Attempt {
+    /// How long it took, if that is known.
+    took: Duration,
+    /// The server answered another call meanwhile.
+    others_answered: bool,
+}
+
 impl RetryState {
     /// Another attempt failed with this error. Returns how long the next one waits.
-    fn fail(&mut self, error: ApiError, now: Duration) -> Duration {
+    fn fail(&mut self, error: ApiError, attempt: Attempt, now: Duration) -> Duration {
+        if !matches!(error, ApiError::Unavailable(_)) {
+            self.unanswered = Duration::ZERO;
+            self.unanswered_alone = 0;
+        }
         match error {
             ApiError::Refused(failure) => {
                 self.refused_since = self.refused_since.or(Some(now));
@@ -71,15 +90,24 @@ impl RetryState {
                 self.lose(if error == ApiError::Conflict { "409" } else { "404" }, now);
                 RACED.delay(self.races - 1)
             }
-            ApiError::Unavailable(text) => {
-                self.refused_since = None;
-                if self.attempts >= UNANSWERED_UNTIL_REPORTED {
-                    self.failure = Some(Failure::new(FailureReason::ServerError, text));
-                }
-                self.attempts += 1;
-                UNANSWERED.delay(self.attempts - 1)
-            }
+            ApiError::Unavailable(text) => self.unanswered(text, attempt),
         }
+    }
+
+    /// An attempt got no answer.
+    fn unanswered(&mut self, text: String, attempt: Attempt) -> Duration {
+        self.refused_since = None;
+        self.unanswered += attempt.took;
+        if self.attempts >= UNANSWERED_UNTIL_REPORTED || self.unanswered >= UNANSWERED_FOR {
+            self.failure = Some(Failure::new(FailureReason::ServerError, text));
+        }
+        self.attempts += 1;
+        let delay = UNANSWERED.delay(self.attempts - 1);
+        if attempt.took < LONG || !attempt.others_answered {
+            return delay;
+        }
+        self.unanswered_alone += 1;
+        delay.max(UNANSWERED_ALONE.delay(self.unanswered_alone - 1))
     }
 
     /// Records a lost race over a write, with this answer.
@@ -152,6 +180,7 @@ impl Reconciler {
             Outcome::Changed(reply) => (reply, false),
             Outcome::Failed(error) => return self.failed(key, error, now),
         };
+        self.answered_here_at = Some(now);
         let write = self.finish_write(key).filter(|_| made);
         if made {
             self.let_off(key);
@@ -216,9 +245,11 @@ impl Reconciler {
 
     /// Handles a failed write.
     pub fn failed(&mut self, key: &Key, error: ApiError, now: Duration) -> Vec<Work> {
+        let attempt = self.attempt(key, now);
         if matches!(error, ApiError::Unavailable(_)) {
             self.outcome_unknown(key);
         } else {
+            self.answered_here_at = Some(now);
             self.finish_write(key);
         }
         let answered = self.answered_at.is_some_and(|at| now < at + ANSWERED_WITHIN);
@@ -229,7 +260,7 @@ impl Reconciler {
         if let ApiError::Postponed { failure, wait, by } = &error {
             self.hold(key, by.as_ref(), failure, *wait, now);
         }
-        let delay = retry.fail(error, now);
+        let delay = retry.fail(error, attempt, now);
         retry.retry_at = now + delay;
         let retry_at = retry.retry_at;
         let mut work = self.replied(key, now, |reconciler| {
@@ -249,6 +280,18 @@ impl Reconciler {
             });
         }
         work
+    }
+
+    /// The attempt at the write in flight that ends now.
+    fn attempt(&self, key: &Key, now: Duration) -> Attempt {
+        let started_at = self.pending.in_flight(key).filter(|write| !write.uncertain);
+        let Some(started_at) = started_at.map(|write| write.started_at) else {
+            return Attempt::default();
+        };
+        Attempt {
+            took: now.saturating_sub(started_at),
+            others_answered: self.answered_at.max(self.answered_here_at) > Some(started_at),
+        }
     }
 
     /// Makes a change after a reply that shows no new version of the key.

@@ -186,7 +186,7 @@ fn is_soon(work: &Work, now: Duration) -> bool {
 /// Hands out the write that the account needs.
 fn patch(reconciler: &mut Reconciler, now: Duration) {
     let action = reconciler.write(&account_key(), now).unwrap();
-    reconciler.start_write(&account_key(), &Arc::new(action));
+    reconciler.start_write(&account_key(), &Arc::new(action), now);
 }
 
 fn squatter(version: &str) -> Secret {

@@ -34,7 +34,7 @@ fn a_late_reference_of_a_gone_object_goes() {
 fn a_deletion_waits_for_writes_in_flight() {
     let mut reconciler = started();
     let attach = reconciler.write(&account_key(), at(0)).unwrap();
-    reconciler.start_write(&account_key(), &Arc::new(attach));
+    reconciler.start_write(&account_key(), &Arc::new(attach), at(1));
     reconciler.declare(&object(Lifecycle::Deleting), 2, false, at(1));
     reconciler.tally.take_changed();
     assert_eq!(
@@ -62,7 +62,7 @@ fn a_deletion_waits_for_writes_in_flight() {
     assert_eq!(keys(&work), [account_key()], "it is taken away");
     assert!(reconciler.tally.has_changed());
     let detach = reconciler.write(&account_key(), at(2)).unwrap();
-    reconciler.start_write(&account_key(), &Arc::new(detach));
+    reconciler.start_write(&account_key(), &Arc::new(detach), at(1));
     reconciler.wrote_account(&account_key(), Outcome::Done(Some(account("31", &[], &[]))), at(3));
     assert_eq!(reconciler.summary("company").unwrap().pending_cleanup, 0);
 }
@@ -80,8 +80,9 @@ fn a_late_copy_takes_its_reference_away() {
                 name: "company".into(),
                 action: create.clone(),
             }),
+            at(1),
         );
-        reconciler.start_write(&account_key(), &Arc::new(attach));
+        reconciler.start_write(&account_key(), &Arc::new(attach), at(1));
         reconciler.declare(&object(Lifecycle::Deleting), 2, false, at(1));
         let referred = account("30", &["company"], &["company"]);
         reconciler.wrote_account(&account_key(), Outcome::Done(Some(referred)), at(2));
@@ -106,7 +107,7 @@ fn a_late_copy_takes_its_reference_away() {
 fn an_uncertain_write_is_read_before_deletion() {
     let mut reconciler = started();
     let attach = reconciler.write(&account_key(), at(0)).unwrap();
-    reconciler.start_write(&account_key(), &Arc::new(attach));
+    reconciler.start_write(&account_key(), &Arc::new(attach), at(1));
     reconciler.declare(&object(Lifecycle::Deleting), 2, false, at(1));
     let work = reconciler.failed(&account_key(), ApiError::Unavailable("no reply".to_owned()), at(2));
     assert_eq!(keys(&work), [account_key()], "there is no write, but a read");

@@ -187,3 +187,33 @@ fn another_kind_of_write_is_made_at_once() {
     reconciler.see_account("a", "default", Seen::There(attached), at(12));
     assert_eq!(summary(&reconciler).failures, []);
 }
+
+/// The server spends a minute on each write of one account, and answers all others.
+#[test]
+fn a_write_that_hangs_alone_is_reported() {
+    let mut reconciler = served();
+    let hang = |reconciler: &mut Reconciler, others: bool, now: Duration| {
+        patch(reconciler, now);
+        if others {
+            reconciler.answered_elsewhere(now + SECOND);
+        }
+        let ended = now + 30 * SECOND;
+        let error = ApiError::Unavailable("no reply of the API server within 30 s".to_owned());
+        let work = reconciler.failed(&account_key(), error, ended);
+        work[0].at.unwrap().saturating_sub(ended)
+    };
+    reconciler.see_account("a", "default", Seen::There(account("30", &[], &[])), at(1));
+    let delays: Vec<u64> = (0..7)
+        .map(|n| hang(&mut reconciler, true, at(100 * (n + 1))).as_secs())
+        .collect();
+    assert_eq!(delays, [5, 10, 20, 40, 80, 120, 120]);
+
+    let mut reconciler = served();
+    reconciler.see_account("a", "default", Seen::There(account("30", &[], &[])), at(1));
+    assert!(
+        hang(&mut reconciler, false, at(1)) < SECOND,
+        "the whole server may be away"
+    );
+    let failures = summary(&reconciler).failures;
+    assert_eq!(failures[0].1.reason, FailureReason::ServerError, "reported after 30 s");
+}
