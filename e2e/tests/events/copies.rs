@@ -102,8 +102,7 @@ rows! {
             it.holds(&["a", "b"]).await;
             it.same_copies(&["a", "b"]).await;
         }
-        // An apply leaves fields of other managers, so a patch follows.
-        writes (2, 0, 0)
+        writes (1, 0, 0)
     }
 
     a_deleted_copy_is_created_again {

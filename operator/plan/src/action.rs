@@ -26,11 +26,11 @@ pub enum SecretAction {
         /// The object that takes it back.
         object: Arc<str>,
     },
-    /// Gives the copy to another object: label and ownerReferences change, the data does not.
+    /// Gives the copy to this object: label and ownerReferences change, the data does not.
     Assign {
         /// As seen.
         version: Version,
-        /// The object that gets it.
+        /// The object that has it afterwards.
         object: Arc<str>,
         /// All ownerReferences to our kind.
         owners: Vec<Owner>,

@@ -59,6 +59,14 @@ pub(super) fn repair(scope: &Scope<'_>, name: &str, seen: &Secret, decider: &Obj
             None => Ok(Drift::Repairable(SecretAction::Delete { version })),
         };
     }
+    if traits.bent_owners && matches!(ownership(traits), Ownership::Copy(_)) {
+        // An apply keeps what another manager owns of an owner, and the admission policy may deny the mixture.
+        return Ok(Drift::Repairable(SecretAction::Assign {
+            version,
+            object: Arc::clone(&decider.name),
+            owners: owners(scope, name),
+        }));
+    }
     let mut content = content(scope, name, decider, payload, Some(traits));
     if !content.annotations.contains_key(ANNOTATION_DECLARED) && traits.annotations.get(ANNOTATION_DECLARED).is_some() {
         // An annotation that another writer owns, such as a restored backup, survives an apply that leaves it out.

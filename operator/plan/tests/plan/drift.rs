@@ -27,7 +27,14 @@ fn a_partially_known_copy_is_rewritten() {
 #[test]
 fn owners_of_another_form_are_drift() {
     let bent = || copy_of("company").with_bent_owners();
-    check([("it differs", with_copy(company(), bent()), UPDATE)]);
+    check([(
+        "they are replaced as a whole",
+        with_copy(company(), bent()),
+        &[
+            r#"secret n/company: assign to company owned by ["company"], company Pending"#,
+            "account n/default: company Ready",
+        ],
+    )]);
 }
 
 /// Drift is found by what is held of a value, however long it is.
