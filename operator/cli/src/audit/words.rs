@@ -2,6 +2,7 @@
 
 use super::pods::{Collected, pulls_always};
 use crate::subject::Subject;
+use crate::world::Text;
 
 pub(super) fn too_early(subject: &Subject<'_>, early: &Collected) -> String {
     let all = subject.pods.len();
@@ -18,6 +19,13 @@ pub(super) fn too_early(subject: &Subject<'_>, early: &Collected) -> String {
         (true, false) => "pull again once a node has removed the image",
     };
     format!("{affected} of {all} {of} {was} admitted {before}, and {and}")
+}
+
+/// Admission policies and webhooks add pull secrets that a template does not show. So does an account that listed more before.
+pub(super) fn added(why: &str, added: &[&Text]) -> String {
+    let names: Vec<&str> = added.iter().map(|name| name.as_str()).collect();
+    let names = names.join(", ");
+    format!("{why}; its Pods list [{names}], which an admission policy adds, or which the account listed before")
 }
 
 pub(super) fn node_only(node_only: &Collected) -> String {

@@ -1,6 +1,6 @@
 //! The audit of one workload: its template, and its Pods.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::auditor::{Auditor, Failing};
 use super::pods::{Collected, OfPods};
@@ -9,7 +9,7 @@ use super::words;
 use crate::fix;
 use crate::subject::Subject;
 use crate::verdict::Reason;
-use crate::world::Role;
+use crate::world::{Role, Text};
 
 /// What an audit says about one workload.
 #[derive(Debug, Default)]
@@ -61,11 +61,27 @@ impl Auditor<'_> {
         };
         let fix = self.fixes.of(fix, &verdict);
         let fails = of_pods.fails().unwrap_or(Fails::NextPod);
+        let why = match self.added(subject).as_slice() {
+            [] => verdict.why,
+            added => words::added(&verdict.why, added),
+        };
         Some(Finding {
             fix,
             images: failing.images,
-            ..self.finding(subject, verdict.reason, verdict.why, fails, of_pods)
+            ..self.finding(subject, verdict.reason, why, fails, of_pods)
         })
+    }
+
+    /// The pull secrets of Pods that neither the template nor the account lists.
+    fn added<'s>(&self, subject: &Subject<'s>) -> Vec<&'s Text> {
+        let seen = self.judge.world.namespaces.get(self.namespace);
+        let account = seen.and_then(|seen| seen.accounts.get(&subject.template.account));
+        let known = |name: &Text| {
+            subject.template.secrets.contains(name) || account.is_some_and(|account| account.secrets.contains(name))
+        };
+        let names = subject.pods.iter().flat_map(|(_, pod)| pod.template.secrets.iter());
+        let names: BTreeSet<&Text> = names.filter(|name| !name.is_empty() && !known(name)).collect();
+        names.into_iter().collect()
     }
 
     /// Pods that lack a reference which a new Pod would get.

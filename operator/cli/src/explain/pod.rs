@@ -5,7 +5,7 @@ use super::{Explained, Explanation, Mark, Step, Teller};
 use crate::fix;
 use crate::subject::{root, subjects};
 use crate::verdict::{Reason, Verdict};
-use crate::world::{Image, Pod, Progress, PullPolicy, Template, Text};
+use crate::world::{Image, Pod, Progress, PullPolicy, Text};
 
 impl Teller<'_> {
     pub(super) fn pod(&self, name: &Text) -> Option<Explanation> {
@@ -70,7 +70,7 @@ impl Teller<'_> {
         let references = if names.iter().any(|name| !name.is_empty()) {
             Step::new(Mark::Good, "references", listed(names))
         } else {
-            Step::new(Mark::Bad, "references", self.lacking(&pod.template, after))
+            Step::new(Mark::Bad, "references", self.lacking(pod, after))
         };
         let mut steps = self.steps(references, names, &image.reference, own);
         steps.push(present(pod, progress));
@@ -81,19 +81,24 @@ impl Teller<'_> {
         }
     }
 
-    fn lacking(&self, template: &Template, after: &Verdict) -> String {
+    fn lacking(&self, pod: &Pod, after: &Verdict) -> String {
+        let name = &pod.template.account;
         let account = self
             .seen
             .accounts
-            .get(&template.account)
+            .get(name)
             .filter(|account| !account.secrets.is_empty());
+        // A Pod of a file may have no time.
+        let at = jiff::Timestamp::from_second(pod.admitted)
+            .ok()
+            .filter(|_| pod.admitted > 0);
+        let admitted = at.map_or_else(|| "was admitted".to_owned(), |at| format!("was admitted at {at}"));
         match account {
-            Some(account) if after.is_ready() => format!(
-                "none: the Pod was admitted without, and account {} has {} now",
-                template.account,
-                listed(&account.secrets)
-            ),
-            _ => "none: the Pod was admitted without".to_owned(),
+            Some(account) if after.is_ready() => {
+                let now = listed(&account.secrets);
+                format!("none: the Pod {admitted} without, and account {name} has {now} now")
+            }
+            _ => format!("none: the Pod {admitted} without"),
         }
     }
 }

@@ -361,3 +361,19 @@ fn a_name_that_no_object_has_is_in_no_command() {
     let found = Cluster::listing(&["a\u{1b}[2Jb"]).deployment(&[]).finding();
     assert_eq!(found.why, "secret a\u{fffd}[2Jb does not exist");
 }
+
+#[test]
+fn pull_secrets_that_admission_adds_are_named() {
+    let found = Cluster::listing(&[])
+        .deployment(&[])
+        .pod("api-1", &["injected"], "Always", &running())
+        .finding();
+    assert_eq!((found.reason, found.fails), (Reason::NoReference, Fails::OnRestart));
+    assert!(
+        found
+            .why
+            .contains("its Pods list [injected], which an admission policy adds"),
+        "{}",
+        found.why
+    );
+}

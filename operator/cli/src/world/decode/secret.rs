@@ -23,6 +23,9 @@ struct Wire<'a> {
     type_: Option<Cow<'a, str>>,
     #[serde(default, borrow)]
     data: Option<Data<'a>>,
+    /// Only files that people write have it. It wins over `data`.
+    #[serde(default, rename = "stringData", borrow)]
+    string_data: Option<Data<'a>>,
     #[serde(default)]
     immutable: Option<bool>,
 }
@@ -47,8 +50,9 @@ pub(super) struct Decoded {
 pub(super) fn decode(json: &str) -> Result<Decoded, ItemError> {
     let wire: Wire<'_> = serde_json::from_str(json)?;
     let data = wire.data.unwrap_or_default();
-    let config = bytes(DOCKER_CONFIG_KEY, data.config)?;
-    let legacy = bytes(LEGACY_CONFIG_KEY, data.legacy)?;
+    let written = wire.string_data.unwrap_or_default();
+    let config = bytes(DOCKER_CONFIG_KEY, data.config, written.config)?;
+    let legacy = bytes(LEGACY_CONFIG_KEY, data.legacy, written.legacy)?;
     let type_ = wire.type_.unwrap_or(Cow::Borrowed("Opaque")).into_owned();
     let read = PullSecret::read(&type_, |key| match key {
         DOCKER_CONFIG_KEY => config.as_deref(),
@@ -63,8 +67,15 @@ pub(super) fn decode(json: &str) -> Result<Decoded, ItemError> {
     })
 }
 
-fn bytes(key: &'static str, value: Option<Cow<'_, str>>) -> Result<Option<Vec<u8>>, ItemError> {
-    let decoded = value.map(|value| STANDARD.decode(value.as_bytes()));
+fn bytes(
+    key: &'static str,
+    encoded: Option<Cow<'_, str>>,
+    written: Option<Cow<'_, str>>,
+) -> Result<Option<Vec<u8>>, ItemError> {
+    if let Some(written) = written {
+        return Ok(Some(written.as_bytes().to_vec()));
+    }
+    let decoded = encoded.map(|value| STANDARD.decode(value.as_bytes()));
     decoded.transpose().map_err(|_| ItemError::NotBase64(key))
 }
 
