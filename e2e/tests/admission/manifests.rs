@@ -87,7 +87,7 @@ async fn samples_come_true_and_policies_type_check() {
         let looked_through = |policy: &Value| policy["status"]["typeChecking"] == json!({});
         let policies = policies["items"].as_array().unwrap();
         let doubtful: Vec<&Value> = policies.iter().filter(|policy| !looked_through(policy)).collect();
-        (policies.len() == 6 && doubtful.is_empty())
+        (policies.len() == 7 && doubtful.is_empty())
             .then_some(())
             .ok_or_else(|| format!("{doubtful:?}"))
     })

@@ -66,6 +66,15 @@ async fn waiting_pods_of_every_kind_are_replaced() {
     no_job_has_failed(&env).await;
     env.counts(0, PODS.try_into().unwrap(), 0).await;
     assert_eq!(owners(&before), owners(&after));
+    let metrics = env.scenario.metrics().await;
+    for line in [
+        r#"pullsecrets_pods_recovered{object="crowd"} 500"#,
+        r#"pullsecrets_pods_waiting{object="crowd"} 0"#,
+        r#"pullsecrets_pods_masked{object="crowd"} 0"#,
+        r#"pullsecrets_writes_total{kind="pod",result="done"} 500"#,
+    ] {
+        assert!(metrics.lines().any(|other| other == line), "{line}: {metrics}");
+    }
     let events = env.events(&namespaces[0], "PodReplaced").await;
     let about: BTreeSet<&str> = events.iter().map(|(kind, _, _)| kind.as_str()).collect();
     assert_eq!(about, KINDS.into_iter().map(|(kind, _)| kind).collect(), "{events:?}");
