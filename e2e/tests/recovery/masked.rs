@@ -1,9 +1,9 @@
 //! Pods that the operator must not delete, beside one that it replaces.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use e2e::scenario::{SERVER, SOON};
+use e2e::scenario::SOON;
 use e2e::wait::{eventually, quiet};
 use serde_json::json;
 
@@ -169,7 +169,7 @@ async fn check_reports(env: &Env, namespace: &str) {
     .await;
 }
 
-/// A Pod that has the reference waits for a right login only. So does a Pod of a suspended object.
+/// A Pod of a suspended object stays. A Pod that has the reference from its account waits for a right login only.
 #[tokio::test]
 async fn pods_that_heal_by_themselves_stay() {
     let env = Env::start("heal").await;
@@ -181,16 +181,32 @@ async fn pods_that_heal_by_themselves_stay() {
     env.scenario.source(&env.scenario.login("first")).await;
     env.scenario.apply(&object).await;
     let early = workload("ReplicaSet", "early", 1);
-    let own = Workload {
-        labels: json!({STUCK: "ErrImagePull"}),
-        pod: json!({"imagePullSecrets": [{"name": env.scenario.name()}]}),
-        ..workload("ReplicaSet", "wrong-login", 1)
-    };
-    env.make(&[(namespace.clone(), early), (namespace.clone(), own)]).await;
-    let before = env.pods_are("both Pods wait", 2, SOON, waits).await;
+    env.make(&[(namespace.clone(), early)]).await;
+    let before = env.pods_are("the Pod waits", 1, SOON, waits).await;
     env.start_operator().await;
     let mark = env.scenario.mark().await;
-    quiet("no Pod of a suspended object is deleted", A_WHILE, async || {
+    stays(&env, "the Pod of a suspended object stays", &before).await;
+
+    object["spec"]["suspend"] = json!(false);
+    env.scenario.apply(&object).await;
+    env.pods_are("the Pod without the reference is replaced", 1, SOON, runs)
+        .await;
+    let with_reference = Workload {
+        labels: json!({STUCK: "ErrImagePull"}),
+        ..workload("ReplicaSet", "wrong-login", 1)
+    };
+    env.make(&[(namespace.clone(), with_reference)]).await;
+    let before = env
+        .pods_are("it waits", 2, SOON, |pod| waits(pod) || pod.app == "early")
+        .await;
+    stays(&env, "the Pod with the reference stays", &before).await;
+    assert_eq!(env.deleted(mark).await.len(), 1);
+    env.counts(0, 1, 0).await;
+}
+
+/// Checks that these are the Pods for a while.
+async fn stays(env: &Env, what: &str, before: &BTreeMap<String, Seen>) {
+    quiet(what, A_WHILE, async || {
         let pods = env.pods().await?;
         if pods.keys().eq(before.keys()) {
             Ok(())
@@ -199,23 +215,4 @@ async fn pods_that_heal_by_themselves_stay() {
         }
     })
     .await;
-    object["spec"]["suspend"] = json!(false);
-    env.scenario.apply(&object).await;
-    eventually("the Pod without the reference is replaced", SOON, async || {
-        let pods = env.pods().await?;
-        let done = pods.values().any(|pod| pod.app == "early" && runs(pod));
-        if done { Ok(()) } else { Err(format!("{pods:?}")) }
-    })
-    .await;
-    quiet("the Pod with the reference stays", A_WHILE, async || {
-        let pods = env.pods().await?;
-        let stays = before
-            .iter()
-            .filter(|(_, pod)| pod.app == "wrong-login")
-            .all(|(uid, _)| pods.contains_key(uid));
-        if stays { Ok(()) } else { Err(format!("{pods:?}")) }
-    })
-    .await;
-    assert_eq!(env.deleted(mark).await.len(), 1, "of {SERVER}");
-    env.counts(0, 1, 0).await;
 }

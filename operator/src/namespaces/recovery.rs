@@ -188,7 +188,7 @@ impl Recovery {
     }
 
     /// Records how a call for a Pod ended.
-    pub(super) fn ended(&mut self, key: &PodKey, pod: &Pod, objects: &[Arc<str>], ended: Ended, now: Duration) {
+    pub(super) fn ended(&mut self, key: &PodKey, pod: &Pod, objects: &[Arc<str>], ended: &Ended, now: Duration) {
         if let Some(calls) = self.under_way.get_mut(&key.namespace) {
             *calls -= 1;
         }
@@ -196,10 +196,11 @@ impl Recovery {
         let Some(controller) = &pod.controller else {
             return;
         };
-        match ended {
+        match *ended {
             Ended::Replaced(at) => {
                 // Without the server's time, any Pod that is younger than the deleted one counts as its successor.
-                self.owners.replaced(controller, at.unwrap_or(pod.created + 1));
+                self.owners
+                    .replaced(controller, at.unwrap_or(pod.created.saturating_add(1)));
                 self.take_version(key, pod);
                 for object in objects {
                     *self.recovered.entry(Arc::clone(object)).or_default() += 1;

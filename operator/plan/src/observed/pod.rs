@@ -50,15 +50,15 @@ pub struct Controller {
 /// The kind of a controller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ControllerKind {
-    /// `apps`: ReplicaSet, also that of a Deployment.
+    /// `ReplicaSet` of `apps`, also that of a Deployment.
     ReplicaSet,
-    /// `apps`: StatefulSet.
+    /// `StatefulSet` of `apps`.
     StatefulSet,
-    /// `apps`: DaemonSet.
+    /// `DaemonSet` of `apps`.
     DaemonSet,
-    /// The core group: ReplicationController.
+    /// `ReplicationController` of the core group.
     ReplicationController,
-    /// `batch`: Job, also that of a CronJob.
+    /// `Job` of `batch`, also that of a `CronJob`.
     Job,
     /// Any other one. It is not known whether it replaces a Pod.
     Other,

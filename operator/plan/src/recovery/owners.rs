@@ -3,7 +3,7 @@
 //! The first replaced Pod of a controller is a trial. The others follow one by one, until a successor has the reference.
 //! A successor that waits without it ends the trial: the controller is left alone for [`QUIET`].
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ pub const AGAIN: Duration = Duration::from_secs(60);
 /// The controllers whose Pods were read or replaced in the last [`QUIET`].
 #[derive(Clone, Debug, Default)]
 pub struct Owners {
-    known: HashMap<Uid, Owner>,
+    known: BTreeMap<Uid, Owner>,
 }
 
 #[derive(Clone, Debug)]

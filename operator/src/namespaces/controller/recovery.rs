@@ -107,7 +107,7 @@ impl Replacer {
             .start(key, span, call, |why: NoReply| Err(why.error("a deletion panicked")));
     }
 
-    fn end(&mut self, key: &PodKey, ended: Ended, now: Duration) {
+    fn end(&mut self, key: &PodKey, ended: &Ended, now: Duration) {
         self.worker.done(key, now);
         if let Some(Candidate { pod, objects }) = self.candidates.remove(key) {
             self.recovery.ended(key, &pod, &objects, ended, now);
@@ -162,7 +162,7 @@ impl Loop {
         if matches!(ended, Ended::Replaced(_)) {
             info!(namespace = %key.namespace, "replaced a Pod that is older than the reference on its account");
         }
-        replacer.end(key, ended, now);
+        replacer.end(key, &ended, now);
     }
 }
 

@@ -82,7 +82,7 @@ fn pods_that_wait_no_longer_are_dropped() {
     };
     gone(&mut recovery, &|recovery| recovery.forget(&key("n", "a")));
     gone(&mut recovery, &|recovery| {
-        recovery.see(&key("n", "a"), pod("a", &[]), at(2))
+        recovery.see(&key("n", "a"), pod("a", &[]), at(2));
     });
     gone(&mut recovery, &|recovery| {
         let ends = Pod {
@@ -121,7 +121,7 @@ fn sweeps_are_due_only_while_pods_wait() {
 fn the_same_version_is_not_tried_again_at_once() {
     let mut recovery = Recovery::default();
     recovery.see(&key("n", "a"), pod("a", &["a"]), at(1));
-    recovery.ended(&key("n", "a"), &pod("a", &["a"]), &[], Ended::Changed, at(2));
+    recovery.ended(&key("n", "a"), &pod("a", &["a"]), &[], &Ended::Changed, at(2));
     let not_before = |recovery: &Recovery| recovery.waiting(&key("n", "a")).expect("it waits").not_before;
     assert_eq!(not_before(&recovery), at(2) + AGAIN);
     recovery.see(&key("n", "a"), pod("a", &["a"]), at(3));
@@ -145,7 +145,7 @@ fn a_replaced_pod_is_counted_and_reported_once() {
             &key("n", name),
             &pod(name, &["a"]),
             &objects,
-            Ended::Replaced(Some(20)),
+            &Ended::Replaced(Some(20)),
             at(2),
         );
     }
