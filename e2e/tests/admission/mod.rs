@@ -8,6 +8,7 @@ mod authors;
 mod bare;
 mod burst;
 mod manifests;
+mod mutators;
 mod named;
 mod pods;
 mod reach;
