@@ -96,9 +96,8 @@ fn fate<'a>(scope: &Scope<'_>, name: &str, seen: &Secret, owner: Option<&'a Arc<
         Some(object) if object.spec.secret_name.as_ref() != name => Fate::Stays,
         // A frozen object has no say about the copies of others.
         Some(object) if object.lifecycle == Lifecycle::Frozen => Fate::Waits(object),
-        Some(_) => Fate::Goes,
         None if scope.cluster.is_frozen(name) || !is_orphan(scope, seen) => Fate::Stays,
-        None => Fate::Goes,
+        Some(_) | None => Fate::Goes,
     }
 }
 
