@@ -193,8 +193,8 @@ mod tests {
         std::fs::write(&file, archive.end()).unwrap();
         let mut command = std::process::Command::new("tar");
         let output = command.arg("-tvf").arg(&file).output().unwrap();
-        let listed = String::from_utf8(output.stdout).unwrap();
         assert!(output.status.success(), "{output:?}");
+        let listed = String::from_utf8(output.stdout).unwrap();
         let lines: Vec<&str> = listed.lines().collect();
         assert!(lines[0].starts_with("-rwxr-xr-x 0/0"), "{listed}");
         assert!(
