@@ -6,6 +6,7 @@ mod files;
 mod findings;
 mod large;
 mod plan;
+mod pods;
 mod rendered;
 mod secrecy;
 mod unused;

@@ -81,7 +81,7 @@ fn servers_of_a_source_in_a_file_are_shown() {
                  type: kubernetes.io/dockerconfigjson, stringData: {.dockerconfigjson: '{\"auths\":{\"p.example.com\": \
                  {\"username\":\"CANARY\"}}}'}}";
     let of_plain = self::rendered(&format!("{OBJECT}---\n{plain}"), |world| {
-        world.assume("shop", "default")
+        world.assume("shop", "default");
     });
     assert_eq!(of_plain.secrets[0].servers, ["p.example.com", "r.example.com"]);
     assert!(!serde_json::to_string(&rendered).expect("JSON").contains("CANARY"));
