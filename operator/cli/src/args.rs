@@ -14,8 +14,8 @@ pub use selection::{Connection, Namespaces, Selection};
 
 /// Shows which workloads can pull their images, why not, and what an object waits for. It only reads.
 ///
-/// Exit codes: 0, no finding. 1, findings. 2, wrong usage, or an answer that is incomplete because a context, a list or a
-/// right was missing. 130, interrupted.
+/// Exit codes: 0, no finding. 1, findings. 2, wrong usage, or an answer that is incomplete because a context, a list or
+/// a right was missing. 130, interrupted.
 #[derive(Clone, Debug, Parser)]
 #[command(
     name = "kubectl-pullsecrets",
@@ -42,9 +42,9 @@ pub struct Cli {
 pub enum Verb {
     /// Lists the workloads that could not pull their images if the registry asked for a login now.
     Audit(AuditArgs),
-    /// Shows step by step what a kubelet would do for a Pod, a Deployment, a ServiceAccount or an image.
+    /// Shows step by step what a kubelet would do for a Pod, a Deployment, an account or an image.
     Explain(ExplainArgs),
-    /// Shows the state of one ClusterPullSecret, or of all, and what a deletion waits for.
+    /// Shows the state of one `ClusterPullSecret`, or of all, and what a deletion waits for.
     Status(StatusArgs),
     /// Shows what the operator would write, without a cluster. Values are redacted.
     Render(RenderArgs),
@@ -63,7 +63,7 @@ pub enum Verb {
 /// Arguments of `status`.
 #[derive(Args, Clone, Debug)]
 pub struct StatusArgs {
-    /// The ClusterPullSecret. Without it: a table of all.
+    /// The `ClusterPullSecret`. Without it: a table of all.
     pub name: Option<String>,
 
     /// Repeats until interrupted, and prints again what has changed.
@@ -78,7 +78,8 @@ pub struct StatusArgs {
 /// Arguments of `render`.
 #[derive(Args, Clone, Debug)]
 pub struct RenderArgs {
-    /// A file, or a folder of files, with ClusterPullSecrets and their sources. May be repeated; `-` is standard input.
+    /// A file, or a folder of files, with objects `ClusterPullSecret` and their sources. May be repeated; `-` is
+    /// standard input.
     #[arg(long = "filename", short, required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
 
@@ -91,7 +92,7 @@ pub struct RenderArgs {
     #[arg(long = "namespace", short, value_name = "NAME")]
     pub namespaces: Vec<String>,
 
-    /// A ServiceAccount that is taken to exist. May be repeated.
+    /// A `ServiceAccount` that is taken to exist. May be repeated.
     #[arg(long = "serviceaccount", value_name = "NAMESPACE/NAME")]
     pub accounts: Vec<String>,
 
@@ -161,7 +162,7 @@ pub enum Format {
     Json,
     /// YAML.
     Yaml,
-    /// JUnit XML, for CI.
+    /// XML in the form of `JUnit`, for CI.
     Junit,
     /// One name for each finding.
     Name,

@@ -1,4 +1,4 @@
-//! How results look: tables, JSON, YAML, JUnit and names on standard output, progress and notes on standard error.
+//! How results look: tables, JSON, YAML, `JUnit` and names on standard output, progress and notes on standard error.
 //!
 //! The order is that of the data. Colour repeats what a word says, and is left out where `NO_COLOR` is set or no terminal
 //! reads it.

@@ -1,11 +1,11 @@
-//! What ClusterPullSecrets report: a table of all over contexts, or the tree of one, with what a deletion waits for.
+//! What objects `ClusterPullSecret` report: a table of all over contexts, or the tree of one, with what a deletion waits for.
 
 mod deletion;
 mod list;
 mod one;
 mod tree;
 
-use crd::{ClusterPullSecret, ConditionStatus};
+use crd::{ClusterPullSecret, ClusterPullSecretStatus, ConditionStatus};
 use serde::Serialize;
 
 pub use deletion::{Deletion, deletion};
@@ -80,7 +80,7 @@ impl States {
 /// Whether the object is ready in its current version.
 pub(crate) fn is_ready(object: &ClusterPullSecret) -> bool {
     let status = object.status.as_ref();
-    let ready = status.and_then(|status| status.ready());
+    let ready = status.and_then(ClusterPullSecretStatus::ready);
     ready.is_some_and(|ready| ready.status == ConditionStatus::True) && is_observed(object)
 }
 

@@ -1,7 +1,9 @@
 //! The recordings in the README are what the tool prints.
 //!
 //! `PULLSECRETS_RECORD=1 cargo test -p kubectl-pullsecrets --test recordings` writes them again. A person reads the change.
+#![allow(clippy::unwrap_used, reason = "also in what the test shares")]
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -68,7 +70,7 @@ fn recorded(page: &str) -> (String, usize) {
             lines.next().is_some_and(|fence| fence.starts_with(FENCE)),
             "{command}: no block follows"
         );
-        out.push_str(&format!("{FENCE}text\n{text}{FENCE}\n"));
+        let _ = write!(out, "{FENCE}text\n{text}{FENCE}\n");
         assert!(lines.any(|line| line == FENCE), "{command}: the block has no end");
         count += 1;
     }

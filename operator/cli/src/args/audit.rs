@@ -10,6 +10,7 @@ use super::{Format, Selection};
 
 /// Arguments of `audit`.
 #[derive(Args, Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub struct AuditArgs {
     /// Registries, each with an optional path, such as ghcr.io/acme. Without one: a line for each registry in use.
     #[arg(value_name = "SERVER[/PATH]", value_parser = server)]
@@ -23,7 +24,7 @@ pub struct AuditArgs {
     #[arg(long, value_name = "FILE")]
     pub ignore_file: Option<PathBuf>,
 
-    /// Tries the logins of this Secret, or of the sources of a ClusterPullSecret, at the registries.
+    /// Tries the logins of this Secret, or of the sources of a `ClusterPullSecret`, at the registries.
     #[arg(long, value_name = "[NAMESPACE/]SECRET|cps/NAME")]
     pub login: Option<LoginSource>,
 

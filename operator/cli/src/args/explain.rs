@@ -16,7 +16,7 @@ pub struct ExplainArgs {
     #[command(flatten)]
     pub selection: Selection,
 
-    /// For an image: the ServiceAccount of the Pod that would pull it.
+    /// For an image: the `ServiceAccount` of the Pod that would pull it.
     #[arg(long = "serviceaccount", value_name = "[NAMESPACE/]NAME")]
     pub account: Option<String>,
 

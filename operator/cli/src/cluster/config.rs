@@ -1,6 +1,6 @@
 //! The kubeconfig: one file, or several that are merged as kubectl does.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use kube::config::{Kubeconfig, KubeconfigError, NamedContext};
@@ -25,7 +25,7 @@ pub enum ConfigError {
         why: std::io::ErrorKind,
     },
     /// The file is no kubeconfig.
-    #[error("{} is no kubeconfig{}", .file.display(), place(.line))]
+    #[error("{} is no kubeconfig{}", .file.display(), place(*.line))]
     Form {
         /// The file.
         file: PathBuf,
@@ -43,7 +43,7 @@ pub enum ConfigError {
     None(PathBuf),
 }
 
-fn place(line: &Option<u64>) -> String {
+fn place(line: Option<u64>) -> String {
     line.map(|line| format!(": error at line {line}")).unwrap_or_default()
 }
 
@@ -53,17 +53,17 @@ impl Config {
         let variable = std::env::var_os("KUBECONFIG").filter(|value| !value.is_empty());
         let home = std::env::var_os("HOME").or_else(|| std::env::var_os("USERPROFILE"));
         let default = Path::new(home.as_deref().unwrap_or(OsStr::new("."))).join(".kube/config");
-        match Self::read_from(flag, variable, &default) {
+        match Self::read_from(flag, variable.as_deref(), &default) {
             Err(ConfigError::None(file)) => Self::of_a_pod().ok_or(ConfigError::None(file)),
             read => read,
         }
     }
 
-    fn read_from(flag: Option<&Path>, variable: Option<OsString>, default: &Path) -> Result<Self, ConfigError> {
+    fn read_from(flag: Option<&Path>, variable: Option<&OsStr>, default: &Path) -> Result<Self, ConfigError> {
         if let Some(file) = flag {
             return Ok(Self(one(file)?));
         }
-        let files: Vec<PathBuf> = match &variable {
+        let files: Vec<PathBuf> = match variable {
             Some(files) => std::env::split_paths(files)
                 .filter(|file| !file.as_os_str().is_empty())
                 .collect(),

@@ -102,7 +102,7 @@ impl Failure {
             }
             if let Some(error) = error.downcast_ref::<std::io::Error>() {
                 let inner = error.get_ref();
-                if inner.is_some_and(|inner| inner.is::<rustls::Error>()) {
+                if inner.is_some_and(<dyn std::error::Error + Send + Sync>::is::<rustls::Error>) {
                     return Self::Tls(host.to_owned());
                 }
                 if error.kind() == std::io::ErrorKind::TimedOut {

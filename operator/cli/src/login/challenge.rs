@@ -79,11 +79,11 @@ mod tests {
         Challenge::of(&headers)
     }
 
-    fn bearer(realm: &'static str, service: Option<&str>) -> Option<Challenge> {
-        Some(Challenge::Bearer {
+    fn bearer(realm: &'static str, service: Option<&str>) -> Challenge {
+        Challenge::Bearer {
             realm: Uri::from_static(realm),
             service: service.map(str::to_owned),
-        })
+        }
     }
 
     #[test]
@@ -93,20 +93,14 @@ mod tests {
         let hub = r#"Bearer realm="https://auth.docker.io/token",service="registry.docker.io",scope="a:b,c""#;
         assert_eq!(
             of(&[hub]),
-            bearer("https://auth.docker.io/token", Some("registry.docker.io"))
+            Some(bearer("https://auth.docker.io/token", Some("registry.docker.io")))
         );
         assert_eq!(of(&["Basic", hub]), of(&[hub]));
         assert_eq!(
             of(&["bearer service=a, realm=https://x/y"]),
-            bearer("https://x/y", Some("a"))
+            Some(bearer("https://x/y", Some("a")))
         );
-        for odd in [
-            "Negotiate",
-            "Bearer",
-            r#"Bearer realm="/token""#,
-            r#"Bearer realm="#,
-            "",
-        ] {
+        for odd in ["Negotiate", "Bearer", r#"Bearer realm="/token""#, "Bearer realm=", ""] {
             assert_eq!(of(&[odd]), None, "{odd}");
         }
         assert_eq!(of(&[]), None);

@@ -57,9 +57,9 @@ impl AuditText<'_> {
                 table.row(vec![
                     plain(context.context.as_str()),
                     plain(registry.registry.as_str()),
-                    plain(registry.repositories),
-                    plain(registry.workloads),
-                    plain(registry.ready),
+                    plain(&registry.repositories),
+                    plain(&registry.workloads),
+                    plain(&registry.ready),
                     (reasons, Tone::Warning),
                 ]);
             }
@@ -95,7 +95,7 @@ impl AuditText<'_> {
                 let empty = if self.wide { 6 } else { 4 };
                 let mut row = vec![plain(context.context.as_str())];
                 row.extend((0..empty).map(|_| plain("")));
-                row.extend([("NotSeen".to_owned(), Tone::Bad), plain(why)]);
+                row.extend([("NotSeen".to_owned(), Tone::Bad), plain(&why)]);
                 table.row(row);
             }
         }
@@ -110,18 +110,18 @@ impl AuditText<'_> {
         let mut row = vec![
             plain(finding.context.as_str()),
             plain(finding.namespace.as_str()),
-            plain(finding.workload.to_string()),
+            plain(&finding.workload),
         ];
         if self.wide {
             row.push(plain(finding.account.as_str()));
-            row.push(plain(finding.pods.all));
+            row.push(plain(&finding.pods.all));
         }
         let tone = if finding.fails == Fails::Now {
             Tone::Bad
         } else {
             Tone::Warning
         };
-        row.push(plain(finding.images.len()));
+        row.push(plain(&finding.images.len()));
         row.push((fails(finding).to_owned(), tone));
         row.push((finding.reason.to_string(), tone));
         row.push(plain(finding.why.as_str()));
@@ -139,7 +139,7 @@ impl AuditText<'_> {
                 table.row(vec![
                     plain(context.context.as_str()),
                     plain(reference.namespace.as_str()),
-                    plain(format!("reference {} of {}", reference.secret, reference.holder)),
+                    plain(&format!("reference {} of {}", reference.secret, reference.holder)),
                     plain(why),
                 ]);
             }
@@ -147,7 +147,7 @@ impl AuditText<'_> {
                 table.row(vec![
                     plain(context.context.as_str()),
                     plain(secret.namespace.as_str()),
-                    plain(format!("Secret {}", secret.name)),
+                    plain(&format!("Secret {}", secret.name)),
                     plain("no account, template or Pod refers to it"),
                 ]);
             }
@@ -169,8 +169,8 @@ impl AuditText<'_> {
             not_seen.extend(context.not_seen.iter().copied());
         }
         let servers = match self.report.servers.as_slice() {
-            [] => "images".to_owned(),
-            servers => servers.join(", "),
+            [] => String::new(),
+            servers => format!(" use {}", servers.join(", ")),
         };
         let left = all - ready.min(all);
         let tone = if left == 0 { Tone::Good } else { Tone::Warning };
@@ -181,7 +181,7 @@ impl AuditText<'_> {
                 let _ = writeln!(text, "{}", line.paint(tone));
             }
         };
-        let counts = format!("{all} workloads{place} use {servers}: {ready} are ready, {left} are not.");
+        let counts = format!("{all} workloads{place}{servers}: {ready} are ready, {left} are not.");
         say(&counts, tone);
         not_seen.sort_unstable();
         not_seen.dedup();
@@ -230,7 +230,7 @@ impl AuditText<'_> {
     }
 }
 
-fn plain(text: impl ToString) -> (String, Tone) {
+fn plain(text: &(impl ToString + ?Sized)) -> (String, Tone) {
     (text.to_string(), Tone::Plain)
 }
 

@@ -1,10 +1,10 @@
-//! JUnit XML, as CI systems read it: a suite for each context, a failure for each finding, an error for what was not seen.
+//! `JUnit` XML, as CI systems read it: a suite for each context, a failure for each finding, an error for what was not seen.
 
 use quick_junit::{NonSuccessKind, Report as Junit, TestCase, TestCaseStatus, TestSuite};
 
 use crate::audit::{ContextReport, Report};
 
-/// Returns the report as JUnit XML.
+/// Returns the report as `JUnit` XML.
 pub fn junit(report: &Report) -> Result<String, String> {
     let mut all = Junit::new("kubectl pullsecrets audit");
     for context in &report.contexts {

@@ -1,5 +1,7 @@
 //! `explain`.
 
+use std::fmt::Write as _;
+
 use serde::Serialize;
 
 use super::contexts::Contexts;
@@ -16,7 +18,7 @@ use crate::world::{WorkloadId, World};
 /// The explanations of all contexts.
 #[derive(Default, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Explanations {
+struct Answer {
     api_version: ApiVersion,
     kind: &'static str,
     complete: bool,
@@ -63,13 +65,13 @@ pub(super) async fn run(cli: &Cli, args: &ExplainArgs) -> Result<Exit, Stop> {
         let namespace = given.unwrap_or_else(|| "default".to_owned());
         vec![explained(&world, (dump::NAME, false), namespace, &subject, args)]
     };
-    let all = Explanations {
+    let all = Answer {
         kind: "ExplainReport",
         complete: explanations
             .iter()
             .all(|one| one.error.is_none() && one.not_seen.is_empty()),
         explanations,
-        ..Explanations::default()
+        ..Answer::default()
     };
     let text = match args.output {
         Some(TextFormat::Json) => json(&all)?,
@@ -166,15 +168,15 @@ fn explained(
     }
 }
 
-fn text(all: &Explanations, quiet: bool) -> String {
+fn text(all: &Answer, quiet: bool) -> String {
     let terminal = Terminal::of_the_process();
     let mut text = String::new();
     for one in &all.explanations {
         if all.explanations.len() > 1 {
-            text.push_str(&format!("context {}\n", one.context));
+            let _ = writeln!(text, "context {}", one.context);
         }
         if let Some(error) = &one.error {
-            text.push_str(&format!("error: {error}\n"));
+            let _ = writeln!(text, "error: {error}");
         }
         for line in one
             .explanation

@@ -8,7 +8,7 @@ use crate::output::{json, yaml};
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Version {
+struct About {
     version: &'static str,
     platform: String,
     /// The version of the API of `ClusterPullSecret` that it reads.
@@ -17,14 +17,14 @@ struct Version {
 
 /// Returns the version in the format that was asked for.
 pub(super) fn text(args: &VersionArgs) -> Result<String, Stop> {
-    let version = Version {
+    let about = About {
         version: env!("CARGO_PKG_VERSION"),
         platform: format!("{}/{}", std::env::consts::OS, std::env::consts::ARCH),
         api: "pullsecrets.dev/v1alpha1",
     };
     Ok(match args.output {
-        None => format!("kubectl-pullsecrets {} {}\n", version.version, version.platform),
-        Some(TextFormat::Json) => json(&version)?,
-        Some(TextFormat::Yaml) => yaml(&version)?,
+        None => format!("kubectl-pullsecrets {} {}\n", about.version, about.platform),
+        Some(TextFormat::Json) => json(&about)?,
+        Some(TextFormat::Yaml) => yaml(&about)?,
     })
 }

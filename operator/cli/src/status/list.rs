@@ -1,10 +1,10 @@
 //! The table of all objects.
 
-use super::{States, is_observed};
+use super::{ObjectState, States, Unread, is_observed};
 use crate::output::{Table, Tone};
 
 /// Returns the table of all objects, with a row for each context that could not be asked.
-pub fn overview(states: &States, wide: bool) -> Table {
+pub fn overview(all: &States, wide: bool) -> Table {
     let narrow = [
         "CONTEXT",
         "NAME",
@@ -26,54 +26,71 @@ pub fn overview(states: &States, wide: bool) -> Table {
         "MESSAGE",
     ];
     let mut table = Table::new(if wide { &more } else { &narrow });
-    for state in &states.objects {
-        let object = &state.object;
-        let status = object.status.clone().unwrap_or_default();
-        let ready = status.ready();
-        let word = ready.map_or("Unknown", |ready| ready.status.as_str());
-        let (reason, message) = match (&state.deletion, ready) {
-            (Some(deletion), _) => ("Deleting".to_owned(), deletion.advice()),
-            (None, Some(_)) if !is_observed(object) => (
-                "NotObserved".to_owned(),
-                "the operator has not seen the last change yet".to_owned(),
-            ),
-            (None, Some(ready)) if word == "True" => (ready.reason.clone(), String::new()),
-            (None, Some(ready)) => (ready.reason.clone(), ready.message.clone()),
-            (None, None) => (
-                "NoStatus".to_owned(),
-                "the operator has not reported on it yet: is it running?".to_owned(),
-            ),
-        };
-        let tone = if word == "True" && state.deletion.is_none() {
-            Tone::Good
-        } else {
-            Tone::Warning
-        };
-        let summary =
-            |counts: &Option<crd::Counts>| counts.as_ref().map(|counts| counts.summary.clone()).unwrap_or_default();
-        let plain = |text: String| (text, Tone::Plain);
-        let mut row = vec![
-            plain(state.context.clone()),
-            plain(object.metadata.name.clone().unwrap_or_default()),
-            (word.to_owned(), tone),
-            (reason, tone),
-            plain(summary(&status.namespaces)),
-            plain(summary(&status.service_accounts)),
-        ];
-        if wide {
-            row.push(plain(status.registries_ready.clone().unwrap_or_default()));
-            row.push(plain(status.secret_name.clone().unwrap_or_default()));
-        }
-        row.push(plain(message));
-        table.row(row);
+    for state in &all.objects {
+        table.row(row(state, wide));
     }
-    for unread in &states.unread {
-        let mut row = vec![(unread.context.clone(), Tone::Plain), (String::new(), Tone::Plain)];
-        row.push((String::new(), Tone::Plain));
-        row.push(("NotSeen".to_owned(), Tone::Bad));
-        row.extend((0..if wide { 4 } else { 2 }).map(|_| (String::new(), Tone::Plain)));
-        row.push((unread.why.clone(), Tone::Plain));
-        table.row(row);
+    for unread in &all.unread {
+        table.row(not_seen(unread, wide));
     }
     table
+}
+
+fn row(state: &ObjectState, wide: bool) -> Vec<(String, Tone)> {
+    let status = state.object.status.clone().unwrap_or_default();
+    let (word, reason, message) = words(state);
+    let tone = if word == "True" && state.deletion.is_none() {
+        Tone::Good
+    } else {
+        Tone::Warning
+    };
+    let summary = |counts: Option<crd::Counts>| plain(counts.map(|counts| counts.summary).unwrap_or_default());
+    let mut row = vec![
+        plain(state.context.clone()),
+        plain(state.object.metadata.name.clone().unwrap_or_default()),
+        (word.to_owned(), tone),
+        (reason, tone),
+        summary(status.namespaces),
+        summary(status.service_accounts),
+    ];
+    if wide {
+        row.push(plain(status.registries_ready.unwrap_or_default()));
+        row.push(plain(status.secret_name.unwrap_or_default()));
+    }
+    row.push(plain(message));
+    row
+}
+
+/// Whether the object is ready, the reason, and the reason in a sentence.
+fn words(state: &ObjectState) -> (&'static str, String, String) {
+    let object = &state.object;
+    let ready = object.status.as_ref().and_then(crd::ClusterPullSecretStatus::ready);
+    let word = ready.map_or("Unknown", |ready| ready.status.as_str());
+    let (reason, message) = match (&state.deletion, ready) {
+        (Some(deletion), _) => ("Deleting", deletion.advice()),
+        (None, Some(_)) if !is_observed(object) => (
+            "NotObserved",
+            "the operator has not seen the last change yet".to_owned(),
+        ),
+        (None, Some(ready)) if word == "True" => (ready.reason.as_str(), String::new()),
+        (None, Some(ready)) => (ready.reason.as_str(), ready.message.clone()),
+        (None, None) => (
+            "NoStatus",
+            "the operator has not reported on it yet: is it running?".to_owned(),
+        ),
+    };
+    (word, reason.to_owned(), message)
+}
+
+fn not_seen(unread: &Unread, wide: bool) -> Vec<(String, Tone)> {
+    let empty = |count: usize| (0..count).map(|_| plain(String::new()));
+    let mut row = vec![plain(unread.context.clone())];
+    row.extend(empty(2));
+    row.push(("NotSeen".to_owned(), Tone::Bad));
+    row.extend(empty(if wide { 4 } else { 2 }));
+    row.push(plain(unread.why.clone()));
+    row
+}
+
+fn plain(text: String) -> (String, Tone) {
+    (text, Tone::Plain)
 }

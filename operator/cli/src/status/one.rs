@@ -1,6 +1,6 @@
 //! The tree of one object.
 
-use crd::{ClusterPullSecret, Condition, RegistryStatus};
+use crd::{ClusterPullSecret, ClusterPullSecretStatus, Condition, RegistryStatus};
 
 use super::tree::{Node, Symbols};
 use super::{ObjectState, is_observed, is_ready};
@@ -72,7 +72,7 @@ pub fn tree_of(state: &ObjectState, symbols: Symbols) -> String {
 fn first_line(state: &ObjectState) -> String {
     let object = &state.object;
     let name = object.metadata.name.as_deref().unwrap_or_default();
-    let ready = object.status.as_ref().and_then(|status| status.ready());
+    let ready = object.status.as_ref().and_then(ClusterPullSecretStatus::ready);
     let ready = ready.map_or_else(
         || "Ready=Unknown".to_owned(),
         |ready| format!("Ready={} {}", ready.status, ready.reason),

@@ -18,7 +18,7 @@ impl Folder {
 
     fn read(&self, files: &[&str]) -> Result<Config, ConfigError> {
         let files = std::env::join_paths(files.iter().map(|file| self.0.join(file))).unwrap();
-        Config::read_from(None, Some(files), &self.0.join("default"))
+        Config::read_from(None, Some(&files), &self.0.join("default"))
     }
 }
 
