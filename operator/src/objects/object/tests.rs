@@ -90,8 +90,8 @@ impl Case {
         let mut object = ObjectState::new(seen(10, metadata, status), OWN);
         let start = 10 * SECOND;
         object.resolve(sources, start, &wall_clock());
-        object.resolve(sources, 2 * start, &wall_clock());
-        object.declaration(1, 2 * start);
+        object.resolve(sources, 5 * start, &wall_clock());
+        object.declaration(1, 5 * start);
         Self {
             object,
             now: 100 * SECOND,
