@@ -85,6 +85,10 @@ pub struct Kubelet {
 
 impl Kubelet {
     /// Starts the process, which ends when this is dropped.
+    ///
+    /// # Panics
+    ///
+    /// Never: its output is piped.
     pub fn start() -> anyhow::Result<Self> {
         let mut process = Command::new(&binaries()?.controlplane)
             .arg("keyring")
@@ -101,6 +105,10 @@ impl Kubelet {
     }
 
     /// Returns one answer for each question.
+    ///
+    /// # Panics
+    ///
+    /// If the thread that writes the questions does.
     pub fn ask(&mut self, questions: &[Question<'_>]) -> anyhow::Result<Vec<Answer>> {
         let Self {
             questions: input,

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use e2e::audit::Record;
 use e2e::scenario::Scenario;
 use serde_json::{Value, json};
 
@@ -117,6 +118,23 @@ async fn far_and_poor_contexts_become_rows() {
     assert!(other.out.contains("you may not list them (403)"), "{other:#?}");
 }
 
+/// The requests of this user, sorted; each list is asked for in pages.
+fn asked_by(user: &str, records: &[Record]) -> Vec<String> {
+    let mut asked: Vec<String> = records
+        .iter()
+        .filter(|record| record.user == user)
+        .map(|record| {
+            assert!(
+                record.verb != "list" || record.request_uri.contains("limit=500"),
+                "{record:?}"
+            );
+            format!("{} {} {}", record.verb, record.resource, record.name)
+        })
+        .collect();
+    asked.sort();
+    asked
+}
+
 /// The tool reads each list once, in pages, asks for no Secret twice, and never watches.
 #[tokio::test]
 async fn audit_asks_once_for_each_list() {
@@ -151,19 +169,7 @@ async fn audit_asks_once_for_each_list() {
     assert_eq!(ran.code, Some(0), "{ran:#?}");
     audit.settle(scenario.client()).await.unwrap();
     let user = format!("system:serviceaccount:{namespace}:reader");
-    let records = audit.since(mark).unwrap();
-    let mut asked: Vec<String> = records
-        .iter()
-        .filter(|record| record.user == user)
-        .map(|record| {
-            assert!(
-                record.verb != "list" || record.request_uri.contains("limit=500"),
-                "{record:?}"
-            );
-            format!("{} {} {}", record.verb, record.resource, record.name)
-        })
-        .collect();
-    asked.sort();
+    let asked = asked_by(&user, &audit.since(mark).unwrap());
     let lists = [
         "clusterpullsecrets",
         "cronjobs",

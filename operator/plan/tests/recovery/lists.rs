@@ -9,11 +9,10 @@ use super::common::account;
 use super::{listing, pod, verdict, world};
 
 fn is_replaced(account: Account, pod: &Pod) -> bool {
-    match verdict(&world().account("n/default", account), pod) {
-        Some((Verdict::Replace, _)) => true,
-        Some((Verdict::Leave(Cause::OwnList), _)) => false,
-        other => panic!("{other:?}"),
-    }
+    let found = verdict(&world().account("n/default", account), pod).map(|(verdict, _)| verdict);
+    let replaced = found == Some(Verdict::Replace);
+    assert!(replaced || found == Some(Verdict::Leave(Cause::OwnList)), "{found:?}");
+    replaced
 }
 
 /// Each row: the account's list, its record, the Pod's list, and whether it is replaced.

@@ -12,10 +12,6 @@ const NONE: Option<Verdict> = None;
 const REPLACE: Option<Verdict> = Some(Verdict::Replace);
 const LATER: Option<Verdict> = Some(Verdict::Later);
 
-fn leave(cause: Cause) -> Option<Verdict> {
-    Some(Verdict::Leave(cause))
-}
-
 fn check<const N: usize>(rows: [(&str, World, Pod, Option<Verdict>); N]) {
     for (sentence, world, pod, expected) in rows {
         let seen = verdict(&world, &pod).map(|(verdict, _)| verdict);
@@ -127,12 +123,12 @@ fn only_selected_accounts_count() {
 fn a_pod_without_known_controller_is_left() {
     let of = |controller| Pod { controller, ..pod() };
     check([
-        ("bare", world(), of(None), leave(Cause::NoController)),
+        ("bare", world(), of(None), Some(Verdict::Leave(Cause::NoController))),
         (
             "another kind",
             world(),
             of(Some(controller(ControllerKind::Other))),
-            leave(Cause::OtherController),
+            Some(Verdict::Leave(Cause::OtherController)),
         ),
         (
             "StatefulSet",
