@@ -34,7 +34,7 @@ pub(super) fn requests(log: &str, repository: &str) -> Vec<Request> {
     log.lines().filter_map(|line| request(line, repository)).collect()
 }
 
-/// ADDRESS - - [TIME] "METHOD PATH VERSION" STATUS SIZE "REFERRER" "AGENT"
+/// `ADDRESS - - [TIME] "METHOD PATH VERSION" STATUS SIZE "REFERRER" "AGENT"`
 fn request(line: &str, repository: &str) -> Option<Request> {
     let mut quoted = line.split('"');
     let (_, asked, answered) = (quoted.next()?, quoted.next()?, quoted.next()?);
