@@ -12,16 +12,15 @@
 //! Cargo builds the operator and the command-line tool, because it tracks those changes itself.
 
 mod go;
+mod once;
 mod operator;
 mod progress;
 mod runtime;
 
 use std::path::PathBuf;
-use std::sync::OnceLock;
-
-use anyhow::anyhow;
 
 use go::Module;
+use once::{Kept, once};
 
 pub use operator::{cargo, cli, operator};
 pub use runtime::{Runtime, runtime};
@@ -47,11 +46,8 @@ pub struct Binaries {
 /// When Go is missing or too old, with the fix. When the build fails, with the compiler's last lines. When the cache
 /// folder cannot be written.
 pub fn binaries() -> anyhow::Result<&'static Binaries> {
-    static BUILT: OnceLock<Result<Binaries, String>> = OnceLock::new();
-    BUILT
-        .get_or_init(|| build().map_err(|error| format!("{error:#}")))
-        .as_ref()
-        .map_err(|error| anyhow!("{error}"))
+    static BUILT: Kept<Binaries> = Kept::new();
+    once(&BUILT, build)
 }
 
 /// Returns the program that evaluates alerting rules, `e2e/alerts`. Its build takes half a minute on two cores, once.

@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::sync::OnceLock;
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, bail};
 use serde_json::Value;
 
+use super::once::{Kept, once};
 use crate::workspace;
 
 /// The environment variable that chooses the profile. `release` is optimised. `static` is `release` without a dynamic C
@@ -33,11 +33,8 @@ const STATIC_COMPILER: &str = "CC_x86_64_unknown_linux_musl";
 ///
 /// When it does not compile; the compiler's output is on standard error.
 pub fn operator() -> anyhow::Result<PathBuf> {
-    static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    BUILT
-        .get_or_init(|| built(BINARY, "operator", "pullsecrets").map_err(|error| format!("{error:#}")))
-        .clone()
-        .map_err(|error| anyhow!("{error}"))
+    static BUILT: Kept<PathBuf> = Kept::new();
+    once(&BUILT, || built(BINARY, "operator", "pullsecrets")).cloned()
 }
 
 /// Returns the path of the `kubectl-pullsecrets` binary, and builds it first if its sources changed.
@@ -47,13 +44,11 @@ pub fn operator() -> anyhow::Result<PathBuf> {
 ///
 /// When it does not compile; the compiler's output is on standard error.
 pub fn cli() -> anyhow::Result<PathBuf> {
-    static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    BUILT
-        .get_or_init(|| {
-            built(CLI_BINARY, "kubectl-pullsecrets", "kubectl-pullsecrets").map_err(|error| format!("{error:#}"))
-        })
-        .clone()
-        .map_err(|error| anyhow!("{error}"))
+    static BUILT: Kept<PathBuf> = Kept::new();
+    once(&BUILT, || {
+        built(CLI_BINARY, "kubectl-pullsecrets", "kubectl-pullsecrets")
+    })
+    .cloned()
 }
 
 /// Returns a Cargo command with the environment of the first Cargo. If a variable differs, the build scripts of ring

@@ -7,11 +7,11 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::OnceLock;
 
-use anyhow::{Context, anyhow, ensure};
+use anyhow::{Context, ensure};
 
 use super::go::{self, Module};
+use super::once::{Kept, once};
 use crate::machine;
 
 /// Programs that lie in one folder, because containerd looks for its shim on its path.
@@ -42,11 +42,8 @@ pub struct Runtime {
 ///
 /// As [`binaries`](super::binaries), and when the machine has no runc and cannot download it.
 pub fn runtime() -> anyhow::Result<&'static Runtime> {
-    static BUILT: OnceLock<Result<Runtime, String>> = OnceLock::new();
-    BUILT
-        .get_or_init(|| build().map_err(|error| format!("{error:#}")))
-        .as_ref()
-        .map_err(|error| anyhow!("{error}"))
+    static BUILT: Kept<Runtime> = Kept::new();
+    once(&BUILT, build)
 }
 
 fn build() -> anyhow::Result<Runtime> {
