@@ -7,10 +7,12 @@ use crate::credential::Credential;
 
 /// The fields that a kubelet reads. The last value that is not `null` wins.
 #[derive(Default)]
-struct Fields {
-    auth: String,
-    username: String,
-    password: String,
+pub(super) struct Fields {
+    pub(super) auth: String,
+    pub(super) username: String,
+    pub(super) password: String,
+    /// The e-mail address is not a string. Kubelets then read no entry of the docker config.
+    pub(super) odd_email: bool,
     /// A token. Kubelets ignore it, even if the entry has no other login.
     token: Option<&'static str>,
 }
@@ -22,6 +24,7 @@ pub(super) fn credential(entry: Value<'_>) -> Result<Credential, EntryError> {
         username,
         password,
         token,
+        odd_email: _,
     } = fields(entry)?;
     let login = if !auth.is_empty() {
         auth::decode(&auth)
@@ -33,7 +36,8 @@ pub(super) fn credential(entry: Value<'_>) -> Result<Credential, EntryError> {
     login.map_err(|error| token.map_or(error, EntryError::TokenIgnored))
 }
 
-fn fields(entry: Value<'_>) -> Result<Fields, EntryError> {
+/// Reads the fields of an entry that is not `null`.
+pub(super) fn fields(entry: Value<'_>) -> Result<Fields, EntryError> {
     let mut fields = Fields::default();
     for (name, value) in entry.object().ok_or(EntryError::NotAnObject)? {
         if is_field(&name, "auth") {
@@ -42,6 +46,8 @@ fn fields(entry: Value<'_>) -> Result<Fields, EntryError> {
             set(&mut fields.username, "username", value)?;
         } else if is_field(&name, "password") {
             set(&mut fields.password, "password", value)?;
+        } else if is_field(&name, "email") {
+            fields.odd_email |= !value.is_null() && value.text().is_none();
         } else {
             fields.token = fields.token.or(token(&name, value));
         }

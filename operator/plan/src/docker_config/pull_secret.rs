@@ -16,6 +16,7 @@ use crd::names::{DOCKER_CONFIG_KEY, DOCKER_CONFIG_TYPE, LEGACY_CONFIG_KEY, LEGAC
 use thiserror::Error;
 
 use super::auth;
+use super::entry;
 use super::entry_error::EntryError;
 use super::json::{self, Value, is_field};
 use super::name::EntryName;
@@ -238,27 +239,20 @@ impl Entries {
 }
 
 fn login(entry: Value<'_>) -> Result<SentLogin, EntryError> {
-    let (mut login, mut auth) = (SentLogin::default(), String::new());
     if entry.is_null() {
-        return Ok(login);
+        return Ok(SentLogin::default());
     }
-    let mut email = String::new();
-    for (name, value) in entry.object().ok_or(EntryError::NotAnObject)? {
-        let known = [
-            ("username", &mut login.username),
-            ("password", &mut login.password),
-            ("email", &mut email),
-            ("auth", &mut auth),
-        ];
-        let known = known.into_iter().find(|(field, _)| is_field(&name, field));
-        if let Some((field, text)) = known.filter(|_| !value.is_null()) {
-            *text = value.text().ok_or(EntryError::NotAString(field))?;
-        }
+    let fields = entry::fields(entry)?;
+    if fields.odd_email {
+        return Err(EntryError::NotAString("email"));
     }
-    if auth.is_empty() {
-        return Ok(login);
+    if fields.auth.is_empty() {
+        return Ok(SentLogin {
+            username: fields.username,
+            password: fields.password,
+        });
     }
-    let pair = auth::pair(&auth)?;
+    let pair = auth::pair(&fields.auth)?;
     let colon = pair.iter().position(|&byte| byte == b':');
     let colon = colon.ok_or(EntryError::AuthWithoutColon)?;
     let (username, password) = (&pair[..colon], &pair[colon + 1..]);
