@@ -125,7 +125,7 @@ pub(crate) const DOCKER_HUB_IS_DISTINCT: Rule = (
      with or without a scheme or /v1/; remove the second entry, or give it another path",
 );
 
-/// Two entries for one docker config would differ in nothing.
+/// Two entries for one docker config are equal.
 pub(crate) const WHOLE_CONFIGS_ARE_DISTINCT: Rule = (
     "!has(self.registries) || self.registries.all(r, has(r.server) || !has(r.credentials) || \
      self.registries.exists_one(other, !has(other.server) && has(other.credentials) && other.credentials == r.credentials))",

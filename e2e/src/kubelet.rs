@@ -47,7 +47,7 @@ const HIDDEN: [&str; 3] = ["/run", "/var/log", "/var/lib"];
 /// The network of a node's Pods.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Network {
-    /// Each Pod has a namespace with nothing in it, unless it uses the network of the node.
+    /// Each Pod has an empty network namespace, unless it uses the network of the node.
     #[default]
     None,
     /// Each Pod has an address of this range, for instance `10.88.0.0/24`. It needs [`in_own_network`].

@@ -65,7 +65,7 @@ impl Hierarchies {
     }
 }
 
-/// Returns in plain words what this machine lacks to run a node, or `None` if it lacks nothing.
+/// Returns in plain words what this machine lacks to run a node, or `None` if it can run one.
 pub fn missing() -> Option<String> {
     let mut missing = Vec::new();
     if !is_root() {

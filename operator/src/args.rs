@@ -129,7 +129,7 @@ fn is_label(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(inner) && !text.starts_with('-') && !text.ends_with('-')
 }
 
-/// Parses the name of a namespace, or nothing: a variable that is set to an empty text counts as absent.
+/// Parses the name of a namespace. An empty text passes, because a variable that is set to it counts as absent.
 fn namespace(text: &str) -> Result<String, &'static str> {
     if text.is_empty() || (text.len() <= 63 && is_label(text)) {
         Ok(text.to_owned())

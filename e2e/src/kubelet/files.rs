@@ -21,7 +21,7 @@ kernel/keys/root_maxkeys 1000000
 kernel/keys/root_maxbytes 25000000
 ";
 
-/// A network plugin that gives each Pod a namespace with nothing in it.
+/// A network plugin that gives each Pod an empty network namespace.
 pub(super) const NO_NETWORK: &str = r#"#!/bin/sh
 cat >/dev/null
 case $CNI_COMMAND in

@@ -1,4 +1,4 @@
-//! A registry that lets anybody pull, until it is closed.
+//! A registry that serves pulls without a login, until it is closed.
 //!
 //! The registry of the tests cannot do that with passwords at the same time, as public ones do. So a proxy before it
 //! lends its own login to each request without one.

@@ -54,7 +54,7 @@ async fn allowed_keys_of_mutators_pass() {
     scenario.says("Ready", "True", "Synced").await;
 }
 
-/// The finalizer of an object in deletion goes, whatever a mutating policy writes on the object.
+/// The operator removes its finalizer from an object in deletion although a mutating policy writes on that object.
 #[tokio::test]
 async fn mutator_of_objects_holds_no_deletion() {
     let scenario = Scenario::own("stamped").await;

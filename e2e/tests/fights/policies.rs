@@ -145,7 +145,7 @@ async fn denied_state_stops_no_removal() {
     scenario.says("Ready", "True", "Synced").await;
 }
 
-/// A policy keeps the reference, so the copy waits; a tenant takes its label meanwhile, and it goes all the same.
+/// A policy keeps the reference, so the copy waits. A tenant then removes its label, and the operator still deletes it.
 #[tokio::test]
 async fn copy_without_label_still_goes() {
     let scenario = Scenario::shared("label-lost").await;

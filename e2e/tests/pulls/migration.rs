@@ -1,6 +1,6 @@
 //! A company moves to a private registry, which is what this product is for.
 //!
-//! Thirty workloads of every kind run from a registry that lets anybody pull. The login is tried, the object applied,
+//! Thirty workloads of every kind run from a public registry. The login is tried, the object applied,
 //! the registry closed, and then every node replaced by a new one that has no image.
 
 mod workloads;
@@ -37,7 +37,7 @@ struct Company {
     workloads: Vec<Workload>,
 }
 
-/// With the operator no pull fails, and nothing restarts before the nodes are replaced.
+/// With the operator no pull fails, and no Pod restarts before the nodes are replaced.
 #[tokio::test]
 #[cfg_attr(no_node, ignore = "needs a node")]
 async fn a_company_moves_without_a_failed_pull() {
@@ -115,7 +115,7 @@ async fn without_the_operator_the_move_fails() {
 }
 
 impl Company {
-    /// Creates namespaces, the registry, and one image for each workload. Nothing runs yet.
+    /// Creates namespaces, the registry, and one image for each workload. No Pod runs yet.
     async fn found(name: &str) -> Self {
         let options = Options {
             nodes: true,

@@ -18,7 +18,7 @@ use tokio::task::JoinHandle;
 
 /// The server of images that every node can pull.
 pub(crate) const PUBLIC: &str = "public.example.com";
-/// The label of Pods whose first container waits for this reason, whatever their images.
+/// The label of Pods whose first container waits for this reason, with any image.
 pub(crate) const STUCK: &str = "stuck";
 
 /// The number of nodes.

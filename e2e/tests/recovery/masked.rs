@@ -52,7 +52,7 @@ fn left() -> Vec<Workload> {
     ]
 }
 
-/// Pods that recovery has nothing to do with.
+/// Pods that recovery must leave alone.
 fn foreign() -> Vec<Workload> {
     let stuck = |name: &str, reason: &str| Workload {
         labels: json!({STUCK: reason}),
@@ -124,7 +124,7 @@ async fn pods_that_need_a_person_are_left_alone() {
     check_reports(&env, &namespace).await;
 }
 
-/// Creates a Pod of a controller of which Kubernetes knows nothing.
+/// Creates a Pod of a controller of a kind that Kubernetes does not know.
 async fn foreign_controller(env: &Env, namespace: &str) {
     let owner = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "owner", "namespace": namespace}});
     env.scenario.apply(&owner).await;

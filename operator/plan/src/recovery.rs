@@ -122,7 +122,7 @@ pub fn check(pod: &Pod, template: Option<&Template>) -> Verdict {
     Verdict::Replace
 }
 
-/// A deleted Pod counts as a failure of its Job, whatever `podReplacementPolicy` says: a kubelet reports a Pod that it
+/// A deleted Pod counts as a failure of its Job, with any `podReplacementPolicy`: a kubelet reports a Pod that it
 /// ends before its containers started as `Failed`.
 fn check_job(template: &Template) -> Verdict {
     let job = &template.job;

@@ -217,7 +217,7 @@ impl Prober {
         Ok(Some(()))
     }
 
-    /// Sends a dry run that deletes the operator's own Pod. Without the right to delete Pods there is nothing to try.
+    /// Sends a dry run that deletes the operator's own Pod. Without the right to delete Pods, the prober skips it.
     async fn send_deletion(&self, client: Client, name: &str) -> kube::Result<Option<()>> {
         let params = DeleteParams {
             dry_run: true,

@@ -64,7 +64,7 @@ impl Writer {
         until.filter(|&until| Instant::now() < until)
     }
 
-    /// Reads who wrote what of an object, and nothing else of it.
+    /// Reads only `managedFields` of an object: who wrote which field.
     async fn managed<K: Resource<DynamicType = ()>>(&self, namespace: &str, name: &str) -> Result<Managed, ApiError> {
         let requests = Request::new(K::url_path(&(), Some(namespace)));
         let request = requests.get_metadata(name, &GetParams::default());

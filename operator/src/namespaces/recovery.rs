@@ -6,7 +6,7 @@
 //! - It holds at most [`MAX_PODS`] waiting Pods, and [`MAX_IN_NAMESPACE`] of one namespace. When it is full, the namespace
 //!   with the most Pods makes room for others, so that a few tenants cannot keep everyone else's out. A kubelet reports a
 //!   waiting Pod again within minutes, so a Pod that had no room comes back.
-//! - It decides anew in each sweep from what is cached, so no event can be missed.
+//! - Each sweep decides from the cache alone, so no event can be missed.
 //!
 //! # Outside this module
 //!

@@ -53,7 +53,7 @@ pub async fn connect(config: &Config, name: &str, identity: Identity<'_>) -> Res
         user.impersonate_groups = Some(identity.groups.to_vec());
     }
     let mut plugged = user.clone();
-    // A plugin may wait for a browser. An interrupt ends the tool meanwhile.
+    // A plugin may wait for a browser. An interrupt ends the tool during that wait.
     let credential = tokio::task::spawn_blocking(move || {
         plugin::run(&mut plugged, identity.terminal)?;
         Ok(plugged)

@@ -1,4 +1,4 @@
-//! An object that adds and rotates nothing while removals go on: the admission policies on the operator are lost, or its
+//! An object that neither adds nor rotates while removals go on: the admission policies on the operator are lost, or its
 //! logins are not read or saved yet.
 
 use plan::object::Lifecycle;

@@ -1,4 +1,4 @@
-//! A frozen object: it writes nothing, and still says what it no longer wants.
+//! A frozen object makes no write, and still reports what it no longer wants.
 
 use plan::object::{Lifecycle, Object};
 use serde_json::{Value, json};

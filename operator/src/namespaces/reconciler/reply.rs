@@ -40,7 +40,7 @@ pub(super) const ANSWERED_WITHIN: Duration = Duration::from_secs(15);
 struct Attempt {
     /// How long it took, if that is known.
     took: Duration,
-    /// The server answered another call meanwhile.
+    /// The server answered another call while this one ran.
     others_answered: bool,
 }
 

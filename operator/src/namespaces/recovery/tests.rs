@@ -58,7 +58,7 @@ fn waiting_pods_are_bounded_in_each_namespace() {
     assert!(most <= Some(MAX_IN_NAMESPACE), "{most:?}");
 }
 
-/// A namespace that is as small as all others takes nothing from them.
+/// A namespace that holds no fewer Pods than the others displaces none of theirs.
 #[test]
 fn full_room_is_shared_evenly() {
     let mut recovery = Recovery::default();
@@ -97,7 +97,7 @@ fn pods_that_wait_no_longer_are_dropped() {
     });
 }
 
-/// Nothing is due before the first list, and nothing when no Pod waits.
+/// No sweep is due before the first list, or when no Pod waits.
 #[test]
 fn sweeps_are_due_only_while_pods_wait() {
     let (mut recovery, mut reconciler) = (Recovery::default(), Reconciler::new([]));

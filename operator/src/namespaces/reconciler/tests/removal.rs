@@ -122,7 +122,7 @@ fn unlabelled(reconciler: &Reconciler, version: &str) -> Secret {
     }
 }
 
-/// A policy keeps the reference, so the copy waits, and a tenant takes its label meanwhile.
+/// A policy keeps the reference, so the copy waits, and a tenant then removes its label.
 #[test]
 fn a_copy_that_loses_its_label_still_goes() {
     let mut reconciler = served();
