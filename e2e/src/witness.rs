@@ -25,9 +25,10 @@ use anyhow::Context;
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use k8s_openapi::api::core::v1::{Namespace, Secret, ServiceAccount};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{DynamicObject, ListParams};
 use kube::runtime::watcher::{self, Event, watcher};
-use kube::{Api, Client, ResourceExt as _};
+use kube::{Api, Client};
 use tokio::sync::oneshot;
 
 use crate::client;
@@ -88,34 +89,34 @@ impl Witness {
         })
     }
 
-    /// Returns the declarations of objects so far, also of deleted ones.
+    /// Returns the declarations of objects so far, also of deleted ones. The watches may lag behind the store, so only
+    /// a check that is repeated may use them. [`declared_by_now`](Self::declared_by_now) waits for the watches.
     pub fn declared(&self) -> Vec<Declared> {
         self.memory.all()
     }
 
-    /// Waits until the watch has shown every object that the store has now. Before that, [`declared`](Self::declared) would
-    /// lack objects, and their copies would look like leaks.
+    /// As [`declared`](Self::declared), once the watches have shown every object and namespace that the store has now.
+    /// Before that, the declarations would lack objects or namespaces, and their copies would look like leaks.
     ///
     /// # Errors
     ///
-    /// After a minute, with the name of an object that the watch has not shown.
-    pub async fn catch_up(&self, client: &Client) -> anyhow::Result<()> {
-        let objects = objects(client);
-        until("the witness has seen every object", CAUGHT_UP_WITHIN, async || {
-            let all = match objects.list(&ListParams::default()).await {
-                // The definition is gone, and every object with it.
-                Err(kube::Error::Api(status)) if status.code == 404 => return Ok(()),
-                all => all.map_err(|error| error.to_string())?,
-            };
-            let known = self.memory.all();
-            let is_new = |object: &&DynamicObject| {
-                known
-                    .iter()
-                    .all(|known| Some(&known.uid) != object.metadata.uid.as_ref())
-            };
-            all.iter().find(is_new).map_or(Ok(()), |object| Err(object.name_any()))
+    /// After a minute, with the name of an object or namespace that the watches have not shown.
+    pub async fn declared_by_now(&self, client: &Client) -> anyhow::Result<Vec<Declared>> {
+        let expected = stored(client).await?;
+        until("the witness has seen the store", CAUGHT_UP_WITHIN, async || {
+            if expected.iter().all(|meta| self.memory.has_shown(meta)) {
+                return Ok(());
+            }
+            // A watch that lists again does not show what was deleted before.
+            let now = stored(client).await.map_err(|error| format!("{error:#}"))?;
+            let is_left =
+                |meta: &&ObjectMeta| now.iter().any(|now| now.uid == meta.uid) && !self.memory.has_shown(meta);
+            expected.iter().find(is_left).map_or(Ok(()), |meta| {
+                Err(format!("{} was not seen", meta.name.as_deref().unwrap_or_default()))
+            })
         })
-        .await
+        .await?;
+        Ok(self.memory.all())
     }
 
     /// Forgets the declarations of deleted objects.
@@ -137,6 +138,22 @@ impl Drop for Witness {
             let _ = thread.join();
         }
     }
+}
+
+/// Returns the metadata of every object and namespace in the store.
+async fn stored(client: &Client) -> anyhow::Result<Vec<ObjectMeta>> {
+    let all = ListParams::default();
+    let namespaces: Api<Namespace> = Api::all(client.clone());
+    let namespaces = namespaces.list(&all).await?.items;
+    let objects = match objects(client).list(&all).await {
+        // The definition is gone, and every object with it.
+        Err(kube::Error::Api(status)) if status.code == 404 => Vec::new(),
+        objects => objects?.items,
+    };
+    let namespaces = namespaces.into_iter().map(|namespace| namespace.metadata);
+    Ok(namespaces
+        .chain(objects.into_iter().map(|object| object.metadata))
+        .collect())
 }
 
 /// An observation.

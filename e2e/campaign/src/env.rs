@@ -157,12 +157,13 @@ impl Env {
     ///
     /// The place of a match.
     pub async fn check_secrecy(&self) -> Result<(), String> {
+        let declared = self.witness.declared_by_now(&self.client).await;
         let places = Places {
             files: vec![self.cluster.operator_log()],
             health: None,
             metrics: None,
             holders: Holders {
-                declared: self.witness.declared(),
+                declared: declared.map_err(|error| format!("{error:#}"))?,
                 written: Written::Recorded(self.cluster.audit()),
             },
         };

@@ -2,11 +2,12 @@
 
 use super::Scenario;
 use crate::operator::Operator;
+use crate::oracle::Declared;
 use crate::secrecy::{self, Holders, Places, Written};
 
 impl Scenario {
     /// Returns the places that must not contain the scenario's logins.
-    fn places(&self) -> Places {
+    fn places(&self, declared: Vec<Declared>) -> Places {
         let mut operator = self.running.operator();
         // An operator that has ended no longer serves its endpoints.
         let lives = |operator: &mut Operator| matches!(operator.process().ended(), Ok(None));
@@ -21,7 +22,7 @@ impl Scenario {
             health: operator.map(|operator| operator.health_address().to_owned()),
             metrics: operator.map(|operator| operator.metrics_address().to_owned()),
             holders: Holders {
-                declared: self.running.witness.declared(),
+                declared,
                 written: Written::Recorded(self.cluster().audit()),
             },
         }
@@ -33,8 +34,8 @@ impl Scenario {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             runtime.block_on(async {
                 let client = self.cluster().admin().await?;
-                self.running.witness.catch_up(&client).await?;
-                secrecy::search(&self.canary, &client, &self.places()).await
+                let declared = self.running.witness.declared_by_now(&client).await?;
+                secrecy::search(&self.canary, &client, &self.places(declared)).await
             })
         };
         std::thread::scope(|scope| scope.spawn(search).join()).expect("the search ends")

@@ -113,19 +113,26 @@ impl Observations {
     /// Adds an observation. It misses what a list leaves out, which can only hide a violation.
     pub(super) fn observe(&mut self, news: News) -> Vec<Violation> {
         match news {
-            News::Object(Event::Apply(object) | Event::InitApply(object)) => return self.object(&object),
+            News::Object(Event::Apply(object) | Event::InitApply(object)) => {
+                let violations = self.object(&object);
+                self.memory.shows(&object.metadata);
+                return violations;
+            }
             News::Object(Event::Delete(object)) => {
                 self.objects.remove(&object.name_any());
                 self.memory.is_gone(&object.uid().unwrap_or_default());
+                self.memory.shows_deletion(&object.metadata);
             }
             News::Namespace(Event::Apply(namespace) | Event::InitApply(namespace)) => {
-                let name = namespace.name_any();
+                let (name, meta) = (namespace.name_any(), namespace.metadata.clone());
                 self.namespaces.insert(name.clone(), namespace);
                 self.look_everywhere(&name);
+                self.memory.shows(&meta);
             }
             News::Namespace(Event::Delete(namespace)) => {
                 self.namespaces.remove(&namespace.name_any());
                 self.look_everywhere(&namespace.name_any());
+                self.memory.shows_deletion(&namespace.metadata);
             }
             News::Secret(Event::Apply(secret) | Event::InitApply(secret)) => {
                 let place = (secret.namespace().unwrap_or_default(), secret.name_any());
