@@ -14,7 +14,6 @@ fn source(type_: &str, data: &[(&str, &[u8])]) -> Source {
     Source {
         type_: type_.to_owned(),
         labels: Labels::default(),
-        retained: None,
         data: data.collect(),
         keys,
     }
@@ -326,8 +325,6 @@ fn unusable_configs_name_secret_and_key() {
 fn unavailable_sources_are_named_with_namespace() {
     let mut copy = source("Opaque", &[("username", b"u"), ("password", b"CANARY")]);
     copy.labels = [(LABEL_OBJECT, "company")].into_iter().collect();
-    let mut retained = source("Opaque", &[("username", b"u"), ("password", b"CANARY")]);
-    retained.retained = Some("company".to_owned());
     let state = source("pullsecrets.dev/state", &[("registries.json", b"CANARY")]);
     let managed = "it is managed by pullsecrets and cannot be a source";
     let instead = "it holds the last good logins of an object; name a Secret with the login of the registry instead, made \
@@ -352,14 +349,6 @@ fn unavailable_sources_are_named_with_namespace() {
             Reason::SourceNamespaceNotAllowed,
             "the API server has not listed the secrets of that namespace yet: the operator keeps asking, and its log has \
              the error, if there is one",
-        ),
-        (
-            Lookup::Found(&retained),
-            Reason::SourceInvalid,
-            &format!(
-                "{managed}: it is a copy that ClusterPullSecret \"company\" left there; name the source of that object \
-                 instead, or remove the annotation pullsecrets.dev/retained to make it yours"
-            ),
         ),
         (
             Lookup::Found(&copy),

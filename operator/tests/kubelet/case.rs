@@ -70,7 +70,6 @@ impl Case {
         let source = self.source(registry).map(|(_, written)| Source {
             type_: written.secret.kind.clone(),
             labels: written.labels.clone(),
-            retained: None,
             data: written.secret.data.iter().cloned().collect(),
             keys: ShownKeys::default(),
         });

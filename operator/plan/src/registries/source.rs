@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crd::names::{ANNOTATION_RETAINED, LABEL_OBJECT, STATE_TYPE};
+use crd::names::{LABEL_OBJECT, STATE_TYPE};
 use crd::{Reason, SecretReference};
 
 use super::problem::Problem;
@@ -16,8 +16,6 @@ pub struct Source {
     pub type_: String,
     /// Its labels. A Secret with our label is a copy and never a source.
     pub labels: Labels,
-    /// The object that left it to its namespace, if it is a retained copy. Such a copy is no source either.
-    pub retained: Option<String>,
     /// Its data, decoded from base64.
     pub data: BTreeMap<String, Vec<u8>>,
     /// The keys of its data, also of what was not read, as far as messages show them.
@@ -158,8 +156,13 @@ pub(super) fn find<'a>(
             Reason::SourceInvalid,
             &format!("{MANAGED}: it holds the last good logins of an object; {INSTEAD}"),
         ),
-        Lookup::Found(source) => match (copied(source), confined(&source.type_)) {
-            (Some(copied), _) => problem(Reason::SourceInvalid, &format!("{MANAGED}: {copied}")),
+        Lookup::Found(source) => match (source.labels.get(LABEL_OBJECT), confined(&source.type_)) {
+            (Some(owner), _) => problem(
+                Reason::SourceInvalid,
+                &format!(
+                    "{MANAGED}: it is a copy that ClusterPullSecret {owner:?} keeps; name the source of that object instead"
+                ),
+            ),
             (None, Some((content, why))) => problem(
                 Reason::SourceInvalid,
                 &format!(
@@ -170,20 +173,6 @@ pub(super) fn find<'a>(
             (None, None) => Ok(source),
         },
     }
-}
-
-/// Returns whose copy it is, and what to name instead.
-fn copied(source: &Source) -> Option<String> {
-    let kept = source.labels.get(LABEL_OBJECT).map(|owner| {
-        format!("it is a copy that ClusterPullSecret {owner:?} keeps; name the source of that object instead")
-    });
-    kept.or_else(|| {
-        let owner = source.retained.as_ref()?;
-        Some(format!(
-            "it is a copy that ClusterPullSecret {owner:?} left there; name the source of that object instead, or remove \
-             the annotation {ANNOTATION_RETAINED} to make it yours"
-        ))
-    })
 }
 
 /// Names the source in messages, always with its namespace.

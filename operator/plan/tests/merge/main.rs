@@ -231,7 +231,6 @@ fn whole(auths: &str) -> Resolution {
     let source = Source {
         type_: "example.com/logins".to_owned(),
         labels: Labels::default(),
-        retained: None,
         data: BTreeMap::from([(
             ".dockerconfigjson".to_owned(),
             format!(r#"{{"auths":{auths}}}"#).into_bytes(),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crd::names::{ANNOTATION_RETAINED, LABEL_OBJECT};
+use crd::names::LABEL_OBJECT;
 use k8s_openapi::ByteString;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::NamespaceResourceScope;
@@ -80,12 +80,7 @@ impl SourceSecret {
             self.keys = ShownKeys::of(self.data.keys().map(String::as_str));
         }
         self.data.retain(|key, _| wanted.has(&word(&name, key)));
-        if let Some(annotations) = &mut self.metadata.annotations {
-            annotations.retain(|key, _| key == ANNOTATION_RETAINED);
-            for value in annotations.values_mut() {
-                value.truncate(value.floor_char_boundary(MAX_NAME_BYTES));
-            }
-        }
+        self.metadata.annotations = None;
         self.metadata.owner_references = None;
         if let Some(labels) = &mut self.metadata.labels {
             labels.retain(|key, _| key == LABEL_OBJECT);
@@ -113,9 +108,7 @@ impl SourceSecret {
         } else {
             self.data
         };
-        let mut annotations = self.metadata.annotations.unwrap_or_default();
         Source {
-            retained: annotations.remove(ANNOTATION_RETAINED),
             labels: self.metadata.labels.iter().flatten().collect(),
             data: data.into_iter().map(|(key, value)| (key, value.0)).collect(),
             keys: self.keys,

@@ -2,15 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use crd::names::{ANNOTATION_DECLARED, ANNOTATION_RETAINED, LABEL_OBJECT};
+use crd::names::{ANNOTATION_DECLARED, LABEL_OBJECT};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource as _;
-use plan::observed::{MAX_NAME_BYTES, MAX_OWNERS};
+use plan::observed::MAX_OWNERS;
 use serde_json::{Value, json};
 
 use super::secret::traits::DECLARED;
 use super::*;
-use crate::wanted::Wanted;
 
 #[test]
 fn metadata_of_other_writers_is_dropped() {
@@ -63,17 +62,6 @@ fn a_source_changed_at_its_last_write() {
     // The server keeps it, and no timestamp of ours can hold it.
     assert_eq!(changed_at(&["9999-12-31T23:59:59Z", "1970-01-01T00:00:30Z"]), Some(30));
     assert_eq!(changed_at(&["9999-12-31T23:59:59Z"]), Some(7));
-}
-
-/// A retained copy is no source, and only its mark says so.
-#[test]
-fn a_source_keeps_the_mark_of_retained_copies() {
-    let annotations = json!({ANNOTATION_RETAINED: "c".repeat(1_000), "theirs": "x"});
-    let secret = json!({"metadata": {"name": "a", "annotations": annotations}, "type": "Opaque"});
-    let source: SourceSecret = serde_json::from_value(secret).unwrap();
-    let wanted = Wanted::new(&["a"]);
-    let retained = source.pruned(&wanted).pruned(&wanted).into_source().retained;
-    assert_eq!(retained.map(|object| object.len()), Some(MAX_NAME_BYTES));
 }
 
 #[test]
