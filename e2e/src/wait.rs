@@ -5,8 +5,16 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use tokio::time::Instant;
 
-/// Time between two attempts. It is short compared with the wait, and long compared with an attempt.
+/// Time between the first attempts. It is short compared with the wait, and long compared with an attempt.
 const PAUSE: Duration = Duration::from_millis(20);
+
+/// Time between the last attempts of a long wait. Many tests wait at a time, and their looks cost what they wait for.
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+
+/// Returns the time until the next attempt: a twentieth of the wait so far, so that a look comes late by that at most.
+fn pause_after(waited: Duration) -> Duration {
+    (waited / 20).clamp(PAUSE, LONGEST_PAUSE)
+}
 
 /// Repeats `attempt` until it succeeds, and returns its value.
 ///
@@ -18,7 +26,8 @@ pub async fn until<T>(
     deadline: Duration,
     mut attempt: impl AsyncFnMut() -> Result<T, String>,
 ) -> anyhow::Result<T> {
-    let end = Instant::now() + deadline;
+    let began = Instant::now();
+    let end = began + deadline;
     let mut reason = String::from("the first look did not come back");
     loop {
         match tokio::time::timeout_at(end, attempt()).await {
@@ -26,10 +35,11 @@ pub async fn until<T>(
             Ok(Err(seen)) => reason = seen,
             Err(_) => {}
         }
-        if Instant::now() + PAUSE >= end {
+        let pause = pause_after(began.elapsed());
+        if Instant::now() + pause >= end {
             bail!("not within {deadline:?}: {what}\n  last seen: {reason}");
         }
-        tokio::time::sleep(PAUSE).await;
+        tokio::time::sleep(pause).await;
     }
 }
 
@@ -94,6 +104,12 @@ mod tests {
         let told = told.to_string();
         assert!(told.contains("the sky is green"), "{told}");
         assert!(told.contains(&format!("look {looks}: blue")), "{told}");
+    }
+
+    #[test]
+    fn pauses_grow_with_the_wait() {
+        let pauses = [0, 1, 4, 600].map(|seconds| pause_after(Duration::from_secs(seconds)).as_millis());
+        assert_eq!(pauses, [20, 50, 200, 500]);
     }
 
     /// A look that hangs is cut off at the deadline.

@@ -18,7 +18,7 @@ use kube::{Api, ResourceExt as _};
 use serde_json::json;
 
 use super::pods::statuses;
-use super::story::{PULL, SOON};
+use super::story::{PULL, SOON, dozens};
 
 /// The binary of an image that exists already, for instance the one that `.ci/image` made.
 const SHIPPED: &str = "PULLSECRETS_E2E_SHIPPED";
@@ -43,6 +43,7 @@ const NAMESPACES: [&str; 5] = [
 #[cfg_attr(no_node, ignore = "needs a node")]
 fn deployment_outlasts_updates_and_a_drain() {
     in_own_network(|| async {
+        let _dozens = dozens().await;
         let mut installed = Installed::start().await;
         let login = Login::new("robot", "of the demonstration");
         installed
@@ -231,15 +232,16 @@ impl Installed {
 
     /// Returns the node of the replica that holds the Lease.
     async fn leader(&self) -> String {
-        let holder = "get lease pullsecrets -n pullsecrets-system -o jsonpath={.spec.holderIdentity}";
-        let holder = self.kubectl(holder).await;
-        let replicas = self.replicas().await;
-        let leads = |pod: &&Pod| holder.contains(&pod.name_any());
-        let leader = replicas
-            .iter()
-            .find(leads)
-            .unwrap_or_else(|| panic!("no Pod is {holder}"));
-        leader.spec.as_ref().and_then(|spec| spec.node_name.clone()).unwrap()
+        // After an update, the Lease may still name the former leader.
+        eventually("a replica leads", SOON, async || {
+            let holder = "get lease pullsecrets -n pullsecrets-system -o jsonpath={.spec.holderIdentity}";
+            let holder = self.kubectl(holder).await;
+            let replicas = self.replicas().await;
+            let leader = replicas.iter().find(|pod| holder.contains(&pod.name_any()));
+            let node = leader.and_then(|leader| leader.spec.as_ref()?.node_name.clone());
+            node.ok_or_else(|| format!("no Pod is {holder}"))
+        })
+        .await
     }
 
     /// Applies a source and an object for the namespaces with the label `pulls`.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use e2e::wait::eventually;
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
-use kube::api::PostParams;
+use kube::api::{ListParams, PostParams};
 use kube::{Api, ResourceExt as _};
 use serde_json::{Value, json};
 
@@ -70,31 +70,33 @@ impl Story {
         let what = format!("{namespace}/{name} runs");
         eventually(&what, limit, async || {
             let pod = pods.get(name).await.map_err(|error| error.to_string())?;
-            let is_up = |status: &ContainerStatus| status.ready && status.restart_count == 0;
-            let statuses = statuses(&pod);
-            if !statuses.is_empty() && statuses.iter().all(is_up) {
-                Ok(pod)
-            } else {
-                Err(format!("{:?}", statuses.iter().map(waiting).collect::<Vec<_>>()))
-            }
+            if is_up(&pod) { Ok(pod) } else { Err(waits_for(&pod)) }
         })
         .await
     }
 
-    /// Waits until the Pod runs or its image is refused. A kubelet that is killed before that may start a container twice.
-    pub(super) async fn settles(&self, namespace: &str, name: &str) {
+    /// Waits until every Pod of the namespace runs, never restarted.
+    pub(super) async fn all_run(&self, namespace: &str) {
+        self.all(namespace, "all Pods run", is_up).await;
+    }
+
+    /// Waits until every Pod of the namespace runs, or its image is refused. A kubelet that is killed before that may
+    /// start a container twice.
+    pub(super) async fn all_settle(&self, namespace: &str) {
+        let is_refused = |status: &ContainerStatus| REFUSED_REASONS.contains(&waiting(status).0.as_str());
+        let is_settled = |pod: &Pod| statuses(pod).iter().any(|status| status.ready || is_refused(status));
+        self.all(namespace, "all Pods settle", is_settled).await;
+    }
+
+    async fn all(&self, namespace: &str, what: &str, is_so: impl Fn(&Pod) -> bool) {
         let pods = self.pods(namespace);
-        let what = format!("{namespace}/{name} settles");
-        eventually(&what, LATER, async || {
-            let pod = pods.get(name).await.map_err(|error| error.to_string())?;
-            let seen = statuses(&pod);
-            let is_settled =
-                |status: &ContainerStatus| status.ready || REFUSED_REASONS.contains(&waiting(status).0.as_str());
-            if seen.iter().any(is_settled) {
-                Ok(())
-            } else {
-                Err(format!("{seen:?}"))
-            }
+        eventually(what, LATER, async || {
+            let pods = pods
+                .list(&ListParams::default())
+                .await
+                .map_err(|error| error.to_string())?;
+            let other = pods.iter().find(|pod| !is_so(pod));
+            other.map_or(Ok(()), |pod| Err(format!("{}: {}", pod.name_any(), waits_for(pod))))
         })
         .await;
     }
@@ -121,6 +123,17 @@ pub(super) fn statuses(pod: &Pod) -> Vec<ContainerStatus> {
     status
         .and_then(|status| status.container_statuses.clone())
         .unwrap_or_default()
+}
+
+/// Returns whether all containers are ready, never restarted.
+fn is_up(pod: &Pod) -> bool {
+    let statuses = statuses(pod);
+    let is_up = |status: &ContainerStatus| status.ready && status.restart_count == 0;
+    !statuses.is_empty() && statuses.iter().all(is_up)
+}
+
+fn waits_for(pod: &Pod) -> String {
+    format!("{:?}", statuses(pod).iter().map(waiting).collect::<Vec<_>>())
 }
 
 /// Returns reason and message, or two empty texts if it does not wait.

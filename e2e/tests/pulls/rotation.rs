@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use e2e::wait::eventually;
-use futures::future::join_all;
 
-use super::story::{LATER, PULL, Story};
+use super::story::{LATER, PULL, Story, dozens};
 
 /// Pods that start during the rotation.
 const PODS: usize = 40;
@@ -32,6 +31,7 @@ enum Order {
 
 /// Rotates while [`PODS`] start that ask the registry each time, and returns how many checks of passwords failed.
 async fn rotate(order: Order) -> usize {
+    let _dozens = dozens().await;
     let name = format!("{order:?}").to_lowercase();
     let story = Story::begin(&name).await;
     let image = story.image("app").await;
@@ -68,12 +68,10 @@ async fn rotate(order: Order) -> usize {
     let steady = story.steady().await;
     tokio::join!(starting, rotating);
     story.has_copy(&namespace, &new).await;
-    let names = (0..PODS).map(|number| format!("pod-{number}"));
-    join_all(names.clone().map(async |name| story.settles(&namespace, &name).await)).await;
+    story.all_settle(&namespace).await;
     drop(steady);
     story.try_again().await;
-    join_all(names.map(async |name| story.runs_within(LATER, &namespace, &name).await)).await;
-    story.runs(&namespace, "before").await;
+    story.all_run(&namespace).await;
     let failed = story.failed_checks().await;
     eprintln!("{order:?}: {failed} failed checks for {PODS} Pods");
     story.end().await;

@@ -15,7 +15,7 @@ use k8s_openapi::api::core::v1::{Namespace, Secret, ServiceAccount};
 use kube::api::{DeleteParams, ListParams};
 use kube::{Api, ResourceExt as _};
 use serde_json::{Value, json};
-use tokio::sync::{Mutex, OnceCell, RwLock, RwLockReadGuard};
+use tokio::sync::{Mutex, MutexGuard, OnceCell, RwLock, RwLockReadGuard};
 
 /// Time limit of a promise, for a machine that also builds. A Pod takes a second on an idle one.
 pub(super) const SOON: Duration = Duration::from_mins(2);
@@ -66,6 +66,13 @@ async fn shared() -> &'static Shared {
             }
         })
         .await
+}
+
+/// Waits for its turn. A test that starts dozens of Pods, or nodes of its own, holds the guard: two of them at once would
+/// wait for the same cores, and for each other's Pods.
+pub(super) async fn dozens() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::const_new(());
+    TURN.lock().await
 }
 
 /// One test: a scenario with a login of its own, and repositories that begin with its name.
