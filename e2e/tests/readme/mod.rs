@@ -6,5 +6,6 @@ pub(crate) mod left;
 mod links;
 mod names;
 mod newcomer;
+mod overlays;
 mod security;
 mod uninstall;

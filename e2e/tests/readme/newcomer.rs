@@ -75,7 +75,7 @@ async fn newcomer_reaches_ready_and_uninstalls() {
 }
 
 /// A working folder with a link to `config`, and room for the reader's own file.
-fn folder() -> Folder {
+pub(crate) fn folder() -> Folder {
     let folder = Folder::new("pullsecrets-newcomer").unwrap();
     std::os::unix::fs::symlink(e2e::workspace().join("config"), folder.join("config")).unwrap();
     folder
