@@ -79,7 +79,7 @@ pub struct Node {
 
 impl Node {
     /// Starts a node without a network for Pods, and waits until it is ready. Its name is its `address`, which is one of
-    /// loopback. Each node is a zone of its own. The cluster must allow nodes ([`Options::nodes`](crate::cluster::Options::nodes)).
+    /// loopback. It has no label of a zone. The cluster must allow nodes ([`Options::nodes`](crate::cluster::Options::nodes)).
     ///
     /// # Errors
     ///

@@ -18,6 +18,24 @@
 app.kubernetes.io/name: {{ include "pullsecrets.name" . }}
 {{- end }}
 
+{{- /* The affinity. A term for Pods without `labelSelector` selects these Pods. */}}
+{{- define "pullsecrets.affinity" -}}
+{{- $affinity := deepCopy .Values.affinity }}
+{{- $own := dict "matchLabels" (include "pullsecrets.selector" . | fromYaml) }}
+{{- range $kind := list "podAffinity" "podAntiAffinity" }}
+{{- $terms := dig $kind "requiredDuringSchedulingIgnoredDuringExecution" list $affinity }}
+{{- range dig $kind "preferredDuringSchedulingIgnoredDuringExecution" list $affinity }}
+{{- $terms = append $terms .podAffinityTerm }}
+{{- end }}
+{{- range $terms }}
+{{- if not .labelSelector }}
+{{- $_ := set . "labelSelector" $own }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- toYaml $affinity }}
+{{- end }}
+
 {{- define "pullsecrets.labels" -}}
 {{- $own := dict
       "app.kubernetes.io/name" (include "pullsecrets.name" .)

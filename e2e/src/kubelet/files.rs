@@ -58,7 +58,6 @@ done
 ctr -a "{n}/containerd.sock" -n k8s.io images import "{n}/pause.tar"
 while :; do
   "{controlplane}" kubelet --config="{n}/kubelet.yaml" --kubeconfig="{n}/kubeconfig" --hostname-override={name} \
-    --node-labels=topology.kubernetes.io/zone=zone-of-{name} \
     --root-dir="{n}/kubelet" --cert-dir="{n}/certs" >>"{n}/kubelet.log" 2>&1 || sleep 0.1
 done &
 wait $containerd

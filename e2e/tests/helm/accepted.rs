@@ -27,6 +27,7 @@ async fn each_object_fits_the_servers_schemas() {
     named["mode"] = json!("named");
     named["sourceNamespaces"] = json!(["ci"]);
     named["topologySpreadConstraints"] = json!([]);
+    named["affinity"] = json!({"podAntiAffinity": null});
     let texts: Vec<String> = [json!({}), everything(), named]
         .iter()
         .flat_map(|values| BOTH.map(|helm| helm.text(USUAL, values).unwrap()))

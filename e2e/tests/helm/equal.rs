@@ -142,6 +142,13 @@ fn each_selector_matches_the_pods_labels() {
         {
             selectors.push(&constraint["labelSelector"]["matchLabels"]);
         }
+        let neighbours = &spec["template"]["spec"]["affinity"]["podAntiAffinity"];
+        for preferred in neighbours["preferredDuringSchedulingIgnoredDuringExecution"]
+            .as_array()
+            .unwrap()
+        {
+            selectors.push(&preferred["podAffinityTerm"]["labelSelector"]["matchLabels"]);
+        }
         for (kind, place) in [
             ("PodDisruptionBudget", "/spec/selector/matchLabels"),
             ("NetworkPolicy", "/spec/podSelector/matchLabels"),
