@@ -16,6 +16,7 @@ use serde_json::json;
 use tokio::process::Command;
 
 use crate::published::{Published, said};
+use crate::tool::Tool;
 
 /// The object, its copies and its source.
 const NAME: &str = "company";
@@ -132,6 +133,17 @@ impl Installed {
             self.kubectl(&["get", "cps", NAME, "--no-headers"]).await?.trim()
         );
         eprintln!("Pods: {images}");
+        Ok(())
+    }
+
+    /// The command-line tool shows the object as ready.
+    pub(crate) async fn is_read_by(&self, tool: &Tool) -> anyhow::Result<()> {
+        let mut command = Command::new(tool.path());
+        command
+            .args(["status", NAME])
+            .env("KUBECONFIG", self.cluster.kubeconfig_path());
+        let says = said(&mut command).await?;
+        ensure!(says.contains("Ready=True"), "{says}");
         Ok(())
     }
 

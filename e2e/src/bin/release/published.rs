@@ -15,8 +15,8 @@ use tokio::process::Command;
 /// The user who may push and pull.
 const USER: &str = "release";
 
-/// The architecture whose binary runs here.
-const ARCHITECTURE: &str = match std::env::consts::ARCH.as_bytes() {
+/// The architecture whose binaries run here.
+pub(crate) const ARCHITECTURE: &str = match std::env::consts::ARCH.as_bytes() {
     b"aarch64" => "arm64",
     _ => "amd64",
 };
