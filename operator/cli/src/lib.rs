@@ -11,7 +11,7 @@
 //! output  tables, JSON, YAML, JUnit and names; progress and notes
 //! login  tries logins at registries
 //! cluster  kubeconfigs, contexts, and what is read through them
-//! net  connections to servers, through proxies
+//! input · net  files and streams, each up to a limit · connections to servers, through proxies
 //! args  the command line
 //! audit · explain · render  the verdict on every workload · what a kubelet does for one of them · what the operator
 //!      would write
@@ -29,6 +29,7 @@ pub mod cluster;
 pub mod completion;
 pub mod explain;
 pub mod fix;
+mod input;
 pub mod login;
 mod net;
 pub mod output;

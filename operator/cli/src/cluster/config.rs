@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use kube::config::{Kubeconfig, KubeconfigError, NamedContext};
 use thiserror::Error;
 
+use crate::input::{self, InputError};
+
 /// The name under which the cluster of a Pod appears in it.
 pub(super) const IN_CLUSTER: &str = "in-cluster";
 
@@ -23,6 +25,14 @@ pub enum ConfigError {
         file: PathBuf,
         /// The error of the system.
         why: std::io::ErrorKind,
+    },
+    /// The file is larger than any kubeconfig.
+    #[error("cannot read the kubeconfig {}: {why}", .file.display())]
+    TooLarge {
+        /// The file.
+        file: PathBuf,
+        /// The limit, and what to do.
+        why: String,
     },
     /// The file is no kubeconfig.
     #[error("{} is no kubeconfig{}", .file.display(), place(*.line))]
@@ -105,7 +115,7 @@ impl Config {
 }
 
 fn one(file: &Path) -> Result<Kubeconfig, ConfigError> {
-    Kubeconfig::read_from(file).map_err(|error| {
+    bounded(file)?.map_err(|error| {
         let file = file.to_owned();
         match error {
             KubeconfigError::ReadConfig(error, _) => ConfigError::Read {
@@ -121,6 +131,28 @@ fn one(file: &Path) -> Result<Kubeconfig, ConfigError> {
             _ => ConfigError::Form { file, line: None },
         }
     })
+}
+
+/// Reads a file up to the limit. A pipe can be read once, and has no folder to which its paths are relative.
+fn bounded(file: &Path) -> Result<Result<Kubeconfig, KubeconfigError>, ConfigError> {
+    let limit = input::KUBECONFIG;
+    let refused = |error: InputError| match error {
+        InputError::Read(why) => ConfigError::Read {
+            file: file.to_owned(),
+            why,
+        },
+        InputError::TooLarge(_) => ConfigError::TooLarge {
+            file: file.to_owned(),
+            why: error.to_string(),
+        },
+    };
+    let metadata = std::fs::metadata(file).map_err(|error| refused(error.into()))?;
+    if metadata.is_file() {
+        limit.check(metadata.len()).map_err(refused)?;
+        return Ok(Kubeconfig::read_from(file));
+    }
+    let text = limit.text(file).map_err(refused)?;
+    Ok(Kubeconfig::from_yaml(&text))
 }
 
 #[cfg(test)]

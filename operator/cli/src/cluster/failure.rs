@@ -10,6 +10,12 @@ use crate::world::PageError;
 /// How long a server may be silent.
 pub(super) const READ_WITHIN: Duration = Duration::from_secs(30);
 
+/// How long one answer may take as a whole: a page of the largest objects over a slow line.
+pub(super) const ANSWER_WITHIN: Duration = Duration::from_mins(5);
+
+/// The longest answer that is read: more than half of what a page of the largest objects has.
+pub(super) const LONGEST: usize = 512 * 1024 * 1024;
+
 /// Why a request failed. It holds no text of a server.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Failure {
@@ -19,6 +25,15 @@ pub enum Failure {
     /// No answer in time.
     #[error("{0} did not answer within {reads} s", reads = READ_WITHIN.as_secs())]
     Late(String),
+    /// An answer that does not end.
+    #[error("{0} took longer than {minutes} minutes for one answer", minutes = ANSWER_WITHIN.as_secs() / 60)]
+    Slow(String),
+    /// An answer is longer than any page.
+    #[error("the answer has more than {mib} MiB: choose fewer namespaces with -n", mib = LONGEST / 1024 / 1024)]
+    TooLarge,
+    /// A list has more pages than any cluster fills.
+    #[error("the list does not end")]
+    Endless,
     /// The certificate, the key or the authority is not accepted, here or there.
     #[error("TLS with {0} failed: compare the certificates in the kubeconfig with those of the server")]
     Tls(String),
@@ -91,7 +106,7 @@ impl Failure {
         }
     }
 
-    fn of_cause(error: &(dyn std::error::Error + 'static), host: &str) -> Self {
+    pub(super) fn of_cause(error: &(dyn std::error::Error + 'static), host: &str) -> Self {
         let mut cause = Some(error);
         while let Some(error) = cause {
             if let Some(error) = error.downcast_ref::<kube::client::AuthError>() {
@@ -118,7 +133,12 @@ impl Failure {
     pub(super) fn is_of_the_context(&self) -> bool {
         matches!(
             self,
-            Self::Unreachable(_) | Self::Late(_) | Self::Tls(_) | Self::Unauthorized | Self::Credentials(_)
+            Self::Unreachable(_)
+                | Self::Late(_)
+                | Self::Slow(_)
+                | Self::Tls(_)
+                | Self::Unauthorized
+                | Self::Credentials(_)
         )
     }
 }

@@ -4,12 +4,18 @@
 //! error holds what it printed.
 
 use std::collections::HashMap;
-use std::process::{Command, Stdio};
+use std::io;
+use std::process::{Child, Command, ExitStatus, Stdio};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use kube::config::{AuthInfo, ExecAuthCluster, ExecConfig, ExecInteractiveMode};
 use serde::{Deserialize, Serialize};
+
+use crate::input::up_to;
+
+/// The longest output that is read: a credential.
+const LONGEST: u64 = 1024 * 1024;
 
 /// What the plugin gets in `KUBERNETES_EXEC_INFO`.
 #[derive(Serialize)]
@@ -101,31 +107,46 @@ fn printed(plugin: &ExecConfig, command: &str, shown: &str, terminal: bool) -> R
     } else {
         (Stdio::null(), Stdio::null())
     };
-    let output = Command::new(command)
+    let mut child = Command::new(command)
         .args(plugin.args.iter().flatten())
         .envs(variables)
         .env("KUBERNETES_EXEC_INFO", request)
         .stdin(input)
+        .stdout(Stdio::piped())
         .stderr(errors)
-        .output()
-        .map_err(|error| {
-            let hint = match error.kind() {
-                std::io::ErrorKind::NotFound => "it is not installed, or not on PATH".to_owned(),
-                kind => kind.to_string(),
-            };
-            format!("cannot run the exec plugin {shown:?}: {hint}")
-        })?;
-    if output.status.success() {
-        return Ok(output.stdout);
+        .spawn()
+        .map_err(|error| failed(shown, error.kind()))?;
+    let (status, printed) = ended(&mut child).map_err(|error| failed(shown, error.kind()))?;
+    let printed = printed.ok_or_else(|| format!("the exec plugin {shown:?} printed more than 1 MiB"))?;
+    if status.success() {
+        return Ok(printed);
     }
     // A signal has no code.
-    let code = output
-        .status
+    let code = status
         .code()
         .map_or_else(|| "a signal".to_owned(), |code| format!("exit code {code}"));
     Err(format!(
         "the exec plugin {shown:?} failed with {code}: run it by hand to see why"
     ))
+}
+
+/// Why a plugin could not be run.
+fn failed(shown: &str, error: io::ErrorKind) -> String {
+    let hint = match error {
+        io::ErrorKind::NotFound => "it is not installed, or not on PATH".to_owned(),
+        kind => kind.to_string(),
+    };
+    format!("cannot run the exec plugin {shown:?}: {hint}")
+}
+
+/// Waits for a plugin, and returns what it printed, or none if that was too much. Then the plugin is killed.
+fn ended(child: &mut Child) -> io::Result<(ExitStatus, Option<Vec<u8>>)> {
+    let printed = child.stdout.take().map(|printed| up_to(printed, LONGEST));
+    let printed = printed.unwrap_or_else(|| Ok(Some(Vec::new())));
+    if !matches!(printed, Ok(Some(_))) {
+        let _ = child.kill();
+    }
+    Ok((child.wait()?, printed?))
 }
 
 fn variable(entry: &HashMap<String, String>) -> Option<(&String, &String)> {
@@ -196,6 +217,8 @@ mod tests {
                 "{script}: {error}"
             );
         }
+        let endless = run(&mut user("while :; do echo CANARY; done"), false).unwrap_err();
+        assert_eq!(endless, "the exec plugin \"sh\" printed more than 1 MiB");
         let mut absent = user("");
         absent.exec.as_mut().unwrap().command = Some("/nowhere/aws-plugin".to_owned());
         let error = run(&mut absent, false).unwrap_err();

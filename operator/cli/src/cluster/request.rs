@@ -4,17 +4,20 @@ use bytes::Bytes;
 use crd::ClusterPullSecret;
 use http::header::ACCEPT;
 use http::{Request, StatusCode};
-use http_body_util::BodyExt as _;
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use kube::client::Body;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::client::Connected;
-use super::failure::Failure;
+use super::failure::{ANSWER_WITHIN, Failure, LONGEST};
 use crate::world::Kind;
 
 /// Objects in a page, as with kubectl.
 pub(super) const PAGE: usize = 500;
+
+/// Pages of one list: ten million objects.
+const MOST_PAGES: usize = 20_000;
 
 /// The usual form of an answer.
 pub(super) const JSON: &str = "application/json";
@@ -34,9 +37,8 @@ impl Connected {
         if status != StatusCode::OK {
             return Err(Failure::of_status(status, verb));
         }
-        let body = response.into_body().collect().await;
-        let body = body.map_err(|error| Failure::of_error(&error, &self.host))?;
-        Ok(body.to_bytes())
+        let body = tokio::time::timeout(ANSWER_WITHIN, collected(response.into_body(), LONGEST, &self.host)).await;
+        body.unwrap_or_else(|_| Err(Failure::Slow(self.host.clone())))
     }
 
     /// Returns the JSON of one object.
@@ -59,7 +61,7 @@ impl Connected {
         mut take: impl FnMut(&[u8]) -> Result<Option<String>, Failure>,
     ) -> Result<(), Failure> {
         let mut next: Option<String> = None;
-        loop {
+        for _ in 0..MOST_PAGES {
             let more = next.as_deref().map(|next| format!("&continue={}", escaped(next)));
             let path = format!("{path}{}", more.unwrap_or_default());
             let body = self.get(&path, "list", accept).await?;
@@ -68,6 +70,7 @@ impl Connected {
                 return Ok(());
             }
         }
+        Err(Failure::Endless)
     }
 
     /// Returns all `ClusterPullSecret`s.
@@ -100,6 +103,18 @@ impl Connected {
         .await?;
         found.sort_unstable();
         Ok(found)
+    }
+}
+
+/// Reads a body up to `longest` bytes.
+async fn collected(body: Body, longest: usize, host: &str) -> Result<Bytes, Failure> {
+    match Limited::new(body, longest).collect().await {
+        Ok(body) => Ok(body.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(Failure::TooLarge),
+        Err(error) => Err(match error.downcast::<kube::Error>() {
+            Ok(error) => Failure::of_error(&error, host),
+            Err(error) => Failure::of_cause(error.as_ref(), host),
+        }),
     }
 }
 
@@ -160,6 +175,13 @@ pub(super) fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_larger_answer_is_refused() {
+        let body = || Body::from(b"0123456789".to_vec());
+        assert_eq!(collected(body(), 10, "h").await.map(|body| body.len()), Ok(10));
+        assert_eq!(collected(body(), 9, "h").await, Err(Failure::TooLarge));
+    }
 
     #[test]
     fn paths_name_group_version_and_namespace() {

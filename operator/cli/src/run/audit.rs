@@ -7,6 +7,7 @@ use super::trials::evidence;
 use crate::args::{AuditArgs, Cli, FailOn, Format};
 use crate::audit::{Fails, Ignored, Options, Part, Report};
 use crate::cluster::{Connected, Failure, Scope};
+use crate::input;
 use crate::output::{AuditText, Bar, Terminal, json, junit, names, print, yaml};
 use crate::verdict::Evidence;
 
@@ -20,7 +21,7 @@ pub(super) async fn run(cli: &Cli, args: &AuditArgs) -> Result<Exit, Stop> {
                 "a login cannot be tried from a dump: leave --login or --from-dump out".to_owned(),
             ));
         }
-        let world = dump::read(&args.selection.from_dump, &args.selection.namespaces)?;
+        let world = dump::world(&args.selection).await?;
         vec![Part::of(dump::NAME, &world, &Evidence::default(), &options)]
     };
     let report = Report::of(parts, &options, args.plan);
@@ -43,7 +44,7 @@ fn options(cli: &Cli, args: &AuditArgs) -> Result<Options, Stop> {
     let ignored = match &args.ignore_file {
         None => Ignored::default(),
         Some(file) => {
-            let parsed = Ignored::parse(&dump::text(file)?);
+            let parsed = Ignored::parse(&dump::text(file, input::IGNORED)?);
             parsed.map_err(|error| Stop(format!("{}: {error}", file.display())))?
         }
     };

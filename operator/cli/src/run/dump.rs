@@ -3,17 +3,25 @@
 use std::path::{Path, PathBuf};
 
 use super::exit::Stop;
-use crate::args::Namespaces;
+use crate::args::{Namespaces, Selection};
+use crate::input::{self, Limit};
 use crate::world::World;
 
 /// The name under which files appear in place of a context.
 pub(super) const NAME: &str = "dump";
 
+/// Reads the files that the flags name. An interrupt ends the tool also while a pipe has nothing to say.
+pub(super) async fn world(selection: &Selection) -> Result<World, Stop> {
+    let (paths, namespaces) = (selection.from_dump.clone(), selection.namespaces.clone());
+    let world = tokio::task::spawn_blocking(move || read(&paths, &namespaces)).await;
+    world.unwrap_or_else(|_| Err(Stop("the dump cannot be read".to_owned())))
+}
+
 /// Reads files, and the files of folders, from `kubectl get -o json`.
-pub(super) fn read(paths: &[PathBuf], namespaces: &Namespaces) -> Result<World, Stop> {
+fn read(paths: &[PathBuf], namespaces: &Namespaces) -> Result<World, Stop> {
     let mut world = World::default();
     for file in files(paths)? {
-        let text = text(&file)?;
+        let text = text(&file, input::DUMP)?;
         world.add_dump(&file.display().to_string(), &text);
     }
     world.end_dump();
@@ -22,13 +30,9 @@ pub(super) fn read(paths: &[PathBuf], namespaces: &Namespaces) -> Result<World, 
 }
 
 /// Returns the text of a file. `-` is standard input.
-pub(super) fn text(file: &Path) -> Result<String, Stop> {
-    let read = if file == Path::new("-") {
-        std::io::read_to_string(std::io::stdin())
-    } else {
-        std::fs::read_to_string(file)
-    };
-    read.map_err(|error| Stop(format!("cannot read {}: {}", file.display(), error.kind())))
+pub(super) fn text(file: &Path, limit: Limit) -> Result<String, Stop> {
+    let read = limit.text(file);
+    read.map_err(|error| Stop(format!("cannot read {}: {error}", file.display())))
 }
 
 /// The files, and those of folders by name. Hidden files of folders are left out.

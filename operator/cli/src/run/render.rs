@@ -3,6 +3,7 @@
 use super::dump;
 use super::exit::{Exit, Stop};
 use crate::args::{RenderArgs, TextFormat};
+use crate::input;
 use crate::output::{json, note, print, yaml};
 use crate::render::render;
 use crate::world::World;
@@ -38,10 +39,10 @@ pub(super) fn run(args: &RenderArgs, quiet: bool) -> Result<Exit, Stop> {
 fn world(args: &RenderArgs) -> Result<World, Stop> {
     let mut world = World::default();
     for file in dump::files(&args.from_dump)? {
-        world.add_dump(&file.display().to_string(), &dump::text(&file)?);
+        world.add_dump(&file.display().to_string(), &dump::text(&file, input::DUMP)?);
     }
     for file in dump::files(&args.files)? {
-        world.add_manifests(&file.display().to_string(), &dump::text(&file)?);
+        world.add_manifests(&file.display().to_string(), &dump::text(&file, input::MANIFESTS)?);
     }
     for namespace in &args.namespaces {
         world.assume(namespace, "default");

@@ -104,3 +104,14 @@ fn errors_name_the_file_and_none_of_it() {
         }
     }
 }
+
+#[cfg(unix)]
+#[test]
+fn an_endless_kubeconfig_is_refused_with_a_fix() {
+    let error = Config::read_from(Some(Path::new("/dev/zero")), None, Path::new("/"))
+        .map(|_| ())
+        .unwrap_err();
+    let expected = "cannot read the kubeconfig /dev/zero: it has more than 16 MiB, the most that --kubeconfig or KUBECONFIG \
+                    reads: name a file with contexts, clusters and users alone";
+    assert_eq!(error.to_string(), expected);
+}
