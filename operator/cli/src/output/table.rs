@@ -10,7 +10,10 @@ const ROOM_FOR_LAST: usize = 32;
 /// How far a last column below its row is indented.
 const INDENT: &str = "  ";
 
-/// A table. Its last column is for sentences, and is broken where the terminal ends.
+/// A table. Its last column is for sentences, and is broken where the terminal ends, or goes below its row.
+///
+/// Where the other columns would be wider than the terminal, a context that is the same in each row is left out, then the
+/// number of images. A name is never cut, because people copy it.
 #[derive(Clone, Debug, Default)]
 pub struct Table {
     heads: Vec<&'static str>,
@@ -38,6 +41,35 @@ impl Table {
 
     /// Returns the table, no wider than `width` where that is possible.
     pub fn text(&self, width: Option<usize>) -> String {
+        let mut narrowed = self.clone();
+        while let Some(column) = width.and_then(|width| narrowed.spare(width)) {
+            narrowed.heads.remove(column);
+            for row in narrowed.rows.iter_mut().filter(|row| column < row.len()) {
+                row.remove(column);
+            }
+        }
+        narrowed.fitted(width)
+    }
+
+    /// Returns the first column that can be left out, if those before the last are too wide together.
+    fn spare(&self, width: usize) -> Option<usize> {
+        let last = self.heads.len().saturating_sub(1);
+        let widths = (0..last).map(|column| self.width_of(column) + GAP.len());
+        if widths.sum::<usize>().saturating_sub(GAP.len()) <= width {
+            return None;
+        }
+        let is_equal = |column: usize| {
+            let mut texts = self.rows.iter().map(|row| row.get(column).map(|(text, _)| text));
+            let first = texts.next();
+            texts.all(|text| Some(text) == first)
+        };
+        (0..last).find(|&column| match self.heads[column] {
+            "CONTEXT" => is_equal(column),
+            head => head == "IMAGES",
+        })
+    }
+
+    fn fitted(&self, width: Option<usize>) -> String {
         let last = self.heads.len().saturating_sub(1);
         let widths: Vec<usize> = (0..last).map(|column| self.width_of(column)).collect();
         let before: usize = widths.iter().map(|width| width + GAP.len()).sum();
@@ -51,8 +83,11 @@ impl Table {
         let beside = width.is_none_or(|width| fits || width.saturating_sub(before) >= ROOM_FOR_LAST);
         let mut text = String::new();
         let heads: Vec<(String, Tone)> = self.heads.iter().map(|head| ((*head).to_owned(), Tone::Head)).collect();
-        let shown = if beside { heads.len() } else { last };
-        line(&mut text, &widths, heads.get(..shown).unwrap_or_default());
+        let (firsts, sentence) = heads.split_at(if beside { heads.len() } else { last });
+        line(&mut text, &widths, firsts);
+        for (head, tone) in sentence.iter().filter(|_| longest.is_some_and(|longest| longest > 0)) {
+            push(&mut text, &format!("{INDENT}{}", head.paint(*tone)));
+        }
         for row in &self.rows {
             let cells: Vec<(String, Tone)> = row
                 .iter()
@@ -196,6 +231,7 @@ mod tests {
         assert_eq!(
             shown(Some(40)),
             "NAMESPACE   KIND\n\
+             \x20 WHY\n\
              a           Deployment\n\
              \x20 the quick brown fox jumps over the\n\
              \x20 lazy dog and the sleeping cat\n\
@@ -203,6 +239,33 @@ mod tests {
              \x20 short\n\
              b           Job\n"
         );
+    }
+
+    /// As little as possible is left out, and no context that tells two rows apart.
+    #[test]
+    fn spare_columns_are_left_out_of_narrow_tables() {
+        let plain = |text: &str| (text.to_owned(), Tone::Plain);
+        let mut table = Table::new(&["CONTEXT", "NAMESPACE", "IMAGES", "NAME", "WHY"]);
+        table.row(
+            ["production", "payments", "1", "Deployment/a-long-name", "it fails"]
+                .map(plain)
+                .to_vec(),
+        );
+        let heads = |table: &Table, width| {
+            let text = anstream::adapter::strip_str(&table.text(Some(width))).to_string();
+            let head = text.lines().next().unwrap_or_default().split_whitespace();
+            head.map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert_eq!(heads(&table, 60), ["CONTEXT", "NAMESPACE", "IMAGES", "NAME"]);
+        assert_eq!(heads(&table, 50), ["NAMESPACE", "IMAGES", "NAME"]);
+        assert_eq!(heads(&table, 40), ["NAMESPACE", "NAME"]);
+        assert_eq!(heads(&table, 30), ["NAMESPACE", "NAME"], "a name is never cut");
+        table.row(
+            ["staging", "payments", "1", "Deployment/a-long-name", "it fails"]
+                .map(plain)
+                .to_vec(),
+        );
+        assert_eq!(heads(&table, 50), ["CONTEXT", "NAMESPACE", "NAME"]);
     }
 
     #[test]
