@@ -1,7 +1,7 @@
 //! State of a Secret or account that the cluster does not show: failed attempts, contention, a write in flight, a
 //! waiting removal. One map holds it all by key. A key without state has no entry.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use plan::contention::Contention;
 use plan::decision::Failure;
 
 use crate::shrink;
-use crate::work::{Key, Write};
+use crate::work::{Key, Target, Write};
 
 /// Capacity for this many keys is kept when a map shrinks.
 const KEPT: usize = 256;
@@ -95,6 +95,8 @@ pub(super) struct PendingKeys {
     removals: usize,
     /// Number of contended keys.
     contentions: usize,
+    /// Keys of contended removals. They are reported while the key is gone. Some may no longer be contended.
+    contended_removals: BTreeSet<Key>,
 }
 
 /// Parts that many keys may have are inline; the rare others are boxed.
@@ -189,6 +191,22 @@ impl PendingKeys {
         let is_new = self.contention(key).is_none();
         self.contentions += usize::from(is_new);
         self.parts_or_new(key).contention.get_or_insert_default()
+    }
+
+    /// Records that the contention about this key reports a removal.
+    pub(super) fn record_contended_removal(&mut self, key: &Key) {
+        self.contended_removals.insert(key.clone());
+    }
+
+    /// The Secrets of this namespace whose removal was contended lately.
+    pub(super) fn contended_removals(&self, namespace: &Arc<str>) -> impl Iterator<Item = &Arc<str>> {
+        let first = Key::secret(namespace, &"".into());
+        let of_it = self.contended_removals.range(first..);
+        let of_it = of_it.take_while(move |key| key.namespace == *namespace);
+        of_it.filter_map(|key| match &key.target {
+            Target::Secret(name) => Some(name),
+            Target::Account(_) => None,
+        })
     }
 
     /// Drops contentions about keys that are gone, if there are too many.
@@ -317,6 +335,9 @@ impl PendingKeys {
             parts.written_at = parts.written_at.filter(|&at| at > written_before);
             pending.tidy()
         });
+        let mut contended = std::mem::take(&mut self.contended_removals);
+        contended.retain(|key| self.contention(key).is_some());
+        self.contended_removals = contended;
         shrink::shrink_if_sparse(&mut self.keys, KEPT);
     }
 }

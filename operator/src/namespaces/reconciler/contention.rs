@@ -76,6 +76,9 @@ impl Reconciler {
             return false;
         }
         contention.reported.get_or_insert_with(|| contended(ANOTHER_WRITER));
+        if !contention.left_by.is_empty() {
+            self.pending.record_contended_removal(key);
+        }
         self.pending.retry_mut(key).retry_at = now + delay;
         true
     }

@@ -131,6 +131,8 @@ impl Reconciler {
             Affected::Whole => {
                 let mut names = scope.secret_names();
                 names.extend(self.names_out_of_sight(namespace));
+                // Their report outlasts the Secret, and goes with the namespace.
+                names.extend(self.pending.contended_removals(namespace));
                 names
             }
         };

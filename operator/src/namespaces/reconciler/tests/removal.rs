@@ -192,3 +192,20 @@ fn a_fight_over_a_label_is_slowed_and_reported() {
     let failures = summary(&reconciler).failures;
     assert_eq!(failures[0].1.reason, FailureReason::Contended);
 }
+
+/// A tenant recreates a copy that must go. Its report outlasts the copy, and ends with the namespace.
+#[test]
+fn a_contended_removal_ends_with_its_namespace() {
+    let mut reconciler = left(served());
+    for round in 0..6_u32 {
+        reconciler.wrote_secret(&secret_key(), Outcome::Done(None), at(2));
+        let again = written(&secret_action(&started()), &(40 + round).to_string());
+        reconciler.see_secret("a", "company", Seen::There(again), at(2));
+    }
+    reconciler.wrote_secret(&secret_key(), Outcome::Done(None), at(2));
+    assert_eq!(summary(&reconciler).failures[0].1.reason, FailureReason::Contended);
+    assert_eq!(reconciler.unrecorded(at(2)), []);
+    reconciler.forget_namespace("a", at(3));
+    assert_eq!(summary(&reconciler).failures, []);
+    assert_eq!(reconciler.unrecorded(at(3)), []);
+}
