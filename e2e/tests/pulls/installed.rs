@@ -291,7 +291,9 @@ impl Installed {
         self.kubectl(&format!("run app --image={image} -n {name}")).await;
         self.kubectl(&format!("wait pod/app -n {name} --for=condition=Ready --timeout=90s"))
             .await;
-        assert_eq!(said(&self.registry, &repository), PULL, "{name}");
+        // On a busy machine the kubelet may ask before it could read the Secret, and then once more with it.
+        let said = said(&self.registry, &repository);
+        assert!(said.ends_with(PULL), "{name}: {said}");
         eprintln!("{name}: served after {served:.1?}, Ready after {:.1?}", began.elapsed());
         assert!(served < Duration::from_secs(30), "{name}: served after {served:?}");
     }

@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use tokio::sync::{Mutex, MutexGuard, OnceCell, RwLock, RwLockReadGuard};
 
 /// Time limit of a promise, for a machine that also builds. A Pod takes a second on an idle one.
-pub(super) const SOON: Duration = Duration::from_mins(2);
+pub(super) const SOON: Duration = Duration::from_mins(4);
 
 /// Time limit for dozens of Pods at once.
 pub(super) const LATER: Duration = Duration::from_mins(5);
