@@ -25,6 +25,11 @@ pub enum Target {
 }
 
 impl Key {
+    /// The least key of a namespace, in the order of keys.
+    pub fn least_of(namespace: &Arc<str>) -> Self {
+        Self::secret(namespace, &"".into())
+    }
+
     /// The key of a Secret.
     pub fn secret(namespace: &Arc<str>, name: &Arc<str>) -> Self {
         Self {
@@ -40,6 +45,15 @@ impl Key {
             target: Target::Account(Arc::clone(name)),
         }
     }
+}
+
+/// Returns the names of a namespace's Secrets among ordered keys, which begin with those of the namespace.
+pub fn secrets_of<'a>(keys: impl Iterator<Item = &'a Key>, namespace: &Arc<str>) -> impl Iterator<Item = &'a Arc<str>> {
+    let of_it = keys.take_while(move |key| key.namespace == *namespace);
+    of_it.filter_map(|key| match &key.target {
+        Target::Secret(name) => Some(name),
+        Target::Account(_) => None,
+    })
 }
 
 impl fmt::Display for Key {

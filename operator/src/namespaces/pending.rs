@@ -9,7 +9,7 @@ use plan::contention::Contention;
 use plan::decision::Failure;
 
 use crate::shrink;
-use crate::work::{Key, Target, Write};
+use crate::work::{Key, Write, secrets_of};
 
 /// Capacity for this many keys is kept when a map shrinks.
 const KEPT: usize = 256;
@@ -200,13 +200,8 @@ impl PendingKeys {
 
     /// The Secrets of this namespace whose removal was contended lately.
     pub(super) fn contended_removals(&self, namespace: &Arc<str>) -> impl Iterator<Item = &Arc<str>> {
-        let first = Key::secret(namespace, &"".into());
-        let of_it = self.contended_removals.range(first..);
-        let of_it = of_it.take_while(move |key| key.namespace == *namespace);
-        of_it.filter_map(|key| match &key.target {
-            Target::Secret(name) => Some(name),
-            Target::Account(_) => None,
-        })
+        let keys = self.contended_removals.range(Key::least_of(namespace)..);
+        secrets_of(keys, namespace)
     }
 
     /// Drops contentions about keys that are gone, if there are too many.

@@ -13,7 +13,7 @@ use super::evaluation::Evaluation;
 use super::observed::{Known, Observed};
 use super::{Reconciler, Seen};
 use crate::tally::Entry;
-use crate::work::{Key, Target};
+use crate::work::{Key, Target, secrets_of};
 
 /// A copy that left its watch: deleted, or without our label.
 #[derive(Debug)]
@@ -83,13 +83,8 @@ impl Reconciler {
 
     /// The names of copies in this namespace that left their watch.
     pub(super) fn names_out_of_sight(&self, namespace: &Arc<str>) -> impl Iterator<Item = &Arc<str>> {
-        let first = Key::secret(namespace, &"".into());
-        let of_it = self.out_of_sight.range(first..);
-        let of_it = of_it.take_while(move |(key, _)| key.namespace == *namespace);
-        of_it.filter_map(|(key, _)| match &key.target {
-            Target::Secret(name) => Some(name),
-            Target::Account(_) => None,
-        })
+        let keys = self.out_of_sight.range(Key::least_of(namespace)..);
+        secrets_of(keys.map(|(key, _)| key), namespace)
     }
 
     /// The object whose copy must go and left its watch.
