@@ -21,7 +21,7 @@ pub(super) async fn run(cli: &Cli, args: &AuditArgs) -> Result<Exit, Stop> {
                 "a login cannot be tried from a dump: leave --login or --from-dump out".to_owned(),
             ));
         }
-        let world = dump::world(&args.selection).await?;
+        let world = dump::world(&args.selection.from_dump, &args.selection.namespaces).await?;
         vec![Part::of(dump::NAME, &world, &Evidence::default(), &options)]
     };
     let report = Report::of(parts, &options, args.plan);

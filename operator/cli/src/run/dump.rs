@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::exit::Stop;
-use crate::args::{Namespaces, Selection};
+use crate::args::Namespaces;
 use crate::input::{self, Limit};
 use crate::world::World;
 
@@ -11,8 +11,8 @@ use crate::world::World;
 pub(super) const NAME: &str = "dump";
 
 /// Reads the files that the flags name. An interrupt ends the tool also while a pipe has nothing to say.
-pub(super) async fn world(selection: &Selection) -> Result<World, Stop> {
-    let (paths, namespaces) = (selection.from_dump.clone(), selection.namespaces.clone());
+pub(super) async fn world(paths: &[PathBuf], namespaces: &Namespaces) -> Result<World, Stop> {
+    let (paths, namespaces) = (paths.to_owned(), namespaces.clone());
     let world = tokio::task::spawn_blocking(move || read(&paths, &namespaces)).await;
     world.unwrap_or_else(|_| Err(Stop("the dump cannot be read".to_owned())))
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::contexts::Contexts;
 use super::dump;
 use super::exit::{Exit, Stop};
-use crate::args::{Cli, ExplainArgs, Namespaces, Selection, Subject, TextFormat};
+use crate::args::{Cli, ExplainArgs, Namespaces, Subject, TextFormat};
 use crate::audit::ApiVersion;
 use crate::cluster::{Connected, Failure, Scope};
 use crate::explain::{Explanation, Mark, Target, explain};
@@ -61,11 +61,7 @@ pub(super) async fn run(cli: &Cli, args: &ExplainArgs) -> Result<Exit, Stop> {
         });
         all.collect()
     } else {
-        let world = dump::world(&Selection {
-            from_dump: args.selection.from_dump.clone(),
-            ..Selection::default()
-        })
-        .await?;
+        let world = dump::world(&args.selection.from_dump, &Namespaces::default()).await?;
         let namespace = given.unwrap_or_else(|| "default".to_owned());
         vec![explained(&world, (dump::NAME, false), namespace, &subject, args)]
     };
