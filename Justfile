@@ -42,7 +42,7 @@ advisories:
 
 # Every test; the first time builds the control plane, about 7 minutes
 test:
-    cargo test --workspace
+    cargo test --workspace --no-fail-fast
 
 # The product on a control plane of its own, step by step; `just demo --keep` stays
 demo *arguments:

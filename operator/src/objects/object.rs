@@ -303,8 +303,9 @@ impl ObjectState {
     }
 
     /// The step ended without an error: it is done, or it lost a race.
-    pub(super) fn succeeded(&mut self, step: StepKind, done: bool) {
+    pub(super) fn succeeded(&mut self, step: StepKind, done: bool, now: Duration) {
         if step == StepKind::PatchStatus {
+            self.sent.answered(now);
             self.sent.attempts = Attempts::default();
         } else {
             self.steps = Attempts::default();
@@ -319,6 +320,7 @@ impl ObjectState {
     /// The step failed. Returns the delay before the next attempt.
     pub(super) fn failed(&mut self, step: StepKind, error: &ApiError, now: Duration) -> Duration {
         if step == StepKind::PatchStatus {
+            self.sent.answered(now);
             return self.sent.attempts.fail(error, now);
         }
         let state = self.state_secret();

@@ -12,6 +12,7 @@ use crate::objects::attempts::Attempts;
 #[derive(Default)]
 pub(super) struct SentStatus {
     status: Option<Box<ClusterPullSecretStatus>>,
+    /// When it was sent, and later when its answer arrived.
     at: Option<Duration>,
     /// How often another writer changed it.
     contention: Contention,
@@ -39,11 +40,16 @@ impl SentStatus {
         self.at = Some(now);
     }
 
+    /// Records that the answer arrived now, or that none will.
+    pub(super) fn answered(&mut self, now: Duration) {
+        self.at = Some(now);
+    }
+
     /// Returns what the next status waits for. `declared_at` is when the object was declared last.
     pub(super) fn writes(&self, declared_at: Option<Duration>) -> Writes {
         Writes {
             declared_at,
-            sent_at: self.at,
+            written_at: self.at,
             retry_at: self.attempts.retry_at,
             contended_until: self.contended_until,
         }

@@ -9,7 +9,7 @@ use k8s_openapi::jiff::Timestamp;
 use super::Late;
 use crate::summary::Summary;
 
-/// The status of a busy object is written no more often.
+/// A busy object's status rests so long after the answer to a write. So the server never gets two within this time.
 const WRITE_EVERY: Duration = Duration::from_secs(1);
 /// Work that is done so soon is reported once, when it is done, and not as progress before.
 const SOON_DONE: Duration = Duration::from_millis(500);
@@ -72,8 +72,9 @@ pub fn unlisted_at(declared_at: Option<Duration>, now: Duration) -> Duration {
 pub struct Writes {
     /// When the object was declared to the namespace controller.
     pub declared_at: Option<Duration>,
-    /// When the last status was sent.
-    pub sent_at: Option<Duration>,
+    /// When the answer to the last status arrived, or when the status was sent if it was not answered yet. A request may be
+    /// late, so only the answer bounds from above when the server took it in.
+    pub written_at: Option<Duration>,
     /// When a write that failed may be tried again.
     pub retry_at: Option<Duration>,
     /// When the status may be written again although another writer keeps changing it.
@@ -85,7 +86,7 @@ impl Writes {
     pub fn due_at(&self, status: &ClusterPullSecretStatus) -> Option<Duration> {
         let is_progress = status.ready().is_some_and(Condition::is_progress);
         let soon_done = self.declared_at.filter(|_| is_progress).map(|at| at + SOON_DONE);
-        let rested = self.sent_at.map(|at| at + WRITE_EVERY);
+        let rested = self.written_at.map(|at| at + WRITE_EVERY);
         soon_done.max(rested).max(self.retry_at).max(self.contended_until)
     }
 }

@@ -113,7 +113,7 @@ impl Loop {
             return;
         };
         match error {
-            None => object.succeeded(step, done),
+            None => object.succeeded(step, done, now),
             Some(error) => {
                 if let ApiError::Throttled(pause) = &error {
                     self.settings.writer.pause(*pause);

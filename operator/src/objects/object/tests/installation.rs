@@ -78,10 +78,10 @@ fn old_objects_are_read_before_the_claim() {
         "look",
         "a watch from before the definition was replaced shows no installation"
     );
-    case.object.succeeded(StepKind::ReadObject, false);
+    case.object.succeeded(StepKind::ReadObject, false, case.now);
     assert_eq!(case.step(0), "claim");
     case.object.see(seen(11, &json!({}), &json!({"installation": OTHER})));
-    case.object.succeeded(StepKind::ClaimObject, false);
+    case.object.succeeded(StepKind::ClaimObject, false, case.now);
     assert_eq!(case.step(0), "nothing", "the other was faster");
     let other = Some(("other/pullsecrets".to_owned(), false));
     assert_eq!(case.object.newly_elsewhere(), other);
@@ -111,11 +111,11 @@ fn a_definition_without_record_blocks_no_write() {
     .summarised(Summary::default());
     assert_eq!(case.step(0), "claim");
     case.object.see(unrecorded(11));
-    case.object.succeeded(StepKind::ClaimObject, true);
+    case.object.succeeded(StepKind::ClaimObject, true, case.now);
     let mut dropped = serde_json::to_value(case.status(1)).unwrap();
     dropped["installation"] = Value::Null;
     case.object.see(seen(12, &json!({}), &dropped));
-    case.object.succeeded(StepKind::PatchStatus, true);
+    case.object.succeeded(StepKind::PatchStatus, true, case.now);
     assert_eq!(
         case.step(10),
         "nothing",

@@ -42,7 +42,7 @@ fn foreign_status_fields_are_removed_with_backoff() {
         assert!(stalled.is_none_or(|stalled| stalled.reason != "Theirs"));
         assert_eq!(gone, &["failures"], "an apply would leave it in");
         case.object.begin(&step, case.now);
-        case.object.succeeded(StepKind::PatchStatus, true);
+        case.object.succeeded(StepKind::PatchStatus, true, case.now);
         writes += 1;
     }
     assert!(writes <= 12, "{writes} writes of the status in two minutes");
