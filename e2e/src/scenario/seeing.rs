@@ -37,13 +37,16 @@ impl Scenario {
         }
     }
 
-    /// The usual setup: creates namespaces, a source and the object, and waits until the object is served.
+    /// The usual setup: creates namespaces, a source and the object, and waits until the object is served and its status
+    /// says so. An account that comes late changes the status once more, so this waits for the accounts' count too.
     pub async fn set_up(&self, parts: &[&str], login: &Login) {
         self.namespaces(parts).await;
         self.source(login).await;
         self.apply(&self.object()).await;
         self.holds("the object is carried out", &self.expected(parts, login))
             .await;
+        self.counts(parts.len()).await;
+        self.counts_accounts(parts.len()).await;
     }
 
     /// Waits until the store is as expected.
@@ -138,10 +141,19 @@ impl Scenario {
 
     /// Waits until the status counts this many namespaces, all of them ready.
     pub async fn counts(&self, namespaces: usize) {
-        let what = format!("{} counts {namespaces} namespaces", self.name);
+        self.counts_of("namespaces", namespaces).await;
+    }
+
+    /// Waits until the status counts this many service accounts, all of them ready.
+    pub async fn counts_accounts(&self, accounts: usize) {
+        self.counts_of("serviceAccounts", accounts).await;
+    }
+
+    async fn counts_of(&self, kind: &str, number: usize) {
+        let what = format!("{} counts {number} {kind}", self.name);
         eventually(&what, SOON, async || {
-            let seen = self.current().await["status"]["namespaces"].clone();
-            let right = seen["selected"] == namespaces && seen["ready"] == namespaces && seen["failed"] == 0;
+            let seen = self.current().await["status"][kind].clone();
+            let right = seen["selected"] == number && seen["ready"] == number && seen["failed"] == 0;
             if right { Ok(()) } else { Err(seen.to_string()) }
         })
         .await;

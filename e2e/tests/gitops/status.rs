@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use e2e::OPERATOR_USER;
 use e2e::oracle::Login;
 use e2e::scenario::{LABEL, SOON, Scenario};
-use e2e::wait::{eventually, quiet};
+use e2e::wait::quiet;
 use futures::{StreamExt, stream};
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -80,11 +80,7 @@ async fn status_is_written_once_a_second_at_most() {
     }
     // An account that comes late changes the status once more.
     scenario.wait_for_accounts(&names).await;
-    eventually("the status counts all accounts", SOON, async || {
-        let seen = scenario.current().await["status"]["serviceAccounts"]["summary"].clone();
-        if seen == "41/41" { Ok(()) } else { Err(seen.to_string()) }
-    })
-    .await;
+    scenario.counts_accounts(41).await;
     scenario.counts(41).await;
     scenario.says("Ready", "True", "Synced").await;
     let written = status_writes(&scenario, mark).await;
