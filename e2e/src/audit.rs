@@ -146,7 +146,7 @@ impl Audit {
         let mark = self.mark()?;
         client::get(client, &format!("/readyz?behind={}", mark.0)).await?;
         let needle = format!("behind={}", mark.0);
-        until("the audit log catches up", Duration::from_secs(10), async || {
+        until("the audit log catches up", Duration::from_mins(1), async || {
             let records = self.since(mark).map_err(|error| error.to_string())?;
             let there = records.iter().any(|record| record.request_uri.ends_with(&needle));
             there

@@ -82,7 +82,7 @@ async fn stopping_leader_hands_over_at_once() {
     is_led_by(&scenario, "pullsecrets-0", SOON).await;
     let standby = standby(&scenario).await;
     scenario.stop_operator();
-    is_led_by(&scenario, "pullsecrets-1", HANDED_OVER + Duration::from_secs(1)).await;
+    is_led_by(&scenario, "pullsecrets-1", HANDED_OVER + SLOW_MACHINE).await;
     scenario.namespaces(&["b"]).await;
     scenario
         .holds("the other one serves", &scenario.expected(&["a", "b"], &login))
