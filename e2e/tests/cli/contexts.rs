@@ -4,6 +4,10 @@ use std::path::PathBuf;
 
 use e2e::audit::Record;
 use e2e::scenario::Scenario;
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use k8s_openapi::api::batch::v1::CronJob;
+use kube::Api;
+use kube::api::PostParams;
 use serde_json::{Value, json};
 
 use crate::cli::tool::Tool;
@@ -118,27 +122,46 @@ async fn far_and_poor_contexts_become_rows() {
     assert!(other.out.contains("you may not list them (403)"), "{other:#?}");
 }
 
-/// The requests of this user, sorted; each list is asked for in pages.
-fn asked_by(user: &str, records: &[Record]) -> Vec<String> {
-    let mut asked: Vec<String> = records
-        .iter()
-        .filter(|record| record.user == user)
-        .map(|record| {
-            assert!(
-                record.verb != "list" || record.request_uri.contains("limit=500"),
-                "{record:?}"
-            );
-            format!("{} {} {}", record.verb, record.resource, record.name)
-        })
-        .collect();
-    asked.sort();
-    asked
+/// The requests of this user, sorted; each list is asked for in pages. Requests for a later page are apart.
+fn asked_by(user: &str, records: &[Record]) -> (Vec<String>, Vec<String>) {
+    let mut asked: Vec<&Record> = records.iter().filter(|record| record.user == user).collect();
+    let is_paged = |record: &&Record| record.verb != "list" || record.request_uri.contains("limit=500");
+    assert!(asked.iter().all(is_paged), "{asked:#?}");
+    asked.sort_by_key(|record| (&record.verb, &record.resource, &record.name));
+    let (later, first): (Vec<_>, Vec<_>) = asked
+        .into_iter()
+        .partition(|record| record.request_uri.contains("continue="));
+    let shown = |record: &Record| format!("{} {} {}", record.verb, record.resource, record.name);
+    [first, later]
+        .map(|records| records.into_iter().map(shown).collect())
+        .into()
 }
 
-/// The tool reads each list once, in pages, asks for no Secret twice, and never watches.
+/// Creates as many suspended `CronJobs`, whose image is pulled with the login of the namespace.
+async fn cron_jobs(scenario: &Scenario, namespace: &str, count: usize) {
+    let api: Api<CronJob> = Api::namespaced(scenario.client().clone(), namespace);
+    let mut template = template("ready", &format!("{SERVER}/app"));
+    template["spec"]["restartPolicy"] = json!("Never");
+    let made = stream::iter(0..count).map(|number| {
+        let (api, template) = (api.clone(), &template);
+        async move {
+            let job: CronJob = serde_json::from_value(json!({
+                "metadata": {"name": format!("job-{number}")},
+                "spec": {"schedule": "0 0 1 1 *", "suspend": true, "jobTemplate": {"spec": {"template": template}}},
+            }))
+            .unwrap();
+            api.create(&PostParams::default(), &job).await
+        }
+    });
+    let made: Result<Vec<_>, _> = made.buffer_unordered(16).try_collect().await;
+    assert_eq!(made.unwrap().len(), count);
+}
+
+/// The tool reads each list once, page by page, asks for no Secret twice, and never watches.
 #[tokio::test]
 async fn audit_asks_once_for_each_list() {
     let (scenario, namespace) = prepared("requests").await;
+    cron_jobs(&scenario, &namespace, 501).await;
     account(&scenario, &namespace, "other", &["company", "gone", "opaque"]).await;
     scenario
         .kubectl(&["create", "secret", "generic", "opaque", "-n", &namespace])
@@ -165,11 +188,12 @@ async fn audit_asks_once_for_each_list() {
     let audit = scenario.cluster().audit();
     let mark = audit.mark().unwrap();
     let glob = format!("{namespace}*");
-    let ran = tool.run(&["audit", SERVER, "-n", &glob]).await;
-    assert_eq!(ran.code, Some(0), "{ran:#?}");
+    let (code, report) = tool.json(&["audit", SERVER, "-n", &glob]).await;
+    let summary = &report["contexts"][0]["summary"];
+    assert_eq!((code, &summary["workloads"]), (Some(0), &json!(502)), "{report:#}");
     audit.settle(scenario.client()).await.unwrap();
     let user = format!("system:serviceaccount:{namespace}:reader");
-    let asked = asked_by(&user, &audit.since(mark).unwrap());
+    let (asked, later) = asked_by(&user, &audit.since(mark).unwrap());
     let lists = [
         "clusterpullsecrets",
         "cronjobs",
@@ -188,5 +212,6 @@ async fn audit_asks_once_for_each_list() {
     expected.extend(["get secrets gone", "get secrets opaque"].map(str::to_owned));
     expected.sort();
     assert_eq!(asked, expected);
+    assert!(later.contains(&"list cronjobs ".to_owned()), "{later:?}");
     scenario.kubectl(&["delete", "clusterrolebinding", &binding]).await;
 }

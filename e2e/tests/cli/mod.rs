@@ -1,7 +1,10 @@
 //! The command-line tool on the real control plane, as a user runs it.
 
+mod connections;
 mod contexts;
+mod logins;
+mod render;
 mod secrecy;
 mod status;
-mod tool;
-mod verdicts;
+pub(crate) mod tool;
+pub(crate) mod verdicts;

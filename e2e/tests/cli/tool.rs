@@ -11,8 +11,20 @@ use serde_json::Value;
 /// Longer than any run takes on a busy machine.
 const PATIENCE: Duration = Duration::from_mins(2);
 
+/// Variables of this machine that would change what the tool does.
+const NOT_OURS: [&str; 8] = [
+    "RUST_LOG",
+    "COLUMNS",
+    "HTTPS_PROXY",
+    "https_proxy",
+    "HTTP_PROXY",
+    "http_proxy",
+    "NO_PROXY",
+    "no_proxy",
+];
+
 /// The tool with one kubeconfig, or several.
-pub(super) struct Tool {
+pub(crate) struct Tool {
     binary: PathBuf,
     kubeconfig: String,
     variables: Vec<(String, String)>,
@@ -20,15 +32,15 @@ pub(super) struct Tool {
 
 /// What came of a run.
 #[derive(Debug)]
-pub(super) struct Ran {
-    pub(super) code: Option<i32>,
-    pub(super) out: String,
-    pub(super) err: String,
+pub(crate) struct Ran {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
 impl Tool {
     /// Builds the tool.
-    pub(super) async fn new(kubeconfig: &Path) -> Self {
+    pub(crate) async fn new(kubeconfig: &Path) -> Self {
         Self {
             binary: blocking(e2e::binaries::cli).await.unwrap(),
             kubeconfig: kubeconfig.display().to_string(),
@@ -37,7 +49,7 @@ impl Tool {
     }
 
     /// The same tool with `KUBECONFIG` as given.
-    pub(super) fn with_kubeconfig(&self, kubeconfig: String) -> Self {
+    pub(crate) fn with_kubeconfig(&self, kubeconfig: String) -> Self {
         Self {
             binary: self.binary.clone(),
             kubeconfig,
@@ -46,18 +58,20 @@ impl Tool {
     }
 
     /// Sets a variable of its environment.
-    pub(super) fn with(mut self, name: &str, value: &str) -> Self {
+    pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
         self.variables.push((name.to_owned(), value.to_owned()));
         self
     }
 
     /// Runs it, without a terminal.
-    pub(super) async fn run(&self, arguments: &[&str]) -> Ran {
-        let running = tokio::process::Command::new(&self.binary)
+    pub(crate) async fn run(&self, arguments: &[&str]) -> Ran {
+        let mut command = tokio::process::Command::new(&self.binary);
+        for name in NOT_OURS {
+            command.env_remove(name);
+        }
+        let running = command
             .args(arguments)
             .env("KUBECONFIG", &self.kubeconfig)
-            .env_remove("RUST_LOG")
-            .env_remove("COLUMNS")
             .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .kill_on_drop(true)
@@ -71,7 +85,7 @@ impl Tool {
     }
 
     /// Runs it for JSON.
-    pub(super) async fn json(&self, arguments: &[&str]) -> (Option<i32>, Value) {
+    pub(crate) async fn json(&self, arguments: &[&str]) -> (Option<i32>, Value) {
         let ran = self.run(&[arguments, &["-o", "json"]].concat()).await;
         let parsed = serde_json::from_str(&ran.out);
         (ran.code, parsed.unwrap_or_else(|error| panic!("{error}: {ran:#?}")))
@@ -79,7 +93,7 @@ impl Tool {
 }
 
 /// The reasons of each workload of an audit, each with when it fails.
-pub(super) fn reasons(report: &Value) -> BTreeMap<String, String> {
+pub(crate) fn reasons(report: &Value) -> BTreeMap<String, String> {
     let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     for finding in report["findings"].as_array().unwrap() {

@@ -1,6 +1,5 @@
 //! One workload for each verdict.
 
-use e2e::registry::Registry;
 use e2e::scenario::Scenario;
 use serde_json::{Value, json};
 
@@ -10,7 +9,7 @@ use crate::cli::tool::{Tool, reasons};
 const SERVER: &str = "r.example.com";
 
 /// Creates a Secret with a docker config.
-pub(super) async fn secret(scenario: &Scenario, namespace: &str, name: &str, config: &Value) {
+pub(crate) async fn secret(scenario: &Scenario, namespace: &str, name: &str, config: &Value) {
     scenario
         .apply(&json!({
             "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/dockerconfigjson",
@@ -21,13 +20,13 @@ pub(super) async fn secret(scenario: &Scenario, namespace: &str, name: &str, con
 }
 
 /// A docker config with a login for one key.
-pub(super) fn config(scenario: &Scenario, key: &str) -> Value {
+pub(crate) fn config(scenario: &Scenario, key: &str) -> Value {
     let login = scenario.login("docker config");
     json!({"auths": {key: {"username": login.username, "password": login.password}}})
 }
 
 /// Creates an account that refers to these Secrets.
-pub(super) async fn account(scenario: &Scenario, namespace: &str, name: &str, secrets: &[&str]) {
+pub(crate) async fn account(scenario: &Scenario, namespace: &str, name: &str, secrets: &[&str]) {
     let references: Vec<Value> = secrets.iter().map(|name| json!({"name": name})).collect();
     scenario
         .apply(&json!({
@@ -38,7 +37,7 @@ pub(super) async fn account(scenario: &Scenario, namespace: &str, name: &str, se
 }
 
 /// A template of a Pod.
-pub(super) fn template(account: &str, image: &str) -> Value {
+pub(crate) fn template(account: &str, image: &str) -> Value {
     json!({
         "metadata": {"labels": {"app": account}},
         "spec": {"serviceAccountName": account, "containers": [{"name": "main", "image": image}]},
@@ -46,7 +45,7 @@ pub(super) fn template(account: &str, image: &str) -> Value {
 }
 
 /// Creates a Deployment without Pods.
-pub(super) async fn deployment(scenario: &Scenario, namespace: &str, name: &str, template: &Value) {
+pub(crate) async fn deployment(scenario: &Scenario, namespace: &str, name: &str, template: &Value) {
     let labels = &template["metadata"]["labels"];
     scenario
         .apply(&json!({
@@ -58,7 +57,7 @@ pub(super) async fn deployment(scenario: &Scenario, namespace: &str, name: &str,
 }
 
 /// Creates a bare Pod.
-async fn pod(scenario: &Scenario, namespace: &str, name: &str, template: &Value) {
+pub(crate) async fn pod(scenario: &Scenario, namespace: &str, name: &str, template: &Value) {
     let mut pod = template.clone();
     pod["apiVersion"] = json!("v1");
     pod["kind"] = json!("Pod");
@@ -152,52 +151,4 @@ async fn exit_codes(tool: &Tool, namespace: &str) {
         names.out.contains(&format!("/{namespace}/Deployment/bare\n")),
         "{names:#?}"
     );
-}
-
-/// The registry refuses a wrong login, and a request without one.
-#[tokio::test]
-async fn refused_logins_and_node_logins_are_found() {
-    let mut registry = Registry::start().await.unwrap();
-    let scenario = Scenario::shared("trials").await;
-    let login = scenario.login("docker config");
-    registry.set_password(&login.username, "another").unwrap();
-    scenario.unselected_namespaces(&["a"]).await;
-    let namespace = scenario.in_scenario(&["a"]).remove(0);
-    let server = registry.address().to_owned();
-    let image = format!("{server}/team/app:1");
-    secret(&scenario, &namespace, "wrong", &config(&scenario, &server)).await;
-    account(&scenario, &namespace, "wrong", &["wrong"]).await;
-    account(&scenario, &namespace, "node", &[]).await;
-    deployment(&scenario, &namespace, "wrong", &template("wrong", &image)).await;
-    pod(&scenario, &namespace, "node", &template("node", &image)).await;
-    let runs = json!({"status": {"phase": "Running", "containerStatuses": [{
-        "name": "main", "image": image, "imageID": "x", "ready": true, "restartCount": 0, "started": true,
-        "state": {"running": {"startedAt": "2026-01-01T00:00:00Z"}},
-    }]}});
-    let patch = [
-        "patch",
-        "pod",
-        "node",
-        "-n",
-        &namespace,
-        "--subresource=status",
-        "--type=merge",
-        "-p",
-        &runs.to_string(),
-    ];
-    scenario.kubectl(&patch).await;
-
-    let tool = Tool::new(scenario.cluster().kubeconfig_path()).await;
-    let source = format!("{namespace}/wrong");
-    let audit = ["audit", &server, "-n", &namespace, "--login", &source, "--probe"];
-    let (code, report) = tool.json(&audit).await;
-    let found = reasons(&report);
-    assert!(found["Deployment/wrong"].starts_with("LoginRefused"), "{report:#}");
-    assert!(found["Pod/node"].contains("NodeOnly"), "{report:#}");
-    assert_eq!(code, Some(1), "{report:#}");
-
-    // What cannot be reached refuses nothing.
-    drop(registry);
-    let (_, report) = tool.json(&audit).await;
-    assert_eq!(reasons(&report).get("Deployment/wrong"), None, "{report:#}");
 }
