@@ -48,15 +48,21 @@ pub(crate) struct Env {
 impl Env {
     pub(crate) async fn start() -> anyhow::Result<Self> {
         let missing = machine::missing();
+        let node = if missing.is_none() { ", a node" } else { "" };
+        note(&format!(
+            "starting etcd, kube-apiserver, kube-controller-manager, a registry{node} and the operator"
+        ));
+        if let Some(missing) = &missing {
+            note(&format!(
+                "no Pod runs in this demo: for a node this machine lacks {missing}"
+            ));
+        }
         let options = cluster::Options {
             nodes: missing.is_none(),
             ..cluster::Options::default()
         };
         let (cluster, mut registry) = tokio::try_join!(Cluster::start(options), Registry::start())?;
-        let node = if let Some(missing) = missing {
-            note(&format!(
-                "no Pod runs in this demo: for a node this machine lacks {missing}"
-            ));
+        let node = if missing.is_some() {
             None
         } else {
             let program = blocking(|| Ok(std::fs::read(&runtime()?.container)?)).await?;

@@ -47,7 +47,6 @@ async fn main() -> ExitCode {
 }
 
 async fn run(terminal: &Terminal, keep: bool) -> anyhow::Result<()> {
-    note("starting etcd, kube-apiserver, kube-controller-manager, a registry, a node and the operator");
     let mut env = Env::start().await?;
     let told = story::run(&mut env, terminal).await;
     if told.is_err() {
