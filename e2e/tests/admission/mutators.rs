@@ -40,9 +40,9 @@ async fn allowed_keys_of_mutators_pass() {
     scenario.apply(&scenario.object()).await;
 
     // The state of the logins comes first.
-    names_the_remedy(&scenario, "CredentialsReady", SECRETS).await;
+    names_the_remedy(&scenario, "CredentialsReady", SECRETS, "cost-center").await;
     allow(&scenario, SECRETS, "['other', 'cost-*']").await;
-    names_the_remedy(&scenario, "ServiceAccountsSynced", ACCOUNTS).await;
+    names_the_remedy(&scenario, "ServiceAccountsSynced", ACCOUNTS, "example.com/modified-by").await;
     allow(&scenario, ACCOUNTS, "['example.com/modified-by']").await;
     scenario
         .holds("copies and references come", &scenario.expected(&["a"], &first))
@@ -77,6 +77,67 @@ async fn mutator_of_objects_holds_no_deletion() {
         .kubectl(&["delete", "cps", scenario.name(), "--wait=false"])
         .await;
     scenario.gone("the object goes, with its copies and references").await;
+}
+
+/// A mutating policy holds up the release of a retained copy, which keeps its login. The status names the key.
+#[tokio::test]
+async fn release_of_retained_copies_waits_for_keys() {
+    let scenario = Scenario::own("retained").await;
+    let login = scenario.login("first");
+    scenario.namespaces(&["a", "b"]).await;
+    scenario.wait_for_accounts(&scenario.in_scenario(&["a", "b"])).await;
+    scenario.source(&login).await;
+    let mut object = scenario.object();
+    object["spec"]["deletionPolicy"] = json!("Retain");
+    scenario.apply(&object).await;
+    scenario.says("Ready", "True", "Synced").await;
+    for object in &mutator("cost-center", "", "secrets", LABEL) {
+        scenario.apply(object).await;
+    }
+    let [a, b] = ["a", "b"].map(|part| scenario.in_scenario(&[part]).remove(0));
+    let touch = [
+        "annotate",
+        "secret",
+        scenario.name(),
+        "-n",
+        &a,
+        "touched=a",
+        "--overwrite",
+        "-o",
+        "json",
+    ];
+    eventually("the mutating policy is in force", SOON, async || {
+        let copy = scenario.kubectl(&touch).await;
+        copy.contains("cost-center").then_some(()).ok_or(copy)
+    })
+    .await;
+    scenario
+        .kubectl(&["label", "namespace", &b, "pullsecrets.dev/exclude=true"])
+        .await;
+    eventually("the status names policy, key and remedy", SOON, async || {
+        let failures = scenario.current().await["status"]["failures"].to_string();
+        let named = [b.as_str(), SECRETS, "cost-center", "allowedKeys"];
+        named
+            .iter()
+            .all(|word| failures.contains(word))
+            .then_some(())
+            .ok_or(failures)
+    })
+    .await;
+    let copy = ["get", "secret", scenario.name(), "-n", &b, "-o", "json"];
+    let held = scenario.kubectl(&copy).await;
+    assert!(held.contains("pullsecrets.dev/cluster-pull-secret"), "{held}");
+
+    allow(&scenario, SECRETS, "['cost-center']").await;
+    eventually("the copy is released", SOON * 2, async || {
+        let copy: Value = serde_json::from_str(&scenario.kubectl(&copy).await).unwrap();
+        let metadata = &copy["metadata"];
+        let is_released = metadata["annotations"]["pullsecrets.dev/retained"] == scenario.name()
+            && metadata["labels"]["pullsecrets.dev/cluster-pull-secret"].is_null();
+        is_released.then_some(()).ok_or_else(|| metadata.to_string())
+    })
+    .await;
+    scenario.says("Ready", "True", "Synced").await;
 }
 
 /// A refusal names the key and the remedy, never a value. A held copy in deletion is emptied all the same.
@@ -186,12 +247,12 @@ async fn patch(client: &Client, account: &Value, copy: &Value) -> Duration {
     began.elapsed()
 }
 
-/// Waits until the condition names the policy of the operator, the cause and the remedy.
-async fn names_the_remedy(scenario: &Scenario, condition: &str, policy: &str) {
-    eventually("the status names policy, cause and remedy", SOON, async || {
+/// Waits until the condition names the policy of the operator, the key, the cause and the remedy.
+async fn names_the_remedy(scenario: &Scenario, condition: &str, policy: &str, key: &str) {
+    eventually("the status names policy, key, cause and remedy", SOON, async || {
         let seen = scenario.condition(condition).await.map(|seen| seen.message);
         let seen = seen.unwrap_or_default();
-        let named = [policy, "a mutating webhook or policy", "allowedKeys"];
+        let named = [policy, key, "a mutating webhook or policy", "allowedKeys"];
         named.iter().all(|word| seen.contains(word)).then_some(()).ok_or(seen)
     })
     .await;

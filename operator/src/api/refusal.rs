@@ -1,7 +1,7 @@
 //! Who refused a write: parses the messages of API servers 1.33 to 1.36 that name a webhook, policy or quota.
 //!
 //! It takes only names, and only from the place where the server itself writes them. A webhook chooses the rest of its
-//! message, which may quote the object or imitate another refusal.
+//! message, which may quote the object or imitate another refusal. The policies on the operator name a key, and no value.
 
 use crd::FailureReason;
 use kube::core::Status;
@@ -13,6 +13,9 @@ const VALIDATING: &str = "ValidatingAdmissionPolicy '";
 /// Ends of the names of the policies of `config/admission/operator` that compare a write with the object before it. The
 /// name of the installation comes before them.
 const ON_THE_OPERATOR: [&str; 3] = ["-operator-secrets", "-operator-serviceaccounts", "-operator-objects"];
+
+/// What these policies write behind the key of a label or annotation that they refuse.
+const ALLOWS_KEYS: &str = ": if a mutating webhook or policy of this cluster writes it, add it to allowedKeys";
 
 /// Parses a reply in which the server names who refused. It ignores the code: a webhook chooses its own, and an
 /// unreachable webhook yields 500.
@@ -102,16 +105,24 @@ fn by_policy(words: &str, code: u16) -> Option<Failure> {
         .or_else(|| quoted(words, "policy '", '\''))
         .or_else(|| quoted(words, "policy \"", '"'))?;
     let (name, binding) = denying(named)?;
+    let (_, rest) = named;
     let by = match binding {
         Some(binding) => format!("policy {name:?}, binding {binding:?}"),
         None => format!("policy {name:?}"),
     };
     // The policy sees the write after mutation, and the operator does not send what it refuses.
-    let cause = if code == 422 && ON_THE_OPERATOR.iter().any(|end| name.ends_with(end)) {
-        ", which limits the operator: a mutating webhook or policy may have added a label, annotation or field to the \
-         write; allow its keys by allowedKeys (config/README.md), or exempt the operator from it"
-    } else {
-        ""
+    let is_on_the_operator = code == 422 && ON_THE_OPERATOR.iter().any(|end| name.ends_with(end));
+    let cause = match foreign_key(rest).filter(|_| is_on_the_operator) {
+        Some(key) => format!(
+            ", which limits the operator: a mutating webhook or policy may have added the key {key:?} to the write; allow \
+             it by allowedKeys (config/README.md), or exempt the operator from it"
+        ),
+        None if is_on_the_operator => {
+            ", which limits the operator: a mutating webhook or policy may have added a label, annotation or field to the \
+             write; allow its keys by allowedKeys (config/README.md), or exempt the operator from it"
+                .to_owned()
+        }
+        None => String::new(),
     };
     Some(denied(format!("refused by {by} ({code}){cause}")))
 }
@@ -122,6 +133,14 @@ fn denying<'a>((name, rest): (&'a str, &'a str)) -> Option<(&'a str, Option<&'a 
     let rest = binding.map_or(rest, |(_, rest)| rest);
     rest.starts_with(" denied")
         .then_some((name, binding.map(|(binding, _)| binding)))
+}
+
+/// Returns the key of a label or annotation that a policy on the operator names in its refusal.
+fn foreign_key(words: &str) -> Option<&str> {
+    let (words, _) = words.split_once(ALLOWS_KEYS)?;
+    let (before, key) = words.rsplit_once(' ')?;
+    let is_named = before.ends_with(" such as") || before.ends_with(" not");
+    (is_named && is_key(key)).then_some(key)
 }
 
 fn by_quota(words: &str) -> Option<Failure> {
@@ -156,7 +175,16 @@ fn quoted<'a>(text: &'a str, start: &str, end: char) -> Option<(&'a str, &'a str
     is_object_name(name).then_some((name, rest))
 }
 
-/// Whether the text can be the name of an object. No other text is ever taken from a server's message.
+/// Whether the text can be the key of a label or annotation.
+fn is_key(text: &str) -> bool {
+    !text.is_empty()
+        && text.len() <= 317
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-_./".contains(&byte))
+}
+
+/// Whether the text can be the name of an object. Besides keys, no other text is ever taken from a server's message.
 fn is_object_name(text: &str) -> bool {
     !text.is_empty()
         && text.len() <= 253

@@ -102,6 +102,20 @@ const WORDINGS: &[(u16, &str, FailureReason, &str)] = &[
         ),
     ),
     (
+        422,
+        concat!(
+            r#"secrets "d" is forbidden: ValidatingAdmissionPolicy 'a-operator-secrets' with binding 'b' denied request: the "#,
+            "operator may write only its own, such as example.com/Cost_center: if a mutating webhook or policy of this ",
+            "cluster writes it, add it to allowedKeys, as config/README.md says"
+        ),
+        AdmissionDenied,
+        concat!(
+            r#"refused by policy "a-operator-secrets", binding "b" (422), which limits the operator: a mutating webhook or "#,
+            r#"policy may have added the key "example.com/Cost_center" to the write; allow it by allowedKeys "#,
+            "(config/README.md), or exempt the operator from it"
+        ),
+    ),
+    (
         403,
         r#"policy "no.dice" denied request: failed to configure policy: CANARY"#,
         AdmissionDenied,
@@ -218,6 +232,34 @@ fn names_are_bounded_and_of_few_characters() {
             assert!(!quoted, "{seen}");
         }
     }
+}
+
+/// Only a policy on the operator names keys, and only what can be a key is taken.
+#[test]
+fn other_words_are_no_keys() {
+    let refusal = |policy: &str, words: &str| {
+        let by = format!("ValidatingAdmissionPolicy '{policy}' with binding 'b' denied request: {words}");
+        format!(
+            "{:?}",
+            api_error(422, &format!(r#"secrets "x" is forbidden: {by}{ALLOWS_KEYS}"#))
+        )
+    };
+    let long = format!("such as {}", "a".repeat(318));
+    for words in [
+        "such as hundreds of CANARY",
+        "as CANARY",
+        "such as CAN:ARY",
+        "CANARY",
+        long.as_str(),
+        "such as ",
+    ] {
+        let seen = refusal("a-operator-secrets", &format!("only its own, {words}"));
+        assert!(!seen.contains("CAN") && !seen.contains("aaa"), "{seen}");
+    }
+    let seen = refusal("theirs", "only its own, such as CANARY");
+    assert!(!seen.contains("CAN"), "{seen}");
+    let seen = refusal("a-operator-objects", "only its own, also not a/b");
+    assert!(seen.contains(r#"the key \"a/b\""#), "{seen}");
 }
 
 /// A missing answer stays unknown: the write may or may not have happened.
