@@ -88,7 +88,8 @@ async fn operate(args: &Args) -> anyhow::Result<()> {
     let prober = args.require_restraint.then(|| {
         let (leadership, events) = (leadership.clone(), events.clone());
         let connect = move || write_client(&connect);
-        let prober = Prober::new(connect, &own, &args.restraint_prefix, leadership, events);
+        let secret = managed.iter().flatten().next().map(AsRef::as_ref);
+        let prober = Prober::new(connect, &own, &args.restraint_prefix, leadership, events).limited_to(secret);
         let prober = prober.deleting_pods(args.recover_pods.then(Args::pod_name).flatten());
         tokio::spawn(prober.run(token.clone()))
     });

@@ -60,7 +60,7 @@ async fn unbind(scenario: &Scenario, policy: &str) {
         .kubectl(&["delete", "validatingadmissionpolicybinding", policy])
         .await;
     eventually(&format!("{policy} is no longer in force"), SOON, async || {
-        allows_a_foreign_secret(scenario)
+        allows_a_foreign_secret(scenario, SYSTEM_NAMESPACE)
             .await
             .then_some(())
             .ok_or_else(String::new)
@@ -68,10 +68,25 @@ async fn unbind(scenario: &Scenario, policy: &str) {
     .await;
 }
 
+/// Limits the binding of a policy to the operator's own namespace, or no longer.
+async fn limit(scenario: &Scenario, policy: &str, is_limited: bool) {
+    let own = json!({"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": SYSTEM_NAMESPACE}}});
+    let limits = json!({"spec": {"matchResources": is_limited.then_some(own)}}).to_string();
+    let patch = [
+        "patch",
+        "validatingadmissionpolicybinding",
+        policy,
+        "--type=merge",
+        "-p",
+        &limits,
+    ];
+    scenario.kubectl(&patch).await;
+}
+
 /// Whether the server accepts a dry run of the operator that the policy on Secrets refuses.
-async fn allows_a_foreign_secret(scenario: &Scenario) -> bool {
+async fn allows_a_foreign_secret(scenario: &Scenario, namespace: &str) -> bool {
     let client = client::connect(&kubeconfig(scenario).await).await.unwrap();
-    let secrets: kube::Api<k8s_openapi::api::core::v1::Secret> = kube::Api::namespaced(client, SYSTEM_NAMESPACE);
+    let secrets: kube::Api<k8s_openapi::api::core::v1::Secret> = kube::Api::namespaced(client, namespace);
     let secret = json!({"metadata": {"name": "probe"}, "type": "Opaque"});
     let dry = kube::api::PostParams {
         dry_run: true,
@@ -255,6 +270,41 @@ async fn lost_restraint_stops_additions_alone() {
     scenario.says("Ready", "True", "Synced").await;
     assert_eq!(events(&scenario).await, ["RestraintLost", "RestraintProven"]);
     assert!(scenario.metrics().await.contains("pullsecrets_restraint_missing 0"));
+}
+
+/// A binding that leaves out other namespaces than the operator's own proves nothing, and is a loss later.
+#[tokio::test]
+async fn binding_of_one_namespace_proves_nothing() {
+    let scenario = Scenario::without_operator("limited", cluster::Options::default()).await;
+    limit(&scenario, POLICY, true).await;
+    eventually("other namespaces are left out", SOON, async || {
+        let is_open = allows_a_foreign_secret(&scenario, "default").await;
+        is_open.then_some(()).ok_or_else(String::new)
+    })
+    .await;
+    let mark = scenario.mark().await;
+    let operator = launch(&scenario).await;
+    let why = readiness(
+        &operator,
+        503,
+        "accepted a dry run that creates an Opaque Secret in namespace",
+    )
+    .await;
+    assert!(why.contains(POLICY), "{why}");
+    let audit = scenario.cluster().audit();
+    audit.settle(scenario.client()).await.unwrap();
+    assert_eq!(audit.writes_since(mark, OPERATOR_USER).unwrap().summary(), "");
+
+    limit(&scenario, POLICY, false).await;
+    readiness(&operator, 200, "ok").await;
+    limit(&scenario, "pullsecrets-operator-serviceaccounts", true).await;
+    eventually("the loss is an Event", NEXT_ROUND, async || {
+        let events = events(&scenario).await;
+        let is_lost = events.iter().any(|reason| reason == "RestraintLost");
+        is_lost.then_some(()).ok_or_else(|| format!("{events:?}"))
+    })
+    .await;
+    operator.stop().unwrap();
 }
 
 /// While the policies are in force, the operator tries them at most four times a minute, and writes nothing.

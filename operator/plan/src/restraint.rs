@@ -9,6 +9,7 @@
 //! - Only refusals by the policies count as proof. An outage, a missing right, a quota or a webhook is no proof.
 //! - An accepted dry run ends the proof at once. Unclear answers end it after [`ROUNDS`] of them, because a server that
 //!   does not answer refuses the operator's writes as well.
+//! - What happens in another namespace than the operator's own ends the proof only by an accepted dry run.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,6 +33,8 @@ pub enum Round {
     Accepted(Arc<str>),
     /// Another answer. The text says which, and names who gave it.
     Unclear(Arc<str>),
+    /// Another namespace than the operator's own gave another answer. It counts neither for nor against the proof.
+    Skipped,
 }
 
 /// Whether the policies are in force, as far as this process knows.
@@ -98,6 +101,8 @@ impl Proof {
                 self.failed = 0;
                 self.due = now + AGAIN;
             }
+            (Restraint::Proven, Round::Skipped) => self.due = now + AGAIN,
+            (Restraint::Unproven(_) | Restraint::Lost(_), Round::Skipped) => self.due = now + BETWEEN,
             (Restraint::Proven, Round::Accepted(why)) => self.lose(why, now),
             (Restraint::Proven, Round::Unclear(why)) => {
                 self.counted += 1;
@@ -199,6 +204,17 @@ mod tests {
         let mut proof = Proof::new(Duration::ZERO);
         after(&mut proof, &[Round::Refused, Round::Refused, Round::Refused]);
         let outage = [unclear(), unclear(), Round::Refused, unclear(), unclear()];
+        assert_eq!(after(&mut proof, &outage), Restraint::Proven);
+        assert_eq!(after(&mut proof, &[unclear()]), Restraint::Lost("unclear".into()));
+    }
+
+    #[test]
+    fn skipped_rounds_count_neither_way() {
+        let mut proof = Proof::new(Duration::ZERO);
+        let rounds = [Round::Refused, Round::Skipped, Round::Refused, Round::Skipped];
+        assert!(matches!(after(&mut proof, &rounds), Restraint::Unproven(_)));
+        assert_eq!(after(&mut proof, &[Round::Refused]), Restraint::Proven);
+        let outage = [unclear(), unclear(), Round::Skipped];
         assert_eq!(after(&mut proof, &outage), Restraint::Proven);
         assert_eq!(after(&mut proof, &[unclear()]), Restraint::Lost("unclear".into()));
     }

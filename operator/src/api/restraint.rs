@@ -3,14 +3,19 @@
 //!
 //! # Guarantees
 //!
-//! - Every request is a dry run in the operator's own namespace, or of an object's `spec`. None changes anything.
+//! - Every write is a dry run, and none changes anything.
 //! - Every request has a connection of its own, because each API server learns of a policy by itself.
 //! - Only the leader sends them: at most five a minute, except while a proof is under way.
+//! - Rounds visit the namespaces of the cluster in turn, because a binding may be limited to some of them.
+
+mod answer;
+mod probe;
+mod report;
+mod tour;
 
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{Pod, Secret, ServiceAccount};
 use kube::api::{DeleteParams, ListParams, ObjectMeta, Patch, PatchParams, PostParams};
-use kube::core::Status;
 use kube::{Api, Client, ResourceExt as _};
 use plan::restraint::{Proof, ROUNDS, Restraint, Round};
 use serde_json::{Value, json};
@@ -20,12 +25,17 @@ use tracing::{error, info, warn};
 use crate::api::call::DEADLINE;
 use crate::api::events::{EventRecorder, ObjectEvent};
 use crate::api::partial::RawClusterPullSecret;
-use crate::api::{lease, refusal, replies};
+use crate::api::{lease, replies};
 use crate::leadership::Leadership;
-use crate::outcome::ApiError;
+
+use answer::{judge, unclear};
+use probe::Probe;
+use tour::Tour;
 
 /// The name of the objects in dry runs. None exists.
 const NAME: &str = "pullsecrets-restraint-probe";
+/// The key of the annotation that dry runs add.
+const KEY: &str = "pullsecrets.dev/restraint-probe";
 
 /// Tries the policies whose names begin with a prefix.
 pub struct Prober {
@@ -34,47 +44,11 @@ pub struct Prober {
     prefix: String,
     leadership: Leadership,
     events: EventRecorder,
+    /// The only name of Secrets that the operator may write in other namespaces, or one of them.
+    secret: Option<String>,
     /// The name of the operator's own Pod, if it may delete Pods.
     pod: Option<String>,
-}
-
-/// A write that a policy must refuse.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Probe {
-    /// A Secret that holds no pull secret.
-    Secret,
-    /// An annotation on the `ServiceAccount` `default`.
-    ServiceAccount,
-    /// A Lease that is not the operator's.
-    Lease,
-    /// The `spec` of a `ClusterPullSecret`.
-    Object,
-    /// The deletion of the operator's own Pod, which runs.
-    Pod,
-}
-
-impl Probe {
-    /// The end of the name of the policy that must refuse it.
-    fn policy(self) -> &'static str {
-        match self {
-            Self::Secret => "secrets",
-            Self::ServiceAccount => "serviceaccounts",
-            Self::Lease => "leases",
-            Self::Object => "objects",
-            Self::Pod => "pods",
-        }
-    }
-
-    /// What the dry run does.
-    fn describe(self) -> &'static str {
-        match self {
-            Self::Secret => "a dry run that creates an Opaque Secret",
-            Self::ServiceAccount => "a dry run that annotates ServiceAccount default",
-            Self::Lease => "a dry run that creates a foreign Lease",
-            Self::Object => "a dry run that changes the spec of a ClusterPullSecret",
-            Self::Pod => "a dry run that deletes the operator's own Pod",
-        }
-    }
+    tour: Tour,
 }
 
 impl Prober {
@@ -93,8 +67,17 @@ impl Prober {
             prefix: prefix.to_owned(),
             leadership,
             events,
+            secret: None,
             pod: None,
+            tour: Tour::default(),
         }
+    }
+
+    /// Tries a Secret of this name in other namespaces, because the operator has no right on others there.
+    #[must_use]
+    pub fn limited_to(mut self, secret: Option<&str>) -> Self {
+        self.secret = secret.map(ToOwned::to_owned);
+        self
     }
 
     /// Also tries the policy on deletions of Pods, with the operator's own Pod of this name.
@@ -106,7 +89,7 @@ impl Prober {
 
     /// Tries the policies while this process holds the Lease, and records what is known of them in its leadership,
     /// until the token is cancelled.
-    pub async fn run(self, token: CancellationToken) {
+    pub async fn run(mut self, token: CancellationToken) {
         let clock = self.leadership.clock();
         tokio::select! {
             () = token.cancelled() => return,
@@ -136,28 +119,69 @@ impl Prober {
         }
     }
 
-    /// Sends one dry run of each kind. Stops at the first that the policies do not refuse.
-    async fn round(&self) -> Round {
+    /// Sends one dry run of each kind, those on Secrets and accounts in the namespace whose turn it is. Stops at the first
+    /// answer that ends the round.
+    async fn round(&mut self) -> Round {
+        let elsewhere = match (self.connect)() {
+            Ok(client) => self.tour.namespace(replies::bounded(client)).await,
+            Err(_) => None,
+        };
+        let round = self.round_in(elsewhere.as_deref()).await;
+        self.tour.record(&round);
+        round
+    }
+
+    async fn round_in(&self, elsewhere: Option<&str>) -> Round {
         let always = [Probe::Secret, Probe::ServiceAccount, Probe::Lease, Probe::Object];
+        let mut skipped = false;
         for probe in always.into_iter().chain(self.pod.as_ref().map(|_| Probe::Pod)) {
-            match self.try_one(probe).await {
+            let place = elsewhere.filter(|_| probe.is_everywhere());
+            match self.try_one(probe, place).await {
                 Round::Refused => {}
+                // Whoever writes in that namespace may cause such an answer, for example with a webhook.
+                Round::Unclear(_) if place.is_some() => skipped = true,
                 other => return other,
             }
         }
-        Round::Refused
+        if skipped { Round::Skipped } else { Round::Refused }
     }
 
-    async fn try_one(&self, probe: Probe) -> Round {
+    /// Sends a dry run to another namespace, or to the operator's own.
+    async fn try_one(&self, probe: Probe, elsewhere: Option<&str>) -> Round {
         let policy = format!("{}{}", self.prefix, probe.policy());
         let Ok(client) = (self.connect)() else {
             return Round::Unclear("the client for dry runs could not be made".into());
         };
-        let answer = tokio::time::timeout(DEADLINE, self.send(probe, replies::bounded(client))).await;
-        match answer {
-            Ok(answer) => judge(probe, &policy, answer),
-            Err(_) => unclear(probe, "no reply in time"),
+        let client = replies::bounded(client);
+        let answer = async {
+            match elsewhere {
+                Some(namespace) => self.send_elsewhere(probe, client, namespace).await.map(Some),
+                None => self.send(probe, client).await,
+            }
+        };
+        match tokio::time::timeout(DEADLINE, answer).await {
+            Ok(answer) => judge(&probe.describe(elsewhere), &policy, answer),
+            Err(_) => unclear(&probe.describe(elsewhere), "no reply in time"),
         }
+    }
+
+    /// Sends a dry run that creates an `Opaque` Secret, or annotates the account, in another namespace.
+    ///
+    /// A tenant may prepare that namespace. If the Secret exists, the server refuses another type before it asks the
+    /// policy. So no preparation makes the server accept the dry run.
+    async fn send_elsewhere(&self, probe: Probe, client: Client, namespace: &str) -> kube::Result<()> {
+        if probe == Probe::ServiceAccount {
+            return annotate_account(client, namespace).await;
+        }
+        let name = self.secret.clone().unwrap_or_else(|| format!("{NAME}-{}", unique()));
+        // Rights on one name allow to apply it, and not to create it by POST.
+        let body = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "type": "Opaque"});
+        let params = PatchParams {
+            dry_run: true,
+            ..PatchParams::apply(NAME)
+        };
+        let api: Api<Secret> = Api::namespaced(client, namespace);
+        api.patch_metadata(&name, &params, &Patch::Apply(body)).await.map(drop)
     }
 
     /// Sends a dry run. `None` if there is nothing to try it on.
@@ -184,11 +208,7 @@ impl Prober {
                 let api: Api<Secret> = Api::namespaced(client, &self.namespace);
                 api.create(&post, &secret).await?;
             }
-            Probe::ServiceAccount => {
-                let body = json!({"metadata": {"annotations": {"pullsecrets.dev/restraint-probe": "true"}}});
-                let api: Api<ServiceAccount> = Api::namespaced(client, &self.namespace);
-                api.patch_metadata("default", &patch, &Patch::Merge(body)).await?;
-            }
+            Probe::ServiceAccount => annotate_account(client, &self.namespace).await?,
             Probe::Lease => {
                 let lease = Lease { metadata, spec: None };
                 let api: Api<Lease> = Api::namespaced(client, &self.namespace);
@@ -257,81 +277,26 @@ impl Prober {
     fn event(&self, state: &Restraint, reported: &mut bool) -> Option<ObjectEvent> {
         let missing = !matches!(state, Restraint::Proven);
         let is_change = std::mem::replace(reported, missing) != missing;
-        is_change.then(|| describe(&self.namespace, state))
+        is_change.then(|| report::describe(&self.namespace, state))
     }
 }
 
-fn describe(namespace: &str, state: &Restraint) -> ObjectEvent {
-    let (reason, note) = match state {
-        Restraint::Unproven(why) => (
-            "RestraintNotProven",
-            format!("the operator in {namespace} writes nothing until the admission policies on it are proven: {why}"),
-        ),
-        Restraint::Lost(why) => (
-            "RestraintLost",
-            format!(
-                "the operator in {namespace} neither adds nor rotates logins, because the admission policies on it are no longer \
-                 in force: {why}"
-            ),
-        ),
-        Restraint::Proven => (
-            "RestraintProven",
-            format!("the admission policies on the operator in {namespace} are in force"),
-        ),
+/// A text that no tenant can have written before. A write that changes nothing would break no policy.
+fn unique() -> String {
+    jiff::Timestamp::now().as_nanosecond().to_string()
+}
+
+/// Sends a dry run that annotates the `ServiceAccount` `default`.
+async fn annotate_account(client: Client, namespace: &str) -> kube::Result<()> {
+    let params = PatchParams {
+        dry_run: true,
+        ..PatchParams::default()
     };
-    ObjectEvent {
-        warning: !matches!(state, Restraint::Proven),
-        reason: reason.to_owned(),
-        note,
-    }
-}
-
-/// Returns what the answer to a dry run shows of the policy. Without an object there is no dry run, and no doubt.
-fn judge(probe: Probe, policy: &str, answer: kube::Result<Option<()>>) -> Round {
-    match answer {
-        Ok(None) => Round::Refused,
-        Ok(Some(())) => Round::Accepted(
-            format!(
-                "the API server accepted {}, which ValidatingAdmissionPolicy {policy:?} must refuse: apply the policy and its \
-                 binding, for example with config/admission/operator",
-                probe.describe()
-            )
-            .into(),
-        ),
-        Err(kube::Error::Api(status)) if is_refused_by(&status, policy) => Round::Refused,
-        Err(error) => unclear(probe, &reason(&ApiError::from(&error))),
-    }
-}
-
-/// Whether the policy refused the request: code and cause are those that the server writes for a policy.
-fn is_refused_by(status: &Status, policy: &str) -> bool {
-    let caused = |details: &kube::core::response::StatusDetails| {
-        details
-            .causes
-            .iter()
-            .any(|cause| refusal::validating_policy(&cause.message) == Some(policy))
-    };
-    status.code == 422 && refusal::policy_of(status) == Some(policy) && status.details.as_ref().is_some_and(caused)
-}
-
-/// Says what the server answered instead.
-fn reason(error: &ApiError) -> String {
-    match error {
-        ApiError::Refused(failure) if failure.reason == crd::FailureReason::Forbidden => {
-            "RBAC does not allow it (403), so the policy could not refuse it: compare the operator's rights with config/rbac"
-                .to_owned()
-        }
-        ApiError::Refused(failure) | ApiError::Postponed { failure, .. } => failure.message.to_string(),
-        ApiError::NotFound => "it does not exist (404)".to_owned(),
-        ApiError::Conflict => "the server reported a conflict (409)".to_owned(),
-        ApiError::NamespaceTerminating => "the namespace is being deleted".to_owned(),
-        ApiError::Throttled(_) => "the server asks for less (429)".to_owned(),
-        ApiError::Unavailable(why) => why.clone(),
-    }
-}
-
-fn unclear(probe: Probe, why: &str) -> Round {
-    Round::Unclear(format!("{} proved nothing: {why}", probe.describe()).into())
+    let body = json!({"metadata": {"annotations": {KEY: unique()}}});
+    let api: Api<ServiceAccount> = Api::namespaced(client, namespace);
+    api.patch_metadata("default", &params, &Patch::Merge(body))
+        .await
+        .map(drop)
 }
 
 fn is_suspended(spec: &Value) -> bool {

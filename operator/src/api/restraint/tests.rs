@@ -1,5 +1,7 @@
+use kube::core::Status;
 use kube::core::response::{StatusCause, StatusDetails};
 
+use super::answer::is_refused_by;
 use super::*;
 
 const OURS: &str = "pullsecrets-operator-secrets";
@@ -31,8 +33,14 @@ fn refusal(policy: &str) -> String {
 
 #[test]
 fn only_a_422_that_names_the_policy_counts() {
-    assert_eq!(judge(Probe::Secret, OURS, answer(422, &refusal(OURS))), Round::Refused);
-    assert!(matches!(judge(Probe::Secret, OURS, Ok(Some(()))), Round::Accepted(_)));
+    assert_eq!(
+        judge(&Probe::Secret.describe(None), OURS, answer(422, &refusal(OURS))),
+        Round::Refused
+    );
+    assert!(matches!(
+        judge(&Probe::Secret.describe(None), OURS, Ok(Some(()))),
+        Round::Accepted(_)
+    ));
     let webhook = |words: &str| format!(r#"admission webhook "hook.example.com" denied the request: {words}"#);
     for (code, message, expected) in [
         (
@@ -59,7 +67,7 @@ fn only_a_422_that_names_the_policy_counts() {
         (404, "CANARY".to_owned(), "it does not exist (404)"),
         (503, "CANARY".to_owned(), "the API server answered 503"),
     ] {
-        let Round::Unclear(why) = judge(Probe::Secret, OURS, answer(code, &message)) else {
+        let Round::Unclear(why) = judge(&Probe::Secret.describe(None), OURS, answer(code, &message)) else {
             panic!("{code} {message}");
         };
         assert_eq!(
