@@ -54,31 +54,25 @@ macro_rules! path {
     };
 }
 
-/// Whether two paths are one to the kubelet, which drops a leading `/v1` or `/v2`.
+/// The path of a server without the leading `/v1` or `/v2` that the kubelet drops.
+macro_rules! kubelet_path {
+    ($server:literal) => {
+        concat!(
+            "(",
+            path!($server),
+            ".matches('^/v[12]/') ? ",
+            path!($server),
+            ".find('[12]/.*$').find('/.+$') : ",
+            path!($server),
+            ")"
+        )
+    };
+}
+
+/// Whether two paths are one to the kubelet.
 macro_rules! one_path {
     () => {
-        concat!(
-            path!("other.server"),
-            " == ",
-            path!("r.server"),
-            " || ",
-            path!("other.server"),
-            " in ['/v1' + ",
-            path!("r.server"),
-            ", '/v2' + ",
-            path!("r.server"),
-            "] || ",
-            path!("r.server"),
-            " in ['/v1' + ",
-            path!("other.server"),
-            ", '/v2' + ",
-            path!("other.server"),
-            "] || ",
-            path!("other.server"),
-            " in ['', '/v1/', '/v2/'] && ",
-            path!("r.server"),
-            " in ['', '/v1/', '/v2/']",
-        )
+        concat!(kubelet_path!("other.server"), " == ", kubelet_path!("r.server"))
     };
 }
 
@@ -97,12 +91,12 @@ pub(crate) const SERVERS_ARE_DISTINCT: Rule = (
         host!("other.server"),
         " == ",
         host!("r.server"),
-        " && (",
+        " && ",
         one_path!(),
-        ")))",
+        "))",
     ),
-    "registries must name each server at most once, with or without a scheme, /v1/ or /v2/: remove the second entry, or give it \
-     another path",
+    "registries must name each server at most once: the kubelet drops a scheme, and /v1/ or /v2/ before the path, so two \
+     entries that differ only in these are one server; remove the second entry, or give it another path",
 );
 
 /// Docker Hub has several hosts.
@@ -117,12 +111,12 @@ pub(crate) const DOCKER_HUB_IS_DISTINCT: Rule = (
         host!("other.server"),
         ".matches(r'",
         hub!(),
-        "') && (",
+        "') && ",
         one_path!(),
-        ")))",
+        "))",
     ),
     "registries must name Docker Hub at most once: docker.io, index.docker.io and registry-1.docker.io are one server, \
-     with or without a scheme or /v1/; remove the second entry, or give it another path",
+     with or without a scheme, /v1/ or /v2/; remove the second entry, or give it another path",
 );
 
 /// Two entries for one docker config are equal.

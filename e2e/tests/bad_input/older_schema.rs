@@ -10,6 +10,9 @@ use serde_json::{Value, json};
 
 use crate::bad_input::cases::object;
 
+/// An object that names one server twice, in two spellings.
+const TWO_SPELLINGS: &str = "old-two-spellings";
+
 /// An object that only an older schema accepts, and its report.
 struct Row {
     name: &'static str,
@@ -105,6 +108,11 @@ fn of_use() -> Vec<Row> {
     let registry =
         |at| json!({"server": format!("r{at}.io"), "credentials": {"basicAuth": {"secretRef": {"name": "older"}}}});
     let many: Vec<Value> = (0..20).map(registry).collect();
+    let spelled = |server: &str| {
+        let mut registry = registry(0);
+        registry["server"] = json!(server);
+        registry
+    };
     let marked = |name, labels| {
         let left_out = (
             "Ready",
@@ -118,6 +126,11 @@ fn of_use() -> Vec<Row> {
             "old-many",
             json!({"registries": many}),
             ("CredentialsReady", "Resolved", "20 of 20 registries"),
+        ),
+        row(
+            TWO_SPELLINGS,
+            json!({"registries": [spelled("r.io/v1/team"), spelled("https://r.io/v2/team")]}),
+            ("CredentialsReady", "Resolved", "2 of 2 registries"),
         ),
         marked("old-no-label", json!({"a b": "c"})),
         marked("old-labels", json!({"owner": "helm", "kapp.k14s.io/app": "1"})),
@@ -163,6 +176,10 @@ async fn invalid_old_object_is_reported_and_blocks_none() {
         }
     })
     .await;
+    let twice = oracle::object(scenario.client(), TWO_SPELLINGS).await.unwrap().unwrap();
+    let registries = &twice.data["status"]["registries"];
+    let reasons = [&registries[0]["reason"], &registries[1]["reason"]];
+    assert_eq!(reasons, ["Resolved", "Superseded"], "{registries}");
     scenario.source(&second).await;
     scenario
         .holds("the good one is served as ever", &scenario.expected(&["a"], &second))

@@ -207,32 +207,6 @@ async fn odd_source_that_kubelets_accept_is_taken() {
     all_hold(&scenario, &names, &scenario.login("odd")).await;
 }
 
-/// A server declared in two spellings is served once, and the status reports it. Most pairs are refused before.
-#[tokio::test]
-async fn two_spellings_of_a_server_are_merged() {
-    let scenario = Scenario::shared("two-spellings").await;
-    scenario.namespaces(&["a"]).await;
-    let (first, second) = (scenario.login("first"), scenario.login("second"));
-    scenario.source(&first).await;
-    let other = format!("{}-2", scenario.name());
-    scenario.source_named(&other, &second).await;
-    let mut object = scenario.object();
-    let again = json!({
-        "server": format!("{SERVER}/v2/team"), "credentials": {"basicAuth": {"secretRef": {"name": other}}},
-    });
-    let registries = object["spec"]["registries"].as_array_mut().unwrap();
-    registries[0]["server"] = json!(format!("{SERVER}/v1/team"));
-    registries.push(again);
-    scenario.apply(&object).await;
-    scenario.reaches("Ready", "True").await;
-    let told = scenario.current().await["status"]["registries"].clone();
-    assert_eq!(
-        (&told[0]["reason"], &told[1]["reason"]),
-        (&json!("Resolved"), &json!("Superseded")),
-        "{told}"
-    );
-}
-
 /// Waits until the condition and the registry's own status report what the row expects.
 async fn is_told(scenario: &Scenario, row: &Row, core: &str) {
     let what = format!("{} says CredentialsReady=False {}: {}", row.name, row.reason, row.says);
