@@ -16,3 +16,4 @@ mod rotation;
 mod spread;
 mod started;
 mod story;
+mod verdicts;

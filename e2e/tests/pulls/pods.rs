@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::story::{LATER, SOON, Story};
 
 /// Reasons of a container whose image is refused.
-const REFUSED_REASONS: [&str; 2] = ["ErrImagePull", "ImagePullBackOff"];
+pub(super) const REFUSED_REASONS: [&str; 2] = ["ErrImagePull", "ImagePullBackOff"];
 
 impl Story {
     pub(super) fn pods(&self, namespace: &str) -> Api<Pod> {
