@@ -7,6 +7,7 @@ mod accounts;
 mod authors;
 mod bare;
 mod burst;
+mod crowded;
 mod manifests;
 mod mutators;
 mod named;
