@@ -2,7 +2,9 @@
 //! notice each.
 //!
 //! A patch begins with a line that describes the bug. A line `try: ` follows for each plan, or workload without a
-//! fault, that should show it. A line `test: ` names a test of the suites that must fail; the campaign has no kubelets. `M01` to `M16` are bugs of similar operators; the others have names.
+//! fault, that should show it. A line `test: ` names a test of the suites that must fail; the campaign has no kubelets and
+//! does not run the command-line tool. `M01` to `M16` are bugs of similar operators. The others have names, and those of
+//! the tool begin with `cli-`.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -25,6 +27,8 @@ pub struct Bug {
     pub tests: Vec<String>,
     /// The patch.
     pub patch: PathBuf,
+    /// The bug is in the command-line tool. Otherwise it is in the operator.
+    pub of_tool: bool,
 }
 
 /// A workload, and its fault.
@@ -86,6 +90,7 @@ fn read(patch: PathBuf) -> anyhow::Result<Bug> {
         tries: tries.map(Try::parse).collect::<anyhow::Result<_>>()?,
         tests: tests.map(ToOwned::to_owned).collect(),
         patch,
+        of_tool: text.contains("\n+++ b/operator/cli/"),
     };
     let is_shown = !bug.tries.is_empty() || !bug.tests.is_empty();
     ensure!(

@@ -1,5 +1,8 @@
 //! No run prints what came from a Secret, a kubeconfig or a plugin.
 
+use std::path::PathBuf;
+
+use e2e::registry::Registry;
 use e2e::scenario::Scenario;
 use serde_json::{Value, json};
 
@@ -9,12 +12,14 @@ use crate::cli::verdicts::{account, config, deployment, secret, template};
 const SERVER: &str = "r.example.com";
 
 /// Secrets whose keys and values hold the canary, in forms that are read, ignored and broken.
-async fn secrets(scenario: &Scenario, namespace: &str) {
+async fn secrets(scenario: &Scenario, namespace: &str, registry: &str) {
     let canary = scenario.canary().core();
     secret(scenario, namespace, "right", &config(scenario, SERVER)).await;
     for (name, key) in [
         ("in-key", format!("https://user:{canary}@{SERVER}")),
         ("in-path", format!("{SERVER}/?token={canary}")),
+        // Its path is not that of the image, so the tool names it as the nearest entry.
+        ("near", format!("{SERVER}/other?token={canary}")),
         ("odd", format!("not a server {canary}")),
     ] {
         secret(scenario, namespace, name, &config(scenario, &key)).await;
@@ -29,7 +34,26 @@ async fn secrets(scenario: &Scenario, namespace: &str) {
             "stringData": {"password": canary},
         }))
         .await;
-    for name in ["right", "in-key", "in-path", "odd", "no-base64", "no-text", "opaque"] {
+    // The login of this one reaches a registry, which refuses it.
+    secret(scenario, namespace, "sent", &config(scenario, registry)).await;
+    account(scenario, namespace, "sent", &["sent"]).await;
+    deployment(
+        scenario,
+        namespace,
+        "sent",
+        &template("sent", &format!("{registry}/app")),
+    )
+    .await;
+    for name in [
+        "right",
+        "in-key",
+        "in-path",
+        "near",
+        "odd",
+        "no-base64",
+        "no-text",
+        "opaque",
+    ] {
         account(scenario, namespace, name, &[name]).await;
         deployment(scenario, namespace, name, &template(name, &format!("{SERVER}/app"))).await;
     }
@@ -90,35 +114,38 @@ fn kubeconfig(scenario: &Scenario) -> Value {
     kubeconfig
 }
 
+/// A file that is no kubeconfig, with the canary at the place of the error.
+fn broken(scenario: &Scenario, namespace: &str) -> PathBuf {
+    let path = scenario.cluster().folder().join(format!("{namespace}.broken"));
+    let canary = scenario.canary().core();
+    let text = format!("users:\n- name: x\n  user:\n    token: [{canary}\n{canary}");
+    std::fs::write(&path, text).unwrap();
+    path
+}
+
 /// Every verb, in every format, with logs at trace: the canary is in no output.
 #[tokio::test]
 async fn no_output_holds_a_credential() {
     let scenario = Scenario::shared("hidden").await;
     scenario.unselected_namespaces(&["a"]).await;
     let namespace = scenario.in_scenario(&["a"]).remove(0);
-    secrets(&scenario, &namespace).await;
+    let registry = Registry::start().await.unwrap();
+    secrets(&scenario, &namespace, registry.address()).await;
     scenario.source(&scenario.login("first")).await;
     scenario.apply(&scenario.object()).await;
     let path = scenario.cluster().folder().join(format!("{namespace}.kubeconfig"));
     std::fs::write(&path, kubeconfig(&scenario).to_string()).unwrap();
-    let broken = scenario.cluster().folder().join(format!("{namespace}.broken"));
-    std::fs::write(
-        &broken,
-        format!(
-            "users:\n- name: x\n  user:\n    token: [{0}\n{0}",
-            scenario.canary().core()
-        ),
-    )
-    .unwrap();
 
     let tool = Tool::new(&path).await.with("RUST_LOG", "trace");
     let login = format!("{namespace}/in-key");
+    let sent = format!("{namespace}/sent");
     let object = format!("cps/{}", scenario.name());
     let mut runs = 0;
     for arguments in [
         &["audit"][..],
         &["audit", SERVER, "--plan"],
         &["audit", "--login", &login, "--probe", "--yes"],
+        &["audit", registry.address(), "--login", &sent, "--probe", "--yes"],
         &["audit", "--login", &object],
         &["status"],
         &["status", scenario.name()],
@@ -148,6 +175,7 @@ async fn no_output_holds_a_credential() {
         }
     }
     assert!(runs > 20, "{runs} runs gave an answer");
+    let broken = broken(&scenario, &namespace);
     let ran = tool.with_kubeconfig(broken.display().to_string()).run(&["audit"]).await;
     assert_eq!(ran.code, Some(2));
     assert!(scenario.canary().found_in(&format!("{ran:?}")).is_none(), "{ran:#?}");

@@ -1,4 +1,4 @@
-//! Builds the operator with a bug from a copy of the tree.
+//! Builds the operator or the tool with a bug from a copy of the tree.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -12,7 +12,7 @@ fn folder() -> PathBuf {
     workspace().join("target/power")
 }
 
-/// Returns the path of the operator with this bug, once built.
+/// Returns the path of the operator, or of the tool, with this bug, once built.
 pub(crate) fn binary(bug: &Bug) -> PathBuf {
     folder().join("binaries").join(&bug.name)
 }
@@ -23,20 +23,21 @@ pub(crate) fn build(bug: &Bug) -> anyhow::Result<()> {
     copy(&tree)?;
     bug.apply(&tree, false)?;
     let compiled = folder().join("compiled");
+    let (package, name) = if bug.of_tool {
+        ("kubectl-pullsecrets", "kubectl-pullsecrets")
+    } else {
+        ("operator", "pullsecrets")
+    };
     let status = binaries::cargo()
-        .args(["build", "--quiet", "--package=operator", "--bin=pullsecrets"])
+        .args(["build", "--quiet", "--package", package, "--bin", name])
         .env("CARGO_TARGET_DIR", &compiled)
         .current_dir(&tree)
         .status()
         .context("cannot run cargo")?;
-    ensure!(
-        status.success(),
-        "the operator with the bug {} does not build",
-        bug.name
-    );
+    ensure!(status.success(), "{name} with the bug {} does not build", bug.name);
     let binary = binary(bug);
     std::fs::create_dir_all(folder().join("binaries"))?;
-    std::fs::copy(compiled.join("debug/pullsecrets"), &binary)?;
+    std::fs::copy(compiled.join("debug").join(name), &binary)?;
     Ok(())
 }
 

@@ -1,8 +1,8 @@
-//! Power of the campaign: builds the operator with each bug of `e2e/bugs`, and reports which oracle notices it. `just
-//! power`.
+//! Power of the campaign: builds the operator or the tool with each bug of `e2e/bugs`, and reports which oracle notices
+//! it. `just power`.
 //!
-//! Each plan and each test runs first with the unchanged operator, where no oracle may report an error. One line of JSON for each bug
-//! goes to `target/power.jsonl`.
+//! Each plan and each test runs first with the unchanged programs, where no oracle may report an error. One line of JSON
+//! for each bug goes to `target/power.jsonl`.
 //!
 //! # Rooms
 //!
@@ -74,7 +74,9 @@ async fn main() -> anyhow::Result<()> {
     let mut file = std::fs::File::create("target/power.jsonl")?;
     let mut missed = Vec::new();
     for bug in &bugs {
-        env.replace(build::binary(bug));
+        if !bug.of_tool {
+            env.replace(build::binary(bug));
+        }
         let caught = catch(&env, bug).await?;
         let failed = failed_test(bug).await?;
         let wrong = caught.as_ref().map(|(wrong, _)| wrong);
@@ -112,12 +114,12 @@ async fn catch(env: &Env, bug: &Bug) -> anyhow::Result<Option<(Wrong, String)>> 
     Ok(None)
 }
 
-/// Runs each test with the unchanged operator.
+/// Runs each test with the unchanged operator and tool.
 async fn tests_pass(bugs: &[Bug], sound: &Path) -> anyhow::Result<()> {
     let tests: BTreeSet<&String> = bugs.iter().flat_map(|bug| &bug.tests).collect();
     for test in tests {
         let (name, operator) = (test.clone(), sound.to_owned());
-        let passes = blocking(move || suite::passes(&name, &operator)).await?;
+        let passes = blocking(move || suite::passes(&name, suite::OPERATOR, &operator)).await?;
         ensure!(passes, "a false alarm: the test {test} fails");
     }
     Ok(())
@@ -126,8 +128,9 @@ async fn tests_pass(bugs: &[Bug], sound: &Path) -> anyhow::Result<()> {
 /// Returns the first test that fails with this bug.
 async fn failed_test(bug: &Bug) -> anyhow::Result<Option<String>> {
     for test in &bug.tests {
-        let (name, operator) = (test.clone(), build::binary(bug));
-        if !blocking(move || suite::passes(&name, &operator)).await? {
+        let (name, binary) = (test.clone(), build::binary(bug));
+        let variable = if bug.of_tool { suite::TOOL } else { suite::OPERATOR };
+        if !blocking(move || suite::passes(&name, variable, &binary)).await? {
             return Ok(Some(test.clone()));
         }
     }

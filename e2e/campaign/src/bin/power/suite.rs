@@ -7,8 +7,14 @@ use anyhow::Context;
 use e2e::binaries::cargo;
 use e2e::workspace;
 
-/// Returns whether this test of `e2e/tests/suites.rs` passes with this operator.
-pub(crate) fn passes(test: &str, operator: &Path) -> anyhow::Result<bool> {
+/// The variable of the tests that names the operator.
+pub(crate) const OPERATOR: &str = "PULLSECRETS_E2E_OPERATOR";
+
+/// The variable of the tests that names the command-line tool.
+pub(crate) const TOOL: &str = "PULLSECRETS_E2E_CLI";
+
+/// Returns whether this test of `e2e/tests/suites.rs` passes with the binary that the variable names.
+pub(crate) fn passes(test: &str, variable: &str, binary: &Path) -> anyhow::Result<bool> {
     let status = cargo()
         .args([
             "test",
@@ -19,7 +25,7 @@ pub(crate) fn passes(test: &str, operator: &Path) -> anyhow::Result<bool> {
             "--exact",
             test,
         ])
-        .env("PULLSECRETS_E2E_OPERATOR", operator)
+        .env(variable, binary)
         .current_dir(workspace())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
