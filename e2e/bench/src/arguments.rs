@@ -70,6 +70,21 @@ pub(crate) enum Output {
 
 #[derive(Clone, Debug, Subcommand)]
 pub(crate) enum Part {
+    /// The command-line tool, beside `kubectl get -o json` of the same lists.
+    Tool {
+        /// Contexts of the kubeconfig. All lead to one control plane.
+        #[arg(long, default_value_t = 5)]
+        contexts: usize,
+        /// Number of namespaces.
+        #[arg(long, default_value_t = 1000)]
+        namespaces: usize,
+        /// Number of Deployments, each with five Pods.
+        #[arg(long, default_value_t = 2000)]
+        workloads: usize,
+        /// Rounds in which the tool and kubectl take turns.
+        #[arg(long, default_value_t = 3)]
+        rounds: usize,
+    },
     /// The limit loop, as the benchmark starts it. It is a separate process, so that its CPU seconds are its own.
     #[command(hide = true)]
     Limit {

@@ -9,6 +9,7 @@
 //! Each line uses only lines below it; `.ci/checks walls` reads this.
 //!
 //! ```text
+//! tool                the command-line tool, beside kubectl
 //! steady_state        with everything in place: memory, silence, a restart
 //! many_objects        many objects, and a namespace with many accounts
 //! new_namespaces      how long new namespaces and accounts wait
@@ -44,6 +45,7 @@ mod rounds;
 mod slow_server;
 mod steady_state;
 mod table;
+mod tool;
 
 use std::process::ExitCode;
 
@@ -65,6 +67,20 @@ async fn main() -> ExitCode {
             floor,
             names,
         }) => limit::run(kubeconfig, *connections, floor.as_deref(), names).await,
+        Some(Part::Tool {
+            contexts,
+            namespaces,
+            workloads,
+            rounds,
+        }) => {
+            let size = tool::Size {
+                contexts: *contexts,
+                namespaces: *namespaces,
+                workloads: *workloads,
+                rounds: *rounds,
+            };
+            tool(size, &arguments.clone().completed()).await
+        }
         None => bench(&arguments.clone().completed()).await,
     };
     match ended {
@@ -77,7 +93,11 @@ async fn main() -> ExitCode {
 }
 
 async fn bench(arguments: &Arguments) -> anyhow::Result<()> {
-    let machine = Machine::of_this_run(arguments)?;
+    let operator = e2e::binaries::operator()?;
+    let machine = Machine::of_this_run("operator", &operator, arguments.seed(), arguments.rounds)?.with(
+        "3 accounts in each namespace, a docker config of 1.4 kB, 32 writes in flight; etcd without fsync, audit on"
+            .to_owned(),
+    );
     let progress = Progress::start(arguments.namespaces.iter().map(|&size| steps(arguments, size)).sum());
     let mut table = Table::new(machine);
     for &size in &arguments.namespaces {
@@ -93,7 +113,16 @@ async fn bench(arguments: &Arguments) -> anyhow::Result<()> {
     if let Some(path) = &arguments.plot {
         plot::draw(&table, path)?;
     }
-    match arguments.output {
+    print(&table, arguments.output)
+}
+
+async fn tool(size: tool::Size, arguments: &Arguments) -> anyhow::Result<()> {
+    let table = tool::run(size, arguments.seed()).await?;
+    print(&table, arguments.output)
+}
+
+fn print(table: &Table, output: Output) -> anyhow::Result<()> {
+    match output {
         Output::Table => table.print(),
         Output::Json => table.print_json()?,
     }

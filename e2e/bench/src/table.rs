@@ -128,6 +128,8 @@ fn ratio(samples: &Samples, to: &Samples) -> Option<f64> {
 #[derive(Debug, Serialize)]
 pub(crate) struct Table {
     machine: Machine,
+    /// What is measured, and what it is compared with.
+    between: [&'static str; 2],
     rows: Vec<Row>,
 }
 
@@ -135,8 +137,15 @@ impl Table {
     pub(crate) fn new(machine: Machine) -> Self {
         Self {
             machine,
+            between: ["operator", "limit"],
             rows: Vec::new(),
         }
+    }
+
+    /// Names what is measured, and what it is compared with.
+    pub(crate) fn between(mut self, ours: &'static str, theirs: &'static str) -> Self {
+        self.between = [ours, theirs];
+        self
     }
 
     pub(crate) fn push(&mut self, row: Row) {
@@ -164,7 +173,8 @@ impl Table {
             println!("{line}");
         }
         println!("median (smallest to largest); the ratio is the median of the rounds' ratios\n");
-        let heads = ["namespaces", "", "operator", "limit", "ratio", "target"];
+        let [ours, theirs] = self.between;
+        let heads = ["namespaces", "", ours, theirs, "ratio", "target"];
         let lines: Vec<[String; 6]> = self.rows.iter().map(cells).collect();
         let width = |column: usize| {
             let cells = lines.iter().map(|line| line[column].chars().count());
