@@ -29,7 +29,10 @@ pub fn tree_of(state: &ObjectState, symbols: Symbols) -> String {
             condition.type_, condition.status, condition.reason, condition.message
         )));
     }
-    root.add(registries(object, &status.registries));
+    // An object that the operator has not looked at has no rows yet.
+    if !status.registries.is_empty() {
+        root.add(registries(object, &status.registries));
+    }
     let of = |counts: &Option<crd::Counts>| counts.clone().map_or((0, 0), |counts| (counts.ready, counts.selected));
     let ((ready, selected), (accounts, of_accounts)) = (of(&status.namespaces), of(&status.service_accounts));
     let mut namespaces = Node::new(format!("namespaces {ready} of {selected}"));

@@ -66,6 +66,14 @@ fn the_tree_shows_registries_namespaces_and_failures() {
 }
 
 #[test]
+fn registries_without_rows_have_no_heading() {
+    let mut unseen = state(None);
+    unseen.object = object(&json!({"conditions": []}), false);
+    let tree = tree_of(&unseen, Symbols::new(true));
+    assert!(!tree.contains("registries"), "{tree}");
+}
+
+#[test]
 fn a_deletion_says_what_it_waits_for() {
     let deletion = Deletion {
         since: "2026-03-01T10:00:00Z".to_owned(),
