@@ -109,16 +109,16 @@ impl Summary {
 }
 
 fn add_usage(usages: &mut BTreeMap<Text, Usage>, audited: &Audited) {
-    let mut worst: BTreeMap<&str, Reason> = BTreeMap::new();
-    for (repository, reason) in &audited.repositories {
+    let mut worst: BTreeMap<String, Reason> = BTreeMap::new();
+    for (repository, reason) in audited.images() {
         let host = repository.split('/').next().unwrap_or_default();
         let usage = usages.entry(host.into()).or_default();
-        usage.repositories.insert(repository.clone());
-        let of_host = worst.entry(host).or_insert(*reason);
-        *of_host = (*of_host).max(*reason);
+        let of_host = worst.entry(host.to_owned()).or_insert(reason);
+        *of_host = reason.max(*of_host);
+        usage.repositories.insert(repository);
     }
     for (host, reason) in worst {
-        if let Some(usage) = usages.get_mut(host) {
+        if let Some(usage) = usages.get_mut(host.as_str()) {
             usage.workloads.push(reason);
         }
     }

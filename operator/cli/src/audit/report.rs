@@ -82,9 +82,9 @@ pub struct RegistryUse {
     pub repositories: usize,
     /// The number of workloads that use one of them.
     pub workloads: usize,
-    /// The workloads that could pull all of them.
+    /// The workloads that could pull all of them, now and for their next Pod.
     pub ready: usize,
-    /// The other workloads by the worst reason of an image of this registry.
+    /// The other workloads by the worst reason of an image of this registry, of the template or of a Pod.
     pub by_reason: BTreeMap<Reason, usize>,
 }
 

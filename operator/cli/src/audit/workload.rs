@@ -20,6 +20,16 @@ pub(super) struct Audited {
     pub(super) repositories: BTreeMap<String, Reason>,
 }
 
+impl Audited {
+    /// Returns the repository and the reason of each image, of the template and of Pods.
+    pub(super) fn images(&self) -> impl Iterator<Item = (String, Reason)> {
+        let of_template = self.repositories.iter().map(|(name, reason)| (name.clone(), *reason));
+        let failing = self.findings.iter().flat_map(|finding| &finding.images);
+        let failing = failing.map(|image| (plan::image::repository(&image.image).unwrap_or_default(), image.reason));
+        of_template.chain(failing)
+    }
+}
+
 impl Auditor<'_> {
     /// Returns `None` if the workload uses no image that counts.
     pub(super) fn audit(&self, subject: &Subject<'_>) -> Option<Audited> {

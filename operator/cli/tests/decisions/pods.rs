@@ -7,6 +7,23 @@ use serde_json::json;
 
 use crate::cluster::{Cluster, IMAGE, metadata, running, spec, waiting};
 
+/// The table of registries and the total agree about a workload whose Pods alone are not ready.
+#[test]
+fn rows_of_registries_count_pods() {
+    let cluster = Cluster::listing(&["company"])
+        .login("company", &["r.example.com"])
+        .deployment(&[])
+        .pod("api-1", &[], "Always", &running());
+    let report = cluster.report(&[]);
+    let context = &report.contexts[0];
+    let [registry] = context.registries.as_slice() else {
+        panic!("{:#?}", context.registries);
+    };
+    assert_eq!((registry.workloads, registry.ready), (1, 0));
+    assert_eq!(registry.by_reason, context.summary.by_reason);
+    assert_eq!(registry.by_reason.get(&Reason::TooEarly), Some(&1));
+}
+
 #[test]
 fn a_pod_without_the_reference_came_too_early() {
     let cluster = |policy, state| {
