@@ -147,22 +147,17 @@ async fn two_installations_never_write_for_one_object() {
     let mut winners = BTreeSet::new();
     for name in &names {
         let installation = installation_of(&scenario, name).await;
-        let users: BTreeSet<String> = writes(&scenario, mark)
-            .await
-            .into_iter()
+        let made = writes(&scenario, mark).await.into_iter();
+        let made: Vec<Record> = made
             .filter(|record| record.name == *name && (200..300).contains(&record.code))
-            .map(|record| record.user)
             .collect();
         let winner = if installation == FIRST {
             OPERATOR_USER
         } else {
             SECOND_USER
         };
-        assert_eq!(
-            users,
-            BTreeSet::from([winner.to_owned()]),
-            "{name} is of {installation}"
-        );
+        let others = made.iter().any(|record| record.user != winner);
+        assert!(!made.is_empty() && !others, "{name} is of {installation}: {made:#?}");
         winners.insert(installation);
     }
     println!("won by {winners:?}");

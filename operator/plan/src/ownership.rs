@@ -136,6 +136,18 @@ pub(crate) fn is_orphan(scope: &Scope<'_>, seen: &Secret) -> bool {
         && seen.traits.labels.get(LABEL_MANAGED_BY) == Some(MANAGED_BY)
 }
 
+/// Returns the object whose absence makes this Secret the copy of none, if the decision about it rests on that.
+///
+/// The caller confirms it with the server before a write. A watch of objects that lags behind the watch of copies does
+/// not show an object for which another installation, or the leader before, has just written.
+pub fn presumed_gone<'a>(scope: &Scope<'a>, secret: &str) -> Option<&'a str> {
+    let seen = scope.seen.secrets.get(secret)?;
+    match ownership(&seen.traits) {
+        Ownership::Copy(label) if is_orphan(scope, seen) => Some(label),
+        _ => None,
+    }
+}
+
 /// Returns the object that this ownerReference names. An object of the same name and another uid does not count.
 pub(crate) fn owning<'a>(scope: &Scope<'a>, owner: &Owner) -> Option<&'a Arc<Object>> {
     let object = scope.cluster.object(&owner.name);

@@ -27,7 +27,8 @@ pub use unwanted::{REFERENCES_FIRST, owner_of_unlabelled};
 /// - A Secret that is not ours is in no action, unless `conflictPolicy: Adopt` allows it.
 /// - Under the name of a source the operator creates no Secret, and touches only what carries our label.
 /// - The operator never adds to a terminating namespace.
-/// - A copy is deleted only if it carries our label and no object wants it.
+/// - A copy is deleted only if it carries our label and no object wants it. If no object has the name in the label, the
+///   caller confirms that first ([`crate::ownership::presumed_gone`]).
 /// - What a frozen object has stays as it is. It passes to that object from one that is being deleted.
 /// - Under a name that is not permitted there is no action.
 pub fn decide<'a>(scope: &Scope<'a>, name: &'a str, context: Context<'_>) -> Decision<'a, SecretAction> {

@@ -2,6 +2,7 @@
 //! credentials.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crd::names::{FIELD_MANAGER, FIELD_MANAGER_STATUS, FINALIZER, GROUP, LABEL_MANAGED_BY, MANAGED_BY, STATE_TYPE};
 use k8s_openapi::ByteString;
@@ -48,12 +49,7 @@ impl Writer {
                 call(api.patch_status(&name, &reporting(), &Patch::Merge(body))).await
             }
             ObjectStep::ReadObject => {
-                let seen = match found(call(api.get(&name)).await) {
-                    // A proxy may have made up the 404, so a second read must confirm it.
-                    Ok(None) => found(call(api.get(&name)).await),
-                    seen => seen,
-                };
-                return match seen {
+                return match self.read_object(&name).await {
                     Ok(seen) => Outcome::Changed(seen),
                     Err(error) => Outcome::Failed(error),
                 };
@@ -65,6 +61,30 @@ impl Writer {
             ObjectStep::ClaimObject { .. } | ObjectStep::PatchStatus { .. } | ObjectStep::ReadObject => "status",
         };
         self.counted(kind, outcome)
+    }
+
+    /// Reads an object. A proxy may have made up a 404, so a second read must confirm it.
+    async fn read_object(&self, name: &str) -> Result<Option<RawClusterPullSecret>, ApiError> {
+        let api: Api<RawClusterPullSecret> = Api::all(self.client.clone());
+        match found(call(api.get(name)).await) {
+            Ok(None) => found(call(api.get(name)).await),
+            seen => seen,
+        }
+    }
+
+    /// Confirms that no object of these names exists, whatever a watch shows.
+    ///
+    /// # Errors
+    ///
+    /// One exists, or the server did not say.
+    pub async fn confirm_gone(&self, names: &[Arc<str>]) -> Result<(), ApiError> {
+        for name in names {
+            if self.read_object(name).await?.is_some() {
+                let why = format!("ClusterPullSecret {name:?} exists, and the watch of objects does not show it yet");
+                return Err(ApiError::Unavailable(why));
+            }
+        }
+        Ok(())
     }
 
     /// Lists all objects from the server, without a watch.
@@ -152,8 +172,8 @@ fn reporting() -> PatchParams {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
     use std::sync::atomic::{AtomicU32, Ordering};
-    use std::sync::{Arc, Mutex};
 
     use http::{Request, Response};
     use kube::Client;
@@ -234,6 +254,8 @@ mod tests {
                 Outcome::Changed(object) => assert_eq!(object.is_none(), gone, "{missing} times"),
                 Outcome::Done(_) | Outcome::Failed(_) => panic!("{missing} times"),
             }
+            let confirmed = writer(missing).confirm_gone(&["company".into()]).await;
+            assert_eq!(confirmed.is_ok(), gone, "{missing} times: {confirmed:?}");
         }
     }
 }

@@ -50,8 +50,13 @@ impl Loop {
             Write::Account { name, .. } => info_span!("write", namespace = %key.namespace, service_account = %name),
         };
         let wants_manager = self.reconciler.wants_manager(&key);
+        let gone = self.reconciler.presumed_gone(&key, &write);
+        let of = key.clone();
         let namespace = Arc::clone(&key.namespace);
         let call = async move {
+            if let Err(error) = writer.confirm_gone(&gone).await {
+                return Ended::with(failed(&of, error));
+            }
             let competing_manager = if wants_manager {
                 last_writer(&writer, &namespace, &write)
                     .await

@@ -7,6 +7,7 @@ use std::time::Duration;
 use plan::action::{AccountAction, SecretAction};
 use plan::decision::{Decision, Failure};
 use plan::observed::Account;
+use plan::ownership::presumed_gone;
 use plan::scope::{Cluster, Scope};
 use plan::{secret, service_account};
 
@@ -67,6 +68,25 @@ impl Reconciler {
                 Some(Write::Account { name, action })
             }
         }
+    }
+
+    /// Returns the objects that the write takes for deleted, although no event showed that. The server must confirm it
+    /// first.
+    pub fn presumed_gone(&self, key: &Key, write: &Write) -> Vec<Arc<str>> {
+        let Some(scope) = self.scope(&self.cluster, &key.namespace) else {
+            return Vec::new();
+        };
+        let secrets: Vec<&str> = match write {
+            Write::Secret { name, .. } => vec![name],
+            Write::Account { name, action } => {
+                let seen = scope.seen.accounts.get(name.as_ref());
+                let recorded = seen.into_iter().flat_map(|seen| seen.attached.iter());
+                let gone = recorded.filter(|name| !action.attached.contains(name));
+                gone.map(AsRef::as_ref).collect()
+            }
+        };
+        let gone = secrets.into_iter().filter_map(|name| presumed_gone(&scope, name));
+        gone.map(Into::into).collect()
     }
 
     /// Whether a partly cached account must be read before a write that it may need.

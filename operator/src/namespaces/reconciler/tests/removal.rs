@@ -209,3 +209,29 @@ fn a_contended_removal_ends_with_its_namespace() {
     assert_eq!(summary(&reconciler).failures, []);
     assert_eq!(reconciler.unrecorded(at(3)), []);
 }
+
+/// Another installation, or the leader before, may have just written for an object that the watch does not show yet.
+#[test]
+fn removals_for_an_unknown_object_need_proof() {
+    let none: [Arc<str>; 0] = [];
+    let mut reconciler = Reconciler::new([]);
+    reconciler.see_namespace("a", selected(), false, at(0));
+    for kind in [Kind::Namespace, Kind::Account, Kind::Copy] {
+        reconciler.end_list(kind, at(0));
+    }
+    reconciler.start(at(0));
+    let copy = written(&secret_action(&started()), "20");
+    reconciler.see_secret("a", "company", Seen::There(copy), at(1));
+    let listed = account("21", &["company"], &["company"]);
+    reconciler.see_account("a", "default", Seen::There(listed), at(1));
+    for key in [account_key(), secret_key()] {
+        let write = reconciler.write(&key, at(60)).unwrap();
+        assert_eq!(reconciler.presumed_gone(&key, &write), ["company".into()], "{write:?}");
+    }
+
+    reconciler.declare(&object(Lifecycle::Deleting), 1, true, at(61));
+    for key in [account_key(), secret_key()] {
+        let write = reconciler.write(&key, at(120)).unwrap();
+        assert_eq!(reconciler.presumed_gone(&key, &write), none, "{write:?}");
+    }
+}
