@@ -1,5 +1,6 @@
 //! Two installations in one cluster.
 
+mod lagging;
 mod second;
 mod seen;
 
