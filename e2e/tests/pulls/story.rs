@@ -21,7 +21,7 @@ use tokio::sync::{Mutex, MutexGuard, OnceCell, RwLock, RwLockReadGuard};
 pub(super) const SOON: Duration = Duration::from_mins(4);
 
 /// Time limit for dozens of Pods at once.
-pub(super) const LATER: Duration = Duration::from_mins(5);
+pub(super) const LATER: Duration = Duration::from_mins(8);
 
 /// The requests of one pull with a right login: manifest, configuration and layer. containerd first asks without a login,
 /// both when it looks the manifest up and when it gets it.
