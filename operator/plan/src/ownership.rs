@@ -132,8 +132,16 @@ pub(crate) fn existing<'a>(scope: &Scope<'a>, name: &str) -> Option<&'a Arc<Obje
 ///
 /// Only our two labels identify such a copy, so it must carry both.
 pub(crate) fn is_orphan(scope: &Scope<'_>, seen: &Secret) -> bool {
-    matches!(ownership(&seen.traits), Ownership::Copy(label) if existing(scope, label).is_none())
-        && seen.traits.labels.get(LABEL_MANAGED_BY) == Some(MANAGED_BY)
+    orphan_of(scope, seen).is_some()
+}
+
+/// Returns the object that no longer exists, if the Secret is its orphan.
+fn orphan_of<'a>(scope: &Scope<'_>, seen: &'a Secret) -> Option<&'a str> {
+    let Ownership::Copy(label) = ownership(&seen.traits) else {
+        return None;
+    };
+    let is_ours = seen.traits.labels.get(LABEL_MANAGED_BY) == Some(MANAGED_BY);
+    (is_ours && existing(scope, label).is_none()).then_some(label)
 }
 
 /// Returns the object whose absence makes this Secret the copy of none, if the decision about it rests on that.
@@ -141,11 +149,7 @@ pub(crate) fn is_orphan(scope: &Scope<'_>, seen: &Secret) -> bool {
 /// The caller confirms it with the server before a write. A watch of objects that lags behind the watch of copies does
 /// not show an object for which another installation, or the leader before, has just written.
 pub fn presumed_gone<'a>(scope: &Scope<'a>, secret: &str) -> Option<&'a str> {
-    let seen = scope.seen.secrets.get(secret)?;
-    match ownership(&seen.traits) {
-        Ownership::Copy(label) if is_orphan(scope, seen) => Some(label),
-        _ => None,
-    }
+    orphan_of(scope, scope.seen.secrets.get(secret)?)
 }
 
 /// Returns the object that this ownerReference names. An object of the same name and another uid does not count.

@@ -52,22 +52,19 @@ impl Loop {
         let wants_manager = self.reconciler.wants_manager(&key);
         let gone = self.reconciler.presumed_gone(&key, &write);
         let of = key.clone();
-        let namespace = Arc::clone(&key.namespace);
         let call = async move {
             if let Err(error) = writer.confirm_gone(&gone).await {
                 return Ended::with(failed(&of, error));
             }
+            let namespace = &of.namespace;
             let competing_manager = if wants_manager {
-                last_writer(&writer, &namespace, &write)
-                    .await
-                    .ok()
-                    .map(CompetingManager)
+                last_writer(&writer, namespace, &write).await.ok().map(CompetingManager)
             } else {
                 None
             };
             let reply = match &*write {
-                Write::Secret { name, action } => Reply::Secret(writer.secret(&namespace, name, action).await),
-                Write::Account { name, action } => Reply::Account(writer.account(&namespace, name, action).await),
+                Write::Secret { name, action } => Reply::Secret(writer.secret(namespace, name, action).await),
+                Write::Account { name, action } => Reply::Account(writer.account(namespace, name, action).await),
             };
             Ended {
                 reply,
