@@ -9,24 +9,10 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::cli::tool::Tool;
-use crate::cli::verdicts::{account, config, deployment, secret, template};
-
-const SERVER: &str = "r.example.com";
+use crate::cli::verdicts::{SERVER, create_reader, forget_reader, prepared};
 
 /// A name in the certificate of the API server. Outside of clusters no resolver knows it.
 const NAME: &str = "kubernetes.default.svc";
-
-/// A namespace with a workload that is ready.
-async fn prepared(name: &str) -> (Scenario, String) {
-    let scenario = Scenario::shared(name).await;
-    scenario.unselected_namespaces(&["a"]).await;
-    let namespace = scenario.in_scenario(&["a"]).remove(0);
-    secret(&scenario, &namespace, "company", &config(&scenario, SERVER)).await;
-    account(&scenario, &namespace, "ready", &["company"]).await;
-    let template = template("ready", &format!("{SERVER}/app"));
-    deployment(&scenario, &namespace, "ready", &template).await;
-    (scenario, namespace)
-}
 
 /// The kubeconfig of the administrator, changed.
 fn kubeconfig(scenario: &Scenario, namespace: &str, change: impl FnOnce(&mut Value)) -> PathBuf {
@@ -38,36 +24,18 @@ fn kubeconfig(scenario: &Scenario, namespace: &str, change: impl FnOnce(&mut Val
     path
 }
 
-/// A token of an account that may do everything, until [`forget`].
-async fn reader(scenario: &Scenario, namespace: &str) -> String {
-    scenario
-        .kubectl(&["create", "serviceaccount", "reader", "-n", namespace])
-        .await;
-    let subject = format!("--serviceaccount={namespace}:reader");
-    let binding = format!("reader-{namespace}");
-    let create = [
-        "create",
-        "clusterrolebinding",
-        &binding,
-        "--clusterrole=cluster-admin",
-        &subject,
-    ];
-    scenario.kubectl(&create).await;
+/// Creates a reader, and returns a token of it.
+async fn token(scenario: &Scenario, namespace: &str) -> String {
+    create_reader(scenario, namespace).await;
     let token = scenario.cluster().service_account_token(namespace, "reader").await;
     token.unwrap()
-}
-
-/// Takes its rights away.
-async fn forget(scenario: &Scenario, namespace: &str) {
-    let binding = format!("reader-{namespace}");
-    scenario.kubectl(&["delete", "clusterrolebinding", &binding]).await;
 }
 
 /// The plugin runs once for a context, and the API server accepts its token. What it says besides is not shown.
 #[tokio::test]
 async fn an_exec_plugin_gives_the_token() {
     let (scenario, namespace) = prepared("plugged").await;
-    let token = reader(&scenario, &namespace).await;
+    let token = token(&scenario, &namespace).await;
     let runs = scenario.cluster().folder().join(format!("{namespace}.runs"));
     let script = r#"echo "$KUBERNETES_EXEC_INFO" >> "$RUNS"; echo "open https://login.example.com" >&2
         printf '{"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential",
@@ -83,19 +51,19 @@ async fn an_exec_plugin_gives_the_token() {
     let tool = Tool::new(&path).await;
     let ran = tool.run(&["audit", SERVER, "-n", &namespace]).await;
     assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""), "{ran:#?}");
-    let told = std::fs::read_to_string(&runs).unwrap();
-    assert_eq!(told.lines().count(), 1, "it runs once: {told}");
-    let told: Value = serde_json::from_str(&told).unwrap();
+    let received = std::fs::read_to_string(&runs).unwrap();
+    assert_eq!(received.lines().count(), 1, "it runs once: {received}");
+    let received: Value = serde_json::from_str(&received).unwrap();
     let server = format!("https://{}", scenario.cluster().server_address());
-    assert_eq!(told["spec"]["cluster"]["server"], server.as_str(), "{told:#}");
-    forget(&scenario, &namespace).await;
+    assert_eq!(received["spec"]["cluster"]["server"], server.as_str(), "{received:#}");
+    forget_reader(&scenario, &namespace).await;
 }
 
 /// The id token of an OIDC provider is sent while it is valid: the API server accepts it as the credential.
 #[tokio::test]
 async fn a_valid_oidc_token_is_sent() {
     let (scenario, namespace) = prepared("oidc").await;
-    let token = reader(&scenario, &namespace).await;
+    let token = token(&scenario, &namespace).await;
     let path = kubeconfig(&scenario, &namespace, |kubeconfig| {
         kubeconfig["users"][0]["user"] = json!({"auth-provider": {"name": "oidc", "config": {
             "client-id": "pullsecrets", "id-token": token, "idp-issuer-url": "https://127.0.0.1:1",
@@ -103,7 +71,7 @@ async fn a_valid_oidc_token_is_sent() {
     });
     let ran = Tool::new(&path).await.run(&["audit", SERVER, "-n", &namespace]).await;
     assert_eq!(ran.code, Some(0), "{ran:#?}");
-    forget(&scenario, &namespace).await;
+    forget_reader(&scenario, &namespace).await;
 }
 
 /// The kubeconfig names a user without rights. Flags replace it by a user whose group has them.

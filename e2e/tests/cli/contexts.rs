@@ -11,9 +11,7 @@ use kube::api::PostParams;
 use serde_json::{Value, json};
 
 use crate::cli::tool::Tool;
-use crate::cli::verdicts::{account, config, deployment, secret, template};
-
-const SERVER: &str = "r.example.com";
+use crate::cli::verdicts::{SERVER, account, create_reader, forget_reader, prepared, template};
 
 /// A kubeconfig beside that of the administrator, with the contexts `far` and `poor`.
 async fn others(scenario: &Scenario, namespace: &str) -> PathBuf {
@@ -42,22 +40,6 @@ async fn others(scenario: &Scenario, namespace: &str) -> PathBuf {
     kubeconfig["contexts"].as_array_mut().unwrap().push(far);
     std::fs::write(&path, kubeconfig.to_string()).unwrap();
     path
-}
-
-async fn prepared(name: &str) -> (Scenario, String) {
-    let scenario = Scenario::shared(name).await;
-    scenario.unselected_namespaces(&["a"]).await;
-    let namespace = scenario.in_scenario(&["a"]).remove(0);
-    secret(&scenario, &namespace, "company", &config(&scenario, SERVER)).await;
-    account(&scenario, &namespace, "ready", &["company"]).await;
-    deployment(
-        &scenario,
-        &namespace,
-        "ready",
-        &template("ready", &format!("{SERVER}/app")),
-    )
-    .await;
-    (scenario, namespace)
 }
 
 /// Each context that fails is a row, the others are answered, and the exit code says that something is missing.
@@ -166,19 +148,7 @@ async fn audit_asks_once_for_each_list() {
     scenario
         .kubectl(&["create", "secret", "generic", "opaque", "-n", &namespace])
         .await;
-    let reader = ["create", "serviceaccount", "reader", "-n", &namespace];
-    scenario.kubectl(&reader).await;
-    let binding = format!("requests-{namespace}");
-    let subject = format!("--serviceaccount={namespace}:reader");
-    scenario
-        .kubectl(&[
-            "create",
-            "clusterrolebinding",
-            &binding,
-            "--clusterrole=cluster-admin",
-            &subject,
-        ])
-        .await;
+    create_reader(&scenario, &namespace).await;
     let kubeconfig = scenario
         .cluster()
         .service_account_kubeconfig(&namespace, "reader")
@@ -213,5 +183,5 @@ async fn audit_asks_once_for_each_list() {
     expected.sort();
     assert_eq!(asked, expected);
     assert!(later.contains(&"list cronjobs ".to_owned()), "{later:?}");
-    scenario.kubectl(&["delete", "clusterrolebinding", &binding]).await;
+    forget_reader(&scenario, &namespace).await;
 }

@@ -85,7 +85,7 @@ async fn refused_logins_and_node_logins_are_found() {
     assert!(found["Pod/node"].contains("NodeOnly"), "{report:#}");
     assert_eq!(code, Some(1), "{report:#}");
 
-    // What cannot be reached refuses nothing.
+    // A registry that cannot be reached is no refusal.
     drop(registry);
     let (_, report) = tool.json(&audit).await;
     assert_eq!(reasons(&report).get("Deployment/wrong"), None, "{report:#}");

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::cli::tool::{Tool, reasons};
 
 /// The registry of the scenario. The tool never calls it.
-const SERVER: &str = "r.example.com";
+pub(crate) const SERVER: &str = "r.example.com";
 
 /// Creates a Secret with a docker config.
 pub(crate) async fn secret(scenario: &Scenario, namespace: &str, name: &str, config: &Value) {
@@ -63,6 +63,41 @@ pub(crate) async fn pod(scenario: &Scenario, namespace: &str, name: &str, templa
     pod["kind"] = json!("Pod");
     pod["metadata"] = json!({"name": name, "namespace": namespace});
     scenario.apply(&pod).await;
+}
+
+/// Creates a namespace with a workload that is ready.
+pub(crate) async fn prepared(name: &str) -> (Scenario, String) {
+    let scenario = Scenario::shared(name).await;
+    scenario.unselected_namespaces(&["a"]).await;
+    let namespace = scenario.in_scenario(&["a"]).remove(0);
+    secret(&scenario, &namespace, "company", &config(&scenario, SERVER)).await;
+    account(&scenario, &namespace, "ready", &["company"]).await;
+    let template = template("ready", &format!("{SERVER}/app"));
+    deployment(&scenario, &namespace, "ready", &template).await;
+    (scenario, namespace)
+}
+
+/// Creates the account `reader`, which has all rights until [`forget_reader`].
+pub(crate) async fn create_reader(scenario: &Scenario, namespace: &str) {
+    scenario
+        .kubectl(&["create", "serviceaccount", "reader", "-n", namespace])
+        .await;
+    let subject = format!("--serviceaccount={namespace}:reader");
+    let binding = binding_of_reader(namespace);
+    let role = "--clusterrole=cluster-admin";
+    scenario
+        .kubectl(&["create", "clusterrolebinding", &binding, role, &subject])
+        .await;
+}
+
+/// Takes the rights of the reader away.
+pub(crate) async fn forget_reader(scenario: &Scenario, namespace: &str) {
+    let binding = binding_of_reader(namespace);
+    scenario.kubectl(&["delete", "clusterrolebinding", &binding]).await;
+}
+
+fn binding_of_reader(namespace: &str) -> String {
+    format!("reader-{namespace}")
 }
 
 /// Each verdict that needs no registry, at a Deployment with 0 replicas, and a Pod that was admitted too early.
