@@ -276,7 +276,7 @@ async fn lost_restraint_stops_additions_alone() {
     assert!(scenario.metrics().await.contains("pullsecrets_restraint_missing 0"));
 }
 
-/// A binding that leaves out other namespaces than the operator's own proves nothing, and is a loss later.
+/// A binding that covers only the operator's own namespace is no proof at the start, and counts as a loss later.
 #[tokio::test]
 async fn binding_of_one_namespace_proves_nothing() {
     let scenario = Scenario::without_operator("limited", cluster::Options::default()).await;

@@ -138,7 +138,7 @@ impl Prober {
             let place = elsewhere.filter(|_| probe.is_everywhere());
             match self.try_one(probe, place).await {
                 Round::Refused => {}
-                // Whoever writes in that namespace may cause such an answer, for example with a webhook.
+                // A tenant of that namespace can cause such an answer, for example with a webhook.
                 Round::Unclear(_) if place.is_some() => skipped = true,
                 other => return other,
             }
@@ -281,7 +281,7 @@ impl Prober {
     }
 }
 
-/// A text that no tenant can have written before. A write that changes nothing would break no policy.
+/// A text that no tenant can have written before. The policies accept a write without a change.
 fn unique() -> String {
     jiff::Timestamp::now().as_nanosecond().to_string()
 }

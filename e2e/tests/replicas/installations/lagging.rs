@@ -53,14 +53,18 @@ async fn unseen_objects_keep_copy_and_reference() {
     })
     .await;
     assert_eq!(installation_of(&scenario, "late").await, SECOND);
-    quiet("the first one takes nothing away", A_WHILE, async || {
-        let made = writes(&scenario, mark).await.into_iter();
-        let of_first: Vec<_> = made.filter(|record| record.user == OPERATOR_USER).collect();
-        of_first
-            .is_empty()
-            .then_some(())
-            .ok_or_else(|| format!("{of_first:#?}"))
-    })
+    quiet(
+        "the first one removes neither copy nor reference",
+        A_WHILE,
+        async || {
+            let made = writes(&scenario, mark).await.into_iter();
+            let of_first: Vec<_> = made.filter(|record| record.user == OPERATOR_USER).collect();
+            of_first
+                .is_empty()
+                .then_some(())
+                .ok_or_else(|| format!("{of_first:#?}"))
+        },
+    )
     .await;
     assert!(proxy.record().fired);
     first.stop().unwrap();

@@ -49,7 +49,7 @@ fn reason(error: &ApiError) -> String {
     }
 }
 
-/// Returns a round that proves nothing.
+/// Returns a round that is no proof.
 pub(super) fn unclear(tried: &str, why: &str) -> Round {
     Round::Unclear(format!("{tried} proved nothing: {why}").into())
 }

@@ -1,6 +1,6 @@
 //! Which namespace the next round tries: the operator's own first, then all namespaces of the cluster in turn.
 //!
-//! A round that another namespace makes unclear proves nothing, so the next one is in the operator's own namespace. A
+//! An unclear answer in another namespace is no proof, so the next round is in the operator's own namespace. A
 //! namespace where the server accepted a dry run is tried until it no longer does.
 
 use k8s_openapi::api::core::v1::Namespace;

@@ -72,7 +72,7 @@ impl Writer {
         }
     }
 
-    /// Confirms that no object of these names exists, whatever a watch shows.
+    /// Confirms with the server, and not with a watch, that no object of these names exists.
     ///
     /// # Errors
     ///
