@@ -38,7 +38,7 @@ pub use seeing::Condition;
 pub const SERVER: &str = "registry.example.com";
 
 /// Time limit of a promise. It allows for a busy machine: an idle one takes milliseconds.
-pub const SOON: Duration = Duration::from_secs(60);
+pub const SOON: Duration = Duration::from_mins(2);
 
 /// The label of a scenario's namespaces.
 pub const LABEL: &str = "scenario";

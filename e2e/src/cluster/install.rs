@@ -20,7 +20,7 @@ use crate::{OPERATOR_ACCOUNT, OPERATOR_USER, SYSTEM_NAMESPACE, workspace};
 /// The API path of the objects.
 const OBJECTS: &str = "/apis/pullsecrets.dev/v1alpha1/clusterpullsecrets";
 
-const SERVED_WITHIN: Duration = Duration::from_secs(30);
+const SERVED_WITHIN: Duration = Duration::from_mins(2);
 
 impl Cluster {
     /// Applies `config/default` with kubectl, and waits until the API serves `ClusterPullSecret`s and the policy on the

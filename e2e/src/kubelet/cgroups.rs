@@ -16,7 +16,7 @@ const PREFIX: &str = "pullsecrets-node-";
 const OWN: &str = "node";
 
 /// The kernel lets go of killed processes within this time.
-const GONE_WITHIN: Duration = Duration::from_secs(10);
+const GONE_WITHIN: Duration = Duration::from_mins(1);
 
 const PAUSE: Duration = Duration::from_millis(10);
 

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
 /// A server takes a second at most. The limit allows for a busy machine.
-pub(crate) const SOON: Duration = Duration::from_secs(30);
+pub(crate) const SOON: Duration = Duration::from_mins(2);
 
 /// Returns the shared cluster of this binary, with every optional policy and no account. An error that the shipped
 /// policies ignore fails here, so that no expression fails unseen.

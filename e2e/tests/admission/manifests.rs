@@ -71,7 +71,7 @@ async fn samples_come_true_and_policies_type_check() {
         .await;
     let samples = make_their_sources(&scenario).await;
     scenario.kubectl(&["apply", "-k", "config/samples"]).await;
-    let wait = ["wait", "cps", "--all", "--for=condition=Ready", "--timeout=30s"];
+    let wait = ["wait", "cps", "--all", "--for=condition=Ready", "--timeout=120s"];
     let ready = scenario.kubectl(&wait).await;
     assert_eq!(
         ready.lines().count(),

@@ -104,7 +104,7 @@ async fn unlisted_name_is_reported_and_can_be_listed() {
     let others = scenario.foreign(&["a", "b"]).await;
 
     // A deletion does not wait for objects that the operator may not write.
-    scenario.kubectl(&["delete", "cps", "unlisted", "--timeout=20s"]).await;
+    scenario.kubectl(&["delete", "cps", "unlisted", "--timeout=120s"]).await;
     others.check_unchanged(scenario.client()).await.unwrap();
     let writes = scenario.writes_since(mark).await;
     let into_namespaces: Vec<_> = writes.iter().filter(|write| !write.namespace.is_empty()).collect();
@@ -115,7 +115,7 @@ async fn unlisted_name_is_reported_and_can_be_listed() {
     renamed["metadata"]["name"] = json!("renamed");
     renamed["spec"]["secret"] = json!({"name": "other"});
     scenario.apply(&renamed).await;
-    let wait = ["wait", "cps", "renamed", "--for=condition=Ready", "--timeout=30s"];
+    let wait = ["wait", "cps", "renamed", "--for=condition=Ready", "--timeout=120s"];
     scenario.kubectl(&wait).await;
     scenario.kubectl(&["delete", "cps", "renamed"]).await;
 
@@ -146,7 +146,7 @@ async fn unlisted_name_is_reported_and_can_be_listed() {
     assert_eq!(scenario.uids().await, uids);
     others.check_unchanged(scenario.client()).await.unwrap();
     let uid = scenario.current().await["metadata"]["uid"].as_str().unwrap().to_owned();
-    scenario.kubectl(&["delete", "cps", "unlisted", "--timeout=20s"]).await;
+    scenario.kubectl(&["delete", "cps", "unlisted", "--timeout=120s"]).await;
     references_are_out_and_copies_left_to_garbage_collection(&scenario, &uid).await;
 }
 

@@ -193,7 +193,7 @@ async fn a_foreign_secret_is_adopted_and_left_again(scenario: &Scenario) {
     object["spec"]["deletionPolicy"] = json!("Retain");
     scenario.apply(&object).await;
     scenario
-        .kubectl(&["wait", "cps", "adopted", "--for=condition=Ready", "--timeout=30s"])
+        .kubectl(&["wait", "cps", "adopted", "--for=condition=Ready", "--timeout=120s"])
         .await;
     scenario.kubectl(&["delete", "cps", "adopted"]).await;
     let mark = "jsonpath={.metadata.annotations.pullsecrets\\.dev/retained}";
@@ -251,7 +251,7 @@ async fn a_copy_in_the_operators_own_namespace_is_left_to_it(scenario: &Scenario
     object["spec"]["deletionPolicy"] = json!("Retain");
     scenario.apply(&object).await;
     scenario
-        .kubectl(&["wait", "cps", "own", "--for=condition=Ready", "--timeout=30s"])
+        .kubectl(&["wait", "cps", "own", "--for=condition=Ready", "--timeout=120s"])
         .await;
     scenario.kubectl(&["delete", "cps", "own"]).await;
     assert!(asked(scenario, "get", "secrets", "own").await);

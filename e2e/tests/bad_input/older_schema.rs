@@ -187,7 +187,7 @@ async fn invalid_old_object_is_reported_and_blocks_none() {
     scenario.says("Ready", "True", "Synced").await;
 
     let names = all.iter().map(|row| row.name);
-    let delete: Vec<&str> = ["delete", "cps", "--timeout=30s"].into_iter().chain(names).collect();
+    let delete: Vec<&str> = ["delete", "cps", "--timeout=120s"].into_iter().chain(names).collect();
     scenario.kubectl(&delete).await;
     for Row { name, .. } in &all {
         let left = oracle::object(scenario.client(), name).await.unwrap();

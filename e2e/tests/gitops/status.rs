@@ -134,7 +134,7 @@ async fn kubectl_waits_for_ready_and_shows_the_columns() {
     let waiting = tokio::spawn(async move {
         let object = format!("cps/{}", beside.name());
         beside
-            .kubectl(&["wait", "--for=condition=Ready", &object, "--timeout=60s"])
+            .kubectl(&["wait", "--for=condition=Ready", &object, "--timeout=120s"])
             .await
     });
     scenario.source(&Login::new("robot", "first")).await;

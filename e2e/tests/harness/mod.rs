@@ -17,7 +17,7 @@ use kube::api::{ObjectMeta, PostParams};
 
 use crate::MACHINE;
 
-const SOON: Duration = Duration::from_secs(30);
+const SOON: Duration = Duration::from_mins(2);
 
 /// A new namespace gets its account, and every request is in the audit log.
 #[tokio::test]

@@ -18,7 +18,7 @@ use serde_json::json;
 use super::wait_for_account;
 use crate::MACHINE;
 
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_mins(2);
 
 /// Names the file that the second process of a test writes when its node runs.
 const READY: &str = "PULLSECRETS_E2E_NODE_READY";

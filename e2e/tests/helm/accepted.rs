@@ -62,7 +62,7 @@ pub(crate) async fn monitoring_kinds(cluster: &Cluster) {
         let apply = ["apply", "--server-side", "-f", path.to_str().unwrap()];
         cluster.kubectl().run(&apply, "").await.unwrap();
         let name = format!("crd/{kind}.monitoring.coreos.com");
-        let wait = ["wait", "--for=condition=Established", &name, "--timeout=30s"];
+        let wait = ["wait", "--for=condition=Established", &name, "--timeout=120s"];
         cluster.kubectl().run(&wait, "").await.unwrap();
     }
 }

@@ -40,7 +40,7 @@ async fn one_unreadable_secret_stops_every_pull() {
         .await;
     story.try_again().await;
     story.runs(&namespace, "app").await;
-    assert_eq!(story.requests("app").await, PULL);
+    assert_eq!(story.pulls("app").await, PULL);
     story.end().await;
 }
 
@@ -98,7 +98,7 @@ async fn pull_policies_decide_who_asks() {
             expected.push_str(if expected.is_empty() { "" } else { ", " });
             expected.push_str(requests);
         }
-        assert_eq!(story.requests("app").await, expected, "{policy}");
+        assert_eq!(story.pulls("app").await, expected, "{policy}");
     }
     let absent = story.image("absent").await;
     story
@@ -131,7 +131,7 @@ async fn init_containers_and_image_volumes_pull() {
         })
         .await;
     for part in ["main", "init", "volume"] {
-        assert_eq!(story.requests(part).await, PULL, "{part}");
+        assert_eq!(story.pulls(part).await, PULL, "{part}");
     }
     story.end().await;
 }
@@ -148,7 +148,7 @@ async fn the_same_login_elsewhere_needs_no_request() {
     let third = story.unserved("third").await;
     story.starts(&first, "app", &image, |_| ()).await;
     story.starts(&second, "app", &image, |_| ()).await;
-    assert_eq!(story.requests("app").await, PULL);
+    assert_eq!(story.pulls("app").await, PULL);
 
     let before = story.scenario.uids().await[&second].clone();
     story.delete_copy(&second).await;
@@ -159,11 +159,12 @@ async fn the_same_login_elsewhere_needs_no_request() {
     })
     .await;
     story.starts(&second, "again", &image, |_| ()).await;
-    assert_eq!(story.requests("app").await, PULL);
+    assert_eq!(story.pulls("app").await, PULL);
 
+    let pulled = story.requests("app").await;
     story.is_refused(&third, "app", &image, |_| ()).await;
     let requests = story.requests("app").await;
-    let asked = requests.strip_prefix(PULL).and_then(|rest| rest.strip_prefix(", "));
+    let asked = requests.strip_prefix(&pulled).and_then(|rest| rest.strip_prefix(", "));
     assert!(asked.is_some_and(|asked| only(asked, REFUSED)), "{requests}");
     story.end().await;
 }

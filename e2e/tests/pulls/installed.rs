@@ -66,7 +66,7 @@ fn deployment_outlasts_updates_and_a_drain() {
 
         // The node with the leader goes. A budget evicts one replica at a time.
         let leader = installed.leader().await;
-        let drain = format!("drain {leader} --ignore-daemonsets --force --timeout=90s");
+        let drain = format!("drain {leader} --ignore-daemonsets --force --timeout=120s");
         tokio::join!(installed.kubectl(&drain), installed.pulls("during-the-drain"));
         installed.rolled_out().await;
         installed.pulls("after-the-drain").await;
@@ -289,7 +289,7 @@ impl Installed {
         .await;
         let served = began.elapsed();
         self.kubectl(&format!("run app --image={image} -n {name}")).await;
-        self.kubectl(&format!("wait pod/app -n {name} --for=condition=Ready --timeout=90s"))
+        self.kubectl(&format!("wait pod/app -n {name} --for=condition=Ready --timeout=120s"))
             .await;
         // On a busy machine the kubelet may ask before it could read the Secret, and then once more with it.
         let said = said(&self.registry, &repository);

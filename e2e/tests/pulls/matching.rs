@@ -79,7 +79,7 @@ async fn pulls_confirm_the_matching_table() {
         for (at, image) in row.served.iter().enumerate() {
             let (image, repository) = pushed(&story, image, &unique).await;
             story.starts(&namespace, &format!("served-{at}"), &image, |_| ()).await;
-            let requests = story.requests_in(&repository).await;
+            let requests = story.pulls_in(&repository).await;
             assert_eq!(requests, PULL, "{} serves {image}", row.server);
         }
         for (at, image) in row.refused.iter().enumerate() {

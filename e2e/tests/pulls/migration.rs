@@ -20,7 +20,7 @@ use kube::{Api, ResourceExt as _};
 use serde_json::{Value, json};
 
 use super::pods::statuses;
-use super::story::{LATER, PULL, REFUSED, SOON, dozens, only};
+use super::story::{LATER, PULL, REFUSED, SOON, dozens, only, unread, with_secret};
 use workloads::{OWN_LIST, Workload, all};
 
 /// Namespaces of the company, by the last part of their names.
@@ -69,7 +69,7 @@ async fn a_company_moves_without_a_failed_pull() {
     company.start_what_rested().await;
     assert_eq!(company.failed_pulls().await, Vec::<String>::new());
     for workload in &company.workloads {
-        let requests = company.requests(workload);
+        let requests = company.requests(workload).await;
         let private = requests
             .strip_prefix(&workload.before)
             .map(|rest| rest.trim_start_matches(", "));
@@ -103,7 +103,7 @@ async fn without_the_operator_the_move_fails() {
     })
     .await;
     for workload in company.workloads.iter().filter(|workload| workload.runs()) {
-        let requests = company.requests(workload);
+        let requests = company.requests(workload).await;
         let refused = requests
             .strip_prefix(&workload.before)
             .map(|rest| rest.trim_start_matches(", "));
@@ -193,9 +193,8 @@ impl Company {
         })
         .await;
         if node == OLD {
-            let requests: Vec<String> = self.workloads.iter().map(|workload| self.requests(workload)).collect();
-            for (workload, requests) in self.workloads.iter_mut().zip(requests) {
-                workload.before = requests;
+            for at in 0..self.workloads.len() {
+                self.workloads[at].before = self.requests(&self.workloads[at]).await;
             }
         }
         uids
@@ -251,7 +250,7 @@ impl Company {
         let deployment = format!("deployment/{OWN_LIST}");
         let namespace = manifest["metadata"]["namespace"].as_str().unwrap();
         self.scenario
-            .kubectl(&["rollout", "status", &deployment, "-n", namespace, "--timeout=60s"])
+            .kubectl(&["rollout", "status", &deployment, "-n", namespace, "--timeout=240s"])
             .await;
         eventually("the old Pod is gone", SOON, async || {
             let pods = self.pods().await;
@@ -263,7 +262,7 @@ impl Company {
 
     /// Takes the old node away: drained, switched off, deleted.
     async fn replace(&self, old: Node) {
-        let drain = "drain 127.0.0.1 --ignore-daemonsets --force --grace-period=1 --timeout=90s";
+        let drain = "drain 127.0.0.1 --ignore-daemonsets --force --grace-period=1 --timeout=240s";
         self.scenario.kubectl(&drain.split(' ').collect::<Vec<_>>()).await;
         old.end().unwrap();
         self.scenario.kubectl(&["delete", "node", OLD]).await;
@@ -288,7 +287,7 @@ impl Company {
                     &job,
                     "-n",
                     namespace,
-                    "--timeout=60s",
+                    "--timeout=240s",
                 ];
                 self.scenario.kubectl(&wait).await;
             } else {
@@ -297,14 +296,16 @@ impl Company {
                     .kubectl(&["scale", &deployment, "-n", namespace, "--replicas=1"])
                     .await;
                 self.scenario
-                    .kubectl(&["rollout", "status", &deployment, "-n", namespace, "--timeout=60s"])
+                    .kubectl(&["rollout", "status", &deployment, "-n", namespace, "--timeout=240s"])
                     .await;
             }
         }
     }
 
-    /// Returns the workloads with a Pod whose pull failed, from the Events of the kubelets.
+    /// Returns the workloads with a Pod whose pull failed, from the Events of the kubelets. Pulls without a login that is
+    /// there, but that the kubelet could not read in time, are not counted.
     async fn failed_pulls(&self) -> Vec<String> {
+        let unread = unread(&self.scenario).await;
         let mut failed = Vec::new();
         for namespace in self.scenario.in_scenario(&TEAMS) {
             let events: Api<k8s_openapi::api::core::v1::Event> =
@@ -314,6 +315,10 @@ impl Company {
                 .await
                 .unwrap()
             {
+                let uid = event.involved_object.uid.unwrap_or_default();
+                if unread.contains_key(&uid) {
+                    continue;
+                }
                 let message = event.message.unwrap_or_default();
                 let pulled = self
                     .workloads
@@ -327,11 +332,8 @@ impl Company {
         failed
     }
 
-    fn requests(&self, workload: &Workload) -> String {
+    async fn requests(&self, workload: &Workload) -> String {
         let requests = self.registry.requests(&workload.name).unwrap();
-        let said = requests
-            .iter()
-            .map(|request| format!("{} {}", request.method, request.status));
-        said.collect::<Vec<_>>().join(", ")
+        with_secret(&requests, unread(&self.scenario).await.values().sum())
     }
 }

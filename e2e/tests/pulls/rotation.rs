@@ -38,7 +38,7 @@ async fn rotate(order: Order) -> usize {
     story.serve(&story.registry().await, &story.login).await;
     let namespace = story.served("team").await;
     story.starts(&namespace, "before", &image, |_| ()).await;
-    assert_eq!(story.requests("app").await, PULL);
+    assert_eq!(story.pulls("app").await, PULL);
 
     let mut new = story.scenario.login("new");
     if order == Order::BothAccepted {

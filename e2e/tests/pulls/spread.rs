@@ -102,7 +102,7 @@ async fn taken(cluster: &Cluster, places: &[Place]) -> BTreeSet<String> {
 /// Deletes all Pods and nodes, after no controller creates a Pod any more.
 async fn clear(cluster: &Cluster) {
     let none = ["wait", "replicasets", "--all", "--for=jsonpath={.status.replicas}=0"];
-    let none = [&none[..], &["-n", SYSTEM_NAMESPACE, "--timeout=60s"]].concat();
+    let none = [&none[..], &["-n", SYSTEM_NAMESPACE, "--timeout=120s"]].concat();
     cluster.kubectl().run(&none, "").await.unwrap();
     for namespace in [SYSTEM_NAMESPACE, "default"] {
         // No kubelet ends them.

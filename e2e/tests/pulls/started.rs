@@ -2,8 +2,10 @@
 
 use std::time::Instant;
 
-use super::story::{PULL, REFUSED, SOON, Story, WRONG, only};
 use e2e::wait::eventually;
+use serde_json::json;
+
+use super::story::{PULL, REFUSED, SOON, Story, WRONG, only, unread};
 
 /// Namespaces of the measurement.
 const SAMPLES: usize = 50;
@@ -17,7 +19,7 @@ async fn new_namespace_runs_its_private_pod() {
     story.serve(&story.registry().await, &story.login).await;
     let namespace = story.served("team").await;
     story.starts(&namespace, "app", &image, |_| ()).await;
-    assert_eq!(story.requests("app").await, PULL);
+    assert_eq!(story.pulls("app").await, PULL);
     assert_eq!(story.failed_checks().await, 0);
     story.end().await;
 }
@@ -57,6 +59,33 @@ async fn pod_without_reference_ends_in_back_off() {
         .waits(&namespace, "early", &["ErrImagePull", "ImagePullBackOff"])
         .await;
     story.starts(&namespace, "late", &image, |_| ()).await;
+    story.end().await;
+}
+
+/// A Pod that names the copy itself, before it is there, runs once the copy comes, and is not touched.
+#[tokio::test]
+#[cfg_attr(no_node, ignore = "needs a node")]
+async fn pod_that_names_the_copy_waits_for_it() {
+    let story = Story::begin("named").await;
+    let image = story.image("app").await;
+    story.serve(&story.registry().await, &story.login).await;
+    let namespace = story.unserved("team").await;
+    let list = json!([{"name": story.scenario.name()}]);
+    story
+        .is_refused(&namespace, "app", &image, |spec| spec["imagePullSecrets"] = list)
+        .await;
+    let uid = story.pods(&namespace).get("app").await.unwrap().metadata.uid;
+    let label = format!("scenario={}", story.scenario.name());
+    story
+        .scenario
+        .kubectl(&["label", "namespace", &namespace, &label])
+        .await;
+    story.has_copy(&namespace, &story.login).await;
+    story.try_again().await;
+    assert_eq!(story.runs(&namespace, "app").await.metadata.uid, uid);
+    assert_eq!(unread(&story.scenario).await.into_keys().next(), uid);
+    assert_eq!(story.pulls("app").await, PULL);
+    assert_eq!(story.failed_checks().await, 0);
     story.end().await;
 }
 
@@ -101,7 +130,7 @@ async fn namespace_to_running_is_measured() {
         let namespace = story.served(&part).await;
         story.starts(&namespace, "app", &image, |_| ()).await;
         times.push(began.elapsed());
-        assert_eq!(story.requests(&name).await, PULL);
+        assert_eq!(story.pulls(&name).await, PULL);
     }
     times.sort_unstable();
     let (p50, p99) = (times[SAMPLES / 2], times[SAMPLES * 99 / 100]);

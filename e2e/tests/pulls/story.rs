@@ -1,5 +1,6 @@
 //! The shared node, and what a test does on it.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use e2e::binaries::runtime;
@@ -10,8 +11,7 @@ use e2e::oracle::{DATA_KEY, Login};
 use e2e::registry::{Registry, Request};
 use e2e::scenario::Scenario;
 use e2e::wait::{blocking, eventually};
-use k8s_openapi::api::core::v1::{Namespace, Secret, ServiceAccount};
-
+use k8s_openapi::api::core::v1::{Event, Namespace, Secret, ServiceAccount};
 use kube::api::{DeleteParams, ListParams};
 use kube::{Api, ResourceExt as _};
 use serde_json::{Value, json};
@@ -134,8 +134,17 @@ impl Story {
 
     pub(super) async fn requests_in(&self, repository: &str) -> String {
         let requests = self.shared.registry.lock().await.requests(repository).unwrap();
-        let said = |request: &Request| format!("{} {}", request.method, request.status);
-        requests.iter().map(said).collect::<Vec<_>>().join(", ")
+        with_secret(&requests, 0)
+    }
+
+    /// Returns the same [`with_secret`], for Pods whose namespace has the copy.
+    pub(super) async fn pulls(&self, name: &str) -> String {
+        self.pulls_in(&format!("{}/{name}", self.scenario.name())).await
+    }
+
+    pub(super) async fn pulls_in(&self, repository: &str) -> String {
+        let requests = self.shared.registry.lock().await.requests(repository).unwrap();
+        with_secret(&requests, unread(&self.scenario).await.values().sum())
     }
 
     /// Returns how often the registry refused a password in a request for a repository of this test.
@@ -239,7 +248,7 @@ impl Story {
     /// Returns the memory of the node's own processes, by the first word of their command, in MiB.
     pub(super) async fn memory(&self) -> Vec<(String, u64)> {
         let members = self.shared.node.read().await.members();
-        let mut sums = std::collections::BTreeMap::new();
+        let mut sums = BTreeMap::new();
         for member in members {
             let mut words = member.command.split(' ');
             let program = words.next().unwrap_or_default().rsplit('/').next().unwrap_or_default();
@@ -267,6 +276,43 @@ impl Story {
             .await
             .unwrap();
     }
+}
+
+/// Returns how often the kubelets said that they could not read a copy of this scenario, by the uid of the Pod.
+pub(super) async fn unread(scenario: &Scenario) -> BTreeMap<String, usize> {
+    let events: Api<Event> = Api::all(scenario.client().clone());
+    let failed = ListParams::default().fields("reason=FailedToRetrieveImagePullSecret");
+    let prefix = format!("{}-", scenario.name());
+    let mut unread = BTreeMap::new();
+    for event in events.list(&failed).await.unwrap() {
+        let namespace = event.metadata.namespace.unwrap_or_default();
+        // Unable to retrieve some image pull secrets (NAME, ...); ...
+        let message = event.message.unwrap_or_default();
+        let mut names = message.split(['(', ')']).nth(1).unwrap_or_default().split(", ");
+        if namespace.starts_with(&prefix) && names.any(|name| name == scenario.name()) {
+            let uid = event.involved_object.uid.unwrap_or_default();
+            *unread.entry(uid).or_default() += usize::try_from(event.count.unwrap_or(1)).unwrap();
+        }
+    }
+    unread
+}
+
+/// Returns methods and answers of the requests, without the first `unread` attempts that had no login.
+///
+/// A kubelet waits for a pull secret for one second at most (`Get` of `watch_based_manager.go`). On a machine that is
+/// busy it may give up on one that is there. It then asks without a login, as its Event says, and again after a back-off.
+pub(super) fn with_secret(requests: &[Request], mut unread: usize) -> String {
+    let mut said: Vec<String> = Vec::new();
+    for (at, request) in requests.iter().enumerate() {
+        let is_head = |status: u16, request: &Request| request.method == "HEAD" && request.status == status;
+        let is_answered = requests.get(at + 1).is_some_and(|next| is_head(200, next));
+        if unread > 0 && is_head(401, request) && !is_answered {
+            unread -= 1;
+        } else {
+            said.push(format!("{} {}", request.method, request.status));
+        }
+    }
+    said.join(", ")
 }
 
 /// Returns whether the requests are one or more attempts of this kind: a kubelet in back-off repeats them.

@@ -23,7 +23,7 @@ use serde_json::json;
 use crate::readme::blocks::{block, replay, run};
 use crate::readme::left::nothing_is_left;
 
-const SOON: Duration = Duration::from_secs(30);
+const SOON: Duration = Duration::from_mins(2);
 
 /// The namespaces of a company. README creates the first one, the others are older than the operator.
 const TEAMS: [&str; 4] = ["payments", "checkout", "search", "web"];
@@ -185,7 +185,7 @@ async fn a_conflict_reads_as_the_readme_shows_it(cluster: &Cluster, folder: &Pat
         .run(&["delete", "secret", "company", "-n", "payments"], "")
         .await
         .unwrap();
-    let wait = ["wait", "cps/company", "--for=condition=Ready", "--timeout=30s"];
+    let wait = ["wait", "cps/company", "--for=condition=Ready", "--timeout=120s"];
     kubectl.run(&wait, "").await.unwrap();
 }
 

@@ -50,7 +50,7 @@ impl Company {
         scenario
             .holds("it is served", &scenario.expected(&["a", "b"], &login))
             .await;
-        let wait = ["wait", "cps", "--all", "--for=condition=Ready", "--timeout=30s"];
+        let wait = ["wait", "cps", "--all", "--for=condition=Ready", "--timeout=120s"];
         scenario.kubectl(&wait).await;
         Self { scenario, theirs }
     }
@@ -256,7 +256,7 @@ async fn deleting_everything_at_once_can_be_finished() {
 async fn definition_may_be_deleted_first() {
     let company = Company::new("definition").await;
     let scenario = &company.scenario;
-    scenario.kubectl(&["delete", DEFINITION, "--timeout=60s"]).await;
+    scenario.kubectl(&["delete", DEFINITION, "--timeout=120s"]).await;
     assert_eq!(company.copies().await, Vec::<String>::new());
     for namespace in scenario.in_scenario(&["a", "b"]) {
         let account = company.account(&namespace, "default").await;
@@ -288,7 +288,7 @@ async fn operators_namespace_deleted_first_takes_no_copy() {
     let (login, uids) = (scenario.login("first"), scenario.uids().await);
     // The operator sees its sources disappear one by one, as long as it has a token.
     scenario
-        .kubectl(&["delete", "namespace", SYSTEM_NAMESPACE, "--timeout=60s"])
+        .kubectl(&["delete", "namespace", SYSTEM_NAMESPACE, "--timeout=120s"])
         .await;
     scenario.kill_operator();
     let served = scenario.expected(&["a", "b"], &login);

@@ -142,7 +142,12 @@ async fn two_installations_never_write_for_one_object() {
         .await;
     for name in &names {
         scenario
-            .kubectl(&["wait", "--for=condition=Ready", "--timeout=30s", &format!("cps/{name}")])
+            .kubectl(&[
+                "wait",
+                "--for=condition=Ready",
+                "--timeout=120s",
+                &format!("cps/{name}"),
+            ])
             .await;
     }
     let mut winners = BTreeSet::new();
@@ -163,7 +168,7 @@ async fn two_installations_never_write_for_one_object() {
     }
     println!("won by {winners:?}");
     for name in &names {
-        scenario.kubectl(&["delete", "cps", name, "--timeout=20s"]).await;
+        scenario.kubectl(&["delete", "cps", name, "--timeout=120s"]).await;
     }
     scenario
         .kubectl(&["delete", "secret", "race", "-n", SECOND_NAMESPACE])
@@ -261,7 +266,7 @@ async fn a_wrong_annotation_is_reported_and_undone() {
 /// Deletes the object and its source in the second namespace.
 async fn is_taken_away(scenario: &Scenario) {
     let name = scenario.name();
-    scenario.kubectl(&["delete", "cps", name, "--timeout=20s"]).await;
+    scenario.kubectl(&["delete", "cps", name, "--timeout=120s"]).await;
     scenario
         .kubectl(&["delete", "secret", name, "-n", SECOND_NAMESPACE])
         .await;

@@ -230,7 +230,7 @@ async fn delete_namespaces(scenario: &Scenario) {
     let names = scenario.in_scenario(&["a", "b"]);
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     scenario
-        .kubectl(&[&["delete", "namespace", "--timeout=60s"], names.as_slice()].concat())
+        .kubectl(&[&["delete", "namespace", "--timeout=120s"], names.as_slice()].concat())
         .await;
 }
 
@@ -258,7 +258,7 @@ async fn everything_is_right_again(scenario: &Scenario, before: &Backup, login: 
     })
     .await;
     scenario
-        .kubectl(&["delete", "cps", scenario.name(), "--timeout=30s"])
+        .kubectl(&["delete", "cps", scenario.name(), "--timeout=120s"])
         .await;
     scenario.gone("it can be deleted").await;
     let left = list(scenario, &["secrets", "-n", SYSTEM_NAMESPACE, STATE]).await;

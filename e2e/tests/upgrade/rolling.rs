@@ -37,7 +37,7 @@ impl Version {
 
 async fn rolled_out(scenario: &Scenario) {
     let name = "deployment/pullsecrets";
-    let wait = ["rollout", "status", name, "-n", SYSTEM_NAMESPACE, "--timeout=90s"];
+    let wait = ["rollout", "status", name, "-n", SYSTEM_NAMESPACE, "--timeout=120s"];
     scenario.kubectl(&wait).await;
 }
 

@@ -198,12 +198,12 @@ async fn object_of_newer_schema_is_frozen() {
     let written = writes(&scenario, mark).await;
     assert!(written.is_empty(), "{written:#?}");
     scenario
-        .kubectl(&["delete", "cps", rows[0].name, "--timeout=30s"])
+        .kubectl(&["delete", "cps", rows[0].name, "--timeout=120s"])
         .await;
     parts[0].gone("its finalizer does its work").await;
 
     what_this_version_knows_thaws(&scenario, &rows, &parts, (&first, &second)).await;
-    scenario.kubectl(&["delete", "cps", "--all", "--timeout=30s"]).await;
+    scenario.kubectl(&["delete", "cps", "--all", "--timeout=120s"]).await;
     for part in &parts {
         part.gone("the object has left no trace").await;
     }

@@ -34,7 +34,7 @@ const REPOSITORY: &str = "company/app";
 const TAGS: [&str; 2] = ["1", "2"];
 
 /// Time limit for each promise, for a busy machine.
-const SOON: Duration = Duration::from_secs(30);
+const SOON: Duration = Duration::from_mins(2);
 
 /// A cluster with the operator on it, a node if the machine can run one, and a registry.
 pub(crate) struct Env {

@@ -123,7 +123,7 @@ impl<'a> Released<'a> {
     /// no object.
     pub(super) async fn changes(&self, namespaces: &[&str], login: &Login, change: impl Future<Output = ()>) {
         let audit = self.cluster.audit();
-        let wait = ["wait", "cps/company", "--for=condition=Ready", "--timeout=30s"];
+        let wait = ["wait", "cps/company", "--for=condition=Ready", "--timeout=120s"];
         self.kubectl(&wait).await;
         audit.settle(&self.client).await.unwrap();
         let (mark, uids) = (
