@@ -148,21 +148,6 @@ impl Mark {
     }
 }
 
-impl Explanation {
-    /// Returns the lines for a terminal.
-    pub fn lines(&self, ascii: bool) -> Vec<String> {
-        let mut lines = vec![self.subject.clone()];
-        for part in &self.parts {
-            lines.push(format!("{}   {}", part.name, part.used_by).trim_end().to_owned());
-            let step = |step: &Step| format!("  {} {:<12} {}", step.mark.sign(ascii), step.step, step.text);
-            lines.extend(part.steps.iter().map(step));
-        }
-        lines.push(self.outcome.clone());
-        lines.extend(self.fix.iter().map(|fix| format!("do: {fix}")));
-        lines
-    }
-}
-
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -4,6 +4,7 @@
 //! reads it.
 
 mod audit;
+mod explain;
 mod junit;
 mod names;
 mod progress;
@@ -16,11 +17,13 @@ use std::io::{self, Write as _};
 use serde::Serialize;
 
 pub use audit::AuditText;
+pub use explain::explanation_text;
 pub use junit::junit;
 pub use names::names;
 pub use progress::{Bar, Bars};
 pub use style::{Paint, Tone};
 pub use table::Table;
+pub(crate) use table::wrapped;
 pub use terminal::{Terminal, asks};
 
 /// Writes a result to standard output. A reader that has gone, such as `head`, is no error.

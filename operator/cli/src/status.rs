@@ -11,7 +11,6 @@ use serde::Serialize;
 pub use deletion::{Deletion, deletion};
 pub use list::overview;
 pub use one::tree_of;
-pub use tree::Symbols;
 
 /// Everything that `status` knows of one object in one context.
 #[derive(Clone, Debug, Serialize)]

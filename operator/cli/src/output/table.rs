@@ -164,7 +164,7 @@ fn columns(text: &str) -> usize {
 }
 
 /// Breaks a sentence between words. A word that is too long keeps a line of its own.
-pub(super) fn wrapped(text: &str, room: usize) -> Vec<String> {
+pub(crate) fn wrapped(text: &str, room: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split(' ') {
         let current = lines.last().map_or(0, |line| columns(line));

@@ -11,7 +11,7 @@ use crate::args::{Cli, ExplainArgs, Namespaces, Subject, TextFormat};
 use crate::audit::ApiVersion;
 use crate::cluster::{Connected, Failure, Scope};
 use crate::explain::{Explanation, Mark, Target, explain};
-use crate::output::{Bar, Terminal, json, note, print, yaml};
+use crate::output::{Bar, Terminal, explanation_text, json, note, print, yaml};
 use crate::verdict::Evidence;
 use crate::world::{WorkloadId, World};
 
@@ -178,13 +178,8 @@ fn text(all: &Answer, quiet: bool) -> String {
         if let Some(error) = &one.error {
             let _ = writeln!(text, "error: {error}");
         }
-        for line in one
-            .explanation
-            .iter()
-            .flat_map(|explanation| explanation.lines(!terminal.unicode))
-        {
-            text.push_str(&line);
-            text.push('\n');
+        if let Some(explanation) = &one.explanation {
+            text.push_str(&explanation_text(explanation, terminal));
         }
         for not_seen in one.not_seen.iter().filter(|_| !quiet) {
             note(&format!("not seen: {not_seen}"));

@@ -7,7 +7,7 @@ use super::exit::{Exit, Stop};
 use crate::args::{Cli, Format, StatusArgs};
 use crate::cluster::{Connected, Failure};
 use crate::output::{Bar, Terminal, json, print, yaml};
-use crate::status::{ObjectState, States, Symbols, Unread, deletion, overview, tree_of};
+use crate::status::{ObjectState, States, Unread, deletion, overview, tree_of};
 
 /// How often `--watch` looks. The operator writes a status at most every few seconds.
 const EVERY: Duration = Duration::from_secs(2);
@@ -94,10 +94,7 @@ fn text(states: &States, args: &StatusArgs) -> Result<String, Stop> {
             states.objects.iter().map(name).collect()
         }
         (_, Some(_)) => {
-            let trees = states
-                .objects
-                .iter()
-                .map(|state| tree_of(state, Symbols::new(terminal.unicode)));
+            let trees = states.objects.iter().map(|state| tree_of(state, terminal));
             let unread = states
                 .unread
                 .iter()

@@ -2,19 +2,20 @@
 
 use crd::{ClusterPullSecret, ClusterPullSecretStatus, Condition, RegistryStatus};
 
-use super::tree::{Node, Symbols};
+use super::tree::Node;
 use super::{ObjectState, is_observed, is_ready};
+use crate::output::Terminal;
 
 /// Most copies that are named.
 const COPIES: usize = 20;
 
 /// Returns the tree of one object in one context.
-pub fn tree_of(state: &ObjectState, symbols: Symbols) -> String {
+pub fn tree_of(state: &ObjectState, terminal: Terminal) -> String {
     let object = &state.object;
     let mut root = Node::new(first_line(state));
     let Some(status) = object.status.as_ref() else {
         root.add(Node::new("the operator has not reported on it yet: is it running?"));
-        return root.text(symbols);
+        return root.text(terminal);
     };
     if let Some(message) = status
         .ready()
@@ -29,26 +30,28 @@ pub fn tree_of(state: &ObjectState, symbols: Symbols) -> String {
             condition.type_, condition.status, condition.reason, condition.message
         )));
     }
-    // An object that the operator has not looked at has no rows yet.
+    // An object that the operator has not looked at has no rows and no counts yet.
     if !status.registries.is_empty() {
         root.add(registries(object, &status.registries));
     }
-    let of = |counts: &Option<crd::Counts>| counts.clone().map_or((0, 0), |counts| (counts.ready, counts.selected));
-    let ((ready, selected), (accounts, of_accounts)) = (of(&status.namespaces), of(&status.service_accounts));
-    let mut namespaces = Node::new(format!("namespaces {ready} of {selected}"));
-    let rows = status.failures.iter();
-    let rows: Vec<[String; 3]> = rows
-        .map(|failure| {
-            [
-                failure.namespace.clone(),
-                failure.reason.to_string(),
-                failure.message.clone(),
-            ]
-        })
-        .collect();
-    namespaces.add_rows(&rows);
-    root.add(namespaces);
-    root.add(Node::new(format!("accounts {accounts} of {of_accounts}")));
+    if let Some(counts) = &status.namespaces {
+        let mut namespaces = Node::new(format!("namespaces {} of {}", counts.ready, counts.selected));
+        let rows = status.failures.iter();
+        let rows: Vec<[String; 3]> = rows
+            .map(|failure| {
+                [
+                    failure.namespace.clone(),
+                    failure.reason.to_string(),
+                    failure.message.clone(),
+                ]
+            })
+            .collect();
+        namespaces.add_rows(&rows);
+        root.add(namespaces);
+    }
+    if let Some(counts) = &status.service_accounts {
+        root.add(Node::new(format!("accounts {} of {}", counts.ready, counts.selected)));
+    }
     if let Some(deletion) = &state.deletion {
         let mut node = Node::new(format!(
             "deletion since {} waits for: {}",
@@ -69,7 +72,7 @@ pub fn tree_of(state: &ObjectState, symbols: Symbols) -> String {
         }
         root.add(node);
     }
-    root.text(symbols)
+    root.text(terminal)
 }
 
 fn first_line(state: &ObjectState) -> String {

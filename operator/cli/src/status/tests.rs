@@ -1,7 +1,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::output::Table;
+use crate::output::{Table, Terminal};
 
 fn object(status: &serde_json::Value, deleting: bool) -> ClusterPullSecret {
     let mut object = json!({
@@ -49,10 +49,14 @@ fn state(deletion: Option<Deletion>) -> ObjectState {
     }
 }
 
+fn shows(width: Option<usize>) -> Terminal {
+    Terminal { width, unicode: true }
+}
+
 #[test]
 fn the_tree_shows_registries_namespaces_and_failures() {
     assert_eq!(
-        tree_of(&state(None), Symbols::new(true)),
+        tree_of(&state(None), shows(None)),
         "company   Ready=False NamespacesFailed, generation 7 seen, context prod\n\
          ├─ 1 of 4 namespaces failed\n\
          ├─ registries\n\
@@ -62,15 +66,34 @@ fn the_tree_shows_registries_namespaces_and_failures() {
          │  └─ payments   SecretConflict   secret \"company\" exists\n\
          └─ accounts 3 of 3\n"
     );
-    assert!(tree_of(&state(None), Symbols::new(false)).is_ascii());
+    assert!(
+        tree_of(
+            &state(None),
+            Terminal {
+                unicode: false,
+                ..shows(None)
+            }
+        )
+        .is_ascii()
+    );
 }
 
 #[test]
-fn registries_without_rows_have_no_heading() {
+fn long_lines_of_the_tree_are_broken() {
+    let lines = tree_of(&state(None), shows(Some(40)));
+    let expected = "├─ namespaces 3 of 4\n│  └─ payments   SecretConflict\n│       secret \"company\" exists\n";
+    assert!(lines.contains(expected), "{lines}");
+    assert!(lines.lines().all(|line| line.chars().count() <= 40), "{lines}");
+}
+
+#[test]
+fn what_is_not_known_yet_has_no_row() {
     let mut unseen = state(None);
     unseen.object = object(&json!({"conditions": []}), false);
-    let tree = tree_of(&unseen, Symbols::new(true));
-    assert!(!tree.contains("registries"), "{tree}");
+    let tree = tree_of(&unseen, shows(None));
+    for unknown in ["registries", "namespaces", "accounts"] {
+        assert!(!tree.contains(unknown), "{tree}");
+    }
 }
 
 #[test]
@@ -81,7 +104,7 @@ fn a_deletion_says_what_it_waits_for() {
         copies: (0..25).map(|number| format!("n{number:02}/company")).collect(),
         copies_unseen: None,
     };
-    let tree = tree_of(&state(Some(deletion)), Symbols::new(true));
+    let tree = tree_of(&state(Some(deletion)), shows(None));
     for expected in [
         "└─ deletion since 2026-03-01T10:00:00Z waits for: the operator removes 25 copies, then its finalizer\n",
         "   ├─ finalizer pullsecrets.dev/cleanup\n",

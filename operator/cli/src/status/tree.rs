@@ -1,8 +1,13 @@
-//! Trees, in the characters that the terminal can show.
+//! Trees, in the characters that the terminal can show, and as wide as it is.
+
+use crate::output::{Terminal, wrapped};
+
+/// How far the rest of a broken line is indented.
+const CONTINUED: &str = "  ";
 
 /// The characters of a tree.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Symbols {
+#[derive(Clone, Copy)]
+struct Symbols {
     branch: &'static str,
     last: &'static str,
     beside: &'static str,
@@ -10,7 +15,7 @@ pub struct Symbols {
 
 impl Symbols {
     /// Returns the lines of Unicode, or of ASCII.
-    pub fn new(unicode: bool) -> Self {
+    fn new(unicode: bool) -> Self {
         if unicode {
             Self {
                 branch: "├─ ",
@@ -56,14 +61,28 @@ impl Node {
         }
     }
 
-    /// Returns the lines.
-    pub(super) fn text(&self, symbols: Symbols) -> String {
-        let mut out = format!("{}\n", self.text);
-        self.lines(symbols, "", &mut out);
+    /// Returns the lines. Those that are wider than the terminal are broken between words.
+    pub(super) fn text(&self, terminal: Terminal) -> String {
+        let mut out = String::new();
+        self.lines(terminal, ("", ""), &mut out);
         out
     }
 
-    fn lines(&self, symbols: Symbols, before: &str, out: &mut String) {
+    /// Adds this line after `own`, and those below it after `before`.
+    fn lines(&self, terminal: Terminal, (own, before): (&str, &str), out: &mut String) {
+        let room = terminal.width.unwrap_or(usize::MAX);
+        let room = room.saturating_sub(before.chars().count() + CONTINUED.len());
+        for (at, line) in wrapped(&self.text, room).iter().enumerate() {
+            let start = if at == 0 {
+                own.to_owned()
+            } else {
+                format!("{before}{CONTINUED}")
+            };
+            out.push_str(&start);
+            out.push_str(line.trim_end());
+            out.push('\n');
+        }
+        let symbols = Symbols::new(terminal.unicode);
         for (at, node) in self.below.iter().enumerate() {
             let is_last = at + 1 == self.below.len();
             let (own, next) = if is_last {
@@ -71,11 +90,7 @@ impl Node {
             } else {
                 (symbols.branch, symbols.beside)
             };
-            out.push_str(before);
-            out.push_str(own);
-            out.push_str(&node.text);
-            out.push('\n');
-            node.lines(symbols, &format!("{before}{next}"), out);
+            node.lines(terminal, (&format!("{before}{own}"), &format!("{before}{next}")), out);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Explanations, step by step.
 
 use cli::explain::{Explanation, Target, explain};
+use cli::output::{Terminal, explanation_text};
 use cli::verdict::LoginOutcome;
 use cli::world::WorkloadId;
 
@@ -10,13 +11,17 @@ fn of(cluster: &Cluster, target: &Target) -> Explanation {
     explain(&cluster.world, &cluster.evidence, None, "ns", target).expect("it is in the cluster")
 }
 
+fn shown(explanation: &Explanation, unicode: bool) -> String {
+    explanation_text(explanation, Terminal { width: None, unicode })
+}
+
 #[test]
 fn a_pod_that_came_too_early_is_explained() {
     let cluster = Cluster::listing(&["company"])
         .login("company", &["r.example.com"])
         .deployment(&[])
         .pod("api-1", &[], "IfNotPresent", &running());
-    let lines = of(&cluster, &Target::Pod("api-1".into())).lines(false).join("\n");
+    let lines = shown(&of(&cluster, &Target::Pod("api-1".into())), true);
     let expected = "\
 Pod ns/api-1, account default, node node-3
 r.example.com/team/app:1   container c0, IfNotPresent
@@ -26,7 +31,8 @@ r.example.com/team/app:1   container c0, IfNotPresent
   ? node         a login of the node may answer; the API does not show it
   √ present      it started, so the image is on node-3
 It runs on. A restart of its container may pull again and fail. A new Pod gets the login.
-do: kubectl rollout restart deployment/api -n ns";
+do: kubectl rollout restart deployment/api -n ns
+";
     assert_eq!(lines, expected);
 }
 
@@ -36,7 +42,7 @@ fn a_workload_is_explained_by_its_template() {
         .login("company", &["r.example.com"])
         .deployment(&[]);
     let target = Target::Workload(WorkloadId::new("deployments", "api"));
-    let lines = of(&cluster, &target).lines(true).join("\n");
+    let lines = shown(&of(&cluster, &target), false);
     let expected = "\
 Deployment/api in ns, account default
 r.example.com/team/app:1   container c0, IfNotPresent
@@ -44,7 +50,8 @@ r.example.com/team/app:1   container c0, IfNotPresent
   + secrets      company has r.example.com
   + keys         r.example.com of company
   ? login        not tried; --login tries one
-A new Pod can pull every image.";
+A new Pod can pull every image.
+";
     assert_eq!(lines, expected);
     let login = cluster.world.namespaces["ns"].secrets["company"].entries()[0].login;
     cluster.evidence.login(login, IMAGE, LoginOutcome::Refused);

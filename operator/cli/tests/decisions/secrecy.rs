@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use cli::explain::{Target, explain};
+use cli::output::{Terminal, explanation_text};
 use cli::render::render;
 use cli::world::{Kind, World};
 use proptest::prelude::*;
@@ -33,7 +34,13 @@ fn everything(cluster: &Cluster) -> String {
         for target in pods.chain(workloads).chain(accounts) {
             if let Ok(explanation) = explain(&cluster.world, &cluster.evidence, Some("dev"), namespace, &target) {
                 all.push(serde_json::to_string(&explanation).expect("JSON"));
-                all.push(explanation.lines(true).join("\n"));
+                all.push(explanation_text(
+                    &explanation,
+                    Terminal {
+                        width: None,
+                        unicode: false,
+                    },
+                ));
             }
         }
     }
