@@ -16,6 +16,7 @@ use tracing::{debug, warn};
 
 use crate::api::partial::PartialNamespace;
 use crate::api::watch_health::WatchHealth;
+use crate::leadership::Leadership;
 use crate::outcome::ApiError;
 use crate::wanted::Wanted;
 
@@ -92,6 +93,9 @@ pub struct Selector {
     pub after: Option<Wanted>,
     /// Whether the server now forbids what it allowed before. The watch relists when the server allows it again.
     pub refused: Option<value::Sender<bool>>,
+    /// With it the watch relists when this process gets the Lease. Another replica wrote until then, by what its own
+    /// watches showed, and a watch that has gone silent does not show it for [`SILENCE`].
+    pub leadership: Option<Leadership>,
 }
 
 impl Selector {
@@ -116,6 +120,15 @@ impl Selector {
     pub fn after(self, wanted: &Wanted) -> Self {
         Self {
             after: Some(wanted.clone()),
+            ..self
+        }
+    }
+
+    /// Relists when this process gets the Lease.
+    #[must_use]
+    pub fn as_leader(self, leadership: &Leadership) -> Self {
+        Self {
+            leadership: Some(leadership.clone()),
             ..self
         }
     }
@@ -168,6 +181,9 @@ impl Watches {
     /// backs off by itself, so a forbidden one slows no other. Several watches may share a `name`.
     ///
     /// A watch cannot detect a missed event. So each one relists periodically, counted from the end of its last list.
+    ///
+    /// `wrap` also takes whether the list began while this process held the Lease; always true without
+    /// [`Selector::leadership`].
     pub fn spawn<K, E>(
         &self,
         name: &'static str,
@@ -175,7 +191,7 @@ impl Watches {
         selector: Selector,
         events: mpsc::Sender<E>,
         token: CancellationToken,
-        wrap: impl Fn(Event<K>) -> E + Send + 'static,
+        wrap: impl Fn(Event<K>, bool) -> E + Send + 'static,
     ) -> tokio::task::JoinHandle<()>
     where
         K: Resource<DynamicType = ()> + Clone + DeserializeOwned + std::fmt::Debug + Send + 'static,
@@ -194,6 +210,7 @@ impl Watches {
             config,
             wanted: selector.wanted,
             refused: selector.refused,
+            leadership: selector.leadership,
             relist: self.relist,
             events,
             wrap,
@@ -216,6 +233,7 @@ struct Watching<K: Resource<DynamicType = ()>, E, W> {
     config: Config,
     wanted: Option<Wanted>,
     refused: Option<value::Sender<bool>>,
+    leadership: Option<Leadership>,
     relist: Option<Duration>,
     events: mpsc::Sender<E>,
     wrap: W,
@@ -224,7 +242,7 @@ struct Watching<K: Resource<DynamicType = ()>, E, W> {
 impl<K, E, W> Watching<K, E, W>
 where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + std::fmt::Debug + Send + 'static,
-    W: Fn(Event<K>) -> E,
+    W: Fn(Event<K>, bool) -> E,
 {
     async fn run(mut self, after: Option<Wanted>) {
         if let Some(wanted) = self.wanted.as_ref().or(after.as_ref()) {
@@ -243,6 +261,7 @@ where
         if let Some(wanted) = &self.wanted {
             wanted.begin();
         }
+        let as_leader = self.leadership.as_ref().is_none_or(Leadership::holds_lease);
         let stream = watch(self.api.clone(), self.config.clone()).default_backoff();
         let mut stream = std::pin::pin!(stream.inspect_err(|error| log(name, error)));
         let mut listed = None;
@@ -251,6 +270,9 @@ where
             let next = tokio::select! {
                 () = elapsed(listed, self.relist) => return ControlFlow::Continue(()),
                 () = outdated(self.wanted.as_ref().filter(|_| listed.is_some()), rest) => {
+                    return ControlFlow::Continue(());
+                }
+                () = gets_lease(self.leadership.as_ref()), if listed.is_some() && !as_leader => {
                     return ControlFlow::Continue(());
                 }
                 next = stream.next() => next,
@@ -262,7 +284,7 @@ where
                         listed = Some((Instant::now(), rand::random_range(1.0 - SPREAD..1.0 + SPREAD)));
                         rest = Instant::now() + begun.elapsed() * if again { REST } else { 0 };
                     }
-                    if self.events.send((self.wrap)(event)).await.is_err() {
+                    if self.events.send((self.wrap)(event, as_leader)).await.is_err() {
                         return ControlFlow::Break(());
                     }
                     if complete {
@@ -314,6 +336,14 @@ async fn outdated(wanted: Option<&Wanted>, rest: Instant) {
             wanted.more().await;
             tokio::time::sleep_until(rest).await;
         }
+        None => std::future::pending().await,
+    }
+}
+
+/// Completes when this process gets the Lease.
+async fn gets_lease(leadership: Option<&Leadership>) {
+    match leadership {
+        Some(leadership) => leadership.lease_held().await,
         None => std::future::pending().await,
     }
 }

@@ -110,6 +110,7 @@ pub async fn run(
         clock,
         summarised: clock.now(),
         complete: false,
+        listed_as_leader: false,
         listed: (0, 0),
         deferred: Vec::new(),
         lined_up: VecDeque::new(),
@@ -134,6 +135,8 @@ struct Loop {
     summarised: Duration,
     /// Every object was declared once.
     complete: bool,
+    /// The namespaces were listed since this process held the Lease.
+    listed_as_leader: bool,
     /// The editions of label keys that the lists of namespaces and accounts show.
     listed: (u64, u64),
     /// Objects whose selectors use labels that are not listed yet, in order of arrival. Acting on them now would select
@@ -261,13 +264,16 @@ impl Loop {
     }
 
     /// Starts the reconciler once it has seen everything. Before that, a missing object may only be not listed yet. A
-    /// standby has seen everything, and learns that the objects are complete when it leads.
+    /// standby has seen everything, and learns that the objects are complete when it leads. It lists the namespaces again
+    /// then, because their labels decide what is removed. A write of an account or a copy that it knows too old fails by
+    /// its `resourceVersion`.
     fn start_when_complete(&mut self, now: Duration) {
         if self.reconciler.is_listed() {
             self.settings.heartbeat.ready();
         }
         let declared = self.complete && self.deferred.is_empty();
-        if declared && self.reconciler.is_listed() && !self.reconciler.is_started() {
+        let listed = self.listed_as_leader && self.reconciler.is_listed();
+        if declared && listed && !self.reconciler.is_started() {
             self.reconciler.start(now);
             let depth = self.depth();
             info!(

@@ -61,7 +61,7 @@ impl Squatters {
         debug!(namespace = %key.namespace, secret = %name, "watching a foreign Secret that has a managed name");
         let api = namespaced::<PartialSecret>(&key.namespace);
         let followed = key.clone();
-        let wrap = move |_| wrap(followed.clone());
+        let wrap = move |_, _| wrap(followed.clone());
         let (events, token) = (events.clone(), self.token.clone());
         let task = watches.spawn("squatters", api, Selector::named(name), events, token, wrap);
         self.watches.insert(key.clone(), task);

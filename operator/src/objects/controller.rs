@@ -94,7 +94,8 @@ pub async fn run(
     let queue = Queue::with_slots(CONCURRENCY, CONCURRENCY);
     let mut looper = Loop {
         worker: Worker::new(queue, clock, settings.leadership.clone()),
-        started: clock.now(),
+        waits_since: clock.now(),
+        listed_as_leader: false,
         settings,
         inputs: sender,
         token: token.clone(),
@@ -134,8 +135,10 @@ struct Loop {
     start: Start,
     worker: Worker<Arc<str>, Ended>,
     messages: mpsc::UnboundedSender<ObjectMessage>,
-    /// When the loop started.
-    started: Duration,
+    /// Since when it waits for lists of sources.
+    waits_since: Duration,
+    /// The objects were listed since this process held the Lease.
+    listed_as_leader: bool,
     /// The revision of the last declaration. All objects share one count, so that a summary never belongs to a later
     /// object of the same name.
     revision: u64,
@@ -185,13 +188,21 @@ impl Loop {
                 Woken::Restraint => self.see_restraint(),
                 Woken::Other => batch.drain(..).for_each(|input| self.take(input)),
             }
+            self.lead_when_elected(now);
             self.complete_when_listed(now, &time);
+        }
+    }
+
+    /// Waits for new lists when this process gets the Lease.
+    fn lead_when_elected(&mut self, now: Duration) {
+        if self.settings.leadership.holds_lease() && self.settings.sources.lead() {
+            self.waits_since = now;
         }
     }
 
     fn wake_at(&self, now: Duration) -> Duration {
         let queue = self.worker.wakes_at(now).filter(|_| self.start == Start::Complete);
-        let patience = Some(self.started + PATIENCE).filter(|&at| self.start != Start::Complete && now < at);
+        let patience = Some(self.waits_since + PATIENCE).filter(|&at| self.start != Start::Complete && now < at);
         queue
             .into_iter()
             .chain(patience)
@@ -268,18 +279,19 @@ impl Loop {
     }
 
     /// The namespace controller may start as soon as it knows every object, with its credentials. Before that it would
-    /// take copies for orphans, or write everything twice.
+    /// take copies for orphans, or write everything twice. A new leader lists objects and sources again first: by what a
+    /// silent watch showed it would restore an old login, or take away a new copy.
     fn complete_when_listed(&mut self, now: Duration, time: &Time) {
         if self.start == Start::Listed {
             self.settings.keys.complete();
             self.settings.sources.are_known();
         }
-        let sources = self.settings.sources.is_complete() || now >= self.started + PATIENCE;
+        let sources = self.settings.sources.is_complete() || now >= self.waits_since + PATIENCE;
         if self.start != Start::Listed || !sources {
             return;
         }
         self.settings.heartbeat.ready();
-        if !self.settings.leadership.is_held() {
+        if !self.settings.leadership.is_held() || !self.listed_as_leader {
             return;
         }
         let names: Vec<Arc<str>> = self.objects.keys().cloned().collect();

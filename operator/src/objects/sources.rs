@@ -59,6 +59,17 @@ pub struct Sources {
     /// The operator's own namespace: the default of a reference, and the place of state Secrets.
     own: String,
     namespaces: BTreeMap<String, View>,
+    /// Only lists of a leader count.
+    leads: bool,
+}
+
+/// What the list of a watch shows that began last.
+#[derive(Clone, Copy, Debug)]
+pub struct Listing {
+    /// The edition of what is wanted in the namespace.
+    pub edition: u64,
+    /// Whether this process held the Lease.
+    pub as_leader: bool,
 }
 
 /// One namespace of sources.
@@ -72,6 +83,8 @@ struct View {
     /// While a list comes in: what it had so far. It replaces `secrets` when the list is complete.
     incoming: Option<BTreeMap<String, Cached>>,
     complete: bool,
+    /// Complete, by a list that began while this process held the Lease.
+    complete_as_leader: bool,
     /// The server forbids what it once showed, so `secrets` may no longer be true.
     refused: watch::Sender<bool>,
 }
@@ -95,7 +108,14 @@ impl Sources {
         Self {
             own: own.to_owned(),
             namespaces: namespaces.collect(),
+            leads: false,
         }
+    }
+
+    /// This process leads. What it saw before counts no longer: another leader may have delivered newer sources, while
+    /// the watch of this process was silent. Returns false if it led before.
+    pub fn lead(&mut self) -> bool {
+        !std::mem::replace(&mut self.leads, true)
     }
 
     /// Returns each namespace to watch, what is wanted of it, and the sender of whether the server forbids its Secrets.
@@ -150,18 +170,19 @@ impl Sources {
         }
     }
 
-    /// Returns whether every source namespace was listed once.
+    /// Returns whether every source namespace was listed once, and once since [`Sources::lead`].
     pub fn is_complete(&self) -> bool {
-        self.namespaces.values().all(|view| view.complete)
+        self.namespaces.values().all(|view| view.is_listed(self.leads))
     }
 
-    /// Returns whether this source namespace was listed once.
+    /// Returns the same for this source namespace.
     pub fn is_listed(&self, namespace: &str) -> bool {
-        self.namespaces.get(namespace).is_some_and(|view| view.complete)
+        let view = self.namespaces.get(namespace);
+        view.is_some_and(|view| view.is_listed(self.leads))
     }
 
-    /// Takes in an event of the watch of `namespace`, whose list began at this edition of what is wanted.
-    pub fn take(&mut self, namespace: &str, event: Event<SourceSecret>, edition: u64) {
+    /// Takes in an event of the watch of `namespace`.
+    pub fn take(&mut self, namespace: &str, event: Event<SourceSecret>, listing: Listing) {
         let Some(view) = self.namespaces.get_mut(namespace) else {
             return;
         };
@@ -177,7 +198,8 @@ impl Sources {
             Event::InitDone => {
                 view.secrets = view.incoming.take().unwrap_or_default();
                 view.complete = true;
-                view.listed = view.listed.max(edition);
+                view.complete_as_leader |= listing.as_leader;
+                view.listed = view.listed.max(listing.edition);
             }
             Event::Apply(secret) => view.put(secret),
             Event::Delete(secret) => {
@@ -216,7 +238,7 @@ impl Sources {
         let mut words = vec![reference.name.clone()];
         words.extend(keys(credentials).into_iter().map(|key| word(&reference.name, key)));
         let edition = view.wanted.edition(words.iter().map(String::as_str));
-        let is_listed = view.complete && edition.is_some_and(|edition| edition <= view.listed);
+        let is_listed = view.is_listed(self.leads) && edition.is_some_and(|edition| edition <= view.listed);
         is_listed.then_some(lookup)
     }
 
@@ -252,7 +274,16 @@ impl View {
             secrets: BTreeMap::new(),
             incoming: None,
             complete: false,
+            complete_as_leader: false,
             refused: watch::Sender::new(false),
+        }
+    }
+
+    fn is_listed(&self, as_leader: bool) -> bool {
+        if as_leader {
+            self.complete_as_leader
+        } else {
+            self.complete
         }
     }
 

@@ -106,7 +106,7 @@ fn relisted(
     let token = CancellationToken::new();
     let watches = Watches::new(server.client(), ListStrategy::Paged, relist, health.clone());
     let all = Selector::default();
-    watches.spawn("namespaces", Api::all, all, sender, token.clone(), |event| event);
+    watches.spawn("namespaces", Api::all, all, sender, token.clone(), |event, _| event);
     let lease = health.observe(lease.client());
     tokio::spawn(async move {
         loop {
@@ -228,7 +228,7 @@ async fn a_panicked_watch_counts_as_stuck() {
     let (health, _events, token) = watched(Server::Quiet, Server::Quiet);
     let (sender, _receiver) = mpsc::channel::<()>(16);
     let watches = Watches::new(Server::Quiet.client(), ListStrategy::Paged, None, health.clone());
-    let broken = |_: Event<PartialNamespace>| panic!("meant");
+    let broken = |_: Event<PartialNamespace>, _| panic!("meant");
     let task = watches.spawn("broken", Api::all, Selector::default(), sender, token.clone(), broken);
     assert!(task.await.unwrap_err().is_panic());
     assert!(stuck_after(&health).await.is_some());

@@ -39,14 +39,8 @@ pub(super) fn start_watch(settings: &Settings, sender: &mpsc::Sender<Input>, tok
         ..Selector::default()
     };
     let watches = &settings.watches;
-    watches.spawn(
-        "pods",
-        kube::Api::all,
-        selector,
-        sender.clone(),
-        token.clone(),
-        Input::Pod,
-    );
+    let wrap = |event, _| Input::Pod(event);
+    watches.spawn("pods", kube::Api::all, selector, sender.clone(), token.clone(), wrap);
 }
 
 impl Replacer {

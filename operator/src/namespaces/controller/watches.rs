@@ -17,8 +17,8 @@ use crate::work::{Key, Lane, Work};
 /// An event of a watch of this controller.
 #[derive(Debug)]
 pub(super) enum Input {
-    /// Carries the edition of the label keys at which the list began.
-    Namespace(Event<PartialNamespace>, u64),
+    /// Carries the edition of the label keys at which the list began, and whether this process held the Lease then.
+    Namespace(Event<PartialNamespace>, u64, bool),
     Account(Event<PartialServiceAccount>, u64),
     Secret(Kind, Event<PartialSecret>),
     /// An event of a Secret that is watched by name.
@@ -47,18 +47,16 @@ pub(super) fn start_watches(
     let watches = &settings.watches;
     let events = || sender.clone();
     let keys = settings.keys.namespaces.clone();
-    let selector = Selector::wanted(&keys);
-    let wrap = move |event| {
-        Input::Namespace(
-            each(event, |seen: &mut PartialNamespace| seen.prune(&keys)),
-            keys.listing(),
-        )
+    let selector = Selector::wanted(&keys).as_leader(&settings.leadership);
+    let wrap = move |event, as_leader| {
+        let event = each(event, |seen: &mut PartialNamespace| seen.prune(&keys));
+        Input::Namespace(event, keys.listing(), as_leader)
     };
     watches.spawn("namespaces", Api::all, selector, events(), token.clone(), wrap);
     let keys = settings.keys.accounts.clone();
     let selector = Selector::wanted(&keys);
     let copies = settings.keys.copies.clone();
-    let wrap = move |event| {
+    let wrap = move |event, _| {
         let event = each(event, |seen: &mut PartialServiceAccount| seen.prune(&keys, &copies));
         Input::Account(event, keys.listing())
     };
@@ -70,7 +68,8 @@ pub(super) fn start_watches(
         };
         let names = settings.keys.copies.clone();
         let selector = selector.after(&names);
-        let wrap = move |event| Input::Secret(kind.clone(), each(event, |seen: &mut PartialSecret| seen.prune(&names)));
+        let wrap =
+            move |event, _| Input::Secret(kind.clone(), each(event, |seen: &mut PartialSecret| seen.prune(&names)));
         watches.spawn("copies", Api::all, selector, events(), token.clone(), wrap);
     }
 }
@@ -78,12 +77,13 @@ pub(super) fn start_watches(
 impl Loop {
     pub(super) fn take(&mut self, input: Input, now: Duration) {
         let shows = match &input {
-            Input::Namespace(Event::InitDone, edition) => Some((*edition, 0)),
+            Input::Namespace(Event::InitDone, edition, _) => Some((*edition, 0)),
             Input::Account(Event::InitDone, edition) => Some((0, *edition)),
             _ => None,
         };
+        self.listed_as_leader |= matches!(input, Input::Namespace(Event::InitDone, _, true));
         let work = match input {
-            Input::Namespace(event, _) => self.namespace(event, now),
+            Input::Namespace(event, ..) => self.namespace(event, now),
             Input::Account(event, _) => self.account(event, now),
             Input::Secret(kind, event) => self.secret(kind, event, now),
             Input::Followed(key) => {

@@ -74,3 +74,68 @@ async fn slow_writes_delay_no_other_object() {
     token.cancel();
     run.abort();
 }
+
+/// A standby lists again what decides, once it has the Lease, and declares nothing before.
+#[tokio::test(start_paused = true)]
+async fn new_leader_lists_before_it_declares() {
+    let (sender, mut asked) = mpsc::unbounded_channel();
+    let client = listing(sender);
+    let leadership = Leadership::new();
+    let settings = Settings {
+        watches: Watches::new(client.clone(), ListStrategy::Paged, None, WatchHealth::new()),
+        writer: Writer::new(client.clone(), "pullsecrets-system", |_, _| {}),
+        events: EventRecorder::new(client, |_, _| {}),
+        leadership: leadership.clone(),
+        namespace: "pullsecrets-system".to_owned(),
+        sources: Sources::new("pullsecrets-system", &BTreeSet::new()),
+        keys: LabelKeys::new(),
+        heartbeat: Heartbeat::new(),
+        metrics: Metrics::new(leadership.clone(), WatchHealth::new()),
+    };
+    let (messages, mut received) = mpsc::unbounded_channel();
+    let (_sender, summaries) = mpsc::unbounded_channel();
+    let token = CancellationToken::new();
+    let run = tokio::spawn(run(settings, messages, summaries, token.clone()));
+    let mut lists = BTreeSet::new();
+    while lists.len() < 2 {
+        lists.insert(asked.recv().await.unwrap());
+    }
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert!(received.try_recv().is_err(), "a standby declares nothing");
+    while asked.try_recv().is_ok() {}
+
+    leadership.extend(Duration::MAX);
+    assert!(received.recv().await.is_some());
+    let again: BTreeSet<String> = std::iter::from_fn(|| asked.try_recv().ok()).collect();
+    assert_eq!(again, lists);
+    token.cancel();
+    run.abort();
+}
+
+/// A server with one object and no Secret, which sends the path of each list.
+fn listing(asked: mpsc::UnboundedSender<String>) -> Client {
+    let answer = move |request: Request<Body>| {
+        let path = request.uri().path().to_owned();
+        let is_list = !request.uri().query().unwrap_or_default().contains("watch=");
+        let is_list = is_list && (path.ends_with("/secrets") || path.ends_with("/clusterpullsecrets"));
+        let asked = asked.clone();
+        async move {
+            if !is_list {
+                return std::future::pending().await;
+            }
+            let object = json!({"metadata": {"name": "one", "uid": "one", "resourceVersion": "5", "generation": 1},
+                "spec": {"registries": [], "namespaces": {"selectors": [{}]}}});
+            let items = if path.ends_with("/secrets") {
+                json!([])
+            } else {
+                json!([object])
+            };
+            let list =
+                json!({"kind": "List", "apiVersion": "v1", "metadata": {"resourceVersion": "9"}, "items": items});
+            let _ = asked.send(path);
+            let response = Response::builder().body(Body::from(list.to_string().into_bytes()));
+            Ok::<_, kube::Error>(response.unwrap())
+        }
+    };
+    Client::new(service_fn(answer), "default")
+}

@@ -17,6 +17,7 @@ use super::{Loop, Settings, Start};
 use crate::api::partial::{RawClusterPullSecret, SourceSecret};
 use crate::api::watch::{Selector, each};
 use crate::objects::object::{ObjectState, is_older};
+use crate::objects::sources::Listing;
 use crate::work::Lane;
 
 /// A list that could not be confirmed is requested again after this time.
@@ -24,31 +25,35 @@ const RETRY: Backoff = Backoff::new(Duration::from_millis(250), Duration::from_s
 
 /// What a watch shows.
 pub(super) enum Input {
-    Object(Event<RawClusterPullSecret>),
+    /// With whether this process held the Lease when the list began.
+    Object(Event<RawClusterPullSecret>, bool),
     /// A second list, because the first one was doubtful.
     Confirmed {
         seen: Vec<RawClusterPullSecret>,
         missing: Vec<(Arc<str>, Option<String>)>,
         older: Vec<RawClusterPullSecret>,
+        as_leader: bool,
     },
-    /// In this namespace, with the edition of what is wanted there that the list began at.
-    Source(String, Event<SourceSecret>, u64),
+    /// In this namespace. `listing` is what the list that began last shows.
+    Source(String, Event<SourceSecret>, Listing),
 }
 
 /// Starts the watches. They end with the token.
 pub(super) fn start_watches(settings: &Settings, sender: &mpsc::Sender<Input>, token: &CancellationToken) {
-    let (watches, all, events) = (&settings.watches, Selector::default, || sender.clone());
-    watches.spawn("objects", Api::all, all(), events(), token.clone(), Input::Object);
+    let (watches, leadership, events) = (&settings.watches, &settings.leadership, || sender.clone());
+    let all = Selector::default().as_leader(leadership);
+    watches.spawn("objects", Api::all, all, events(), token.clone(), Input::Object);
     for (namespace, wanted, refused) in settings.sources.namespaces() {
         let selector = Selector {
             refused: Some(refused.clone()),
-            ..Selector::wanted(wanted)
+            ..Selector::wanted(wanted).as_leader(leadership)
         };
         let api = |client| Api::namespaced(client, namespace);
         let (namespace, wanted) = (namespace.to_owned(), wanted.clone());
-        let wrap = move |event| {
+        let wrap = move |event, as_leader| {
             let event = each(event, |secret: &mut SourceSecret| secret.prune(&wanted));
-            Input::Source(namespace.clone(), event, wanted.listing())
+            let edition = wanted.listing();
+            Input::Source(namespace.clone(), event, Listing { edition, as_leader })
         };
         watches.spawn("sources", api, selector, events(), token.clone(), wrap);
     }
@@ -74,18 +79,24 @@ impl Loop {
     /// Takes in what a watch shows.
     pub(super) fn take(&mut self, input: Input) {
         match input {
-            Input::Object(event) => self.object(event),
-            Input::Confirmed { seen, missing, older } => {
+            Input::Object(event, as_leader) => self.object(event, as_leader),
+            Input::Confirmed {
+                seen,
+                missing,
+                older,
+                as_leader,
+            } => {
                 self.went_back |= went_back(&seen, &older, &self.objects);
                 self.confirmed(seen, missing);
+                self.listed(as_leader);
             }
-            Input::Source(namespace, event, edition) => {
+            Input::Source(namespace, event, listing) => {
                 let one = match &event {
                     Event::Apply(secret) | Event::Delete(secret) => Some(secret.name_any()),
                     Event::Init | Event::InitApply(_) | Event::InitDone => None,
                 };
                 let settled = one.is_some() || matches!(event, Event::InitDone);
-                self.settings.sources.take(&namespace, event, edition);
+                self.settings.sources.take(&namespace, event, listing);
                 if settled {
                     // Not all of them: each written state is an event too, and there is one for each object.
                     self.sources_changed(|object| one.as_deref().is_none_or(|secret| object.reads(&namespace, secret)));
@@ -110,7 +121,7 @@ impl Loop {
     }
 
     /// Takes in an event of the watch of objects.
-    fn object(&mut self, event: Event<RawClusterPullSecret>) {
+    fn object(&mut self, event: Event<RawClusterPullSecret>, as_leader: bool) {
         match event {
             Event::Init => {
                 self.relist = Some(Vec::new());
@@ -127,9 +138,9 @@ impl Loop {
                 let missing = self.missing(&listed);
                 let older = std::mem::take(&mut self.older);
                 if listed.is_empty() || !missing.is_empty() || !older.is_empty() {
-                    self.confirm(missing, older);
+                    self.confirm(missing, older, as_leader);
                 } else {
-                    self.start = self.start.max(Start::Listed);
+                    self.listed(as_leader);
                 }
             }
             Event::Apply(seen) if self.is_echo(&seen) => {}
@@ -142,6 +153,12 @@ impl Loop {
                 }
             }
         }
+    }
+
+    /// Every object is known.
+    fn listed(&mut self, as_leader: bool) {
+        self.start = self.start.max(Start::Listed);
+        self.listed_as_leader |= as_leader;
     }
 
     /// Returns the object of that name.
@@ -165,14 +182,22 @@ impl Loop {
 
     /// Requests a second list. An object that is gone takes all its copies along, so an empty list is confirmed before it
     /// is trusted, and so is one that lacks known objects or shows older versions.
-    fn confirm(&self, missing: Vec<(Arc<str>, Option<String>)>, older: Vec<RawClusterPullSecret>) {
+    fn confirm(&self, missing: Vec<(Arc<str>, Option<String>)>, older: Vec<RawClusterPullSecret>, as_leader: bool) {
         let writer = self.settings.writer.clone();
         let (inputs, token) = (self.inputs.clone(), self.token.clone());
         let ask = async move {
             for attempt in 0.. {
                 match writer.read_objects().await {
-                    // The loop ends only with the process.
-                    Ok(seen) => return drop(inputs.send(Input::Confirmed { seen, missing, older }).await),
+                    Ok(seen) => {
+                        let confirmed = Input::Confirmed {
+                            seen,
+                            missing,
+                            older,
+                            as_leader,
+                        };
+                        // The loop ends only with the process.
+                        return drop(inputs.send(confirmed).await);
+                    }
                     Err(error) => warn!(setback = %error, "failed to confirm a list that lacks objects, retrying"),
                 }
                 tokio::time::sleep(RETRY.delay(attempt)).await;
@@ -200,7 +225,6 @@ impl Loop {
                 self.see(seen);
             }
         }
-        self.start = self.start.max(Start::Listed);
     }
 }
 

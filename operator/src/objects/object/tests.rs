@@ -14,6 +14,7 @@ use serde_json::json;
 
 use super::*;
 use crate::api::partial::SourceSecret;
+use crate::objects::sources::Listing;
 
 const OWN: &str = "pullsecrets-system";
 
@@ -65,14 +66,18 @@ fn sources(own: Vec<SourceSecret>, listed: bool) -> Sources {
     };
     let words = [(OWN.to_owned(), words("a")), ("logins".to_owned(), words("b"))];
     sources.want(&"company".into(), &words.into(), Some("pullsecrets-state-u"), true);
-    sources.take(OWN, Event::Init, u64::MAX);
+    let listing = Listing {
+        edition: u64::MAX,
+        as_leader: false,
+    };
+    sources.take(OWN, Event::Init, listing);
     for secret in own {
-        sources.take(OWN, Event::InitApply(secret), u64::MAX);
+        sources.take(OWN, Event::InitApply(secret), listing);
     }
-    sources.take(OWN, Event::InitDone, u64::MAX);
+    sources.take(OWN, Event::InitDone, listing);
     if listed {
-        sources.take("logins", Event::Init, u64::MAX);
-        sources.take("logins", Event::InitDone, u64::MAX);
+        sources.take("logins", Event::Init, listing);
+        sources.take("logins", Event::InitDone, listing);
     }
     sources
 }

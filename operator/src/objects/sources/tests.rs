@@ -15,12 +15,21 @@ fn secret(name: &str, type_: &str, keys: &[&str]) -> SourceSecret {
     serde_json::from_value(json!({"metadata": metadata, "type": type_, "data": data})).unwrap()
 }
 
+const STANDBY: Listing = Listing {
+    edition: 9,
+    as_leader: false,
+};
+
 fn listed(sources: &mut Sources, secrets: Vec<SourceSecret>) {
-    sources.take(OWN, Event::Init, 0);
+    listed_by(sources, secrets, STANDBY);
+}
+
+fn listed_by(sources: &mut Sources, secrets: Vec<SourceSecret>, listing: Listing) {
+    sources.take(OWN, Event::Init, listing);
     for secret in secrets {
-        sources.take(OWN, Event::InitApply(secret), 0);
+        sources.take(OWN, Event::InitApply(secret), listing);
     }
-    sources.take(OWN, Event::InitDone, 9);
+    sources.take(OWN, Event::InitDone, listing);
 }
 
 fn kept(sources: &Sources) -> BTreeMap<&str, Vec<&str>> {
@@ -62,7 +71,7 @@ fn only_the_read_keys_are_kept() {
             .values()
             .all(|cached| labels(cached) == 0)
     );
-    sources.take(OWN, Event::Apply(secret("a", "Opaque", &all)), 9);
+    sources.take(OWN, Event::Apply(secret("a", "Opaque", &all)), STANDBY);
     assert_eq!(kept(&sources), both);
     let found = |registry: &Registry| {
         let reference = &registry.credentials.basic_auth.as_ref().unwrap().secret_ref;
@@ -131,4 +140,28 @@ fn state_of_no_object_is_dropped() {
     let states = states.map(|name| secret(name, STATE_TYPE, &[last_good::KEY, "other"]));
     listed(&mut sources, states.into());
     assert_eq!(kept(&sources), [("pullsecrets-state-u", vec![last_good::KEY])].into());
+}
+
+/// What a standby saw may be older than what the leader before delivered.
+#[test]
+fn a_leader_counts_only_its_own_lists() {
+    let registry = registry(&json!({"basicAuth": {"secretRef": {"name": "a"}}}));
+    let reference = registry.credentials.references().next().unwrap();
+    let mut sources = Sources::new(OWN, &BTreeSet::new());
+    let named = [(OWN.to_owned(), "a".to_owned())].into();
+    let words = words(&named, std::slice::from_ref(&registry), OWN);
+    sources.want(&"company".into(), &words, None, false);
+    let secrets = || vec![secret("a", "Opaque", &["username", "password"])];
+    listed(&mut sources, secrets());
+    assert!(sources.is_complete() && sources.find(reference, &registry.credentials).is_some());
+    sources.lead();
+    listed(&mut sources, secrets());
+    assert!(!sources.is_complete() && !sources.is_listed(OWN));
+    assert!(sources.find(reference, &registry.credentials).is_none());
+    let listing = Listing {
+        as_leader: true,
+        ..STANDBY
+    };
+    listed_by(&mut sources, secrets(), listing);
+    assert!(sources.is_complete() && sources.find(reference, &registry.credentials).is_some());
 }
