@@ -43,24 +43,27 @@ fn server(objects: &[&str], asked: mpsc::UnboundedSender<String>) -> Client {
     Client::new(service_fn(answer), "default")
 }
 
+fn settings(client: Client, leadership: Leadership) -> Settings {
+    Settings {
+        watches: Watches::new(client.clone(), ListStrategy::Paged, None, WatchHealth::new()),
+        writer: Writer::new(client.clone(), "pullsecrets-system", |_, _| {}),
+        events: EventRecorder::new(client, |_, _| {}),
+        metrics: Metrics::new(leadership.clone(), WatchHealth::new()),
+        leadership,
+        namespace: "pullsecrets-system".to_owned(),
+        sources: Sources::new("pullsecrets-system", &BTreeSet::new()),
+        keys: LabelKeys::new(),
+        heartbeat: Heartbeat::new(),
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn slow_writes_delay_no_other_object() {
     let (sender, mut asked) = mpsc::unbounded_channel();
     let slow = ["a", "b", "c", "d", "e", "f", "g", "h"];
     assert_eq!(slow.len(), CONCURRENCY);
     let client = server(&[&slow[..], &["late"]].concat(), sender);
-    let metrics = Metrics::new(Leadership::alone(), WatchHealth::new());
-    let settings = Settings {
-        watches: Watches::new(client.clone(), ListStrategy::Paged, None, WatchHealth::new()),
-        writer: Writer::new(client.clone(), "pullsecrets-system", |_, _| {}),
-        events: EventRecorder::new(client, |_, _| {}),
-        leadership: Leadership::alone(),
-        namespace: "pullsecrets-system".to_owned(),
-        sources: Sources::new("pullsecrets-system", &BTreeSet::new()),
-        keys: LabelKeys::new(),
-        heartbeat: Heartbeat::new(),
-        metrics,
-    };
+    let settings = settings(client, Leadership::alone());
     let (messages, _received) = mpsc::unbounded_channel();
     let (_sender, summaries) = mpsc::unbounded_channel();
     let token = CancellationToken::new();
@@ -81,17 +84,7 @@ async fn new_leader_lists_before_it_declares() {
     let (sender, mut asked) = mpsc::unbounded_channel();
     let client = listing(sender);
     let leadership = Leadership::new();
-    let settings = Settings {
-        watches: Watches::new(client.clone(), ListStrategy::Paged, None, WatchHealth::new()),
-        writer: Writer::new(client.clone(), "pullsecrets-system", |_, _| {}),
-        events: EventRecorder::new(client, |_, _| {}),
-        leadership: leadership.clone(),
-        namespace: "pullsecrets-system".to_owned(),
-        sources: Sources::new("pullsecrets-system", &BTreeSet::new()),
-        keys: LabelKeys::new(),
-        heartbeat: Heartbeat::new(),
-        metrics: Metrics::new(leadership.clone(), WatchHealth::new()),
-    };
+    let settings = settings(client, leadership.clone());
     let (messages, mut received) = mpsc::unbounded_channel();
     let (_sender, summaries) = mpsc::unbounded_channel();
     let token = CancellationToken::new();
