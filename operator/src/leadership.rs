@@ -2,7 +2,7 @@
 //! the admission policies in `api/restraint.rs`.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use plan::restraint::Restraint;
@@ -16,6 +16,8 @@ pub struct Leadership {
     clock: Clock,
     /// Milliseconds since the start of the process; 0 before the first term.
     until: Arc<AtomicU64>,
+    /// Whether the first attempt to get the Lease has ended.
+    attempted: Arc<AtomicBool>,
     /// What is known of the admission policies on the operator; `None` if they are not required.
     restraint: watch::Sender<Option<Restraint>>,
     /// Says when the Lease or the restraint changed.
@@ -28,6 +30,7 @@ impl Leadership {
         Self {
             clock: Clock::start(),
             until: Arc::default(),
+            attempted: Arc::default(),
             restraint: watch::Sender::default(),
             changed: watch::Sender::new(()),
         }
@@ -37,6 +40,7 @@ impl Leadership {
     pub fn alone() -> Self {
         let leadership = Self::new();
         leadership.until.store(u64::MAX, Ordering::Relaxed);
+        leadership.end_attempt();
         leadership
     }
 
@@ -64,6 +68,19 @@ impl Leadership {
     /// Waits until this process holds the Lease.
     pub async fn lease_held(&self) {
         self.wait_until(Self::holds_lease).await;
+    }
+
+    /// Waits until the first attempt to get the Lease has ended: this process holds it now, or is a standby.
+    pub async fn attempted(&self) {
+        self.wait_until(|leadership| leadership.attempted.load(Ordering::Relaxed))
+            .await;
+    }
+
+    /// Records that an attempt to get the Lease has ended.
+    pub fn end_attempt(&self) {
+        if !self.attempted.swap(true, Ordering::Relaxed) {
+            self.changed.send_replace(());
+        }
     }
 
     async fn wait_until(&self, condition: impl Fn(&Self) -> bool) {

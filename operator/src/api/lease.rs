@@ -80,6 +80,7 @@ impl Election {
             let now = self.leadership.clock().now();
             match self.candidate.next(now) {
                 Step::Wait(until) => {
+                    self.leadership.end_attempt();
                     let at = self.leadership.clock().instant(until) + self.jitter();
                     tokio::select! {
                         () = token.cancelled() => return,

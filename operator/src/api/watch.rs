@@ -245,6 +245,10 @@ where
     W: Fn(Event<K>, bool) -> E,
 {
     async fn run(mut self, after: Option<Wanted>) {
+        // A process that gets the Lease at once lists once.
+        if let Some(leadership) = &self.leadership {
+            leadership.attempted().await;
+        }
         if let Some(wanted) = self.wanted.as_ref().or(after.as_ref()) {
             wanted.completed(OBJECTS_WITHIN).await;
         }

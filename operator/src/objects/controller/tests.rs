@@ -84,6 +84,7 @@ async fn new_leader_lists_before_it_declares() {
     let (sender, mut asked) = mpsc::unbounded_channel();
     let client = listing(sender);
     let leadership = Leadership::new();
+    leadership.end_attempt();
     let settings = settings(client, leadership.clone());
     let (messages, mut received) = mpsc::unbounded_channel();
     let (_sender, summaries) = mpsc::unbounded_channel();
