@@ -38,7 +38,7 @@ async fn one_unreadable_secret_stops_every_pull() {
     story
         .secret(&namespace, "theirs", &json!({"auths": {"other.example.com": harmless}}))
         .await;
-    story.try_again().await;
+    let _steady = story.try_again().await;
     story.runs(&namespace, "app").await;
     assert_eq!(story.pulls("app").await, PULL);
     story.end().await;

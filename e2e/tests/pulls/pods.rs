@@ -75,9 +75,10 @@ impl Story {
         .await
     }
 
-    /// Waits until every Pod of the namespace runs, never restarted.
+    /// Waits until every Pod of the namespace runs. A kubelet that was killed meanwhile may have started a container twice.
     pub(super) async fn all_run(&self, namespace: &str) {
-        self.all(namespace, "all Pods run", is_up).await;
+        let is_ready = |pod: &Pod| statuses(pod).iter().any(|status| status.ready);
+        self.all(namespace, "all Pods run", is_ready).await;
     }
 
     /// Waits until every Pod of the namespace runs, or its image is refused. A kubelet that is killed before that may

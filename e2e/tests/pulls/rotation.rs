@@ -70,7 +70,7 @@ async fn rotate(order: Order) -> usize {
     story.has_copy(&namespace, &new).await;
     story.all_settle(&namespace).await;
     drop(steady);
-    story.try_again().await;
+    let _steady = story.try_again().await;
     story.all_run(&namespace).await;
     let failed = story.failed_checks().await;
     eprintln!("{order:?}: {failed} failed checks for {PODS} Pods");

@@ -45,7 +45,7 @@ async fn pod_without_reference_ends_in_back_off() {
         .kubectl(&["label", "namespace", &namespace, &label])
         .await;
     story.has_copy(&namespace, &story.login).await;
-    story.try_again().await;
+    drop(story.try_again().await);
     eventually("the early Pod has tried again", SOON, async || {
         let again = story.requests("app").await;
         if again.len() > requests.len() {
@@ -81,7 +81,7 @@ async fn pod_that_names_the_copy_waits_for_it() {
         .kubectl(&["label", "namespace", &namespace, &label])
         .await;
     story.has_copy(&namespace, &story.login).await;
-    story.try_again().await;
+    let _steady = story.try_again().await;
     assert_eq!(story.runs(&namespace, "app").await.metadata.uid, uid);
     assert_eq!(unread(&story.scenario).await.into_keys().next(), uid);
     assert_eq!(story.pulls("app").await, PULL);
@@ -108,7 +108,7 @@ async fn wrong_login_heals_with_its_source() {
     story.scenario.source(&story.login).await;
     story.has_copy(&namespace, &story.login).await;
     let before = story.pods(&namespace).get("app").await.unwrap().metadata;
-    story.try_again().await;
+    let _steady = story.try_again().await;
     let after = story.runs(&namespace, "app").await.metadata;
     assert_eq!(before.uid, after.uid);
     assert_eq!(before.generation, after.generation);

@@ -239,10 +239,11 @@ impl Story {
         self.shared.node.read().await
     }
 
-    /// Restarts the kubelet, which tries every image again.
-    pub(super) async fn try_again(&self) {
+    /// Restarts the kubelet, which tries every image again. The guard is that of [`steady`](Self::steady).
+    pub(super) async fn try_again(&self) -> RwLockReadGuard<'static, Node> {
         let node = self.shared.node.write().await;
         node.restart_kubelet().await.unwrap();
+        node.downgrade()
     }
 
     /// Returns the memory of the node's own processes, by the first word of their command, in MiB.

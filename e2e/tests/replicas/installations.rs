@@ -58,9 +58,10 @@ async fn the_first_installation_wins_until_handed_over() {
     does_not_write(&scenario, SECOND_USER, mark, A_WHILE).await;
 
     let (uids, before) = (scenario.uids().await, versions(&scenario).await);
-    let mark = scenario.mark().await;
     hand_over(&scenario, SECOND).await;
     is_acted_for_by(&scenario, SECOND).await;
+    // A status of before may still be on its way until here.
+    let mark = scenario.mark().await;
     scenario.says("CredentialsReady", "False", "SourceNotFound").await;
     shows(
         &other,
@@ -93,9 +94,9 @@ async fn goes_back(scenario: &Scenario, parts: &[&str]) {
         .kubectl(&["delete", "secret", "twice", "-n", e2e::SYSTEM_NAMESPACE])
         .await;
     let before = versions(scenario).await;
-    let mark = scenario.mark().await;
     hand_over(scenario, FIRST).await;
     is_acted_for_by(scenario, FIRST).await;
+    let mark = scenario.mark().await;
     scenario.says("CredentialsReady", "False", "SourceNotFound").await;
     quiet("an older login does not come back", A_WHILE, async || {
         let now = versions(scenario).await;
