@@ -79,7 +79,7 @@ impl Connected {
         let mut found = Vec::new();
         self.pages(&path, JSON, |body| {
             let page: Page<ClusterPullSecret> = parsed(body)?;
-            found.extend(page.items);
+            found.extend(page.items.into_iter().flatten());
             Ok(page.metadata.next)
         })
         .await?;
@@ -93,11 +93,8 @@ impl Connected {
         let mut found = Vec::new();
         self.pages(&path, METADATA, |body| {
             let page: Page<Item> = parsed(body)?;
-            found.extend(
-                page.items
-                    .into_iter()
-                    .map(|item| (item.metadata.namespace, item.metadata.name)),
-            );
+            let items = page.items.into_iter().flatten().map(|item| item.metadata);
+            found.extend(items.map(|item| (item.namespace, item.name)));
             Ok(page.metadata.next)
         })
         .await?;
@@ -125,7 +122,8 @@ fn parsed<T: DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
 #[derive(Deserialize)]
 struct Page<T> {
     metadata: ListMeta,
-    items: Vec<T>,
+    /// The API server writes null for a list of metadata without objects.
+    items: Option<Vec<T>>,
 }
 
 #[derive(Deserialize)]
@@ -175,6 +173,15 @@ pub(super) fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_list_without_objects_may_be_null() {
+        let page = |items: &str| parsed::<Page<Item>>(format!(r#"{{"metadata":{{}},"items":{items}}}"#).as_bytes());
+        for items in ["null", "[]"] {
+            let page = page(items).ok().map(|page| page.items.into_iter().flatten().count());
+            assert_eq!(page, Some(0), "{items}");
+        }
+    }
 
     #[tokio::test]
     async fn a_larger_answer_is_refused() {

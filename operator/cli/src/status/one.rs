@@ -3,7 +3,7 @@
 use crd::{ClusterPullSecret, ClusterPullSecretStatus, Condition, RegistryStatus};
 
 use super::tree::Node;
-use super::{ObjectState, is_observed, is_ready};
+use super::{Deletion, ObjectState, is_observed, is_ready};
 use crate::output::Terminal;
 
 /// Most copies that are named.
@@ -53,26 +53,31 @@ pub fn tree_of(state: &ObjectState, terminal: Terminal) -> String {
         root.add(Node::new(format!("accounts {} of {}", counts.ready, counts.selected)));
     }
     if let Some(deletion) = &state.deletion {
-        let mut node = Node::new(format!(
-            "deletion since {} waits for: {}",
-            deletion.since,
-            deletion.advice()
-        ));
-        for finalizer in &deletion.finalizers {
-            node.add(Node::new(format!("finalizer {finalizer}")));
-        }
-        for copy in deletion.copies.iter().take(COPIES) {
-            node.add(Node::new(format!("copy {copy}")));
-        }
-        if let Some(more) = deletion.copies.len().checked_sub(COPIES).filter(|more| *more > 0) {
-            node.add(Node::new(format!("and {more} more copies")));
-        }
-        if let Some(why) = &deletion.copies_unseen {
-            node.add(Node::new(format!("copies: {why}")));
-        }
-        root.add(node);
+        root.add(waiting(deletion));
     }
     root.text(terminal)
+}
+
+/// What a deletion waits for.
+fn waiting(deletion: &Deletion) -> Node {
+    let mut node = Node::new(format!(
+        "deletion since {} waits for: {}",
+        deletion.since,
+        deletion.advice()
+    ));
+    for finalizer in &deletion.finalizers {
+        node.add(Node::new(format!("finalizer {finalizer}")));
+    }
+    for copy in deletion.copies.iter().take(COPIES) {
+        node.add(Node::new(format!("copy {copy}")));
+    }
+    if let Some(more) = deletion.copies.len().checked_sub(COPIES).filter(|more| *more > 0) {
+        node.add(Node::new(format!("and {more} more copies")));
+    }
+    if let Some(why) = &deletion.copies_unseen {
+        node.add(Node::new(format!("copies: {why}")));
+    }
+    node
 }
 
 fn first_line(state: &ObjectState) -> String {
