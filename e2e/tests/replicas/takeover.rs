@@ -16,7 +16,8 @@ const A_WHILE: Duration = Duration::from_secs(10);
 
 /// What the leader before did last, the new one did not see: a namespace that was labelled, an object that names one
 /// more, a new password. It takes none of it back.
-#[tokio::test]
+// The proxy runs beside `stop`, which blocks its thread.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn new_leader_undoes_nothing_it_missed() {
     let scenario = Scenario::own("missed").await;
     let (first, second) = (scenario.login("first"), scenario.login("second"));

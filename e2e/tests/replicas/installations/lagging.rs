@@ -18,7 +18,8 @@ const A_WHILE: Duration = Duration::from_secs(20);
 
 /// The object of one installation is not shown to the other, but its copy is. The other takes away neither the copy nor
 /// the reference.
-#[tokio::test]
+// The proxy runs beside `stop`, which blocks its thread.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn unseen_objects_keep_copy_and_reference() {
     let scenario = Scenario::own("lag").await;
     scenario.stop_operator();
