@@ -289,7 +289,8 @@ async fn patch_a_copy(scenario: &Scenario, patch: &str) {
 }
 
 /// A response with an error is counted by its class.
-#[tokio::test]
+// The proxy runs beside `stop`, which blocks its thread.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn failed_requests_are_counted_by_cause() {
     let scenario = Scenario::own("answers").await;
     scenario.stop_operator();
