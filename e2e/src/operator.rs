@@ -171,10 +171,14 @@ impl Operator {
     /// # Errors
     ///
     /// When it takes longer than the promised ten seconds, or does not end with code 0.
-    pub fn stop(mut self) -> anyhow::Result<()> {
-        let status: ExitStatus = self.process.stop(Signal::SIGTERM, STOPS_WITHIN)?;
-        ensure!(status.success(), "the operator ended with {status}\n{}", self.tail());
-        Ok(())
+    pub async fn stop(mut self) -> anyhow::Result<()> {
+        // A proxy in front of its API server may run on this thread.
+        blocking(move || {
+            let status: ExitStatus = self.process.stop(Signal::SIGTERM, STOPS_WITHIN)?;
+            ensure!(status.success(), "the operator ended with {status}\n{}", self.tail());
+            Ok(())
+        })
+        .await
     }
 
     /// Ends the operator with SIGKILL, as a crash would.

@@ -164,7 +164,7 @@ impl Scenario {
     /// Changes the installation to `config/named` with these names, and restarts the operator. Not for a shared
     /// scenario.
     pub async fn install_named(&self, names: &[String], options: operator::Options) {
-        self.stop_operator();
+        self.stop_operator().await;
         let installed = self.cluster().install_named(names, &options.source_namespaces()).await;
         *self.running.flags() = installed.expect("it can be installed");
         self.start_operator_with(options).await;
@@ -221,10 +221,11 @@ impl Scenario {
     }
 
     /// Sends SIGTERM to the operator, and waits. Not for a shared scenario.
-    pub fn stop_operator(&self) {
+    pub async fn stop_operator(&self) {
         self.running
             .take_operator()
             .stop()
+            .await
             .expect("the operator ends by itself");
     }
 

@@ -64,7 +64,7 @@ pub(crate) async fn run(
             memory.resident,
         );
         table.push(row);
-        operator.stop()?;
+        operator.stop().await?;
     }
     env.flags.clear();
     env.permitted.clear();

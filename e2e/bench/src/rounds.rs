@@ -110,7 +110,7 @@ pub(crate) async fn operator(env: &mut Env, accounts: &[&str]) -> anyhow::Result
         let login = if work == Work::Fill { &first } else { &second };
         judge(env, work, accounts, login).await?;
     }
-    operator.stop()?;
+    operator.stop().await?;
     Ok(outcomes)
 }
 

@@ -60,7 +60,7 @@ pub(crate) async fn run(
     }
     new_namespaces::run(env, arguments.samples, progress, table).await?;
     many_objects::run(env, operator.process().pid(), arguments, progress, table).await?;
-    operator.stop()?;
+    operator.stop().await?;
     new_namespaces::floor(env, arguments.samples, progress, table).await
 }
 
@@ -154,7 +154,7 @@ async fn steady(
 
 async fn restart(env: &Env, operator: Operator, progress: &Progress, table: &mut Table) -> anyhow::Result<Operator> {
     progress.step("restart with everything in place");
-    operator.stop()?;
+    operator.stop().await?;
     let mut log = Log::start(env).await?;
     let start = Instant::now();
     // It includes a token, a shell that becomes the operator, and a poll interval of up to 20 ms.

@@ -30,7 +30,7 @@ const LONG: Duration = Duration::from_secs(200);
 #[tokio::test]
 async fn silent_or_forbidden_watch_keeps_the_operator_alive() {
     let scenario = Scenario::own("silent").await;
-    scenario.stop_operator();
+    scenario.stop_operator().await;
     let proxy = proxy(scenario.cluster()).await;
     let kubeconfig = proxy.kubeconfig(&account(scenario.cluster(), OPERATOR_ACCOUNT).await);
     let options = Options::default();
@@ -64,8 +64,8 @@ async fn silent_or_forbidden_watch_keeps_the_operator_alive() {
         blind.lives().await
     });
     tokio::join!(silence, forbidden);
-    blind.stop().unwrap();
-    operator.stop().unwrap();
+    blind.stop().await.unwrap();
+    operator.stop().await.unwrap();
     scenario.start_operator().await;
 }
 
@@ -129,7 +129,7 @@ async fn server_outage_keeps_the_operator_alive() {
         operator.lives().await
     })
     .await;
-    operator.stop().unwrap();
+    operator.stop().await.unwrap();
     cluster.stop().unwrap();
 }
 

@@ -33,7 +33,7 @@ async fn no_pod_is_admitted_without_the_reference() {
     println!("Pods admitted without the reference: {without} of {NAMESPACES} with the operator alone");
 
     in_force(&scenario).await;
-    scenario.stop_operator();
+    scenario.stop_operator().await;
     let with = admitted_without_the_reference(&scenario, "with").await;
     println!("Pods admitted without the reference: {with} of {NAMESPACES} with the policy alone");
     assert_eq!(with, 0);

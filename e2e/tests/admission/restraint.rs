@@ -173,7 +173,7 @@ async fn unproven_restraint_allows_only_the_lease() {
         )
         .await;
     scenario.says("Ready", "True", "Synced").await;
-    operator.stop().unwrap();
+    operator.stop().await.unwrap();
 }
 
 /// A refusal by RBAC or by a webhook is no proof, and the operator names what refused.
@@ -308,7 +308,7 @@ async fn binding_of_one_namespace_proves_nothing() {
         is_lost.then_some(()).ok_or_else(|| format!("{events:?}"))
     })
     .await;
-    operator.stop().unwrap();
+    operator.stop().await.unwrap();
 }
 
 /// While the policies are in force, the operator tries them at most four times a minute, and writes nothing.

@@ -123,7 +123,7 @@ async fn requests_in_pages(named: Option<&[String]>) -> Vec<Record> {
     }
     let operator = Operator::start(&cluster, &options).await.unwrap();
     let records = requests(&cluster).await;
-    operator.stop().unwrap();
+    operator.stop().await.unwrap();
     records
 }
 

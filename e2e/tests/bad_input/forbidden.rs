@@ -21,7 +21,7 @@ async fn a_source_namespace_that_becomes_unreadable_is_reported() {
         ..Options::default()
     };
     let scenario = Scenario::own_named(name, &[name.to_owned()], options).await;
-    scenario.stop_operator();
+    scenario.stop_operator().await;
     let (proxy, operator) = proxied(scenario.cluster()).await;
     let (first, second) = (scenario.login("first"), scenario.login("second"));
     scenario.namespaces(&["a"]).await;
@@ -62,7 +62,7 @@ async fn a_source_namespace_that_becomes_unreadable_is_reported() {
         )
         .await;
     scenario.says("Ready", "True", "Synced").await;
-    operator.stop().unwrap();
+    operator.stop().await.unwrap();
 }
 
 /// Cuts the watch at a touch of the source, again and again: the server may allow one more watch after it has answered that

@@ -157,7 +157,7 @@ async fn invalid_old_object_is_reported_and_blocks_none() {
     let scenario = Scenario::own("older").await;
     let (first, second) = (scenario.login("first"), scenario.login("second"));
     scenario.set_up(&["a"], &first).await;
-    scenario.stop_operator();
+    scenario.stop_operator().await;
     let all: Vec<Row> = [unreadable(), unservable(), of_use(), silent()]
         .into_iter()
         .flatten()

@@ -168,7 +168,7 @@ async fn only_a_mended_source_is_taken_after_a_restart(
     core: &str,
     copies: &BTreeMap<String, (String, String, Vec<u8>)>,
 ) {
-    scenario.stop_operator();
+    scenario.stop_operator().await;
     scenario.start_operator().await;
     let mended = scenario.login("mended");
     put(scenario, "gone", Source::good(Kind::Basic, &mended)).await.unwrap();

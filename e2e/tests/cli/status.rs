@@ -41,7 +41,7 @@ async fn status_shows_objects_and_deletions() {
     assert_eq!(gone.code, Some(2), "{gone:#?}");
     assert!(gone.out.contains("there is no ClusterPullSecret nothing"), "{gone:#?}");
 
-    scenario.stop_operator();
+    scenario.stop_operator().await;
     scenario.kubectl(&["delete", "cps", "shown", "--wait=false"]).await;
     let (code, waiting) = tool.json(&["status", "shown"]).await;
     assert_eq!(code, Some(1), "{waiting:#}");

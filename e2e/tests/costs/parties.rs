@@ -231,7 +231,7 @@ async fn a_collector_costs_the_others_nothing() {
     });
     let scenario = Scenario::own("collector").await;
     let before = Before::measure(&scenario).await;
-    scenario.stop_operator();
+    scenario.stop_operator().await;
     let environment = [
         ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint),
         ("OTEL_BSP_SCHEDULE_DELAY", "200".to_owned()),

@@ -39,7 +39,7 @@ impl Ledger {
         let over = Timestamp::now();
         tokio::time::sleep(A_WHILE).await;
         if restart {
-            scenario.stop_operator();
+            scenario.stop_operator().await;
             scenario.start_operator_with(crate::events::column::options()).await;
             tokio::time::sleep(A_WHILE).await;
         }

@@ -23,7 +23,7 @@ async fn restart_does_not_renew_an_old_problem() {
     record
         .first("stalled", "stalled", SOON * 2, |object| holds(object, "Stalled"))
         .await;
-    scenario.stop_operator();
+    scenario.stop_operator().await;
     let mark = scenario.mark().await;
     scenario.start_operator().await;
     quiet(
@@ -52,7 +52,7 @@ async fn restart_does_not_overstate_ready_namespaces() {
     let scenario = Scenario::own("downtime").await;
     scenario.set_up(&["first"], &Login::new("robot", "first")).await;
     scenario.reaches("Ready", "True").await;
-    scenario.stop_operator();
+    scenario.stop_operator().await;
     let names: Vec<String> = (0..MANY).map(|number| format!("downtime-{number}")).collect();
     let labels = BTreeMap::from([(LABEL.to_owned(), "downtime".to_owned())]);
     scenario.make_namespaces(names, &labels).await;

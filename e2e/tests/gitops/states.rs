@@ -161,7 +161,7 @@ async fn working(scenario: &Scenario, record: &Record) -> Seen {
 }
 
 async fn without_an_operator(scenario: &Scenario, record: &Record) -> Seen {
-    scenario.stop_operator();
+    scenario.stop_operator().await;
     let (fresh, quiet) = (scenario.beside("fresh").await, scenario.beside("fresh-suspended").await);
     fresh.source(&Login::new("robot", "first")).await;
     fresh.apply(&fresh.object()).await;

@@ -289,11 +289,10 @@ async fn patch_a_copy(scenario: &Scenario, patch: &str) {
 }
 
 /// A response with an error is counted by its class.
-// The proxy runs beside `stop`, which blocks its thread.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn failed_requests_are_counted_by_cause() {
     let scenario = Scenario::own("answers").await;
-    scenario.stop_operator();
+    scenario.stop_operator().await;
     let (anonymous, admin) = (
         scenario.cluster().anonymous().await.unwrap(),
         scenario.cluster().admin().await.unwrap(),
@@ -332,6 +331,6 @@ async fn failed_requests_are_counted_by_cause() {
         })
         .await;
     }
-    operator.stop().unwrap();
+    operator.stop().await.unwrap();
     scenario.start_operator().await;
 }

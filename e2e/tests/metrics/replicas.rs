@@ -64,5 +64,5 @@ async fn standby_shows_objects_and_does_not_lead() {
         (leads > 0.0).then_some(()).ok_or_else(|| leads.to_string())
     })
     .await;
-    standby.stop().unwrap();
+    standby.stop().await.unwrap();
 }

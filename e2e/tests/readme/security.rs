@@ -213,7 +213,7 @@ async fn tenants_edit_reaches_no_other_namespace() {
     ];
     scenario.kubectl(&plant).await;
     scenario.holds("it is mended", &scenario.expected(&["a"], &login)).await;
-    scenario.stop_operator();
+    scenario.stop_operator().await;
     scenario.kubectl(&plant).await;
     scenario.start_operator().await;
     scenario.namespaces(&["b"]).await;

@@ -181,7 +181,7 @@ async fn ordered_uninstall_leaves_only_retained_copies() {
 #[tokio::test]
 async fn commands_clean_up_without_the_operator() {
     let company = Company::new("gone").await;
-    company.scenario.stop_operator();
+    company.scenario.stop_operator().await;
     company.follow("by-hand-objects").await;
     // A copy of an object with `deletionPolicy: Delete` has an owner. The garbage collector looks for new kinds twice a
     // minute.
@@ -228,7 +228,7 @@ async fn commands_clean_up_without_the_operator() {
 async fn deleting_everything_at_once_can_be_finished() {
     let company = Company::new("atonce").await;
     let scenario = &company.scenario;
-    scenario.stop_operator();
+    scenario.stop_operator().await;
     scenario
         .kubectl(&["delete", "-k", "config/default", "--wait=false"])
         .await;

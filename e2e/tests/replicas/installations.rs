@@ -84,7 +84,7 @@ async fn the_first_installation_wins_until_handed_over() {
 
     goes_back(&scenario, &parts).await;
     is_taken_away(&scenario).await;
-    other.stop().unwrap();
+    other.stop().await.unwrap();
 }
 
 /// Hands the object back. The first installation's state is older than the copies, which keep their login until the
@@ -174,7 +174,7 @@ async fn two_installations_never_write_for_one_object() {
     scenario
         .kubectl(&["delete", "secret", "race", "-n", SECOND_NAMESPACE])
         .await;
-    other.stop().unwrap();
+    other.stop().await.unwrap();
 }
 
 /// A deletion waits for its installation or a person.
@@ -192,7 +192,7 @@ async fn deletion_waits_for_installation_or_person() {
     scenario.current().await;
     hand_over(&scenario, SECOND).await;
     is_collected(&scenario).await;
-    other.stop().unwrap();
+    other.stop().await.unwrap();
 }
 
 #[tokio::test]
@@ -211,10 +211,10 @@ async fn a_cleared_status_stays_with_its_installation() {
         scenario.says("Ready", "True", "Synced").await;
     }
     does_not_write(&scenario, SECOND_USER, mark, A_WHILE).await;
-    other.stop().unwrap();
+    other.stop().await.unwrap();
 
     // As an object from before the field existed.
-    scenario.stop_operator();
+    scenario.stop_operator().await;
     patch_status(&scenario, r#"{"status":{"installation":null}}"#).await;
     let before = versions(&scenario).await;
     scenario.start_operator().await;
@@ -310,7 +310,7 @@ async fn a_second_apply_elsewhere_is_a_move() {
     .await;
     let mark = scenario.mark().await;
     scenario.namespaces(&["b"]).await;
-    scenario.stop_operator();
+    scenario.stop_operator().await;
     let other = start_second(&scenario).await;
     does_not_write(&scenario, SECOND_USER, mark, A_WHILE).await;
     assert_eq!(versions(&scenario).await, before);
@@ -332,7 +332,7 @@ async fn a_second_apply_elsewhere_is_a_move() {
     scenario.kubectl(&["delete", "ns", e2e::SYSTEM_NAMESPACE]).await;
     scenario.counts(2).await;
     is_taken_away(&scenario).await;
-    other.stop().unwrap();
+    other.stop().await.unwrap();
 }
 
 async fn hand_over(scenario: &Scenario, to: &str) {

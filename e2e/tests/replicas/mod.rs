@@ -71,7 +71,7 @@ async fn standby_takes_over_after_a_kill() {
         .iter()
         .filter(|write| !write.namespace.is_empty() && write.namespace != "killed-c");
     assert_eq!(elsewhere.count(), 0, "what was in place is not written: {writes:#?}");
-    standby.stop().unwrap();
+    standby.stop().await.unwrap();
 }
 
 /// A leader hands over at once after SIGTERM.
@@ -82,13 +82,13 @@ async fn stopping_leader_hands_over_at_once() {
     scenario.set_up(&["a"], &login).await;
     is_led_by(&scenario, "pullsecrets-0", SOON).await;
     let standby = standby(&scenario).await;
-    scenario.stop_operator();
+    scenario.stop_operator().await;
     is_led_by(&scenario, "pullsecrets-1", HANDED_OVER + SLOW_MACHINE).await;
     scenario.namespaces(&["b"]).await;
     scenario
         .holds("the other one serves", &scenario.expected(&["a", "b"], &login))
         .await;
-    standby.stop().unwrap();
+    standby.stop().await.unwrap();
     assert_eq!(holder(&scenario).await, "", "given back");
 }
 
@@ -147,7 +147,7 @@ async fn leader_past_its_lease_does_no_harm() {
     println!("{} late writes, {} of them taken", late.len(), taken.len());
     assert_eq!(taken.len(), 0, "{taken:#?}");
     assert_eq!(holder(&scenario).await, "pullsecrets-1");
-    standby.stop().unwrap();
+    standby.stop().await.unwrap();
 }
 
 /// A deleted Lease is recreated, and a Lease taken by hand ends the leader.

@@ -16,8 +16,7 @@ const A_WHILE: Duration = Duration::from_secs(10);
 
 /// What the leader before did last, the new one did not see: a namespace that was labelled, an object that names one
 /// more, a new password. It takes none of it back.
-// The proxy runs beside `stop`, which blocks its thread.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn new_leader_undoes_nothing_it_missed() {
     let scenario = Scenario::own("missed").await;
     let (first, second) = (scenario.login("first"), scenario.login("second"));
@@ -61,7 +60,7 @@ async fn new_leader_undoes_nothing_it_missed() {
     scenario.says("Ready", "True", "Synced").await;
 
     let mark = scenario.mark().await;
-    scenario.stop_operator();
+    scenario.stop_operator().await;
     is_led_by(&scenario, "pullsecrets-1", HANDED_OVER + SLOW_MACHINE).await;
     quiet("the new leader leaves all as it is", A_WHILE, async || {
         let writes = scenario.writes_since(mark).await.into_iter();
@@ -76,7 +75,7 @@ async fn new_leader_undoes_nothing_it_missed() {
     scenario
         .holds("the new leader serves", &scenario.expected(&parts, &second))
         .await;
-    standby.stop().unwrap();
+    standby.stop().await.unwrap();
     scenario.start_operator().await;
 }
 

@@ -16,7 +16,7 @@ const SERVER: &str = "kubernetes.default.svc:6443";
 #[tokio::test]
 async fn the_operator_honours_the_proxy_variables() {
     let scenario = Scenario::own("proxied").await;
-    scenario.stop_operator();
+    scenario.stop_operator().await;
     let cluster = scenario.cluster();
     let kubeconfig = cluster
         .service_account_kubeconfig(SYSTEM_NAMESPACE, OPERATOR_ACCOUNT)
@@ -55,7 +55,7 @@ async fn start(cluster: &Cluster, kubeconfig: &Path, variables: &[(&str, &str)])
         ..Options::default()
     };
     let operator = Operator::start_as(cluster, &options, kubeconfig).await.unwrap();
-    operator.stop().unwrap();
+    operator.stop().await.unwrap();
 }
 
 /// Returns the kubeconfig with another address of the server, and the original address.

@@ -26,7 +26,7 @@ async fn a_record_lost_while_down_is_restored() {
     scenario.apply(&object).await;
     scenario.says("Ready", "True", "Synced").await;
 
-    scenario.stop_operator();
+    scenario.stop_operator().await;
     let api: Api<ServiceAccount> = Api::namespaced(scenario.client().clone(), namespace);
     let mut account = api.get("build").await.unwrap();
     assert!(account.annotations_mut().remove(ATTACHED).is_some(), "{account:?}");

@@ -23,7 +23,7 @@ async fn steady_state_and_restart_write_nothing() {
     let mark = scenario.mark().await;
     writes_nothing_since(&scenario, mark, "there is no change").await;
 
-    scenario.stop_operator();
+    scenario.stop_operator().await;
     let mark = scenario.mark().await;
     scenario.start_operator().await;
     writes_nothing_since(&scenario, mark, "it starts and all is in place").await;
@@ -86,7 +86,7 @@ async fn restart_beside_a_squatter_writes_nothing() {
     })
     .await;
 
-    scenario.stop_operator();
+    scenario.stop_operator().await;
     let mark = scenario.mark().await;
     scenario.start_operator().await;
     quiet("no write when it starts beside a squatter", A_WHILE, async || {

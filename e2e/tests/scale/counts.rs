@@ -126,7 +126,7 @@ async fn each_step_takes_the_least_calls() {
     };
     takes(&scenario, mark, "each copy has the new login", &expected, rotated).await;
 
-    scenario.stop_operator();
+    scenario.stop_operator().await;
     let mark = scenario.mark().await;
     scenario.start_operator().await;
     // One for each kind, one for the sources, and one that checks whether the server streams lists.

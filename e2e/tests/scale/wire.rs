@@ -23,7 +23,7 @@ const ROTATE: [u64; 2] = [2000, 2700];
 async fn bytes_for_each_namespace_are_bounded() {
     let _alone = MACHINE.write().await;
     let scenario = Scenario::own("wire").await;
-    scenario.stop_operator();
+    scenario.stop_operator().await;
     let cluster = scenario.cluster();
     let account = cluster.service_account_kubeconfig(SYSTEM_NAMESPACE, OPERATOR_ACCOUNT);
     let wire = Wire::start(&account.await.unwrap(), Duration::ZERO).await.unwrap();
@@ -60,7 +60,7 @@ async fn bytes_for_each_namespace_are_bounded() {
         rotate[0] <= ROTATE[0] && rotate[1] <= ROTATE[1],
         "{rotate:?}, at most {ROTATE:?}"
     );
-    operator.stop().unwrap();
+    operator.stop().await.unwrap();
 }
 
 fn each(before: Bytes, after: Bytes) -> [u64; 2] {

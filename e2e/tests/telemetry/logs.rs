@@ -78,7 +78,7 @@ async fn every_line_has_exactly_the_documented_fields() {
         .await;
     scenario.says("CredentialsReady", "False", "SourceNotFound").await;
     scenario.kubectl(&["delete", "cps", "logs"]).await;
-    scenario.stop_operator();
+    scenario.stop_operator().await;
 
     let log = operator::logged(scenario.cluster()).unwrap();
     let mut seen = BTreeSet::new();

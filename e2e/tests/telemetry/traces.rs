@@ -92,7 +92,7 @@ async fn steps_writes_and_sources_are_spans() {
 
     // The operator sends the remaining spans before it ends.
     scenario.kubectl(&["delete", "cps", "traces"]).await;
-    scenario.stop_operator();
+    scenario.stop_operator().await;
     arrives(&collector, "reconcile", &[("object", "traces"), ("step", "disarm")]).await;
     for request in collector.received() {
         assert!(request.head.starts_with("POST /v1/traces "), "{}", request.head);
@@ -116,7 +116,7 @@ async fn missing_collector_does_not_delay_the_operator() {
         ("refusing", refusing.endpoint(), "the collector answered 503"),
         ("hanging", hanging.endpoint(), "did not answer in time"),
     ] {
-        scenario.stop_operator();
+        scenario.stop_operator().await;
         let before = warnings(&scenario).len();
         scenario.start_operator_with(tracing_to(&endpoint)).await;
         parts.push(part);
@@ -133,7 +133,7 @@ async fn missing_collector_does_not_delay_the_operator() {
         .await;
     }
     // Each time within ten seconds, and with success; the last one while a request hangs.
-    scenario.stop_operator();
+    scenario.stop_operator().await;
     assert_eq!(warnings(&scenario).len(), 3, "each reports it once");
 }
 

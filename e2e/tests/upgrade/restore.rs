@@ -284,7 +284,7 @@ async fn uids(scenario: &Scenario) -> BTreeMap<String, String> {
 async fn restore_without_owners_keeps_every_copy() {
     let (scenario, login) = company("velero").await;
     let backup = Backup::take(&scenario).await;
-    scenario.stop_operator();
+    scenario.stop_operator().await;
     wipe(&scenario).await;
     backup.restore(&scenario, Owners::LeftOut).await;
     let uids = scenario.uids().await;
@@ -319,7 +319,7 @@ async fn restore_beside_running_operator_loses_nothing() {
 async fn restore_with_stale_owners_makes_copies_again() {
     let (scenario, login) = company("stale").await;
     let backup = Backup::take(&scenario).await;
-    scenario.stop_operator();
+    scenario.stop_operator().await;
     wipe(&scenario).await;
     backup.restore(&scenario, Owners::Stale).await;
     eventually(

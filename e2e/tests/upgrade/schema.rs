@@ -183,7 +183,7 @@ async fn object_of_newer_schema_is_frozen() {
     for part in &parts {
         a_lot_happens(part).await;
     }
-    scenario.stop_operator();
+    scenario.stop_operator().await;
     scenario.start_operator().await;
     for (row, part) in rows.iter().zip(&parts) {
         row.is_frozen(part).await;

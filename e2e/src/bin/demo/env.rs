@@ -85,8 +85,8 @@ impl Env {
     }
 
     /// Stops everything, and reports a process that had to be killed.
-    pub(crate) fn end(self) -> anyhow::Result<()> {
-        self.operator.stop()?;
+    pub(crate) async fn end(self) -> anyhow::Result<()> {
+        self.operator.stop().await?;
         self.node.map_or(Ok(()), Node::end)?;
         self.cluster.stop()
     }

@@ -57,7 +57,7 @@ async fn run(terminal: &Terminal, keep: bool) -> anyhow::Result<()> {
     }
     told?;
     note("all as promised");
-    env.end()
+    env.end().await
 }
 
 /// Prints how to connect, and waits for Ctrl-C.

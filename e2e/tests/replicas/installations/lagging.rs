@@ -18,11 +18,10 @@ const A_WHILE: Duration = Duration::from_secs(20);
 
 /// The object of one installation is not shown to the other, but its copy is. The other takes away neither the copy nor
 /// the reference.
-// The proxy runs beside `stop`, which blocks its thread.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn unseen_objects_keep_copy_and_reference() {
     let scenario = Scenario::own("lag").await;
-    scenario.stop_operator();
+    scenario.stop_operator().await;
     let cluster = scenario.cluster();
     let (anonymous, admin) = (cluster.anonymous().await.unwrap(), cluster.admin().await.unwrap());
     let proxy = Proxy::start(anonymous, admin).await.unwrap();
@@ -68,10 +67,10 @@ async fn unseen_objects_keep_copy_and_reference() {
     )
     .await;
     assert!(proxy.record().fired);
-    first.stop().unwrap();
+    first.stop().await.unwrap();
     for name in ["late", "lag"] {
         scenario.kubectl(&["delete", "cps", name, "--wait=false"]).await;
     }
-    second.stop().unwrap();
+    second.stop().await.unwrap();
     scenario.start_operator().await;
 }
