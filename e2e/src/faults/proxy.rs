@@ -19,6 +19,9 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+use crate::cluster::Cluster;
+use crate::{OPERATOR_ACCOUNT, SYSTEM_NAMESPACE};
+
 use super::plan::{ACT, Fault, Trigger};
 use super::shared::Shared;
 use super::targets::FaultTargets;
@@ -35,16 +38,25 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Listens on a free port of loopback. `upstream` must have no identity of its own; `admin` must have all rights.
+    /// Starts a proxy before the API server of this cluster. Returns it with a kubeconfig that leads the operator through
+    /// it.
+    ///
+    /// # Errors
+    ///
+    /// When no port is free, or the operator has no account yet.
+    pub async fn for_operator(cluster: &Cluster) -> anyhow::Result<(Self, PathBuf)> {
+        let targets = FaultTargets::of(cluster.admin().await?);
+        let proxy = Self::with_targets(cluster.anonymous().await?, targets).await?;
+        let direct = cluster.service_account_kubeconfig(SYSTEM_NAMESPACE, OPERATOR_ACCOUNT);
+        let kubeconfig = proxy.kubeconfig(&direct.await?)?;
+        Ok((proxy, kubeconfig))
+    }
+
+    /// Listens on a free port of loopback. `upstream` must have no identity of its own.
     ///
     /// # Errors
     ///
     /// When no port is free.
-    pub async fn start(upstream: Client, admin: Client) -> anyhow::Result<Self> {
-        Self::with_targets(upstream, FaultTargets::of(admin)).await
-    }
-
-    /// As [`start`](Self::start), for faults beyond the connection.
     pub async fn with_targets(upstream: Client, targets: FaultTargets) -> anyhow::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await.context("a port for the proxy")?;
         let address = listener.local_addr()?.to_string();

@@ -4,16 +4,15 @@
 //! A test from outside cannot make a watch hang for good, because the watch's timeout ends every hang. A test of
 //! `operator/src/api/watch_health` covers that case.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
+use e2e::SYSTEM_NAMESPACE;
 use e2e::cluster::{self, Cluster, Part};
 use e2e::faults::plan::{Fault, Trigger};
 use e2e::faults::proxy::Proxy;
 use e2e::operator::{Operator, Options};
 use e2e::scenario::{SOON, Scenario};
 use e2e::wait::{blocking, eventually, quiet};
-use e2e::{OPERATOR_ACCOUNT, SYSTEM_NAMESPACE};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -31,10 +30,9 @@ const LONG: Duration = Duration::from_secs(200);
 async fn silent_or_forbidden_watch_keeps_the_operator_alive() {
     let scenario = Scenario::own("silent").await;
     scenario.stop_operator().await;
-    let proxy = proxy(scenario.cluster()).await;
-    let kubeconfig = proxy.kubeconfig(&account(scenario.cluster(), OPERATOR_ACCOUNT).await);
+    let (proxy, kubeconfig) = Proxy::for_operator(scenario.cluster()).await.unwrap();
     let options = Options::default();
-    let operator = Operator::start_as(scenario.cluster(), &options, &kubeconfig.unwrap())
+    let operator = Operator::start_as(scenario.cluster(), &options, &kubeconfig)
         .await
         .unwrap();
     let login = scenario.login("first");
@@ -99,7 +97,8 @@ async fn blind(scenario: &Scenario) -> Operator {
         pod: "pullsecrets-blind".to_owned(),
         ..Options::default()
     };
-    let kubeconfig = account(scenario.cluster(), "blind").await;
+    let kubeconfig = scenario.cluster().service_account_kubeconfig(SYSTEM_NAMESPACE, "blind");
+    let kubeconfig = kubeconfig.await.unwrap();
     let binary = blocking(e2e::binaries::operator).await.unwrap();
     let blind = Operator::launch(scenario.cluster(), &options, &binary, &kubeconfig).unwrap();
     eventually("it says that it may not", SOON, async || {
@@ -131,16 +130,4 @@ async fn server_outage_keeps_the_operator_alive() {
     .await;
     operator.stop().await.unwrap();
     cluster.stop().unwrap();
-}
-
-async fn account(cluster: &Cluster, name: &str) -> PathBuf {
-    cluster
-        .service_account_kubeconfig(SYSTEM_NAMESPACE, name)
-        .await
-        .unwrap()
-}
-
-async fn proxy(cluster: &Cluster) -> Proxy {
-    let (anonymous, admin) = (cluster.anonymous().await.unwrap(), cluster.admin().await.unwrap());
-    Proxy::start(anonymous, admin).await.unwrap()
 }

@@ -1,5 +1,6 @@
 //! A source namespace that the operator could read, and may not read any more.
 
+use e2e::OPERATOR_USER;
 use e2e::cluster::Cluster;
 use e2e::faults::plan::{Fault, Trigger};
 use e2e::faults::proxy::Proxy;
@@ -7,7 +8,6 @@ use e2e::operator::{Operator, Options};
 use e2e::oracle::Login;
 use e2e::scenario::{SOON, Scenario};
 use e2e::wait::{eventually, until};
-use e2e::{OPERATOR_ACCOUNT, OPERATOR_USER, SYSTEM_NAMESPACE};
 use serde_json::{Value, json};
 
 const VAULT: &str = "vault";
@@ -94,19 +94,13 @@ async fn cut_until_refused(scenario: &Scenario, proxy: &Proxy) -> String {
 }
 
 async fn proxied(cluster: &Cluster) -> (Proxy, Operator) {
-    let (anonymous, admin) = (cluster.anonymous().await.unwrap(), cluster.admin().await.unwrap());
-    let proxy = Proxy::start(anonymous, admin).await.unwrap();
-    let account = cluster
-        .service_account_kubeconfig(SYSTEM_NAMESPACE, OPERATOR_ACCOUNT)
-        .await
-        .unwrap();
+    let (proxy, kubeconfig) = Proxy::for_operator(cluster).await.unwrap();
     let options = Options {
         flags: ["--managed-secret-names=forbidden", "--source-namespaces=vault"]
             .map(str::to_owned)
             .into(),
         ..Options::default()
     };
-    let kubeconfig = proxy.kubeconfig(&account).unwrap();
     let operator = Operator::start_as(cluster, &options, &kubeconfig).await.unwrap();
     (proxy, operator)
 }

@@ -3,8 +3,6 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use e2e::OPERATOR_ACCOUNT;
-use e2e::SYSTEM_NAMESPACE;
 use e2e::faults::plan::{Answer, Fault, Trigger};
 use e2e::faults::proxy::Proxy;
 use e2e::loopback;
@@ -293,15 +291,7 @@ async fn patch_a_copy(scenario: &Scenario, patch: &str) {
 async fn failed_requests_are_counted_by_cause() {
     let scenario = Scenario::own("answers").await;
     scenario.stop_operator().await;
-    let (anonymous, admin) = (
-        scenario.cluster().anonymous().await.unwrap(),
-        scenario.cluster().admin().await.unwrap(),
-    );
-    let proxy = Proxy::start(anonymous, admin).await.unwrap();
-    let direct = scenario
-        .cluster()
-        .service_account_kubeconfig(SYSTEM_NAMESPACE, OPERATOR_ACCOUNT);
-    let kubeconfig = proxy.kubeconfig(&direct.await.unwrap()).unwrap();
+    let (proxy, kubeconfig) = Proxy::for_operator(scenario.cluster()).await.unwrap();
     let operator = Operator::start_as(scenario.cluster(), &Options::default(), &kubeconfig)
         .await
         .unwrap();

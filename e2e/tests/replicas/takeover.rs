@@ -7,7 +7,6 @@ use e2e::faults::proxy::Proxy;
 use e2e::operator::{Operator, Options};
 use e2e::scenario::{SOON, Scenario};
 use e2e::wait::{eventually, quiet};
-use e2e::{OPERATOR_ACCOUNT, SYSTEM_NAMESPACE};
 
 use super::{HANDED_OVER, SLOW_MACHINE, is_led_by};
 
@@ -25,10 +24,7 @@ async fn new_leader_undoes_nothing_it_missed() {
     scenario.says("Ready", "True", "Synced").await;
     is_led_by(&scenario, "pullsecrets-0", SOON).await;
     let cluster = scenario.cluster();
-    let (anonymous, admin) = (cluster.anonymous().await.unwrap(), cluster.admin().await.unwrap());
-    let proxy = Proxy::start(anonymous, admin).await.unwrap();
-    let direct = cluster.service_account_kubeconfig(SYSTEM_NAMESPACE, OPERATOR_ACCOUNT);
-    let kubeconfig = proxy.kubeconfig(&direct.await.unwrap()).unwrap();
+    let (proxy, kubeconfig) = Proxy::for_operator(cluster).await.unwrap();
     let options = Options {
         pod: "pullsecrets-1".to_owned(),
         ..Options::default()

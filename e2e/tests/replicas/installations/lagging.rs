@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
+use e2e::OPERATOR_USER;
 use e2e::faults::plan::{Fault, Trigger};
 use e2e::faults::proxy::Proxy;
 use e2e::operator::{Operator, Options};
 use e2e::scenario::{SOON, Scenario};
 use e2e::wait::{eventually, quiet};
-use e2e::{OPERATOR_ACCOUNT, OPERATOR_USER, SYSTEM_NAMESPACE};
 
 use super::second::{install_second, source_in_second, start_second};
 use super::seen::{installation_of, writes};
@@ -23,10 +23,7 @@ async fn unseen_objects_keep_copy_and_reference() {
     let scenario = Scenario::own("lag").await;
     scenario.stop_operator().await;
     let cluster = scenario.cluster();
-    let (anonymous, admin) = (cluster.anonymous().await.unwrap(), cluster.admin().await.unwrap());
-    let proxy = Proxy::start(anonymous, admin).await.unwrap();
-    let direct = cluster.service_account_kubeconfig(SYSTEM_NAMESPACE, OPERATOR_ACCOUNT);
-    let kubeconfig = proxy.kubeconfig(&direct.await.unwrap()).unwrap();
+    let (proxy, kubeconfig) = Proxy::for_operator(cluster).await.unwrap();
     let first = Operator::start_as(cluster, &Options::default(), &kubeconfig)
         .await
         .unwrap();
