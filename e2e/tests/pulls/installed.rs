@@ -18,7 +18,7 @@ use kube::{Api, ResourceExt as _};
 use serde_json::json;
 
 use super::pods::statuses;
-use super::story::{PULL, REFUSED, SOON, dozens, only};
+use super::story::{PULL, REFUSED, SOON, dozens, only, shown};
 
 /// The binary of an image that exists already, for instance the one that `.ci/image` made.
 const SHIPPED: &str = "PULLSECRETS_E2E_SHIPPED";
@@ -292,19 +292,11 @@ impl Installed {
         self.kubectl(&format!("wait pod/app -n {name} --for=condition=Ready --timeout=120s"))
             .await;
         // On a busy machine the kubelet may ask before it could read the Secret, and then once more with it.
-        let said = said(&self.registry, &repository);
+        let said = shown(&self.registry.requests(&repository).unwrap());
         let before = said.strip_suffix(PULL).map(|before| before.trim_end_matches(", "));
         let is_right = before.is_some_and(|before| before.is_empty() || only(before, REFUSED));
         assert!(is_right, "{name}: {said}");
         eprintln!("{name}: served after {served:.1?}, Ready after {:.1?}", began.elapsed());
         assert!(served < Duration::from_secs(30), "{name}: served after {served:?}");
     }
-}
-
-fn said(registry: &Registry, repository: &str) -> String {
-    let requests = registry.requests(repository).unwrap();
-    let said = requests
-        .iter()
-        .map(|request| format!("{} {}", request.method, request.status));
-    said.collect::<Vec<_>>().join(", ")
 }

@@ -39,12 +39,7 @@ async fn pod_without_reference_ends_in_back_off() {
     assert_eq!(story.failed_checks().await, 0);
 
     // Reference and copy come too late for this Pod. The next one runs.
-    let label = format!("scenario={}", story.scenario.name());
-    story
-        .scenario
-        .kubectl(&["label", "namespace", &namespace, &label])
-        .await;
-    story.has_copy(&namespace, &story.login).await;
+    story.select(&namespace).await;
     drop(story.try_again().await);
     eventually("the early Pod has tried again", SOON, async || {
         let again = story.requests("app").await;
@@ -75,12 +70,7 @@ async fn pod_that_names_the_copy_waits_for_it() {
         .is_refused(&namespace, "app", &image, |spec| spec["imagePullSecrets"] = list)
         .await;
     let uid = story.pods(&namespace).get("app").await.unwrap().metadata.uid;
-    let label = format!("scenario={}", story.scenario.name());
-    story
-        .scenario
-        .kubectl(&["label", "namespace", &namespace, &label])
-        .await;
-    story.has_copy(&namespace, &story.login).await;
+    story.select(&namespace).await;
     let _steady = story.try_again().await;
     assert_eq!(story.runs(&namespace, "app").await.metadata.uid, uid);
     assert_eq!(unread(&story.scenario).await.into_keys().next(), uid);

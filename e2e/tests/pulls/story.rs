@@ -9,7 +9,7 @@ use e2e::image::Image;
 use e2e::kubelet::Node;
 use e2e::oracle::{DATA_KEY, Login};
 use e2e::registry::{Registry, Request};
-use e2e::scenario::Scenario;
+use e2e::scenario::{LABEL, Scenario};
 use e2e::wait::{blocking, eventually};
 use k8s_openapi::api::core::v1::{Event, Namespace, Secret, ServiceAccount};
 use kube::api::{DeleteParams, ListParams};
@@ -134,7 +134,7 @@ impl Story {
 
     pub(super) async fn requests_in(&self, repository: &str) -> String {
         let requests = self.shared.registry.lock().await.requests(repository).unwrap();
-        with_secret(&requests, 0)
+        shown(&requests)
     }
 
     /// Returns the same [`with_secret`], for Pods whose namespace has the copy.
@@ -177,6 +177,13 @@ impl Story {
 
     pub(super) fn namespace(&self, part: &str) -> String {
         format!("{}-{part}", self.scenario.name())
+    }
+
+    /// Labels a namespace that the object did not select, and waits for its copy and its reference.
+    pub(super) async fn select(&self, namespace: &str) {
+        let label = format!("{LABEL}={}", self.scenario.name());
+        self.scenario.kubectl(&["label", "namespace", namespace, &label]).await;
+        self.has_copy(namespace, &self.login).await;
     }
 
     /// Waits until the account refers to the copy, and the copy has this login.
@@ -303,17 +310,24 @@ pub(super) async fn unread(scenario: &Scenario) -> BTreeMap<String, usize> {
 /// A kubelet waits for a pull secret for one second at most (`Get` of `watch_based_manager.go`). On a machine that is
 /// busy it may give up on one that is there. It then asks without a login, as its Event says, and again after a back-off.
 pub(super) fn with_secret(requests: &[Request], mut unread: usize) -> String {
-    let mut said: Vec<String> = Vec::new();
+    let mut kept = Vec::new();
     for (at, request) in requests.iter().enumerate() {
         let is_head = |status: u16, request: &Request| request.method == "HEAD" && request.status == status;
         let is_answered = requests.get(at + 1).is_some_and(|next| is_head(200, next));
         if unread > 0 && is_head(401, request) && !is_answered {
             unread -= 1;
         } else {
-            said.push(format!("{} {}", request.method, request.status));
+            kept.push(request);
         }
     }
-    said.join(", ")
+    shown(kept)
+}
+
+/// Returns methods and answers of the requests.
+pub(super) fn shown<'a>(requests: impl IntoIterator<Item = &'a Request>) -> String {
+    let requests = requests.into_iter();
+    let shown = requests.map(|request| format!("{} {}", request.method, request.status));
+    shown.collect::<Vec<_>>().join(", ")
 }
 
 /// Returns whether the requests are one or more attempts of this kind: a kubelet in back-off repeats them.
