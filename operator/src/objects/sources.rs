@@ -77,14 +77,11 @@ pub struct Listing {
 struct View {
     /// The Secrets to keep: those that an object names, and state Secrets.
     wanted: Wanted,
-    /// The edition of these that the last list began at.
-    listed: u64,
+    /// What the complete lists have shown, the latest edition and any list of a leader; `None` before the first.
+    listed: Option<Listing>,
     secrets: BTreeMap<String, Cached>,
     /// While a list comes in: what it had so far. It replaces `secrets` when the list is complete.
     incoming: Option<BTreeMap<String, Cached>>,
-    complete: bool,
-    /// Complete, by a list that began while this process held the Lease.
-    complete_as_leader: bool,
     /// The server forbids what it once showed, so `secrets` may no longer be true.
     refused: watch::Sender<bool>,
 }
@@ -172,13 +169,13 @@ impl Sources {
 
     /// Returns whether every source namespace was listed once, and once since [`Sources::lead`].
     pub fn is_complete(&self) -> bool {
-        self.namespaces.values().all(|view| view.is_listed(self.leads))
+        self.namespaces.values().all(|view| view.listed(self.leads).is_some())
     }
 
     /// Returns the same for this source namespace.
     pub fn is_listed(&self, namespace: &str) -> bool {
         let view = self.namespaces.get(namespace);
-        view.is_some_and(|view| view.is_listed(self.leads))
+        view.is_some_and(|view| view.listed(self.leads).is_some())
     }
 
     /// Takes in an event of the watch of `namespace`.
@@ -197,9 +194,9 @@ impl Sources {
             }
             Event::InitDone => {
                 view.secrets = view.incoming.take().unwrap_or_default();
-                view.complete = true;
-                view.complete_as_leader |= listing.as_leader;
-                view.listed = view.listed.max(listing.edition);
+                let listed = view.listed.get_or_insert(listing);
+                listed.as_leader |= listing.as_leader;
+                listed.edition = listed.edition.max(listing.edition);
             }
             Event::Apply(secret) => view.put(secret),
             Event::Delete(secret) => {
@@ -238,8 +235,8 @@ impl Sources {
         let mut words = vec![reference.name.clone()];
         words.extend(keys(credentials).into_iter().map(|key| word(&reference.name, key)));
         let edition = view.wanted.edition(words.iter().map(String::as_str));
-        let is_listed = view.is_listed(self.leads) && edition.is_some_and(|edition| edition <= view.listed);
-        is_listed.then_some(lookup)
+        let listed = view.listed(self.leads)?.edition;
+        edition.is_some_and(|edition| edition <= listed).then_some(lookup)
     }
 
     /// Returns when a source was last changed, in seconds of Unix time, or `None` if it does not exist.
@@ -270,21 +267,16 @@ impl View {
     fn new() -> Self {
         Self {
             wanted: Wanted::new(&[]),
-            listed: 0,
+            listed: None,
             secrets: BTreeMap::new(),
             incoming: None,
-            complete: false,
-            complete_as_leader: false,
             refused: watch::Sender::new(false),
         }
     }
 
-    fn is_listed(&self, as_leader: bool) -> bool {
-        if as_leader {
-            self.complete_as_leader
-        } else {
-            self.complete
-        }
+    /// What the lists have shown, if they count: for a leader, only once one began while it held the Lease.
+    fn listed(&self, leads: bool) -> Option<Listing> {
+        self.listed.filter(|listed| listed.as_leader || !leads)
     }
 
     /// Drops what no object asks for.

@@ -10,28 +10,13 @@ use super::*;
 use crate::api::watch::ListStrategy;
 use crate::api::watch_health::WatchHealth;
 
-/// A server that lists these objects, and no Secret. It answers no other call, and sends the name of each object that a
-/// call is about.
-fn server(objects: &[&str], asked: mpsc::UnboundedSender<String>) -> Client {
-    let object = |name: &&str| {
-        json!({"metadata": {"name": name, "uid": name, "resourceVersion": "5", "generation": 1},
-            "spec": {"registries": [], "namespaces": {"selectors": [{}]}}})
-    };
-    let objects: Vec<Value> = objects.iter().map(object).collect();
+/// A server that answers a list with the items that `items` returns for its path, and no other call.
+fn server(items: impl Fn(&str) -> Option<Value> + Clone + Send + 'static) -> Client {
     let answer = move |request: Request<Body>| {
-        let path = request.uri().path();
-        let items = if let Some((_, rest)) = path.split_once("/clusterpullsecrets/") {
-            let _ = asked.send(rest.trim_end_matches("/status").to_owned());
-            None
-        } else if path.ends_with("/clusterpullsecrets") {
-            Some(objects.clone())
-        } else {
-            Some(Vec::new())
-        };
-        let is_list = !request.uri().query().unwrap_or_default().contains("watch=");
-        let list = items.filter(|_| is_list);
+        let is_watch = request.uri().query().unwrap_or_default().contains("watch=");
+        let items = (!is_watch).then(|| items(request.uri().path())).flatten();
         async move {
-            let Some(items) = list else {
+            let Some(items) = items else {
                 return std::future::pending().await;
             };
             let list =
@@ -41,6 +26,11 @@ fn server(objects: &[&str], asked: mpsc::UnboundedSender<String>) -> Client {
         }
     };
     Client::new(service_fn(answer), "default")
+}
+
+fn object(name: &str) -> Value {
+    json!({"metadata": {"name": name, "uid": name, "resourceVersion": "5", "generation": 1},
+        "spec": {"registries": [], "namespaces": {"selectors": [{}]}}})
 }
 
 fn settings(client: Client, leadership: Leadership) -> Settings {
@@ -62,7 +52,16 @@ async fn slow_writes_delay_no_other_object() {
     let (sender, mut asked) = mpsc::unbounded_channel();
     let slow = ["a", "b", "c", "d", "e", "f", "g", "h"];
     assert_eq!(slow.len(), CONCURRENCY);
-    let client = server(&[&slow[..], &["late"]].concat(), sender);
+    let objects: Vec<Value> = [&slow[..], &["late"]].concat().into_iter().map(object).collect();
+    // Sends the name of each object that a call is about.
+    let client = server(move |path| {
+        if let Some((_, rest)) = path.split_once("/clusterpullsecrets/") {
+            let _ = sender.send(rest.trim_end_matches("/status").to_owned());
+            return None;
+        }
+        let is_objects = path.ends_with("/clusterpullsecrets");
+        Some(if is_objects { json!(objects) } else { json!([]) })
+    });
     let settings = settings(client, Leadership::alone());
     let (messages, _received) = mpsc::unbounded_channel();
     let (_sender, summaries) = mpsc::unbounded_channel();
@@ -82,7 +81,16 @@ async fn slow_writes_delay_no_other_object() {
 #[tokio::test(start_paused = true)]
 async fn new_leader_lists_before_it_declares() {
     let (sender, mut asked) = mpsc::unbounded_channel();
-    let client = listing(sender);
+    // One object and no Secret. Sends the path of each list.
+    let client = server(move |path| {
+        let items = match path.rsplit('/').next()? {
+            "clusterpullsecrets" => json!([object("one")]),
+            "secrets" => json!([]),
+            _ => return None,
+        };
+        let _ = sender.send(path.to_owned());
+        Some(items)
+    });
     let leadership = Leadership::new();
     leadership.end_attempt();
     let settings = settings(client, leadership.clone());
@@ -104,32 +112,4 @@ async fn new_leader_lists_before_it_declares() {
     assert_eq!(again, lists);
     token.cancel();
     run.abort();
-}
-
-/// A server with one object and no Secret, which sends the path of each list.
-fn listing(asked: mpsc::UnboundedSender<String>) -> Client {
-    let answer = move |request: Request<Body>| {
-        let path = request.uri().path().to_owned();
-        let is_list = !request.uri().query().unwrap_or_default().contains("watch=");
-        let is_list = is_list && (path.ends_with("/secrets") || path.ends_with("/clusterpullsecrets"));
-        let asked = asked.clone();
-        async move {
-            if !is_list {
-                return std::future::pending().await;
-            }
-            let object = json!({"metadata": {"name": "one", "uid": "one", "resourceVersion": "5", "generation": 1},
-                "spec": {"registries": [], "namespaces": {"selectors": [{}]}}});
-            let items = if path.ends_with("/secrets") {
-                json!([])
-            } else {
-                json!([object])
-            };
-            let list =
-                json!({"kind": "List", "apiVersion": "v1", "metadata": {"resourceVersion": "9"}, "items": items});
-            let _ = asked.send(path);
-            let response = Response::builder().body(Body::from(list.to_string().into_bytes()));
-            Ok::<_, kube::Error>(response.unwrap())
-        }
-    };
-    Client::new(service_fn(answer), "default")
 }
