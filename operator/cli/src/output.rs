@@ -23,7 +23,7 @@ pub use names::names;
 pub use progress::{Bar, Bars};
 pub use style::{Paint, Tone};
 pub use table::Table;
-pub(crate) use table::wrapped;
+pub(crate) use table::hanging;
 pub use terminal::{Terminal, asks};
 
 /// Writes a result to standard output. A reader that has gone, such as `head`, is no error.

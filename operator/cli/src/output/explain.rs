@@ -1,7 +1,7 @@
 //! The steps of a kubelet for a terminal.
 
 use super::Terminal;
-use super::table::wrapped;
+use super::table::{hanging, wrapped};
 use crate::explain::{Explanation, Step};
 
 /// The columns before the sentence of a step: its mark and its name.
@@ -24,13 +24,8 @@ pub fn explanation_text(explanation: &Explanation, terminal: Terminal) -> String
 
 fn in_columns(step: &Step, terminal: Terminal) -> Vec<String> {
     let room = terminal.width.map_or(usize::MAX, |width| width.saturating_sub(BEFORE));
-    let mut first = format!("  {} {:<12} ", step.mark.sign(!terminal.unicode), step.step);
-    let mut lines = Vec::new();
-    for line in wrapped(&step.text, room) {
-        lines.push(first + &line);
-        first = " ".repeat(BEFORE);
-    }
-    lines
+    let first = format!("  {} {:<12} ", step.mark.sign(!terminal.unicode), step.step);
+    hanging(&step.text, room, &first, &" ".repeat(BEFORE))
 }
 
 #[cfg(test)]

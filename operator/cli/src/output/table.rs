@@ -164,7 +164,7 @@ fn columns(text: &str) -> usize {
 }
 
 /// Breaks a sentence between words. A word that is too long keeps a line of its own.
-pub(crate) fn wrapped(text: &str, room: usize) -> Vec<String> {
+pub(super) fn wrapped(text: &str, room: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split(' ') {
         let current = lines.last().map_or(0, |line| columns(line));
@@ -179,6 +179,15 @@ pub(crate) fn wrapped(text: &str, room: usize) -> Vec<String> {
         }
     }
     lines
+}
+
+/// The same lines, of which the first begins with `first` and the others with `rest`. Neither counts as part of `room`.
+pub(crate) fn hanging(text: &str, room: usize, first: &str, rest: &str) -> Vec<String> {
+    let starts = std::iter::once(first).chain(std::iter::repeat(rest));
+    let lines = starts.zip(wrapped(text, room));
+    lines
+        .map(|(start, line)| format!("{start}{}", line.trim_end()))
+        .collect()
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Trees, in the characters that the terminal can show, and as wide as it is.
 
-use crate::output::{Terminal, wrapped};
+use crate::output::{Terminal, hanging};
 
 /// How far the rest of a broken line is indented.
 const CONTINUED: &str = "  ";
@@ -72,14 +72,8 @@ impl Node {
     fn lines(&self, terminal: Terminal, (own, before): (&str, &str), out: &mut String) {
         let room = terminal.width.unwrap_or(usize::MAX);
         let room = room.saturating_sub(before.chars().count() + CONTINUED.len());
-        for (at, line) in wrapped(&self.text, room).iter().enumerate() {
-            let start = if at == 0 {
-                own.to_owned()
-            } else {
-                format!("{before}{CONTINUED}")
-            };
-            out.push_str(&start);
-            out.push_str(line.trim_end());
+        for line in hanging(&self.text, room, own, &format!("{before}{CONTINUED}")) {
+            out.push_str(&line);
             out.push('\n');
         }
         let symbols = Symbols::new(terminal.unicode);
