@@ -2,6 +2,7 @@
 
 mod audit;
 mod explain;
+mod rollout;
 mod selection;
 
 use std::path::PathBuf;
@@ -10,9 +11,11 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use audit::{AuditArgs, FailOn, LoginSource};
 pub use explain::{ExplainArgs, Subject};
+pub use rollout::{DryRun, Password, RolloutArgs, RolloutFormat};
 pub use selection::{Connection, Namespaces, Selection};
 
-/// Shows which workloads can pull their images, why not, and what an object waits for. It only reads.
+/// Shows which workloads can pull their images, why not, and what an object waits for. Only `rollout` writes, and it
+/// asks before.
 ///
 /// Exit codes: 0, no finding. 1, findings. 2, wrong usage, or an answer that is incomplete because a context, a list or
 /// a right was missing. 130, interrupted.
@@ -48,6 +51,8 @@ pub enum Verb {
     Status(StatusArgs),
     /// Shows what the operator would write, without a cluster. Values are redacted.
     Render(RenderArgs),
+    /// Applies a `ClusterPullSecret` and its source to several clusters, and waits until it is ready there.
+    Rollout(Box<RolloutArgs>),
     /// Prints a completion script.
     Completion(CompletionArgs),
     /// Prints the version.

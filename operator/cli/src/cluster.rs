@@ -1,4 +1,5 @@
-//! Clusters: kubeconfigs, contexts, and what is read through them. This room never writes and never watches.
+//! Clusters: kubeconfigs, contexts, and what is read and written through them. It never watches, and only its file `write`
+//! writes.
 //!
 //! # Errors
 //!
@@ -14,12 +15,14 @@ mod lists;
 mod plugin;
 mod request;
 mod secrets;
+mod write;
 
 pub use client::{Connected, Identity, connect};
 pub use config::{Config, ConfigError};
 pub use contexts::choose;
 pub use failure::Failure;
 pub use lists::{Progress, Scope};
+pub use write::{Applied, Applying, FIELD_MANAGER, Metadata, path_of};
 
 /// Most contexts that are read at a time.
 pub const CONTEXTS_AT_ONCE: usize = 4;

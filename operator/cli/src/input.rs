@@ -1,7 +1,7 @@
 //! Files and streams, each read up to a limit. A device or a broken pipe must not take the memory of the machine.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, BufRead as _, BufReader, Read};
 use std::path::Path;
 
 use thiserror::Error;
@@ -30,6 +30,13 @@ pub(crate) const MANIFESTS: Limit = Limit {
     flag: "-f",
     mib: 32,
     fix: "name files with ClusterPullSecrets and their sources alone",
+};
+
+/// A password. A Secret holds no more.
+pub(crate) const PASSWORD: Limit = Limit {
+    flag: "--password-stdin",
+    mib: 1,
+    fix: "a Secret holds no more",
 };
 
 /// Patterns of workloads.
@@ -94,6 +101,30 @@ pub(crate) fn up_to(stream: impl Read, most: u64) -> io::Result<Option<Vec<u8>>>
     stream.take(most.saturating_add(1)).read_to_end(&mut read)?;
     let length = u64::try_from(read.len()).unwrap_or(u64::MAX);
     Ok((length <= most).then_some(read))
+}
+
+/// Asks a person, who answers at standard input.
+pub(crate) async fn ask(question: String) -> bool {
+    answered(question, |line| io::stdin().read_line(line)).await
+}
+
+/// Asks a person, who answers at the terminal of the process. Standard input was a file.
+pub(crate) async fn ask_at(terminal: File, question: String) -> bool {
+    answered(question, |line| BufReader::new(terminal).read_line(line)).await
+}
+
+/// Returns the terminal of the process, which it may have although standard input is a file.
+pub(crate) fn terminal() -> Option<File> {
+    File::open(if cfg!(windows) { "CONIN$" } else { "/dev/tty" }).ok()
+}
+
+async fn answered(question: String, read: impl FnOnce(&mut String) -> io::Result<usize> + Send + 'static) -> bool {
+    let asked = tokio::task::spawn_blocking(move || {
+        anstream::eprint!("{question}");
+        let mut line = String::new();
+        read(&mut line).is_ok() && matches!(line.trim().to_lowercase().as_str(), "y" | "yes")
+    });
+    asked.await.unwrap_or(false)
 }
 
 #[cfg(test)]

@@ -6,7 +6,8 @@
 //!
 //! ```text
 //! run  each verb, from the command line to the exit code
-//! completion  candidates for shells and for kubectl, and man pages
+//! completion · rollout  candidates for shells and for kubectl, and man pages · objects and sources in several clusters:
+//!      applied, waited for, removed
 //! status  what objects report, and what a deletion waits for
 //! output  tables, JSON, YAML, JUnit and names; progress and notes
 //! login  tries logins at registries
@@ -34,6 +35,7 @@ pub mod login;
 mod net;
 pub mod output;
 pub mod render;
+pub mod rollout;
 pub mod run;
 pub mod status;
 pub mod subject;

@@ -7,6 +7,7 @@ mod exit;
 mod explain;
 mod log;
 mod render;
+mod rollout;
 mod status;
 mod trials;
 mod version;
@@ -93,6 +94,10 @@ fn run(cli: &Cli) -> Result<Exit, Stop> {
 }
 
 async fn until_interrupted(cli: &Cli) -> Result<Exit, Stop> {
+    if let Verb::Rollout(args) = &cli.verb {
+        // It says what is already written.
+        return rollout::run(cli, args).await;
+    }
     tokio::select! {
         exit = asking(cli) => exit,
         _ = tokio::signal::ctrl_c() => Ok(Exit::Interrupted),
@@ -106,7 +111,7 @@ async fn asking(cli: &Cli) -> Result<Exit, Stop> {
         Verb::Explain(args) => explain::run(cli, args).await,
         Verb::Status(args) => status::run(cli, args).await,
         Verb::Complete(args) => complete(&args.words).await,
-        Verb::Render(_) | Verb::Completion(_) | Verb::Version(_) | Verb::Man(_) => Ok(Exit::Clean),
+        Verb::Render(_) | Verb::Rollout(_) | Verb::Completion(_) | Verb::Version(_) | Verb::Man(_) => Ok(Exit::Clean),
     }
 }
 

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 pub use deletion::{Deletion, deletion};
 pub use list::overview;
+pub(crate) use list::words;
 pub use one::tree_of;
 
 /// Everything that `status` knows of one object in one context.
@@ -84,7 +85,7 @@ pub(crate) fn is_ready(object: &ClusterPullSecret) -> bool {
 }
 
 /// Whether the operator has seen the current version.
-fn is_observed(object: &ClusterPullSecret) -> bool {
+pub(crate) fn is_observed(object: &ClusterPullSecret) -> bool {
     let status = object.status.as_ref();
     status.and_then(|status| status.observed_generation) == object.metadata.generation
 }

@@ -98,3 +98,59 @@ fn namespaces_are_named_globbed_and_excluded() {
     let named = namespaces(&["a", "b"], &[]);
     assert_eq!(named.exact().map(<[String]>::len), Some(2));
 }
+
+/// A password never stands on the command line, and what stands there by mistake is not repeated.
+#[test]
+fn no_usage_error_repeats_a_password() {
+    let login = ["rollout", "--server", "a.example.com", "--username", "u"];
+    for words in [
+        &["--password=CANARY"][..],
+        &["--password", "CANARY"],
+        &["-p", "CANARY"],
+        &["-pCANARY"],
+        &["--password-stdin", "--password", "CANARY"],
+    ] {
+        let error = parse(&[&login, words].concat()).unwrap_err().to_string();
+        assert!(!error.contains("CANARY"), "{words:?}: {error}");
+    }
+    let Verb::Rollout(args) = parse(&[&login[..], &["--password-stdin=CANARY"]].concat())
+        .unwrap()
+        .verb
+    else {
+        panic!("no rollout")
+    };
+    assert_eq!(args.password_stdin, Some(Password::OnCommandLine));
+    assert!(!format!("{args:?}").contains("CANARY"));
+}
+
+#[test]
+fn a_rollout_has_a_file_or_a_login() {
+    let login = &["--server", "a.example.com", "--username", "u", "--password-stdin"][..];
+    for words in [
+        &["-f", "a"][..],
+        login,
+        &[login, &["--ignore", "a,b-*", "--name", "x"]].concat(),
+        &["-f", "a", "--install"],
+        &["-f", "a", "--delete"],
+        &["--server", "a.example.com", "--delete"],
+        &["-f", "a", "--dry-run=server"],
+    ] {
+        parse(&[&["rollout"], words].concat()).unwrap();
+    }
+    for words in [
+        &[][..],
+        &["-f", "a", "--server", "b"],
+        &["-f", "a", "--username", "u"],
+        &["-f", "a", "--ignore", "x"],
+        &["--server", "a.example.com"],
+        &["--server", "a.example.com", "--username", "u"],
+        &["-f", "a", "--image", "x"],
+        &["-f", "a", "--delete", "--install"],
+        &["-f", "a", "--dry-run=client"],
+        &["-f", "a", "--timeout", "5"],
+        &["-f", "a", "-o", "junit"],
+    ] {
+        let error = parse(&[&["rollout"], words].concat()).unwrap_err();
+        assert_eq!(error.exit_code(), 2, "{words:?}");
+    }
+}

@@ -33,6 +33,13 @@ pub struct Connected {
     pub(super) host: String,
 }
 
+impl Connected {
+    /// Returns the host and port of the API server.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+}
+
 /// On whose behalf requests are made.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Identity<'a> {

@@ -55,6 +55,25 @@ pub enum Failure {
     /// The server asks for fewer requests.
     #[error("the server asks for fewer requests (429)")]
     Throttled,
+    /// Other field managers have set what is to be written.
+    #[error("{managers} set {fields} before: --force-conflicts takes over what others set")]
+    Conflict {
+        /// The managers.
+        managers: String,
+        /// The fields.
+        fields: String,
+    },
+    /// The object was changed or replaced while it was written.
+    #[error("it was changed or replaced at the same time (409): try again")]
+    Changed,
+    /// A rule or a policy does not allow the write.
+    #[error("the API server refuses it{policy}{fields}")]
+    Refused {
+        /// ` by policy NAME`, if it is known.
+        policy: String,
+        /// `: FIELDS`, if they are known.
+        fields: String,
+    },
     /// Another answer.
     #[error("the server answered {0}")]
     Status(u16),
@@ -130,7 +149,7 @@ impl Failure {
     }
 
     /// Returns whether the whole context cannot be read, so that a further request would fail in the same way.
-    pub(super) fn is_of_the_context(&self) -> bool {
+    pub(crate) fn is_of_the_context(&self) -> bool {
         matches!(
             self,
             Self::Unreachable(_)

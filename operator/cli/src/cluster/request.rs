@@ -104,7 +104,7 @@ impl Connected {
 }
 
 /// Reads a body up to `longest` bytes.
-async fn collected(body: Body, longest: usize, host: &str) -> Result<Bytes, Failure> {
+pub(super) async fn collected(body: Body, longest: usize, host: &str) -> Result<Bytes, Failure> {
     match Limited::new(body, longest).collect().await {
         Ok(body) => Ok(body.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => Err(Failure::TooLarge),
@@ -115,7 +115,7 @@ async fn collected(body: Body, longest: usize, host: &str) -> Result<Bytes, Fail
     }
 }
 
-fn parsed<T: DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
+pub(super) fn parsed<T: DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
     serde_json::from_slice(body).map_err(|error| Failure::unreadable(&error))
 }
 

@@ -16,7 +16,15 @@ fn fixed(words: &[&str]) -> Vec<String> {
 fn verbs_flags_and_values_are_candidates() {
     assert_eq!(
         fixed(&[""]),
-        ["audit", "explain", "status", "render", "completion", "version"]
+        [
+            "audit",
+            "explain",
+            "status",
+            "render",
+            "rollout",
+            "completion",
+            "version"
+        ]
     );
     assert_eq!(fixed(&["a"]), ["audit"]);
     assert_eq!(fixed(&["audit", "--exc"]), ["--exclude-namespace"]);

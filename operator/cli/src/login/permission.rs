@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use tokio::sync::Mutex;
 
+use crate::input::ask;
+
 /// What to answer where no key of the Secret names the host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
@@ -59,14 +61,4 @@ impl Permission {
             .map(|(host, _)| host.clone())
             .collect()
     }
-}
-
-async fn ask(question: String) -> bool {
-    let asked = tokio::task::spawn_blocking(move || {
-        anstream::eprint!("{question}");
-        let mut line = String::new();
-        let read = std::io::stdin().read_line(&mut line);
-        read.is_ok() && matches!(line.trim().to_lowercase().as_str(), "y" | "yes")
-    });
-    asked.await.unwrap_or(false)
 }

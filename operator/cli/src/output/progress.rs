@@ -38,9 +38,7 @@ impl Bars {
     pub fn add(&self, context: &str) -> Bar {
         // Without a length the bar would look full.
         let bar = self.all.add(ProgressBar::new(1));
-        let template = "{prefix}  {bar:20}  {pos}/{len} lists  {msg}";
-        let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-        bar.set_style(style.progress_chars("=> "));
+        bar.set_style(style("lists"));
         bar.set_prefix(format!("{context:width$}", width = self.width));
         bar.enable_steady_tick(Duration::from_millis(200));
         Bar {
@@ -55,7 +53,35 @@ impl Bars {
     }
 }
 
+fn style(unit: &str) -> ProgressStyle {
+    let template = format!("{{prefix}}  {{bar:20}}  {{pos}}/{{len}} {unit}  {{msg}}");
+    let style = ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    style.progress_chars("=> ")
+}
+
 impl Bar {
+    /// Shows how many of the selected namespaces are served.
+    pub fn served(&self, served: i64, selected: i64) {
+        self.of(served.unsigned_abs(), selected.unsigned_abs(), "namespaces");
+    }
+
+    /// Shows how many copies are removed, of those that were there.
+    pub fn removed(&self, removed: usize, of: usize) {
+        self.of(removed as u64, of as u64, "copies removed");
+    }
+
+    /// Shows how many objects are installed.
+    pub fn installed(&self, done: usize, of: usize) {
+        self.of(done as u64, of as u64, "objects installed");
+    }
+
+    fn of(&self, done: u64, all: u64, unit: &str) {
+        self.bar.set_style(style(unit));
+        // A length of 0 would look full.
+        self.bar.set_length(all.max(1));
+        self.bar.set_position(done);
+    }
+
     /// Takes the bar away, since questions may follow.
     pub fn hide(&self) {
         self.bar.finish_and_clear();

@@ -48,6 +48,12 @@ impl<'a> Contexts<'a> {
         }
     }
 
+    /// Returns each context by name, with its server or with why it cannot be used.
+    pub(super) fn servers(&self) -> impl Iterator<Item = (&str, Result<&str, &Failure>)> {
+        let connected = self.connected.iter().map(|one| one.as_ref().map(Connected::host));
+        self.names.iter().map(String::as_str).zip(connected)
+    }
+
     /// Calls `work` for each context, for a few at a time. The order of the outcomes is that of the names.
     pub(super) async fn each<T>(
         &self,

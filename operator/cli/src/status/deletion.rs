@@ -47,7 +47,7 @@ pub async fn deletion(connected: &Connected, object: &ClusterPullSecret) -> Opti
 
 impl Deletion {
     /// Returns what to do, in a sentence.
-    pub(super) fn advice(&self) -> String {
+    pub(crate) fn advice(&self) -> String {
         let others: Vec<&str> = self
             .finalizers
             .iter()

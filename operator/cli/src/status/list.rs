@@ -61,7 +61,7 @@ fn row(state: &ObjectState, wide: bool) -> Vec<(String, Tone)> {
 }
 
 /// Whether the object is ready, the reason, and the reason in a sentence.
-fn words(state: &ObjectState) -> (&'static str, String, String) {
+pub(crate) fn words(state: &ObjectState) -> (&'static str, String, String) {
     let object = &state.object;
     let ready = object.status.as_ref().and_then(crd::ClusterPullSecretStatus::ready);
     let word = ready.map_or("Unknown", |ready| ready.status.as_str());
