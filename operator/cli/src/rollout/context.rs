@@ -6,11 +6,11 @@ use std::collections::BTreeMap;
 use crd::names::ANNOTATION_RECONCILE;
 use serde_json::json;
 
-use super::installing::{install, is_running};
+use super::installing::{install, until_running};
 use super::object::API_VERSION;
 use super::report::{ContextReport, Done, Left};
 use super::task::Rollout;
-use super::waiting::{self, Expected};
+use super::waiting::{self, Expected, Times};
 use super::writing::{Failed, Writing, is_defined};
 use crate::cluster::{Applying, Connected, Failure, Metadata};
 use crate::output::{Bar, note};
@@ -29,9 +29,10 @@ pub async fn apply(connected: &Connected, bar: &Bar, rollout: Rollout<'_>, repor
     match writing.all(bar).await {
         Ok(_) if rollout.dry_run => {}
         Ok(expected) => {
-            waiting::until_ready(connected, bar, rollout, &expected, report).await;
-            if rollout.install.is_some() && !report.borrow().left.is_empty() {
-                let left = is_running(connected).await.err();
+            let times = Times::new(rollout.timeout);
+            waiting::until_ready(connected, bar, (rollout, times), &expected, report).await;
+            if rollout.install.is_some() {
+                let left = until_running(writing, times).await.err();
                 report.borrow_mut().left.extend(left);
             }
         }

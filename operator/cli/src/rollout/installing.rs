@@ -6,7 +6,9 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::installation::{DEPLOYMENT, Installation, Installed, NAMESPACE, called, owner};
-use super::report::Left;
+use super::report::{Done, Left};
+use super::task::Rollout;
+use super::waiting::Times;
 use super::writing::{Failed, Writing, failed, is_defined};
 use crate::cluster::{Connected, Failure, path_of};
 use crate::output::Bar;
@@ -14,7 +16,10 @@ use crate::output::Bar;
 /// The first minor version of Kubernetes 1 that is supported.
 const FIRST_MINOR: u32 = 33;
 
-/// How often the definition is looked for.
+/// The manager of `kubectl apply`, by which the READMEs install.
+const KUBECTL: &str = "kubectl-client-side-apply";
+
+/// How often the definition and the Deployment are looked for.
 const EVERY: Duration = Duration::from_millis(500);
 
 /// The longest wait for the definition. An API server needs a second or two.
@@ -38,22 +43,55 @@ pub(super) async fn install(writing: Writing<'_>, bar: &Bar, installation: &Inst
     if let Some((reason, why)) = deployment.and_then(|deployment| Installed::of(&deployment).refusal(installation)) {
         return Err(Left::unwritten(Some(format!("deployment/{DEPLOYMENT}")), reason, why));
     }
+    // A dry run of all of them comes first: a conflict or a missing right must not leave half of an installation.
+    let check = Rollout {
+        dry_run: true,
+        ..writing.rollout
+    };
+    let check = Writing {
+        rollout: check,
+        ..writing
+    };
     let all = installation.objects.len();
     let mut unchecked = 0;
-    for (at, object) in installation.objects.iter().enumerate() {
-        bar.installed(at, all);
-        let called = called(object);
-        match writing.one(object, &called).await {
-            Ok((done, _)) => {
-                let namespace = object["metadata"]["namespace"].as_str();
-                writing.report.borrow_mut().wrote(called, namespace, done);
-            }
-            // It has not stored the namespace either.
-            Err(Failed::Write(Failure::NotFound)) if writing.rollout.dry_run => unchecked += 1,
-            Err(failed) => return Err(failed.left(&called)),
+    for object in &installation.objects {
+        match applied(check, object).await {
+            Ok(done) if writing.rollout.dry_run => noted(writing, object, done),
+            Ok(_) => {}
+            // A dry run has not stored the namespace either.
+            Err(Failed::Write(Failure::NotFound)) => unchecked += 1,
+            Err(failed) => return Err(failed.left(&called(object))),
+        }
+    }
+    if !writing.rollout.dry_run {
+        for (at, object) in installation.objects.iter().enumerate() {
+            bar.installed(at, all);
+            let done = applied(writing, object).await;
+            noted(writing, object, done.map_err(|failed| failed.left(&called(object)))?);
         }
     }
     defined(writing, unchecked).await
+}
+
+/// Applies an object. What `kubectl apply -k` has installed is taken over, as kubectl itself does it.
+async fn applied(writing: Writing<'_>, object: &Value) -> Result<Done, Failed> {
+    let called = called(object);
+    let mut applied = writing.one(object, &called).await;
+    if let Err(Failed::Write(Failure::Conflict { managers, .. })) = &applied
+        && managers == KUBECTL
+    {
+        let rollout = Rollout {
+            force: true,
+            ..writing.rollout
+        };
+        applied = Writing { rollout, ..writing }.one(object, &called).await;
+    }
+    applied.map(|(done, _)| done)
+}
+
+fn noted(writing: Writing<'_>, object: &Value, done: Done) {
+    let namespace = object["metadata"]["namespace"].as_str();
+    writing.report.borrow_mut().wrote(called(object), namespace, done);
 }
 
 async fn is_supported(connected: &Connected) -> Result<(), Left> {
@@ -95,21 +133,36 @@ async fn defined(writing: Writing<'_>, unchecked: usize) -> Result<(), Left> {
     Ok(())
 }
 
-/// Returns what is wrong with the operator, if none of its replicas is available.
-pub(super) async fn is_running(connected: &Connected) -> Result<(), Left> {
-    let deployment = deployment(connected).await?.unwrap_or_default();
-    let count = |pointer: &str| deployment.pointer(pointer).and_then(Value::as_i64).unwrap_or_default();
-    let (available, wanted) = (count("/status/availableReplicas"), count("/spec/replicas"));
-    if available > 0 {
-        return Ok(());
+/// Waits until the new version of the operator runs. The error says how far it is.
+pub(super) async fn until_running(writing: Writing<'_>, times: Times) -> Result<(), Left> {
+    loop {
+        let deployment = deployment(writing.connected).await?.unwrap_or_default();
+        if is_rolled_out(&deployment) {
+            return Ok(());
+        }
+        if times.left().is_zero() || writing.rollout.stop.is_set() {
+            let count = |pointer: &str| deployment.pointer(pointer).and_then(Value::as_i64).unwrap_or_default();
+            let (available, wanted) = (count("/status/availableReplicas"), count("/spec/replicas"));
+            let updated = count("/status/updatedReplicas");
+            let why = format!(
+                "{available} of {wanted} replicas are available, {updated} of this version: \
+                 kubectl get pods -n {NAMESPACE}"
+            );
+            let called = format!("deployment/{DEPLOYMENT}");
+            return Err(Left::unready(called, Some(NAMESPACE.to_owned()), "NotAvailable", why));
+        }
+        writing.rollout.stop.sleep(EVERY.min(times.left())).await;
     }
-    let why = format!("{available} of {wanted} replicas are available: kubectl get pods -n {NAMESPACE}");
-    Err(Left::unready(
-        format!("deployment/{DEPLOYMENT}"),
-        Some(NAMESPACE.to_owned()),
-        "NotAvailable",
-        why,
-    ))
+}
+
+/// Whether all replicas are of the version that was applied, and available. That is what `kubectl rollout status` waits for.
+fn is_rolled_out(deployment: &Value) -> bool {
+    let count = |pointer: &str| deployment.pointer(pointer).and_then(Value::as_i64).unwrap_or_default();
+    let wanted = count("/spec/replicas");
+    count("/status/observedGeneration") >= count("/metadata/generation")
+        && count("/status/updatedReplicas") >= wanted
+        && count("/status/replicas") <= count("/status/updatedReplicas")
+        && count("/status/availableReplicas") >= wanted
 }
 
 async fn deployment(connected: &Connected) -> Result<Option<Value>, Left> {
@@ -123,6 +176,21 @@ async fn deployment(connected: &Connected) -> Result<Option<Value>, Left> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_deployment_is_rolled_out_with_all_replicas() {
+        let deployment = |observed: i64, updated: i64, replicas: i64, available: i64| {
+            json!({"metadata": {"generation": 2}, "spec": {"replicas": 2}, "status": {"observedGeneration": observed,
+                "updatedReplicas": updated, "replicas": replicas, "availableReplicas": available}})
+        };
+        assert!(is_rolled_out(&deployment(2, 2, 2, 2)));
+        for [observed, updated, replicas, available] in [[1, 2, 2, 2], [2, 1, 2, 2], [2, 2, 3, 2], [2, 2, 2, 1]] {
+            assert!(!is_rolled_out(&deployment(observed, updated, replicas, available)));
+        }
+        assert!(!is_rolled_out(
+            &json!({"metadata": {"generation": 1}, "spec": {"replicas": 2}})
+        ));
+    }
 
     #[test]
     fn vendors_mark_minor_versions() {

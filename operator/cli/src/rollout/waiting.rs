@@ -14,7 +14,7 @@ use crate::output::Bar;
 use crate::status::{ObjectState, is_observed, is_ready, words};
 
 /// How often the objects are read. The operator writes a status at most once a second.
-const EVERY: Duration = Duration::from_secs(1);
+pub(super) const EVERY: Duration = Duration::from_secs(1);
 
 /// For so long a status may be one of before the write.
 const STALE: Duration = Duration::from_secs(10);
@@ -25,6 +25,25 @@ pub(super) struct Expected<'a> {
     pub(super) spec: &'a ClusterPullSecretSpec,
     /// What its status repeats when the operator has seen the new source.
     pub(super) request: Option<String>,
+}
+
+/// When a wait began, and how long it may take.
+#[derive(Clone, Copy)]
+pub(super) struct Times {
+    began: Instant,
+    timeout: Duration,
+}
+
+impl Times {
+    pub(super) fn new(timeout: Duration) -> Self {
+        let began = Instant::now();
+        Self { began, timeout }
+    }
+
+    /// Returns how long it may still take.
+    pub(super) fn left(self) -> Duration {
+        self.timeout.saturating_sub(self.began.elapsed())
+    }
 }
 
 /// How far the operator is with an object.
@@ -48,11 +67,10 @@ struct Seen {
 pub(super) async fn until_ready(
     connected: &Connected,
     bar: &Bar,
-    rollout: Rollout<'_>,
+    (rollout, times): (Rollout<'_>, Times),
     expected: &[Expected<'_>],
     report: &RefCell<ContextReport>,
 ) {
-    let began = Instant::now();
     let mut all: BTreeMap<&str, Seen> = BTreeMap::new();
     let states = loop {
         let mut states = BTreeMap::new();
@@ -62,7 +80,11 @@ pub(super) async fn until_ready(
             let before = all.get(one.name.as_str()).and_then(|seen| seen.ready_since);
             let ready_since = is_ready.then(|| before.unwrap_or_else(Instant::now));
             let state = match &object {
-                Ok(object) => state(object, one, (began.elapsed(), ready_since.map(|since| since.elapsed()))),
+                Ok(object) => state(
+                    object,
+                    one,
+                    (times.began.elapsed(), ready_since.map(|since| since.elapsed())),
+                ),
                 // The login to the cluster has expired, or a right is missing: time does not help.
                 Err(Failure::Unauthorized | Failure::Forbidden { .. } | Failure::NotFound) => State::Stalled,
                 Err(_) => State::Working,
@@ -72,7 +94,7 @@ pub(super) async fn until_ready(
         }
         shown(bar, &all, report);
         let is_over = states.values().all(|state| *state != State::Working);
-        let left = rollout.timeout.saturating_sub(began.elapsed());
+        let left = times.left();
         if is_over || left.is_zero() || rollout.stop.is_set() {
             break states;
         }
@@ -142,7 +164,8 @@ fn differs(expected: &Expected<'_>, object: &ClusterPullSecret) -> Option<Left> 
     let name = &expected.name;
     (object.spec != *expected.spec).then(|| {
         let why = format!(
-            "its spec is not what was applied: another tool has set fields that are not given here, which              kubectl get cps {name} -o yaml --show-managed-fields shows"
+            "its spec is not what was applied: another tool has set fields that are not given here, which \
+             kubectl get cps {name} -o yaml --show-managed-fields shows"
         );
         Left::unwritten(Some(format!("clusterpullsecret/{name}")), "Differs", why)
     })
