@@ -4,6 +4,7 @@ mod connections;
 mod contexts;
 mod logins;
 mod render;
+mod rollout;
 mod secrecy;
 mod status;
 pub(crate) mod tool;

@@ -2,11 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Output, Stdio};
 use std::time::Duration;
 
 use e2e::wait::blocking;
+use nix::sys::signal::Signal;
+use nix::unistd::Pid;
 use serde_json::Value;
+use tokio::io::AsyncWriteExt as _;
+use tokio::process::{Child, Command};
 
 /// Longer than any run takes on a busy machine.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -63,25 +67,48 @@ impl Tool {
         self
     }
 
-    /// Runs it, without a terminal.
-    pub(crate) async fn run(&self, arguments: &[&str]) -> Ran {
-        let mut command = tokio::process::Command::new(&self.binary);
+    /// Returns its command, without a terminal.
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(&self.binary);
         for name in NOT_OURS {
             command.env_remove(name);
         }
-        let running = command
+        command
             .args(arguments)
             .env("KUBECONFIG", &self.kubeconfig)
             .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
-            .kill_on_drop(true)
-            .output();
-        let output = tokio::time::timeout(PATIENCE, running).await.expect("it ends").unwrap();
-        Ran {
-            code: output.status.code(),
-            out: String::from_utf8(output.stdout).unwrap(),
-            err: String::from_utf8(output.stderr).unwrap(),
-        }
+            .kill_on_drop(true);
+        command
+    }
+
+    /// Runs it, without a terminal.
+    pub(crate) async fn run(&self, arguments: &[&str]) -> Ran {
+        ended(self.command(arguments).output()).await
+    }
+
+    /// As [`run`](Self::run), with this text at standard input.
+    pub(crate) async fn run_with(&self, arguments: &[&str], input: &str) -> Ran {
+        let mut child = self.started(arguments, Stdio::piped());
+        let mut stdin = child.stdin.take().unwrap();
+        stdin.write_all(input.as_bytes()).await.unwrap();
+        drop(stdin);
+        ended(child.wait_with_output()).await
+    }
+
+    /// Runs it, and interrupts it as Ctrl-C does when `ready` has come to its end.
+    pub(crate) async fn interrupted(&self, arguments: &[&str], ready: impl Future<Output = ()>) -> Ran {
+        let child = self.started(arguments, Stdio::null());
+        ready.await;
+        let pid = Pid::from_raw(child.id().unwrap().try_into().unwrap());
+        nix::sys::signal::kill(pid, Signal::SIGINT).unwrap();
+        ended(child.wait_with_output()).await
+    }
+
+    fn started(&self, arguments: &[&str], stdin: Stdio) -> Child {
+        let mut command = self.command(arguments);
+        command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.spawn().unwrap()
     }
 
     /// Runs it for JSON.
@@ -89,6 +116,15 @@ impl Tool {
         let ran = self.run(&[arguments, &["-o", "json"]].concat()).await;
         let parsed = serde_json::from_str(&ran.out);
         (ran.code, parsed.unwrap_or_else(|error| panic!("{error}: {ran:#?}")))
+    }
+}
+
+async fn ended(running: impl Future<Output = std::io::Result<Output>>) -> Ran {
+    let output = tokio::time::timeout(PATIENCE, running).await.expect("it ends").unwrap();
+    Ran {
+        code: output.status.code(),
+        out: String::from_utf8(output.stdout).unwrap(),
+        err: String::from_utf8(output.stderr).unwrap(),
     }
 }
 

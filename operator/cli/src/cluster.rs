@@ -13,6 +13,7 @@ mod contexts;
 mod failure;
 mod lists;
 mod plugin;
+mod refusal;
 mod request;
 mod secrets;
 mod write;

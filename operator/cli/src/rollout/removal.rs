@@ -1,4 +1,4 @@
-//! The removals in one context: first the objects, then the sources that nothing reads any more.
+//! The removals in one context: first the objects, then the sources that no object reads any more.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;

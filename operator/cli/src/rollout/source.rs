@@ -62,7 +62,7 @@ pub(super) fn read(document: &Document, operator_namespace: &str) -> Result<Sour
     })
 }
 
-/// The data, decoded. A server-side apply does not know `stringData`: nobody would own what comes of it.
+/// The data, decoded. A server-side apply does not know `stringData`: no manager would own what comes of it.
 fn data(secret: &Value) -> Result<BTreeMap<String, Vec<u8>>, String> {
     let mut data = BTreeMap::new();
     for (field, is_encoded) in [("data", true), ("stringData", false)] {

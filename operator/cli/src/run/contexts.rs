@@ -60,6 +60,16 @@ impl<'a> Contexts<'a> {
         shows_progress: bool,
         work: impl AsyncFn(&Connected, &Bar) -> Result<T, Failure>,
     ) -> Vec<Outcome<T>> {
+        self.each_of(CONTEXTS_AT_ONCE, shows_progress, work).await
+    }
+
+    /// As [`each`](Self::each), for so many at a time.
+    pub(super) async fn each_of<T>(
+        &self,
+        at_once: usize,
+        shows_progress: bool,
+        work: impl AsyncFn(&Connected, &Bar) -> Result<T, Failure>,
+    ) -> Vec<Outcome<T>> {
         let bars = Bars::new(shows_progress && !self.cli.quiet, &self.names);
         let (bars, work) = (&bars, &work);
         let contexts = stream::iter(self.names.iter().zip(&self.connected));
@@ -73,7 +83,7 @@ impl<'a> Contexts<'a> {
                 result,
             }
         });
-        let outcomes = outcomes.buffered(CONTEXTS_AT_ONCE).collect().await;
+        let outcomes = outcomes.buffered(at_once).collect().await;
         bars.clear();
         outcomes
     }

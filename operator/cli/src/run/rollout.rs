@@ -19,6 +19,9 @@ use crate::rollout::{
 /// What is said of a run that was interrupted before its first write.
 const NOTHING_WRITTEN: &str = "interrupted: nothing was written";
 
+/// Contexts at a time. Most of the time is spent waiting, which costs one small request a second.
+const AT_ONCE: usize = 64;
+
 /// Where --install installs the operator.
 const OPERATOR_NAMESPACE: &str = "pullsecrets-system";
 
@@ -204,7 +207,7 @@ async fn rolled_out(cli: &Cli, args: &RolloutArgs, prepared: &Prepared<'_>) -> R
     };
     let mut interrupted = false;
     let outcomes = {
-        let mut all = Box::pin(contexts.each(!args.output.is_for_machines(), work));
+        let mut all = Box::pin(contexts.each_of(AT_ONCE, !args.output.is_for_machines(), work));
         tokio::select! {
             outcomes = &mut all => outcomes,
             _ = tokio::signal::ctrl_c() => {
