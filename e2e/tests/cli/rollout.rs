@@ -3,6 +3,7 @@
 mod installation;
 mod removal;
 mod secrecy;
+mod story;
 
 use std::path::PathBuf;
 
@@ -161,9 +162,9 @@ async fn fields_of_other_tools_are_named() {
     oracle::check(scenario.client(), &expected).await.unwrap();
 
     // Another tool adds a field that the file does not have. A server-side apply keeps it.
-    let suspended = json!({"spec": {"deletionPolicy": "Retain"}}).to_string();
-    let patch = ["patch", "cps", scenario.name(), "--type=merge", "-p", &suspended];
-    scenario.kubectl(&patch).await;
+    let retained = json!({"spec": {"deletionPolicy": "Retain"}}).to_string();
+    let retain = ["patch", "cps", scenario.name(), "--type=merge", "-p", &retained];
+    scenario.kubectl(&retain).await;
     let (code, report) = rollout(&scenario, &tool, &login, &[]).await;
     assert_eq!(code, Some(2), "{report:#}");
     assert_eq!(

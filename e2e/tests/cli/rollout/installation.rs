@@ -6,7 +6,7 @@ use e2e::binaries;
 use e2e::canary::Canary;
 use e2e::cluster::{Cluster, Options};
 use e2e::node::Node;
-use e2e::oracle::{self, Expected};
+use e2e::oracle::{self, Expected, Login};
 use e2e::scenario::{SERVER, Scenario};
 use e2e::wait::blocking;
 use serde_json::{Value, json};
@@ -15,8 +15,25 @@ use super::{done, left, rollout};
 use crate::cli::tool::Tool;
 
 /// An image by a digest, which a stand-in node runs.
-const IMAGE: &str =
+pub(super) const IMAGE: &str =
     "registry.example.com/pullsecrets@sha256:0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a";
+
+/// Runs the verb with flags for all namespaces of a cluster but one.
+async fn run(tool: &Tool, login: &Login, more: &[&str]) -> (Option<i32>, Value) {
+    let given = [
+        "rollout",
+        "--server",
+        SERVER,
+        "--name",
+        "company",
+        "--username",
+        &login.username,
+    ];
+    let how = ["--password-stdin", "--ignore", "default", "--yes", "-o", "json"];
+    let ran = tool.run_with(&[&given, &how, more].concat(), &login.password).await;
+    let report = serde_json::from_str(&ran.out);
+    (ran.code, report.unwrap_or_else(|error| panic!("{error}: {ran:#?}")))
+}
 
 /// One command takes a cluster without the definition to one where each namespace is served. The second run changes
 /// nothing.
@@ -35,33 +52,15 @@ async fn an_empty_cluster_is_installed_and_served() {
     cluster.kubectl().apply(&namespace.to_string()).await.unwrap();
     let login = Canary::new().login("first");
     let tool = Tool::new(cluster.kubeconfig_path()).await;
-    let given = [
-        "rollout",
-        "--server",
-        SERVER,
-        "--name",
-        "company",
-        "--username",
-        &login.username,
-    ];
-    let given = [
-        &given[..],
-        &["--password-stdin", "--ignore", "default", "--yes", "-o", "json"],
-    ]
-    .concat();
-    let run = async |more: &[&str]| {
-        let ran = tool.run_with(&[&given, more].concat(), &login.password).await;
-        let report: Value = serde_json::from_str(&ran.out).unwrap_or_else(|error| panic!("{error}: {ran:#?}"));
-        (ran.code, report)
-    };
+    let install = ["--install", "--image", IMAGE];
 
-    let (code, report) = run(&[]).await;
+    let (code, report) = run(&tool, &login, &[]).await;
     assert_eq!(
         (code, left(&report, 0)),
         (Some(2), vec!["- - NotInstalled".to_owned()]),
         "{report:#}"
     );
-    let (code, report) = run(&["--install", "--image", IMAGE]).await;
+    let (code, report) = run(&tool, &login, &install).await;
     assert_eq!(code, Some(0), "{report:#}\nthe node: {:#?}", node.troubles());
     let created = done(&report, 0);
     assert!(created.iter().all(|one| one.ends_with(" Created")), "{created:#?}");
@@ -80,9 +79,9 @@ async fn an_empty_cluster_is_installed_and_served() {
         logins: BTreeMap::from([(SERVER.to_owned(), login.clone())]),
         holders: BTreeMap::from([("payments".to_owned(), BTreeSet::from(["default".to_owned()]))]),
     };
-    oracle::check(&cluster.admin().await.unwrap(), &expected).await.unwrap();
-
-    let (code, report) = run(&["--install", "--image", IMAGE]).await;
+    let admin = cluster.admin().await.unwrap();
+    oracle::check(&admin, &expected).await.unwrap();
+    let (code, report) = run(&tool, &login, &install).await;
     assert_eq!(code, Some(0), "{report:#}");
     let unchanged = done(&report, 0);
     assert!(
@@ -92,69 +91,50 @@ async fn an_empty_cluster_is_installed_and_served() {
     assert_eq!(node.troubles(), Vec::<String>::new());
 }
 
+/// The installation is refused with this reason, and nothing is written. Returns the reason in words.
+async fn refused(scenario: &Scenario, tool: &Tool, expected: &str) -> String {
+    let install = ["--install", "--image", IMAGE];
+    let (code, report) = rollout(scenario, tool, &scenario.login("first"), &install).await;
+    assert_eq!((code, left(&report, 0)), (Some(2), vec![expected.to_owned()]));
+    assert_eq!(done(&report, 0), Vec::<String>::new());
+    report["contexts"][0]["left"][0]["why"].as_str().unwrap().to_owned()
+}
+
 /// Nothing is written to an installation of Helm, Argo CD or Flux, nor to one of a later or an unknown version.
 #[tokio::test]
 async fn installations_of_others_stay_as_they_are() {
     let scenario = Scenario::own("others").await;
     let tool = Tool::new(scenario.cluster().kubeconfig_path()).await;
-    let login = scenario.login("first");
-    let install = ["--install", "--image", IMAGE];
-    for (manager, tool_name) in [
+    for (manager, name) in [
         ("helm", "Helm"),
         ("argocd-controller", "Argo CD"),
         ("kustomize-controller", "Flux"),
     ] {
-        let field_manager = format!("--field-manager={manager}");
-        let mark = [
-            "annotate",
-            "clusterrole",
-            "pullsecrets",
-            "example.com/mark=x",
-            "--overwrite",
-            &field_manager,
-        ];
-        scenario.kubectl(&mark).await;
-        let (code, report) = rollout(&scenario, &tool, &login, &install).await;
-        assert_eq!(
-            (code, left(&report, 0)),
-            (Some(2), vec!["clusterrole/pullsecrets - Owned".to_owned()])
-        );
-        let why = report["contexts"][0]["left"][0]["why"].as_str().unwrap();
-        assert!(why.contains(tool_name), "{manager}: {why}");
-        assert_eq!(done(&report, 0), Vec::<String>::new());
-        let unmark = [
-            "annotate",
-            "clusterrole",
-            "pullsecrets",
-            "example.com/mark-",
-            &field_manager,
-        ];
-        scenario.kubectl(&unmark).await;
+        let manager = format!("--field-manager={manager}");
+        let annotate = ["annotate", "clusterrole", "pullsecrets", &manager];
+        let with = |more: &'static str| [&annotate[..], &[more]].concat();
+        scenario.kubectl(&with("example.com/mark=x")).await;
+        let why = refused(&scenario, &tool, "clusterrole/pullsecrets - Owned").await;
+        assert!(why.contains(name), "{manager}: {why}");
+        scenario.kubectl(&with("example.com/mark-")).await;
     }
-    for (version, reason) in [("999.0.0", "Downgrade"), ("main", "Downgrade")] {
-        let label = format!("app.kubernetes.io/version={version}");
-        let image = if version == "main" {
-            "a.example.com/a:999.0.0"
-        } else {
-            "a.example.com/a:dev"
-        };
-        let image = format!("pullsecrets={image}");
+    for (version, image, reason) in [
+        ("999.0.0", "a.example.com/a:dev", "Downgrade"),
+        ("main", "a.example.com/a:999.0.0", "Downgrade"),
+        ("main", "a.example.com/a:dev", "VersionUnknown"),
+    ] {
+        let (label, image) = (
+            format!("app.kubernetes.io/version={version}"),
+            format!("pullsecrets={image}"),
+        );
         let (deployment, namespace) = ("deployment/pullsecrets", ["-n", "pullsecrets-system"]);
-        scenario
-            .kubectl(&[&["label", deployment, &label, "--overwrite"][..], &namespace].concat())
-            .await;
-        scenario
-            .kubectl(&[&["set", "image", deployment, &image][..], &namespace].concat())
-            .await;
-        let (code, report) = rollout(&scenario, &tool, &login, &install).await;
-        assert_eq!(
-            (code, left(&report, 0)),
-            (Some(2), vec![format!("{deployment} - {reason}")]),
-            "{report:#}"
-        );
-        assert_eq!(done(&report, 0), Vec::<String>::new());
+        let labelled = ["label", deployment, &label, "--overwrite"];
+        scenario.kubectl(&[&labelled[..], &namespace].concat()).await;
+        let set = ["set", "image", deployment, &image];
+        scenario.kubectl(&[&set[..], &namespace].concat()).await;
+        refused(&scenario, &tool, &format!("{deployment} - {reason}")).await;
     }
-    let path = super::file(&scenario, &login).display().to_string();
+    let path = super::file(&scenario, &scenario.login("first")).display().to_string();
     let unnamed = tool.run(&["rollout", "-f", &path, "--yes", "--install"]).await;
     assert_eq!(unnamed.code, Some(2), "{unnamed:#?}");
     assert!(unnamed.err.contains("give --image NAME@sha256:DIGEST"), "{unnamed:#?}");

@@ -52,10 +52,18 @@ async fn a_removal_keeps_what_others_read() {
         done(&report, 0),
         [format!("{object} Absent"), format!("{secret} Deleted")]
     );
+    only_what_is_ours_is_removed(&scenario, &tool, &removal).await;
+}
 
-    // A Secret of that name that another tool has made.
+/// A Secret of that name that another tool has made stays, unless a file names it.
+async fn only_what_is_ours_is_removed(scenario: &Scenario, tool: &Tool, removal: &[&str]) {
+    let login = scenario.login("second");
+    let (secret, object) = (
+        format!("secret/{}", scenario.name()),
+        format!("clusterpullsecret/{}", scenario.name()),
+    );
     scenario.source(&login).await;
-    let (code, report) = tool.json(&removal).await;
+    let (code, report) = tool.json(removal).await;
     assert_eq!(
         (code, left(&report, 0)),
         (Some(2), vec![format!("{secret} - NotOurs")]),
@@ -63,7 +71,7 @@ async fn a_removal_keeps_what_others_read() {
     );
 
     scenario.apply(&scenario.object()).await;
-    let path = file(&scenario, &login).display().to_string();
+    let path = file(scenario, &login).display().to_string();
     let (code, report) = tool.json(&["rollout", "-f", &path, "--delete", "--yes"]).await;
     assert_eq!(code, Some(0), "{report:#}");
     assert_eq!(

@@ -85,17 +85,25 @@ async fn no_rollout_shows_a_login() {
     source["data"].take();
     assert!(scenario.canary().found_in(&source.to_string()).is_none(), "{source:#}");
 
-    let other = scenario.cluster().folder().join(format!("{}.broken", scenario.name()));
-    let other_path = other.display().to_string();
-    for text in broken(scenario.canary().core(), scenario.name()) {
-        std::fs::write(&other, &text).unwrap();
-        let ran = tool
-            .run(&["rollout", "-f", &other_path, "--yes", "--dry-run=server"])
-            .await;
-        assert_eq!(ran.code, Some(2), "{text}: {ran:#?}");
-        silent("a file", &ran);
+    for ran in refused(&scenario, &tool).await {
+        assert_eq!(ran.code, Some(2), "{ran:#?}");
+        silent("bad input", &ran);
     }
+    let removed = tool.run(&["rollout", "-f", &path, "--delete", "--yes"]).await;
+    assert_eq!(removed.code, Some(0), "{removed:#?}");
+    silent("a removal", &removed);
+}
+
+/// Runs that are refused before a cluster is asked.
+async fn refused(scenario: &Scenario, tool: &Tool) -> Vec<Ran> {
     let canary = scenario.canary().core();
+    let mut all = Vec::new();
+    let other = scenario.cluster().folder().join(format!("{}.broken", scenario.name()));
+    let path = other.display().to_string();
+    for text in broken(canary, scenario.name()) {
+        std::fs::write(&other, &text).unwrap();
+        all.push(tool.run(&["rollout", "-f", &path, "--yes", "--dry-run=server"]).await);
+    }
     let server = format!("https://robot:{canary}@{SERVER}");
     let value = format!("--password-stdin={canary}");
     for (server, password, input) in [
@@ -105,11 +113,7 @@ async fn no_rollout_shows_a_login() {
         (SERVER, "--password-stdin", &format!("{canary}\n\n")),
     ] {
         let given = ["rollout", "--server", server, "--username", "robot", password, "--yes"];
-        let ran = tool.run_with(&given, input).await;
-        assert_eq!(ran.code, Some(2), "{ran:#?}");
-        silent("flags", &ran);
+        all.push(tool.run_with(&given, input).await);
     }
-    let removed = tool.run(&["rollout", "-f", &path, "--delete", "--yes"]).await;
-    assert_eq!(removed.code, Some(0), "{removed:#?}");
-    silent("a removal", &removed);
+    all
 }

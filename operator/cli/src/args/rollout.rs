@@ -25,13 +25,20 @@ pub struct RolloutArgs {
     pub server: Option<String>,
 
     /// With --server: the user name.
-    #[arg(long, value_name = "NAME", requires = "server", required_unless_present_any = ["files", "delete"])]
+    #[arg(
+        long,
+        value_name = "NAME",
+        requires = "server",
+        conflicts_with = "files",
+        required_unless_present_any = ["files", "delete"]
+    )]
     pub username: Option<String>,
 
     /// With --server: reads the password from standard input.
     #[arg(
         long,
         requires = "server",
+        conflicts_with = "files",
         required_unless_present_any = ["files", "delete"],
         num_args = 0..=1,
         require_equals = true,
@@ -48,12 +55,13 @@ pub struct RolloutArgs {
         long = "ignore",
         value_name = "NAMESPACE",
         value_delimiter = ',',
-        requires = "server"
+        requires = "server",
+        conflicts_with = "files"
     )]
     pub excluded: Vec<String>,
 
     /// With --server: the name of the object, its source and its copies. Without it: made of the server.
-    #[arg(long, value_name = "NAME", requires = "server")]
+    #[arg(long, value_name = "NAME", requires = "server", conflicts_with = "files")]
     pub name: Option<String>,
 
     /// Removes the objects, and then their sources. The operator stays.
@@ -80,7 +88,7 @@ pub struct RolloutArgs {
     #[arg(long, value_enum, value_name = "MODE")]
     pub dry_run: Option<DryRun>,
 
-    /// How long each context may take until all is ready, such as 90s, 5m or 1h. With 0 nothing is waited for.
+    /// How long each context may take until all is ready, such as 90s, 5m or 1h. With 0 it is looked at once.
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = duration)]
     pub timeout: Duration,
 

@@ -38,7 +38,7 @@ impl Bars {
     pub fn add(&self, context: &str) -> Bar {
         // Without a length the bar would look full.
         let bar = self.all.add(ProgressBar::new(1));
-        bar.set_style(style("lists"));
+        bar.set_style(style(""));
         bar.set_prefix(format!("{context:width$}", width = self.width));
         bar.enable_steady_tick(Duration::from_millis(200));
         Bar {
@@ -90,6 +90,7 @@ impl Bar {
 
 impl Progress for Bar {
     fn lists(&self, count: usize) {
+        self.bar.set_style(style("lists"));
         self.bar.set_length(count as u64);
     }
 

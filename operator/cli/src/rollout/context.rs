@@ -13,7 +13,7 @@ use super::task::Rollout;
 use super::waiting::{self, Expected, Times};
 use super::writing::{Failed, Writing, is_defined};
 use crate::cluster::{Applying, Connected, Failure, Metadata};
-use crate::output::{Bar, note};
+use crate::output::Bar;
 
 /// The field manager of the annotation that asks the operator to look again. Another one than that of the object, so that
 /// the next apply of the object does not take the annotation away.
@@ -49,7 +49,7 @@ impl Writing<'_> {
         }
         if !is_defined(self.connected).await? {
             let why = "the cluster does not have the definition of ClusterPullSecrets: --install brings it";
-            return Err(Left::unwritten(None, "NotInstalled", why));
+            return Err(Left::incomplete(None, "NotInstalled", why));
         }
         let changed = self.sources().await?;
         let mut expected = Vec::new();
@@ -86,7 +86,7 @@ impl Writing<'_> {
                 .one(&source.manifest, &called)
                 .await
                 .map_err(|failure| match failure {
-                    Failed::Write(Failure::NotFound) => Left::unwritten(
+                    Failed::Write(Failure::NotFound) => Left::incomplete(
                         Some(called.clone()),
                         "NotApplied",
                         format!(
@@ -97,15 +97,15 @@ impl Writing<'_> {
                     failed => failed.left(&called),
                 })?;
             self.report.borrow_mut().wrote(called, Some(&source.namespace), done);
-            if metadata.repeats_the_object() && self.rollout.notes {
-                note(&format!(
-                    "context {}: kubectl apply has left the login in an annotation of Secret {}. Remove it: \
-                     kubectl annotate secret {} -n {} kubectl.kubernetes.io/last-applied-configuration-",
-                    self.connected.name,
+            if metadata.repeats_the_object() {
+                let note = format!(
+                    "kubectl apply has left the login in an annotation of Secret {}. Remove it: kubectl annotate secret \
+                     {} -n {} kubectl.kubernetes.io/last-applied-configuration-",
                     source.called(),
                     source.name,
                     source.namespace
-                ));
+                );
+                self.report.borrow_mut().notes.push(note);
             }
             if done == Done::Configured {
                 changed.insert(

@@ -36,12 +36,12 @@ pub(super) async fn install(writing: Writing<'_>, bar: &Bar, installation: &Inst
         let found = found.map_err(|failure| failed(&called, &failure))?;
         if let Some(tool) = found.as_ref().and_then(owner) {
             let why = format!("{tool} manages the installation: update it with {tool}, and leave --install out");
-            return Err(Left::unwritten(Some(called), "Owned", why));
+            return Err(Left::incomplete(Some(called), "Owned", why));
         }
     }
     let deployment = deployment(connected).await?;
     if let Some((reason, why)) = deployment.and_then(|deployment| Installed::of(&deployment).refusal(installation)) {
-        return Err(Left::unwritten(Some(format!("deployment/{DEPLOYMENT}")), reason, why));
+        return Err(Left::incomplete(Some(format!("deployment/{DEPLOYMENT}")), reason, why));
     }
     // A dry run of all of them comes first: a conflict or a missing right must not leave half of an installation.
     let check = Rollout {
@@ -96,12 +96,17 @@ fn noted(writing: Writing<'_>, object: &Value, done: Done) {
 
 async fn is_supported(connected: &Connected) -> Result<(), Left> {
     let version = connected.value("/version").await;
-    let version = version.map_err(|failure| Left::unwritten(None, "NotSeen", failure.to_string()))?;
-    let version = version.unwrap_or_default();
+    let version = match version {
+        Err(failure) if failure.is_of_the_context() => {
+            return Err(Left::incomplete(None, "NotSeen", failure.to_string()));
+        }
+        // Some servers show it to administrators alone.
+        version => version.ok().flatten().unwrap_or_default(),
+    };
     match minor(&version) {
         Some(minor) if minor < FIRST_MINOR => {
             let why = format!("the cluster has Kubernetes 1.{minor}, and pullsecrets needs 1.{FIRST_MINOR} or later");
-            Err(Left::unwritten(None, "KubernetesTooOld", why))
+            Err(Left::incomplete(None, "KubernetesTooOld", why))
         }
         _ => Ok(()),
     }
@@ -122,11 +127,11 @@ async fn defined(writing: Writing<'_>, unchecked: usize) -> Result<(), Left> {
                 "a dry run stores neither definition nor namespace, so {unchecked} objects of the operator, the sources \
                  and the ClusterPullSecrets were not checked"
             );
-            return Err(Left::unwritten(None, "NotChecked", why));
+            return Err(Left::incomplete(None, "NotChecked", why));
         }
         if began.elapsed() >= DEFINED_WITHIN || writing.rollout.stop.is_set() {
             let why = "the definition is applied, and the API server does not serve it yet: try again";
-            return Err(Left::unwritten(None, "NotServed", why));
+            return Err(Left::incomplete(None, "NotServed", why));
         }
         writing.rollout.stop.sleep(EVERY).await;
     }

@@ -172,7 +172,7 @@ impl Removing<'_> {
     /// Deletes a source, unless something reads it, or the flags have named it by chance.
     async fn source(&self, source: &Source, read: &BTreeSet<(String, String)>) -> Result<(), Left> {
         let called = format!("secret/{}", source.name);
-        let keeps = |reason: &str, why: &str| Left::unwritten(Some(called.clone()), reason, why);
+        let keeps = |reason: &str, why: &str| Left::incomplete(Some(called.clone()), reason, why);
         if read.contains(&(source.namespace.clone(), source.name.clone())) {
             return Err(keeps("InUse", "another ClusterPullSecret reads it, so it stays"));
         }
@@ -197,7 +197,7 @@ impl Removing<'_> {
     async fn read_by_others(&self) -> Result<BTreeSet<(String, String)>, Left> {
         let objects = self.connected.cluster_pull_secrets().await.map_err(|failure| {
             let why = format!("the sources stay, since it is not known whether other objects read them: {failure}");
-            Left::unwritten(None, "NotSeen", why)
+            Left::incomplete(None, "NotSeen", why)
         })?;
         let is_other = |object: &crd::ClusterPullSecret| {
             let name = object.metadata.name.as_deref().unwrap_or_default();

@@ -12,7 +12,7 @@ pub struct Report {
     pub api_version: ApiVersion,
     /// `RolloutReport`.
     pub kind: Kind,
-    /// All writes that were asked for were made.
+    /// All writes that were asked for were made, and each context was seen to the end.
     pub complete: bool,
     /// The servers stored nothing.
     pub dry_run: bool,
@@ -44,6 +44,9 @@ pub struct ContextReport {
     pub selected: i64,
     /// What is left.
     pub left: Vec<Left>,
+    /// What a person should know besides.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     /// The work in this context has come to its end.
     #[serde(skip)]
     pub finished: bool,
@@ -93,20 +96,20 @@ pub struct Left {
     pub reason: String,
     /// The reason in a sentence.
     pub why: String,
-    /// A write is missing, so the run is incomplete.
+    /// A write is missing, or the context is no longer seen.
     #[serde(skip)]
-    pub unwritten: bool,
+    pub incomplete: bool,
 }
 
 impl Left {
-    /// A write that was not made.
-    pub fn unwritten(object: Option<String>, reason: &str, why: impl Into<String>) -> Self {
+    /// A write that was not made, or something that was not seen.
+    pub fn incomplete(object: Option<String>, reason: &str, why: impl Into<String>) -> Self {
         Self {
             object,
             namespace: None,
             reason: reason.to_owned(),
             why: why.into(),
-            unwritten: true,
+            incomplete: true,
         }
     }
 
@@ -122,7 +125,7 @@ impl Left {
             namespace,
             reason: reason.into(),
             why: why.into(),
-            unwritten: false,
+            incomplete: false,
         }
     }
 }
@@ -142,7 +145,7 @@ impl Report {
     pub fn finish(&mut self) {
         self.contexts.sort_by(|a, b| a.context.cmp(&b.context));
         let mut left = self.contexts.iter().flat_map(|context| &context.left);
-        self.complete = !left.any(|left| left.unwritten);
+        self.complete = !left.any(|left| left.incomplete);
     }
 
     /// Returns whether anything is left.

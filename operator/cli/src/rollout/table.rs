@@ -10,7 +10,7 @@ pub fn table(report: &Report) -> Table {
     let mut table = Table::new(&["CONTEXT", "OBJECT", "NAMESPACE", "REASON", "WHY"]);
     for context in &report.contexts {
         for left in &context.left {
-            let tone = if left.unwritten { Tone::Bad } else { Tone::Warning };
+            let tone = if left.incomplete { Tone::Bad } else { Tone::Warning };
             let plain = |text: &Option<String>| (text.clone().unwrap_or_default(), Tone::Plain);
             table.row(vec![
                 (context.context.clone(), Tone::Plain),

@@ -21,6 +21,4 @@ pub struct Rollout<'a> {
     pub timeout: Duration,
     /// Whether a person has interrupted it.
     pub stop: &'a Stop,
-    /// Notes are printed.
-    pub notes: bool,
 }

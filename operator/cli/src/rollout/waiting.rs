@@ -146,6 +146,10 @@ fn state(object: &ClusterPullSecret, expected: &Expected<'_>, (applied, ready): 
         .is_none_or(|request| handled.is_some_and(|handled| !handled.is_empty() && request.starts_with(handled)));
     let is_served = counts(object).is_some_and(|counts| counts.ready >= counts.selected);
     let stalled = status.and_then(|status| status.condition(ConditionType::Stalled));
+    if object.spec.suspend && is_observed(object) {
+        // The operator writes no copy until a person lets it.
+        return State::Done;
+    }
     match ready {
         // New namespaces may come all day, and a terminating one may stay.
         Some(ready) if is_seen && (is_served || ready >= STALE) => State::Done,
@@ -167,7 +171,7 @@ fn differs(expected: &Expected<'_>, object: &ClusterPullSecret) -> Option<Left> 
             "its spec is not what was applied: another tool has set fields that are not given here, which \
              kubectl get cps {name} -o yaml --show-managed-fields shows"
         );
-        Left::unwritten(Some(format!("clusterpullsecret/{name}")), "Differs", why)
+        Left::incomplete(Some(format!("clusterpullsecret/{name}")), "Differs", why)
     })
 }
 
@@ -186,7 +190,7 @@ fn left(context: &str, name: &str, object: Result<Box<ClusterPullSecret>, Failur
         }
         Err(failure) => {
             let why = format!("written, and then not seen: {failure}");
-            return vec![Left::unready(called, None, "NotSeen", why)];
+            return vec![Left::incomplete(Some(called), "NotSeen", why)];
         }
     };
     if is_ready(&object) {
@@ -271,6 +275,9 @@ mod tests {
         assert_eq!(of(2, status("True", 3), Some("rollout-7"), ready), State::Done);
         assert_eq!(of(2, status("True", 3), Some("rollout-8"), ready), State::Working);
         assert_eq!(of(2, status("False", 3), None, None), State::Working);
+        let mut suspended = object(2, &status("False", 0));
+        suspended.spec.suspend = true;
+        assert_eq!(state(&suspended, &expected(None), (now, None)), State::Done);
         let late = state(&object(2, &status("False", 3)), &expected(None), (STALE, None));
         assert_eq!(late, State::Stalled);
     }
@@ -322,6 +329,6 @@ mod tests {
             )
         );
         let lost = left("c", "company", Err(Failure::Unauthorized), false);
-        assert!(!lost[0].unwritten && lost[0].reason == "NotSeen");
+        assert!(lost[0].incomplete && lost[0].reason == "NotSeen");
     }
 }

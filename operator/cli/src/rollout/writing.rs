@@ -1,6 +1,7 @@
 //! One write in one context.
 
 use std::cell::RefCell;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -10,6 +11,12 @@ use crate::cluster::{Applied, Applying, Connected, FIELD_MANAGER, Failure, Metad
 
 /// The API group, by which a server says whether the definition is installed.
 const GROUP_PATH: &str = "/apis/pullsecrets.dev/v1alpha1";
+
+/// How often a write is tried again.
+const RETRIES: usize = 3;
+
+/// Time between two attempts.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// The writes in one context.
 #[derive(Clone, Copy)]
@@ -24,12 +31,12 @@ pub(super) async fn is_defined(connected: &Connected) -> Result<bool, Left> {
     let group = connected.value(GROUP_PATH).await;
     group
         .map(|group| group.is_some())
-        .map_err(|failure| Left::unwritten(None, "NotSeen", failure.to_string()))
+        .map_err(|failure| Left::incomplete(None, "NotSeen", failure.to_string()))
 }
 
 /// What is said where a write or a removal was not begun.
 pub(super) fn not_begun(object: String) -> Left {
-    Left::unwritten(Some(object), "Interrupted", "interrupted before it was written")
+    Left::incomplete(Some(object), "Interrupted", "interrupted before it was written")
 }
 
 impl Writing<'_> {
@@ -49,7 +56,7 @@ impl Writing<'_> {
             manager: FIELD_MANAGER,
         };
         tracing::debug!(context = self.connected.name, object = called, "applying");
-        let Applied { created, metadata } = self.connected.apply(object, how).await.map_err(Failed::Write)?;
+        let Applied { created, metadata } = self.applied(object, how).await?;
         let done = match (created, self.rollout.dry_run) {
             (true, _) => Done::Created,
             (false, true) => Done::Accepted,
@@ -57,6 +64,19 @@ impl Writing<'_> {
             (false, false) => Done::Configured,
         };
         Ok((done, metadata))
+    }
+
+    /// Tries again if the server asks for fewer requests, or another writer was faster.
+    async fn applied(&self, object: &Value, how: Applying) -> Result<Applied, Failed> {
+        for _ in 0..RETRIES {
+            match self.connected.apply(object, how).await {
+                Err(Failure::Throttled | Failure::Changed) if !self.rollout.stop.is_set() => {
+                    self.rollout.stop.sleep(PAUSE).await;
+                }
+                applied => return applied.map_err(Failed::Write),
+            }
+        }
+        self.connected.apply(object, how).await.map_err(Failed::Write)
     }
 }
 
@@ -86,5 +106,5 @@ pub(super) fn failed(called: &str, failure: &Failure) -> Left {
         Failure::Refused { .. } => "Refused",
         _ => "NotApplied",
     };
-    Left::unwritten(Some(called.to_owned()), reason, failure.to_string())
+    Left::incomplete(Some(called.to_owned()), reason, failure.to_string())
 }

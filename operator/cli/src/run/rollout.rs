@@ -11,7 +11,7 @@ use super::exit::{Exit, Stop};
 use crate::args::{Cli, Password, RolloutArgs, RolloutFormat};
 use crate::cluster::Connected;
 use crate::input;
-use crate::output::{Bar, Terminal, json, note, print, yaml};
+use crate::output::{self, Bar, Terminal, json, note, print, yaml};
 use crate::rollout::{
     self, ContextReport, Given, Installation, Left, Report, Rollout, Wanted, names, of_files, of_login, summary, table,
 };
@@ -44,8 +44,13 @@ pub(super) async fn run(cli: &Cli, args: &RolloutArgs) -> Result<Exit, Stop> {
         note("nothing was written");
         return Ok(Exit::Findings);
     };
-    let report = rolled_out(cli, args, &prepared).await;
+    let report = rolled_out(args, &prepared).await;
     print(&text(args, &report)?).map_err(|error| Stop(format!("cannot write the result: {}", error.kind())))?;
+    for context in report.contexts.iter().filter(|_| !cli.quiet) {
+        for text in &context.notes {
+            note(&format!("context {}: {text}", context.context));
+        }
+    }
     if report.interrupted {
         if !cli.quiet {
             note("interrupted: what was written stays. The same command goes on from there");
@@ -61,7 +66,12 @@ async fn prepared<'a>(cli: &'a Cli, args: &RolloutArgs) -> Result<Option<Prepare
     // What standard input brings takes the place of a person there.
     let reads_input = args.password_stdin.is_some() || args.files.iter().any(|file| file == Path::new("-"));
     let terminal = input::terminal().filter(|_| reads_input);
-    if asks && !(stderr().is_terminal() && (terminal.is_some() || (!reads_input && stdin().is_terminal()))) {
+    let can_ask = if reads_input {
+        stderr().is_terminal() && terminal.is_some()
+    } else {
+        output::asks()
+    };
+    if asks && !can_ask {
         return Err(Stop(
             "there is no terminal to ask at before writing: give --yes".to_owned(),
         ));
@@ -173,7 +183,7 @@ fn plan(args: &RolloutArgs, prepared: &Prepared<'_>) -> String {
 }
 
 /// Does the work in all contexts. The first interrupt lets the writes in flight end, and the second does not.
-async fn rolled_out(cli: &Cli, args: &RolloutArgs, prepared: &Prepared<'_>) -> Report {
+async fn rolled_out(args: &RolloutArgs, prepared: &Prepared<'_>) -> Report {
     let contexts = &prepared.contexts;
     let (stop, stopped) = rollout::Stop::new();
     let reports: BTreeMap<String, RefCell<ContextReport>> = contexts
@@ -193,7 +203,6 @@ async fn rolled_out(cli: &Cli, args: &RolloutArgs, prepared: &Prepared<'_>) -> R
         force: args.force_conflicts,
         timeout: args.timeout,
         stop: &stopped,
-        notes: !cli.quiet,
     };
     let work = async |connected: &Connected, bar: &Bar| {
         if let Some(report) = reports.get(&connected.name) {
@@ -236,10 +245,10 @@ fn reported(
     let contexts = reports.into_values().map(|report| {
         let mut report = report.into_inner();
         if let Some(why) = failures.remove(&report.context) {
-            report.left.push(Left::unwritten(None, "NotSeen", why));
+            report.left.push(Left::incomplete(None, "NotSeen", why));
         } else if !report.finished {
             let why = "interrupted twice: whether the last write was made is not known";
-            report.left.push(Left::unwritten(None, "Interrupted", why));
+            report.left.push(Left::incomplete(None, "Interrupted", why));
         }
         report
     });

@@ -4,6 +4,7 @@ use semver::Version;
 use serde_json::Value;
 
 use super::{DEPLOYMENT, Installation, NAMESPACE};
+use crate::cluster::FIELD_MANAGER;
 
 /// The label of the Deployment that names the version of the operator.
 pub(in super::super) const VERSION_LABEL: &str = "app.kubernetes.io/version";
@@ -31,7 +32,10 @@ impl Installed {
             .and_then(|name| name.split_once(':'))
             .map(|(_, tag)| tag);
         let parsed = |text: &str| Version::parse(text.strip_prefix('v').unwrap_or(text)).ok();
-        match label.and_then(parsed).or_else(|| tag.and_then(parsed)) {
+        // After another tool has changed the image, the label is that of the version before.
+        let label = label.filter(|_| !is_changed_by_another(deployment));
+        // The later one, because either may be left over.
+        match label.and_then(parsed).max(tag.and_then(parsed)) {
             Some(version) => Self::Version(version),
             None => Self::Image(image.to_owned()),
         }
@@ -60,6 +64,14 @@ impl Installed {
     }
 }
 
+/// Whether this tool has written the Deployment, and another one its image since.
+fn is_changed_by_another(deployment: &Value) -> bool {
+    let entries = deployment["metadata"]["managedFields"].as_array();
+    let mut own = entries.into_iter().flatten();
+    let own = own.find(|entry| entry["manager"] == FIELD_MANAGER && entry["operation"] == "Apply");
+    own.is_some_and(|own| !own["fieldsV1"].to_string().contains("\"f:image\""))
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -78,7 +90,8 @@ mod tests {
         let version = |text: &str| Installed::Version(Version::parse(text).unwrap());
         let digest = format!("sha256:{}", "0a".repeat(32));
         for (label, image, expected) in [
-            (Some("1.2.3"), "a:9.9.9", version("1.2.3")),
+            (Some("1.2.3"), "a:0.9.9", version("1.2.3")),
+            (Some("1.2.3"), "a:9.9.9", version("9.9.9")),
             (None, "r.example.com:5000/a/b:1.2.3-rc.1", version("1.2.3-rc.1")),
             (None, "a:v1.2.3", version("1.2.3")),
             (Some("main"), "a:1.2.3", version("1.2.3")),
@@ -95,6 +108,23 @@ mod tests {
                 assert_eq!(Installed::of(&deployment(label, &pinned)), expected, "{pinned}");
             }
         }
+    }
+
+    /// `kubectl apply` of a later release leaves the label of this tool as it is.
+    #[test]
+    fn the_label_counts_while_the_image_is_ours() {
+        let owned = |fields: Value| {
+            let mut found = deployment(Some("1.2.3"), "a@sha256:0a");
+            let entry = json!({"manager": FIELD_MANAGER, "operation": "Apply", "fieldsV1": fields});
+            found["metadata"]["managedFields"] = json!([{"manager": "other"}, entry]);
+            Installed::of(&found)
+        };
+        let containers = |name: &str| json!({"f:containers": {"k:{\"name\":\"pullsecrets\"}": {name: {}}}});
+        assert_eq!(
+            owned(containers("f:image")),
+            Installed::Version(Version::parse("1.2.3").unwrap())
+        );
+        assert_eq!(owned(containers("f:env")), Installed::Image("a@sha256:0a".to_owned()));
     }
 
     #[test]
