@@ -238,3 +238,35 @@ async fn an_interrupt_keeps_what_is_written() {
         .kubectl(&["delete", "secret", scenario.name(), "-n", &namespace])
         .await;
 }
+
+/// A right that is missing, and an object that the schema refuses, are rows. What follows is not written.
+#[tokio::test]
+async fn refused_writes_become_rows() {
+    let scenario = Scenario::shared("refused").await;
+    let tool = Tool::new(scenario.cluster().kubeconfig_path()).await;
+    let login = scenario.login("first");
+    let (secret, object) = (
+        format!("secret/{}", scenario.name()),
+        format!("clusterpullsecret/{}", scenario.name()),
+    );
+    let (code, report) = rollout(&scenario, &tool, &login, &["--as=nobody"]).await;
+    assert_eq!(
+        (code, left(&report, 0)),
+        (Some(2), vec![format!("{secret} - Forbidden")]),
+        "{report:#}"
+    );
+    assert_eq!(done(&report, 0), Vec::<String>::new());
+
+    let mut changed = scenario.object();
+    changed["spec"]["secret"] = json!({"labels": {"argocd.argoproj.io/instance": "x"}});
+    let path = scenario.cluster().folder().join(format!("{}.labels", scenario.name()));
+    std::fs::write(&path, changed.to_string()).unwrap();
+    let given = ["rollout", "-f", &path.display().to_string(), "--yes"];
+    let (code, report) = tool.json(&given).await;
+    assert_eq!(
+        (code, left(&report, 0)),
+        (Some(2), vec![format!("{object} - Refused")]),
+        "{report:#}"
+    );
+    assert_eq!(done(&report, 0), Vec::<String>::new());
+}

@@ -7,11 +7,12 @@ mod selection;
 
 use std::path::PathBuf;
 
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use audit::{AuditArgs, FailOn, LoginSource};
 pub use explain::{ExplainArgs, Subject};
-pub use rollout::{DryRun, Password, RolloutArgs, RolloutFormat};
+pub use rollout::{DryRun, RolloutArgs, RolloutFormat};
 pub use selection::{Connection, Namespaces, Selection};
 
 /// Shows which workloads can pull their images, why not, and what an object waits for. Only `rollout` writes, and it
@@ -187,6 +188,14 @@ impl Format {
     pub fn is_for_machines(self) -> bool {
         !matches!(self, Self::Table | Self::Wide)
     }
+}
+
+/// Returns the error without a value that a flag does not take, as in `--password-stdin=VALUE`: it may be a password.
+pub fn redacted(mut error: clap::Error) -> clap::Error {
+    if error.kind() == ErrorKind::TooManyValues {
+        error.insert(ContextKind::InvalidValue, ContextValue::String("...".to_owned()));
+    }
+    error
 }
 
 #[cfg(test)]

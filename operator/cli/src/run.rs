@@ -17,7 +17,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, FromArgMatches as _};
 
-use crate::args::{Cli, Verb};
+use crate::args::{Cli, Verb, redacted};
 use crate::completion;
 use crate::output::{note, print};
 use exit::{Exit, Stop};
@@ -35,6 +35,7 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => {
             // clap prints usage and help where they belong, and knows the exit code.
+            let error = redacted(error);
             let _ = error.print();
             return Exit::of_code(error.exit_code()).code();
         }

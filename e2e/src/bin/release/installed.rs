@@ -12,7 +12,7 @@ use e2e::login::Login;
 use e2e::node::Node;
 use e2e::oracle::{self, Expected};
 use e2e::wait::until;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::process::Command;
 
 use crate::published::{Published, said};
@@ -32,13 +32,37 @@ pub(crate) enum Way {
     Helm(PathBuf),
     /// With kubectl, from this file.
     Manifest(PathBuf),
+    /// With this command-line tool, which knows manifests and image of its release.
+    Tool(PathBuf),
 }
 
 impl fmt::Display for Way {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (Self::Helm(path) | Self::Manifest(path)) = self;
+        let (Self::Helm(path) | Self::Manifest(path) | Self::Tool(path)) = self;
         write!(formatter, "{}", path.file_name().unwrap_or_default().display())
     }
+}
+
+fn login() -> Login {
+    Login::new("robot", "token-of-the-robot")
+}
+
+/// The source and the object.
+fn declared(login: &Login) -> [Value; 2] {
+    let source = json!({
+        "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/basic-auth",
+        "metadata": {"name": NAME, "namespace": SYSTEM_NAMESPACE},
+        "stringData": {"username": login.username, "password": login.password},
+    });
+    let object = json!({
+        "apiVersion": "pullsecrets.dev/v1alpha1", "kind": "ClusterPullSecret",
+        "metadata": {"name": NAME},
+        "spec": {
+            "registries": [{"server": SERVER, "credentials": {"basicAuth": {"secretRef": {"name": NAME}}}}],
+            "namespaces": {"selectors": [{"matchLabels": {"pulls": NAME}}]},
+        },
+    });
+    [source, object]
 }
 
 /// The release on a cluster, with a node that runs its image.
@@ -77,6 +101,17 @@ impl Installed {
                 let file = file.display().to_string();
                 installed.kubectl(&["apply", "-f", &file]).await?;
             }
+            Way::Tool(tool) => {
+                let file = installed.cluster.folder().join("company.yaml");
+                let [source, object] = declared(&login());
+                std::fs::write(&file, format!("{source}\n---\n{object}\n"))?;
+                let mut command = Command::new(tool);
+                command
+                    .args(["rollout", "--install", "--yes", "--filename"])
+                    .arg(&file)
+                    .env("KUBECONFIG", installed.cluster.kubeconfig_path());
+                said(&mut command).await?;
+            }
         }
         let rollout = ["rollout", "status", "deployment/pullsecrets", "--timeout=2m"];
         let rollout = [&rollout[..], &["-n", SYSTEM_NAMESPACE]].concat();
@@ -91,22 +126,10 @@ impl Installed {
 
     /// Creates an object for one namespace, and waits until it is ready and its namespace is served.
     pub(crate) async fn reaches_ready(&self) -> anyhow::Result<()> {
-        let login = Login::new("robot", "token-of-the-robot");
+        let login = login();
         let namespace = json!({"apiVersion": "v1", "kind": "Namespace",
             "metadata": {"name": "payments", "labels": {"pulls": NAME}}});
-        let source = json!({
-            "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/basic-auth",
-            "metadata": {"name": NAME, "namespace": SYSTEM_NAMESPACE},
-            "stringData": {"username": login.username, "password": login.password},
-        });
-        let object = json!({
-            "apiVersion": "pullsecrets.dev/v1alpha1", "kind": "ClusterPullSecret",
-            "metadata": {"name": NAME},
-            "spec": {
-                "registries": [{"server": SERVER, "credentials": {"basicAuth": {"secretRef": {"name": NAME}}}}],
-                "namespaces": {"selectors": [{"matchLabels": {"pulls": NAME}}]},
-            },
-        });
+        let [source, object] = declared(&login);
         for one in [namespace, source, object] {
             self.cluster.kubectl().apply(&one.to_string()).await?;
         }

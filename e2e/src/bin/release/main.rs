@@ -2,7 +2,7 @@
 //!
 //! The files stay as they are: chart and `install.yaml` name the image that will be published. The node takes it from
 //! the local registry by the same digest, as nodes with a mirror do, and runs the binary that it finds in the layer. The
-//! command-line tool comes out of its archive, as krew unpacks it, and reads each installation.
+//! command-line tool comes out of its archive, as krew unpacks it. It reads each installation, and makes one itself.
 //!
 //! # Rooms
 //!
@@ -51,6 +51,7 @@ async fn main() -> anyhow::Result<()> {
         Way::Helm(blocking(binaries::helm_4).await?),
         Way::Helm(blocking(binaries::helm_3).await?),
         Way::Manifest(folder.join("install.yaml")),
+        Way::Tool(tool.path()),
     ];
     for way in ways {
         stage = Stage::begin(&way.to_string());

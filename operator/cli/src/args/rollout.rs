@@ -39,15 +39,9 @@ pub struct RolloutArgs {
         long,
         requires = "server",
         conflicts_with = "files",
-        required_unless_present_any = ["files", "delete"],
-        num_args = 0..=1,
-        require_equals = true,
-        default_missing_value = "",
-        hide_possible_values = true,
-        value_name = "",
-        value_parser = Password::parse
+        required_unless_present_any = ["files", "delete"]
     )]
-    pub password_stdin: Option<Password>,
+    pub password_stdin: bool,
 
     /// With --server: a namespace, or a glob over namespaces, that gets no login. May be repeated, or a list with
     /// commas.
@@ -99,26 +93,6 @@ pub struct RolloutArgs {
     /// The format of the result.
     #[arg(long, short, value_enum, default_value_t = RolloutFormat::Table)]
     pub output: RolloutFormat,
-}
-
-/// Where the password comes from. A value at the flag is refused without being repeated, as clap would do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Password {
-    /// Standard input.
-    Stdin,
-    /// It stands on the command line.
-    OnCommandLine,
-}
-
-impl Password {
-    #[expect(clippy::unnecessary_wraps, reason = "clap asks for a result")]
-    fn parse(text: &str) -> Result<Self, &'static str> {
-        Ok(if text.is_empty() {
-            Self::Stdin
-        } else {
-            Self::OnCommandLine
-        })
-    }
 }
 
 /// Where a dry run is made.

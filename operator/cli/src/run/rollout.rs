@@ -8,7 +8,7 @@ use std::path::Path;
 use super::contexts::{Contexts, Outcome};
 use super::dump;
 use super::exit::{Exit, Stop};
-use crate::args::{Cli, Password, RolloutArgs, RolloutFormat};
+use crate::args::{Cli, RolloutArgs, RolloutFormat};
 use crate::cluster::Connected;
 use crate::input;
 use crate::output::{self, Bar, Terminal, json, note, print, yaml};
@@ -64,7 +64,7 @@ pub(super) async fn run(cli: &Cli, args: &RolloutArgs) -> Result<Exit, Stop> {
 async fn prepared<'a>(cli: &'a Cli, args: &RolloutArgs) -> Result<Option<Prepared<'a>>, Stop> {
     let asks = !args.yes && args.dry_run.is_none();
     // What standard input brings takes the place of a person there.
-    let reads_input = args.password_stdin.is_some() || args.files.iter().any(|file| file == Path::new("-"));
+    let reads_input = args.password_stdin || args.files.iter().any(|file| file == Path::new("-"));
     let terminal = input::terminal().filter(|_| reads_input);
     let can_ask = if reads_input {
         stderr().is_terminal() && terminal.is_some()
@@ -74,11 +74,6 @@ async fn prepared<'a>(cli: &'a Cli, args: &RolloutArgs) -> Result<Option<Prepare
     if asks && !can_ask {
         return Err(Stop(
             "there is no terminal to ask at before writing: give --yes".to_owned(),
-        ));
-    }
-    if args.password_stdin == Some(Password::OnCommandLine) {
-        return Err(Stop(
-            "--password-stdin takes no value: every user of this machine can see it. Pipe it in".to_owned(),
         ));
     }
     if args.install && args.operator_namespace != OPERATOR_NAMESPACE {
@@ -123,7 +118,7 @@ fn wanted(args: &RolloutArgs) -> Result<Wanted, Stop> {
             .collect();
         return of_files(&texts?, &args.operator_namespace).map_err(wrong);
     };
-    let password = if args.password_stdin.is_some() {
+    let password = if args.password_stdin {
         if stdin().is_terminal() {
             return Err(Stop(
                 "--password-stdin shows what is typed: give it a pipe or a file, for example < password.txt".to_owned(),
@@ -136,7 +131,7 @@ fn wanted(args: &RolloutArgs) -> Result<Wanted, Stop> {
     let login = args.username.as_deref().map(|username| (username, password.as_str()));
     let given = Given {
         server,
-        login: login.filter(|_| args.password_stdin.is_some()),
+        login: login.filter(|_| args.password_stdin),
         excluded: &args.excluded,
         name: args.name.as_deref(),
         operator_namespace: &args.operator_namespace,
