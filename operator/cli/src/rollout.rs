@@ -32,3 +32,6 @@ pub use stop::Stop;
 pub use table::{names, summary, table};
 pub use task::Rollout;
 pub use wanted::{Wanted, of_files};
+
+#[cfg(test)]
+mod tests;

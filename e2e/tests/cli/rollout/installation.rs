@@ -30,7 +30,7 @@ async fn run(tool: &Tool, login: &Login, more: &[&str]) -> (Option<i32>, Value) 
         &login.username,
     ];
     let how = ["--password-stdin", "--ignore", "default", "--yes", "-o", "json"];
-    let ran = tool.run_with(&[&given, &how, more].concat(), &login.password).await;
+    let ran = tool.run_with(&[&given[..], &how, more].concat(), &login.password).await;
     let report = serde_json::from_str(&ran.out);
     (ran.code, report.unwrap_or_else(|error| panic!("{error}: {ran:#?}")))
 }

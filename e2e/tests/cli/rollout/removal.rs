@@ -88,7 +88,7 @@ async fn only_what_is_ours_is_removed(scenario: &Scenario, tool: &Tool, removal:
         .unwrap()
         .iter()
         .map(|one| &one["metadata"]["name"]);
-    assert!(!names.into_iter().any(|found| found == name), "{sources:#}");
+    assert!(!names.into_iter().any(|found| found == scenario.name()), "{sources:#}");
 }
 
 /// Without the operator, the object waits, and so does its source.
