@@ -12,7 +12,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use audit::{AuditArgs, FailOn, LoginSource};
 pub use explain::{ExplainArgs, Subject};
-pub use rollout::{DryRun, RolloutArgs, RolloutFormat};
+pub use rollout::{RolloutArgs, RolloutDryRun, RolloutFormat};
 pub use selection::{Connection, Namespaces, Selection};
 
 /// Shows which workloads can pull their images, why not, and what an object waits for. Only `rollout` writes, and it

@@ -1,4 +1,4 @@
-//! Clusters: kubeconfigs, contexts, and what is read and written through them. It never watches, and only its file `write`
+//! Clusters: kubeconfigs, contexts, and what is read and written through them. It never watches, and only its file `apply`
 //! writes.
 //!
 //! # Errors
@@ -7,6 +7,7 @@
 //! names of files, commands and hosts, and never what a file, a plugin or a server has said, because a plugin may print a
 //! token and a kubeconfig holds keys.
 
+mod apply;
 mod client;
 mod config;
 mod contexts;
@@ -16,14 +17,13 @@ mod plugin;
 mod refusal;
 mod request;
 mod secrets;
-mod write;
 
+pub use apply::{Applied, Applying, FIELD_MANAGER, Metadata, path_of};
 pub use client::{Connected, Identity, connect};
 pub use config::{Config, ConfigError};
 pub use contexts::choose;
 pub use failure::Failure;
 pub use lists::{Progress, Scope};
-pub use write::{Applied, Applying, FIELD_MANAGER, Metadata, path_of};
 
 /// Most contexts that are read at a time.
 pub const CONTEXTS_AT_ONCE: usize = 4;

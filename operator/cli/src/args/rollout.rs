@@ -80,7 +80,7 @@ pub struct RolloutArgs {
 
     /// `server`: the API servers check each write and store nothing.
     #[arg(long, value_enum, value_name = "MODE")]
-    pub dry_run: Option<DryRun>,
+    pub dry_run: Option<RolloutDryRun>,
 
     /// How long each context may take until all is ready, such as 90s, 5m or 1h. With 0 it is looked at once.
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = duration)]
@@ -97,7 +97,7 @@ pub struct RolloutArgs {
 
 /// Where a dry run is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum DryRun {
+pub enum RolloutDryRun {
     /// By the API servers.
     Server,
 }

@@ -57,7 +57,7 @@ pub enum Failure {
     Throttled,
     /// Other field managers have set what is to be written.
     #[error("{managers} set {fields} before: --force-conflicts takes over what others set")]
-    Conflict {
+    Claimed {
         /// The managers.
         managers: String,
         /// The fields.
@@ -68,7 +68,7 @@ pub enum Failure {
     Changed,
     /// A rule or a policy does not allow the write.
     #[error("the API server refuses it{policy}{fields}")]
-    Refused {
+    Denied {
         /// ` by policy NAME`, if it is known.
         policy: String,
         /// `: FIELDS`, if they are known.

@@ -50,7 +50,7 @@ pub(super) fn refusal(status: StatusCode, body: &[u8], verb: &'static str) -> Fa
             if managers.is_empty() {
                 return Failure::Changed;
             }
-            Failure::Conflict {
+            Failure::Claimed {
                 managers: managers.join(", "),
                 fields: match fields.as_slice() {
                     [] => "fields".to_owned(),
@@ -59,7 +59,7 @@ pub(super) fn refusal(status: StatusCode, body: &[u8], verb: &'static str) -> Fa
             }
         }
         StatusCode::FORBIDDEN if policy.is_none() && answer.message.contains(" cannot ") => Failure::Forbidden { verb },
-        StatusCode::FORBIDDEN | StatusCode::UNPROCESSABLE_ENTITY | StatusCode::BAD_REQUEST => Failure::Refused {
+        StatusCode::FORBIDDEN | StatusCode::UNPROCESSABLE_ENTITY | StatusCode::BAD_REQUEST => Failure::Denied {
             policy: policy.map(|policy| format!(" by policy {policy}")).unwrap_or_default(),
             fields: match fields.as_slice() {
                 [] => String::new(),

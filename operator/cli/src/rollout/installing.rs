@@ -77,7 +77,7 @@ pub(super) async fn install(writing: Writing<'_>, bar: &Bar, installation: &Inst
 async fn applied(writing: Writing<'_>, object: &Value) -> Result<Done, Failed> {
     let called = called(object);
     let mut applied = writing.one(object, &called).await;
-    if let Err(Failed::Write(Failure::Conflict { managers, .. })) = &applied
+    if let Err(Failed::Write(Failure::Claimed { managers, .. })) = &applied
         && managers == KUBECTL
     {
         let rollout = Rollout {

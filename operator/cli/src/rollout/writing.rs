@@ -101,9 +101,9 @@ impl Failed {
 pub(super) fn failed(called: &str, failure: &Failure) -> Left {
     let reason = match failure {
         failure if failure.is_of_the_context() => "NotSeen",
-        Failure::Conflict { .. } | Failure::Changed => "Conflict",
+        Failure::Claimed { .. } | Failure::Changed => "Conflict",
         Failure::Forbidden { .. } => "Forbidden",
-        Failure::Refused { .. } => "Refused",
+        Failure::Denied { .. } => "Refused",
         _ => "NotApplied",
     };
     Left::incomplete(Some(called.to_owned()), reason, failure.to_string())
