@@ -185,7 +185,8 @@ async fn an_interrupt_begins_no_further_write() {
     let (sender, stop) = Stop::new();
     let work = applied(&server, rollout(&wanted, &stop));
     let interrupt = async {
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        // The second look at the object is the first one after it was written.
+        server.was_asked(&format!("GET {OBJECT}"), 2).await;
         sender.send(true).unwrap();
     };
     let (report, ()) = tokio::join!(work, interrupt);
@@ -254,7 +255,7 @@ async fn what_kubectl_has_installed_is_taken_over() {
     };
     let interrupt = async {
         // The definition is never served here.
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        server.was_asked(GROUP, 1).await;
         sender.send(true).unwrap();
     };
     let (report, ()) = tokio::join!(applied(&server, install), interrupt);

@@ -1,6 +1,7 @@
 //! An API server that answers as a test says, and records what it was asked.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -73,6 +74,13 @@ impl Server {
     /// Returns what it was asked.
     pub(super) fn asked(&self) -> Vec<Asked> {
         self.asked.lock().unwrap().clone()
+    }
+
+    /// Waits until it was asked this so often. The caller's time limit is that of the test.
+    pub(super) async fn was_asked(&self, what: &str, times: usize) {
+        while self.asked().iter().filter(|one| one.what == what).count() < times {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
 
     /// Returns method and path of each request that would change something.
