@@ -25,6 +25,10 @@ pub const ANNOTATION_ATTACHED: &str = "pullsecrets.dev/attached";
 /// Annotation on a Secret that `deletionPolicy: Retain` kept: the name of the object that wrote it.
 pub const ANNOTATION_RETAINED: &str = "pullsecrets.dev/retained";
 
+/// Annotation that `kubectl pullsecrets adopt` sets on a Secret: the marks of another tool that it took off. On a source it
+/// says that the command made it. The operator never reads it.
+pub const ANNOTATION_ADOPTED: &str = "pullsecrets.dev/adopted";
+
 /// Annotation that users set on a `ClusterPullSecret` to request an immediate reconciliation; any new value counts. The
 /// operator echoes the value in `status.lastHandledReconcileAt`.
 pub const ANNOTATION_RECONCILE: &str = "pullsecrets.dev/reconcile-requested-at";

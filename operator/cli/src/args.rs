@@ -1,5 +1,6 @@
 //! The command line. Flags have the names and meanings that kubectl gives them.
 
+mod adopt;
 mod audit;
 mod explain;
 mod rollout;
@@ -10,13 +11,14 @@ use std::path::PathBuf;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use adopt::{AdoptArgs, AdoptFormat, DryRun};
 pub use audit::{AuditArgs, FailOn, LoginSource};
 pub use explain::{ExplainArgs, Subject};
 pub use rollout::{RolloutArgs, RolloutDryRun, RolloutFormat};
 pub use selection::{Connection, Namespaces, Selection};
 
-/// Shows which workloads can pull their images, why not, and what an object waits for. Only `rollout` writes, and it
-/// asks before.
+/// Shows which workloads can pull their images, why not, and what an object waits for. Only `rollout` writes, and so does
+/// `adopt --apply`, and both ask before.
 ///
 /// Exit codes: 0, no finding. 1, findings. 2, wrong usage, or an answer that is incomplete because a context, a list or
 /// a right was missing. 130, interrupted.
@@ -50,6 +52,9 @@ pub enum Verb {
     Explain(ExplainArgs),
     /// Shows the state of one `ClusterPullSecret`, or of all, and what a deletion waits for.
     Status(StatusArgs),
+    /// Finds the pull secrets that other tools left, and gives them to the operator in place. It prints a plan unless
+    /// `--apply` is given.
+    Adopt(AdoptArgs),
     /// Shows what the operator would write, without a cluster. Values are redacted.
     Render(RenderArgs),
     /// Applies a `ClusterPullSecret` and its source to several clusters, and waits until it is ready there.

@@ -1,5 +1,4 @@
-//! Clusters: kubeconfigs, contexts, and what is read and written through them. It never watches, and only its file `apply`
-//! writes.
+//! Clusters: kubeconfigs, contexts, and what is read and written through them. It never watches.
 //!
 //! # Errors
 //!
@@ -12,11 +11,13 @@ mod client;
 mod config;
 mod contexts;
 mod failure;
+mod leftovers;
 mod lists;
 mod plugin;
 mod refusal;
 mod request;
 mod secrets;
+mod write;
 
 pub use apply::{Applied, Applying, FIELD_MANAGER, Metadata, path_of};
 pub use client::{Connected, Identity, connect};
@@ -24,6 +25,7 @@ pub use config::{Config, ConfigError};
 pub use contexts::choose;
 pub use failure::Failure;
 pub use lists::{Progress, Scope};
+pub use write::{Place, Writer};
 
 /// Most contexts that are read at a time.
 pub const CONTEXTS_AT_ONCE: usize = 4;

@@ -11,9 +11,10 @@
 //! status  what objects report, and what a deletion waits for
 //! output  tables, JSON, YAML, JUnit and names; progress and notes
 //! login  tries logins at registries
-//! cluster  kubeconfigs, contexts, and what is read through them
+//! cluster  kubeconfigs, contexts, and what is read and written through them
 //! input · net  files and streams, each up to a limit · connections to servers, through proxies
 //! args  the command line
+//! adopt  what other tools left, and how the operator takes it over
 //! audit · explain · render  the verdict on every workload · what a kubelet does for one of them · what the operator
 //!      would write
 //! fix · subject  the command that fixes a problem · what creates Pods, with its Pods
@@ -21,9 +22,10 @@
 //! world  the snapshot of a cluster: what decides, and no value of a Secret that could be printed
 //! ```
 //!
-//! `audit` and the rooms below it are pure: they do no I/O, read no clock and do not panic. The kubelet's rules are those of
+//! `adopt` and the rooms below it are pure: they do no I/O, read no clock and do not panic. The kubelet's rules are those of
 //! the crate `plan`.
 
+pub mod adopt;
 pub mod args;
 pub mod audit;
 pub mod cluster;

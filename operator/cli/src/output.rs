@@ -3,6 +3,7 @@
 //! The order is that of the data. Colour repeats what a word says, and is left out where `NO_COLOR` is set or no terminal
 //! reads it.
 
+mod adopt;
 mod audit;
 mod explain;
 mod junit;
@@ -16,6 +17,7 @@ use std::io::{self, Write as _};
 
 use serde::Serialize;
 
+pub use adopt::{AdoptText, manifests};
 pub use audit::AuditText;
 pub use explain::explanation_text;
 pub use junit::junit;

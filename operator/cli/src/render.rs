@@ -22,6 +22,8 @@ use serde_json::{Value, json};
 use crate::world::{Text, World};
 use declared::Declared;
 
+pub(crate) use declared::parsed;
+
 /// What stands in the place of a value.
 pub const REDACTED: &str = "<redacted>";
 

@@ -1,5 +1,6 @@
 //! Each verb, from the command line to the exit code.
 
+mod adopt;
 mod audit;
 mod contexts;
 mod dump;
@@ -109,6 +110,7 @@ async fn until_interrupted(cli: &Cli) -> Result<Exit, Stop> {
 async fn asking(cli: &Cli) -> Result<Exit, Stop> {
     match &cli.verb {
         Verb::Audit(args) => audit::run(cli, args).await,
+        Verb::Adopt(args) => adopt::run(cli, args).await,
         Verb::Explain(args) => explain::run(cli, args).await,
         Verb::Status(args) => status::run(cli, args).await,
         Verb::Complete(args) => complete(&args.words).await,

@@ -23,7 +23,7 @@ const MOST_PAGES: usize = 20_000;
 pub(super) const JSON: &str = "application/json";
 
 /// Metadata alone: the API server leaves everything else out.
-const METADATA: &str = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
+pub(super) const METADATA: &str = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
 
 impl Connected {
     /// Sends `GET PATH`, a request with this verb of RBAC, and returns the body of its answer.

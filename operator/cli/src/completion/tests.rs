@@ -20,13 +20,14 @@ fn verbs_flags_and_values_are_candidates() {
             "audit",
             "explain",
             "status",
+            "adopt",
             "render",
             "rollout",
             "completion",
             "version"
         ]
     );
-    assert_eq!(fixed(&["a"]), ["audit"]);
+    assert_eq!(fixed(&["a"]), ["audit", "adopt"]);
     assert_eq!(fixed(&["audit", "--exc"]), ["--exclude-namespace"]);
     assert_eq!(fixed(&["audit", "-o", "j"]), ["json", "junit"]);
     assert_eq!(fixed(&["audit", "--output=y"]), ["--output=yaml"]);

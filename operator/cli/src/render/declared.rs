@@ -52,8 +52,8 @@ impl Declared {
     }
 }
 
-/// It has a payload, because only bytes decide and none are printed.
-fn parsed(name: &str, object: &ClusterPullSecret, operator_namespace: &str) -> Result<Object, String> {
+/// Parses an object. It has a payload, because only bytes decide and none are printed.
+pub(crate) fn parsed(name: &str, object: &ClusterPullSecret, operator_namespace: &str) -> Result<Object, String> {
     let metadata = &object.metadata;
     let spec = Spec::parse(name, &object.spec, operator_namespace).map_err(|error| error.to_string())?;
     let key = DigestKey::new([0; 16]);

@@ -148,7 +148,7 @@ fn next(cli: &Cli, args: &AuditArgs, report: &Report) -> Option<String> {
 }
 
 /// Quotes a word for a shell, if it must be.
-fn quoted(word: &str) -> String {
+pub(super) fn quoted(word: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@".contains(c);
     if !word.is_empty() && word.chars().all(is_plain) {
         return word.to_owned();

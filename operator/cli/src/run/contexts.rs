@@ -48,10 +48,10 @@ impl<'a> Contexts<'a> {
         }
     }
 
-    /// Returns each context by name, with its server or with why it cannot be used.
-    pub(super) fn servers(&self) -> impl Iterator<Item = (&str, Result<&str, &Failure>)> {
-        let connected = self.connected.iter().map(|one| one.as_ref().map(Connected::host));
-        self.names.iter().map(String::as_str).zip(connected)
+    /// Returns each context by name, with its client or with why there is none.
+    pub(super) fn by_name(&self) -> impl Iterator<Item = (&str, Result<&Connected, &Failure>)> {
+        let names = self.names.iter().map(String::as_str);
+        names.zip(self.connected.iter().map(Result::as_ref))
     }
 
     /// Calls `work` for each context, for a few at a time. The order of the outcomes is that of the names.

@@ -157,7 +157,7 @@ fn plan(args: &RolloutArgs, prepared: &Prepared<'_>) -> String {
             ));
         }
     }
-    let count = contexts.servers().count();
+    let count = contexts.by_name().count();
     let many = if count == 1 { "context" } else { "contexts" };
     lines.push(match (args.delete, args.dry_run.is_some()) {
         (true, false) => format!("with all copies, from {count} {many}:"),
@@ -166,12 +166,15 @@ fn plan(args: &RolloutArgs, prepared: &Prepared<'_>) -> String {
         (false, true) => format!("in {count} {many}, as a dry run that stores nothing:"),
     });
     let width = contexts
-        .servers()
+        .by_name()
         .map(|(name, _)| name.chars().count())
         .max()
         .unwrap_or(0);
-    for (name, server) in contexts.servers() {
-        let server = server.map_or_else(|failure| format!("left out: {failure}"), str::to_owned);
+    for (name, connected) in contexts.by_name() {
+        let server = match connected {
+            Ok(connected) => connected.host().to_owned(),
+            Err(failure) => format!("left out: {failure}"),
+        };
         lines.push(format!("  {name:width$}   {server}"));
     }
     lines.join("\n")
@@ -182,7 +185,7 @@ async fn rolled_out(args: &RolloutArgs, prepared: &Prepared<'_>) -> Report {
     let contexts = &prepared.contexts;
     let (stop, stopped) = rollout::Stop::new();
     let reports: BTreeMap<String, RefCell<ContextReport>> = contexts
-        .servers()
+        .by_name()
         .map(|(name, _)| {
             let report = ContextReport {
                 context: name.to_owned(),

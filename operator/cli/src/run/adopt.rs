@@ -1,0 +1,269 @@
+//! `adopt`.
+
+mod apply;
+mod single;
+mod undo;
+
+use super::contexts::Contexts;
+use super::dump;
+use super::exit::{Exit, Stop};
+use crate::adopt::{AdoptReport, ContextPlan, Leftovers, Options, Plan, Verdict};
+use crate::args::{AdoptArgs, AdoptFormat, Cli};
+use crate::cluster::{Connected, Failure, Writer};
+use crate::input;
+use crate::output::{AdoptText, Bar, Bars, Terminal, asks, json, manifests, note, print};
+use single::Run;
+
+pub(super) async fn run(cli: &Cli, args: &AdoptArgs) -> Result<Exit, Stop> {
+    let writes = args.apply || args.undo || args.dry_run.is_some();
+    if writes && args.output == AdoptFormat::Yaml {
+        return Err(Stop(
+            "-o yaml prints objects for Git: leave --apply, --undo and --dry-run out".to_owned(),
+        ));
+    }
+    if writes && args.dry_run.is_none() && !args.yes && !asks() {
+        return Err(Stop("there is no terminal to ask: add --yes".to_owned()));
+    }
+    let selects = |namespace: &str| args.namespaces.selects(namespace);
+    let options = options(args, &selects);
+    let report = if !args.from_dump.is_empty() {
+        AdoptReport::of(vec![of_dump(args, &options)?])
+    } else if writes {
+        AdoptReport::of(written(cli, args, &options).await?)
+    } else {
+        AdoptReport::of(planned(cli, args, &options).await?)
+    };
+    let next = next(cli, args, &report).filter(|_| !writes);
+    show(args, &report, writes, next.as_deref())?;
+    Ok(Exit::of(report.complete, report.has_findings() && !writes))
+}
+
+fn options<'a>(args: &'a AdoptArgs, selects: &'a dyn Fn(&str) -> bool) -> Options<'a> {
+    Options {
+        from: &args.from,
+        align: args.align,
+        source: args.source.as_deref(),
+        operator_namespace: &args.operator_namespace,
+        selects,
+    }
+}
+
+fn of_dump(args: &AdoptArgs, options: &Options<'_>) -> Result<ContextPlan, Stop> {
+    let mut seen = Leftovers::new(rand::random(), 0);
+    for file in dump::files(&args.from_dump)? {
+        seen.add_dump(&file.display().to_string(), &dump::text(&file, input::DUMP)?);
+    }
+    seen.end_dump();
+    Ok(context(dump::NAME, seen.unread.clone(), Plan::of(&seen, options)))
+}
+
+/// The plan of each context, without a write.
+async fn planned(cli: &Cli, args: &AdoptArgs, options: &Options<'_>) -> Result<Vec<ContextPlan>, Stop> {
+    let contexts = Contexts::connect(cli).await?;
+    let work = async |connected: &Connected, bar: &Bar| {
+        let seen = read(connected, bar).await?;
+        Ok(context(&connected.name, seen.unread.clone(), Plan::of(&seen, options)))
+    };
+    let outcomes = contexts.each(args.output == AdoptFormat::Table, work).await;
+    let plans = outcomes.into_iter().map(|outcome| {
+        let unreachable = |failure: Failure| ContextPlan::unreachable(&outcome.context, failure.to_string());
+        outcome.result.unwrap_or_else(unreachable)
+    });
+    Ok(plans.collect())
+}
+
+async fn read(connected: &Connected, bar: &Bar) -> Result<Leftovers, Failure> {
+    connected.leftovers(rand::random(), now(), bar).await
+}
+
+/// Now, in seconds of Unix time.
+fn now() -> i64 {
+    jiff::Timestamp::now().as_second()
+}
+
+fn context(name: &str, unread: Vec<String>, plan: Plan) -> ContextPlan {
+    ContextPlan {
+        context: name.to_owned(),
+        groups: plan.groups.into_iter().map(|(group, _)| group).collect(),
+        alone: plan.alone,
+        notes: plan.notes,
+        unread,
+        ..ContextPlan::default()
+    }
+}
+
+/// Carries out one context after the other, so that a person sees what is asked.
+async fn written(cli: &Cli, args: &AdoptArgs, options: &Options<'_>) -> Result<Vec<ContextPlan>, Stop> {
+    let contexts = Contexts::connect(cli).await?;
+    let mut plans = Vec::new();
+    for (name, connected) in contexts.by_name() {
+        let plan = match connected {
+            Ok(connected) => one(cli, args, options, connected).await,
+            Err(failure) => Err(failure.to_string()),
+        };
+        plans.push(plan.unwrap_or_else(|why| ContextPlan::unreachable(name, why)));
+    }
+    Ok(plans)
+}
+
+async fn one(cli: &Cli, args: &AdoptArgs, options: &Options<'_>, connected: &Connected) -> Result<ContextPlan, String> {
+    let bars = Bars::new(false, &[]);
+    let bar = bars.add(&connected.name);
+    let run = Run {
+        writer: Writer {
+            connected,
+            dry_run: args.dry_run.is_some(),
+        },
+        options: *options,
+        bar: &bar,
+        quiet: cli.quiet,
+    };
+    let seen = read(connected, &bar).await.map_err(|failure| failure.to_string())?;
+    let plan = Plan::of(&seen, options);
+    let before = context(&connected.name, seen.unread.clone(), plan.clone());
+    if !seen.is_complete() {
+        // A tool that cannot be seen may run.
+        return Ok(ContextPlan {
+            error: Some("nothing was written, because not everything could be read".to_owned()),
+            ..before
+        });
+    }
+    let mut written = Vec::new();
+    let done = if args.undo {
+        undone(args, &run, &seen, &mut written).await
+    } else {
+        applied(args, &run, (&before, plan, seen), &mut written).await
+    };
+    if args.dry_run.is_some() {
+        return Ok(ContextPlan {
+            error: done.err(),
+            written,
+            ..before
+        });
+    }
+    // The last look, also after an error: it says what is left.
+    let after = read(connected, &bar).await.map_err(|failure| failure.to_string())?;
+    Ok(ContextPlan {
+        error: done.err(),
+        written,
+        ..context(&connected.name, after.unread.clone(), Plan::of(&after, options))
+    })
+}
+
+async fn applied(
+    args: &AdoptArgs,
+    run: &Run<'_>,
+    (before, plan, seen): (&ContextPlan, Plan, Leftovers),
+    written: &mut Vec<String>,
+) -> Result<(), String> {
+    let proposals: Vec<_> = plan
+        .groups
+        .into_iter()
+        .filter(|(group, _)| group.verdict == Verdict::Adopt)
+        .filter_map(|(_, proposal)| proposal)
+        .collect();
+    if proposals.is_empty() {
+        return Ok(());
+    }
+    if args.output == AdoptFormat::Table && args.dry_run.is_none() && !args.yes {
+        let report = AdoptReport::of(vec![before.clone()]);
+        show(args, &report, true, None).map_err(|Stop(why)| why)?;
+    }
+    let copies: usize = proposals.iter().map(|proposal| proposal.members.len()).sum();
+    let what = format!(
+        "Adopt {copies} Secrets in {} groups of context {}? [y/N] ",
+        proposals.len(),
+        before.context
+    );
+    agreed(args, what).await?;
+    let mut seen = seen;
+    for proposal in proposals {
+        run.group(&mut seen, proposal, written).await?;
+    }
+    Ok(())
+}
+
+async fn undone(args: &AdoptArgs, run: &Run<'_>, seen: &Leftovers, written: &mut Vec<String>) -> Result<(), String> {
+    let all = crate::adopt::undoable(seen, &run.options);
+    if all.is_empty() {
+        return Ok(());
+    }
+    for undo in &all {
+        let (secret, count) = (&undo.secret, undo.namespaces.len());
+        note(&format!(
+            "{secret}: {count} Secrets stay and get the marks of their tool again; the ClusterPullSecret goes"
+        ));
+        if undo.others > 0 {
+            note(&format!(
+                "{secret}: {} copies that the operator made itself stay, and nothing updates them",
+                undo.others
+            ));
+        }
+    }
+    agreed(args, "Give them back? [y/N] ".to_owned()).await?;
+    for undo in all {
+        run.undo(seen, &undo, written).await?;
+    }
+    Ok(())
+}
+
+async fn agreed(args: &AdoptArgs, question: String) -> Result<(), String> {
+    if args.yes || args.dry_run.is_some() || input::ask(question).await {
+        return Ok(());
+    }
+    Err("nothing was written, as you said".to_owned())
+}
+
+fn show(args: &AdoptArgs, report: &AdoptReport, applied: bool, next: Option<&str>) -> Result<(), Stop> {
+    let text = match args.output {
+        AdoptFormat::Json => json(report)?,
+        AdoptFormat::Yaml => manifests(report)?,
+        AdoptFormat::Table => AdoptText {
+            report,
+            terminal: Terminal::of_the_process(),
+            applied,
+            next,
+        }
+        .text(),
+    };
+    print(&text).map_err(|error| Stop(format!("cannot write the result: {}", error.kind())))
+}
+
+/// The command that carries the plan out.
+fn next(cli: &Cli, args: &AdoptArgs, report: &AdoptReport) -> Option<String> {
+    let mut groups = report.contexts.iter().flat_map(|context| &context.groups);
+    groups.find(|group| group.verdict == Verdict::Adopt)?;
+    let mut command = "kubectl pullsecrets adopt".to_owned();
+    let mut add = |flag: &str, value: &str| {
+        command.push(' ');
+        command.push_str(flag);
+        if !value.is_empty() {
+            command.push(' ');
+            command.push_str(&super::audit::quoted(value));
+        }
+    };
+    args.from.iter().for_each(|from| add("--from", from));
+    cli.connection
+        .contexts
+        .iter()
+        .for_each(|context| add("--context", context));
+    args.namespaces.named.iter().for_each(|namespace| add("-n", namespace));
+    args.namespaces
+        .excluded
+        .iter()
+        .for_each(|namespace| add("--exclude-namespace", namespace));
+    if cli.connection.all_contexts {
+        add("--all-contexts", "");
+    }
+    if args.align {
+        add("--align", "");
+    }
+    if let Some(source) = &args.source {
+        add("--source", source);
+    }
+    if args.operator_namespace != "pullsecrets-system" {
+        add("--operator-namespace", &args.operator_namespace);
+    }
+    add("--apply", "");
+    Some(format!("{command}   (or -o yaml, for Git)"))
+}
