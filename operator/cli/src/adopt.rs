@@ -65,4 +65,4 @@ pub const CUSTOMS: [(&str, &str, &str); 14] = [
 ];
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -11,6 +11,8 @@ mod client;
 mod config;
 mod contexts;
 mod failure;
+#[cfg(test)]
+pub(crate) mod fake;
 mod leftovers;
 mod lists;
 mod plugin;

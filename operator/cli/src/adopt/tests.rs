@@ -2,7 +2,7 @@
 
 mod groups;
 mod near;
-mod rows;
+pub(crate) mod rows;
 mod selection;
 mod tools;
 
@@ -17,26 +17,26 @@ use super::report::{GroupReport, Verdict};
 use super::{Proposal, Step};
 
 /// A word that must not appear in anything that is printed or written, except in data of Secrets.
-pub(super) const CANARY: &str = "CANARY";
+pub(crate) const CANARY: &str = "CANARY";
 
 /// The namespace of the operator.
-pub(super) const OPERATOR: &str = "pullsecrets-system";
+pub(crate) const OPERATOR: &str = "pullsecrets-system";
 
 /// The time of all snapshots, in seconds and as text.
 const NOW: i64 = 1_772_445_600;
-pub(super) const NOW_TEXT: &str = "2026-03-02T10:00:00Z";
+pub(crate) const NOW_TEXT: &str = "2026-03-02T10:00:00Z";
 
 /// What a person asks for, in a form that tests change.
 #[derive(Default)]
-pub(super) struct Asked {
-    pub(super) from: Vec<String>,
-    pub(super) align: bool,
-    pub(super) source: Option<&'static str>,
-    pub(super) only: Option<&'static str>,
+pub(crate) struct Asked {
+    pub(crate) from: Vec<String>,
+    pub(crate) align: bool,
+    pub(crate) source: Option<&'static str>,
+    pub(crate) only: Option<&'static str>,
 }
 
 /// A snapshot of these objects.
-pub(super) fn seen(objects: &[Value]) -> Leftovers {
+pub(crate) fn seen(objects: &[Value]) -> Leftovers {
     let mut seen = Leftovers::new([7; 16], NOW);
     for object in objects {
         seen.add_dump("test", &object.to_string());
@@ -45,7 +45,7 @@ pub(super) fn seen(objects: &[Value]) -> Leftovers {
     seen
 }
 
-pub(super) fn plan(seen: &Leftovers, asked: &Asked) -> Plan {
+pub(crate) fn plan(seen: &Leftovers, asked: &Asked) -> Plan {
     let selects = |namespace: &str| asked.only.is_none_or(|only| only == namespace);
     Plan::of(
         seen,
@@ -60,25 +60,25 @@ pub(super) fn plan(seen: &Leftovers, asked: &Asked) -> Plan {
 }
 
 /// The only group of a plan.
-pub(super) fn only(plan: Plan) -> (GroupReport, Option<Proposal>) {
+pub(crate) fn only(plan: Plan) -> (GroupReport, Option<Proposal>) {
     let mut groups = plan.groups;
     assert_eq!(groups.len(), 1, "{groups:#?}");
     groups.remove(0)
 }
 
 /// The verdict of the only group.
-pub(super) fn verdict(objects: &[Value]) -> (Verdict, GroupReport) {
+pub(crate) fn verdict(objects: &[Value]) -> (Verdict, GroupReport) {
     let (group, _) = only(plan(&seen(objects), &Asked::default()));
     (group.verdict, group)
 }
 
-pub(super) fn commands(steps: &[Step]) -> String {
+pub(crate) fn commands(steps: &[Step]) -> String {
     let commands = steps.iter().filter_map(|step| step.command.as_deref());
     commands.collect::<Vec<_>>().join("\n")
 }
 
 /// Namespaces, each with its account `default`.
-pub(super) fn namespaces(names: &[&str]) -> Vec<Value> {
+pub(crate) fn namespaces(names: &[&str]) -> Vec<Value> {
     let namespace = |name: &str| {
         json!({"apiVersion": "v1", "kind": "Namespace",
             "metadata": {"name": name, "labels": {"kubernetes.io/metadata.name": name}}})
@@ -89,19 +89,19 @@ pub(super) fn namespaces(names: &[&str]) -> Vec<Value> {
         .collect()
 }
 
-pub(super) fn account(namespace: &str, name: &str, entries: &[&str]) -> Value {
+pub(crate) fn account(namespace: &str, name: &str, entries: &[&str]) -> Value {
     let entries: Vec<Value> = entries.iter().map(|entry| json!({"name": entry})).collect();
     json!({"apiVersion": "v1", "kind": "ServiceAccount", "imagePullSecrets": entries,
         "metadata": {"namespace": namespace, "name": name, "uid": format!("sa-{namespace}-{name}"), "resourceVersion": "5"}})
 }
 
 /// A docker config with one login.
-pub(super) fn login(server: &str, user: &str) -> Value {
+pub(crate) fn login(server: &str, user: &str) -> Value {
     json!({"auths": {server: {"username": user, "password": CANARY}}})
 }
 
 /// A pull secret with the metadata of a tool and this docker config.
-pub(super) fn secret(namespace: &str, name: &str, metadata: &Value, config: &Value) -> Value {
+pub(crate) fn secret(namespace: &str, name: &str, metadata: &Value, config: &Value) -> Value {
     let mut all =
         json!({"namespace": namespace, "name": name, "uid": format!("uid-{namespace}-{name}"), "resourceVersion": "7"});
     merge(&mut all, metadata);
@@ -110,14 +110,14 @@ pub(super) fn secret(namespace: &str, name: &str, metadata: &Value, config: &Val
 }
 
 /// A Deployment with this image and these labels, that wants so many Pods.
-pub(super) fn deployment(namespace: &str, name: &str, labels: &Value, image: &str, replicas: u8) -> Value {
+pub(crate) fn deployment(namespace: &str, name: &str, labels: &Value, image: &str, replicas: u8) -> Value {
     json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"namespace": namespace, "name": name, "labels": labels},
         "spec": {"replicas": replicas, "template": {"metadata": {"labels": labels}, "spec": {"containers": [{"image": image}]}}},
         "status": {"replicas": replicas}})
 }
 
 /// Applies a merge patch.
-pub(super) fn merge(target: &mut Value, patch: &Value) {
+pub(crate) fn merge(target: &mut Value, patch: &Value) {
     let Value::Object(patch) = patch else {
         *target = patch.clone();
         return;

@@ -149,3 +149,33 @@ fn a_rollout_has_a_file_or_a_login() {
         assert_eq!(error.exit_code(), 2, "{words:?}");
     }
 }
+
+#[test]
+fn adopt_writes_only_if_it_is_asked_to() {
+    let adopt = |words: &[&str]| match parse(&[&["adopt"], words].concat()).unwrap().verb {
+        Verb::Adopt(args) => args,
+        other => panic!("{other:?}"),
+    };
+    let plain = adopt(&[]);
+    assert!(!plain.apply && !plain.undo && plain.dry_run.is_none());
+    let asked = adopt(&[
+        "--from",
+        "kyverno",
+        "--from=name=regcred",
+        "--apply",
+        "--dry-run=server",
+        "-n",
+        "a",
+    ]);
+    assert_eq!(asked.from, ["kyverno", "name=regcred"]);
+    assert!(asked.apply && asked.dry_run == Some(DryRun::Server));
+    for words in [
+        &["adopt", "--from", "unknown"][..],
+        &["adopt", "--from", "name="],
+        &["adopt", "--apply", "--undo"],
+        &["adopt", "--from-dump", "x", "--apply"],
+        &["adopt", "--dry-run=client"],
+    ] {
+        assert_eq!(parse(words).unwrap_err().exit_code(), 2, "{words:?}");
+    }
+}

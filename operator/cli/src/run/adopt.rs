@@ -229,6 +229,9 @@ fn show(args: &AdoptArgs, report: &AdoptReport, applied: bool, next: Option<&str
     print(&text).map_err(|error| Stop(format!("cannot write the result: {}", error.kind())))
 }
 
+#[cfg(test)]
+mod tests;
+
 /// The command that carries the plan out.
 fn next(cli: &Cli, args: &AdoptArgs, report: &AdoptReport) -> Option<String> {
     let mut groups = report.contexts.iter().flat_map(|context| &context.groups);

@@ -8,26 +8,26 @@ use super::{CANARY, NOW_TEXT, deployment};
 use crate::adopt::Tool;
 
 /// A tool in a test.
-pub(super) struct Row {
-    pub(super) tool: Tool,
+pub(crate) struct Row {
+    pub(crate) tool: Tool,
     /// The name of its copies.
-    pub(super) secret: &'static str,
+    pub(crate) secret: &'static str,
     /// The metadata of a copy in a namespace.
-    pub(super) copy: fn(&str) -> Value,
+    pub(crate) copy: fn(&str) -> Value,
     /// The metadata of what it copies from, where that has the name of the copies.
-    pub(super) source: Option<fn() -> Value>,
+    pub(crate) source: Option<fn() -> Value>,
     /// A part of each entry besides the login.
-    pub(super) email: Option<&'static str>,
+    pub(crate) email: Option<&'static str>,
     /// The tool, running, with its objects.
-    pub(super) running: Vec<Value>,
+    pub(crate) running: Vec<Value>,
     /// A part of the command that must come first. Empty: none must.
-    pub(super) first: &'static str,
+    pub(crate) first: &'static str,
     /// The tool after that command.
-    pub(super) stopped: Vec<Value>,
+    pub(crate) stopped: Vec<Value>,
     /// A part of the commands that follow the adoption.
-    pub(super) after: &'static str,
+    pub(crate) after: &'static str,
     /// Its logins last for hours.
-    pub(super) short_lived: bool,
+    pub(crate) short_lived: bool,
 }
 
 /// A custom resource.
@@ -77,7 +77,7 @@ fn stopped(mut base: Row, labels: &Value, image: &str) -> Row {
     Row { first: SCALE, ..base }
 }
 
-pub(super) fn rows() -> Vec<Row> {
+pub(crate) fn rows() -> Vec<Row> {
     [
         patchers(),
         credentials(),
