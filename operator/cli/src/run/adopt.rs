@@ -35,7 +35,9 @@ pub(super) async fn run(cli: &Cli, args: &AdoptArgs) -> Result<Exit, Stop> {
     };
     let next = next(cli, args, &report).filter(|_| !writes);
     show(args, &report, writes, next.as_deref())?;
-    Ok(Exit::of(report.complete, report.has_findings() && !writes))
+    // After a dry run or an undo, the plan is as open as before.
+    let counts = !args.undo && args.dry_run.is_none();
+    Ok(Exit::of(report.complete, counts && report.has_findings()))
 }
 
 fn options<'a>(args: &'a AdoptArgs, selects: &'a dyn Fn(&str) -> bool) -> Options<'a> {

@@ -16,7 +16,7 @@ use crate::adopt::tests::rows::Row;
 use crate::adopt::tests::{OPERATOR, account, login, merge, namespaces, secret};
 use crate::adopt::{Leftovers, Options, Plan, Verdict, undoable};
 use crate::cluster::Writer;
-use crate::cluster::fake::{Fake, Key, key};
+use crate::cluster::fake::{Actor, Fake, Key, key};
 use crate::output::Bars;
 
 const SERVER: &str = "r.example.com";
@@ -32,6 +32,11 @@ struct Story {
 
 impl Story {
     fn new(row: Row) -> Self {
+        Self::with(row, None)
+    }
+
+    /// Another writer acts besides the tool.
+    fn with(row: Row, other: Option<Actor>) -> Self {
         let mut config = login(SERVER, "robot");
         if let Some(email) = row.email {
             config["auths"][SERVER]["email"] = email.into();
@@ -58,6 +63,7 @@ impl Story {
         objects.extend(copies.iter().cloned());
         let mut actors = vec![operator::stand_in()];
         actors.extend(writers::of(&row, &copies[0]));
+        actors.extend(other);
         Self {
             fake: Fake::new(&objects, actors),
             row,

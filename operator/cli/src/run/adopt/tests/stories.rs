@@ -4,8 +4,9 @@ use serde_json::{Value, json};
 
 use super::Story;
 use crate::adopt::Verdict;
-use crate::adopt::tests::CANARY;
 use crate::adopt::tests::rows::rows;
+use crate::adopt::tests::{CANARY, login, secret};
+use crate::cluster::fake::{Actor, Key, Store, key};
 
 /// Everything that must hold after an adoption.
 fn judge_end(story: &Story) {
@@ -101,4 +102,68 @@ async fn undo_gives_each_secret_back() {
             "a second undo writes nothing"
         );
     }
+}
+
+/// Does something once, when the object is there.
+fn once_planned(what: impl Fn(&mut Store) + Send + 'static) -> Actor {
+    let mut is_done = false;
+    Box::new(move |store| {
+        let objects = store.all("clusterpullsecrets");
+        let is_ours = |object: &Value| object["apiVersion"] == "pullsecrets.dev/v1alpha1";
+        if !is_done && objects.iter().any(is_ours) {
+            is_done = true;
+            what(store);
+        }
+    })
+}
+
+/// Helm, Argo CD or an addon manager may scale a workload up again between the plan and the first write.
+#[tokio::test]
+async fn a_tool_that_starts_again_stops_the_run() {
+    let row = rows().swap_remove(0);
+    let deployment = key(&row.stopped[0]);
+    let started = deployment.clone();
+    let scale = |store: &mut Store, deployment: &Key, replicas: u8| {
+        let mut object = store.get(deployment).expect("the Deployment").clone();
+        object["spec"]["replicas"] = replicas.into();
+        object["status"]["replicas"] = replicas.into();
+        store.put(object);
+    };
+    let story = Story::with(row, Some(once_planned(move |store| scale(store, &started, 1))));
+    let before = story.copies_now();
+    let why = story.run(false, false).await.expect_err("the tool runs");
+    assert!(why.contains("the tool would write"), "{why}");
+    assert_eq!(story.copies_now(), before, "no Secret was written");
+    let object = story.object().expect("the object");
+    assert_eq!(
+        object["spec"]["suspend"],
+        json!(true),
+        "and the operator takes none over"
+    );
+    story.fake.with(|store| scale(store, &deployment, 0));
+    story.run(false, false).await.expect("an adoption");
+    judge_end(&story);
+}
+
+/// A login that another writer rotates between the plan and the first write is not overwritten.
+#[tokio::test]
+async fn a_login_that_changes_stops_the_run() {
+    let row = rows().pop().expect("a row");
+    let rotated = secret("b", row.secret, &json!({}), &login("r.example.com", "other"));
+    let rotated_key = key(&rotated);
+    let data = rotated["data"].clone();
+    let rotate = once_planned(move |store| {
+        let mut copy = store.get(&rotated_key).expect("the copy").clone();
+        copy["data"] = data.clone();
+        store.put(copy);
+    });
+    let story = Story::with(row, Some(rotate));
+    let why = story.run(false, false).await.expect_err("a copy deviates");
+    assert!(why.contains("namespace b"), "{why}");
+    let now = story
+        .fake
+        .with(|store| store.get(&key(&rotated)).cloned())
+        .expect("the copy");
+    assert_eq!(now["data"], rotated["data"]);
+    story.judge_history();
 }
