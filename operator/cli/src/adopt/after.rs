@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::Value;
+
 use super::about::about;
 use super::kyverno;
-use super::leftovers::{Leftovers, Owner, Secret};
+use super::leftovers::{Custom, Leftovers, Secret};
 use super::report::Step;
 use super::role::{Found, Role};
 use super::tool::Tool;
@@ -33,65 +35,85 @@ pub(super) fn steps<'a>(
 
 /// The objects of the tool that made the copies.
 fn customs(seen: &Leftovers, tool: Tool, object: &str, adopted: &[(&Secret, &Found)]) -> Vec<Step> {
-    let of_record = |secret: &Secret| secret.record().map(|record| record.owners).unwrap_or_default();
-    let mut owners: Vec<Owner> = Vec::new();
+    match tool {
+        Tool::ExternalSecrets => external_secrets(seen, object, adopted),
+        Tool::KyvernoGenerate | Tool::KyvernoGeneratingPolicy => policies(seen, adopted),
+        _ => owners(seen, tool, adopted)
+            .into_iter()
+            .flat_map(|owner| orphaned(tool, owner))
+            .collect(),
+    }
+}
+
+/// The living owners of the copies, also those that were taken off.
+fn owners<'a>(seen: &'a Leftovers, tool: Tool, adopted: &[(&Secret, &Found)]) -> Vec<&'a Custom> {
+    let mut owners: Vec<&Custom> = Vec::new();
     for (secret, _) in adopted {
-        for owner in secret.meta.owners.iter().chain(&of_record(secret)) {
-            let counts = about(tool).owners.contains(&owner.group()) && seen.owner(owner).is_some();
-            if counts && !owners.iter().any(|known| known.uid == owner.uid) {
-                owners.push(owner.clone());
+        let recorded = secret.record().unwrap_or_default().owners;
+        for owner in secret.meta.owners.iter().chain(&recorded) {
+            let of_tool = about(tool).owners.contains(&owner.group());
+            let known = |custom: &&Custom| custom.meta.uid == owner.uid;
+            if let Some(custom) = seen.owner(owner).filter(|_| of_tool && !owners.iter().any(known)) {
+                owners.push(custom);
             }
         }
     }
-    let orphan = |plural: &str, name: &str, namespace: &str, why: &str| Step {
-        why: why.to_owned(),
+    owners
+}
+
+/// Deletes an owner without its dependents.
+fn orphaned(tool: Tool, owner: &Custom) -> Vec<Step> {
+    let place = format!(
+        "{}s.{} {}{}",
+        owner.kind.to_lowercase(),
+        owner.group,
+        owner.meta.name,
+        in_namespace(&owner.meta.namespace)
+    );
+    if tool == Tool::Jfrog && makes_generic(owner) {
+        return vec![Step {
+            why: format!(
+                "{} also makes generic Secrets, so it stays: take the names of adopted Secrets out of its spec.generatedSecrets \
+                 and its status while the operator is at 0",
+                owner.shown()
+            ),
+            command: None,
+        }];
+    }
+    let finalizer = matches!(tool, Tool::Jfrog | Tool::AcrPull).then(|| Step {
+        why: format!("the finalizer of {} needs its controller", owner.shown()),
         command: Some(format!(
-            "kubectl delete {plural} {name}{} --cascade=orphan",
-            in_namespace(namespace)
+            "kubectl patch {place} --type=merge -p '{{\"metadata\":{{\"finalizers\":null}}}}'"
         )),
+    });
+    let delete = Step {
+        why: "so that no copy made in the meantime is deleted with it".to_owned(),
+        command: Some(format!("kubectl delete {place} --cascade=orphan")),
     };
-    let mut steps = Vec::new();
-    for owner in owners.iter().filter_map(|owner| seen.owner(owner)) {
-        let (name, namespace) = (&owner.meta.name, owner.meta.namespace.as_str());
-        let plural = format!("{}s.{}", owner.kind.to_lowercase(), owner.group);
-        match tool {
-            Tool::Jfrog | Tool::AcrPull => steps.push(Step {
-                why: format!("the finalizer of {} needs its controller", owner.shown()),
-                command: Some(format!(
-                    "kubectl patch {plural} {name}{} --type=merge -p '{{\"metadata\":{{\"finalizers\":null}}}}'",
-                    in_namespace(namespace)
-                )),
-            }),
-            Tool::ExternalSecrets => continue,
-            _ => {}
-        }
-        steps.push(orphan(
-            &plural,
-            name,
-            namespace,
-            "so that no copy made in the meantime is deleted with it",
-        ));
-    }
-    if tool == Tool::ExternalSecrets {
-        steps.extend(external_secrets(seen, object, adopted));
-    }
-    let policies: BTreeSet<String> = adopted
-        .iter()
-        .filter(|(_, found)| found.role == Role::Copy)
-        .filter_map(|(secret, found)| {
-            let mut meta = secret.meta.clone();
-            // The labels may be in the record by now.
-            meta.labels.extend(secret.record().unwrap_or_default().labels);
-            kyverno::policy(seen, found.tool, &meta).map(kyverno::argument)
-        })
-        .collect();
-    if matches!(tool, Tool::KyvernoGenerate | Tool::KyvernoGeneratingPolicy) {
-        steps.extend(policies.into_iter().map(|policy| Step {
-            why: "no copy has its labels any more; in Git, take it out there".to_owned(),
-            command: Some(format!("kubectl delete {policy}")),
-        }));
-    }
-    steps
+    finalizer.into_iter().chain([delete]).collect()
+}
+
+fn policies(seen: &Leftovers, adopted: &[(&Secret, &Found)]) -> Vec<Step> {
+    let copies = adopted.iter().filter(|(_, found)| found.role == Role::Copy);
+    let policies = copies.filter_map(|(secret, found)| {
+        let mut meta = secret.meta.clone();
+        // The labels may be in the record by now.
+        meta.labels.extend(secret.record().unwrap_or_default().labels);
+        kyverno::policy(seen, found.tool, &meta).map(kyverno::argument)
+    });
+    let policies: BTreeSet<String> = policies.collect();
+    let step = |policy: String| Step {
+        why: "no copy has its labels any more; in Git, take it out there".to_owned(),
+        command: Some(format!("kubectl delete {policy}")),
+    };
+    policies.into_iter().map(step).collect()
+}
+
+/// A rotator may also make Secrets that are none of images.
+fn makes_generic(rotator: &Custom) -> bool {
+    let items = rotator.spec["generatedSecrets"].as_array();
+    let mut fields = items.into_iter().flatten().filter_map(Value::as_object).flatten();
+    fields.any(|(_, value)| value == "generic")
 }
 
 fn external_secrets(seen: &Leftovers, object: &str, adopted: &[(&Secret, &Found)]) -> Vec<Step> {

@@ -6,7 +6,7 @@ use super::about::about;
 use super::eso;
 use super::keys::STOPS;
 use super::kyverno;
-use super::leftovers::{Leftovers, Secret, Workload};
+use super::leftovers::{Account, Leftovers, Secret, Workload};
 use super::report::Step;
 use super::role::{Found, Role, State};
 use super::tool::Tool;
@@ -63,7 +63,10 @@ fn deployer(secret: &Secret, found: &Found) -> Option<&'static str> {
 /// Returns the steps that must come before the marks are taken off.
 pub(super) fn first(seen: &Leftovers, secret: &Secret, found: &Found) -> Vec<Step> {
     // The operator has it. What a tool put on again since is taken off.
-    let steps = match found.tool {
+    if secret.state() == State::Adopted {
+        return Vec::new();
+    }
+    let mut steps = match found.tool {
         Tool::TitansoftPatcher | Tool::TamcorePatcher if is_stopped_in(seen, secret, found.tool) => Vec::new(),
         Tool::TitansoftPatcher
         | Tool::TamcorePatcher
@@ -88,11 +91,27 @@ pub(super) fn first(seen: &Leftovers, secret: &Secret, found: &Found) -> Vec<Ste
         | Tool::Rancher
         | Tool::Script => Vec::new(),
     };
-    if secret.state() == State::Adopted {
-        Vec::new()
-    } else {
-        steps
-    }
+    steps.extend(replicated_lists(seen, secret));
+    steps
+}
+
+/// The replicator replaces the list of an account that asks for another one, and our entry goes with it.
+fn replicated_lists(seen: &Leftovers, secret: &Secret) -> Vec<Step> {
+    const FROM: &str = "replicator.v1.mittwald.de/replicate-from";
+    let asks =
+        |account: &&Account| account.meta.annotation(FROM).is_some() && account.entries.contains(&secret.meta.name);
+    let step = |account: &Account| Step {
+        why: format!(
+            "the list of serviceaccount {} is replaced with each change of another account",
+            account.meta.place()
+        ),
+        command: Some(format!(
+            "kubectl annotate serviceaccount {} -n {} {FROM}-",
+            account.meta.name, account.meta.namespace
+        )),
+    };
+    let here = seen.accounts_in(&secret.meta.namespace);
+    here.filter(asks).map(step).collect()
 }
 
 /// Returns how to stop all workloads of the tool that run.

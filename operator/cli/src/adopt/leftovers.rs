@@ -208,9 +208,10 @@ impl Leftovers {
 
     /// Returns the accounts of a namespace.
     pub fn accounts_in<'a>(&'a self, namespace: &'a str) -> impl Iterator<Item = &'a Account> {
-        self.accounts
-            .values()
-            .filter(move |account| account.meta.namespace == namespace)
+        let first = (namespace.to_owned(), String::new());
+        let here = self.accounts.range(first..);
+        here.take_while(move |((of, _), _)| of == namespace)
+            .map(|(_, account)| account)
     }
 
     /// Returns the objects of this group and kind.

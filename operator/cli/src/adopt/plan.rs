@@ -232,7 +232,9 @@ fn accepted(
             .iter()
             .map(|member| member.secret.meta.namespace.as_str())
             .collect();
-        let left: BTreeSet<&str> = left.iter().map(|left| left.namespace.as_str()).collect();
+        // Where a person chose namespaces, no other one is meant.
+        let meant = left.iter().filter(|left| left.reason != Reason::NotChosen);
+        let left: BTreeSet<&str> = meant.map(|left| left.namespace.as_str()).collect();
         object(seen, group.name, source, options.operator_namespace, &wanted, &left)
     };
     let taken = |why: String| Stopped::new(Verdict::NameTaken, why);

@@ -46,7 +46,11 @@ pub(crate) fn seen(objects: &[Value]) -> Leftovers {
 }
 
 pub(crate) fn plan(seen: &Leftovers, asked: &Asked) -> Plan {
-    let selects = |namespace: &str| asked.only.is_none_or(|only| only == namespace);
+    let selects = |namespace: &str| {
+        asked
+            .only
+            .is_none_or(|only| only.split(',').any(|only| only == namespace))
+    };
     Plan::of(
         seen,
         &Options {

@@ -215,3 +215,41 @@ fn patchers_may_be_stopped_in_one_namespace() {
         assert_eq!(group.verdict, expected, "{group:#?}");
     }
 }
+
+/// The replicator would take our entry away with the next change of another account.
+#[test]
+fn lists_that_a_replicator_replaces_come_first() {
+    let mut objects = pair("regcred", &json!({}));
+    let mut copied = account("a", "default", &["regcred"]);
+    copied["metadata"]["annotations"] = json!({"replicator.v1.mittwald.de/replicate-from": "other/default"});
+    objects.push(copied);
+    let (found, group) = verdict(&objects);
+    assert_eq!(found, Verdict::StepsFirst, "{group:#?}");
+    let command = "kubectl annotate serviceaccount default -n a replicator.v1.mittwald.de/replicate-from-";
+    assert_eq!(super::commands(&group.first), command);
+}
+
+/// A rotator that also makes other Secrets stays.
+#[test]
+fn a_rotator_of_generic_secrets_stays() {
+    let owner = json!({"ownerReferences": [{"apiVersion": "apps.jfrog.com/v1alpha1", "kind": "SecretRotator", "name": "rotator",
+        "uid": "r", "controller": true}]});
+    let mut objects = pair("token", &owner);
+    objects.push(secret(
+        OPERATOR,
+        "lasting",
+        &json!({}),
+        &login("r.example.com", "lasting"),
+    ));
+    objects.push(json!({"apiVersion": "apps.jfrog.com/v1alpha1", "kind": "SecretRotator",
+        "metadata": {"name": "rotator", "uid": "r"},
+        "spec": {"generatedSecrets": [{"secretName": "token", "secretType": "docker"}, {"secretName": "x", "secretType": "generic"}]}}));
+    let asked = Asked {
+        from: vec!["jfrog".to_owned()],
+        source: Some("lasting"),
+        ..Asked::default()
+    };
+    let (group, _) = only(plan(&seen(&objects), &asked));
+    assert_eq!(group.verdict, Verdict::Adopt, "{group:#?}");
+    assert!(!super::commands(&group.after).contains("delete"), "{group:#?}");
+}

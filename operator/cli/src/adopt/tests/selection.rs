@@ -38,6 +38,23 @@ fn an_object_for_all_namespaces_selects_all() {
     );
 }
 
+#[test]
+fn chosen_namespaces_are_selected_by_name() {
+    let names = ["a", "b", "c"];
+    let mut objects = namespaces(&[&names[..], &[OPERATOR]].concat());
+    objects.extend(copies(&names));
+    let asked = Asked {
+        only: Some("a,b"),
+        ..Asked::default()
+    };
+    let (group, _) = only(plan(&seen(&objects), &asked));
+    let found = group.object.expect("an object").spec.namespaces;
+    assert_eq!(
+        (found.selectors.len(), found.names),
+        (0, vec!["a".to_owned(), "b".to_owned()])
+    );
+}
+
 /// The lists of the schema have 64 entries.
 #[test]
 fn many_namespaces_are_selected_by_their_label() {

@@ -50,6 +50,17 @@ fn reconcile(store: &mut Store, mut object: Value) {
         };
         let takes = active && object["spec"]["secret"]["conflictPolicy"] == "Adopt" && !is_controlled(&seen);
         let is_ours = seen["metadata"]["labels"][LABEL] == *name;
+        let account = (
+            String::new(),
+            "serviceaccounts".to_owned(),
+            key.2.clone(),
+            "default".to_owned(),
+        );
+        let recorded = store
+            .get(&account)
+            .is_some_and(|account| account["metadata"]["annotations"]["pullsecrets.dev/attached"].is_string());
+        // A recorded entry whose Secret is in conflict would be removed.
+        assert!(is_ours || !recorded, "recorded before the copy was taken over: {key:?}");
         match &login {
             Some(login) if takes && !is_ours => store.put(taken(seen, &object, login)),
             _ => ready &= is_ours,
