@@ -1,5 +1,6 @@
 //! The command-line tool on the real control plane, as a user runs it.
 
+mod adopt;
 mod connections;
 mod contexts;
 mod logins;

@@ -1,0 +1,29 @@
+//! `adopt` on a real server, beside a writer for each tool that plays its objects and its writes.
+//!
+//! A writer runs before, during and after the adoption. It looks at the same switches as the tool: the replicas of its
+//! Deployment, `synchronize` of its policy, its annotations. The tests run the commands that the plan prints, word for
+//! word, and judge every state that a watch has shown.
+
+mod history;
+mod left;
+mod stories;
+mod tools;
+mod writers;
+
+use e2e::scenario::Scenario;
+use serde_json::Value;
+
+/// Creates an object, and returns it as stored.
+async fn create(scenario: &Scenario, object: &Value) -> Value {
+    let kubectl = scenario.cluster().kubectl();
+    let created = kubectl
+        .run(&["create", "-f", "-", "-o", "json"], &object.to_string())
+        .await;
+    serde_json::from_str(&created.unwrap()).unwrap()
+}
+
+/// Reads an object by its path, if it exists.
+async fn read(client: &kube::Client, path: &str) -> Option<Value> {
+    let body = e2e::client::get(client, path).await.ok()?;
+    serde_json::from_str(&body).ok()
+}

@@ -1,0 +1,339 @@
+//! The tools: what each writes on its copies, its objects, and its switch.
+
+mod tokens;
+
+use serde_json::{Value, json};
+
+/// A tool.
+#[derive(Clone)]
+pub(super) struct Tool {
+    /// A word for names of namespaces.
+    pub(super) key: &'static str,
+    /// Its name in the JSON of the plan.
+    pub(super) name: &'static str,
+    /// The name of its copies.
+    pub(super) secret: &'static str,
+    /// What it writes on a copy besides the login.
+    pub(super) metadata: fn(&str) -> Value,
+    /// What stands on the Secret that it copies from, where that has the name of the copies.
+    pub(super) source: Option<fn() -> Value>,
+    /// What it writes into an entry besides the login.
+    pub(super) email: Option<&'static str>,
+    /// Kind and path of the owner of a copy. `NAMESPACE` stands for that of the copy.
+    pub(super) owner: Option<(&'static str, &'static str)>,
+    /// The owner is the controller.
+    pub(super) controls: bool,
+    /// Its objects, for copies in these namespaces.
+    pub(super) objects: fn(&[String]) -> Vec<Value>,
+    /// The path of the object that switches it, and whether it is on.
+    pub(super) switch: (&'static str, fn(&Value) -> bool),
+    /// What it does with a copy that differs from its own while it is on.
+    pub(super) acts: Acts,
+    /// Its logins last for hours.
+    pub(super) short_lived: bool,
+}
+
+/// What a tool does with a copy that another writer changed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Acts {
+    /// Nothing: it only creates what is missing.
+    Creates,
+    /// It replaces data and metadata, without a version.
+    Replaces,
+    /// It deletes the copy and creates it again if the bytes differ.
+    Recreates,
+    /// It replaces the data while its annotation is there.
+    Follows,
+    /// It never writes.
+    Never,
+}
+
+/// The Deployment of a tool, in the namespace of its name.
+fn deployment(name: &str, labels: &Value, image: &str) -> Vec<Value> {
+    vec![
+        json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}),
+        json!({"apiVersion": "apps/v1", "kind": "Deployment",
+            "metadata": {"namespace": name, "name": "controller", "labels": labels},
+            "spec": {"replicas": 1, "selector": {"matchLabels": {"test": name}},
+                "template": {"metadata": {"labels": {"test": name}},
+                    "spec": {"containers": [{"name": "main", "image": image}]}}}}),
+    ]
+}
+
+fn scaled(object: &Value) -> bool {
+    object["spec"]["replicas"] != 0
+}
+
+fn always(_: &Value) -> bool {
+    true
+}
+
+/// A tool without a switch.
+const ALWAYS: (&str, fn(&Value) -> bool) = ("/version", always);
+
+const BASE: Tool = Tool {
+    key: "",
+    name: "",
+    secret: "",
+    metadata: |_| json!({}),
+    source: None,
+    email: None,
+    owner: None,
+    controls: true,
+    objects: |_| Vec::new(),
+    switch: ALWAYS,
+    acts: Acts::Replaces,
+    short_lived: false,
+};
+
+pub(super) fn all() -> Vec<Tool> {
+    [
+        patchers(),
+        credentials(),
+        policies(),
+        mirrors(),
+        external(),
+        tokens::all(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+fn patchers() -> Vec<Tool> {
+    vec![
+        Tool {
+            key: "titansoft",
+            name: "TitansoftPatcher",
+            secret: "image-pull-secret",
+            metadata: |_| json!({"annotations": {"app.kubernetes.io/managed-by": "imagepullsecret-patcher"}}),
+            objects: |_| {
+                deployment(
+                    "titansoft",
+                    &json!({"name": "imagepullsecret-patcher"}),
+                    "titansoft/imagepullsecret-patcher:v1",
+                )
+            },
+            switch: ("/apis/apps/v1/namespaces/titansoft/deployments/controller", scaled),
+            acts: Acts::Recreates,
+            ..BASE
+        },
+        Tool {
+            key: "tamcore",
+            name: "TamcorePatcher",
+            secret: "global-imagepullsecret",
+            metadata: |_| {
+                json!({"labels": {"app.kubernetes.io/managed-by": "imagepullsecret-patcher"},
+                    "annotations": {"app.kubernetes.io/managed-by": "imagepullsecret-patcher"}})
+            },
+            objects: |_| deployment("tamcore", &json!({}), "ghcr.io/tamcore/imagepullsecret-patcher:v1"),
+            switch: ("/apis/apps/v1/namespaces/tamcore/deployments/controller", scaled),
+            ..BASE
+        },
+        Tool {
+            key: "script",
+            name: "Script",
+            secret: "docker",
+            acts: Acts::Never,
+            ..BASE
+        },
+    ]
+}
+
+fn credentials() -> Vec<Tool> {
+    vec![
+        Tool {
+            key: "alexellis",
+            name: "RegistryCreds",
+            secret: "dockerhub",
+            owner: Some((
+                "ClusterPullSecret",
+                "/apis/ops.alexellis.io/v1/clusterpullsecrets/dockerhub",
+            )),
+            objects: |_| {
+                vec![
+                    json!({"apiVersion": "ops.alexellis.io/v1", "kind": "ClusterPullSecret", "metadata": {"name": "dockerhub"}}),
+                ]
+            },
+            switch: ("/apis/ops.alexellis.io/v1/clusterpullsecrets/dockerhub", always),
+            acts: Acts::Creates,
+            ..BASE
+        },
+        Tool {
+            key: "upmc",
+            name: "UpmcRegistryCreds",
+            secret: "dpr-secret",
+            email: Some("none"),
+            objects: |_| {
+                deployment(
+                    "upmc",
+                    &json!({"name": "registry-creds"}),
+                    "upmcenterprises/registry-creds:1.10",
+                )
+            },
+            switch: ("/apis/apps/v1/namespaces/upmc/deployments/controller", scaled),
+            ..BASE
+        },
+        Tool {
+            key: "imps",
+            name: "Imps",
+            secret: "imps-secret",
+            metadata: |_| json!({"labels": {"images.banzaicloud.io/owner-uid": "uid"}, "annotations": {"banzaicloud.com/last-applied": "zip"}}),
+            owner: Some((
+                "ImagePullSecret",
+                "/apis/images.banzaicloud.io/v1alpha1/imagepullsecrets/all",
+            )),
+            controls: false,
+            objects: |_| {
+                let object = json!({"apiVersion": "images.banzaicloud.io/v1alpha1", "kind": "ImagePullSecret",
+                    "metadata": {"name": "all"}});
+                let labels = json!({"app.kubernetes.io/component": "imagepullsecret-controller"});
+                [
+                    deployment("imps", &labels, "banzaicloud/imagepullsecrets:v1"),
+                    vec![object],
+                ]
+                .concat()
+            },
+            switch: ("/apis/apps/v1/namespaces/imps/deployments/controller", scaled),
+            ..BASE
+        },
+    ]
+}
+
+fn policies() -> Vec<Tool> {
+    vec![
+        Tool {
+            key: "kyverno",
+            name: "KyvernoGenerate",
+            secret: "regcred",
+            source: Some(|| json!({"labels": {"generate.kyverno.io/clone-source": ""}})),
+            metadata: |namespace| {
+                json!({"labels": {"app.kubernetes.io/managed-by": "kyverno", "generate.kyverno.io/policy-name": "sync",
+                    "generate.kyverno.io/policy-namespace": "", "generate.kyverno.io/rule-name": "clone",
+                    "generate.kyverno.io/trigger-kind": "Namespace", "generate.kyverno.io/trigger-namespace": namespace}})
+            },
+            objects: |_| {
+                vec![
+                    json!({"apiVersion": "kyverno.io/v1", "kind": "ClusterPolicy", "metadata": {"name": "sync"},
+                    "spec": {"rules": [{"name": "clone", "generate": {"kind": "Secret", "name": "regcred", "synchronize": true,
+                        "clone": {"namespace": "default", "name": "regcred"}}}]}}),
+                ]
+            },
+            switch: ("/apis/kyverno.io/v1/clusterpolicies/sync", |policy| {
+                policy["spec"]["rules"][0]["generate"]["synchronize"] == true
+            }),
+            ..BASE
+        },
+        Tool {
+            key: "gpol",
+            name: "KyvernoGeneratingPolicy",
+            secret: "generated",
+            metadata: |_| {
+                json!({"labels": {"app.kubernetes.io/managed-by": "kyverno", "generate.kyverno.io/policy-name": "pull",
+                    "generate.kyverno.io/policy-namespace": ""}})
+            },
+            objects: |_| {
+                vec![
+                    json!({"apiVersion": "policies.kyverno.io/v1", "kind": "GeneratingPolicy", "metadata": {"name": "pull"},
+                    "spec": {"evaluation": {"synchronize": {"enabled": true}}}}),
+                ]
+            },
+            switch: ("/apis/policies.kyverno.io/v1/generatingpolicies/pull", |policy| {
+                policy["spec"]["evaluation"]["synchronize"]["enabled"] == true
+            }),
+            ..BASE
+        },
+    ]
+}
+
+fn mirrors() -> Vec<Tool> {
+    vec![
+        Tool {
+            key: "import",
+            name: "CarvelImport",
+            secret: "imported",
+            owner: Some((
+                "SecretImport",
+                "/apis/secretgen.carvel.dev/v1alpha1/namespaces/NAMESPACE/secretimports/imported",
+            )),
+            objects: |namespaces| {
+                let import = |namespace: &String| {
+                    json!({"apiVersion": "secretgen.carvel.dev/v1alpha1", "kind": "SecretImport",
+                        "metadata": {"namespace": namespace, "name": "imported"}})
+                };
+                namespaces.iter().map(import).collect()
+            },
+            switch: ("OWNER", |import| import["metadata"]["deletionTimestamp"].is_null()),
+            ..BASE
+        },
+        Tool {
+            key: "reflector",
+            name: "Reflector",
+            secret: "mirrored",
+            metadata: |_| {
+                json!({"annotations": {"reflector.v1.k8s.emberstack.com/reflects": "default/mirrored",
+                    "reflector.v1.k8s.emberstack.com/auto-reflects": "True"}})
+            },
+            objects: |_| {
+                deployment(
+                    "reflector",
+                    &json!({"app.kubernetes.io/name": "reflector"}),
+                    "emberstack/kubernetes-reflector:9",
+                )
+            },
+            switch: ("/apis/apps/v1/namespaces/reflector/deployments/controller", scaled),
+            ..BASE
+        },
+        Tool {
+            key: "replicator",
+            name: "Replicator",
+            secret: "pushed",
+            metadata: |_| {
+                json!({"annotations": {"replicator.v1.mittwald.de/replicated-at": "2026-03-02T10:00:00Z",
+                    "replicator.v1.mittwald.de/replicated-from-version": "1",
+                    "replicator.v1.mittwald.de/replicated-keys": ".dockerconfigjson"}})
+            },
+            source: Some(|| json!({"annotations": {"replicator.v1.mittwald.de/replicate-to": "*"}})),
+            switch: ("SOURCE", |source| {
+                source["metadata"]["annotations"]["replicator.v1.mittwald.de/replicate-to"].is_string()
+            }),
+            ..BASE
+        },
+    ]
+}
+
+fn external() -> Vec<Tool> {
+    vec![
+        Tool {
+            key: "placeholder",
+            name: "CarvelPlaceholder",
+            secret: "placeholder",
+            metadata: |_| json!({"annotations": {"secretgen.carvel.dev/image-pull-secret": "", "secretgen.carvel.dev/status": "{}"}}),
+            acts: Acts::Follows,
+            ..BASE
+        },
+        Tool {
+            key: "external",
+            name: "ExternalSecrets",
+            secret: "from-store",
+            metadata: |_| {
+                json!({"labels": {"reconcile.external-secrets.io/managed": "true"},
+                    "annotations": {"reconcile.external-secrets.io/data-hash": "hash"}})
+            },
+            owner: Some((
+                "ExternalSecret",
+                "/apis/external-secrets.io/v1/namespaces/NAMESPACE/externalsecrets/from-store",
+            )),
+            objects: |namespaces| {
+                let kept = |namespace: &String| {
+                    json!({"apiVersion": "external-secrets.io/v1", "kind": "ExternalSecret",
+                        "metadata": {"namespace": namespace, "name": "from-store"},
+                        "spec": {"target": {"creationPolicy": "Owner"}, "refreshPolicy": "Periodic"}})
+                };
+                namespaces.iter().map(kept).collect()
+            },
+            switch: ("OWNER", |kept| kept["spec"]["refreshPolicy"] != "CreatedOnce"),
+            ..BASE
+        },
+    ]
+}
