@@ -32,7 +32,6 @@ mod undo;
 pub mod write;
 
 pub use content::Content;
-pub use decode::ListError;
 pub use leftovers::{Account, Custom, Lease, Leftovers, Meta, Namespace, Owner, Secret, Workload};
 pub use options::Options;
 pub use plan::Plan;

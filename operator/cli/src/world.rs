@@ -27,7 +27,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use crd::ClusterPullSecret;
 
 pub use account::Account;
-pub use decode::{Page, PageError};
+pub(crate) use decode::{Data, page};
+pub use decode::{ItemError, Page, PageError};
+pub(crate) use dump::objects;
 pub use kind::Kind;
 pub use login::{LoginId, Logins};
 pub use namespace::{Namespace, SecretSeen};
@@ -38,6 +40,9 @@ pub use text::Text;
 pub use workload::{Image, PullPolicy, Role, Template, Workload, WorkloadId};
 
 use shared::Shared;
+
+/// The annotation in which `kubectl apply` keeps all of what it applied, with the login of a Secret.
+pub(crate) const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// What is known of one cluster.
 #[derive(Debug, Default)]

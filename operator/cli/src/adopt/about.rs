@@ -1,8 +1,9 @@
 //! What is known of each tool: its marks, and how it runs.
 
-use super::keys::{BANZAI_LAST_APPLIED, LAST_APPLIED};
+use super::keys::BANZAI_LAST_APPLIED;
 use super::leftovers::{Leftovers, Meta, Workload};
 use super::tool::Tool;
+use crate::world::LAST_APPLIED;
 
 /// A key of a label or an annotation that a tool writes.
 #[derive(Clone, Copy, Debug)]

@@ -13,51 +13,12 @@ use crd::names::{ANNOTATION_ATTACHED, DOCKER_CONFIG_KEY, GROUP, LEGACY_CONFIG_KE
 use plan::observed::{Entry, parse_attached};
 use serde::Deserialize;
 use serde_json::Value;
-use serde_json::value::RawValue;
-use thiserror::Error;
 
 use super::content::Content;
 use super::leftovers::{Account, Custom, Leftovers, Meta, Namespace, Secret};
+use crate::world::{Data, ItemError, PageError, objects, page};
 use meta::{Named, WireMeta};
 use workload::{lease, workload};
-
-/// Why an answer cannot be read. It holds none of its bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("it has not the expected form: error at line {line}, column {column}")]
-pub struct ListError {
-    /// The line of the error.
-    pub line: usize,
-    /// The column of the error.
-    pub column: usize,
-}
-
-impl From<serde_json::Error> for ListError {
-    fn from(error: serde_json::Error) -> Self {
-        Self {
-            line: error.line(),
-            column: error.column(),
-        }
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct List<'a> {
-    #[serde(default)]
-    api_version: String,
-    #[serde(default)]
-    kind: String,
-    #[serde(borrow, default)]
-    items: Option<Vec<&'a RawValue>>,
-    #[serde(default)]
-    metadata: ListMeta,
-}
-
-#[derive(Default, Deserialize)]
-struct ListMeta {
-    #[serde(default, rename = "continue")]
-    next: Option<String>,
-}
 
 /// It has no `Debug`, because it holds credentials.
 #[derive(Deserialize)]
@@ -69,15 +30,6 @@ struct WireSecret<'a> {
     data: Option<Data<'a>>,
     #[serde(default)]
     immutable: Option<bool>,
-}
-
-/// The only keys that a kubelet reads.
-#[derive(Default, Deserialize)]
-struct Data<'a> {
-    #[serde(default, rename = ".dockerconfigjson", borrow)]
-    config: Option<Cow<'a, str>>,
-    #[serde(default, rename = ".dockercfg", borrow)]
-    legacy: Option<Cow<'a, str>>,
 }
 
 #[derive(Deserialize)]
@@ -96,46 +48,18 @@ struct Reference {
 
 impl Leftovers {
     /// Adds a page of the list of a kind. Returns the token of the next page.
-    pub fn add_page(&mut self, group: &str, kind: &str, body: &[u8]) -> Result<Option<String>, ListError> {
-        let list: List<'_> = serde_json::from_slice(body)?;
-        for item in list.items.unwrap_or_default() {
-            self.add(group, kind, item.get());
-        }
-        Ok(list.metadata.next.filter(|next| !next.is_empty()))
+    pub fn add_page(&mut self, group: &str, kind: &str, body: &[u8]) -> Result<Option<String>, PageError> {
+        Ok(page(body, |json| self.add(group, kind, json))?.next)
     }
 
     /// Adds all objects of a file from `kubectl get -o json`. `file` names it in problems. The time is that of the last
     /// heartbeat in it.
     pub fn add_dump(&mut self, file: &str, text: &str) {
-        let mut documents = serde_json::Deserializer::from_str(text).into_iter::<&RawValue>();
-        for document in documents.by_ref() {
-            let added = document
-                .map_err(ListError::from)
-                .and_then(|document| self.add_document(document.get()));
-            if let Err(error) = added {
-                self.unread.push(format!("{file}: {error}"));
-                return;
-            }
-        }
-    }
-
-    fn add_document(&mut self, json: &str) -> Result<(), ListError> {
-        let document: List<'_> = serde_json::from_str(json)?;
-        let group = document.api_version.split_once('/').map_or("", |(group, _)| group);
-        let Some(items) = document.items else {
-            self.add(group, &document.kind, json);
-            return Ok(());
-        };
-        // Lists of the API leave the kind of their items out; `kubectl get` writes a `List` of whole objects.
-        let listed = document.kind.strip_suffix("List").unwrap_or_default();
-        for item in items {
-            if listed.is_empty() {
-                self.add_document(item.get())?;
-            } else {
-                self.add(group, listed, item.get());
-            }
-        }
-        Ok(())
+        let read = objects(file, text, |version, kind, json| {
+            let group = version.split_once('/').map_or("", |(group, _)| group);
+            self.add(group, kind, json);
+        });
+        self.unread.extend(read.err());
     }
 
     /// Adds one object. One that cannot be decoded hides no other.
@@ -147,7 +71,7 @@ impl Leftovers {
         }
     }
 
-    fn added(&mut self, group: &str, kind: &str, json: &str) -> Result<(), ListError> {
+    fn added(&mut self, group: &str, kind: &str, json: &str) -> Result<(), ItemError> {
         match (group, kind) {
             ("", "Secret") => {
                 let secret = self.secret_of(json)?;
@@ -191,7 +115,7 @@ impl Leftovers {
     }
 
     /// Decodes one Secret, as a request for it returns it.
-    pub fn secret_of(&self, json: &str) -> Result<Secret, ListError> {
+    pub fn secret_of(&self, json: &str) -> Result<Secret, ItemError> {
         let wire: WireSecret<'_> = serde_json::from_str(json)?;
         let type_ = wire.type_.unwrap_or(Cow::Borrowed("Opaque")).into_owned();
         let data = wire.data.unwrap_or_default();
@@ -214,7 +138,7 @@ impl Leftovers {
 
 impl Account {
     /// Decodes one account, as a request for it returns it.
-    pub fn of(json: &str) -> Result<Self, ListError> {
+    pub fn of(json: &str) -> Result<Self, ItemError> {
         let wire: WireAccount = serde_json::from_str(json)?;
         let references = wire.image_pull_secrets.into_iter().flatten();
         let entries: Vec<String> = references.map(|reference| reference.name.unwrap_or_default()).collect();
@@ -230,7 +154,7 @@ impl Account {
     }
 }
 
-fn custom(group: &str, kind: &str, json: &str) -> Result<Custom, ListError> {
+fn custom(group: &str, kind: &str, json: &str) -> Result<Custom, ItemError> {
     #[derive(Deserialize)]
     struct Wire {
         metadata: WireMeta,

@@ -1,13 +1,12 @@
 //! Keys of labels and annotations.
 
+use crate::world::LAST_APPLIED;
+
 /// Annotations whose values hold a login. Their values are never kept, and their removal cannot be undone.
 pub(super) const WITH_LOGINS: [&str; 2] = [BANZAI_LAST_APPLIED, LAST_APPLIED];
 
 /// What IMPS keeps of a Secret.
 pub(super) const BANZAI_LAST_APPLIED: &str = "banzaicloud.com/last-applied";
-
-/// What `kubectl apply` keeps of an object.
-pub(super) const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// Annotations on a namespace that stop a patcher in it.
 pub(super) const STOPS: [&str; 2] = [
@@ -20,12 +19,12 @@ const KNOWN: [&str; 17] = [
     "app.kubernetes.io/managed-by",
     "acr.microsoft.com/",
     "argocd.argoproj.io/tracking-id",
-    "banzaicloud.com/last-applied",
+    BANZAI_LAST_APPLIED,
     "field.cattle.io/projectId",
     "generate.kyverno.io/",
     "imagepullsecrets.preferred.jp/",
     "k8s.titansoft.com/",
-    "kubectl.kubernetes.io/last-applied-configuration",
+    LAST_APPLIED,
     "management.cattle.io/",
     "meta.helm.sh/",
     "openshift.io/",

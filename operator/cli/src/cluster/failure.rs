@@ -5,7 +5,6 @@ use std::time::Duration;
 use http::StatusCode;
 use thiserror::Error;
 
-use crate::adopt::ListError;
 use crate::world::PageError;
 
 /// How long a server may be silent.
@@ -53,12 +52,6 @@ pub enum Failure {
     /// The list changed too much between two pages.
     #[error("the list expired (410) twice while it was read")]
     Gone,
-    /// The object changed since it was read, or exists already.
-    #[error("it changed meanwhile (409)")]
-    Conflict,
-    /// The write is not allowed for any user.
-    #[error("the server refused the write (422): a policy or a webhook may be the reason")]
-    Refused,
     /// The server asks for fewer requests.
     #[error("the server asks for fewer requests (429)")]
     Throttled,
@@ -70,8 +63,8 @@ pub enum Failure {
         /// The fields.
         fields: String,
     },
-    /// The object was changed or replaced while it was written.
-    #[error("it was changed or replaced at the same time (409): try again")]
+    /// The object was created, changed or replaced while it was written.
+    #[error("it was created, changed or replaced at the same time (409): try again")]
     Changed,
     /// A rule or a policy does not allow the write.
     #[error("the API server refuses it{policy}{fields}")]
@@ -109,23 +102,13 @@ impl Failure {
         }
     }
 
-    /// An answer that `adopt` cannot read.
-    pub(super) fn of_list(error: ListError) -> Self {
-        Self::Unreadable {
-            line: error.line,
-            column: error.column,
-        }
-    }
-
     /// What a status other than success means for a request with this verb of RBAC.
     pub(super) fn of_status(status: StatusCode, verb: &'static str) -> Self {
         match status.as_u16() {
             401 => Self::Unauthorized,
             403 => Self::Forbidden { verb },
             404 => Self::NotFound,
-            409 => Self::Conflict,
             410 => Self::Gone,
-            422 => Self::Refused,
             429 => Self::Throttled,
             code => Self::Status(code),
         }

@@ -10,7 +10,8 @@ use serde::Deserialize;
 use super::client::Connected;
 use super::failure::Failure;
 use super::lists::{LISTS_AT_ONCE, Progress};
-use super::request::{JSON, PAGE, escaped, path};
+use super::path::{escaped, path};
+use super::request::{JSON, PAGE};
 use crate::adopt::{CUSTOMS, Leftovers};
 use crate::world::Kind;
 
@@ -103,12 +104,13 @@ impl Connected {
 
     /// Returns the lists of other tools that this cluster has.
     async fn customs(&self) -> Result<Vec<List>, Failure> {
-        let groups: Groups = self.json("/apis").await?;
+        let groups: Groups = self.read_one("/apis", JSON).await?;
         let mut versions: BTreeMap<(String, String), String> = BTreeMap::new();
         let is_known = |group: &&Group| CUSTOMS.iter().any(|(known, _, _)| *known == group.name);
         for group in groups.groups.iter().filter(is_known) {
             for version in &group.versions {
-                let resources: Resources = self.json(&format!("/apis/{}", version.group_version)).await?;
+                let path = format!("/apis/{}", version.group_version);
+                let resources: Resources = self.read_one(&path, JSON).await?;
                 for resource in resources.resources {
                     let key = (group.name.clone(), resource.name);
                     versions.entry(key).or_insert_with(|| version.group_version.clone());
@@ -127,11 +129,6 @@ impl Connected {
         Ok(served.collect())
     }
 
-    async fn json<T: serde::de::DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
-        let body = self.get(path, "get", JSON).await?;
-        serde_json::from_slice(&body).map_err(|error| Failure::unreadable(&error))
-    }
-
     async fn read_lists(&self, seen: &mut Leftovers, lists: Vec<List>, progress: &dyn Progress) -> Result<(), Failure> {
         progress.lists(lists.len());
         let shared = RefCell::new(seen);
@@ -146,16 +143,11 @@ impl Connected {
             .await
     }
 
-    /// Reads one list. A list that expires between two pages is read once more.
     async fn read_list(&self, list: &List, seen: &RefCell<&mut Leftovers>) -> Result<(), Failure> {
         let joint = if list.path.contains('?') { '&' } else { '?' };
         let path = format!("{}{joint}limit={PAGE}", list.path);
-        let page = |body: &[u8]| {
-            let added = seen.borrow_mut().add_page(list.group, list.kind, body);
-            added.map_err(Failure::of_list)
-        };
-        match self.pages(&path, JSON, page).await {
-            Err(Failure::Gone) => self.pages(&path, JSON, page).await,
+        let read = self.whole(&path, |body| Ok(seen.borrow_mut().add_page(list.group, list.kind, body)?));
+        match read.await {
             // The definition went away.
             Err(Failure::NotFound) => Ok(()),
             done => done,

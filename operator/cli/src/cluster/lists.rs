@@ -6,7 +6,8 @@ use futures::{TryStreamExt as _, stream};
 
 use super::client::Connected;
 use super::failure::Failure;
-use super::request::{JSON, PAGE, escaped, path};
+use super::path::{escaped, path};
+use super::request::PAGE;
 use crate::args::Namespaces;
 use crate::world::{Kind, Unseen, World};
 
@@ -64,7 +65,7 @@ impl Connected {
     /// Namespaces that are given by name are read one by one: that needs no right to list them.
     async fn namespaces(&self, scope: Scope<'_>, world: &RefCell<World>) -> Result<(), Failure> {
         for name in scope.namespaces.exact().into_iter().flatten() {
-            match self.object(Kind::Namespace, None, &escaped(name)).await {
+            match self.object(Kind::Namespace, None, name).await {
                 Ok(body) => world.borrow_mut().add(Kind::Namespace, &String::from_utf8_lossy(&body)),
                 Err(failure) => noted(world, (Kind::Namespace, None), Some(name), failure)?,
             }
@@ -72,22 +73,8 @@ impl Connected {
         Ok(())
     }
 
-    /// Reads one list into the snapshot. A list that expires between two pages is read once more.
+    /// Reads one list into the snapshot.
     pub(super) async fn list(
-        &self,
-        list: List<'_>,
-        parameters: &str,
-        world: &RefCell<World>,
-        progress: &dyn Progress,
-    ) -> Result<(), Failure> {
-        let first = self.once(list, parameters, world, progress).await;
-        match first {
-            Err(Failure::Gone) => self.once(list, parameters, world, progress).await,
-            done => done,
-        }
-    }
-
-    async fn once(
         &self,
         (kind, namespace): List<'_>,
         parameters: &str,
@@ -95,7 +82,7 @@ impl Connected {
         progress: &dyn Progress,
     ) -> Result<(), Failure> {
         let path = format!("{}?limit={PAGE}{parameters}", path(kind, namespace));
-        self.pages(&path, JSON, |body| {
+        self.whole(&path, |body| {
             let page = world.borrow_mut().add_page(kind, body)?;
             progress.page(kind, page.items);
             Ok(page.next)

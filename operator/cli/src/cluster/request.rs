@@ -1,16 +1,20 @@
 //! A single request.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use crd::ClusterPullSecret;
 use http::header::ACCEPT;
-use http::{Request, StatusCode};
+use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use kube::client::Body;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use super::client::Connected;
 use super::failure::{ANSWER_WITHIN, Failure, LONGEST};
+use super::path::{escaped, path, path_to};
 use crate::world::Kind;
 
 /// Objects in a page, as with kubectl.
@@ -23,34 +27,70 @@ const MOST_PAGES: usize = 20_000;
 pub(super) const JSON: &str = "application/json";
 
 /// Metadata alone: the API server leaves everything else out.
-pub(super) const METADATA: &str = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
+const METADATA: &str = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
 
 impl Connected {
     /// Sends `GET PATH`, a request with this verb of RBAC, and returns the body of its answer.
     pub(super) async fn get(&self, path: &str, verb: &'static str, accept: &str) -> Result<Bytes, Failure> {
-        let request = Request::get(path).header(ACCEPT, accept).body(Body::empty());
+        let request = Request::get(path).header(ACCEPT, accept);
+        let response = self.send(request, Body::empty(), verb, path).await?;
+        match response.status() {
+            StatusCode::OK => self.body(response).await,
+            status => Err(Failure::of_status(status, verb)),
+        }
+    }
+
+    /// Sends a request with this verb of RBAC.
+    pub(super) async fn send(
+        &self,
+        request: http::request::Builder,
+        body: Body,
+        verb: &'static str,
+        path: &str,
+    ) -> Result<Response<Body>, Failure> {
+        let request = request.body(body);
         let request = request.map_err(|_| Failure::Unreachable(self.host.clone()))?;
         let sent = self.client.send(request).await;
         let response = sent.map_err(|error| Failure::of_error(&error, &self.host))?;
-        let status = response.status();
-        tracing::debug!(context = self.name, verb, path, status = status.as_u16(), "answered");
-        if status != StatusCode::OK {
-            return Err(Failure::of_status(status, verb));
-        }
-        let body = tokio::time::timeout(ANSWER_WITHIN, collected(response.into_body(), LONGEST, &self.host)).await;
+        let status = response.status().as_u16();
+        tracing::debug!(context = self.name, verb, path, status, "answered");
+        Ok(response)
+    }
+
+    /// Returns the body of an answer.
+    pub(super) async fn body(&self, response: Response<Body>) -> Result<Bytes, Failure> {
+        let body = collected(response.into_body(), LONGEST, &self.host);
+        let body = tokio::time::timeout(ANSWER_WITHIN, body).await;
         body.unwrap_or_else(|_| Err(Failure::Slow(self.host.clone())))
+    }
+
+    /// Reads what is at the path, in this form.
+    pub(super) async fn read_one<T: DeserializeOwned>(&self, path: &str, accept: &str) -> Result<T, Failure> {
+        parsed(&self.get(path, "get", accept).await?)
+    }
+
+    /// As [`read_one`](Self::read_one), if it exists.
+    pub(super) async fn find<T: DeserializeOwned>(&self, path: &str, accept: &str) -> Result<Option<T>, Failure> {
+        match self.read_one(path, accept).await {
+            Ok(found) => Ok(Some(found)),
+            Err(Failure::NotFound) => Ok(None),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// Returns the object at the path, if it exists.
+    pub async fn value(&self, path: &str) -> Result<Option<Value>, Failure> {
+        self.find(path, JSON).await
     }
 
     /// Returns the JSON of one object.
     pub async fn object(&self, kind: Kind, namespace: Option<&str>, name: &str) -> Result<Bytes, Failure> {
-        let path = format!("{}/{name}", path(kind, namespace));
-        self.get(&path, "get", JSON).await
+        self.get(&path_to(kind, namespace, name), "get", JSON).await
     }
 
     /// Returns a `ClusterPullSecret`.
     pub async fn cluster_pull_secret(&self, name: &str) -> Result<ClusterPullSecret, Failure> {
-        let body = self.object(Kind::ClusterPullSecret, None, name).await?;
-        parsed(&body)
+        self.read_one(&path_to(Kind::ClusterPullSecret, None, name), JSON).await
     }
 
     /// Reads a list page by page. `take` returns the token of the next page.
@@ -73,6 +113,18 @@ impl Connected {
         Err(Failure::Endless)
     }
 
+    /// As [`pages`](Self::pages). A list that expires between two pages is read once more.
+    pub(super) async fn whole(
+        &self,
+        path: &str,
+        mut take: impl FnMut(&[u8]) -> Result<Option<String>, Failure>,
+    ) -> Result<(), Failure> {
+        match self.pages(path, JSON, &mut take).await {
+            Err(Failure::Gone) => self.pages(path, JSON, take).await,
+            done => done,
+        }
+    }
+
     /// Returns all `ClusterPullSecret`s.
     pub async fn cluster_pull_secrets(&self) -> Result<Vec<ClusterPullSecret>, Failure> {
         let path = format!("{}?limit={PAGE}", path(Kind::ClusterPullSecret, None));
@@ -88,17 +140,25 @@ impl Connected {
 
     /// Returns namespace and name of all objects of a kind, sorted, without any other part of them.
     pub async fn names(&self, kind: Kind, selector: Option<&str>) -> Result<Vec<(String, String)>, Failure> {
+        Ok(self.uids(kind, selector).await?.into_keys().collect())
+    }
+
+    /// As [`names`](Self::names), each with its uid.
+    pub async fn uids(
+        &self,
+        kind: Kind,
+        selector: Option<&str>,
+    ) -> Result<BTreeMap<(String, String), String>, Failure> {
         let selector = selector.map(|selector| format!("&labelSelector={}", escaped(selector)));
         let path = format!("{}?limit={PAGE}{}", path(kind, None), selector.unwrap_or_default());
-        let mut found = Vec::new();
+        let mut found = BTreeMap::new();
         self.pages(&path, METADATA, |body| {
             let page: Page<Item> = parsed(body)?;
             let items = page.items.into_iter().flatten().map(|item| item.metadata);
-            found.extend(items.map(|item| (item.namespace, item.name)));
+            found.extend(items.map(|item| ((item.namespace, item.name), item.uid)));
             Ok(page.metadata.next)
         })
         .await?;
-        found.sort_unstable();
         Ok(found)
     }
 }
@@ -142,32 +202,8 @@ struct Named {
     #[serde(default)]
     namespace: String,
     name: String,
-}
-
-/// The path of all objects of a kind, in one namespace or in all.
-pub(super) fn path(kind: Kind, namespace: Option<&str>) -> String {
-    let group = match kind.group() {
-        "" => format!("/api/{}", kind.version()),
-        group => format!("/apis/{group}/{}", kind.version()),
-    };
-    match namespace.filter(|_| kind.is_namespaced()) {
-        Some(namespace) => format!("{group}/namespaces/{}/{}", escaped(namespace), kind.plural()),
-        None => format!("{group}/{}", kind.plural()),
-    }
-}
-
-/// Escapes what has a meaning in a URL.
-pub(super) fn escaped(text: &str) -> String {
-    use std::fmt::Write as _;
-    let mut escaped = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') {
-            escaped.push(char::from(byte));
-        } else {
-            let _ = write!(escaped, "%{byte:02X}");
-        }
-    }
-    escaped
+    #[serde(default)]
+    uid: String,
 }
 
 #[cfg(test)]
@@ -188,21 +224,5 @@ mod tests {
         let body = || Body::from(b"0123456789".to_vec());
         assert_eq!(collected(body(), 10, "h").await.map(|body| body.len()), Ok(10));
         assert_eq!(collected(body(), 9, "h").await, Err(Failure::TooLarge));
-    }
-
-    #[test]
-    fn paths_name_group_version_and_namespace() {
-        assert_eq!(path(Kind::Pod, None), "/api/v1/pods");
-        assert_eq!(
-            path(Kind::Deployment, Some("a")),
-            "/apis/apps/v1/namespaces/a/deployments"
-        );
-        assert_eq!(path(Kind::Namespace, Some("a")), "/api/v1/namespaces");
-        assert_eq!(
-            path(Kind::ClusterPullSecret, None),
-            "/apis/pullsecrets.dev/v1alpha1/clusterpullsecrets"
-        );
-        assert_eq!(escaped("a in (b,c)"), "a%20in%20%28b%2Cc%29");
-        assert_eq!(path(Kind::Pod, Some("../x?")), "/api/v1/namespaces/..%2Fx%3F/pods");
     }
 }

@@ -12,7 +12,7 @@ use crd::names::{DOCKER_CONFIG_TYPE, LEGACY_CONFIG_TYPE};
 use super::client::Connected;
 use super::failure::Failure;
 use super::lists::{LISTS_AT_ONCE, Progress, Scope, noted};
-use super::request::escaped;
+use super::path::escaped;
 use crate::world::{Kind, SecretSeen, SecretsRead, Text, World};
 
 /// Secrets that are read by name at a time. Each answer is small.
@@ -70,7 +70,7 @@ impl Connected {
         let read = RefCell::new(std::mem::take(world));
         let outcome = stream::iter(wanted.into_iter().map(Ok))
             .try_for_each_concurrent(BY_NAME_AT_ONCE, async |(namespace, name)| {
-                match self.object(Kind::Secret, Some(&namespace), &escaped(&name)).await {
+                match self.object(Kind::Secret, Some(&namespace), &name).await {
                     Ok(body) => read.borrow_mut().add(Kind::Secret, &String::from_utf8_lossy(&body)),
                     Err(Failure::NotFound) => {}
                     Err(failure) => noted(&read, (Kind::Secret, Some(&namespace)), Some(&name), failure)?,

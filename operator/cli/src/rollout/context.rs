@@ -14,6 +14,7 @@ use super::waiting::{self, Expected, Times};
 use super::writing::{Failed, Writing, is_defined};
 use crate::cluster::{Applying, Connected, Failure, Metadata};
 use crate::output::Bar;
+use crate::world::LAST_APPLIED;
 
 /// The field manager of the annotation that asks the operator to look again. Another one than that of the object, so that
 /// the next apply of the object does not take the annotation away.
@@ -100,7 +101,7 @@ impl Writing<'_> {
             if metadata.repeats_the_object() {
                 let note = format!(
                     "kubectl apply has left the login in an annotation of Secret {}. Remove it: kubectl annotate secret \
-                     {} -n {} kubectl.kubernetes.io/last-applied-configuration-",
+                     {} -n {} {LAST_APPLIED}-",
                     source.called(),
                     source.name,
                     source.namespace

@@ -2,8 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-/// Annotations that no file may bring along: it would repeat the whole object, with its login.
-const REPEATS: &str = "kubectl.kubernetes.io/last-applied-configuration";
+use crate::world::LAST_APPLIED;
 
 /// A document, and how messages name it.
 pub(super) struct Document {
@@ -85,7 +84,7 @@ impl Document {
         for key in ["labels", "annotations"] {
             let given = self.value["metadata"][key].as_object();
             let mut kept = given.cloned().unwrap_or_default();
-            kept.remove(REPEATS);
+            kept.remove(LAST_APPLIED);
             if !kept.is_empty() {
                 metadata.insert(key.to_owned(), Value::Object(kept));
             }

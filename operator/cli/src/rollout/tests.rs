@@ -1,15 +1,13 @@
 //! The requests that a rollout sends, in their order, and what it makes of the answers.
 
-mod server;
-
 use std::cell::RefCell;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::{ContextReport, Done, Given, Installation, Rollout, Stop, Wanted, apply, of_login, remove};
+use crate::cluster::fake::{Asked, Server};
 use crate::output::Bars;
-use server::{Asked, Server};
 
 const GROUP: &str = "GET /apis/pullsecrets.dev/v1alpha1";
 const SECRET: &str = "/api/v1/namespaces/pullsecrets-system/secrets/company";
@@ -77,7 +75,7 @@ fn conflict(manager: &str) -> Value {
 /// A login in a cluster without the operator would be of no use to anyone but a thief.
 #[tokio::test]
 async fn no_login_goes_to_a_cluster_without_the_definition() {
-    let server = Server::start(|_, _| (404, json!({}))).await;
+    let server = Server::new(|_, _| (404, json!({})));
     let ((_sender, stop), wanted) = (Stop::new(), wanted());
     let report = applied(&server, rollout(&wanted, &stop)).await;
     assert_eq!(reasons(&report), ["NotInstalled"]);
@@ -87,13 +85,12 @@ async fn no_login_goes_to_a_cluster_without_the_definition() {
 /// The source comes first. The login is in one request, and in no other. What follows a failure is not written.
 #[tokio::test]
 async fn writes_end_at_the_first_failure() {
-    let server = Server::start(|one, _| match one.what.as_str() {
+    let server = Server::new(|one, _| match one.what.as_str() {
         GROUP => (200, json!({})),
         what if what == format!("PATCH {SECRET}") => (201, metadata("1")),
         what if what.starts_with("PATCH") => (409, conflict("helm")),
         _ => (404, json!({})),
-    })
-    .await;
+    });
     let ((_sender, stop), wanted) = (Stop::new(), wanted());
     let report = applied(&server, rollout(&wanted, &stop)).await;
     assert_eq!(
@@ -130,7 +127,7 @@ async fn writes_end_at_the_first_failure() {
 /// The status of an object that has not changed may be that of the old login.
 #[tokio::test]
 async fn a_changed_source_is_waited_for() {
-    let server = Server::start(|one, before| {
+    let server = Server::new(|one, before| {
         let polls = before.iter().filter(|one| one.what == format!("GET {OBJECT}")).count();
         match one.what.as_str() {
             GROUP => (200, json!({})),
@@ -141,8 +138,7 @@ async fn a_changed_source_is_waited_for() {
             _ if polls < 3 => (200, served("before")),
             _ => (200, served("rollout-2")),
         }
-    })
-    .await;
+    });
     let ((_sender, stop), wanted) = (Stop::new(), wanted());
     let report = applied(&server, rollout(&wanted, &stop)).await;
     assert_eq!(done(&report), [Done::Configured, Done::Unchanged]);
@@ -170,18 +166,17 @@ async fn a_changed_source_is_waited_for() {
 /// An interrupt before a write, and one while the tool waits.
 #[tokio::test]
 async fn an_interrupt_begins_no_further_write() {
-    let server = Server::start(|_, _| (200, json!({}))).await;
+    let server = Server::new(|_, _| (200, json!({})));
     let ((sender, stop), wanted) = (Stop::new(), wanted());
     sender.send(true).unwrap();
     let report = applied(&server, rollout(&wanted, &stop)).await;
     assert_eq!((reasons(&report), server.writes().len()), (vec!["Interrupted"], 0));
 
-    let server = Server::start(|one, _| match one.what.as_str() {
+    let server = Server::new(|one, _| match one.what.as_str() {
         what if what.starts_with("PATCH") => (201, metadata("1")),
         what if what == format!("GET {OBJECT}") => (200, wanted_unserved()),
         _ => (200, json!({"metadata": {}})),
-    })
-    .await;
+    });
     let (sender, stop) = Stop::new();
     let work = applied(&server, rollout(&wanted, &stop));
     let interrupt = async {
@@ -211,13 +206,12 @@ fn wanted_unserved() -> Value {
 async fn an_installation_is_tried_before_it_is_written() {
     let image = format!("a@sha256:{}", "0a".repeat(32));
     let installation = Installation::new(Some(&image)).unwrap();
-    let server = Server::start(|one, _| match one.what.as_str() {
+    let server = Server::new(|one, _| match one.what.as_str() {
         "GET /version" => (200, json!({"major": "1", "minor": "36"})),
         what if what.starts_with("GET") => (404, json!({})),
         what if what.ends_with("poddisruptionbudgets/pullsecrets") => (409, conflict("someone")),
         _ => (201, metadata("1")),
-    })
-    .await;
+    });
     let ((_sender, stop), wanted) = (Stop::new(), wanted());
     let install = Rollout {
         install: Some(&installation),
@@ -228,7 +222,7 @@ async fn an_installation_is_tried_before_it_is_written() {
     let tried = server.asked().iter().filter(|one| one.is_dry_run()).count();
     assert_eq!(tried, installation.objects.len());
 
-    let old = Server::start(|_, _| (200, json!({"major": "1", "minor": "32"}))).await;
+    let old = Server::new(|_, _| (200, json!({"major": "1", "minor": "32"})));
     assert_eq!(reasons(&applied(&old, install).await), ["KubernetesTooOld"]);
 }
 
@@ -237,7 +231,7 @@ async fn an_installation_is_tried_before_it_is_written() {
 async fn what_kubectl_has_installed_is_taken_over() {
     let image = format!("a@sha256:{}", "0a".repeat(32));
     let installation = Installation::new(Some(&image)).unwrap();
-    let server = Server::start(|one, _| match one.what.as_str() {
+    let server = Server::new(|one, _| match one.what.as_str() {
         "GET /version" => (200, json!({"major": "1", "minor": "36"})),
         GROUP => (404, json!({})),
         what if what.starts_with("GET") => (404, json!({})),
@@ -245,8 +239,7 @@ async fn what_kubectl_has_installed_is_taken_over() {
             (409, conflict("kubectl-client-side-apply"))
         }
         _ => (200, metadata("1")),
-    })
-    .await;
+    });
     let (sender, stop) = Stop::new();
     let wanted = wanted();
     let install = Rollout {
@@ -279,7 +272,7 @@ async fn a_source_goes_after_its_object() {
     };
     for (reader, expected) in [("company", vec![]), ("other", vec!["InUse"])] {
         let list = json!({"metadata": {}, "items": [other(reader)]});
-        let server = Server::start(move |one, before| {
+        let server = Server::new(move |one, before| {
             let is_deleted = before
                 .iter()
                 .any(|one| one.what.starts_with("DELETE") && one.what.ends_with(OBJECT));
@@ -292,8 +285,7 @@ async fn a_source_goes_after_its_object() {
                 ),
                 _ => (200, metadata("1")),
             }
-        })
-        .await;
+        });
         let ((_sender, stop), wanted) = (Stop::new(), wanted());
         let report = RefCell::new(ContextReport::default());
         let bar = Bars::new(false, &[]).add("c");
@@ -318,7 +310,7 @@ async fn a_source_goes_after_its_object() {
 /// A server that is busy is asked again.
 #[tokio::test]
 async fn a_throttled_write_is_repeated() {
-    let server = Server::start(|one, before| {
+    let server = Server::new(|one, before| {
         let attempts = before.iter().filter(|one| one.what.starts_with("PATCH")).count();
         match one.what.as_str() {
             what if what.starts_with("PATCH") && attempts == 0 => (429, json!({})),
@@ -326,8 +318,7 @@ async fn a_throttled_write_is_repeated() {
             what if what == format!("GET {OBJECT}") => (200, served("")),
             _ => (200, json!({"metadata": {}})),
         }
-    })
-    .await;
+    });
     let ((_sender, stop), wanted) = (Stop::new(), wanted());
     let report = applied(&server, rollout(&wanted, &stop)).await;
     assert_eq!(

@@ -9,7 +9,7 @@ use super::dump;
 use super::exit::{Exit, Stop};
 use crate::adopt::{AdoptReport, ContextPlan, Leftovers, Options, Plan, Verdict};
 use crate::args::{AdoptArgs, AdoptFormat, Cli};
-use crate::cluster::{Connected, Failure, Writer};
+use crate::cluster::{Connected, Failure};
 use crate::input;
 use crate::output::{AdoptText, Bar, Bars, Terminal, asks, json, manifests, note, print};
 use single::Run;
@@ -112,10 +112,8 @@ async fn one(cli: &Cli, args: &AdoptArgs, options: &Options<'_>, connected: &Con
     let bars = Bars::new(false, &[]);
     let bar = bars.add(&connected.name);
     let run = Run {
-        writer: Writer {
-            connected,
-            dry_run: args.dry_run.is_some(),
-        },
+        connected,
+        dry_run: args.dry_run.is_some(),
         options: *options,
         bar: &bar,
         quiet: cli.quiet,
@@ -231,9 +229,6 @@ fn show(args: &AdoptArgs, report: &AdoptReport, applied: bool, next: Option<&str
     print(&text).map_err(|error| Stop(format!("cannot write the result: {}", error.kind())))
 }
 
-#[cfg(test)]
-mod tests;
-
 /// The command that carries the plan out.
 fn next(cli: &Cli, args: &AdoptArgs, report: &AdoptReport) -> Option<String> {
     let mut groups = report.contexts.iter().flat_map(|context| &context.groups);
@@ -272,3 +267,6 @@ fn next(cli: &Cli, args: &AdoptArgs, report: &AdoptReport) -> Option<String> {
     add("--apply", "");
     Some(format!("{command}   (or -o yaml, for Git)"))
 }
+
+#[cfg(test)]
+mod tests;

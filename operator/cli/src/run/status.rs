@@ -8,6 +8,7 @@ use crate::args::{Cli, Format, StatusArgs};
 use crate::cluster::{Connected, Failure};
 use crate::output::{Bar, Terminal, json, print, yaml};
 use crate::status::{ObjectState, States, Unread, deletion, overview, tree_of};
+use crate::world::LAST_APPLIED;
 
 /// How often `--watch` looks. The operator writes a status at most every few seconds.
 const EVERY: Duration = Duration::from_secs(2);
@@ -68,7 +69,7 @@ async fn objects(connected: &Connected, name: Option<&str>) -> Result<Vec<Object
         object.metadata.managed_fields = None;
         let annotations = object.metadata.annotations.as_mut();
         // What kubectl apply keeps there repeats the object.
-        annotations.map(|annotations| annotations.remove("kubectl.kubernetes.io/last-applied-configuration"));
+        annotations.map(|annotations| annotations.remove(LAST_APPLIED));
         states.push(ObjectState {
             context: connected.name.clone(),
             deletion: deletion(connected, &object).await,

@@ -21,6 +21,7 @@ use super::text::Text;
 use super::workload::Workload;
 use super::{Namespace, World};
 use meta::{Meta, Named};
+pub(crate) use secret::Data;
 use spec::{PodSpec, WorkloadObject};
 
 /// One page of a list.
@@ -42,13 +43,22 @@ pub struct PageError {
 
 /// Why an object cannot be decoded. It holds none of its bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-pub(super) enum ItemError {
+pub enum ItemError {
+    /// Its JSON has another form.
     #[error("its JSON has not the expected form at line {line}, column {column}")]
-    Form { line: usize, column: usize },
+    Form {
+        /// The line of the error.
+        line: usize,
+        /// The column of the error.
+        column: usize,
+    },
+    /// It has no name.
     #[error("it has no name")]
     NoName,
+    /// It has no template of Pods.
     #[error("it has no template")]
     NoTemplate,
+    /// A value of a Secret is not base64.
     #[error("the value under {0} is not base64")]
     NotBase64(&'static str),
 }
@@ -77,22 +87,27 @@ struct ListMeta {
     next: Option<String>,
 }
 
+/// Calls `take` with the JSON of each object of one page of a list, as the API sends it.
+pub(crate) fn page(body: &[u8], mut take: impl FnMut(&str)) -> Result<Page, PageError> {
+    let list: List<'_> = serde_json::from_slice(body).map_err(|error| PageError {
+        line: error.line(),
+        column: error.column(),
+    })?;
+    let items = list.items.unwrap_or_default();
+    for item in &items {
+        take(item.get());
+    }
+    let next = list.metadata.and_then(|metadata| metadata.next);
+    Ok(Page {
+        items: items.len(),
+        next: next.filter(|next| !next.is_empty()),
+    })
+}
+
 impl World {
-    /// Adds the objects of one page of a list, as the API sends it.
+    /// Adds the objects of one page of a list.
     pub fn add_page(&mut self, kind: Kind, body: &[u8]) -> Result<Page, PageError> {
-        let list: List<'_> = serde_json::from_slice(body).map_err(|error| PageError {
-            line: error.line(),
-            column: error.column(),
-        })?;
-        let items = list.items.unwrap_or_default();
-        for item in &items {
-            self.add(kind, item.get());
-        }
-        let next = list.metadata.and_then(|metadata| metadata.next);
-        Ok(Page {
-            items: items.len(),
-            next: next.filter(|next| !next.is_empty()),
-        })
+        page(body, |json| self.add(kind, json))
     }
 
     /// Adds the object with this JSON, or replaces the one with its name. What cannot be decoded becomes a [`Problem`].

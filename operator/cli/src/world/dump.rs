@@ -21,26 +21,49 @@ struct Document<'a> {
     items: Option<Vec<&'a RawValue>>,
 }
 
+/// Calls `take` with API version, kind and JSON of each object of a file: lists and single objects, one after another. The
+/// error has no part of the file.
+pub(crate) fn objects(file: &str, text: &str, mut take: impl FnMut(&str, &str, &str)) -> Result<(), String> {
+    for document in Deserializer::from_str(text).into_iter::<&RawValue>() {
+        let document = document.map_err(|error| {
+            let (line, column) = (error.line(), error.column());
+            format!("{file} is not JSON: error at line {line}, column {column}")
+        })?;
+        each(document.get(), ("", ""), &mut take);
+    }
+    Ok(())
+}
+
+/// `listed` is what a list says of its items. Lists of the API leave the kind of their items out.
+fn each(json: &str, listed: (&str, &str), take: &mut impl FnMut(&str, &str, &str)) {
+    let Ok(document) = serde_json::from_str::<Document<'_>>(json) else {
+        take(listed.0, listed.1, json);
+        return;
+    };
+    let Some(items) = document.items else {
+        let version = stated(&document.api_version, listed.0);
+        take(version, stated(&document.kind, listed.1), json);
+        return;
+    };
+    // `kubectl get` writes a `List` of whole objects.
+    let kind = document.kind.strip_suffix("List").unwrap_or_default();
+    for item in items {
+        each(item.get(), (&document.api_version, kind), take);
+    }
+}
+
+fn stated<'a>(own: &'a str, listed: &'a str) -> &'a str {
+    if own.is_empty() { listed } else { own }
+}
+
 impl World {
     /// Adds all objects of known kinds in a file: lists and single objects, one after another.
     ///
     /// Objects of other kinds are left out. `file` names the file in problems.
     pub fn add_dump(&mut self, file: &str, text: &str) {
-        let mut documents = Deserializer::from_str(text).into_iter::<&RawValue>();
-        for document in documents.by_ref() {
-            match document {
-                Ok(document) => self.add_document(document.get(), None),
-                Err(error) => {
-                    let (line, column) = (error.line(), error.column());
-                    self.problems.push(Problem {
-                        kind: None,
-                        namespace: None,
-                        name: None,
-                        why: format!("{file} is not JSON: error at line {line}, column {column}"),
-                    });
-                    return;
-                }
-            }
+        let read = objects(file, text, |version, kind, json| self.add_known(version, kind, json));
+        if let Err(why) = read {
+            self.unreadable(why);
         }
     }
 
@@ -53,17 +76,12 @@ impl World {
                 let line = error
                     .location()
                     .map(|location| format!(": error at line {}", location.line()));
-                self.problems.push(Problem {
-                    kind: None,
-                    namespace: None,
-                    name: None,
-                    why: format!("{file} is not YAML{}", line.unwrap_or_default()),
-                });
+                self.unreadable(format!("{file} is not YAML{}", line.unwrap_or_default()));
                 return;
             }
         };
         for document in documents {
-            self.add_document(&document.to_string(), None);
+            each(&document.to_string(), ("", ""), &mut |version, kind, json| self.add_known(version, kind, json));
         }
     }
 
@@ -102,27 +120,18 @@ impl World {
         }
     }
 
-    /// `listed` is the kind of list that holds the object. Lists of the API leave the kind of their items out.
-    fn add_document(&mut self, json: &str, listed: Option<Kind>) {
-        let Ok(document) = serde_json::from_str::<Document<'_>>(json) else {
-            if let Some(kind) = listed {
-                self.add(kind, json);
-            }
-            return;
-        };
-        let kind = Kind::of(&document.api_version, &document.kind).or(listed);
-        match (kind, document.items) {
-            (_, Some(items)) => {
-                let kind = document.kind.strip_suffix("List");
-                let kind = kind.and_then(|kind| Kind::of(&document.api_version, kind));
-                for item in items {
-                    if listed.is_none() {
-                        self.add_document(item.get(), kind);
-                    }
-                }
-            }
-            (Some(kind), None) => self.add(kind, json),
-            (None, None) => {}
+    fn add_known(&mut self, api_version: &str, kind: &str, json: &str) {
+        if let Some(kind) = Kind::of(api_version, kind) {
+            self.add(kind, json);
         }
+    }
+
+    fn unreadable(&mut self, why: String) {
+        self.problems.push(Problem {
+            kind: None,
+            namespace: None,
+            name: None,
+            why,
+        });
     }
 }

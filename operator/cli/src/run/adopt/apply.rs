@@ -11,9 +11,10 @@ use crd::{ClusterPullSecret, ConditionStatus, ConditionType, ConflictPolicy};
 use serde_json::json;
 
 use super::now;
-use super::single::{Run, TRIES};
+use super::single::{Place, Run};
 use crate::adopt::{Leftovers, Member, Plan, Proposal, State, Tool, Verdict, write};
-use crate::cluster::{Failure, Place};
+use crate::cluster::Failure;
+use crate::status::{is_observed, is_ready};
 use crate::world::Kind;
 
 /// After how many Secrets the tool is looked for again.
@@ -24,23 +25,19 @@ impl Run<'_> {
     pub(super) async fn group(
         &self,
         seen: &mut Leftovers,
-        proposal: Proposal,
+        mut proposal: Proposal,
         written: &mut Vec<String>,
     ) -> Result<(), String> {
         let name = proposal.object.metadata.name.clone().unwrap_or_default();
         self.source(seen, &proposal, written).await?;
         let is_open = |member: &Member| member.state() != State::Adopted;
-        let proposal = if proposal.members.iter().any(is_open) {
+        if proposal.members.iter().any(is_open) {
             self.suspended(&name, &proposal, written).await?;
             self.seen_by_operator(&name).await?;
-            let proposal = self.checked_again(seen, proposal).await?;
-            self.strip(seen, &proposal.members, written).await?;
-            proposal
-        } else {
-            self.strip(seen, &proposal.members, written).await?;
-            proposal
-        };
-        if self.writer.dry_run {
+            proposal = self.checked_again(seen, proposal).await?;
+        }
+        self.strip(seen, &proposal.members, written).await?;
+        if self.dry_run {
             return self.record(&proposal, written).await;
         }
         self.spec(&name, "resumed", written, |object| {
@@ -60,22 +57,21 @@ impl Run<'_> {
     /// Copies the login inside the cluster, unless the source exists.
     async fn source(&self, seen: &Leftovers, proposal: &Proposal, written: &mut Vec<String>) -> Result<(), String> {
         let source = &proposal.source;
-        let place = format!("{}/{}", source.namespace, source.name);
         let Some((namespace, name)) = &source.from else {
             return Ok(());
         };
-        let body = self.object(Kind::Secret, Some(namespace), name).await?;
-        let json = String::from_utf8_lossy(&body);
-        let now = seen.secret_of(&json).map_err(|error| error.to_string())?;
+        let from = Place::of_secret(namespace, name);
+        let json = self.json(from).await.map_err(|failure| format!("{from}: {failure}"))?;
+        let now = seen.secret_of(&json).map_err(|error| format!("{from}: {error}"))?;
         if !now.content.is_same(&source.content) {
-            return Err(format!("secret {namespace}/{name} changed meanwhile: run adopt again"));
+            return Err(format!("{from} changed meanwhile: run adopt again"));
         }
         let object = write::source(source, &json).ok_or("the login of the source cannot be copied")?;
-        let created = self.writer.create(Kind::Secret, Some(&source.namespace), &object).await;
-        match created {
-            Ok(_) => self.say(written, format!("created secret {place}")),
-            Err(Failure::Conflict) => return Err(format!("secret {place} exists by now: run adopt again")),
-            Err(failure) => return Err(format!("secret {place}: {failure}")),
+        let place = Place::of_secret(&source.namespace, &source.name);
+        match self.connected.create(&object, self.dry_run).await {
+            Ok(()) => self.say(written, format!("created {place}")),
+            Err(Failure::Changed) => return Err(format!("{place} exists by now: run adopt again")),
+            Err(failure) => return Err(format!("{place}: {failure}")),
         }
         Ok(())
     }
@@ -91,9 +87,8 @@ impl Run<'_> {
             return done.await;
         }
         let object = serde_json::to_value(&proposal.object).map_err(|_| "the object cannot be written".to_owned())?;
-        let created = self.writer.create(Kind::ClusterPullSecret, None, &object).await;
-        match created {
-            Ok(_) => self.say(written, format!("created clusterpullsecret {name}, suspended")),
+        match self.connected.create(&object, self.dry_run).await {
+            Ok(()) => self.say(written, format!("created clusterpullsecret {name}, suspended")),
             Err(Failure::NotFound) => {
                 return Err("ClusterPullSecret is not installed: install the operator first".to_owned());
             }
@@ -104,23 +99,23 @@ impl Run<'_> {
 
     /// Waits until the operator has the login of the source.
     async fn seen_by_operator(&self, name: &str) -> Result<(), String> {
-        if self.writer.dry_run {
+        if self.dry_run {
             return Ok(());
         }
         let what = format!("the operator did not resolve the source of ClusterPullSecret {name}: does it run?");
         self.until(&what, async || {
             let object = self.cps(name).await?;
-            Ok(usize::from(!is_true(&object, ConditionType::CredentialsReady)))
+            Ok(usize::from(!has_login(&object)))
         })
         .await
     }
 
     /// Plans again on what is there now, just before the first mark goes.
     async fn checked_again(&self, seen: &mut Leftovers, before: Proposal) -> Result<Proposal, String> {
-        if self.writer.dry_run {
+        if self.dry_run {
             return Ok(before);
         }
-        let connected = self.writer.connected;
+        let connected = self.connected;
         let read = connected.leftovers(rand::random(), now(), self.bar).await;
         *seen = read.map_err(|failure| failure.to_string())?;
         if !seen.is_complete() {
@@ -139,8 +134,8 @@ impl Run<'_> {
     /// Takes the marks of the tool off, one patch for each Secret.
     async fn strip(&self, seen: &mut Leftovers, members: &[Member], written: &mut Vec<String>) -> Result<(), String> {
         for (at, member) in members.iter().enumerate() {
-            if at > 0 && at % LOOKS_AFTER == 0 && !self.writer.dry_run {
-                let read = self.writer.connected.tools(seen, now(), self.bar).await;
+            if at > 0 && at % LOOKS_AFTER == 0 && !self.dry_run {
+                let read = self.connected.tools(seen, now(), self.bar).await;
                 read.map_err(|failure| failure.to_string())?;
             }
             self.strip_one(seen, member, written).await?;
@@ -149,31 +144,19 @@ impl Run<'_> {
     }
 
     async fn strip_one(&self, seen: &Leftovers, member: &Member, written: &mut Vec<String>) -> Result<(), String> {
-        let (namespace, name) = (&member.secret.meta.namespace, &member.secret.meta.name);
-        let place = format!("secret {namespace}/{name}");
-        for _ in 0..TRIES {
-            let body = self.object(Kind::Secret, Some(namespace), name).await?;
-            let read = seen.secret_of(&String::from_utf8_lossy(&body));
-            let read = read.map_err(|error| format!("{place}: {error}"))?;
-            let member = write::judged_again(seen, member, read).map_err(|why| format!("{place}: {why}"))?;
-            if !write::needs_strip(seen, &member) {
-                return Ok(());
-            }
-            let at = Place {
-                kind: Kind::Secret,
-                namespace: Some(namespace),
-                name,
-            };
-            match self.writer.patch(at, &write::strip(seen, &member)).await {
-                Ok(_) => {
-                    self.say(written, format!("took the marks of {} off {place}", member.tool()));
-                    return Ok(());
-                }
-                Err(Failure::Conflict) => {}
-                Err(failure) => return Err(format!("{place}: {failure}")),
-            }
+        let place = Place::of_secret(&member.secret.meta.namespace, &member.secret.meta.name);
+        let mut tool = member.tool();
+        let stripped = self.patched(place, |json| {
+            let json = json.ok_or_else(|| Failure::NotFound.to_string())?;
+            let read = seen.secret_of(json).map_err(|error| error.to_string())?;
+            let member = write::judged_again(seen, member, read)?;
+            tool = member.tool();
+            Ok(write::needs_strip(seen, &member).then(|| write::strip(seen, &member)))
+        });
+        if stripped.await? {
+            self.say(written, format!("took the marks of {tool} off {place}"));
         }
-        Err(format!("{place}: another writer keeps changing it"))
+        Ok(())
     }
 
     /// Waits until the operator has taken over every Secret, and compares uids.
@@ -187,11 +170,7 @@ impl Run<'_> {
         let mut uids = BTreeMap::new();
         let outcome = self
             .until(&what, async || {
-                let found = self.writer.connected.secret_uids(&selector).await?;
-                uids = found
-                    .into_iter()
-                    .map(|(namespace, name, uid)| ((namespace, name), uid))
-                    .collect();
+                uids = self.connected.uids(Kind::Secret, Some(&selector)).await?;
                 let is_there = |(namespace, name): &&(&str, &str)| {
                     uids.contains_key(&((*namespace).to_owned(), (*name).to_owned()))
                 };
@@ -222,18 +201,14 @@ impl Run<'_> {
         let tools: BTreeSet<Tool> = proposal.members.iter().map(Member::tool).collect();
         let tools: Vec<Tool> = tools.into_iter().collect();
         for (namespace, name) in &proposal.accounts {
-            let done = self
-                .account(namespace, name, |account| {
-                    let has = |names: &[String]| names.iter().any(|listed| listed == secret);
-                    let is_open = has(&account.entries) && !has(&account.attached);
-                    is_open.then(|| write::record(account, secret, &tools))
-                })
-                .await?;
-            if done {
-                self.say(
-                    written,
-                    format!("recorded the entry of serviceaccount {namespace}/{name}"),
-                );
+            let recorded = self.account((namespace, name), |account| {
+                let has = |names: &[String]| names.iter().any(|listed| listed == secret);
+                let is_open = has(&account.entries) && !has(&account.attached);
+                is_open.then(|| write::record(account, secret, &tools))
+            });
+            if recorded.await? {
+                let line = format!("recorded the entry of serviceaccount {namespace}/{name}");
+                self.say(written, line);
             }
         }
         Ok(())
@@ -243,18 +218,15 @@ impl Run<'_> {
         let what = format!("ClusterPullSecret {name} is not Ready: kubectl pullsecrets status {name} says why");
         self.until(&what, async || {
             let object = self.cps(name).await?;
-            Ok(usize::from(!is_true(&object, ConditionType::Ready)))
+            Ok(usize::from(!is_ready(&object)))
         })
         .await
     }
 }
 
-/// Returns whether the operator reports this of the object as it is now.
-fn is_true(object: &ClusterPullSecret, type_: ConditionType) -> bool {
-    let Some(status) = &object.status else {
-        return false;
-    };
-    let current = status.observed_generation >= object.metadata.generation;
-    let condition = status.condition(type_);
-    current && condition.is_some_and(|condition| condition.status == ConditionStatus::True)
+/// Returns whether the operator has the login of the sources, for the object as it is now.
+fn has_login(object: &ClusterPullSecret) -> bool {
+    let status = object.status.as_ref();
+    let condition = status.and_then(|status| status.condition(ConditionType::CredentialsReady));
+    is_observed(object) && condition.is_some_and(|condition| condition.status == ConditionStatus::True)
 }

@@ -15,7 +15,6 @@ use super::single::Run;
 use crate::adopt::tests::rows::Row;
 use crate::adopt::tests::{OPERATOR, account, login, merge, namespaces, secret};
 use crate::adopt::{Leftovers, Options, Plan, Verdict, undoable};
-use crate::cluster::Writer;
 use crate::cluster::fake::{Actor, Fake, Key, key};
 use crate::output::Bars;
 
@@ -88,10 +87,8 @@ impl Story {
         let bar = Bars::new(false, &[]).add("fake");
         let from = [format!("name={}", self.row.secret)];
         let run = Run {
-            writer: Writer {
-                connected: &connected,
-                dry_run,
-            },
+            connected: &connected,
+            dry_run,
             options: Options {
                 from: &from,
                 align: false,

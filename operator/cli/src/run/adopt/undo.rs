@@ -5,10 +5,9 @@
 
 use serde_json::json;
 
-use super::single::{Run, TRIES};
+use super::single::{Place, Run};
 use crate::adopt::{Leftovers, Undo, write};
-use crate::cluster::{Failure, Place};
-use crate::world::Kind;
+use crate::cluster::Failure;
 
 impl Run<'_> {
     /// Gives back the Secrets of one name. `written` gets a line for each write.
@@ -19,33 +18,28 @@ impl Run<'_> {
             self.left(name, uid, written).await?;
         }
         for namespace in &undo.namespaces {
-            self.restore(seen, namespace, &undo.secret, written).await?;
+            let place = Place::of_secret(namespace, &undo.secret);
+            let restored = self.patched(place, |json| {
+                let secret = json.map(|json| seen.secret_of(json)).transpose();
+                let secret = secret.map_err(|error| error.to_string())?;
+                Ok(secret.and_then(|secret| write::restore(seen, &secret)))
+            });
+            if restored.await? {
+                self.say(written, format!("put the marks of its tool on {place} again"));
+            }
         }
         for (namespace, name) in &undo.accounts {
-            let done = self
-                .account(namespace, name, |account| {
-                    let records = account.attached.contains(&undo.secret);
-                    records.then(|| write::unrecord(account, &undo.secret))
-                })
-                .await?;
-            if done {
-                self.say(
-                    written,
-                    format!("took the record off serviceaccount {namespace}/{name}, whose entry stays"),
-                );
+            let unrecorded = self.account((namespace, name), |account| {
+                let records = account.attached.contains(&undo.secret);
+                records.then(|| write::unrecord(account, &undo.secret))
+            });
+            if unrecorded.await? {
+                let line = format!("took the record off serviceaccount {namespace}/{name}, whose entry stays");
+                self.say(written, line);
             }
         }
         if let Some((namespace, name, uid)) = &undo.source {
-            let place = Place {
-                kind: Kind::Secret,
-                namespace: Some(namespace),
-                name,
-            };
-            match self.writer.delete(place, uid).await {
-                Ok(()) => self.say(written, format!("deleted secret {namespace}/{name}")),
-                Err(Failure::NotFound) => {}
-                Err(failure) => return Err(format!("secret {namespace}/{name}: {failure}")),
-            }
+            self.delete(Place::of_secret(namespace, name), uid, written).await?;
         }
         Ok(())
     }
@@ -57,17 +51,8 @@ impl Run<'_> {
             (!retains).then(|| json!({"deletionPolicy": "Retain"}))
         })
         .await?;
-        let place = Place {
-            kind: Kind::ClusterPullSecret,
-            namespace: None,
-            name,
-        };
-        match self.writer.delete(place, uid).await {
-            Ok(()) => self.say(written, format!("deleted clusterpullsecret {name}")),
-            Err(Failure::NotFound) => {}
-            Err(failure) => return Err(format!("clusterpullsecret {name}: {failure}")),
-        }
-        if self.writer.dry_run {
+        self.delete(Place::of_object(name), uid, written).await?;
+        if self.dry_run {
             return Ok(());
         }
         let what = format!("the operator did not let ClusterPullSecret {name} go: does it run?");
@@ -77,41 +62,5 @@ impl Run<'_> {
             Err(failure) => Err(failure),
         })
         .await
-    }
-
-    async fn restore(
-        &self,
-        seen: &Leftovers,
-        namespace: &str,
-        name: &str,
-        written: &mut Vec<String>,
-    ) -> Result<(), String> {
-        let place = Place {
-            kind: Kind::Secret,
-            namespace: Some(namespace),
-            name,
-        };
-        let shown = format!("secret {namespace}/{name}");
-        for _ in 0..TRIES {
-            let body = match self.read(place).await {
-                Ok(body) => body,
-                Err(Failure::NotFound) => return Ok(()),
-                Err(failure) => return Err(format!("{shown}: {failure}")),
-            };
-            let secret = seen.secret_of(&String::from_utf8_lossy(&body));
-            let secret = secret.map_err(|error| format!("{shown}: {error}"))?;
-            let Some(patch) = write::restore(seen, &secret) else {
-                return Ok(());
-            };
-            match self.writer.patch(place, &patch).await {
-                Ok(_) => {
-                    self.say(written, format!("put the marks of its tool on {shown} again"));
-                    return Ok(());
-                }
-                Err(Failure::Conflict) => {}
-                Err(failure) => return Err(format!("{shown}: {failure}")),
-            }
-        }
-        Err(format!("{shown}: another writer keeps changing it"))
     }
 }

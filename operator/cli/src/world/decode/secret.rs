@@ -30,13 +30,13 @@ struct Wire<'a> {
     immutable: Option<bool>,
 }
 
-/// The only keys that a kubelet reads.
+/// The only keys that a kubelet reads. It has no `Debug`, because they hold credentials.
 #[derive(Default, Deserialize)]
-struct Data<'a> {
+pub(crate) struct Data<'a> {
     #[serde(default, rename = ".dockerconfigjson", borrow)]
-    config: Option<Cow<'a, str>>,
+    pub(crate) config: Option<Cow<'a, str>>,
     #[serde(default, rename = ".dockercfg", borrow)]
-    legacy: Option<Cow<'a, str>>,
+    pub(crate) legacy: Option<Cow<'a, str>>,
 }
 
 /// A Secret, decoded.
