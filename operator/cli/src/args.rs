@@ -11,14 +11,17 @@ use std::path::PathBuf;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub use adopt::{AdoptArgs, AdoptFormat, DryRun};
+pub use adopt::{AdoptArgs, AdoptFormat};
 pub use audit::{AuditArgs, FailOn, LoginSource};
 pub use explain::{ExplainArgs, Subject};
-pub use rollout::{RolloutArgs, RolloutDryRun, RolloutFormat};
+pub use rollout::{RolloutArgs, RolloutFormat};
 pub use selection::{Connection, Namespaces, Selection};
 
-/// Shows which workloads can pull their images, why not, and what an object waits for. Only `rollout` writes, and so does
-/// `adopt --apply`, and both ask before.
+/// Where an installation with default values has the operator.
+pub(crate) const OPERATOR_NAMESPACE: &str = "pullsecrets-system";
+
+/// Shows which workloads can pull their images, why not, and what an object waits for. Only `adopt` and `rollout` write,
+/// and they ask before.
 ///
 /// Exit codes: 0, no finding. 1, findings. 2, wrong usage, or an answer that is incomplete because a context, a list or
 /// a right was missing. 130, interrupted.
@@ -108,7 +111,7 @@ pub struct RenderArgs {
     pub accounts: Vec<String>,
 
     /// The namespace of the operator, which holds the sources that name none.
-    #[arg(long, value_name = "NAME", default_value = "pullsecrets-system")]
+    #[arg(long, value_name = "NAME", default_value = OPERATOR_NAMESPACE)]
     pub operator_namespace: String,
 
     /// The format of the result.
@@ -186,6 +189,13 @@ pub enum TextFormat {
     Json,
     /// YAML.
     Yaml,
+}
+
+/// Who checks a write that is not stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum DryRun {
+    /// The API servers, with their policies and webhooks.
+    Server,
 }
 
 impl Format {

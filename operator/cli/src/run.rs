@@ -2,6 +2,7 @@
 
 mod adopt;
 mod audit;
+mod command;
 mod contexts;
 mod dump;
 mod exit;
@@ -127,6 +128,7 @@ async fn complete(words: &[String]) -> Result<Exit, Stop> {
     printed(&completion::protocol(&candidates))
 }
 
+/// Prints the result.
 fn printed(text: &str) -> Result<Exit, Stop> {
     print(text).map_err(|error| Stop(format!("cannot write the result: {}", error.kind())))?;
     Ok(Exit::Clean)

@@ -186,7 +186,8 @@ fn raw_location(reference: &Value, operator_namespace: &str) -> Option<(String, 
     Some((namespace.to_owned(), text("name")?.to_owned()))
 }
 
-fn sources(spec: &ClusterPullSecretSpec, operator_namespace: &str) -> BTreeSet<(String, String)> {
+/// Returns the Secrets that a spec names as sources, as namespace and name.
+pub fn sources(spec: &ClusterPullSecretSpec, operator_namespace: &str) -> BTreeSet<(String, String)> {
     let registries = spec.registries.iter();
     let references = registries.flat_map(|registry| registry.credentials.references());
     references

@@ -7,7 +7,7 @@ use crd::names::{ANNOTATION_RETAINED, DOCKER_CONFIG_TYPE, LABEL_MANAGED_BY, LABE
 use crd::{ClusterPullSecret, ConflictPolicy};
 use plan::decision::State;
 use plan::identity::Version;
-use plan::object::Object;
+use plan::object::{Object, sources};
 use plan::observed::{Namespace, Secret as ObservedSecret, SecretTraits};
 use plan::scope::Cluster;
 use plan::secret;
@@ -78,10 +78,9 @@ impl Judge {
 
 /// Returns the namespaces that only their exact name selects, as far as a client can know them.
 pub(super) fn protected(seen: &Leftovers, operator_namespace: &str) -> BTreeSet<String> {
-    let specs = seen.objects.values().map(|object| &object.spec);
-    let registries = specs.flat_map(|spec| &spec.registries);
-    let references = registries.flat_map(|registry| registry.credentials.references());
-    let sources = references.filter_map(|reference| reference.namespace.clone());
+    let objects = seen.objects.values();
+    let sources = objects.flat_map(|object| sources(&object.spec, operator_namespace));
+    let sources = sources.map(|(namespace, _)| namespace);
     let system = SYSTEM_NAMESPACES.iter().map(|name| (*name).to_owned());
     sources.chain(system).chain([operator_namespace.to_owned()]).collect()
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crd::names::{LABEL_EXCLUDE, LABEL_OBJECT};
+use plan::object::sources;
 
 use super::blocks;
 use super::content::Content;
@@ -36,7 +37,9 @@ pub(super) struct Sorted<'a> {
 
 /// Returns the groups by name, and the number of Secrets that are alone and have no mark.
 pub(super) fn groups<'a>(seen: &'a Leftovers, options: &Options<'_>) -> (Vec<Group<'a>>, usize) {
-    let sources = sources(seen, options.operator_namespace);
+    let objects = seen.objects.values();
+    let sources = objects.flat_map(|object| sources(&object.spec, options.operator_namespace));
+    let sources: BTreeSet<(String, String)> = sources.collect();
     let mut by_name: BTreeMap<&str, Vec<Candidate<'_>>> = BTreeMap::new();
     for (place, secret) in &seen.secrets {
         let is_own = secret.meta.labels.contains_key(LABEL_OBJECT) && secret.record().is_none();
@@ -64,28 +67,11 @@ pub(super) fn groups<'a>(seen: &'a Leftovers, options: &Options<'_>) -> (Vec<Gro
     (groups, alone)
 }
 
-/// The Secrets that objects name as sources.
-fn sources(seen: &Leftovers, operator_namespace: &str) -> BTreeSet<(String, String)> {
-    let specs = seen.objects.values().map(|object| &object.spec);
-    let registries = specs.flat_map(|spec| &spec.registries);
-    let references = registries.flat_map(|registry| registry.credentials.references());
-    references
-        .map(|reference| plan::object::source_location(reference, operator_namespace))
-        .collect()
-}
-
 impl<'a> Group<'a> {
     fn is_asked_for(&self, options: &Options<'_>) -> bool {
         let is_chosen = |candidate: &Candidate<'_>| (options.selects)(&candidate.secret.meta.namespace);
-        let is_named = |word: &String| match word.strip_prefix("name=") {
-            Some(name) => name == self.name,
-            None => self
-                .candidates
-                .iter()
-                .any(|candidate| candidate.found.tool.key() == word.as_str()),
-        };
-        let from = options.from.is_empty() || options.from.iter().any(is_named);
-        from && self.candidates.iter().any(is_chosen)
+        let tools = self.candidates.iter().map(|candidate| candidate.found.tool);
+        options.asks_for(self.name, tools) && self.candidates.iter().any(is_chosen)
     }
 
     /// A pull secret of a team, as far as its marks show.

@@ -7,13 +7,14 @@ use serde::Serialize;
 
 use super::role::State;
 use super::tool::Tool;
+use crate::audit::ApiVersion;
 
 /// The result of `kubectl pullsecrets adopt`.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AdoptReport {
     /// The version of this form.
-    pub api_version: &'static str,
+    pub api_version: ApiVersion,
     /// `AdoptPlan`.
     pub kind: &'static str,
     /// Everything that was asked for could be read, and each write succeeded.
@@ -196,7 +197,7 @@ impl AdoptReport {
     /// Makes the report of these contexts.
     pub fn of(contexts: Vec<ContextPlan>) -> Self {
         Self {
-            api_version: "cli.pullsecrets.dev/v1alpha1",
+            api_version: ApiVersion::default(),
             kind: "AdoptPlan",
             complete: contexts.iter().all(ContextPlan::is_complete),
             contexts,

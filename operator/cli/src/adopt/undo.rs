@@ -32,13 +32,10 @@ pub struct Undo {
 /// Returns what can be given back, by the name of the Secrets.
 pub fn undoable(seen: &Leftovers, options: &Options<'_>) -> Vec<Undo> {
     let mut by_name: BTreeMap<&str, Vec<&super::leftovers::Secret>> = BTreeMap::new();
-    for secret in seen.secrets.values().filter(|secret| secret.record().is_some()) {
-        let tool = secret.record().and_then(|record| Tool::of_name(&record.from));
-        let is_asked = |word: &String| match word.strip_prefix("name=") {
-            Some(name) => name == secret.meta.name,
-            None => tool.is_some_and(|tool| tool.key() == word.as_str()),
-        };
-        if options.from.is_empty() || options.from.iter().any(is_asked) {
+    for secret in seen.secrets.values() {
+        let Some(record) = secret.record() else { continue };
+        let tool = Tool::of_name(&record.from);
+        if options.asks_for(&secret.meta.name, tool.into_iter()) {
             by_name.entry(&secret.meta.name).or_default().push(secret);
         }
     }

@@ -134,16 +134,6 @@ pub fn source(source: &Source, json: &str) -> Option<Value> {
     }))
 }
 
-/// Returns the source as a manifest for people, without its data.
-pub fn source_without_data(source: &Source) -> Value {
-    json!({
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": {"name": source.name, "namespace": source.namespace},
-        "type": DOCKER_CONFIG_TYPE,
-    })
-}
-
 /// Returns whether an adoption made this source.
 pub fn is_made_source(secret: &Secret) -> bool {
     secret.meta.annotation(ANNOTATION_ADOPTED) == Some(SOURCE)

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::Namespaces;
+use super::{DryRun, Namespaces, OPERATOR_NAMESPACE};
 use crate::adopt::Tool;
 
 /// Arguments of `adopt`.
@@ -29,7 +29,7 @@ pub struct AdoptArgs {
     pub source: Option<String>,
 
     /// The namespace of the operator, which holds the sources.
-    #[arg(long, value_name = "NAME", default_value = "pullsecrets-system")]
+    #[arg(long, value_name = "NAME", default_value = OPERATOR_NAMESPACE)]
     pub operator_namespace: String,
 
     /// Carries the plan out, after a question. An interrupted run goes on where it ended.
@@ -37,15 +37,15 @@ pub struct AdoptArgs {
     pub apply: bool,
 
     /// Gives Secrets that were adopted back: copies and entries stay, marks of their tools return.
-    #[arg(long, conflicts_with_all = ["apply", "align", "source"])]
+    #[arg(long, conflicts_with_all = ["apply", "align", "source", "named", "excluded"])]
     pub undo: bool,
 
-    /// Carries it out without a question.
-    #[arg(long)]
+    /// Does not ask.
+    #[arg(long, short)]
     pub yes: bool,
 
-    /// Sends each write to the server, which checks it and does not store it.
-    #[arg(long, value_enum)]
+    /// `server`: the API servers check each write and store nothing.
+    #[arg(long, value_enum, value_name = "MODE")]
     pub dry_run: Option<DryRun>,
 
     /// A file, or a folder of files, from `kubectl get -o json`, in place of a cluster. May be repeated.
@@ -55,13 +55,6 @@ pub struct AdoptArgs {
     /// The format of the result. `yaml` has the objects for Git, without data.
     #[arg(long, short, value_enum, default_value_t = AdoptFormat::Table)]
     pub output: AdoptFormat,
-}
-
-/// Who checks a write that is not stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum DryRun {
-    /// The API server, with its policies and webhooks.
-    Server,
 }
 
 /// The format of a plan.

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
+use super::{DryRun, OPERATOR_NAMESPACE};
+
 /// Arguments of `rollout`.
 #[derive(Args, Clone, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
@@ -71,7 +73,7 @@ pub struct RolloutArgs {
     pub image: Option<String>,
 
     /// The namespace of the operator, which holds the sources that name none.
-    #[arg(long, value_name = "NAME", default_value = "pullsecrets-system")]
+    #[arg(long, value_name = "NAME", default_value = OPERATOR_NAMESPACE)]
     pub operator_namespace: String,
 
     /// Takes over fields that another tool has set.
@@ -80,7 +82,7 @@ pub struct RolloutArgs {
 
     /// `server`: the API servers check each write and store nothing.
     #[arg(long, value_enum, value_name = "MODE")]
-    pub dry_run: Option<RolloutDryRun>,
+    pub dry_run: Option<DryRun>,
 
     /// How long each context may take until all is ready, such as 90s, 5m or 1h. With 0 it is looked at once.
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = duration)]
@@ -93,13 +95,6 @@ pub struct RolloutArgs {
     /// The format of the result.
     #[arg(long, short, value_enum, default_value_t = RolloutFormat::Table)]
     pub output: RolloutFormat,
-}
-
-/// Where a dry run is made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum RolloutDryRun {
-    /// By the API servers.
-    Server,
 }
 
 /// The format of the result of `rollout`.

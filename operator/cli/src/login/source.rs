@@ -7,12 +7,9 @@ use plan::docker_config::{PullSecret, SentLogin};
 use plan::server::Server;
 
 use super::offer::Offers;
-use crate::args::LoginSource;
+use crate::args::{LoginSource, OPERATOR_NAMESPACE};
 use crate::cluster::{Connected, Failure};
 use crate::world::{Kind, Logins, Unseen};
-
-/// Where the operator is unless a status says otherwise.
-const SYSTEM_NAMESPACE: &str = "pullsecrets-system";
 
 /// Returns the logins, and keeps them in a snapshot. The error names the Secret or the object, and no value.
 pub async fn offers(connected: &Connected, source: &LoginSource, logins: &mut Logins) -> Result<Offers, Unseen> {
@@ -86,7 +83,7 @@ async fn source_of(
     let installation = object.status.as_ref().and_then(|status| status.installation.as_deref());
     let own = installation
         .and_then(|lease| lease.split_once('/'))
-        .map_or(SYSTEM_NAMESPACE, |(namespace, _)| namespace);
+        .map_or(OPERATOR_NAMESPACE, |(namespace, _)| namespace);
     read(
         connected,
         reference.namespace.as_deref().unwrap_or(own),

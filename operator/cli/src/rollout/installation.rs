@@ -13,9 +13,6 @@ use manifests::{FILES, IMAGE};
 pub(super) use owner::owner;
 pub(super) use version::{Installed, VERSION_LABEL};
 
-/// The namespace of the operator.
-pub(super) const NAMESPACE: &str = "pullsecrets-system";
-
 /// The name of its Deployment.
 pub(super) const DEPLOYMENT: &str = "pullsecrets";
 

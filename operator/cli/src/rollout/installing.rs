@@ -5,11 +5,12 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::installation::{DEPLOYMENT, Installation, Installed, NAMESPACE, called, owner};
+use super::installation::{DEPLOYMENT, Installation, Installed, called, owner};
 use super::report::{Done, Left};
 use super::task::Rollout;
 use super::waiting::Times;
 use super::writing::{Failed, Writing, failed, is_defined};
+use crate::args::OPERATOR_NAMESPACE;
 use crate::cluster::{Connected, Failure, path_of};
 use crate::output::Bar;
 
@@ -151,10 +152,10 @@ pub(super) async fn until_running(writing: Writing<'_>, times: Times) -> Result<
             let updated = count("/status/updatedReplicas");
             let why = format!(
                 "{available} of {wanted} replicas are available, {updated} of this version: \
-                 kubectl get pods -n {NAMESPACE}"
+                 kubectl get pods -n {OPERATOR_NAMESPACE}"
             );
             let called = format!("deployment/{DEPLOYMENT}");
-            return Err(Left::unready(called, Some(NAMESPACE.to_owned()), "NotAvailable", why));
+            return Err(Left::unready(called, Some(OPERATOR_NAMESPACE.to_owned()), "NotAvailable", why));
         }
         writing.rollout.stop.sleep(EVERY.min(times.left())).await;
     }
@@ -172,7 +173,7 @@ fn is_rolled_out(deployment: &Value) -> bool {
 
 async fn deployment(connected: &Connected) -> Result<Option<Value>, Left> {
     let object = json!({
-        "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": DEPLOYMENT, "namespace": NAMESPACE},
+        "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": DEPLOYMENT, "namespace": OPERATOR_NAMESPACE},
     });
     let found = connected.value(&path_of(&object)).await;
     found.map_err(|failure| failed(&format!("deployment/{DEPLOYMENT}"), &failure))

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crd::ClusterPullSecretSpec;
-use plan::object::{Spec, source_location};
+use plan::object::{Spec, sources};
 use serde_json::{Value, json};
 
 use super::document::{Document, is_name};
@@ -55,15 +55,9 @@ pub(super) fn read(document: &Document, operator_namespace: &str) -> Result<Obje
         server.map_err(|error| format!("spec.registries[{at}].server: {error}"))?;
     }
     Spec::parse(name, &spec, operator_namespace).map_err(|error| format!("spec.{}: {}", error.field, error.problem))?;
-    let references = spec
-        .registries
-        .iter()
-        .flat_map(|registry| registry.credentials.references());
     Ok(Object {
         name: name.to_owned(),
-        sources: references
-            .map(|reference| source_location(reference, operator_namespace))
-            .collect(),
+        sources: sources(&spec, operator_namespace),
         manifest: json!({
             "apiVersion": API_VERSION, "kind": "ClusterPullSecret",
             "metadata": document.metadata(None), "spec": given,

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crd::names::{LABEL_MANAGED_BY, LABEL_OBJECT, MANAGED_BY};
-use plan::object::source_location;
+use plan::object::sources;
 use tokio::time::Instant;
 
 use super::report::{ContextReport, Done, Left};
@@ -204,11 +204,8 @@ impl Removing<'_> {
             !self.rollout.wanted.names().any(|wanted| wanted == name)
         };
         let others = objects.iter().filter(|object| is_other(object));
-        let references = others
-            .flat_map(|object| &object.spec.registries)
-            .flat_map(|registry| registry.credentials.references());
-        Ok(references
-            .map(|reference| source_location(reference, self.operator_namespace))
+        Ok(others
+            .flat_map(|object| sources(&object.spec, self.operator_namespace))
             .collect())
     }
 }

@@ -4,14 +4,15 @@ mod apply;
 mod single;
 mod undo;
 
+use super::command::Command;
 use super::contexts::Contexts;
-use super::dump;
 use super::exit::{Exit, Stop};
+use super::{dump, printed};
 use crate::adopt::{AdoptReport, ContextPlan, Leftovers, Options, Plan, Verdict};
-use crate::args::{AdoptArgs, AdoptFormat, Cli};
+use crate::args::{AdoptArgs, AdoptFormat, Cli, OPERATOR_NAMESPACE};
 use crate::cluster::{Connected, Failure};
 use crate::input;
-use crate::output::{AdoptText, Bar, Bars, Terminal, asks, json, manifests, note, print};
+use crate::output::{AdoptText, Bar, Bars, Terminal, asks, json, manifests, note};
 use single::Run;
 
 pub(super) async fn run(cli: &Cli, args: &AdoptArgs) -> Result<Exit, Stop> {
@@ -22,12 +23,12 @@ pub(super) async fn run(cli: &Cli, args: &AdoptArgs) -> Result<Exit, Stop> {
         ));
     }
     if writes && args.dry_run.is_none() && !args.yes && !asks() {
-        return Err(Stop("there is no terminal to ask: add --yes".to_owned()));
+        return Err(Stop::no_terminal());
     }
     let selects = |namespace: &str| args.namespaces.selects(namespace);
     let options = options(args, &selects);
     let report = if !args.from_dump.is_empty() {
-        AdoptReport::of(vec![of_dump(args, &options)?])
+        AdoptReport::of(vec![of_dump(args, &options).await?])
     } else if writes {
         AdoptReport::of(written(cli, args, &options).await?)
     } else {
@@ -50,11 +51,9 @@ fn options<'a>(args: &'a AdoptArgs, selects: &'a dyn Fn(&str) -> bool) -> Option
     }
 }
 
-fn of_dump(args: &AdoptArgs, options: &Options<'_>) -> Result<ContextPlan, Stop> {
-    let mut seen = Leftovers::new(rand::random(), 0);
-    for file in dump::files(&args.from_dump)? {
-        seen.add_dump(&file.display().to_string(), &dump::text(&file, input::DUMP)?);
-    }
+async fn of_dump(args: &AdoptArgs, options: &Options<'_>) -> Result<ContextPlan, Stop> {
+    let seen = Leftovers::new(rand::random(), 0);
+    let mut seen = dump::each(&args.from_dump, input::DUMP, seen, Leftovers::add_dump).await?;
     seen.end_dump();
     Ok(context(dump::NAME, seen.unread.clone(), Plan::of(&seen, options)))
 }
@@ -226,46 +225,29 @@ fn show(args: &AdoptArgs, report: &AdoptReport, applied: bool, next: Option<&str
         }
         .text(),
     };
-    print(&text).map_err(|error| Stop(format!("cannot write the result: {}", error.kind())))
+    printed(&text)?;
+    Ok(())
 }
 
 /// The command that carries the plan out.
 fn next(cli: &Cli, args: &AdoptArgs, report: &AdoptReport) -> Option<String> {
     let mut groups = report.contexts.iter().flat_map(|context| &context.groups);
     groups.find(|group| group.verdict == Verdict::Adopt)?;
-    let mut command = "kubectl pullsecrets adopt".to_owned();
-    let mut add = |flag: &str, value: &str| {
-        command.push(' ');
-        command.push_str(flag);
-        if !value.is_empty() {
-            command.push(' ');
-            command.push_str(&super::audit::quoted(value));
-        }
-    };
-    args.from.iter().for_each(|from| add("--from", from));
-    cli.connection
-        .contexts
-        .iter()
-        .for_each(|context| add("--context", context));
-    args.namespaces.named.iter().for_each(|namespace| add("-n", namespace));
-    args.namespaces
-        .excluded
-        .iter()
-        .for_each(|namespace| add("--exclude-namespace", namespace));
-    if cli.connection.all_contexts {
-        add("--all-contexts", "");
-    }
+    let mut command = Command::of("adopt");
+    args.from.iter().for_each(|from| command.flag("--from", from));
+    command.contexts(&cli.connection);
+    command.namespaces(&args.namespaces);
     if args.align {
-        add("--align", "");
+        command.word("--align");
     }
     if let Some(source) = &args.source {
-        add("--source", source);
+        command.flag("--source", source);
     }
-    if args.operator_namespace != "pullsecrets-system" {
-        add("--operator-namespace", &args.operator_namespace);
+    if args.operator_namespace != OPERATOR_NAMESPACE {
+        command.flag("--operator-namespace", &args.operator_namespace);
     }
-    add("--apply", "");
-    Some(format!("{command}   (or -o yaml, for Git)"))
+    command.word("--apply");
+    Some(format!("{}   (or -o yaml, for Git)", command.text()))
 }
 
 #[cfg(test)]

@@ -1,14 +1,16 @@
 //! `audit`.
 
+use super::command::Command;
 use super::contexts::Contexts;
 use super::dump;
 use super::exit::{Exit, Stop};
+use super::printed;
 use super::trials::evidence;
 use crate::args::{AuditArgs, Cli, FailOn, Format};
 use crate::audit::{Fails, Ignored, Options, Part, Report};
 use crate::cluster::{Connected, Failure, Scope};
 use crate::input;
-use crate::output::{AuditText, Bar, Terminal, json, junit, names, print, yaml};
+use crate::output::{AuditText, Bar, Terminal, json, junit, names, yaml};
 use crate::verdict::Evidence;
 
 pub(super) async fn run(cli: &Cli, args: &AuditArgs) -> Result<Exit, Stop> {
@@ -26,7 +28,7 @@ pub(super) async fn run(cli: &Cli, args: &AuditArgs) -> Result<Exit, Stop> {
     };
     let report = Report::of(parts, &options, args.plan);
     let text = text(cli, args, &report)?;
-    print(&text).map_err(|error| Stop(format!("cannot write the result: {}", error.kind())))?;
+    printed(&text)?;
     let fails = match args.fail_on {
         FailOn::NextPod => Fails::NextPod,
         FailOn::Restart => Fails::OnRestart,
@@ -121,37 +123,15 @@ fn next(cli: &Cli, args: &AuditArgs, report: &Report) -> Option<String> {
     }
     let registries = report.contexts.iter().flat_map(|context| context.registries.iter());
     let worst = registries.max_by_key(|registry| registry.workloads - registry.ready.min(registry.workloads))?;
-    let mut command = "kubectl pullsecrets audit".to_owned();
-    let mut add = |word: &str| {
-        command.push(' ');
-        command.push_str(word);
-    };
+    let mut command = Command::of("audit");
     if args.servers.is_empty() {
-        add(&worst.registry);
+        command.word(&worst.registry);
     }
-    args.servers.iter().for_each(|server| add(server.as_str()));
-    for context in &cli.connection.contexts {
-        add("--context");
-        add(&quoted(context));
-    }
-    if cli.connection.all_contexts {
-        add("--all-contexts");
-    }
-    for namespace in &args.selection.namespaces.named {
-        add("-n");
-        add(&quoted(namespace));
-    }
+    args.servers.iter().for_each(|server| command.word(server.as_str()));
+    command.contexts(&cli.connection);
+    command.namespaces(&args.selection.namespaces);
     if !args.servers.is_empty() {
-        add("--plan");
+        command.word("--plan");
     }
-    Some(command)
-}
-
-/// Quotes a word for a shell, if it must be.
-pub(super) fn quoted(word: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@".contains(c);
-    if !word.is_empty() && word.chars().all(is_plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', r"'\''"))
+    Some(command.text())
 }

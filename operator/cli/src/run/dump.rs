@@ -10,23 +10,30 @@ use crate::world::World;
 /// The name under which files appear in place of a context.
 pub(super) const NAME: &str = "dump";
 
-/// Reads the files that the flags name. An interrupt ends the tool also while a pipe has nothing to say.
+/// Reads the files that the flags name, from `kubectl get -o json`.
 pub(super) async fn world(paths: &[PathBuf], namespaces: &Namespaces) -> Result<World, Stop> {
-    let (paths, namespaces) = (paths.to_owned(), namespaces.clone());
-    let world = tokio::task::spawn_blocking(move || read(&paths, &namespaces)).await;
-    world.unwrap_or_else(|_| Err(Stop("the dump cannot be read".to_owned())))
-}
-
-/// Reads files, and the files of folders, from `kubectl get -o json`.
-fn read(paths: &[PathBuf], namespaces: &Namespaces) -> Result<World, Stop> {
-    let mut world = World::default();
-    for file in files(paths)? {
-        let text = text(&file, input::DUMP)?;
-        world.add_dump(&file.display().to_string(), &text);
-    }
+    let mut world = each(paths, input::DUMP, World::default(), World::add_dump).await?;
     world.end_dump();
     world.namespaces.retain(|name, _| namespaces.selects(name));
     Ok(world)
+}
+
+/// Calls `take` with the name and the text of each file. An interrupt ends the tool also while a pipe has nothing to say.
+pub(super) async fn each<T: Send + 'static>(
+    paths: &[PathBuf],
+    limit: Limit,
+    mut all: T,
+    take: impl Fn(&mut T, &str, &str) + Send + 'static,
+) -> Result<T, Stop> {
+    let paths = paths.to_owned();
+    let reading = tokio::task::spawn_blocking(move || {
+        for file in files(&paths)? {
+            take(&mut all, &file.display().to_string(), &text(&file, limit)?);
+        }
+        Ok(all)
+    });
+    let read = reading.await;
+    read.unwrap_or_else(|_| Err(Stop("the input cannot be read".to_owned())))
 }
 
 /// Returns the text of a file. `-` is standard input.

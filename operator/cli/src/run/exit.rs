@@ -25,6 +25,13 @@ impl From<String> for Stop {
     }
 }
 
+impl Stop {
+    /// A person must agree to a write, and cannot be asked.
+    pub(super) fn no_terminal() -> Self {
+        Self("there is no terminal to ask at before writing: give --yes".to_owned())
+    }
+}
+
 impl Exit {
     /// An incomplete answer wins over findings, because there may be more.
     pub(super) fn of(complete: bool, findings: bool) -> Self {

@@ -7,11 +7,12 @@ use serde::Serialize;
 use super::contexts::Contexts;
 use super::dump;
 use super::exit::{Exit, Stop};
+use super::printed;
 use crate::args::{Cli, ExplainArgs, Namespaces, Subject, TextFormat};
 use crate::audit::ApiVersion;
 use crate::cluster::{Connected, Failure, Scope};
 use crate::explain::{Explanation, Mark, Target, explain};
-use crate::output::{Bar, Terminal, explanation_text, json, note, print, yaml};
+use crate::output::{Bar, Terminal, explanation_text, json, note, yaml};
 use crate::verdict::Evidence;
 use crate::world::{WorkloadId, World};
 
@@ -78,7 +79,7 @@ pub(super) async fn run(cli: &Cli, args: &ExplainArgs) -> Result<Exit, Stop> {
         Some(TextFormat::Yaml) => yaml(&all)?,
         None => text(&all, cli.quiet),
     };
-    print(&text).map_err(|error| Stop(format!("cannot write the result: {}", error.kind())))?;
+    printed(&text)?;
     let explanations = all.explanations.iter().filter_map(|one| one.explanation.as_ref());
     let fails = explanations
         .flat_map(|one| &one.parts)

@@ -2,9 +2,10 @@
 
 use super::dump;
 use super::exit::{Exit, Stop};
+use super::printed;
 use crate::args::{RenderArgs, TextFormat};
 use crate::input;
-use crate::output::{json, note, print, yaml};
+use crate::output::{json, note, yaml};
 use crate::render::render;
 use crate::world::World;
 
@@ -18,7 +19,7 @@ pub(super) fn run(args: &RenderArgs, quiet: bool) -> Result<Exit, Stop> {
             manifests?.join("---\n")
         }
     };
-    print(&text).map_err(|error| Stop(format!("cannot write the result: {}", error.kind())))?;
+    printed(&text)?;
     let refused = rendered.refused.iter();
     let mut notes: Vec<String> = refused
         .map(|(object, why)| format!("ClusterPullSecret {object}: {why}"))

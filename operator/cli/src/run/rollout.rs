@@ -3,15 +3,15 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io::{IsTerminal as _, stderr, stdin};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::contexts::{Contexts, Outcome};
-use super::dump;
 use super::exit::{Exit, Stop};
-use crate::args::{Cli, RolloutArgs, RolloutFormat};
+use super::{dump, printed};
+use crate::args::{Cli, OPERATOR_NAMESPACE, RolloutArgs, RolloutFormat};
 use crate::cluster::Connected;
 use crate::input;
-use crate::output::{self, Bar, Terminal, json, note, print, yaml};
+use crate::output::{self, Bar, Terminal, json, note, yaml};
 use crate::rollout::{
     self, ContextReport, Given, Installation, Left, Report, Rollout, Wanted, names, of_files, of_login, summary, table,
 };
@@ -21,9 +21,6 @@ const NOTHING_WRITTEN: &str = "interrupted: nothing was written";
 
 /// Contexts at a time. Most of the time is spent waiting, which costs one small request a second.
 const AT_ONCE: usize = 64;
-
-/// Where --install installs the operator.
-const OPERATOR_NAMESPACE: &str = "pullsecrets-system";
 
 /// What is known before the first write.
 struct Prepared<'a> {
@@ -45,7 +42,7 @@ pub(super) async fn run(cli: &Cli, args: &RolloutArgs) -> Result<Exit, Stop> {
         return Ok(Exit::Findings);
     };
     let report = rolled_out(args, &prepared).await;
-    print(&text(args, &report)?).map_err(|error| Stop(format!("cannot write the result: {}", error.kind())))?;
+    printed(&text(args, &report)?)?;
     for context in report.contexts.iter().filter(|_| !cli.quiet) {
         for text in &context.notes {
             note(&format!("context {}: {text}", context.context));
@@ -72,22 +69,14 @@ async fn prepared<'a>(cli: &'a Cli, args: &RolloutArgs) -> Result<Option<Prepare
         output::asks()
     };
     if asks && !can_ask {
-        return Err(Stop(
-            "there is no terminal to ask at before writing: give --yes".to_owned(),
-        ));
+        return Err(Stop::no_terminal());
     }
     if args.install && args.operator_namespace != OPERATOR_NAMESPACE {
         return Err(Stop(format!(
             "--install installs into the namespace {OPERATOR_NAMESPACE}"
         )));
     }
-    let reading = {
-        let args = args.clone();
-        tokio::task::spawn_blocking(move || wanted(&args))
-    };
-    let wanted = reading
-        .await
-        .unwrap_or_else(|_| Err(Stop("the input cannot be read".to_owned())))?;
+    let wanted = wanted(args).await?;
     let installation = args
         .install
         .then(|| Installation::new(args.image.as_deref()))
@@ -109,25 +98,23 @@ async fn prepared<'a>(cli: &'a Cli, args: &RolloutArgs) -> Result<Option<Prepare
     Ok(goes_on.then_some(prepared))
 }
 
-fn wanted(args: &RolloutArgs) -> Result<Wanted, Stop> {
+async fn wanted(args: &RolloutArgs) -> Result<Wanted, Stop> {
     let wrong = |wrong: Vec<String>| Stop(wrong.join("\nerror: "));
     let Some(server) = &args.server else {
-        let files = dump::files(&args.files)?.into_iter();
-        let texts: Result<Vec<_>, Stop> = files
-            .map(|file| Ok((file.display().to_string(), dump::text(&file, input::MANIFESTS)?)))
-            .collect();
-        return of_files(&texts?, &args.operator_namespace).map_err(wrong);
+        let add = |all: &mut Vec<(String, String)>, file: &str, text: &str| all.push((file.to_owned(), text.to_owned()));
+        let texts = dump::each(&args.files, input::MANIFESTS, Vec::new(), add).await?;
+        return of_files(&texts, &args.operator_namespace).map_err(wrong);
     };
-    let password = if args.password_stdin {
+    let mut password = String::new();
+    if args.password_stdin {
         if stdin().is_terminal() {
             return Err(Stop(
                 "--password-stdin shows what is typed: give it a pipe or a file, for example < password.txt".to_owned(),
             ));
         }
-        dump::text(Path::new("-"), input::PASSWORD)?
-    } else {
-        String::new()
-    };
+        let set = |password: &mut String, _: &str, text: &str| text.clone_into(password);
+        password = dump::each(&[PathBuf::from("-")], input::PASSWORD, password, set).await?;
+    }
     let login = args.username.as_deref().map(|username| (username, password.as_str()));
     let given = Given {
         server,

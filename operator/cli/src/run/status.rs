@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use super::contexts::{Contexts, Outcome};
 use super::exit::{Exit, Stop};
+use super::printed;
 use crate::args::{Cli, Format, StatusArgs};
 use crate::cluster::{Connected, Failure};
-use crate::output::{Bar, Terminal, json, print, yaml};
+use crate::output::{Bar, Terminal, json, yaml};
 use crate::status::{ObjectState, States, Unread, deletion, overview, tree_of};
 use crate::world::LAST_APPLIED;
 
@@ -30,7 +31,7 @@ pub(super) async fn run(cli: &Cli, args: &StatusArgs) -> Result<Exit, Stop> {
         let states = states(outcomes, name);
         let text = text(&states, args)?;
         if text != before {
-            print(&text).map_err(|error| Stop(format!("cannot write the result: {}", error.kind())))?;
+            printed(&text)?;
             before = text;
         }
         if !args.watch {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crd::ConflictPolicy;
+use crd::{ClusterPullSecret, ConflictPolicy};
 
 use super::super::leftovers::Leftovers;
 use super::super::propose::{Member, Proposal, copy_command};
@@ -41,8 +41,9 @@ pub(super) fn filled(seen: &Leftovers, proposal: &Proposal, secret: &str, report
         .collect();
     report.source = Some(format!("{}/{}", source.namespace, source.name));
     report.copy_command = source.from.as_ref().map(|from| copy_command(from, source));
-    report.object = Some(object.clone());
     let name = object.metadata.name.as_deref().unwrap_or_default();
+    // Without what the server or others have added.
+    report.object = Some(ClusterPullSecret::new(name, object.spec.clone()));
     report.after = after::steps(seen, name, members.iter().map(|member| (&member.secret, &member.found)));
     report.notes = notes(seen, proposal, secret);
 }

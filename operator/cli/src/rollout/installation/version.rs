@@ -3,7 +3,8 @@
 use semver::Version;
 use serde_json::Value;
 
-use super::{DEPLOYMENT, Installation, NAMESPACE};
+use super::{DEPLOYMENT, Installation};
+use crate::args::OPERATOR_NAMESPACE;
 use crate::cluster::FIELD_MANAGER;
 
 /// The label of the Deployment that names the version of the operator.
@@ -55,7 +56,7 @@ impl Installed {
                 "VersionUnknown",
                 format!(
                     "its image names no version. If it is not later than {}: kubectl label deployment {DEPLOYMENT} -n \
-                     {NAMESPACE} {VERSION_LABEL}=VERSION",
+                     {OPERATOR_NAMESPACE} {VERSION_LABEL}=VERSION",
                     by.version
                 ),
             )),
