@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
+use serde_json::Value;
 
 /// Creates a client without retries from a kubeconfig file.
 ///
@@ -42,4 +43,25 @@ pub(crate) async fn anonymous(kubeconfig: &Path) -> anyhow::Result<Client> {
 pub async fn get(client: &Client, path: &str) -> anyhow::Result<String> {
     let request = http::Request::get(path).body(Vec::new())?;
     Ok(client.request_text(request).await?)
+}
+
+/// Sends a write with a body of this media type, or without one, and returns the body of the response.
+///
+/// # Errors
+///
+/// Any response other than success.
+pub async fn send(
+    client: &Client,
+    method: http::Method,
+    path: &str,
+    (media, body): (&str, &Value),
+) -> kube::Result<String> {
+    let body = if body.is_null() {
+        Vec::new()
+    } else {
+        body.to_string().into_bytes()
+    };
+    let request = http::Request::builder().method(method).uri(path);
+    let request = request.header(http::header::CONTENT_TYPE, media).body(body);
+    client.request_text(request.map_err(kube::Error::HttpError)?).await
 }

@@ -260,16 +260,7 @@ pub(super) async fn answer(client: &Client, verb: &str, path: &str, body: &Value
     } else {
         format!("{more}dryRun=All&fieldManager=thief")
     };
-    let body = if body.is_null() {
-        Vec::new()
-    } else {
-        body.to_string().into_bytes()
-    };
-    let request = http::Request::builder()
-        .method(method)
-        .uri(format!("{path}{dry}"))
-        .header("content-type", kind);
-    match client.request_text(request.body(body).unwrap()).await {
+    match e2e::client::send(client, method, &format!("{path}{dry}"), (kind, body)).await {
         Ok(_) => "done",
         Err(kube::Error::Api(status)) if is_of_a_policy_on_the_operator(&status.message) => "policy",
         Err(kube::Error::Api(status)) if status.code == 403 => "no right",

@@ -8,5 +8,6 @@ mod render;
 mod rollout;
 mod secrecy;
 mod status;
+mod story;
 pub(crate) mod tool;
 pub(crate) mod verdicts;

@@ -1,9 +1,8 @@
 //! `rollout`: what it applies, what it waits for, and what is left.
 
-mod installation;
+pub(super) mod installation;
 mod removal;
 mod secrecy;
-mod story;
 
 use std::path::PathBuf;
 
@@ -35,7 +34,7 @@ async fn rollout(scenario: &Scenario, tool: &Tool, login: &Login, more: &[&str])
 }
 
 /// What each write of a context did.
-fn done(report: &Value, context: usize) -> Vec<String> {
+pub(super) fn done(report: &Value, context: usize) -> Vec<String> {
     let written = report["contexts"][context]["written"].as_array().unwrap();
     let done = written
         .iter()
@@ -44,7 +43,7 @@ fn done(report: &Value, context: usize) -> Vec<String> {
 }
 
 /// What is left in a context.
-fn left(report: &Value, context: usize) -> Vec<String> {
+pub(super) fn left(report: &Value, context: usize) -> Vec<String> {
     let text = |value: &Value| value.as_str().unwrap_or("-").to_owned();
     let left = report["contexts"][context]["left"].as_array().unwrap().iter();
     left.map(|one| [&one["object"], &one["namespace"], &one["reason"]].map(text).join(" "))

@@ -2,6 +2,8 @@
 
 use std::sync::{Arc, Mutex};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use e2e::scenario::SOON;
 use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::{Secret, ServiceAccount};
@@ -10,20 +12,20 @@ use kube::{Api, Client, ResourceExt as _};
 use serde_json::Value;
 use tokio::task::JoinHandle;
 
-use super::left::{Left, SERVER};
+use super::left::Left;
 
 /// One state: namespace, name, and the object, or none after its deletion.
 type Seen = (String, String, Option<Value>);
 
 /// Watches until it is dropped.
-pub(super) struct History {
+pub(crate) struct History {
     secrets: Arc<Mutex<Vec<Seen>>>,
     accounts: Arc<Mutex<Vec<Seen>>>,
     tasks: Vec<JoinHandle<()>>,
 }
 
 impl History {
-    pub(super) fn start(client: &Client) -> Self {
+    pub(crate) fn start(client: &Client) -> Self {
         let (secrets, accounts) = (Arc::default(), Arc::default());
         let tasks = vec![
             tokio::spawn(follow::<Secret>(client.clone(), Arc::clone(&secrets))),
@@ -37,7 +39,7 @@ impl History {
     }
 
     /// Waits until the watch has shown the copies as they are now, and returns what is wrong with any state of them.
-    pub(super) async fn violations(&self, client: &Client, left: &Left) -> Vec<String> {
+    pub(crate) async fn violations(&self, client: &Client, left: &Left) -> Vec<String> {
         for namespace in &left.namespaces {
             let now = super::read(client, &left.path(namespace)).await.unwrap_or_default();
             e2e::wait::eventually("the watch has shown the copy", SOON, async || {
@@ -53,6 +55,7 @@ impl History {
             .await;
         }
         let mut wrong = Vec::new();
+        let entries: Vec<&str> = left.entries.iter().map(String::as_str).collect();
         for (namespace, copy) in left.namespaces.iter().zip(&left.copies) {
             for object in of(&self.secrets, namespace, left.tool.secret) {
                 let Some(object) = object else {
@@ -62,19 +65,16 @@ impl History {
                 if object["metadata"]["uid"] != copy["metadata"]["uid"] {
                     wrong.push(format!("{namespace}: the copy has another uid"));
                 }
-                if !has_login(&object) {
+                if !has_login(&object, &left.server) {
                     wrong.push(format!("{namespace}: a state of the copy has no login"));
                 }
             }
             for account in of(&self.accounts, namespace, "default").into_iter().flatten() {
-                let list = &account["imagePullSecrets"];
-                let names: Vec<&str> = list
-                    .as_array()
-                    .into_iter()
-                    .flatten()
-                    .filter_map(|entry| entry["name"].as_str())
-                    .collect();
-                if !names.is_empty() && names != ["first", left.tool.secret, "last"] {
+                let list = account["imagePullSecrets"].as_array();
+                let names = list.into_iter().flatten().filter_map(|entry| entry["name"].as_str());
+                let names: Vec<&str> = names.collect();
+                // The operator appends entries of other objects. Before the tool came, the list was empty.
+                if !names.is_empty() && !names.starts_with(&entries) {
                     wrong.push(format!("{namespace}: the list was {names:?}"));
                 }
             }
@@ -113,12 +113,9 @@ where
     }
 }
 
-fn has_login(secret: &Value) -> bool {
-    use base64::Engine as _;
+fn has_login(secret: &Value, server: &str) -> bool {
     let data = secret["data"][".dockerconfigjson"].as_str().unwrap_or_default();
-    let decoded = base64::engine::general_purpose::STANDARD
-        .decode(data)
-        .unwrap_or_default();
+    let decoded = STANDARD.decode(data).unwrap_or_default();
     let config: Value = serde_json::from_slice(&decoded).unwrap_or_default();
-    config["auths"][SERVER].is_object()
+    config["auths"][server].is_object()
 }

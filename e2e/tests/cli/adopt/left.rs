@@ -1,106 +1,97 @@
-//! What a tool leaves: its objects, and its copies in two namespaces.
+//! What a tool leaves: its objects, and its copies.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use e2e::SYSTEM_NAMESPACE;
-use e2e::scenario::Scenario;
+use e2e::cluster::Cluster;
+use e2e::oracle::Login;
 use serde_json::{Value, json};
 
 use super::tools::Tool;
 use super::{create, read};
 
-/// The registry of all logins. It is never called.
-pub(super) const SERVER: &str = "registry.example.com";
-
-/// A tool that has worked in two namespaces.
-pub(super) struct Left {
-    pub(super) tool: Tool,
-    pub(super) namespaces: Vec<String>,
+/// A tool that has worked in some namespaces.
+pub(crate) struct Left {
+    pub(crate) tool: Tool,
+    /// The registry of the logins.
+    pub(crate) server: String,
+    /// The list of each account `default`.
+    pub(crate) entries: Vec<String>,
+    pub(crate) namespaces: Vec<String>,
     /// The copies as the tool makes them, without versions.
-    pub(super) copies: Vec<Value>,
+    pub(crate) copies: Vec<Value>,
 }
 
-/// A pull secret with a login of the scenario.
-pub(super) fn secret(scenario: &Scenario, namespace: &str, name: &str, email: Option<&str>) -> Value {
-    let login = scenario.login("left behind");
+/// A pull secret with this login.
+pub(super) fn secret(
+    (namespace, name): (&str, &str),
+    (server, login): (&str, &Login),
+    email: Option<&str>,
+) -> Value {
     let mut entry = json!({"username": login.username, "password": login.password});
     if let Some(email) = email {
         entry["email"] = email.into();
     }
-    let config = json!({"auths": {SERVER: entry}}).to_string();
+    let config = json!({"auths": {server: entry}}).to_string();
     json!({"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/dockerconfigjson",
         "metadata": {"namespace": namespace, "name": name}, "data": {".dockerconfigjson": STANDARD.encode(config)}})
 }
 
 impl Left {
-    /// Makes namespaces, objects and copies, and the entries of accounts.
-    pub(super) async fn make(scenario: &Scenario, tool: Tool) -> Self {
-        let places: &[&str] = if tool.source.is_some() {
-            &["a", "b", "s"]
-        } else {
-            &["a", "b"]
-        };
-        let parts: Vec<String> = places.iter().map(|place| format!("{}-{place}", tool.key)).collect();
-        let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
-        scenario.unselected_namespaces(&parts).await;
-        let namespaces = scenario.in_scenario(&parts);
+    /// Makes the objects of the tool, its copies in these namespaces, and the entries of accounts. A tool that copies from
+    /// a Secret of the same name has that in the last namespace.
+    pub(crate) async fn make(
+        cluster: &Cluster,
+        tool: Tool,
+        namespaces: Vec<String>,
+        (server, login): (&str, &Login),
+        entries: &[&str],
+    ) -> Self {
+        let client = cluster.admin().await.unwrap();
         for object in (tool.objects)(&namespaces) {
-            create(scenario, &object).await;
+            create(cluster, &object).await;
         }
+        let list: Vec<Value> = entries.iter().map(|name| json!({"name": name})).collect();
+        let list = json!({"imagePullSecrets": list}).to_string();
         let mut copies = Vec::new();
         for namespace in &namespaces {
-            let mut copy = secret(scenario, namespace, tool.secret, tool.email);
-            // The last namespace has what the tool copies from.
+            let mut copy = secret((namespace, tool.secret), (server, login), tool.email);
             let metadata = match tool.source {
-                Some(source) if namespace.ends_with("-s") => source(),
+                Some(source) if Some(namespace) == namespaces.last() => source(),
                 _ => (tool.metadata)(namespace),
             };
             for (field, value) in metadata.as_object().unwrap() {
                 copy["metadata"][field] = value.clone();
             }
             if let Some((kind, owner)) = &tool.owner {
-                let path = owner.replace("NAMESPACE", namespace);
-                let found = read(scenario.client(), &path).await.unwrap();
-                copy["metadata"]["ownerReferences"] = json!([{"apiVersion": found["apiVersion"], "kind": kind,
-                    "name": found["metadata"]["name"], "uid": found["metadata"]["uid"], "controller": tool.controls}]);
+                let owner = read(&client, &owner.replace("NAMESPACE", namespace)).await.unwrap();
+                copy["metadata"]["ownerReferences"] = json!([{"apiVersion": owner["apiVersion"], "kind": kind,
+                    "name": owner["metadata"]["name"], "uid": owner["metadata"]["uid"], "controller": tool.controls}]);
             }
-            let created = create(scenario, &copy).await;
+            let created = create(cluster, &copy).await;
             copy["metadata"]["uid"] = created["metadata"]["uid"].clone();
             copies.push(copy);
-            let patch = json!({"imagePullSecrets": [{"name": "first"}, {"name": tool.secret}, {"name": "last"}]});
-            let patch = patch.to_string();
-            let arguments = [
-                "patch",
-                "serviceaccount",
-                "default",
-                "-n",
-                namespace,
-                "--type=merge",
-                "-p",
-                &patch,
-            ];
-            scenario.kubectl(&arguments).await;
+            let account = ["patch", "serviceaccount", "default", "-n", namespace];
+            let patch = [&account[..], &["--type=merge", "-p", &list]].concat();
+            cluster.kubectl().run(&patch, "").await.unwrap();
         }
         Self {
             tool,
+            server: server.to_owned(),
+            entries: entries.iter().map(|name| (*name).to_owned()).collect(),
             namespaces,
             copies,
         }
     }
 
     /// Returns the path of the copy in this namespace.
-    pub(super) fn path(&self, namespace: &str) -> String {
+    pub(crate) fn path(&self, namespace: &str) -> String {
         format!("/api/v1/namespaces/{namespace}/secrets/{}", self.tool.secret)
     }
-}
 
-/// A source with a lasting login, for the tools that renew theirs.
-pub(super) async fn lasting(scenario: &Scenario) {
-    let mut source = secret(scenario, SYSTEM_NAMESPACE, "lasting", None);
-    let login = scenario.login("lasting");
-    let config = json!({"auths": {SERVER: {"username": login.username, "password": login.password}}});
-    source["data"][".dockerconfigjson"] = STANDARD.encode(config.to_string()).into();
-    create(scenario, &source).await;
+    /// Returns whether this is the namespace with what the tool copies from, which the tool does not write.
+    pub(super) fn is_source(&self, namespace: &String) -> bool {
+        self.tool.source.is_some() && self.namespaces.last() == Some(namespace)
+    }
 }
 
 /// Group, version, plural, kind and scope of the custom resources of all tools.

@@ -4,21 +4,19 @@
 //! Deployment, `synchronize` of its policy, its annotations. The tests run the commands that the plan prints, word for
 //! word, and judge every state that a watch has shown.
 
-mod history;
-mod left;
-mod stories;
-mod tools;
-mod writers;
+pub(crate) mod history;
+pub(crate) mod left;
+pub(crate) mod stories;
+pub(crate) mod tools;
+pub(crate) mod writers;
 
-use e2e::scenario::Scenario;
+use e2e::cluster::Cluster;
 use serde_json::Value;
 
 /// Creates an object, and returns it as stored.
-async fn create(scenario: &Scenario, object: &Value) -> Value {
-    let kubectl = scenario.cluster().kubectl();
-    let created = kubectl
-        .run(&["create", "-f", "-", "-o", "json"], &object.to_string())
-        .await;
+async fn create(cluster: &Cluster, object: &Value) -> Value {
+    let create = ["create", "-f", "-", "-o", "json"];
+    let created = cluster.kubectl().run(&create, &object.to_string()).await;
     serde_json::from_str(&created.unwrap()).unwrap()
 }
 

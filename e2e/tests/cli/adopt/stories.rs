@@ -2,22 +2,24 @@
 
 use std::sync::Arc;
 
+use e2e::SYSTEM_NAMESPACE;
+use e2e::cluster::Cluster;
 use e2e::folder::Folder;
-use e2e::scenario::{SOON, Scenario};
-use serde_json::Value;
+use e2e::scenario::{SERVER, SOON, Scenario};
+use serde_json::{Value, json};
 
 use super::history::History;
-use super::left::{Left, definitions, lasting};
-use super::tools::all;
+use super::left::{Left, definitions, secret};
+use super::tools::{self, all};
 use super::writers::Writer;
 use super::{create, read};
 use crate::cli::tool::Tool;
 
-/// Most rounds of steps that a tool asks for.
-const ROUNDS: usize = 10;
+/// Most rounds of steps: a tool may ask for several, and its Pods need time to end.
+const ROUNDS: usize = 20;
 
 /// Runs the commands of steps, word for word. Returns how many there were.
-async fn run(scenario: &Scenario, groups: &Value, steps: &str) -> usize {
+pub(crate) async fn run(cluster: &Cluster, groups: &Value, steps: &str) -> usize {
     let folder = Folder::new("pullsecrets-steps").unwrap();
     let groups = groups.as_array().unwrap();
     let steps = groups
@@ -26,8 +28,7 @@ async fn run(scenario: &Scenario, groups: &Value, steps: &str) -> usize {
     let mut commands: Vec<&str> = steps.filter_map(|step| step["command"].as_str()).collect();
     commands.dedup();
     for command in &commands {
-        let kubectl = scenario.cluster().kubectl();
-        let output = kubectl.script(command, folder.path(), SOON).await.unwrap();
+        let output = cluster.kubectl().script(command, folder.path(), SOON).await.unwrap();
         assert!(
             output.status.success(),
             "{command}: {}",
@@ -38,7 +39,7 @@ async fn run(scenario: &Scenario, groups: &Value, steps: &str) -> usize {
 }
 
 /// The groups of a plan, by the arguments.
-async fn groups(tool: &Tool, arguments: &[&str]) -> Value {
+pub(crate) async fn groups(tool: &Tool, arguments: &[&str]) -> Value {
     let (_, plan) = tool.json(&[&["adopt"], arguments].concat()).await;
     plan["contexts"][0]["groups"].clone()
 }
@@ -47,6 +48,29 @@ fn group<'a>(groups: &'a Value, left: &Left) -> &'a Value {
     let mut groups = groups.as_array().unwrap().iter();
     let found = groups.find(|group| group["secret"] == left.tool.secret);
     found.unwrap_or_else(|| panic!("no group for {}", left.tool.name))
+}
+
+/// What a tool has left in namespaces of the scenario.
+async fn left(scenario: &Scenario, tool: tools::Tool) -> Arc<Left> {
+    let mut parts = ["a", "b"].map(|part| format!("{}-{part}", tool.key)).to_vec();
+    parts.extend(tool.source.map(|_| format!("{}-source", tool.key)));
+    let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+    scenario.unselected_namespaces(&parts).await;
+    let login = scenario.login("left behind");
+    let entries = ["first", tool.secret, "last"];
+    let namespaces = scenario.in_scenario(&parts);
+    Arc::new(Left::make(scenario.cluster(), tool, namespaces, (SERVER, &login), &entries).await)
+}
+
+/// A Secret of `OpenShift`, which nothing may write. Returns its path and its version.
+async fn platform(scenario: &Scenario, namespace: &str) -> (String, Value) {
+    let object = json!({"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/dockercfg",
+        "metadata": {"namespace": namespace, "name": "default-dockercfg-x7k2p",
+            "annotations": {"openshift.io/internal-registry-auth-token.service-account": "default"}},
+        "stringData": {".dockercfg": json!({SERVER: {"auth": "YTpi"}}).to_string()}});
+    let created = create(scenario.cluster(), &object).await;
+    let path = format!("/api/v1/namespaces/{namespace}/secrets/default-dockercfg-x7k2p");
+    (path, created["metadata"]["resourceVersion"].clone())
 }
 
 async fn versions(scenario: &Scenario, left: &[Arc<Left>]) -> Vec<Value> {
@@ -74,22 +98,54 @@ async fn adopted(scenario: &Scenario, left: &[Arc<Left>]) {
     }
 }
 
+/// Runs the steps that must come first, until none is left.
+pub(crate) async fn steps_first(cluster: &Cluster, tool: &Tool, arguments: &[&str]) {
+    let mut rounds = 0;
+    while run(cluster, &groups(tool, arguments).await, "first").await > 0 {
+        rounds += 1;
+        assert!(rounds <= ROUNDS, "a step must come first, again and again");
+    }
+}
+
+async fn a_dry_run_stores_nothing(scenario: &Scenario, tool: &Tool, left: &[Arc<Left>]) {
+    let before = versions(scenario, left).await;
+    let dry = tool.run(&["adopt", "--source", "lasting", "--dry-run=server"]).await;
+    assert_eq!(dry.code, Some(0), "{dry:#?}");
+    assert_eq!(versions(scenario, left).await, before);
+}
+
+/// Adopts what these tools left, from a source of its own or from a copy of it.
+async fn adopt(scenario: &Scenario, tool: &Tool, left: &[Arc<Left>], source: Option<&str>) {
+    let names = left.iter().map(|left| format!("--from=name={}", left.tool.secret));
+    let names: Vec<String> = names.collect();
+    let mut arguments = vec!["adopt", "--apply", "--yes"];
+    arguments.extend(names.iter().map(String::as_str));
+    arguments.extend(source.iter().flat_map(|source| ["--source", *source]));
+    let ran = tool.run(&arguments).await;
+    assert_eq!(ran.code, Some(0), "{ran:#?}");
+    assert!(scenario.canary().found_in(&(ran.out + &ran.err)).is_none());
+    adopted(scenario, left).await;
+}
+
 /// Each tool is refused while it would fight, and adopted after the steps that the plan prints. Uninstalling it by the
 /// commands that the plan prints undoes no part.
 #[tokio::test]
 async fn each_tool_is_taken_over_in_place() {
     let scenario = Scenario::own("left").await;
     for definition in definitions() {
-        create(&scenario, &definition).await;
+        create(scenario.cluster(), &definition).await;
     }
     scenario
         .kubectl(&["wait", "--for=condition=Established", "crd", "--all", "--timeout=60s"])
         .await;
-    lasting(&scenario).await;
+    // For the tools whose logins last for hours.
+    let lasting = (SERVER, &scenario.login("lasting"));
+    create(scenario.cluster(), &secret((SYSTEM_NAMESPACE, "lasting"), lasting, None)).await;
     let mut left = Vec::new();
     for tool in all() {
-        left.push(Arc::new(Left::make(&scenario, tool).await));
+        left.push(self::left(&scenario, tool).await);
     }
+    let (platform, version) = platform(&scenario, &left[0].namespaces[0]).await;
     let history = History::start(scenario.client());
     let start = |left: &Arc<Left>| Writer::start(scenario.client().clone(), Arc::clone(left));
     let writers: Vec<Writer> = left.iter().map(start).collect();
@@ -100,32 +156,17 @@ async fn each_tool_is_taken_over_in_place() {
         let group = group(&first, left);
         assert_eq!(group["leftBy"][0]["tool"], left.tool.name, "{group:#}");
     }
-    let mut rounds = 0;
-    while run(&scenario, &groups(&tool, &["--source", "lasting"]).await, "first").await > 0 {
-        rounds += 1;
-        assert!(rounds <= ROUNDS, "a step must come first, again and again");
-    }
-    let before = versions(&scenario, &left).await;
-    let dry = tool.run(&["adopt", "--source", "lasting", "--dry-run=server"]).await;
-    assert_eq!(dry.code, Some(0), "{dry:#?}");
-    assert_eq!(versions(&scenario, &left).await, before, "a dry run stores no write");
-
+    let refused = first.as_array().unwrap().iter();
+    let refused = refused.filter(|group| group["leftBy"][0]["tool"] == "OpenShift");
+    let reasons: Vec<&Value> = refused.map(|group| &group["leftAlone"][0]["reason"]).collect();
+    assert_eq!(reasons, ["WrittenAgain"]);
+    steps_first(scenario.cluster(), &tool, &["--source", "lasting"]).await;
+    a_dry_run_stores_nothing(&scenario, &tool, &left).await;
     let (lasts, renewed): (Vec<_>, Vec<_>) = left.iter().cloned().partition(|left| !left.tool.short_lived);
-    for (source, part) in [(None, &lasts), (Some("lasting"), &renewed)] {
-        let names: Vec<String> = part
-            .iter()
-            .map(|left| format!("--from=name={}", left.tool.secret))
-            .collect();
-        let mut arguments = vec!["adopt", "--apply", "--yes"];
-        arguments.extend(names.iter().map(String::as_str));
-        arguments.extend(source.iter().flat_map(|source| ["--source", *source]));
-        let ran = tool.run(&arguments).await;
-        assert_eq!(ran.code, Some(0), "{ran:#?}");
-        assert!(scenario.canary().found_in(&(ran.out + &ran.err)).is_none());
-        adopted(&scenario, part).await;
-    }
+    adopt(&scenario, &tool, &lasts, None).await;
+    adopt(&scenario, &tool, &renewed, Some("lasting")).await;
     let after = groups(&tool, &[]).await;
-    assert!(run(&scenario, &after, "after").await > 0);
+    assert!(run(scenario.cluster(), &after, "after").await > 0);
     adopted(&scenario, &left).await;
     for writer in writers {
         writer.stop().await;
@@ -134,6 +175,8 @@ async fn each_tool_is_taken_over_in_place() {
         let wrong = history.violations(scenario.client(), left).await;
         assert!(wrong.is_empty(), "{}: {wrong:#?}", left.tool.name);
     }
+    let now = read(scenario.client(), &platform).await.unwrap();
+    assert_eq!(now["metadata"]["resourceVersion"], version);
     scenario.kubectl(&["delete", "cps", "--all"]).await;
     for definition in definitions() {
         let name = definition["metadata"]["name"].as_str().unwrap();
@@ -146,7 +189,7 @@ async fn each_tool_is_taken_over_in_place() {
 async fn an_undo_gives_the_copies_back() {
     let scenario = Scenario::own("back").await;
     let script = all().into_iter().find(|tool| tool.key == "script").unwrap();
-    let left = vec![Arc::new(Left::make(&scenario, script).await)];
+    let left = vec![self::left(&scenario, script).await];
     let history = History::start(scenario.client());
     let tool = Tool::new(scenario.cluster().kubeconfig_path()).await;
     let ran = tool.run(&["adopt", "--apply", "--yes"]).await;

@@ -6,36 +6,36 @@ use serde_json::{Value, json};
 
 /// A tool.
 #[derive(Clone)]
-pub(super) struct Tool {
+pub(crate) struct Tool {
     /// A word for names of namespaces.
-    pub(super) key: &'static str,
+    pub(crate) key: &'static str,
     /// Its name in the JSON of the plan.
-    pub(super) name: &'static str,
+    pub(crate) name: &'static str,
     /// The name of its copies.
-    pub(super) secret: &'static str,
+    pub(crate) secret: &'static str,
     /// What it writes on a copy besides the login.
-    pub(super) metadata: fn(&str) -> Value,
+    pub(crate) metadata: fn(&str) -> Value,
     /// What stands on the Secret that it copies from, where that has the name of the copies.
-    pub(super) source: Option<fn() -> Value>,
+    pub(crate) source: Option<fn() -> Value>,
     /// What it writes into an entry besides the login.
-    pub(super) email: Option<&'static str>,
+    pub(crate) email: Option<&'static str>,
     /// Kind and path of the owner of a copy. `NAMESPACE` stands for that of the copy.
-    pub(super) owner: Option<(&'static str, &'static str)>,
+    pub(crate) owner: Option<(&'static str, &'static str)>,
     /// The owner is the controller.
-    pub(super) controls: bool,
+    pub(crate) controls: bool,
     /// Its objects, for copies in these namespaces.
-    pub(super) objects: fn(&[String]) -> Vec<Value>,
+    pub(crate) objects: fn(&[String]) -> Vec<Value>,
     /// The path of the object that switches it, and whether it is on.
-    pub(super) switch: (&'static str, fn(&Value) -> bool),
+    pub(crate) switch: (&'static str, fn(&Value) -> bool),
     /// What it does with a copy that differs from its own while it is on.
-    pub(super) acts: Acts,
+    pub(crate) acts: Acts,
     /// Its logins last for hours.
-    pub(super) short_lived: bool,
+    pub(crate) short_lived: bool,
 }
 
 /// What a tool does with a copy that another writer changed.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Acts {
+pub(crate) enum Acts {
     /// Nothing: it only creates what is missing.
     Creates,
     /// It replaces data and metadata, without a version.
@@ -86,7 +86,7 @@ const BASE: Tool = Tool {
     short_lived: false,
 };
 
-pub(super) fn all() -> Vec<Tool> {
+pub(crate) fn all() -> Vec<Tool> {
     [
         patchers(),
         credentials(),

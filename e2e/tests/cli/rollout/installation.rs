@@ -15,7 +15,7 @@ use super::{done, left, rollout};
 use crate::cli::tool::Tool;
 
 /// An image by a digest, which a stand-in node runs.
-pub(super) const IMAGE: &str =
+pub(in crate::cli) const IMAGE: &str =
     "registry.example.com/pullsecrets@sha256:0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a";
 
 /// Runs the verb with flags for all namespaces of a cluster but one.
