@@ -3,7 +3,6 @@
 use super::keys::BANZAI_LAST_APPLIED;
 use super::leftovers::{Leftovers, Meta, Workload};
 use super::tool::Tool;
-use crate::world::LAST_APPLIED;
 
 /// A key of a label or an annotation that a tool writes.
 #[derive(Clone, Copy, Debug)]
@@ -53,7 +52,7 @@ const PATCHER: Mark = Mark::Value(MANAGED, "imagepullsecret-patcher");
 
 const NOTHING: About = About {
     labels: &[],
-    annotations: &[Mark::Key(LAST_APPLIED)],
+    annotations: &[],
     owners: &[],
     images: &[],
     workloads: &[],
@@ -70,14 +69,14 @@ const COMPONENT: &str = "app.kubernetes.io/component";
 pub(super) fn about(tool: Tool) -> About {
     match tool {
         Tool::TitansoftPatcher => About {
-            annotations: &[PATCHER, Mark::Key(LAST_APPLIED)],
+            annotations: &[PATCHER],
             images: &["titansoft/imagepullsecret-patcher"],
             workloads: &[("name", "imagepullsecret-patcher")],
             ..NOTHING
         },
         Tool::TamcorePatcher => About {
             labels: &[PATCHER],
-            annotations: &[PATCHER, Mark::Key(LAST_APPLIED)],
+            annotations: &[PATCHER],
             images: &["tamcore/imagepullsecret-patcher"],
             workloads: &[(NAME, "imagepullsecret-patcher")],
             leases: &["tamcore.github.com-imagepullsecret-patcher"],
@@ -100,7 +99,7 @@ pub(super) fn about(tool: Tool) -> About {
         },
         Tool::Imps => About {
             labels: &[Mark::Key("images.banzaicloud.io/owner-uid")],
-            annotations: &[Mark::Key(BANZAI_LAST_APPLIED), Mark::Key(LAST_APPLIED)],
+            annotations: &[Mark::Key(BANZAI_LAST_APPLIED)],
             owners: &["images.banzaicloud.io"],
             images: &["banzaicloud/imagepullsecrets", "banzaicloud/imagepullsecrets-refresher"],
             workloads: &[(COMPONENT, "imagepullsecret-controller")],
@@ -115,7 +114,7 @@ pub(super) fn about(tool: Tool) -> About {
             ..NOTHING
         },
         Tool::CarvelPlaceholder | Tool::CarvelImport => About {
-            annotations: &[Mark::Prefix("secretgen.carvel.dev/"), Mark::Key(LAST_APPLIED)],
+            annotations: &[Mark::Prefix("secretgen.carvel.dev/")],
             owners: &["secretgen.carvel.dev"],
             workloads: &[("app", "secretgen-controller")],
             ..NOTHING
@@ -129,23 +128,20 @@ pub(super) fn about(tool: Tool) -> About {
             ..NOTHING
         },
         Tool::Reflector => About {
-            annotations: &[
-                Mark::Prefix("reflector.v1.k8s.emberstack.com/"),
-                Mark::Key(LAST_APPLIED),
-            ],
+            annotations: &[Mark::Prefix("reflector.v1.k8s.emberstack.com/")],
             images: &["emberstack/kubernetes-reflector"],
             workloads: &[(NAME, "reflector")],
             ..NOTHING
         },
         Tool::Replicator => About {
-            annotations: &[Mark::Prefix("replicator.v1.mittwald.de/"), Mark::Key(LAST_APPLIED)],
+            annotations: &[Mark::Prefix("replicator.v1.mittwald.de/")],
             images: &["mittwald/kubernetes-replicator"],
             workloads: &[(NAME, "kubernetes-replicator")],
             ..NOTHING
         },
         Tool::ExternalSecrets => About {
             labels: &[Mark::Prefix("reconcile.external-secrets.io/")],
-            annotations: &[Mark::Prefix("reconcile.external-secrets.io/"), Mark::Key(LAST_APPLIED)],
+            annotations: &[Mark::Prefix("reconcile.external-secrets.io/")],
             owners: &["external-secrets.io"],
             images: &["external-secrets/external-secrets"],
             workloads: &[(NAME, "external-secrets")],
@@ -154,7 +150,7 @@ pub(super) fn about(tool: Tool) -> About {
         },
         Tool::Pfnet => About {
             labels: &[Mark::Prefix("imagepullsecrets.preferred.jp/")],
-            annotations: &[Mark::Prefix("imagepullsecrets.preferred.jp/"), Mark::Key(LAST_APPLIED)],
+            annotations: &[Mark::Prefix("imagepullsecrets.preferred.jp/")],
             owners: &[""],
             images: &["pfnet/image-pull-secrets-provisioner"],
             workloads: &[("control-plane", "controller-manager")],
@@ -164,7 +160,7 @@ pub(super) fn about(tool: Tool) -> About {
         },
         Tool::AcrPull => About {
             labels: &[Mark::Key("acr.microsoft.com/binding")],
-            annotations: &[Mark::Prefix("acr.microsoft.com/"), Mark::Key(LAST_APPLIED)],
+            annotations: &[Mark::Prefix("acr.microsoft.com/")],
             owners: &["acrpull.microsoft.com", "msi-acrpull.microsoft.com"],
             workloads: &[(NAME, "acrpull")],
             leases: &["aks.azure.com"],

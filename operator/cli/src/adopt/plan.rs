@@ -75,18 +75,7 @@ fn planned(seen: &Leftovers, options: &Options<'_>, group: &Group<'_>) -> (Group
         namespaces: group.candidates.len(),
         contents: group.contents(),
         left_by: group.left_by(),
-        servers: Vec::new(),
-        verdict: Verdict::Adopt,
-        why: None,
-        first: Vec::new(),
-        copies: Vec::new(),
-        left_alone: Vec::new(),
-        accounts: Vec::new(),
-        source: None,
-        copy_command: None,
-        object: None,
-        after: Vec::new(),
-        notes: Vec::new(),
+        ..GroupReport::default()
     };
     let proposal = match proposed(seen, options, group, &mut sorted) {
         Ok(proposal) => {

@@ -47,7 +47,7 @@ pub struct ContextPlan {
 }
 
 /// The Secrets of one name.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GroupReport {
     /// Their name.
@@ -104,9 +104,10 @@ pub struct LeftBy {
 }
 
 /// What the plan says about a group.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub enum Verdict {
     /// It can be adopted.
+    #[default]
     Adopt,
     /// It was adopted, and no step is left.
     Adopted,

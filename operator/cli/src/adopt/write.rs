@@ -21,6 +21,7 @@ use super::propose::{Member, Source};
 use super::recognise::{Record, recognise};
 use super::role::{Role, State};
 use super::tool::Tool;
+use crate::world::LAST_APPLIED;
 
 /// The record on a source that an adoption made.
 const SOURCE: &str = "source";
@@ -38,6 +39,8 @@ impl Marks {
         let kept = member.found.tool == Tool::ExternalSecrets && eso::keeper(seen, &member.secret).is_some();
         let goes = |(key, _): &(&String, &String)| !(kept && eso::PUT_BACK.contains(&key.as_str()));
         let owned = |(key, value): (&String, &String)| (key.clone(), value.clone());
+        // Else the old login outlives its rotation.
+        let applied = meta.annotations.get_key_value(LAST_APPLIED);
         let of_tool = |owner: &&Owner| about.owners.contains(&owner.group());
         Self {
             labels: about.marked_labels(meta).into_iter().filter(goes).map(owned).collect(),
@@ -45,6 +48,7 @@ impl Marks {
                 .marked_annotations(meta)
                 .into_iter()
                 .filter(goes)
+                .chain(applied)
                 .map(owned)
                 .collect(),
             owners: meta.owners.iter().filter(of_tool).cloned().collect(),
