@@ -109,21 +109,26 @@ pub(crate) async fn steps_first(cluster: &Cluster, tool: &Tool, arguments: &[&st
 
 async fn a_dry_run_stores_nothing(scenario: &Scenario, tool: &Tool, left: &[Arc<Left>]) {
     let before = versions(scenario, left).await;
-    let dry = tool.run(&["adopt", "--source", "lasting", "--dry-run=server"]).await;
-    assert_eq!(dry.code, Some(0), "{dry:#?}");
+    silent(scenario, tool, &["--source", "lasting", "--dry-run=server"], 0).await;
     assert_eq!(versions(scenario, left).await, before);
+}
+
+/// No run shows a login, and it ends with this code.
+async fn silent(scenario: &Scenario, tool: &Tool, arguments: &[&str], code: i32) {
+    let ran = tool.run(&[&["adopt"], arguments].concat()).await;
+    assert_eq!(ran.code, Some(code), "{ran:#?}");
+    let found = scenario.canary().found_in(&format!("{}{}", ran.out, ran.err));
+    assert!(found.is_none(), "{arguments:?}: {found:?} in {ran:#?}");
 }
 
 /// Adopts what these tools left, from a source of its own or from a copy of it.
 async fn adopt(scenario: &Scenario, tool: &Tool, left: &[Arc<Left>], source: Option<&str>) {
     let names = left.iter().map(|left| format!("--from=name={}", left.tool.secret));
     let names: Vec<String> = names.collect();
-    let mut arguments = vec!["adopt", "--apply", "--yes"];
+    let mut arguments = vec!["--apply", "--yes"];
     arguments.extend(names.iter().map(String::as_str));
     arguments.extend(source.iter().flat_map(|source| ["--source", *source]));
-    let ran = tool.run(&arguments).await;
-    assert_eq!(ran.code, Some(0), "{ran:#?}");
-    assert!(scenario.canary().found_in(&(ran.out + &ran.err)).is_none());
+    silent(scenario, tool, &arguments, 0).await;
     adopted(scenario, left).await;
 }
 
@@ -184,7 +189,7 @@ async fn each_tool_is_taken_over_in_place() {
     }
 }
 
-/// Copies and entries stay, and the marks of the tool return.
+/// Copies and entries stay, and the marks of the tool return. No run shows a login, in any format and with all logs.
 #[tokio::test]
 async fn an_undo_gives_the_copies_back() {
     let scenario = Scenario::own("back").await;
@@ -192,11 +197,14 @@ async fn an_undo_gives_the_copies_back() {
     let left = vec![self::left(&scenario, script).await];
     let history = History::start(scenario.client());
     let tool = Tool::new(scenario.cluster().kubeconfig_path()).await;
-    let ran = tool.run(&["adopt", "--apply", "--yes"]).await;
-    assert_eq!(ran.code, Some(0), "{ran:#?}");
+    let tool = tool.with("RUST_LOG", "trace");
+    for format in ["table", "json", "yaml"] {
+        silent(&scenario, &tool, &["-o", format], 1).await;
+    }
+    silent(&scenario, &tool, &["--apply"], 2).await;
+    silent(&scenario, &tool, &["--apply", "--yes"], 0).await;
     adopted(&scenario, &left).await;
-    let ran = tool.run(&["adopt", "--undo", "--yes"]).await;
-    assert_eq!(ran.code, Some(0), "{ran:#?}");
+    silent(&scenario, &tool, &["--undo", "--yes"], 0).await;
     for namespace in &left[0].namespaces {
         let copy = read(scenario.client(), &left[0].path(namespace)).await.unwrap();
         assert!(
