@@ -34,7 +34,7 @@ async fn rollout(scenario: &Scenario, tool: &Tool, login: &Login, more: &[&str])
 }
 
 /// What each write of a context did.
-pub(super) fn done(report: &Value, context: usize) -> Vec<String> {
+fn done(report: &Value, context: usize) -> Vec<String> {
     let written = report["contexts"][context]["written"].as_array().unwrap();
     let done = written
         .iter()
@@ -43,7 +43,7 @@ pub(super) fn done(report: &Value, context: usize) -> Vec<String> {
 }
 
 /// What is left in a context.
-pub(super) fn left(report: &Value, context: usize) -> Vec<String> {
+fn left(report: &Value, context: usize) -> Vec<String> {
     let text = |value: &Value| value.as_str().unwrap_or("-").to_owned();
     let left = report["contexts"][context]["left"].as_array().unwrap().iter();
     left.map(|one| [&one["object"], &one["namespace"], &one["reason"]].map(text).join(" "))

@@ -23,13 +23,17 @@ use crate::cli::adopt::stories::{groups, run, steps_first};
 use crate::cli::adopt::tools;
 use crate::cli::adopt::writers::Writer;
 use crate::cli::rollout::installation::IMAGE;
-use crate::cli::rollout::{done, left};
 use crate::cli::tool::{Ran, Tool};
 
 const CONTEXTS: [&str; 3] = ["prod-asia", "prod-eu", "prod-us"];
 
 /// The namespaces that the patcher serves.
 const PATCHED: [&str; 2] = ["checkout", "search"];
+
+/// How the recording in the README of the tool begins. A release needs no `--image`.
+const RECORDED: &str = r"$ kubectl pullsecrets rollout --server harbor.example.com --name company --username robot --password-stdin \
+    --ignore default --install --context 'prod-*' --yes < password.txt
+";
 
 /// Three clusters, and the registry of all their images.
 struct Company {
@@ -145,23 +149,34 @@ impl Company {
         ran
     }
 
-    /// Installs the operator, and serves all clusters.
+    /// Installs the operator, and serves all clusters. What that shows is in the README of the tool.
     async fn roll_out(&self, login: &Login) {
         let server = ["rollout", "--server", self.open.address(), "--name", "company"];
         let with = ["--username", &login.username, "--password-stdin", "--ignore", "default"];
-        let install = ["--install", "--image", IMAGE, "--context=prod-*", "--yes", "-o", "json"];
+        let install = ["--install", "--image", IMAGE, "--context=prod-*", "--yes"];
         let arguments = [&server[..], &with, &install].concat();
         let ran = self.tool.run_with(&arguments, &login.password).await;
         assert_eq!(ran.code, Some(0), "{ran:#?}\nthe nodes: {:#?}", self.troubles());
         self.is_silent(&ran);
-        let report: Value = serde_json::from_str(&ran.out).unwrap();
-        for (at, context) in CONTEXTS.iter().enumerate() {
-            assert_eq!(report["contexts"][at]["context"], *context);
-            assert_eq!(left(&report, at), Vec::<String>::new());
-            assert!(done(&report, at).contains(&"deployment/pullsecrets Created".to_owned()));
-            let (served, selected) = (&report["contexts"][at]["served"], &report["contexts"][at]["selected"]);
-            assert!(served == selected && *served != 0, "{report:#}");
+        let shown = self.shown(&ran);
+        let page = std::fs::read_to_string(e2e::workspace().join("operator/cli/README.md")).unwrap();
+        assert!(page.contains(&shown), "the README has another recording than:\n{shown}");
+    }
+
+    /// The recording of a rollout, with the names that a reader would see.
+    fn shown(&self, ran: &Ran) -> String {
+        let mut shown = RECORDED.to_owned();
+        let version = format!("pullsecrets {}:", env!("CARGO_PKG_VERSION"));
+        for line in ran.err.lines().chain(ran.out.lines()) {
+            let line = line.replace(self.open.address(), "harbor.example.com");
+            let line = line.replace(&version, "pullsecrets VERSION:").replace(IMAGE, "IMAGE@DIGEST");
+            let context = CONTEXTS.iter().find(|context| line.trim_start().starts_with(**context));
+            match (context, line.split_once("127.0.0.1:")) {
+                (Some(context), Some((before, _))) => shown += &format!("{before}{context}.example.com:6443\n"),
+                _ => shown += &format!("{line}\n"),
+            }
         }
+        shown + "$ echo $?\n0\n"
     }
 
     /// Takes over what the patcher left, by the steps of the plan, and uninstalls the patcher.
