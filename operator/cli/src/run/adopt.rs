@@ -35,7 +35,8 @@ pub(super) async fn run(cli: &Cli, args: &AdoptArgs) -> Result<Exit, Stop> {
         AdoptReport::of(planned(cli, args, &options).await?)
     };
     let next = next(cli, args, &report).filter(|_| !writes);
-    show(args, &report, writes, next.as_deref())?;
+    let wrote = report.contexts.iter().any(|context| !context.written.is_empty());
+    show(args, &report, wrote && args.dry_run.is_none(), next.as_deref())?;
     // After a dry run or an undo, the plan is as open as before.
     let counts = !args.undo && args.dry_run.is_none();
     Ok(Exit::of(report.complete, counts && report.has_findings()))

@@ -175,7 +175,11 @@ impl Run<'_> {
         Ok(String::from_utf8_lossy(&body).into_owned())
     }
 
-    pub(super) fn say(&self, written: &mut Vec<String>, line: String) {
+    /// Notes a write.
+    pub(super) fn say(&self, written: &mut Vec<String>, mut line: String) {
+        if self.dry_run {
+            line.push_str(" (server dry run)");
+        }
         if !self.quiet {
             note(&line);
         }
