@@ -176,14 +176,20 @@ async fn fields_of_other_tools_are_named() {
         .await;
 }
 
-/// A foreign Secret in the way of a copy, until the time is over.
-#[tokio::test]
-async fn what_is_left_is_a_row() {
-    let scenario = Scenario::shared("left").await;
+/// Two namespaces. Returns the second one, in which a foreign Secret is in the way of the copy.
+async fn one_in_the_way(scenario: &Scenario) -> String {
     scenario.namespaces(&["a", "b"]).await;
     let namespace = scenario.in_scenario(&["b"]).remove(0);
     let foreign = ["create", "secret", "generic", scenario.name(), "-n", &namespace];
     scenario.kubectl(&foreign).await;
+    namespace
+}
+
+/// A foreign Secret in the way of a copy, until the time is over.
+#[tokio::test]
+async fn what_is_left_is_a_row() {
+    let scenario = Scenario::shared("left").await;
+    let namespace = one_in_the_way(&scenario).await;
     let tool = Tool::new(scenario.cluster().kubeconfig_path()).await;
     let login = scenario.login("first");
     let (code, report) = rollout(&scenario, &tool, &login, &["--timeout=15s"]).await;
@@ -208,10 +214,7 @@ async fn what_is_left_is_a_row() {
 #[tokio::test]
 async fn an_interrupt_keeps_what_is_written() {
     let scenario = Scenario::shared("stopped").await;
-    scenario.namespaces(&["a", "b"]).await;
-    let namespace = scenario.in_scenario(&["b"]).remove(0);
-    let foreign = ["create", "secret", "generic", scenario.name(), "-n", &namespace];
-    scenario.kubectl(&foreign).await;
+    let namespace = one_in_the_way(&scenario).await;
     let tool = Tool::new(scenario.cluster().kubeconfig_path()).await;
     let path = file(&scenario, &scenario.login("first")).display().to_string();
     let served = eventually("the other namespace is served", SOON, async || {

@@ -165,18 +165,20 @@ impl Company {
 
     /// The recording of a rollout, with the names that a reader would see.
     fn shown(&self, ran: &Ran) -> String {
-        let mut shown = RECORDED.to_owned();
+        let mut lines = Vec::new();
         let version = format!("pullsecrets {}:", env!("CARGO_PKG_VERSION"));
         for line in ran.err.lines().chain(ran.out.lines()) {
             let line = line.replace(self.open.address(), "harbor.example.com");
-            let line = line.replace(&version, "pullsecrets VERSION:").replace(IMAGE, "IMAGE@DIGEST");
+            let line = line
+                .replace(&version, "pullsecrets VERSION:")
+                .replace(IMAGE, "IMAGE@DIGEST");
             let context = CONTEXTS.iter().find(|context| line.trim_start().starts_with(**context));
             match (context, line.split_once("127.0.0.1:")) {
-                (Some(context), Some((before, _))) => shown += &format!("{before}{context}.example.com:6443\n"),
-                _ => shown += &format!("{line}\n"),
+                (Some(context), Some((before, _))) => lines.push(format!("{before}{context}.example.com:6443")),
+                _ => lines.push(line),
             }
         }
-        shown + "$ echo $?\n0\n"
+        format!("{RECORDED}{}\n$ echo $?\n0\n", lines.join("\n"))
     }
 
     /// Takes over what the patcher left, by the steps of the plan, and uninstalls the patcher.
@@ -184,7 +186,10 @@ impl Company {
         let cluster = &self.clusters[1].0;
         let from = ["--from=patcher", "--context=prod-eu"];
         steps_first(cluster, &self.tool, &from).await;
-        let ran = self.tool.run(&[&["adopt", "--apply", "--yes"][..], &from].concat()).await;
+        let ran = self
+            .tool
+            .run(&[&["adopt", "--apply", "--yes"][..], &from].concat())
+            .await;
         assert_eq!(ran.code, Some(0), "{ran:#?}");
         self.is_silent(&ran);
         assert!(run(cluster, &groups(&self.tool, &from).await, "after").await > 0);
@@ -205,17 +210,13 @@ impl Company {
         let mut answers = Vec::new();
         for entry in account["imagePullSecrets"].as_array().into_iter().flatten() {
             let secret = read("secret", entry["name"].as_str().unwrap()).await;
-            let config = STANDARD.decode(secret["data"][".dockerconfigjson"].as_str().unwrap()).unwrap();
+            let config = STANDARD
+                .decode(secret["data"][".dockerconfigjson"].as_str().unwrap())
+                .unwrap();
             let config: Value = serde_json::from_slice(&config).unwrap();
             let entry = &config["auths"][self.open.address()];
-            let auth = match entry["auth"].as_str() {
-                Some(auth) => auth.to_owned(),
-                None => {
-                    let text = |field: &str| entry[field].as_str().unwrap();
-                    STANDARD.encode(format!("{}:{}", text("username"), text("password")))
-                }
-            };
-            let answer = loopback::get(self.open.address(), "/v2/", Some(&format!("Basic {auth}"))).await;
+            let auth = format!("Basic {}", entry["auth"].as_str().unwrap());
+            let answer = loopback::get(self.open.address(), "/v2/", Some(&auth)).await;
             answers.push(answer.unwrap().0);
         }
         answers
@@ -231,7 +232,7 @@ async fn three_clusters_are_ready_for_the_login() {
     let patched = company.patched().await;
     let client = company.clusters[1].0.admin().await.unwrap();
     let history = History::start(&client);
-    let patcher = Writer::start(client.clone(), Arc::clone(&patched));
+    let writer = Writer::start(client.clone(), Arc::clone(&patched));
 
     let before = company.audit().await;
     assert_eq!(before.code, Some(1), "{before:#?}");
@@ -245,7 +246,7 @@ async fn three_clusters_are_ready_for_the_login() {
     let after = company.audit().await;
     assert_eq!(after.code, Some(0), "{after:#?}");
     company.adopt(&patched).await;
-    patcher.stop().await;
+    writer.stop().await;
     assert_eq!(history.violations(&client, &patched).await, Vec::<String>::new());
 
     company.open.close();

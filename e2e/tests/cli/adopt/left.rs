@@ -22,11 +22,7 @@ pub(crate) struct Left {
 }
 
 /// A pull secret with this login.
-pub(super) fn secret(
-    (namespace, name): (&str, &str),
-    (server, login): (&str, &Login),
-    email: Option<&str>,
-) -> Value {
+pub(super) fn secret((namespace, name): (&str, &str), (server, login): (&str, &Login), email: Option<&str>) -> Value {
     let mut entry = json!({"username": login.username, "password": login.password});
     if let Some(email) = email {
         entry["email"] = email.into();
@@ -47,7 +43,7 @@ impl Left {
         entries: &[&str],
     ) -> Self {
         let client = cluster.admin().await.unwrap();
-        for object in (tool.objects)(&namespaces) {
+        for object in tool.objects(&namespaces) {
             create(cluster, &object).await;
         }
         let list: Vec<Value> = entries.iter().map(|name| json!({"name": name})).collect();

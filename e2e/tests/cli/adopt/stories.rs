@@ -145,7 +145,11 @@ async fn each_tool_is_taken_over_in_place() {
         .await;
     // For the tools whose logins last for hours.
     let lasting = (SERVER, &scenario.login("lasting"));
-    create(scenario.cluster(), &secret((SYSTEM_NAMESPACE, "lasting"), lasting, None)).await;
+    create(
+        scenario.cluster(),
+        &secret((SYSTEM_NAMESPACE, "lasting"), lasting, None),
+    )
+    .await;
     let mut left = Vec::new();
     for tool in all() {
         left.push(self::left(&scenario, tool).await);

@@ -2,6 +2,8 @@
 
 mod tokens;
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 /// A tool.
@@ -23,10 +25,11 @@ pub(crate) struct Tool {
     pub(crate) owner: Option<(&'static str, &'static str)>,
     /// The owner is the controller.
     pub(crate) controls: bool,
-    /// Its objects, for copies in these namespaces.
-    pub(crate) objects: fn(&[String]) -> Vec<Value>,
-    /// The path of the object that switches it, and whether it is on.
-    pub(crate) switch: (&'static str, fn(&Value) -> bool),
+    /// Labels and image of its Deployment, in the namespace of its key.
+    pub(crate) workload: Option<(&'static [(&'static str, &'static str)], &'static str)>,
+    /// Its other objects, for copies in these namespaces.
+    pub(crate) customs: fn(&[String]) -> Vec<Value>,
+    pub(crate) switch: Switch,
     /// What it does with a copy that differs from its own while it is on.
     pub(crate) acts: Acts,
     /// Its logins last for hours.
@@ -48,28 +51,37 @@ pub(crate) enum Acts {
     Never,
 }
 
-/// The Deployment of a tool, in the namespace of its name.
-fn deployment(name: &str, labels: &Value, image: &str) -> Vec<Value> {
-    vec![
-        json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}),
-        json!({"apiVersion": "apps/v1", "kind": "Deployment",
-            "metadata": {"namespace": name, "name": "controller", "labels": labels},
-            "spec": {"replicas": 1, "selector": {"matchLabels": {"test": name}},
-                "template": {"metadata": {"labels": {"test": name}},
-                    "spec": {"containers": [{"name": "main", "image": image}]}}}}),
-    ]
+/// What switches a tool on and off: an object, and whether the tool is on. A switch that is gone is off.
+#[derive(Clone, Copy)]
+pub(crate) enum Switch {
+    /// Nothing does.
+    None,
+    /// The replicas of its Deployment.
+    Replicas,
+    /// The object at this path.
+    At(&'static str, fn(&Value) -> bool),
+    /// The owner of a copy.
+    Owner(fn(&Value) -> bool),
+    /// The Secret that it copies from.
+    Source(fn(&Value) -> bool),
 }
 
-fn scaled(object: &Value) -> bool {
-    object["spec"]["replicas"] != 0
+impl Tool {
+    /// Returns its objects, for copies in these namespaces.
+    pub(crate) fn objects(&self, namespaces: &[String]) -> Vec<Value> {
+        let mut objects = (self.customs)(namespaces);
+        if let Some((labels, image)) = self.workload {
+            let labels: BTreeMap<&str, &str> = labels.iter().copied().collect();
+            objects.push(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.key}}));
+            objects.push(json!({"apiVersion": "apps/v1", "kind": "Deployment",
+                "metadata": {"namespace": self.key, "name": "controller", "labels": labels},
+                "spec": {"replicas": 1, "selector": {"matchLabels": {"test": self.key}},
+                    "template": {"metadata": {"labels": {"test": self.key}},
+                        "spec": {"containers": [{"name": "main", "image": image}]}}}}));
+        }
+        objects
+    }
 }
-
-fn always(_: &Value) -> bool {
-    true
-}
-
-/// A tool without a switch.
-const ALWAYS: (&str, fn(&Value) -> bool) = ("/version", always);
 
 const BASE: Tool = Tool {
     key: "",
@@ -80,8 +92,9 @@ const BASE: Tool = Tool {
     email: None,
     owner: None,
     controls: true,
-    objects: |_| Vec::new(),
-    switch: ALWAYS,
+    workload: None,
+    customs: |_| Vec::new(),
+    switch: Switch::None,
     acts: Acts::Replaces,
     short_lived: false,
 };
@@ -107,14 +120,11 @@ fn patchers() -> Vec<Tool> {
             name: "TitansoftPatcher",
             secret: "image-pull-secret",
             metadata: |_| json!({"annotations": {"app.kubernetes.io/managed-by": "imagepullsecret-patcher"}}),
-            objects: |_| {
-                deployment(
-                    "titansoft",
-                    &json!({"name": "imagepullsecret-patcher"}),
-                    "titansoft/imagepullsecret-patcher:v1",
-                )
-            },
-            switch: ("/apis/apps/v1/namespaces/titansoft/deployments/controller", scaled),
+            workload: Some((
+                &[("name", "imagepullsecret-patcher")],
+                "titansoft/imagepullsecret-patcher:v1",
+            )),
+            switch: Switch::Replicas,
             acts: Acts::Recreates,
             ..BASE
         },
@@ -126,8 +136,8 @@ fn patchers() -> Vec<Tool> {
                 json!({"labels": {"app.kubernetes.io/managed-by": "imagepullsecret-patcher"},
                     "annotations": {"app.kubernetes.io/managed-by": "imagepullsecret-patcher"}})
             },
-            objects: |_| deployment("tamcore", &json!({}), "ghcr.io/tamcore/imagepullsecret-patcher:v1"),
-            switch: ("/apis/apps/v1/namespaces/tamcore/deployments/controller", scaled),
+            workload: Some((&[], "ghcr.io/tamcore/imagepullsecret-patcher:v1")),
+            switch: Switch::Replicas,
             ..BASE
         },
         Tool {
@@ -150,12 +160,11 @@ fn credentials() -> Vec<Tool> {
                 "ClusterPullSecret",
                 "/apis/ops.alexellis.io/v1/clusterpullsecrets/dockerhub",
             )),
-            objects: |_| {
-                vec![
-                    json!({"apiVersion": "ops.alexellis.io/v1", "kind": "ClusterPullSecret", "metadata": {"name": "dockerhub"}}),
-                ]
+            customs: |_| {
+                let metadata = json!({"name": "dockerhub"});
+                vec![json!({"apiVersion": "ops.alexellis.io/v1", "kind": "ClusterPullSecret", "metadata": metadata})]
             },
-            switch: ("/apis/ops.alexellis.io/v1/clusterpullsecrets/dockerhub", always),
+            switch: Switch::Owner(|_| true),
             acts: Acts::Creates,
             ..BASE
         },
@@ -164,37 +173,34 @@ fn credentials() -> Vec<Tool> {
             name: "UpmcRegistryCreds",
             secret: "dpr-secret",
             email: Some("none"),
-            objects: |_| {
-                deployment(
-                    "upmc",
-                    &json!({"name": "registry-creds"}),
-                    "upmcenterprises/registry-creds:1.10",
-                )
-            },
-            switch: ("/apis/apps/v1/namespaces/upmc/deployments/controller", scaled),
+            workload: Some((&[("name", "registry-creds")], "upmcenterprises/registry-creds:1.10")),
+            switch: Switch::Replicas,
             ..BASE
         },
         Tool {
             key: "imps",
             name: "Imps",
             secret: "imps-secret",
-            metadata: |_| json!({"labels": {"images.banzaicloud.io/owner-uid": "uid"}, "annotations": {"banzaicloud.com/last-applied": "zip"}}),
+            metadata: |_| {
+                json!({"labels": {"images.banzaicloud.io/owner-uid": "uid"},
+                    "annotations": {"banzaicloud.com/last-applied": "zip"}})
+            },
             owner: Some((
                 "ImagePullSecret",
                 "/apis/images.banzaicloud.io/v1alpha1/imagepullsecrets/all",
             )),
             controls: false,
-            objects: |_| {
-                let object = json!({"apiVersion": "images.banzaicloud.io/v1alpha1", "kind": "ImagePullSecret",
-                    "metadata": {"name": "all"}});
-                let labels = json!({"app.kubernetes.io/component": "imagepullsecret-controller"});
-                [
-                    deployment("imps", &labels, "banzaicloud/imagepullsecrets:v1"),
-                    vec![object],
+            workload: Some((
+                &[("app.kubernetes.io/component", "imagepullsecret-controller")],
+                "banzaicloud/imagepullsecrets:v1",
+            )),
+            customs: |_| {
+                vec![
+                    json!({"apiVersion": "images.banzaicloud.io/v1alpha1", "kind": "ImagePullSecret",
+                    "metadata": {"name": "all"}}),
                 ]
-                .concat()
             },
-            switch: ("/apis/apps/v1/namespaces/imps/deployments/controller", scaled),
+            switch: Switch::Replicas,
             ..BASE
         },
     ]
@@ -212,14 +218,15 @@ fn policies() -> Vec<Tool> {
                     "generate.kyverno.io/policy-namespace": "", "generate.kyverno.io/rule-name": "clone",
                     "generate.kyverno.io/trigger-kind": "Namespace", "generate.kyverno.io/trigger-namespace": namespace}})
             },
-            objects: |_| {
+            customs: |_| {
+                let clone = json!({"kind": "Secret", "name": "regcred", "synchronize": true,
+                    "clone": {"namespace": "default", "name": "regcred"}});
                 vec![
                     json!({"apiVersion": "kyverno.io/v1", "kind": "ClusterPolicy", "metadata": {"name": "sync"},
-                    "spec": {"rules": [{"name": "clone", "generate": {"kind": "Secret", "name": "regcred", "synchronize": true,
-                        "clone": {"namespace": "default", "name": "regcred"}}}]}}),
+                    "spec": {"rules": [{"name": "clone", "generate": clone}]}}),
                 ]
             },
-            switch: ("/apis/kyverno.io/v1/clusterpolicies/sync", |policy| {
+            switch: Switch::At("/apis/kyverno.io/v1/clusterpolicies/sync", |policy| {
                 policy["spec"]["rules"][0]["generate"]["synchronize"] == true
             }),
             ..BASE
@@ -232,13 +239,13 @@ fn policies() -> Vec<Tool> {
                 json!({"labels": {"app.kubernetes.io/managed-by": "kyverno", "generate.kyverno.io/policy-name": "pull",
                     "generate.kyverno.io/policy-namespace": ""}})
             },
-            objects: |_| {
+            customs: |_| {
                 vec![
-                    json!({"apiVersion": "policies.kyverno.io/v1", "kind": "GeneratingPolicy", "metadata": {"name": "pull"},
-                    "spec": {"evaluation": {"synchronize": {"enabled": true}}}}),
+                    json!({"apiVersion": "policies.kyverno.io/v1", "kind": "GeneratingPolicy",
+                    "metadata": {"name": "pull"}, "spec": {"evaluation": {"synchronize": {"enabled": true}}}}),
                 ]
             },
-            switch: ("/apis/policies.kyverno.io/v1/generatingpolicies/pull", |policy| {
+            switch: Switch::At("/apis/policies.kyverno.io/v1/generatingpolicies/pull", |policy| {
                 policy["spec"]["evaluation"]["synchronize"]["enabled"] == true
             }),
             ..BASE
@@ -256,14 +263,14 @@ fn mirrors() -> Vec<Tool> {
                 "SecretImport",
                 "/apis/secretgen.carvel.dev/v1alpha1/namespaces/NAMESPACE/secretimports/imported",
             )),
-            objects: |namespaces| {
+            customs: |namespaces| {
                 let import = |namespace: &String| {
                     json!({"apiVersion": "secretgen.carvel.dev/v1alpha1", "kind": "SecretImport",
                         "metadata": {"namespace": namespace, "name": "imported"}})
                 };
                 namespaces.iter().map(import).collect()
             },
-            switch: ("OWNER", |import| import["metadata"]["deletionTimestamp"].is_null()),
+            switch: Switch::Owner(|import| import["metadata"]["deletionTimestamp"].is_null()),
             ..BASE
         },
         Tool {
@@ -274,14 +281,11 @@ fn mirrors() -> Vec<Tool> {
                 json!({"annotations": {"reflector.v1.k8s.emberstack.com/reflects": "default/mirrored",
                     "reflector.v1.k8s.emberstack.com/auto-reflects": "True"}})
             },
-            objects: |_| {
-                deployment(
-                    "reflector",
-                    &json!({"app.kubernetes.io/name": "reflector"}),
-                    "emberstack/kubernetes-reflector:9",
-                )
-            },
-            switch: ("/apis/apps/v1/namespaces/reflector/deployments/controller", scaled),
+            workload: Some((
+                &[("app.kubernetes.io/name", "reflector")],
+                "emberstack/kubernetes-reflector:9",
+            )),
+            switch: Switch::Replicas,
             ..BASE
         },
         Tool {
@@ -294,7 +298,7 @@ fn mirrors() -> Vec<Tool> {
                     "replicator.v1.mittwald.de/replicated-keys": ".dockerconfigjson"}})
             },
             source: Some(|| json!({"annotations": {"replicator.v1.mittwald.de/replicate-to": "*"}})),
-            switch: ("SOURCE", |source| {
+            switch: Switch::Source(|source| {
                 source["metadata"]["annotations"]["replicator.v1.mittwald.de/replicate-to"].is_string()
             }),
             ..BASE
@@ -308,7 +312,10 @@ fn external() -> Vec<Tool> {
             key: "placeholder",
             name: "CarvelPlaceholder",
             secret: "placeholder",
-            metadata: |_| json!({"annotations": {"secretgen.carvel.dev/image-pull-secret": "", "secretgen.carvel.dev/status": "{}"}}),
+            metadata: |_| {
+                json!({"annotations": {"secretgen.carvel.dev/image-pull-secret": "",
+                    "secretgen.carvel.dev/status": "{}"}})
+            },
             acts: Acts::Follows,
             ..BASE
         },
@@ -324,7 +331,7 @@ fn external() -> Vec<Tool> {
                 "ExternalSecret",
                 "/apis/external-secrets.io/v1/namespaces/NAMESPACE/externalsecrets/from-store",
             )),
-            objects: |namespaces| {
+            customs: |namespaces| {
                 let kept = |namespace: &String| {
                     json!({"apiVersion": "external-secrets.io/v1", "kind": "ExternalSecret",
                         "metadata": {"namespace": namespace, "name": "from-store"},
@@ -332,7 +339,7 @@ fn external() -> Vec<Tool> {
                 };
                 namespaces.iter().map(kept).collect()
             },
-            switch: ("OWNER", |kept| kept["spec"]["refreshPolicy"] != "CreatedOnce"),
+            switch: Switch::Owner(|kept| kept["spec"]["refreshPolicy"] != "CreatedOnce"),
             ..BASE
         },
     ]

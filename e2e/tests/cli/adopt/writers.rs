@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 
 use super::left::Left;
 use super::read;
-use super::tools::Acts;
+use super::tools::{Acts, Switch};
 
 const LOOKS_EVERY: Duration = Duration::from_millis(100);
 
@@ -46,13 +46,22 @@ impl Writer {
     }
 }
 
-/// Whether the switch of the tool is on. A switch that is gone is off.
+/// Whether the tool is on, for its copy in this namespace.
 async fn is_on(client: &Client, left: &Left, namespace: &str) -> bool {
-    let (path, is_on) = left.tool.switch;
-    let path = match (path, left.tool.owner) {
-        ("OWNER", Some((_, owner))) => owner.replace("NAMESPACE", namespace),
-        ("SOURCE", _) => left.namespaces.last().map_or_else(String::new, |last| left.path(last)),
-        (path, _) => path.to_owned(),
+    let scaled: fn(&Value) -> bool = |workload| workload["spec"]["replicas"] != 0;
+    let tool = &left.tool;
+    let (path, is_on) = match tool.switch {
+        Switch::None => return true,
+        Switch::Replicas => {
+            let path = format!("/apis/apps/v1/namespaces/{}/deployments/controller", tool.key);
+            (path, scaled)
+        }
+        Switch::At(path, is_on) => (path.to_owned(), is_on),
+        Switch::Owner(is_on) => {
+            let (_, owner) = tool.owner.unwrap();
+            (owner.replace("NAMESPACE", namespace), is_on)
+        }
+        Switch::Source(is_on) => (left.path(left.namespaces.last().unwrap()), is_on),
     };
     read(client, &path).await.is_some_and(|object| is_on(&object))
 }

@@ -146,7 +146,9 @@ impl Connected {
     async fn read_list(&self, list: &List, seen: &RefCell<&mut Leftovers>) -> Result<(), Failure> {
         let joint = if list.path.contains('?') { '&' } else { '?' };
         let path = format!("{}{joint}limit={PAGE}", list.path);
-        let read = self.whole(&path, |body| Ok(seen.borrow_mut().add_page(list.group, list.kind, body)?));
+        let read = self.whole(&path, |body| {
+            Ok(seen.borrow_mut().add_page(list.group, list.kind, body)?)
+        });
         match read.await {
             // The definition went away.
             Err(Failure::NotFound) => Ok(()),

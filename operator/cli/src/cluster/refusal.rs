@@ -58,7 +58,9 @@ pub(super) fn refusal(status: StatusCode, body: &[u8], verb: &'static str) -> Fa
                 },
             }
         }
-        StatusCode::FORBIDDEN if policy.is_none() && answer.message.contains("\" cannot ") => Failure::Forbidden { verb },
+        StatusCode::FORBIDDEN if policy.is_none() && answer.message.contains("\" cannot ") => {
+            Failure::Forbidden { verb }
+        }
         StatusCode::FORBIDDEN | StatusCode::UNPROCESSABLE_ENTITY | StatusCode::BAD_REQUEST => Failure::Denied {
             policy: policy.map(|policy| format!(" by policy {policy}")).unwrap_or_default(),
             fields: match fields.as_slice() {

@@ -208,7 +208,16 @@ struct Named {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::cluster::fake::Server;
+
+    #[tokio::test]
+    async fn a_list_without_objects_may_be_null() {
+        let server = Server::new(|_, _| (200, json!({"metadata": {}, "items": null})));
+        assert_eq!(server.connected.names(Kind::Secret, None).await, Ok(Vec::new()));
+    }
 
     #[test]
     fn a_list_without_objects_may_be_null() {

@@ -67,10 +67,10 @@ impl Connected {
 
     /// Sends a merge patch to the object at the path. If the patch has a uid or a version that the object does not have,
     /// it is a [`Failure::Changed`].
-    pub async fn patch(&self, path: &str, patch: &Value, dry_run: bool) -> Result<(), Failure> {
+    pub async fn patch(&self, path: &str, fields: &Value, dry_run: bool) -> Result<(), Failure> {
         let request = Request::patch(format!("{path}?{}", parameters(FIELD_MANAGER, dry_run)));
         let request = request.header(CONTENT_TYPE, MERGE);
-        self.write(request, patch, "patch", path).await.map(drop)
+        self.write(request, fields, "patch", path).await.map(drop)
     }
 
     /// Deletes the object at the path, if it is still the one with this uid. Garbage collection follows.

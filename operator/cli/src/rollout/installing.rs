@@ -155,7 +155,12 @@ pub(super) async fn until_running(writing: Writing<'_>, times: Times) -> Result<
                  kubectl get pods -n {OPERATOR_NAMESPACE}"
             );
             let called = format!("deployment/{DEPLOYMENT}");
-            return Err(Left::unready(called, Some(OPERATOR_NAMESPACE.to_owned()), "NotAvailable", why));
+            return Err(Left::unready(
+                called,
+                Some(OPERATOR_NAMESPACE.to_owned()),
+                "NotAvailable",
+                why,
+            ));
         }
         writing.rollout.stop.sleep(EVERY.min(times.left())).await;
     }

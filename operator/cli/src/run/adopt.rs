@@ -13,7 +13,7 @@ use crate::args::{AdoptArgs, AdoptFormat, Cli, OPERATOR_NAMESPACE};
 use crate::cluster::{Connected, Failure};
 use crate::input;
 use crate::output::{AdoptText, Bar, Bars, Terminal, asks, json, manifests, note};
-use single::Run;
+use single::Work;
 
 pub(super) async fn run(cli: &Cli, args: &AdoptArgs) -> Result<Exit, Stop> {
     let writes = args.apply || args.undo || args.dry_run.is_some();
@@ -111,7 +111,7 @@ async fn written(cli: &Cli, args: &AdoptArgs, options: &Options<'_>) -> Result<V
 async fn one(cli: &Cli, args: &AdoptArgs, options: &Options<'_>, connected: &Connected) -> Result<ContextPlan, String> {
     let bars = Bars::new(false, &[]);
     let bar = bars.add(&connected.name);
-    let run = Run {
+    let run = Work {
         connected,
         dry_run: args.dry_run.is_some(),
         options: *options,
@@ -152,7 +152,7 @@ async fn one(cli: &Cli, args: &AdoptArgs, options: &Options<'_>, connected: &Con
 
 async fn applied(
     args: &AdoptArgs,
-    run: &Run<'_>,
+    run: &Work<'_>,
     (before, plan, seen): (&ContextPlan, Plan, Leftovers),
     written: &mut Vec<String>,
 ) -> Result<(), String> {
@@ -183,7 +183,7 @@ async fn applied(
     Ok(())
 }
 
-async fn undone(args: &AdoptArgs, run: &Run<'_>, seen: &Leftovers, written: &mut Vec<String>) -> Result<(), String> {
+async fn undone(args: &AdoptArgs, run: &Work<'_>, seen: &Leftovers, written: &mut Vec<String>) -> Result<(), String> {
     let all = crate::adopt::undoable(seen, &run.options);
     if all.is_empty() {
         return Ok(());

@@ -23,7 +23,10 @@ impl Command {
 
     /// Names the contexts as this run does.
     pub(super) fn contexts(&mut self, connection: &Connection) {
-        connection.contexts.iter().for_each(|context| self.flag("--context", context));
+        connection
+            .contexts
+            .iter()
+            .for_each(|context| self.flag("--context", context));
         if connection.all_contexts {
             self.word("--all-contexts");
         }

@@ -101,7 +101,8 @@ async fn prepared<'a>(cli: &'a Cli, args: &RolloutArgs) -> Result<Option<Prepare
 async fn wanted(args: &RolloutArgs) -> Result<Wanted, Stop> {
     let wrong = |wrong: Vec<String>| Stop(wrong.join("\nerror: "));
     let Some(server) = &args.server else {
-        let add = |all: &mut Vec<(String, String)>, file: &str, text: &str| all.push((file.to_owned(), text.to_owned()));
+        let add =
+            |all: &mut Vec<(String, String)>, file: &str, text: &str| all.push((file.to_owned(), text.to_owned()));
         let texts = dump::each(&args.files, input::MANIFESTS, Vec::new(), add).await?;
         return of_files(&texts, &args.operator_namespace).map_err(wrong);
     };

@@ -81,7 +81,9 @@ impl World {
             }
         };
         for document in documents {
-            each(&document.to_string(), ("", ""), &mut |version, kind, json| self.add_known(version, kind, json));
+            each(&document.to_string(), ("", ""), &mut |version, kind, json| {
+                self.add_known(version, kind, json);
+            });
         }
     }
 

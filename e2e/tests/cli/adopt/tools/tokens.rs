@@ -2,7 +2,13 @@
 
 use serde_json::json;
 
-use super::{BASE, Tool, deployment, scaled};
+use super::{BASE, Switch, Tool};
+
+const TOKENS: Tool = Tool {
+    short_lived: true,
+    switch: Switch::Replicas,
+    ..BASE
+};
 
 pub(super) fn all() -> Vec<Tool> {
     [operators(), clouds()].into_iter().flatten().collect()
@@ -15,29 +21,19 @@ fn operators() -> Vec<Tool> {
             name: "Jfrog",
             secret: "token-imagepull-secret",
             owner: Some(("SecretRotator", "/apis/apps.jfrog.com/v1alpha1/secretrotators/rotator")),
-            objects: |_| {
-                let rotator = json!({"apiVersion": "apps.jfrog.com/v1alpha1", "kind": "SecretRotator",
-                    "metadata": {"name": "rotator", "finalizers": ["apps.jfrog.com/finalizer"]}});
-                [
-                    deployment(
-                        "jfrog",
-                        &json!({"app": "jfrog-operator"}),
-                        "jfrog/jfrog-registry-operator:2",
-                    ),
-                    vec![rotator],
-                ]
-                .concat()
+            workload: Some((&[("app", "jfrog-operator")], "jfrog/jfrog-registry-operator:2")),
+            customs: |_| {
+                vec![json!({"apiVersion": "apps.jfrog.com/v1alpha1", "kind": "SecretRotator",
+                    "metadata": {"name": "rotator", "finalizers": ["apps.jfrog.com/finalizer"]}})]
             },
-            switch: ("/apis/apps/v1/namespaces/jfrog/deployments/controller", scaled),
-            short_lived: true,
-            ..BASE
+            ..TOKENS
         },
         Tool {
             key: "nabsul",
             name: "EcrLoginRenew",
             secret: "k8s-ecr-login-renew-docker-secret",
             email: Some("awsregrenew@demo.test"),
-            objects: |_| {
+            customs: |_| {
                 let container = json!({"name": "main", "image": "nabsul/k8s-ecr-login-renew:v1"});
                 let pod = json!({"restartPolicy": "Never", "containers": [container]});
                 vec![
@@ -46,11 +42,10 @@ fn operators() -> Vec<Tool> {
                         "spec": {"schedule": "0 0 1 1 *", "jobTemplate": {"spec": {"template": {"spec": pod}}}}}),
                 ]
             },
-            switch: ("/apis/batch/v1/namespaces/nabsul/cronjobs/renew", |job| {
+            switch: Switch::At("/apis/batch/v1/namespaces/nabsul/cronjobs/renew", |job| {
                 job["spec"]["suspend"] != true
             }),
-            short_lived: true,
-            ..BASE
+            ..TOKENS
         },
     ]
 }
@@ -66,10 +61,8 @@ fn clouds() -> Vec<Tool> {
                     "annotations": {"imagepullsecrets.preferred.jp/principal": "p"}})
             },
             owner: Some(("ServiceAccount", "/api/v1/namespaces/NAMESPACE/serviceaccounts/default")),
-            objects: |_| deployment("pfnet", &json!({}), "ghcr.io/pfnet/image-pull-secrets-provisioner:v1"),
-            switch: ("/apis/apps/v1/namespaces/pfnet/deployments/controller", scaled),
-            short_lived: true,
-            ..BASE
+            workload: Some((&[], "ghcr.io/pfnet/image-pull-secrets-provisioner:v1")),
+            ..TOKENS
         },
         Tool {
             key: "acrpull",
@@ -80,18 +73,18 @@ fn clouds() -> Vec<Tool> {
                 "AcrPullBinding",
                 "/apis/acrpull.microsoft.com/v1beta2/namespaces/NAMESPACE/acrpullbindings/acr",
             )),
-            objects: |namespaces| {
+            workload: Some((
+                &[("app.kubernetes.io/name", "acrpull")],
+                "mcr.microsoft.com/aks/msi-acrpull:v1",
+            )),
+            customs: |namespaces| {
                 let binding = |namespace: &String| {
                     json!({"apiVersion": "acrpull.microsoft.com/v1beta2", "kind": "AcrPullBinding",
                         "metadata": {"namespace": namespace, "name": "acr", "finalizers": ["msi-acrpull.microsoft.com/finalizer"]}})
                 };
-                let labels = json!({"app.kubernetes.io/name": "acrpull"});
-                let controller = deployment("acrpull", &labels, "mcr.microsoft.com/aks/msi-acrpull:v1");
-                controller.into_iter().chain(namespaces.iter().map(binding)).collect()
+                namespaces.iter().map(binding).collect()
             },
-            switch: ("/apis/apps/v1/namespaces/acrpull/deployments/controller", scaled),
-            short_lived: true,
-            ..BASE
+            ..TOKENS
         },
     ]
 }

@@ -11,7 +11,7 @@ use crd::{ClusterPullSecret, ConditionStatus, ConditionType, ConflictPolicy};
 use serde_json::json;
 
 use super::now;
-use super::single::{Place, Run};
+use super::single::{Place, Work};
 use crate::adopt::{Leftovers, Member, Plan, Proposal, State, Tool, Verdict, write};
 use crate::cluster::Failure;
 use crate::status::{is_observed, is_ready};
@@ -20,7 +20,7 @@ use crate::world::Kind;
 /// After how many Secrets the tool is looked for again.
 const LOOKS_AFTER: usize = 20;
 
-impl Run<'_> {
+impl Work<'_> {
     /// Carries out one group. `written` gets a line for each write. The error says what stopped it.
     pub(super) async fn group(
         &self,

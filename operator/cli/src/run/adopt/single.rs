@@ -20,8 +20,8 @@ const PATIENCE: Duration = Duration::from_mins(2);
 /// How often a write that lost a race is planned again.
 const TRIES: usize = 8;
 
-/// One run against one cluster.
-pub(super) struct Run<'a> {
+/// The work of one run on one cluster.
+pub(super) struct Work<'a> {
     pub(super) connected: &'a Connected,
     /// The server checks each write and stores none.
     pub(super) dry_run: bool,
@@ -64,7 +64,7 @@ impl fmt::Display for Place<'_> {
     }
 }
 
-impl Run<'_> {
+impl Work<'_> {
     /// Patches an object as it is now, unless `patch` finds no work. `patch` gets none if it is gone. Returns whether
     /// anything was written.
     pub(super) async fn patched(
@@ -73,7 +73,7 @@ impl Run<'_> {
         mut patch: impl FnMut(Option<&str>) -> Result<Option<Value>, String>,
     ) -> Result<bool, String> {
         let said = |why: String| format!("{place}: {why}");
-        let path = path_to(place.kind, place.namespace, place.name);
+        let at = path_to(place.kind, place.namespace, place.name);
         for _ in 0..TRIES {
             let found = match self.json(place).await {
                 Ok(json) => Some(json),
@@ -83,7 +83,7 @@ impl Run<'_> {
             let Some(patch) = patch(found.as_deref()).map_err(said)? else {
                 return Ok(false);
             };
-            match self.connected.patch(&path, &patch, self.dry_run).await {
+            match self.connected.patch(&at, &patch, self.dry_run).await {
                 Ok(()) => return Ok(true),
                 Err(Failure::Changed) => {}
                 Err(failure) => return Err(said(failure.to_string())),

@@ -11,7 +11,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use super::single::Run;
+use super::single::Work;
 use crate::adopt::tests::rows::Row;
 use crate::adopt::tests::{OPERATOR, account, login, merge, namespaces, secret};
 use crate::adopt::{Leftovers, Options, Plan, Verdict, undoable};
@@ -86,7 +86,7 @@ impl Story {
         let connected = self.fake.connected();
         let bar = Bars::new(false, &[]).add("fake");
         let from = [format!("name={}", self.row.secret)];
-        let run = Run {
+        let run = Work {
             connected: &connected,
             dry_run,
             options: Options {

@@ -5,11 +5,11 @@
 
 use serde_json::json;
 
-use super::single::{Place, Run};
+use super::single::{Place, Work};
 use crate::adopt::{Leftovers, Undo, write};
 use crate::cluster::Failure;
 
-impl Run<'_> {
+impl Work<'_> {
     /// Gives back the Secrets of one name. `written` gets a line for each write.
     pub(super) async fn undo(&self, seen: &Leftovers, undo: &Undo, written: &mut Vec<String>) -> Result<(), String> {
         if let Some(object) = &undo.object {
