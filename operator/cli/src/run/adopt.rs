@@ -63,7 +63,7 @@ async fn of_dump(args: &AdoptArgs, options: &Options<'_>) -> Result<ContextPlan,
 async fn planned(cli: &Cli, args: &AdoptArgs, options: &Options<'_>) -> Result<Vec<ContextPlan>, Stop> {
     let contexts = Contexts::connect(cli).await?;
     let work = async |connected: &Connected, bar: &Bar| {
-        let seen = read(connected, bar).await?;
+        let seen = read(connected, rand::random(), bar).await?;
         Ok(context(&connected.name, seen.unread.clone(), Plan::of(&seen, options)))
     };
     let outcomes = contexts.each(args.output == AdoptFormat::Table, work).await;
@@ -74,8 +74,9 @@ async fn planned(cli: &Cli, args: &AdoptArgs, options: &Options<'_>) -> Result<V
     Ok(plans.collect())
 }
 
-async fn read(connected: &Connected, bar: &Bar) -> Result<Leftovers, Failure> {
-    connected.leftovers(rand::random(), now(), bar).await
+/// `key` is that of all digests. Contents under different keys cannot be compared.
+async fn read(connected: &Connected, key: [u8; 16], bar: &Bar) -> Result<Leftovers, Failure> {
+    connected.leftovers(key, now(), bar).await
 }
 
 /// Now, in seconds of Unix time.
@@ -113,12 +114,15 @@ async fn one(cli: &Cli, args: &AdoptArgs, options: &Options<'_>, connected: &Con
     let bar = bars.add(&connected.name);
     let run = Work {
         connected,
+        key: rand::random(),
         dry_run: args.dry_run.is_some(),
         options: *options,
         bar: &bar,
         quiet: cli.quiet,
     };
-    let seen = read(connected, &bar).await.map_err(|failure| failure.to_string())?;
+    let seen = read(connected, run.key, &bar)
+        .await
+        .map_err(|failure| failure.to_string())?;
     let plan = Plan::of(&seen, options);
     let before = context(&connected.name, seen.unread.clone(), plan.clone());
     if !seen.is_complete() {
@@ -142,7 +146,9 @@ async fn one(cli: &Cli, args: &AdoptArgs, options: &Options<'_>, connected: &Con
         });
     }
     // The last look, also after an error: it says what is left.
-    let after = read(connected, &bar).await.map_err(|failure| failure.to_string())?;
+    let after = read(connected, run.key, &bar)
+        .await
+        .map_err(|failure| failure.to_string())?;
     Ok(ContextPlan {
         error: done.err(),
         written,

@@ -115,8 +115,7 @@ impl Work<'_> {
         if self.dry_run {
             return Ok(before);
         }
-        let connected = self.connected;
-        let read = connected.leftovers(rand::random(), now(), self.bar).await;
+        let read = super::read(self.connected, self.key, self.bar).await;
         *seen = read.map_err(|failure| failure.to_string())?;
         if !seen.is_complete() {
             return Err("not everything could be read again".to_owned());

@@ -23,6 +23,8 @@ const TRIES: usize = 8;
 /// The work of one run on one cluster.
 pub(super) struct Work<'a> {
     pub(super) connected: &'a Connected,
+    /// The key of all digests.
+    pub(super) key: [u8; 16],
     /// The server checks each write and stores none.
     pub(super) dry_run: bool,
     pub(super) options: Options<'a>,

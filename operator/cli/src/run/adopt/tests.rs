@@ -88,6 +88,7 @@ impl Story {
         let from = [format!("name={}", self.row.secret)];
         let run = Work {
             connected: &connected,
+            key: [7; 16],
             dry_run,
             options: Options {
                 from: &from,
@@ -99,7 +100,7 @@ impl Story {
             bar: &bar,
             quiet: true,
         };
-        let mut seen = super::read(&connected, &bar)
+        let mut seen = super::read(&connected, [7; 16], &bar)
             .await
             .map_err(|failure| failure.to_string())?;
         assert!(seen.is_complete(), "{:?}", seen.unread);
@@ -124,7 +125,7 @@ impl Story {
     async fn planned(&self) -> Verdict {
         let connected = self.fake.connected();
         let bar = Bars::new(false, &[]).add("fake");
-        let seen: Leftovers = super::read(&connected, &bar).await.expect("a snapshot");
+        let seen: Leftovers = super::read(&connected, [7; 16], &bar).await.expect("a snapshot");
         let plan = self.with_options(|options| Plan::of(&seen, &options));
         assert_eq!(plan.groups.len(), 1, "{:#?}", plan.groups);
         plan.groups[0].0.verdict
