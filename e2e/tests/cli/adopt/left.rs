@@ -43,8 +43,13 @@ impl Left {
         entries: &[&str],
     ) -> Self {
         let client = cluster.admin().await.unwrap();
-        for object in tool.objects(&namespaces) {
-            create(cluster, &object).await;
+        let mut first = None;
+        for mut object in tool.objects(&namespaces) {
+            if let Some(owner) = object.pointer_mut("/metadata/ownerReferences/0") {
+                owner["uid"].clone_from(first.as_ref().unwrap());
+            }
+            let created = create(cluster, &object).await;
+            first.get_or_insert_with(|| created["metadata"]["uid"].clone());
         }
         let list: Vec<Value> = entries.iter().map(|name| json!({"name": name})).collect();
         let list = json!({"imagePullSecrets": list}).to_string();
@@ -91,67 +96,32 @@ impl Left {
 }
 
 /// Group, version, plural, kind and scope of the custom resources of all tools.
-const CUSTOMS: [(&str, &str, &str, &str, &str); 8] = [
-    (
-        "ops.alexellis.io",
-        "v1",
-        "clusterpullsecrets",
-        "ClusterPullSecret",
-        "Cluster",
-    ),
-    (
-        "images.banzaicloud.io",
-        "v1alpha1",
-        "imagepullsecrets",
-        "ImagePullSecret",
-        "Cluster",
-    ),
-    ("kyverno.io", "v1", "clusterpolicies", "ClusterPolicy", "Cluster"),
-    (
-        "policies.kyverno.io",
-        "v1",
-        "generatingpolicies",
-        "GeneratingPolicy",
-        "Cluster",
-    ),
-    (
-        "secretgen.carvel.dev",
-        "v1alpha1",
-        "secretimports",
-        "SecretImport",
-        "Namespaced",
-    ),
-    (
-        "apps.jfrog.com",
-        "v1alpha1",
-        "secretrotators",
-        "SecretRotator",
-        "Cluster",
-    ),
-    (
-        "external-secrets.io",
-        "v1",
-        "externalsecrets",
-        "ExternalSecret",
-        "Namespaced",
-    ),
-    (
-        "acrpull.microsoft.com",
-        "v1beta2",
-        "acrpullbindings",
-        "AcrPullBinding",
-        "Namespaced",
-    ),
-];
+const CUSTOMS: &str = "\
+ops.alexellis.io v1 clusterpullsecrets ClusterPullSecret Cluster
+images.banzaicloud.io v1alpha1 imagepullsecrets ImagePullSecret Cluster
+kyverno.io v1 clusterpolicies ClusterPolicy Cluster
+kyverno.io v1 policies Policy Namespaced
+policies.kyverno.io v1 generatingpolicies GeneratingPolicy Cluster
+policies.kyverno.io v1 namespacedgeneratingpolicies NamespacedGeneratingPolicy Namespaced
+secretgen.carvel.dev v1alpha1 secretimports SecretImport Namespaced
+apps.jfrog.com v1alpha1 secretrotators SecretRotator Cluster
+external-secrets.io v1 externalsecrets ExternalSecret Namespaced
+external-secrets.io v1 clusterexternalsecrets ClusterExternalSecret Cluster
+acrpull.microsoft.com v1beta2 acrpullbindings AcrPullBinding Namespaced
+";
 
 /// Definitions of the custom resources of all tools, without a schema.
 pub(super) fn definitions() -> Vec<Value> {
-    let definition = |(group, version, plural, kind, scope): (&str, &str, &str, &str, &str)| {
+    let definition = |line: &str| {
+        let columns: Vec<&str> = line.split(' ').collect();
+        let [group, version, plural, kind, scope] = columns[..] else {
+            panic!("{line}");
+        };
         let schema = json!({"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}});
         json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
             "metadata": {"name": format!("{plural}.{group}")},
             "spec": {"group": group, "scope": scope, "names": {"plural": plural, "kind": kind},
                 "versions": [{"name": version, "served": true, "storage": true, "schema": schema}]}})
     };
-    CUSTOMS.into_iter().map(definition).collect()
+    CUSTOMS.lines().map(definition).collect()
 }

@@ -18,6 +18,13 @@ use crate::cli::tool::Tool;
 /// Most rounds of steps: a tool may ask for several, and its Pods need time to end.
 const ROUNDS: usize = 20;
 
+/// The addon of minikube is off once its Deployment is gone.
+const MINIKUBE: &str = r#"minikube() {
+    test "$*" = "addons disable registry-creds"
+    kubectl delete deployment registry-creds -n kube-system
+}
+"#;
+
 /// Runs the commands of steps, word for word. Returns how many there were.
 pub(crate) async fn run(cluster: &Cluster, groups: &Value, steps: &str) -> usize {
     let folder = Folder::new("pullsecrets-steps").unwrap();
@@ -25,10 +32,16 @@ pub(crate) async fn run(cluster: &Cluster, groups: &Value, steps: &str) -> usize
     let steps = groups
         .iter()
         .flat_map(|group| group[steps].as_array().into_iter().flatten());
-    let mut commands: Vec<&str> = steps.filter_map(|step| step["command"].as_str()).collect();
-    commands.dedup();
+    let mut commands: Vec<&str> = Vec::new();
+    for command in steps.filter_map(|step| step["command"].as_str()) {
+        // Two groups of one tool have steps in common.
+        if !commands.contains(&command) {
+            commands.push(command);
+        }
+    }
     for command in &commands {
-        let output = cluster.kubectl().script(command, folder.path(), SOON).await.unwrap();
+        let script = format!("{MINIKUBE}{command}");
+        let output = cluster.kubectl().script(&script, folder.path(), SOON).await.unwrap();
         assert!(
             output.status.success(),
             "{command}: {}",
@@ -71,6 +84,41 @@ async fn platform(scenario: &Scenario, namespace: &str) -> (String, Value) {
     let created = create(scenario.cluster(), &object).await;
     let path = format!("/api/v1/namespaces/{namespace}/secrets/default-dockercfg-x7k2p");
     (path, created["metadata"]["resourceVersion"].clone())
+}
+
+/// A Deployment beside one copy of each tool: its generation, and the uid of its Pod. Both change with a restart.
+#[derive(Debug, PartialEq)]
+struct Workloads(Vec<(Value, Value)>);
+
+impl Workloads {
+    async fn create(scenario: &Scenario, left: &[Arc<Left>]) -> Self {
+        for namespace in left.iter().map(|left| &left.namespaces[0]) {
+            let create = ["create", "deployment", "app", "--image=app", "-n", namespace];
+            scenario.kubectl(&create).await;
+        }
+        e2e::wait::eventually("each Deployment has its Pod", SOON, async || {
+            let Self(seen) = Self::seen(scenario, left).await;
+            let lacks = seen.iter().any(|(_, pod)| pod.is_null());
+            if lacks { Err(format!("{seen:?}")) } else { Ok(()) }
+        })
+        .await;
+        Self::seen(scenario, left).await
+    }
+
+    async fn seen(scenario: &Scenario, left: &[Arc<Left>]) -> Self {
+        let mut seen = Vec::new();
+        for namespace in left.iter().map(|left| &left.namespaces[0]) {
+            let path = format!("/apis/apps/v1/namespaces/{namespace}/deployments/app");
+            let deployment = read(scenario.client(), &path).await.unwrap();
+            let pods = format!("/api/v1/namespaces/{namespace}/pods");
+            let pods = read(scenario.client(), &pods).await.unwrap();
+            seen.push((
+                deployment["metadata"]["generation"].clone(),
+                pods["items"][0]["metadata"]["uid"].clone(),
+            ));
+        }
+        Self(seen)
+    }
 }
 
 async fn versions(scenario: &Scenario, left: &[Arc<Left>]) -> Vec<Value> {
@@ -155,6 +203,7 @@ async fn each_tool_is_taken_over_in_place() {
         left.push(self::left(&scenario, tool).await);
     }
     let (platform, version) = platform(&scenario, &left[0].namespaces[0]).await;
+    let workloads = Workloads::create(&scenario, &left).await;
     let history = History::start(scenario.client());
     let start = |left: &Arc<Left>| Writer::start(scenario.client().clone(), Arc::clone(left));
     let writers: Vec<Writer> = left.iter().map(start).collect();
@@ -184,6 +233,7 @@ async fn each_tool_is_taken_over_in_place() {
         let wrong = history.violations(scenario.client(), left).await;
         assert!(wrong.is_empty(), "{}: {wrong:#?}", left.tool.name);
     }
+    assert_eq!(Workloads::seen(&scenario, &left).await, workloads);
     let now = read(scenario.client(), &platform).await.unwrap();
     assert_eq!(now["metadata"]["resourceVersion"], version);
     scenario.kubectl(&["delete", "cps", "--all"]).await;

@@ -28,6 +28,9 @@ impl Writer {
         let stopped = Arc::clone(&stop);
         let task = tokio::spawn(async move {
             while !stopped.load(Ordering::Relaxed) {
+                if let Some(parent) = left.tool.parent {
+                    keep_owners(&client, &left, parent).await;
+                }
                 for (namespace, copy) in left.namespaces.iter().zip(&left.copies) {
                     if !left.is_source(namespace) && is_on(&client, &left, namespace).await {
                         act(&client, &left, namespace, copy).await;
@@ -56,7 +59,7 @@ async fn is_on(client: &Client, left: &Left, namespace: &str) -> bool {
             let path = format!("/apis/apps/v1/namespaces/{}/deployments/controller", tool.key);
             (path, scaled)
         }
-        Switch::At(path, is_on) => (path.to_owned(), is_on),
+        Switch::At(path, is_on) => (path.replace("NAMESPACE", namespace), is_on),
         Switch::Owner(is_on) => {
             let (_, owner) = tool.owner.unwrap();
             (owner.replace("NAMESPACE", namespace), is_on)
@@ -64,6 +67,32 @@ async fn is_on(client: &Client, left: &Left, namespace: &str) -> bool {
         Switch::Source(is_on) => (left.path(left.namespaces.last().unwrap()), is_on),
     };
     read(client, &path).await.is_some_and(|object| is_on(&object))
+}
+
+/// Plays the controller of the parent. It keeps the spec of each owner, and deletes all of them before the parent goes.
+async fn keep_owners(client: &Client, left: &Left, path: &str) {
+    let Some(parent) = read(client, path).await else {
+        return;
+    };
+    let ends = parent["metadata"]["deletionTimestamp"].is_string();
+    let (_, owner) = left.tool.owner.unwrap();
+    for namespace in &left.namespaces {
+        let owner = owner.replace("NAMESPACE", namespace);
+        let Some(mut seen) = read(client, &owner).await else {
+            continue;
+        };
+        if ends {
+            send(client, Method::DELETE, &owner, &Value::Null).await;
+        } else if seen["spec"] != parent["spec"]["externalSecretSpec"] {
+            seen["spec"] = parent["spec"]["externalSecretSpec"].clone();
+            send(client, Method::PUT, &owner, &seen).await;
+        }
+    }
+    if ends {
+        let mut freed = parent.clone();
+        freed["metadata"]["finalizers"].take();
+        send(client, Method::PUT, path, &freed).await;
+    }
 }
 
 async fn act(client: &Client, left: &Left, namespace: &str, like: &Value) {
