@@ -27,19 +27,20 @@ pub(super) async fn run(cli: &Cli, args: &AdoptArgs) -> Result<Exit, Stop> {
     }
     let selects = |namespace: &str| args.namespaces.selects(namespace);
     let options = options(args, &selects);
-    let report = if !args.from_dump.is_empty() {
-        AdoptReport::of(vec![of_dump(args, &options).await?])
+    let (contexts, said) = if !args.from_dump.is_empty() {
+        (vec![of_dump(args, &options).await?], Exit::Clean)
     } else if writes {
-        AdoptReport::of(written(cli, args, &options).await?)
+        written(cli, args, &options).await?
     } else {
-        AdoptReport::of(planned(cli, args, &options).await?)
+        (planned(cli, args, &options).await?, Exit::Clean)
     };
+    let report = AdoptReport::of(contexts);
     let next = next(cli, args, &report).filter(|_| !writes);
     let wrote = report.contexts.iter().any(|context| !context.written.is_empty());
     show(args, &report, wrote && args.dry_run.is_none(), next.as_deref())?;
     // After a dry run or an undo, the plan is as open as before.
     let counts = !args.undo && args.dry_run.is_none();
-    Ok(Exit::of(report.complete, counts && report.has_findings()))
+    Ok(Exit::of(report.complete, counts && report.has_findings()).max(said))
 }
 
 fn options<'a>(args: &'a AdoptArgs, selects: &'a dyn Fn(&str) -> bool) -> Options<'a> {
@@ -95,21 +96,44 @@ fn context(name: &str, unread: Vec<String>, plan: Plan) -> ContextPlan {
     }
 }
 
-/// Carries out one context after the other, so that a person sees what is asked.
-async fn written(cli: &Cli, args: &AdoptArgs, options: &Options<'_>) -> Result<Vec<ContextPlan>, Stop> {
+/// Carries out one context after the other, so that a person sees what is asked. The code is that of what a person said:
+/// no, or an interrupt.
+async fn written(cli: &Cli, args: &AdoptArgs, options: &Options<'_>) -> Result<(Vec<ContextPlan>, Exit), Stop> {
     let contexts = Contexts::connect(cli).await?;
     let mut plans = Vec::new();
-    for (name, connected) in contexts.by_name() {
-        let plan = match connected {
-            Ok(connected) => one(cli, args, options, connected).await,
-            Err(failure) => Err(failure.to_string()),
-        };
-        plans.push(plan.unwrap_or_else(|why| ContextPlan::unreachable(name, why)));
+    let mut said = Exit::Clean;
+    let all = async {
+        for (name, connected) in contexts.by_name() {
+            let plan = match connected {
+                Ok(connected) => one(cli, args, options, connected).await,
+                Err(failure) => Err(failure.to_string()),
+            };
+            let unreachable = |why| (ContextPlan::unreachable(name, why), Exit::Clean);
+            let (plan, answer) = plan.unwrap_or_else(unreachable);
+            said = said.max(answer);
+            plans.push(plan);
+        }
+    };
+    let interrupted = tokio::select! {
+        () = all => false,
+        _ = tokio::signal::ctrl_c() => true,
+    };
+    if interrupted {
+        said = Exit::Interrupted;
+        let why = "interrupted: what was written stays. The same command goes on from there";
+        let open = contexts.by_name().skip(plans.len());
+        plans.extend(open.map(|(name, _)| ContextPlan::unreachable(name, why.to_owned())));
     }
-    Ok(plans)
+    Ok((plans, said))
 }
 
-async fn one(cli: &Cli, args: &AdoptArgs, options: &Options<'_>, connected: &Connected) -> Result<ContextPlan, String> {
+/// The code is that of the answer of a person.
+async fn one(
+    cli: &Cli,
+    args: &AdoptArgs,
+    options: &Options<'_>,
+    connected: &Connected,
+) -> Result<(ContextPlan, Exit), String> {
     let bars = Bars::new(false, &[]);
     let bar = bars.add(&connected.name);
     let run = Work {
@@ -127,10 +151,9 @@ async fn one(cli: &Cli, args: &AdoptArgs, options: &Options<'_>, connected: &Con
     let before = context(&connected.name, seen.unread.clone(), plan.clone());
     if !seen.is_complete() {
         // A tool that cannot be seen may run.
-        return Ok(ContextPlan {
-            error: Some("nothing was written, because not everything could be read".to_owned()),
-            ..before
-        });
+        let why = "nothing was written, because not everything could be read".to_owned();
+        let error = Some(why);
+        return Ok((ContextPlan { error, ..before }, Exit::Clean));
     }
     let mut written = Vec::new();
     let done = if args.undo {
@@ -138,22 +161,38 @@ async fn one(cli: &Cli, args: &AdoptArgs, options: &Options<'_>, connected: &Con
     } else {
         applied(args, &run, (&before, plan, seen), &mut written).await
     };
-    if args.dry_run.is_some() {
-        return Ok(ContextPlan {
-            error: done.err(),
-            written,
-            ..before
-        });
+    let error = match done {
+        Err(Ended::Declined) => {
+            note(&format!("context {}: nothing was written", connected.name));
+            return Ok((before, Exit::Findings));
+        }
+        Err(Ended::Failed(why)) => Some(why),
+        Ok(()) => None,
+    };
+    let plan = if args.dry_run.is_some() {
+        before
+    } else {
+        // The last look, also after an error: it says what is left.
+        let after = read(connected, run.key, &bar)
+            .await
+            .map_err(|failure| failure.to_string())?;
+        context(&connected.name, after.unread.clone(), Plan::of(&after, options))
+    };
+    Ok((ContextPlan { error, written, ..plan }, Exit::Clean))
+}
+
+/// What ended the work on a context early.
+enum Ended {
+    /// A person said no, before the first write.
+    Declined,
+    /// Why it could not go on.
+    Failed(String),
+}
+
+impl From<String> for Ended {
+    fn from(why: String) -> Self {
+        Self::Failed(why)
     }
-    // The last look, also after an error: it says what is left.
-    let after = read(connected, run.key, &bar)
-        .await
-        .map_err(|failure| failure.to_string())?;
-    Ok(ContextPlan {
-        error: done.err(),
-        written,
-        ..context(&connected.name, after.unread.clone(), Plan::of(&after, options))
-    })
 }
 
 async fn applied(
@@ -161,7 +200,7 @@ async fn applied(
     run: &Work<'_>,
     (before, plan, seen): (&ContextPlan, Plan, Leftovers),
     written: &mut Vec<String>,
-) -> Result<(), String> {
+) -> Result<(), Ended> {
     let proposals: Vec<_> = plan
         .groups
         .into_iter()
@@ -189,7 +228,7 @@ async fn applied(
     Ok(())
 }
 
-async fn undone(args: &AdoptArgs, run: &Work<'_>, seen: &Leftovers, written: &mut Vec<String>) -> Result<(), String> {
+async fn undone(args: &AdoptArgs, run: &Work<'_>, seen: &Leftovers, written: &mut Vec<String>) -> Result<(), Ended> {
     let all = crate::adopt::undoable(seen, &run.options);
     if all.is_empty() {
         return Ok(());
@@ -213,11 +252,11 @@ async fn undone(args: &AdoptArgs, run: &Work<'_>, seen: &Leftovers, written: &mu
     Ok(())
 }
 
-async fn agreed(args: &AdoptArgs, question: String) -> Result<(), String> {
+async fn agreed(args: &AdoptArgs, question: String) -> Result<(), Ended> {
     if args.yes || args.dry_run.is_some() || input::ask(question).await {
         return Ok(());
     }
-    Err("nothing was written, as you said".to_owned())
+    Err(Ended::Declined)
 }
 
 fn show(args: &AdoptArgs, report: &AdoptReport, applied: bool, next: Option<&str>) -> Result<(), Stop> {

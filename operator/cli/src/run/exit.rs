@@ -2,12 +2,12 @@
 
 use std::process::ExitCode;
 
-/// How the tool ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How the tool ends. A later one outweighs an earlier one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Exit {
     /// There is no finding.
     Clean,
-    /// There are findings.
+    /// There are findings, or the answer to a question was no.
     Findings,
     /// The usage was wrong, or the answer is incomplete.
     Incomplete,
