@@ -13,7 +13,7 @@ use super::leftovers::{Leftovers, Meta, Owner, Secret};
 use super::role::{Found, Role, State};
 use super::tool::Tool;
 
-/// What `adopt` records on a Secret when it takes the marks off. With it a run goes on where another one ended, and
+/// What `adopt` records on a Secret or an account when it takes the marks off. With it a run goes on where another one ended, and
 /// `--undo` puts the marks back.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -40,10 +40,17 @@ const NABSUL: &str = "k8s-ecr-login-renew-docker-secret";
 
 const MANAGED: &str = "app.kubernetes.io/managed-by";
 
+impl Meta {
+    /// Returns the record of an earlier run.
+    pub(super) fn record(&self) -> Option<Record> {
+        serde_json::from_str(self.annotation(ANNOTATION_ADOPTED)?).ok()
+    }
+}
+
 impl Secret {
     /// Returns the record of an earlier run.
     pub(super) fn record(&self) -> Option<Record> {
-        serde_json::from_str(self.meta.annotation(ANNOTATION_ADOPTED)?).ok()
+        self.meta.record()
     }
 
     /// Returns how far the adoption is.

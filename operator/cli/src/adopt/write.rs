@@ -102,20 +102,27 @@ pub fn strip(seen: &Leftovers, member: &Member) -> Value {
 }
 
 /// Returns the patch that records an entry of an account as one of the operator. It writes no list.
+///
+/// Annotations by which an account asks a tool for the Secret go, and are recorded as those of a Secret are.
 pub fn record(account: &Account, secret: &str, tools: &[Tool]) -> Value {
     let mut attached = account.attached.clone();
     if !attached.iter().any(|name| name == secret) {
         attached.push(secret.to_owned());
     }
-    let mut annotations = Map::new();
-    // The provisioner would make the Secret again for an account that asks for it.
-    if tools.contains(&Tool::Pfnet) {
-        annotations = nulls(
-            about(Tool::Pfnet)
-                .marked_annotations(&account.meta)
-                .into_iter()
-                .map(|(key, _)| key),
-        );
+    let asking = if tools.contains(&Tool::Pfnet) {
+        about(Tool::Pfnet).marked_annotations(&account.meta)
+    } else {
+        Vec::new()
+    };
+    let mut annotations = nulls(asking.iter().map(|(key, _)| *key));
+    if !asking.is_empty() {
+        let owned = |(key, value): (&String, &String)| (key.clone(), value.clone());
+        let record = Record {
+            from: format!("{:?}", Tool::Pfnet),
+            annotations: asking.into_iter().map(owned).collect(),
+            ..Record::default()
+        };
+        annotations.insert(ANNOTATION_ADOPTED.to_owned(), json!(record_text(&record)));
     }
     annotations.insert(ANNOTATION_ATTACHED.to_owned(), json!(attached.join(",")));
     let mut metadata = versioned(&account.meta);
@@ -181,7 +188,8 @@ pub fn restore(seen: &Leftovers, secret: &Secret) -> Option<Value> {
     Some(json!({ "metadata": metadata }))
 }
 
-/// Returns the patch that takes the record of an entry off an account. The entry stays.
+/// Returns the patch that takes the record of an entry off an account, and puts back what an adoption took off. The entry
+/// stays.
 pub fn unrecord(account: &Account, secret: &str) -> Value {
     let mut attached = account.attached.clone();
     attached.retain(|name| name != secret);
@@ -190,8 +198,14 @@ pub fn unrecord(account: &Account, secret: &str) -> Value {
     } else {
         json!(attached.join(","))
     };
+    let mut annotations = Map::new();
+    if let Some(record) = account.meta.record() {
+        annotations.insert(ANNOTATION_ADOPTED.to_owned(), Value::Null);
+        annotations.extend(record.annotations.into_iter().map(|(key, value)| (key, json!(value))));
+    }
+    annotations.insert(ANNOTATION_ATTACHED.to_owned(), value);
     let mut metadata = versioned(&account.meta);
-    metadata.insert("annotations".to_owned(), json!({ANNOTATION_ATTACHED: value}));
+    metadata.insert("annotations".to_owned(), Value::Object(annotations));
     json!({ "metadata": metadata })
 }
 

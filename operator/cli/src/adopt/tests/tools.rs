@@ -205,6 +205,27 @@ fn entries_are_recorded_and_lists_are_not_written() {
     );
 }
 
+/// What an account asks a tool for goes with the record, and comes back with it.
+#[test]
+fn an_account_asks_its_tool_again_after_an_undo() {
+    const AUDIENCE: &str = "imagepullsecrets.preferred.jp/audience";
+    let row = rows().into_iter().find(|row| row.tool == Tool::Pfnet).expect("a row");
+    let cluster = row.cluster(&row.detached(), &row.stopped);
+    let mut account = cluster.accounts[&("a".to_owned(), "default".to_owned())].clone();
+    account
+        .meta
+        .annotations
+        .insert(AUDIENCE.to_owned(), "registry".to_owned());
+    let before = json!({"metadata": {"annotations": account.meta.annotations}});
+    let mut now = before.clone();
+    merge(&mut now, &write::record(&account, row.secret, &[row.tool]));
+    assert!(now["metadata"]["annotations"][AUDIENCE].is_null(), "{now:#}");
+    account.meta.annotations = serde_json::from_value(now["metadata"]["annotations"].clone()).expect("annotations");
+    account.attached = vec![row.secret.to_owned()];
+    merge(&mut now, &write::unrecord(&account, row.secret));
+    assert_eq!(now["metadata"]["annotations"], before["metadata"]["annotations"]);
+}
+
 #[test]
 fn no_report_holds_a_part_of_a_secret() {
     for row in rows() {
