@@ -86,36 +86,30 @@ async fn platform(scenario: &Scenario, namespace: &str) -> (String, Value) {
     (path, created["metadata"]["resourceVersion"].clone())
 }
 
-/// A Deployment beside one copy of each tool: its generation, and the uid of its Pod. Both change with a restart.
+/// A Pod and a Deployment beside one copy of each tool: the uid of the one, and the generation of the other. A restart
+/// changes one of them.
 #[derive(Debug, PartialEq)]
 struct Workloads(Vec<(Value, Value)>);
 
 impl Workloads {
     async fn create(scenario: &Scenario, left: &[Arc<Left>]) -> Self {
         for namespace in left.iter().map(|left| &left.namespaces[0]) {
-            let create = ["create", "deployment", "app", "--image=app", "-n", namespace];
-            scenario.kubectl(&create).await;
+            let here = ["app", "--image=app", "-n", namespace];
+            scenario.kubectl(&[&["run"], &here[..]].concat()).await;
+            scenario.kubectl(&[&["create", "deployment"], &here[..]].concat()).await;
         }
-        e2e::wait::eventually("each Deployment has its Pod", SOON, async || {
-            let Self(seen) = Self::seen(scenario, left).await;
-            let lacks = seen.iter().any(|(_, pod)| pod.is_null());
-            if lacks { Err(format!("{seen:?}")) } else { Ok(()) }
-        })
-        .await;
         Self::seen(scenario, left).await
     }
 
     async fn seen(scenario: &Scenario, left: &[Arc<Left>]) -> Self {
         let mut seen = Vec::new();
         for namespace in left.iter().map(|left| &left.namespaces[0]) {
-            let path = format!("/apis/apps/v1/namespaces/{namespace}/deployments/app");
-            let deployment = read(scenario.client(), &path).await.unwrap();
-            let pods = format!("/api/v1/namespaces/{namespace}/pods");
-            let pods = read(scenario.client(), &pods).await.unwrap();
-            seen.push((
-                deployment["metadata"]["generation"].clone(),
-                pods["items"][0]["metadata"]["uid"].clone(),
-            ));
+            let pod = format!("/api/v1/namespaces/{namespace}/pods/app");
+            let pod = read(scenario.client(), &pod).await.unwrap();
+            let deployment = format!("/apis/apps/v1/namespaces/{namespace}/deployments/app");
+            let deployment = read(scenario.client(), &deployment).await.unwrap();
+            let metadata = |object: &Value, field: &str| object["metadata"][field].clone();
+            seen.push((metadata(&pod, "uid"), metadata(&deployment, "generation")));
         }
         Self(seen)
     }

@@ -97,7 +97,7 @@ async fn a_removal_without_the_operator_waits() {
     let scenario = Scenario::own("waiting").await;
     let login = scenario.login("first");
     scenario.set_up(&["a"], &login).await;
-    scenario.stop_operator();
+    scenario.stop_operator().await;
     let tool = Tool::new(scenario.cluster().kubeconfig_path()).await;
     let path = file(&scenario, &login).display().to_string();
     let (code, report) = tool

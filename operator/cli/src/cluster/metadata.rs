@@ -1,8 +1,10 @@
 //! The metadata of an object, as far as it matters for writes.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::LazyLock;
 
-use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 
 use super::client::Connected;
@@ -34,22 +36,36 @@ pub struct Metadata {
     /// Changes with each write of the spec, in kinds that have one.
     #[serde(default)]
     generation: Option<i64>,
-    /// The keys of the annotations.
     #[serde(default)]
-    annotations: Keys,
+    labels: Texts,
+    #[serde(default)]
+    annotations: Texts,
     /// Who wrote which part.
     #[serde(default)]
     managed_fields: Vec<Managed>,
 }
 
-/// The keys of a map whose values are not kept.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Keys(BTreeSet<String>);
+/// Labels or annotations. The keys are kept, and of the values a hash under a key of this process. `Debug` shows the keys.
+#[derive(Clone, Default, PartialEq, Eq)]
+struct Texts {
+    keys: BTreeSet<String>,
+    hash: u64,
+}
 
-impl<'de> Deserialize<'de> for Keys {
+static HASHES: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+
+impl<'de> Deserialize<'de> for Texts {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let entries = Vec::from_iter(HashMap::<String, IgnoredAny>::deserialize(deserializer)?);
-        Ok(Self(entries.into_iter().map(|(key, _)| key).collect()))
+        let entries = BTreeMap::<String, String>::deserialize(deserializer)?;
+        let hash = HASHES.hash_one(&entries);
+        let keys = entries.into_keys().collect();
+        Ok(Self { keys, hash })
+    }
+}
+
+impl fmt::Debug for Texts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.keys.fmt(f)
     }
 }
 
@@ -57,8 +73,6 @@ impl<'de> Deserialize<'de> for Keys {
 struct Managed {
     #[serde(default)]
     manager: String,
-    #[serde(default)]
-    time: String,
     #[serde(default)]
     subresource: String,
 }
@@ -74,21 +88,18 @@ impl Connected {
 impl Metadata {
     /// Returns whether an apply by this tool has changed nothing since. Another writer may have changed the status.
     pub fn is_unchanged_since(&self, before: &Self) -> bool {
-        let own = |metadata: &Self| {
-            let mut entries = metadata.managed_fields.iter();
-            let entry = entries.find(|entry| entry.manager == FIELD_MANAGER);
-            entry.map(|entry| entry.time.clone())
-        };
+        let applied = |metadata: &Self| metadata.managers().any(|manager| manager == FIELD_MANAGER);
+        // The times of managed fields do not count: an apply after a write of the status may change that alone.
         self.resource_version == before.resource_version
             || (self.generation.is_some()
                 && self.generation == before.generation
-                && own(self).is_some()
-                && own(self) == own(before))
+                && (&self.uid, &self.labels, &self.annotations) == (&before.uid, &before.labels, &before.annotations)
+                && applied(before))
     }
 
     /// Returns whether the annotation of `kubectl apply` is there, which repeats the whole object.
     pub fn repeats_the_object(&self) -> bool {
-        self.annotations.0.contains(LAST_APPLIED)
+        self.annotations.keys.contains(LAST_APPLIED)
     }
 
     /// Returns the field managers that wrote the object itself, and not its status alone.
@@ -107,18 +118,23 @@ mod tests {
     /// The operator writes the status at any time.
     #[test]
     fn a_write_of_the_status_is_no_change() {
-        let metadata = |version: &str, generation: Option<i64>, time: &str| -> Metadata {
-            let managed = json!([{"manager": "other", "time": version}, {"manager": FIELD_MANAGER, "time": time}]);
-            let metadata = json!({"resourceVersion": version, "generation": generation, "managedFields": managed});
+        let metadata = |version: &str, generation: Option<i64>, label: &str| -> Metadata {
+            let managed = json!([{"manager": "other", "subresource": "status"}, {"manager": FIELD_MANAGER}]);
+            let metadata = json!({"uid": "u", "resourceVersion": version, "generation": generation,
+                "labels": {"a": label}, "managedFields": managed});
             serde_json::from_value(metadata).unwrap()
         };
-        let before = metadata("1", Some(1), "t1");
-        assert!(metadata("1", Some(1), "t1").is_unchanged_since(&before));
-        assert!(metadata("2", Some(1), "t1").is_unchanged_since(&before));
-        assert!(!metadata("2", Some(2), "t1").is_unchanged_since(&before));
-        assert!(!metadata("2", Some(1), "t2").is_unchanged_since(&before));
+        let before = metadata("1", Some(1), "x");
+        assert!(metadata("1", Some(1), "x").is_unchanged_since(&before));
+        assert!(metadata("2", Some(1), "x").is_unchanged_since(&before));
+        assert!(!metadata("2", Some(2), "x").is_unchanged_since(&before));
+        assert!(!metadata("2", Some(1), "y").is_unchanged_since(&before));
         // A Secret has no generation, and its versions change with its data alone.
-        assert!(!metadata("2", None, "t1").is_unchanged_since(&metadata("1", None, "t1")));
+        assert!(!metadata("2", None, "x").is_unchanged_since(&metadata("1", None, "x")));
+        // The first apply makes this tool a manager.
+        let mut foreign = before.clone();
+        foreign.managed_fields.pop();
+        assert!(!metadata("2", Some(1), "x").is_unchanged_since(&foreign));
     }
 
     /// What `kubectl apply` keeps in an annotation repeats the login.

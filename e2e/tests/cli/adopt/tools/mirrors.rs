@@ -5,6 +5,10 @@ use serde_json::json;
 use super::{Acts, BASE, Switch, Tool};
 
 pub(super) fn all() -> Vec<Tool> {
+    [carvel(), reflector(), replicator()].into_iter().flatten().collect()
+}
+
+fn carvel() -> Vec<Tool> {
     vec![
         Tool {
             key: "placeholder",
@@ -35,21 +39,30 @@ pub(super) fn all() -> Vec<Tool> {
             switch: Switch::Owner(|import| import["metadata"]["deletionTimestamp"].is_null()),
             ..BASE
         },
-        Tool {
-            key: "reflector",
-            name: "Reflector",
-            secret: "mirrored",
-            metadata: |_| {
-                json!({"annotations": {"reflector.v1.k8s.emberstack.com/reflects": "default/mirrored",
+    ]
+}
+
+fn reflector() -> Vec<Tool> {
+    vec![Tool {
+        key: "reflector",
+        name: "Reflector",
+        secret: "mirrored",
+        metadata: |_| {
+            json!({"annotations": {"reflector.v1.k8s.emberstack.com/reflects": "default/mirrored",
                     "reflector.v1.k8s.emberstack.com/auto-reflects": "True"}})
-            },
-            workload: Some((
-                &[("app.kubernetes.io/name", "reflector")],
-                "emberstack/kubernetes-reflector:9",
-            )),
-            switch: Switch::Replicas,
-            ..BASE
         },
+        workload: Some((
+            &[("app.kubernetes.io/name", "reflector")],
+            "emberstack/kubernetes-reflector:9",
+        )),
+        switch: Switch::Replicas,
+        ..BASE
+    }]
+}
+
+/// It pushes from the source, or pulls for a copy.
+fn replicator() -> Vec<Tool> {
+    vec![
         Tool {
             key: "replicator",
             name: "Replicator",

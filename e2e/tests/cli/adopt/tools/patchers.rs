@@ -5,7 +5,7 @@ use serde_json::json;
 use super::{Acts, BASE, Switch, Tool};
 
 pub(super) fn all() -> Vec<Tool> {
-    [patchers(), credentials()].into_iter().flatten().collect()
+    [patchers(), credentials(), imps()].into_iter().flatten().collect()
 }
 
 fn patchers() -> Vec<Tool> {
@@ -93,31 +93,34 @@ fn credentials() -> Vec<Tool> {
             ),
             ..BASE
         },
-        Tool {
-            key: "imps",
-            name: "Imps",
-            secret: "imps-secret",
-            metadata: |_| {
-                json!({"labels": {"images.banzaicloud.io/owner-uid": "uid"},
-                    "annotations": {"banzaicloud.com/last-applied": "zip"}})
-            },
-            owner: Some((
-                "ImagePullSecret",
-                "/apis/images.banzaicloud.io/v1alpha1/imagepullsecrets/all",
-            )),
-            controls: false,
-            workload: Some((
-                &[("app.kubernetes.io/component", "imagepullsecret-controller")],
-                "banzaicloud/imagepullsecrets:v1",
-            )),
-            customs: |_| {
-                vec![
-                    json!({"apiVersion": "images.banzaicloud.io/v1alpha1", "kind": "ImagePullSecret",
-                    "metadata": {"name": "all"}}),
-                ]
-            },
-            switch: Switch::Replicas,
-            ..BASE
-        },
     ]
+}
+
+fn imps() -> Vec<Tool> {
+    vec![Tool {
+        key: "imps",
+        name: "Imps",
+        secret: "imps-secret",
+        metadata: |_| {
+            json!({"labels": {"images.banzaicloud.io/owner-uid": "uid"},
+                    "annotations": {"banzaicloud.com/last-applied": "zip"}})
+        },
+        owner: Some((
+            "ImagePullSecret",
+            "/apis/images.banzaicloud.io/v1alpha1/imagepullsecrets/all",
+        )),
+        controls: false,
+        workload: Some((
+            &[("app.kubernetes.io/component", "imagepullsecret-controller")],
+            "banzaicloud/imagepullsecrets:v1",
+        )),
+        customs: |_| {
+            vec![
+                json!({"apiVersion": "images.banzaicloud.io/v1alpha1", "kind": "ImagePullSecret",
+                    "metadata": {"name": "all"}}),
+            ]
+        },
+        switch: Switch::Replicas,
+        ..BASE
+    }]
 }
