@@ -194,6 +194,12 @@ pub fn word(name: &str, key: &str) -> String {
     format!("{name}/{key}")
 }
 
+/// The word for what was not yet listed since this process took the object over. It is no label key and no name of a
+/// Secret, so it keeps nothing.
+pub fn takeover(object: &str) -> String {
+    format!("/{object}")
+}
+
 /// Label keys of selectors, and names of copies.
 #[derive(Clone, Debug)]
 pub struct LabelKeys {
@@ -215,9 +221,11 @@ impl LabelKeys {
         }
     }
 
-    /// The object controller sees an object with this selection and this name of copies.
-    pub fn see(&self, object: &Arc<str>, selection: Option<&Selection>, copies: &str) {
-        self.replace(&Asker::Objects(Arc::clone(object)), selection, copies);
+    /// The object controller sees an object with this selection and this name of copies. For one that this process took
+    /// over from another installation, the watch of namespaces lists again.
+    pub fn see(&self, object: &Arc<str>, selection: Option<&Selection>, copies: &str, taken_over: bool) {
+        let who = Asker::Objects(Arc::clone(object));
+        self.replace(&who, (object, taken_over), selection, copies);
     }
 
     /// The object controller no longer sees the object.
@@ -227,22 +235,25 @@ impl LabelKeys {
 
     /// The namespace controller receives this edition of an object, and keeps the words of the former one. Returns the
     /// editions that have all its keys, of namespaces and of accounts.
-    pub fn want(&self, object: &Object) -> (u64, u64) {
+    pub fn want(&self, object: &Object, taken_over: bool) -> (u64, u64) {
         let (who, selection) = (
             || Asker::Namespaces(Arc::clone(&object.name)),
             object.spec.selection.as_ref(),
         );
         self.copies.want_too(who(), [&*object.spec.secret_name]);
+        let takeover = taken_over.then(|| takeover(&object.name));
+        let keys = namespace_keys(selection).chain(takeover.as_deref());
         (
-            self.namespaces.want_too(who(), namespace_keys(selection)),
+            self.namespaces.want_too(who(), keys),
             self.accounts.want_too(who(), account_keys(selection)),
         )
     }
 
     /// The namespace controller acts on this edition of an object, and on no former one.
-    pub fn settle(&self, object: &Object) {
+    pub fn settle(&self, object: &Object, taken_over: bool) {
         let who = Asker::Namespaces(Arc::clone(&object.name));
-        self.replace(&who, object.spec.selection.as_ref(), &object.spec.secret_name);
+        let (selection, copies) = (object.spec.selection.as_ref(), &object.spec.secret_name);
+        self.replace(&who, (&object.name, taken_over), selection, copies);
     }
 
     /// The namespace controller acts on no edition of the object.
@@ -250,8 +261,10 @@ impl LabelKeys {
         self.release(&Asker::Namespaces(Arc::clone(object)));
     }
 
-    fn replace(&self, who: &Asker, selection: Option<&Selection>, copies: &str) {
-        self.namespaces.want(who.clone(), namespace_keys(selection));
+    fn replace(&self, who: &Asker, (object, taken_over): (&str, bool), selection: Option<&Selection>, copies: &str) {
+        let takeover = taken_over.then(|| takeover(object));
+        let keys = namespace_keys(selection).chain(takeover.as_deref());
+        self.namespaces.want(who.clone(), keys);
         self.accounts.want(who.clone(), account_keys(selection));
         self.copies.want(who.clone(), [copies]);
     }

@@ -3,6 +3,7 @@
 mod lagging;
 mod second;
 mod seen;
+mod silent;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use e2e::scenario::{SOON, Scenario};
 use e2e::wait::{eventually, quiet};
 use serde_json::{Value, json};
 
-use second::{SECOND_NAMESPACE, SECOND_USER, install_second, source_in_second, start_second};
+use second::{SECOND_NAMESPACE, SECOND_USER, install_second, remove_state_of_second, source_in_second, start_second};
 use seen::{does_not_write, event, installation_of, is_acted_for_by, shows, versions, writes};
 
 const FIRST: &str = "pullsecrets-system/pullsecrets";
@@ -103,11 +104,7 @@ async fn goes_back(scenario: &Scenario, parts: &[&str]) {
         (now == before).then_some(()).ok_or(now)
     })
     .await;
-    // The state of the second installation stays in its namespace, until a person or the garbage collector removes it.
-    let managed = "app.kubernetes.io/managed-by=pullsecrets";
-    scenario
-        .kubectl(&["delete", "secrets", "-n", SECOND_NAMESPACE, "-l", managed])
-        .await;
+    remove_state_of_second(scenario).await;
     let fifth = scenario.login("fifth");
     scenario.source(&fifth).await;
     scenario

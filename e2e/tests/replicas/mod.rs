@@ -6,6 +6,8 @@ mod takeover;
 
 use std::time::Duration;
 
+use e2e::faults::plan::{Fault, Trigger};
+use e2e::faults::proxy::Proxy;
 use e2e::operator::{self, Operator};
 use e2e::scenario::{SOON, Scenario};
 use e2e::wait::{eventually, quiet};
@@ -204,4 +206,21 @@ async fn without_election_there_is_no_lease() {
         .kubectl(&["get", "lease", "-n", SYSTEM_NAMESPACE, "-o", "name"])
         .await;
     assert_eq!(leases, "");
+}
+
+/// From this event on, the watch of its kind behind the proxy says nothing.
+pub(crate) fn silence(proxy: &Proxy, event: &str) {
+    let trigger = Trigger {
+        what: format!("watch {event}"),
+        occurrence: 1,
+    };
+    proxy.arm(Some((trigger, Fault::Silence)));
+}
+
+pub(crate) async fn is_silent(proxy: &Proxy) {
+    eventually("the watch is silent", SOON, async || {
+        let record = proxy.record();
+        record.fired.then_some(()).ok_or("it has not fired".to_owned())
+    })
+    .await;
 }

@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
-use e2e::faults::plan::{Fault, Trigger};
 use e2e::faults::proxy::Proxy;
 use e2e::operator::{Operator, Options};
 use e2e::scenario::{SOON, Scenario};
-use e2e::wait::{eventually, quiet};
+use e2e::wait::quiet;
 
-use super::{HANDED_OVER, SLOW_MACHINE, is_led_by};
+use super::{HANDED_OVER, SLOW_MACHINE, is_led_by, is_silent, silence};
 
 /// Shorter than the time after which a silent watch is reopened.
 const A_WHILE: Duration = Duration::from_secs(10);
@@ -73,21 +72,4 @@ async fn new_leader_undoes_nothing_it_missed() {
         .await;
     standby.stop().await.unwrap();
     scenario.start_operator().await;
-}
-
-/// From this event on, the standby's watch of its kind says nothing.
-fn silence(proxy: &Proxy, event: &str) {
-    let trigger = Trigger {
-        what: format!("watch {event}"),
-        occurrence: 1,
-    };
-    proxy.arm(Some((trigger, Fault::Silence)));
-}
-
-async fn is_silent(proxy: &Proxy) {
-    eventually("the standby's watch is silent", SOON, async || {
-        let record = proxy.record();
-        record.fired.then_some(()).ok_or("it has not fired".to_owned())
-    })
-    .await;
 }

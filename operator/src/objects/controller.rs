@@ -230,7 +230,8 @@ impl Loop {
         let Some(object) = self.objects.get(name) else {
             return;
         };
-        self.settings.keys.see(name, object.selection(), object.secret_name());
+        let (selection, copies) = (object.selection(), object.secret_name());
+        self.settings.keys.see(name, selection, copies, object.is_taken_over());
         let state = object.uid().map(|uid| last_good::secret_name(&uid));
         self.settings
             .sources
@@ -314,12 +315,14 @@ impl Loop {
         object.set_restraint_lost(self.is_restraint_lost);
         object.resolve(&self.settings.sources, now, time);
         let revision = self.revision + 1;
+        let taken_over = object.is_taken_over();
         if let Some((object, spec_changed)) = object.declaration(revision, now) {
             self.revision = revision;
             self.send(ObjectMessage::Upsert(Declaration {
                 object,
                 revision,
                 spec_changed,
+                taken_over,
             }));
         }
     }

@@ -17,6 +17,7 @@ use tracing::info_span;
 
 use crate::api::partial::DIGEST_KEY;
 use crate::objects::sources::Sources;
+use crate::wanted::takeover;
 
 /// Sources that are not listed after this time hold up their own registries only. A busy server may take many seconds
 /// for a list; one that forbids it says so at once.
@@ -52,6 +53,8 @@ pub(super) struct Owner<'a> {
     pub(super) operator_namespace: &'a str,
     /// This installation acts for it.
     pub(super) is_ours: bool,
+    /// This process took it over from another installation.
+    pub(super) is_taken_over: bool,
     /// Its registries, if its spec can be decoded.
     pub(super) registries: Option<&'a [Registry]>,
     /// Its present status.
@@ -166,6 +169,7 @@ impl Credentials {
 /// Resolves each registry. Also returns whether a source was not listed.
 fn resolve_each(owner: &Owner<'_>, registries: &[Registry], sources: &Sources) -> (Vec<Resolution>, bool) {
     let unread = Cell::new(false);
+    let takeover = owner.is_taken_over.then(|| takeover(owner.name));
     let resolved = registries.iter().enumerate().map(|(at, registry)| {
         // Not the server, because people may write a password there.
         let span = info_span!(
@@ -181,7 +185,8 @@ fn resolve_each(owner: &Owner<'_>, registries: &[Registry], sources: &Sources) -
         let resolution = resolve(registry, own, |reference| {
             span.record("namespace", reference.namespace.as_deref().unwrap_or(own));
             span.record("secret", &reference.name);
-            sources.find(reference, &registry.credentials).unwrap_or_else(|| {
+            let found = sources.find(reference, &registry.credentials, takeover.as_deref());
+            found.unwrap_or_else(|| {
                 unread.set(true);
                 Lookup::Unread
             })

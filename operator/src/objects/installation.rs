@@ -16,6 +16,8 @@ pub(super) struct Installation {
     own: Arc<str>,
     /// The installation that the status recorded last. It stays when another writer clears the status.
     recorded: Option<String>,
+    /// This installation was recorded after another one, and this process saw both.
+    taken_over: bool,
     /// The definition is an older one, which drops the record from the status.
     pub(super) unrecorded: bool,
     /// The object was read. A watch that is older than the definition does not show the record.
@@ -30,6 +32,7 @@ impl Installation {
         let mut new = Self {
             own: format!("{operator_namespace}/{LEASE}").into(),
             recorded: None,
+            taken_over: false,
             unrecorded: false,
             was_read: false,
             reported: None,
@@ -42,9 +45,21 @@ impl Installation {
     pub(super) fn see(&mut self, seen: &RawClusterPullSecret) {
         let recorded = seen.status.get("installation").and_then(Value::as_str);
         if let Some(recorded) = recorded.filter(|recorded| installation::is_valid(recorded)) {
-            self.recorded = Some(recorded.to_owned());
+            self.record(recorded.to_owned());
             self.unrecorded = false;
         }
+    }
+
+    fn record(&mut self, installation: String) {
+        let is_own = installation == *self.own;
+        self.taken_over = is_own && (self.taken_over || self.predecessor().is_some());
+        self.recorded = Some(installation);
+    }
+
+    /// Returns whether this process took the object over from another installation. That one wrote until then, by what
+    /// its own watches showed, and a watch of this process that has gone silent does not show it.
+    pub(super) fn is_taken_over(&self) -> bool {
+        self.taken_over
     }
 
     /// Returns this installation.
@@ -83,7 +98,7 @@ impl Installation {
 
     /// This installation was recorded. `shows` says whether the status has the record.
     pub(super) fn claimed(&mut self, shows: bool) {
-        self.recorded = Some(self.own.to_string());
+        self.record(self.own.to_string());
         self.unrecorded = !shows;
     }
 
@@ -109,4 +124,32 @@ impl Installation {
 /// Returns the installation that a person hands the object over to.
 fn handed_to(seen: &RawClusterPullSecret) -> Option<&str> {
     seen.annotations().get(ANNOTATION_INSTALLATION).map(String::as_str)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn seen(recorded: &str) -> RawClusterPullSecret {
+        serde_json::from_value(
+            json!({"apiVersion": "pullsecrets.dev/v1alpha1", "kind": "ClusterPullSecret",
+            "metadata": {"name": "company"}, "spec": {}, "status": {"installation": recorded}}),
+        )
+        .unwrap()
+    }
+
+    #[test]
+    fn a_takeover_is_what_this_process_saw() {
+        let mut installation = Installation::new(&seen("a/pullsecrets"), "a");
+        assert!(!installation.is_taken_over(), "it acted before this process began");
+        installation.see(&seen("b/pullsecrets"));
+        assert!(!installation.is_taken_over());
+        installation.see(&seen("a/pullsecrets"));
+        assert!(installation.is_taken_over());
+        installation.see(&seen("b/pullsecrets"));
+        installation.claimed(false);
+        assert!(installation.is_taken_over());
+    }
 }

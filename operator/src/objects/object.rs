@@ -29,6 +29,7 @@ use crate::objects::sent_status::SentStatus;
 use crate::objects::sources::{self, Sources};
 use crate::objects::spec::ParsedSpec;
 use crate::outcome::ApiError;
+use crate::wanted::takeover;
 
 /// One object, as the controller of objects knows it. Times count from the start of the process.
 pub(super) struct ObjectState {
@@ -124,7 +125,19 @@ impl ObjectState {
     /// Returns what it reads of its sources.
     pub(super) fn source_words(&self) -> sources::Words {
         let registries = self.spec.registries().unwrap_or_default();
-        sources::words(&self.spec.spec.sources, registries, &self.operator_namespace)
+        let mut words = sources::words(&self.spec.spec.sources, registries, &self.operator_namespace);
+        if self.is_taken_over() {
+            let word = takeover(&self.seen.name_any());
+            for words in words.values_mut() {
+                words.insert(word.clone());
+            }
+        }
+        words
+    }
+
+    /// Returns whether this process took it over from another installation.
+    pub(super) fn is_taken_over(&self) -> bool {
+        self.installation.is_taken_over()
     }
 
     /// Returns whether its credentials may depend on this Secret: one of its sources, or its state Secret.
@@ -182,6 +195,7 @@ impl ObjectState {
             uid: &self.uid().unwrap_or_default(),
             operator_namespace: &self.operator_namespace,
             is_ours: self.is_ours(),
+            is_taken_over: self.is_taken_over(),
             registries: self.spec.registries(),
             status: &self.status,
             declared: self.declared.as_ref().map(|declared| &*declared.object),

@@ -219,8 +219,13 @@ impl Sources {
     }
 
     /// Returns the source that a reference in these credentials names. `None` means that its namespace was not listed
-    /// yet, or not since an object asks for these keys.
-    pub fn find(&self, reference: &SecretReference, credentials: &Credentials) -> Option<Lookup<'_>> {
+    /// yet, or not since an object asks for these keys, or for `takeover`.
+    pub fn find(
+        &self,
+        reference: &SecretReference,
+        credentials: &Credentials,
+        takeover: Option<&str>,
+    ) -> Option<Lookup<'_>> {
         let namespace = reference.namespace.as_deref().unwrap_or(&self.own);
         let Some(view) = self.namespaces.get(namespace) else {
             return Some(Lookup::NotAllowed);
@@ -234,6 +239,7 @@ impl Sources {
             .map_or(Lookup::Missing, |cached| Lookup::Found(&cached.source));
         let mut words = vec![reference.name.clone()];
         words.extend(keys(credentials).into_iter().map(|key| word(&reference.name, key)));
+        words.extend(takeover.map(str::to_owned));
         let edition = view.wanted.edition(words.iter().map(String::as_str));
         let listed = view.listed(self.leads)?.edition;
         edition.is_some_and(|edition| edition <= listed).then_some(lookup)

@@ -54,3 +54,12 @@ pub(super) async fn start_second(scenario: &Scenario) -> Operator {
     };
     Operator::start_as(cluster, &options, &kubeconfig).await.unwrap()
 }
+
+/// Removes the saved state of the second installation. It stays in its namespace until a person or the garbage collector
+/// removes it.
+pub(super) async fn remove_state_of_second(scenario: &Scenario) {
+    let managed = "app.kubernetes.io/managed-by=pullsecrets";
+    scenario
+        .kubectl(&["delete", "secrets", "-n", SECOND_NAMESPACE, "-l", managed])
+        .await;
+}

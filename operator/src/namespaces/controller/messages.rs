@@ -34,6 +34,8 @@ pub struct Declaration {
     pub revision: u64,
     /// Whether pending keys make the object unready at once.
     pub spec_changed: bool,
+    /// Whether this process took it over from another installation.
+    pub taken_over: bool,
 }
 
 impl Loop {
@@ -86,9 +88,9 @@ impl Loop {
         }
     }
 
-    /// Declares the object, or defers it until all labels of its selectors are listed.
+    /// Declares the object, or defers it until all labels of its selectors are listed, and since it was taken over.
     fn declare(&mut self, mut new: Declaration, now: Duration) {
-        let needs = self.settings.keys.want(&new.object);
+        let needs = self.settings.keys.want(&new.object, new.taken_over);
         let waits = |deferred: &Declaration| deferred.object.name == new.object.name;
         let spec_changed = self
             .deferred
@@ -99,7 +101,7 @@ impl Loop {
         if needs.0 <= self.listed.0 && needs.1 <= self.listed.1 {
             self.reconciler
                 .declare(&new.object, new.revision, new.spec_changed, now);
-            self.settings.keys.settle(&new.object);
+            self.settings.keys.settle(&new.object, new.taken_over);
             return;
         }
         self.deferred.push(new);

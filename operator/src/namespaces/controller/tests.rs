@@ -41,6 +41,7 @@ fn declaration(name: &str, revision: u64) -> ObjectMessage {
         object: Arc::new(object),
         revision,
         spec_changed: false,
+        taken_over: false,
     })
 }
 

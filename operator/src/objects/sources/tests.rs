@@ -75,7 +75,7 @@ fn only_the_read_keys_are_kept() {
     assert_eq!(kept(&sources), both);
     let found = |registry: &Registry| {
         let reference = &registry.credentials.basic_auth.as_ref().unwrap().secret_ref;
-        sources.find(reference, &registry.credentials).is_some()
+        sources.find(reference, &registry.credentials, None).is_some()
     };
     assert!(found(&basic));
     let other = registry(&json!({"basicAuth": {"secretRef": {"name": "a"}}}));
@@ -99,7 +99,7 @@ fn a_named_key_is_the_only_one_kept() {
     assert_eq!(kept(&sources), [("a", vec!["config.json"])].into());
     let found = |registry: &Registry| {
         let reference = &registry.credentials.docker_config.as_ref().unwrap().secret_ref;
-        sources.find(reference, &registry.credentials)
+        sources.find(reference, &registry.credentials, None)
     };
     let Some(Lookup::Found(source)) = found(&config(Some("config.json"))) else {
         unreachable!("it is listed")
@@ -153,15 +153,44 @@ fn a_leader_counts_only_its_own_lists() {
     sources.want(&"company".into(), &words, None, false);
     let secrets = || vec![secret("a", "Opaque", &["username", "password"])];
     listed(&mut sources, secrets());
-    assert!(sources.is_complete() && sources.find(reference, &registry.credentials).is_some());
+    assert!(sources.is_complete() && sources.find(reference, &registry.credentials, None).is_some());
     sources.lead();
     listed(&mut sources, secrets());
     assert!(!sources.is_complete() && !sources.is_listed(OWN));
-    assert!(sources.find(reference, &registry.credentials).is_none());
+    assert!(sources.find(reference, &registry.credentials, None).is_none());
     let listing = Listing {
         as_leader: true,
         ..STANDBY
     };
     listed_by(&mut sources, secrets(), listing);
-    assert!(sources.is_complete() && sources.find(reference, &registry.credentials).is_some());
+    assert!(sources.is_complete() && sources.find(reference, &registry.credentials, None).is_some());
+}
+
+/// What this process saw before it took the object over may be older than what the other installation delivered.
+#[test]
+fn a_taken_over_object_reads_sources_listed_since() {
+    let registry = registry(&json!({"basicAuth": {"secretRef": {"name": "a"}}}));
+    let reference = registry.credentials.references().next().unwrap();
+    let mut sources = Sources::new(OWN, &BTreeSet::new());
+    let named = [(OWN.to_owned(), "a".to_owned())].into();
+    let mut words = words(&named, std::slice::from_ref(&registry), OWN);
+    sources.want(&"company".into(), &words, None, false);
+    let secrets = || vec![secret("a", "Opaque", &["username", "password"])];
+    let at = |edition| Listing { edition, ..STANDBY };
+    listed_by(&mut sources, secrets(), at(1));
+    let takeover = crate::wanted::takeover("company");
+    words.get_mut(OWN).unwrap().insert(takeover.clone());
+    sources.want(&"company".into(), &words, None, false);
+    let find = |sources: &Sources| {
+        sources
+            .find(reference, &registry.credentials, Some(&takeover))
+            .is_some()
+    };
+    assert!(!find(&sources));
+    assert!(
+        sources.find(reference, &registry.credentials, None).is_some(),
+        "others go on"
+    );
+    listed_by(&mut sources, secrets(), at(2));
+    assert!(find(&sources));
 }

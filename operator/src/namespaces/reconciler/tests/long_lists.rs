@@ -5,7 +5,7 @@ use super::*;
 /// A started reconciler with namespace `a`, which the object will select, and `b`.
 fn keeping() -> Reconciler {
     let keys = LabelKeys::new();
-    keys.want(&object(Lifecycle::Active));
+    keys.want(&object(Lifecycle::Active), false);
     let mut reconciler = Reconciler::new([]).keeping(keys);
     for kind in [Kind::Namespace, Kind::Account, Kind::Copy] {
         reconciler.begin_list(kind.clone());
