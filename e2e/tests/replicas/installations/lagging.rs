@@ -4,12 +4,10 @@ use std::time::Duration;
 
 use e2e::OPERATOR_USER;
 use e2e::faults::plan::{Fault, Trigger};
-use e2e::faults::proxy::Proxy;
-use e2e::operator::{Operator, Options};
 use e2e::scenario::{SOON, Scenario};
 use e2e::wait::{eventually, quiet};
 
-use super::second::{install_second, source_in_second, start_second};
+use super::second::{first_behind_proxy, install_second, source_in_second, start_second};
 use super::seen::{installation_of, writes};
 use super::{FIRST, SECOND};
 
@@ -21,12 +19,7 @@ const A_WHILE: Duration = Duration::from_secs(20);
 #[tokio::test]
 async fn unseen_objects_keep_copy_and_reference() {
     let scenario = Scenario::own("lag").await;
-    scenario.stop_operator().await;
-    let cluster = scenario.cluster();
-    let (proxy, kubeconfig) = Proxy::for_operator(cluster).await.unwrap();
-    let first = Operator::start_as(cluster, &Options::default(), &kubeconfig)
-        .await
-        .unwrap();
+    let (proxy, first) = first_behind_proxy(&scenario).await;
     let login = scenario.login("first");
     scenario.set_up(&["a"], &login).await;
     assert_eq!(installation_of(&scenario, "lag").await, FIRST);

@@ -1,5 +1,6 @@
-//! The second installation, in its own namespace.
+//! The second installation, in its own namespace, and the first one behind a proxy.
 
+use e2e::faults::proxy::Proxy;
 use e2e::operator::{self, Operator};
 use e2e::oracle::Login;
 use e2e::scenario::Scenario;
@@ -62,4 +63,14 @@ pub(super) async fn remove_state_of_second(scenario: &Scenario) {
     scenario
         .kubectl(&["delete", "secrets", "-n", SECOND_NAMESPACE, "-l", managed])
         .await;
+}
+
+/// Starts the first installation again, behind a proxy.
+pub(super) async fn first_behind_proxy(scenario: &Scenario) -> (Proxy, Operator) {
+    scenario.stop_operator().await;
+    let cluster = scenario.cluster();
+    let (proxy, kubeconfig) = Proxy::for_operator(cluster).await.unwrap();
+    let options = operator::Options::default();
+    let first = Operator::start_as(cluster, &options, &kubeconfig).await.unwrap();
+    (proxy, first)
 }

@@ -3,12 +3,10 @@
 use std::time::Duration;
 
 use e2e::OPERATOR_USER;
-use e2e::faults::proxy::Proxy;
-use e2e::operator::{Operator, Options};
 use e2e::scenario::Scenario;
 use e2e::wait::quiet;
 
-use super::second::{install_second, remove_state_of_second, source_in_second, start_second};
+use super::second::{first_behind_proxy, install_second, remove_state_of_second, source_in_second, start_second};
 use super::seen::{is_acted_for_by, writes};
 use super::{FIRST, SECOND, hand_over};
 use crate::replicas::{is_silent, silence};
@@ -21,12 +19,7 @@ const A_WHILE: Duration = Duration::from_secs(10);
 #[tokio::test]
 async fn object_handed_back_keeps_what_was_done() {
     let scenario = Scenario::own("back").await;
-    scenario.stop_operator().await;
-    let cluster = scenario.cluster();
-    let (proxy, kubeconfig) = Proxy::for_operator(cluster).await.unwrap();
-    let first = Operator::start_as(cluster, &Options::default(), &kubeconfig)
-        .await
-        .unwrap();
+    let (proxy, first) = first_behind_proxy(&scenario).await;
     let [old, new] = ["old", "new"].map(|what| scenario.login(what));
     scenario.set_up(&["a"], &old).await;
     scenario.unselected_namespaces(&["labelled"]).await;
