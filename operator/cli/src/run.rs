@@ -97,9 +97,11 @@ fn run(cli: &Cli) -> Result<Exit, Stop> {
 }
 
 async fn until_interrupted(cli: &Cli) -> Result<Exit, Stop> {
-    if let Verb::Rollout(args) = &cli.verb {
-        // It says what is already written.
-        return rollout::run(cli, args).await;
+    // What writes says what is already written.
+    match &cli.verb {
+        Verb::Rollout(args) => return rollout::run(cli, args).await,
+        Verb::Adopt(args) if args.writes() => return adopt::run(cli, args).await,
+        _ => {}
     }
     tokio::select! {
         exit = asking(cli) => exit,
@@ -107,7 +109,7 @@ async fn until_interrupted(cli: &Cli) -> Result<Exit, Stop> {
     }
 }
 
-/// The verbs that ask servers.
+/// The verbs that ask servers and write nothing there.
 async fn asking(cli: &Cli) -> Result<Exit, Stop> {
     match &cli.verb {
         Verb::Audit(args) => audit::run(cli, args).await,

@@ -237,7 +237,27 @@ async fn each_tool_is_taken_over_in_place() {
     }
 }
 
-/// Copies and entries stay, and the marks of the tool return. No run shows a login, in any format and with all logs.
+/// Without the operator, a run waits. A person interrupts it, and what was written stays.
+async fn interrupted(scenario: &Scenario, tool: &Tool, left: &Left) {
+    scenario.stop_operator().await;
+    let created = e2e::wait::eventually("the object is created", SOON, async || {
+        let get = ["get", "cps", left.tool.secret, "--ignore-not-found", "-o", "name"];
+        match scenario.kubectl(&get).await.as_str() {
+            "" => Err("it is not".to_owned()),
+            _ => Ok(()),
+        }
+    });
+    let ran = tool.interrupted(&["adopt", "--apply", "--yes"], created).await;
+    assert_eq!(ran.code, Some(130), "{ran:#?}");
+    let shown = format!("{}{}", ran.out, ran.err);
+    assert!(shown.contains("interrupted: what was written stays"), "{ran:#?}");
+    assert!(scenario.canary().found_in(&shown).is_none(), "{ran:#?}");
+    scenario.kubectl(&["get", "cps", left.tool.secret]).await;
+    scenario.start_operator().await;
+}
+
+/// A run goes on where another one was interrupted. After an undo, copies and entries stay, and the marks of the tool
+/// return. No run shows a login, in any format and with all logs.
 #[tokio::test]
 async fn an_undo_gives_the_copies_back() {
     let scenario = Scenario::own("back").await;
@@ -250,6 +270,7 @@ async fn an_undo_gives_the_copies_back() {
         silent(&scenario, &tool, &["-o", format], 1).await;
     }
     silent(&scenario, &tool, &["--apply"], 2).await;
+    interrupted(&scenario, &tool, &left[0]).await;
     silent(&scenario, &tool, &["--apply", "--yes"], 0).await;
     adopted(&scenario, &left).await;
     silent(&scenario, &tool, &["--undo", "--yes"], 0).await;

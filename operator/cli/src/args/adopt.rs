@@ -57,6 +57,13 @@ pub struct AdoptArgs {
     pub output: AdoptFormat,
 }
 
+impl AdoptArgs {
+    /// Returns whether it asks servers for writes, also for those that they only check.
+    pub fn writes(&self) -> bool {
+        self.apply || self.undo || self.dry_run.is_some()
+    }
+}
+
 /// The format of a plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum AdoptFormat {

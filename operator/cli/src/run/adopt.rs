@@ -6,7 +6,7 @@ mod undo;
 
 use super::command::Command;
 use super::contexts::Contexts;
-use super::exit::{Exit, Stop};
+use super::exit::{Exit, NOTHING_WRITTEN, Stop};
 use super::{dump, printed};
 use crate::adopt::{AdoptReport, ContextPlan, Leftovers, Options, Plan, Verdict};
 use crate::args::{AdoptArgs, AdoptFormat, Cli, OPERATOR_NAMESPACE};
@@ -16,7 +16,7 @@ use crate::output::{AdoptText, Bar, Bars, Terminal, asks, json, manifests, note}
 use single::Work;
 
 pub(super) async fn run(cli: &Cli, args: &AdoptArgs) -> Result<Exit, Stop> {
-    let writes = args.apply || args.undo || args.dry_run.is_some();
+    let writes = args.writes();
     if writes && args.output == AdoptFormat::Yaml {
         return Err(Stop(
             "-o yaml prints objects for Git: leave --apply, --undo and --dry-run out".to_owned(),
@@ -34,6 +34,10 @@ pub(super) async fn run(cli: &Cli, args: &AdoptArgs) -> Result<Exit, Stop> {
     } else {
         (planned(cli, args, &options).await?, Exit::Clean)
     };
+    if contexts.is_empty() && said == Exit::Interrupted {
+        note(NOTHING_WRITTEN);
+        return Ok(said);
+    }
     let report = AdoptReport::of(contexts);
     let next = next(cli, args, &report).filter(|_| !writes);
     let wrote = report.contexts.iter().any(|context| !context.written.is_empty());
@@ -99,7 +103,10 @@ fn context(name: &str, unread: Vec<String>, plan: Plan) -> ContextPlan {
 /// Carries out one context after the other, so that a person sees what is asked. The code is that of what a person said:
 /// no, or an interrupt.
 async fn written(cli: &Cli, args: &AdoptArgs, options: &Options<'_>) -> Result<(Vec<ContextPlan>, Exit), Stop> {
-    let contexts = Contexts::connect(cli).await?;
+    let contexts = tokio::select! {
+        contexts = Contexts::connect(cli) => contexts?,
+        _ = tokio::signal::ctrl_c() => return Ok((Vec::new(), Exit::Interrupted)),
+    };
     let mut plans = Vec::new();
     let mut said = Exit::Clean;
     let all = async {

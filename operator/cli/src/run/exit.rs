@@ -15,6 +15,9 @@ pub(super) enum Exit {
     Interrupted,
 }
 
+/// What is said of a run that was interrupted before its first write.
+pub(super) const NOTHING_WRITTEN: &str = "interrupted: nothing was written";
+
 /// Why there is no answer, in a sentence. It ends with [`Exit::Incomplete`].
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Stop(pub(super) String);

@@ -6,7 +6,7 @@ use std::io::{IsTerminal as _, stderr, stdin};
 use std::path::{Path, PathBuf};
 
 use super::contexts::{Contexts, Outcome};
-use super::exit::{Exit, Stop};
+use super::exit::{Exit, NOTHING_WRITTEN, Stop};
 use super::{dump, printed};
 use crate::args::{Cli, OPERATOR_NAMESPACE, RolloutArgs, RolloutFormat};
 use crate::cluster::Connected;
@@ -15,9 +15,6 @@ use crate::output::{self, Bar, Terminal, json, note, yaml};
 use crate::rollout::{
     self, ContextReport, Given, Installation, Left, Report, Rollout, Wanted, names, of_files, of_login, summary, table,
 };
-
-/// What is said of a run that was interrupted before its first write.
-const NOTHING_WRITTEN: &str = "interrupted: nothing was written";
 
 /// Contexts at a time. Most of the time is spent waiting, which costs one small request a second.
 const AT_ONCE: usize = 64;
