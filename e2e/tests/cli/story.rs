@@ -30,10 +30,13 @@ const CONTEXTS: [&str; 3] = ["prod-asia", "prod-eu", "prod-us"];
 /// The namespaces that the patcher serves.
 const PATCHED: [&str; 2] = ["checkout", "search"];
 
-/// How the recording in the README of the tool begins. A release needs no `--image`.
-const RECORDED: &str = r"$ kubectl pullsecrets rollout --server harbor.example.com --name company --username robot --password-stdin \
+/// How the recording of the rollout begins in the README of the tool. A release needs no `--image`.
+const ROLLOUT: &str = r"$ kubectl pullsecrets rollout --server harbor.example.com --name company --username robot --password-stdin \
     --ignore default --install --context 'prod-*' --yes < password.txt
 ";
+
+/// How the recording of the adoption begins there.
+const ADOPTION: &str = "$ kubectl pullsecrets adopt --from patcher --context prod-eu --apply --yes\n";
 
 /// Three clusters, and the registry of all their images.
 struct Company {
@@ -158,13 +161,11 @@ impl Company {
         let ran = self.tool.run_with(&arguments, &login.password).await;
         assert_eq!(ran.code, Some(0), "{ran:#?}\nthe nodes: {:#?}", self.troubles());
         self.is_silent(&ran);
-        let shown = self.shown(&ran);
-        let page = std::fs::read_to_string(e2e::workspace().join("operator/cli/README.md")).unwrap();
-        assert!(page.contains(&shown), "the README has another recording than:\n{shown}");
+        self.is_recorded(ROLLOUT, &ran);
     }
 
-    /// The recording of a rollout, with the names that a reader would see.
-    fn shown(&self, ran: &Ran) -> String {
+    /// The README of the tool has the recording, with the names that a reader would see.
+    fn is_recorded(&self, command: &str, ran: &Ran) {
         let mut lines = Vec::new();
         let version = format!("pullsecrets {}:", env!("CARGO_PKG_VERSION"));
         for line in ran.err.lines().chain(ran.out.lines()) {
@@ -178,7 +179,9 @@ impl Company {
                 _ => lines.push(line),
             }
         }
-        format!("{RECORDED}{}\n$ echo $?\n0\n", lines.join("\n"))
+        let shown = format!("{command}{}\n$ echo $?\n0\n", lines.join("\n"));
+        let page = std::fs::read_to_string(e2e::workspace().join("operator/cli/README.md")).unwrap();
+        assert!(page.contains(&shown), "the README has another recording than:\n{shown}");
     }
 
     /// Takes over what the patcher left, by the steps of the plan, and uninstalls the patcher.
@@ -186,12 +189,11 @@ impl Company {
         let cluster = &self.clusters[1].0;
         let from = ["--from=patcher", "--context=prod-eu"];
         steps_first(cluster, &self.tool, &from).await;
-        let ran = self
-            .tool
-            .run(&[&["adopt", "--apply", "--yes"][..], &from].concat())
-            .await;
+        let apply = [&["adopt"], &from[..], &["--apply", "--yes"]].concat();
+        let ran = self.tool.run(&apply).await;
         assert_eq!(ran.code, Some(0), "{ran:#?}");
         self.is_silent(&ran);
+        self.is_recorded(ADOPTION, &ran);
         assert!(run(cluster, &groups(&self.tool, &from).await, "after").await > 0);
         let client = cluster.admin().await.unwrap();
         for namespace in &patched.namespaces {

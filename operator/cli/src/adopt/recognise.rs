@@ -74,7 +74,7 @@ pub(super) fn recognise(seen: &Leftovers, secret: &Secret) -> Option<Found> {
     let recorded = secret.record().and_then(|record| {
         let tool = Tool::of_name(&record.from)?;
         let role = if record.source { Role::Source } else { Role::Copy };
-        Some(found(tool, role, "taken over by an earlier run"))
+        Some(found(tool, role, format!("annotation {ANNOTATION_ADOPTED}")))
     });
     // A tool may have put its marks on again since.
     let marked = platform(secret)
